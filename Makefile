@@ -1,0 +1,52 @@
+# Milkiyat. Two commands matter: `make demo` and `make test`; each installs what it needs.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+PY := .venv/bin/python
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts \
+        compile openapi bench-demo reset
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup:  ## Install everything into the project's own folder
+	@$(PYTHON) scripts/setup.py
+
+setup-brownie:
+	@$(PYTHON) scripts/setup.py --brownie
+
+demo: setup  ## Play the main job end to end, then serve (ONCE=1: exit after it)
+	@$(PY) -m demo $(if $(ONCE),--once) $(DEMO_ARGS)
+
+serve: setup  ## API, worker and sync on the embedded services
+	@$(PY) -m api.cli serve $(SERVE_ARGS)
+
+test: lint types imports unit test-contracts  ## Everything that must pass before a commit
+
+lint: setup
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+types: setup
+	@$(RUN)/mypy --strict .
+
+imports: setup
+	@$(RUN)/lint-imports
+
+unit: setup
+	@$(RUN)/pytest $(PYTEST_ARGS)
+
+test-contracts: setup-brownie  ## Brownie tests of our own Solidity, on anvil
+	@$(PY) scripts/test_contracts.py
+
+compile: setup  ## Recompile our Solidity and write chain/artifacts
+	@$(PY) -m chain.compile
+
+openapi: setup  ## Write docs/reference/openapi.json
+	@$(PY) -m api.cli openapi --write
+
+bench-demo: setup  ## Figures: warm demo wall time and memory, API start to ready
+	@$(PY) -m bench.demo
+
+reset:  ## Forget the embedded database and chain (everything in .data)
+	@$(PY) -m api.cli reset

@@ -1,0 +1,82 @@
+"""Assets: the dossier of a real thing, and the natural keys by which it is that one thing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, text
+from sqlalchemy.orm import declared_attr
+from sqlmodel import Field
+
+from registry.kernel.columns import Record, binary, document, enumeration
+
+
+class AssetClass(StrEnum):
+    LAND_APARTMENT = "LAND_APARTMENT"
+    COMMODITY_WAREHOUSED = "COMMODITY_WAREHOUSED"
+
+
+class AssetState(StrEnum):
+    DRAFT = "DRAFT"
+    SUBMITTED = "SUBMITTED"
+    REQUISITIONED = "REQUISITIONED"
+    IN_REVIEW = "IN_REVIEW"
+    REGISTERED = "REGISTERED"
+    AMENDING = "AMENDING"
+    SUSPENDED = "SUSPENDED"
+    RETIRED = "RETIRED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+EDITABLE_STATES = (AssetState.DRAFT, AssetState.REQUISITIONED)
+CLAIMING_STATES = (
+    AssetState.SUBMITTED,
+    AssetState.REQUISITIONED,
+    AssetState.IN_REVIEW,
+    AssetState.REGISTERED,
+    AssetState.AMENDING,
+    AssetState.SUSPENDED,
+)
+"""States in which an asset's claim on its underlying keys is live (KEY-01)."""
+
+
+class Asset(Record, table=True):
+    """The dossier of one asset; `version` rises with every change and is its ETag.
+
+    `details` holds the fields of its class, as `registry.asset.classes` validated them.
+    `dossier_hash` is set at submission; approvals are of that hash and of nothing else.
+    """
+
+    code: str = Field(unique=True)
+    asset_class: AssetClass = enumeration()
+    title_regime: str
+    state: AssetState = enumeration(default=AssetState.DRAFT)
+    location: dict[str, Any] = document()
+    details: dict[str, Any] = document()
+    dossier_hash: bytes | None = binary(nullable=True, default=None)
+    maker: str
+    version: int = Field(default=None, nullable=False)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.__table__.c.version}  # type: ignore[attr-defined]
+
+
+class UnderlyingKey(Record, table=True):
+    """A claim that the asset is the thing with this natural key.
+
+    At most one live claim for a key in the whole register: the partial unique index says so.
+    """
+
+    __tablename__ = "underlying_key"
+    __table_args__ = (
+        Index("uq_underlying_key_live", "key", unique=True, postgresql_where=text("live")),
+    )
+
+    asset_id: UUID = Field(foreign_key="asset.id", index=True)
+    key: str
+    live: bool = False

@@ -1,0 +1,162 @@
+"""The cap table as the chain tells it: a projection that can be thrown away and replayed.
+
+Keys begin with the token, addresses are interned as integers, and no foreign key stands in the
+way of a bulk load (ADR 0005). Only `chain.indexer` writes here.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from pydantic import AwareDatetime
+from sqlalchemy import CheckConstraint, Column, Identity, Integer
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from registry.kernel.columns import Record, bigint, binary, document, instant, uint256
+
+
+class EventKind(IntEnum):
+    """What a log said. Numbers are stored: never renumber."""
+
+    TRANSFER = 1
+    ADDRESS_FROZEN = 2
+    TOKENS_FROZEN = 3
+    TOKENS_UNFROZEN = 4
+    PAUSED = 5
+    UNPAUSED = 6
+    RECOVERY = 7
+    IDENTITY_REGISTERED = 8
+    IDENTITY_REMOVED = 9
+    IDENTITY_UPDATED = 10
+    COUNTRY_UPDATED = 11
+
+
+class SyncCursor(SQLModel, table=True):
+    """How far one chain is projected. Its conditional update is the guard against reorgs."""
+
+    __tablename__ = "sync_cursor"
+
+    chain_id: int = bigint(primary_key=True)
+    number: int = bigint()
+    hash: bytes = binary()
+    head_number: int = bigint()
+    checked_at: AwareDatetime = instant(nullable=False)
+    degraded: str | None = None
+
+
+class ChainBlock(SQLModel, table=True):
+    """A block that we believe in: those with events, and the end of each range."""
+
+    __tablename__ = "chain_block"
+
+    chain_id: int = bigint(primary_key=True)
+    number: int = bigint(primary_key=True)
+    hash: bytes = binary()
+    parent_hash: bytes = binary()
+    mined_at: AwareDatetime = instant(nullable=False)
+
+
+class OrphanBlock(SQLModel, table=True):
+    """A block that we believed in until a reorg, with its events: what we knew."""
+
+    __tablename__ = "orphan_block"
+
+    chain_id: int = bigint(primary_key=True)
+    hash: bytes = binary(primary_key=True)
+    number: int = bigint()
+    orphaned_at: AwareDatetime = instant(nullable=False)
+    events: list[dict[str, Any]] = document()
+
+
+class Token(SQLModel, table=True):
+    """A token suite that our own factory deployed."""
+
+    token_no: int | None = Field(
+        default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
+    )
+    chain_id: int = bigint()
+    address: bytes = binary(unique=True)
+    identity_registry: bytes = binary()
+    compliance: bytes = binary()
+    block_number: int = bigint()
+    supply_units: int = uint256(default=0)
+    paused: bool = True
+
+
+class Holder(SQLModel, table=True):
+    """An address, interned: four bytes in the hot tables instead of twenty."""
+
+    __table_args__ = (CheckConstraint("octet_length(address) = 20", name="ck_holder_address"),)
+
+    holder_no: int | None = Field(
+        default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
+    )
+    address: bytes = binary(unique=True)
+
+
+class TokenEvent(SQLModel, table=True):
+    """One log of a token or of its identity registry."""
+
+    __tablename__ = "token_event"
+
+    token_no: int = Field(primary_key=True)
+    block_number: int = bigint(primary_key=True)
+    log_index: int = Field(primary_key=True)
+    kind: int
+    tx_hash: bytes = binary()
+    source: int | None = None
+    target: int | None = None
+    units: int | None = uint256(default=None, nullable=True)
+    extra: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+
+class BalanceAt(SQLModel, table=True):
+    """A holder's balance from this block until the holder's next row."""
+
+    __tablename__ = "balance_at"
+
+    token_no: int = Field(primary_key=True)
+    holder_no: int = Field(primary_key=True)
+    block_number: int = bigint(primary_key=True)
+    balance_units: int = uint256()
+    frozen_units: int = uint256()
+
+
+class Balance(SQLModel, table=True):
+    """A holder's balance now."""
+
+    __table_args__ = (
+        CheckConstraint("balance_units >= 0 AND frozen_units >= 0", name="ck_balance_not_negative"),
+    )
+
+    token_no: int = Field(primary_key=True)
+    holder_no: int = Field(primary_key=True)
+    balance_units: int = uint256()
+    frozen_units: int = uint256()
+    block_number: int = bigint()
+
+
+class RegisteredWallet(SQLModel, table=True):
+    """Which wallet is registered for a token, with which ONCHAINID, of which country."""
+
+    __tablename__ = "registered_wallet"
+
+    token_no: int = Field(primary_key=True)
+    holder_no: int = Field(primary_key=True)
+    identity: bytes = binary()
+    country: int
+    block_number: int = bigint()
+
+
+class Reconciliation(Record, table=True):
+    """The projection held against the chain's own answers, at one block."""
+
+    token_no: int = Field(index=True)
+    block_number: int = bigint()
+    block_hash: bytes = binary()
+    holders: int
+    projected_supply_units: int = uint256()
+    chain_supply_units: int = uint256()
+    differences: list[dict[str, Any]] = document(default_factory=list)

@@ -1,0 +1,268 @@
+"""Reading the cap table: now, as of a block, as of a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from registry.captable.models import (
+    BalanceAt,
+    ChainBlock,
+    EventKind,
+    Holder,
+    Reconciliation,
+    RegisteredWallet,
+    SyncCursor,
+    Token,
+    TokenEvent,
+)
+from registry.investor.models import Investor, Wallet
+from registry.kernel.errors import Conflict, NotFound, Unavailable
+from registry.party.models import Party
+
+
+@dataclass(frozen=True, slots=True)
+class AsOfBlock:
+    """The block of which an answer speaks.
+
+    Parameters
+    ----------
+    confirmations : int
+        Blocks on top of it that we know of.
+    """
+
+    number: int
+    hash: bytes
+    mined_at: datetime
+    confirmations: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapTableEntry:
+    """One holder of one token.
+
+    Parameters
+    ----------
+    balance_units, frozen_units : int
+        Whole fractions.
+    party : Party | None
+        Whom the wallet belongs to; None for an address that no investor has proven.
+    """
+
+    address: bytes
+    balance_units: int
+    frozen_units: int
+    identity: bytes | None
+    country: int | None
+    party: Party | None
+
+
+def get_token(session: Session, address: bytes) -> Token:
+    """Return the projected token.
+
+    Raises
+    ------
+    NotFound
+        The chain's events have not told us of it (yet).
+    """
+    token = session.exec(select(Token).where(col(Token.address) == address)).first()
+    if token is None:
+        raise NotFound("token", f"0x{address.hex()}")
+    return token
+
+
+def sync_state(session: Session, chain_id: int) -> SyncCursor:
+    """Return how far the chain is projected.
+
+    Raises
+    ------
+    Unavailable
+        ``sync_not_started``.
+    """
+    cursor = session.get(SyncCursor, chain_id)
+    if cursor is None:
+        raise Unavailable("sync_not_started", "The chain has not been read yet; try again soon.")
+    return cursor
+
+
+def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> AsOfBlock:
+    """Return the last block at or before `as_of` that changed anything or ended a sync range.
+
+    Parameters
+    ----------
+    as_of
+        Block number, time, or None for the newest.
+
+    Raises
+    ------
+    Conflict
+        ``block_not_synced``: it lies beyond what is projected.
+    NotFound
+        It lies before the first block.
+    """
+    cursor = sync_state(session, chain_id)
+    query = (
+        select(ChainBlock)
+        .where(col(ChainBlock.chain_id) == chain_id)
+        .order_by(col(ChainBlock.number).desc())
+        .limit(1)
+    )
+    if isinstance(as_of, int):
+        if as_of > cursor.number:
+            raise Conflict(
+                "block_not_synced", f"Block {as_of} is not projected; the last is {cursor.number}."
+            )
+        query = query.where(col(ChainBlock.number) <= as_of)
+    elif as_of is not None:
+        query = query.where(col(ChainBlock.mined_at) <= as_of)
+    block = session.exec(query).first()
+    if block is None:
+        raise NotFound("block", f"at or before {as_of}")
+    return AsOfBlock(
+        block.number, block.hash, block.mined_at, max(cursor.head_number - block.number, 0)
+    )
+
+
+def list_holders(
+    session: Session,
+    token: Token,
+    block: AsOfBlock,
+    *,
+    after: bytes | None = None,
+    limit: int | None = None,
+) -> Sequence[CapTableEntry]:
+    """List who held the token at `block`, by address."""
+    latest = (
+        select(BalanceAt.holder_no, func.max(col(BalanceAt.block_number)).label("block_number"))
+        .where(
+            col(BalanceAt.token_no) == token.token_no,
+            col(BalanceAt.block_number) <= block.number,
+        )
+        .group_by(col(BalanceAt.holder_no))
+        .subquery()
+    )
+    query = (
+        select(BalanceAt, Holder.address, RegisteredWallet, Party)
+        .join(
+            latest,
+            (col(BalanceAt.holder_no) == latest.c.holder_no)
+            & (col(BalanceAt.block_number) == latest.c.block_number),
+        )
+        .join(Holder, col(Holder.holder_no) == col(BalanceAt.holder_no))
+        .outerjoin(
+            RegisteredWallet,
+            (col(RegisteredWallet.token_no) == col(BalanceAt.token_no))
+            & (col(RegisteredWallet.holder_no) == col(BalanceAt.holder_no)),
+        )
+        .outerjoin(Wallet, col(Wallet.address) == col(Holder.address))
+        .outerjoin(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .outerjoin(Party, col(Party.id) == col(Investor.party_id))
+        .where(col(BalanceAt.token_no) == token.token_no, col(BalanceAt.balance_units) > 0)
+        .order_by(col(Holder.address))
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(col(Holder.address) > after)
+    return [
+        CapTableEntry(
+            address=address,
+            balance_units=int(row.balance_units),
+            frozen_units=int(row.frozen_units),
+            identity=wallet.identity if wallet else None,
+            country=wallet.country if wallet else None,
+            party=party,
+        )
+        for row, address, wallet, party in session.exec(query).all()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    """One Transfer log; a mint has no source, a burn no target."""
+
+    block_number: int
+    log_index: int
+    tx_hash: bytes
+    source: bytes | None
+    target: bytes | None
+    units: int
+
+
+def list_transfers(
+    session: Session, token: Token, *, after: tuple[int, int] | None, limit: int
+) -> list[TransferRow]:
+    """List the transfers of a token in the order of the chain."""
+    query = (
+        select(TokenEvent)
+        .where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.TRANSFER,
+        )
+        .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
+        .limit(limit)
+    )
+    if after is not None:
+        block_number, log_index = after
+        query = query.where(
+            (col(TokenEvent.block_number) > block_number)
+            | (
+                (col(TokenEvent.block_number) == block_number)
+                & (col(TokenEvent.log_index) > log_index)
+            )
+        )
+    events = session.exec(query).all()
+    numbers = {number for event in events for number in (event.source, event.target) if number}
+    names = dict(
+        session.exec(
+            select(Holder.holder_no, Holder.address).where(col(Holder.holder_no).in_(numbers))
+        ).all()
+    )
+    return [
+        TransferRow(
+            block_number=event.block_number,
+            log_index=event.log_index,
+            tx_hash=event.tx_hash,
+            source=names.get(event.source) if event.source else None,
+            target=names.get(event.target) if event.target else None,
+            units=int(event.units or 0),
+        )
+        for event in events
+    ]
+
+
+def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:
+    """Return minted less burned, up to and with `block`."""
+    units = col(TokenEvent.units)
+    minted = func.coalesce(func.sum(units).filter(col(TokenEvent.source).is_(None)), 0)
+    burned = func.coalesce(func.sum(units).filter(col(TokenEvent.target).is_(None)), 0)
+    total = session.exec(
+        select(minted - burned).where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.TRANSFER,
+            col(TokenEvent.block_number) <= block.number,
+        )
+    ).one()
+    return int(total or 0)
+
+
+def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:
+    """Return the newest proof of the projection, if one was made."""
+    rows = list_reconciliations(session, token_address, limit=1)
+    return rows[0] if rows else None
+
+
+def list_reconciliations(
+    session: Session, token_address: bytes, *, limit: int
+) -> Sequence[Reconciliation]:
+    """List the proofs of a token's projection, newest first."""
+    return session.exec(
+        select(Reconciliation)
+        .join(Token, col(Token.token_no) == col(Reconciliation.token_no))
+        .where(col(Token.address) == token_address)
+        .order_by(col(Reconciliation.id).desc())
+        .limit(limit)
+    ).all()

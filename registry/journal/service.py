@@ -1,0 +1,39 @@
+"""Writing the journal, in the same transaction as the act itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.journal.models import JournalEntry
+from registry.kernel.actor import Actor
+
+
+def record(
+    session: Session, actor: Actor, act: str, subject_kind: str, subject_id: object, **facts: Any
+) -> None:
+    """Add one entry; it stands or falls with the transaction that it is part of."""
+    session.add(
+        JournalEntry(
+            actor=actor.subject,
+            act=act,
+            subject_kind=subject_kind,
+            subject_id=str(subject_id),
+            facts=facts,
+        )
+    )
+
+
+def list_entries(
+    session: Session, *, subject_id: str | None, after: UUID | None, limit: int
+) -> Sequence[JournalEntry]:
+    """List entries, oldest first."""
+    query = select(JournalEntry).order_by(col(JournalEntry.id)).limit(limit)
+    if subject_id is not None:
+        query = query.where(col(JournalEntry.subject_id) == subject_id)
+    if after is not None:
+        query = query.where(col(JournalEntry.id) > after)
+    return session.exec(query).all()

@@ -1,0 +1,17 @@
+"""Time, in one place. Instants are UTC; legal dates are those of the register's seat."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+SEAT = ZoneInfo("Asia/Karachi")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def today() -> date:
+    """Return the date on which a document filed now is dated (Pakistan Standard Time)."""
+    return now().astimezone(SEAT).date()

@@ -1,0 +1,99 @@
+"""The database: sessions that write, sessions that only read, and the checks at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlmodel import Session
+
+
+class DatabaseUnreachable(Exception):
+    """DATABASE_URL is wrong, or nothing answers there."""
+
+
+class ReadSession(Session):
+    """A session in a read-only transaction; a type of its own, so that a reader cannot write."""
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql+psycopg://user:password@host:port/name``; the driver may be left out.
+
+    Raises
+    ------
+    DatabaseUnreachable
+        The URL cannot be understood.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 12) -> None:
+        try:
+            parsed = make_url(url)
+            if parsed.drivername in {"postgres", "postgresql"}:
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            if parsed.drivername != "postgresql+psycopg":
+                raise DatabaseUnreachable(
+                    f"DATABASE_URL names {parsed.drivername!r}; Milkiyat needs PostgreSQL 18 or "
+                    "newer: postgresql://user:password@host:port/name"
+                )
+            self.engine: Engine = create_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 5},
+            )
+        except ArgumentError as error:
+            raise DatabaseUnreachable(
+                "DATABASE_URL is not a database URL. Write it as "
+                "postgresql://user:password@host:port/name"
+            ) from error
+        self.url = parsed.render_as_string(hide_password=False)
+
+    @property
+    def driver_url(self) -> str:
+        """The URL as psycopg itself reads it."""
+        return self.url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    def check(self) -> None:
+        """Connect once.
+
+        Raises
+        ------
+        DatabaseUnreachable
+            Nothing answers, or it refuses us.
+        """
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DatabaseUnreachable(
+                f"The database of DATABASE_URL does not answer: {reason}"
+            ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session that commits on leaving, and rolls back on any exception."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadSession]:
+        """Give a session in one read-only, repeatable transaction."""
+        options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        with (
+            self.engine.connect().execution_options(**options) as connection,
+            ReadSession(connection) as session,
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        self.engine.dispose()

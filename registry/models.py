@@ -1,0 +1,24 @@
+"""Every table of the registry, imported once so that the metadata is whole."""
+
+from __future__ import annotations
+
+from sqlmodel import SQLModel
+
+import registry.asset.models
+import registry.captable.models
+import registry.document.models
+import registry.encumbrance.models
+import registry.idempotency.models
+import registry.investor.models
+import registry.journal.models
+import registry.offering.models
+import registry.onboarding.models
+import registry.operation.models
+import registry.party.models
+import registry.rulebook.models
+import registry.title.models
+import registry.tokenization.models
+import registry.valuation.models
+import registry.wrapper.models  # noqa: F401
+
+metadata = SQLModel.metadata

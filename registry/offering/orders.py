@@ -1,0 +1,265 @@
+"""Use cases on orders: reserve, pay, cancel."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.investor import service as investors
+from registry.investor.models import Investor, Wallet, WalletState
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
+
+
+def place_order(
+    session: Session, actor: Actor, offering_id: UUID, *, units: int, wallet_address: bytes
+) -> Order:
+    """Reserve fractions for the caller.
+
+    The offering's row is locked, so that of two buyers of the last fraction one is refused.
+
+    Parameters
+    ----------
+    units
+        Whole fractions, more than 0.
+    wallet_address
+        20 bytes; a proven wallet of the caller.
+
+    Raises
+    ------
+    Forbidden
+        ``kyc_not_passed``.
+    Conflict
+        ``offering_closed``, ``order_exceeds_offer``, ``wallet_not_proven``.
+    Invalid
+        ``order_below_ticket``.
+    """
+    investor = _buyer(session, actor)
+    wallet = _own_wallet(session, investor, wallet_address)
+    offering = get_offering(session, offering_id, lock=True)
+    if offering.state != OfferingState.OPEN:
+        raise Conflict("offering_closed", "The offering is closed.")
+    if units < offering.min_ticket_units:
+        raise Invalid(
+            "order_below_ticket",
+            f"The smallest order is {offering.min_ticket_units} fractions.",
+            field="/units",
+        )
+    left = offering.offered_units - offering.reserved_units
+    if units > left:
+        raise Conflict(
+            "order_exceeds_offer",
+            f"{units} fractions are ordered, {left} are left of {offering.offered_units}.",
+            remedy=f"Order at most {left}." if left else "The offering is fully subscribed.",
+        )
+    offering.reserved_units += units
+    order = Order(
+        offering_id=offering.id,
+        investor_id=investor.id,
+        wallet_id=wallet.id,
+        units=units,
+        amount_paisa=units * offering.price_paisa,
+        reference=f"MLK{secrets.token_hex(6).upper()}",
+    )
+    session.add_all([offering, order])
+    session.flush()
+    journal.record(
+        session,
+        actor,
+        "order_placed",
+        "order",
+        order.id,
+        offering_id=str(offering.id),
+        units=str(units),
+        amount_paisa=str(order.amount_paisa),
+    )
+    return order
+
+
+def _buyer(session: Session, actor: Actor) -> Investor:
+    investor = investors.find_investor_of(session, actor.subject)
+    if investor is None or not investors.may_hold(investor):
+        raise Forbidden(
+            "kyc_not_passed",
+            "Only an investor whose KYC is passed and in force can buy.",
+            remedy="Enrol at /v1/investors, prove a wallet, and wait for the decision.",
+        )
+    return investor
+
+
+def _own_wallet(session: Session, investor: Investor, address: bytes) -> Wallet:
+    wallet = investors.find_wallet(session, address)
+    if (
+        wallet is None
+        or wallet.investor_id != investor.id
+        or wallet.state != WalletState.PROVEN
+        or wallet.identity is None
+    ):
+        raise Conflict(
+            "wallet_not_proven",
+            "The wallet is not proven to be yours, or has no identity on chain yet.",
+            remedy="Sign its challenge at /v1/investors/{id}/wallets and wait for the identity.",
+        )
+    return wallet
+
+
+def book_payment(
+    session: Session,
+    *,
+    rail: str,
+    rail_reference: str,
+    order_reference: str,
+    amount_paisa: int,
+    received_at: datetime,
+) -> Order:
+    """Book money that arrived for an order; the same notice again changes nothing.
+
+    Raises
+    ------
+    NotFound
+        No order has this reference.
+    Conflict
+        ``payment_amount_differs``, ``order_not_awaiting_payment``, ``payment_reference_reused``.
+    """
+    order = session.exec(
+        select(Order).where(col(Order.reference) == order_reference).with_for_update()
+    ).first()
+    if order is None:
+        raise NotFound("order", order_reference)
+    booked = session.exec(
+        select(Payment).where(col(Payment.rail_reference) == rail_reference)
+    ).first()
+    if booked is not None:
+        if (booked.order_id, booked.amount_paisa) != (order.id, amount_paisa):
+            raise Conflict(
+                "payment_reference_reused", "This bank reference was booked as another payment."
+            )
+        return order
+    if order.state != OrderState.AWAITING_PAYMENT:
+        raise Conflict("order_not_awaiting_payment", f"The order is {order.state}.")
+    if amount_paisa != order.amount_paisa:
+        raise Conflict(
+            "payment_amount_differs",
+            f"{amount_paisa} paisa arrived, {order.amount_paisa} are due.",
+            remedy="Return the money; the order still waits for the exact amount.",
+        )
+    order.state = OrderState.PAID
+    session.add(
+        Payment(
+            rail=rail,
+            rail_reference=rail_reference,
+            order_id=order.id,
+            amount_paisa=amount_paisa,
+            received_at=received_at,
+        )
+    )
+    session.flush()
+    journal.record(
+        session,
+        THE_SYSTEM,
+        "payment_booked",
+        "order",
+        order.id,
+        rail=rail,
+        rail_reference=rail_reference,
+        amount_paisa=str(amount_paisa),
+    )
+    return order
+
+
+def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
+    """Give reserved fractions back before they are paid for.
+
+    Raises
+    ------
+    NotFound
+        It is not the caller's.
+    Conflict
+        ``order_not_cancellable``.
+    """
+    order = get_own_order(session, actor, order_id)
+    offering = get_offering(session, order.offering_id, lock=True)
+    session.refresh(order, with_for_update=True)
+    if order.state != OrderState.AWAITING_PAYMENT:
+        raise Conflict("order_not_cancellable", f"The order is {order.state}.")
+    release_order(session, actor, offering, order)
+    return order
+
+
+def release_order(session: Session, actor: Actor, offering: Offering, order: Order) -> None:
+    """Cancel an unpaid order of a locked offering."""
+    order.state = OrderState.CANCELLED
+    offering.reserved_units -= order.units
+    session.add_all([order, offering])
+    session.flush()
+    journal.record(session, actor, "order_cancelled", "order", order.id)
+
+
+def get_offering(session: Session, offering_id: UUID, *, lock: bool = False) -> Offering:
+    """Return the offering.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    offering = session.get(
+        Offering, offering_id, with_for_update=lock or None, populate_existing=lock
+    )
+    if offering is None:
+        raise NotFound("offering", offering_id)
+    return offering
+
+
+def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None:
+    return session.exec(
+        select(Offering).where(col(Offering.tokenization_id) == tokenization_id)
+    ).first()
+
+
+def list_offerings(session: Session, *, after: UUID | None, limit: int) -> Sequence[Offering]:
+    """List offerings, oldest first."""
+    query = select(Offering).order_by(col(Offering.id)).limit(limit)
+    if after is not None:
+        query = query.where(col(Offering.id) > after)
+    return session.exec(query).all()
+
+
+def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:
+    """Return an order of the caller.
+
+    Raises
+    ------
+    NotFound
+        There is none, or it is somebody else's.
+    """
+    order = session.get(Order, order_id)
+    investor = investors.find_investor_of(session, actor.subject)
+    if order is None or investor is None or order.investor_id != investor.id:
+        raise NotFound("order", order_id)
+    return order
+
+
+def list_orders(
+    session: Session,
+    *,
+    offering_id: UUID | None = None,
+    investor_id: UUID | None = None,
+    after: UUID | None = None,
+    limit: int | None = None,
+) -> Sequence[Order]:
+    """List orders, oldest first."""
+    query = select(Order).order_by(col(Order.id)).limit(limit)
+    if offering_id is not None:
+        query = query.where(col(Order.offering_id) == offering_id)
+    if investor_id is not None:
+        query = query.where(col(Order.investor_id) == investor_id)
+    if after is not None:
+        query = query.where(col(Order.id) > after)
+    return session.exec(query).all()

@@ -1,0 +1,295 @@
+"""Use cases on offerings: open, close and mint, go live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable import service as captable
+from registry.investor import service as investors
+from registry.investor.models import Wallet
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.errors import Conflict, Invalid
+from registry.offering import orders
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationKind
+from registry.party import service as parties
+from registry.party.rules import country_number
+from registry.tokenization import service as tokenizations
+from registry.tokenization.gate import require_open_gate
+from registry.tokenization.models import Tokenization, TokenizationState
+from registry.wrapper import service as wrappers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferTerms:
+    """The terms of a sale.
+
+    Parameters
+    ----------
+    offered_units
+        Fractions on sale; what is not on sale is minted to the wrapper.
+    minimum_units
+        Fractions that must be paid for before anything is minted (the soft cap).
+    min_ticket_units
+        Smallest order.
+    """
+
+    offered_units: int
+    minimum_units: int = 0
+    min_ticket_units: int = 1
+
+
+def open_offering(
+    session: Session, actor: Actor, tokenization_id: UUID, terms: OfferTerms
+) -> Offering:
+    """Open the sale of a deployed token.
+
+    Raises
+    ------
+    Invalid
+        ``offer_exceeds_declared``, ``offer_terms_invalid``.
+    RulesRefused
+        The gate has closed.
+    Conflict
+        ``transition_refused``.
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    if not 0 < terms.offered_units <= tokenization.declared_fractions:
+        raise Invalid(
+            "offer_exceeds_declared",
+            f"{terms.offered_units} fractions are offered, "
+            f"{tokenization.declared_fractions} are declared.",
+            field="/offered_units",
+        )
+    if not 0 <= terms.minimum_units <= terms.offered_units or terms.min_ticket_units < 1:
+        raise Invalid(
+            "offer_terms_invalid",
+            "The minimum is at most what is offered, and the ticket at least one fraction.",
+        )
+    require_open_gate(session, tokenization)
+    tokenizations.fire(session, actor, tokenization, "open_offer")
+    offering = Offering(
+        tokenization_id=tokenization.id,
+        offered_units=terms.offered_units,
+        minimum_units=terms.minimum_units,
+        min_ticket_units=terms.min_ticket_units,
+        price_paisa=tokenization.price_paisa,
+        opened_by=actor.subject,
+    )
+    session.add(offering)
+    session.flush()
+    return offering
+
+
+def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> list[Operation]:
+    """Close the sale and have every declared fraction minted, once.
+
+    Paid orders are minted to their buyers, what is left to the wrapper's own wallet, so that
+    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled.
+
+    Returns
+    -------
+    list[Operation]
+        One mint for each paid order, and one for the rest.
+
+    Raises
+    ------
+    RulesRefused
+        The gate has closed.
+    Conflict
+        ``offering_below_minimum``, ``treasury_not_ready``, ``transition_refused``.
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "close_offer")
+    require_open_gate(session, tokenization)
+    offering = orders.find_offering_of(session, tokenization_id)
+    assert offering is not None, "an OFFERING tokenization has an offering"
+    offering = orders.get_offering(session, offering.id, lock=True)
+    paid = _settle_book(session, actor, offering)
+    sold = sum(order.units for order in paid)
+    if sold < offering.minimum_units:
+        raise Conflict(
+            "offering_below_minimum",
+            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+        )
+    offering.state = OfferingState.CLOSED
+    session.add(offering)
+    planned = [_plan_order_mint(session, actor, tokenization, order) for order in paid]
+    rest = tokenization.declared_fractions - sold
+    if rest > 0:
+        planned.append(_plan_treasury_mint(session, actor, tokenization, rest))
+    journal.record(
+        session,
+        actor,
+        "offering_closed",
+        "offering",
+        offering.id,
+        sold_units=str(sold),
+        treasury_units=str(rest),
+    )
+    return planned
+
+
+def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Order]:
+    """Cancel what is not paid, and return what is."""
+    paid = []
+    for order in orders.list_orders(session, offering_id=offering.id):
+        if order.state == OrderState.AWAITING_PAYMENT:
+            orders.release_order(session, actor, offering, order)
+        elif order.state == OrderState.PAID:
+            paid.append(order)
+    return paid
+
+
+def _plan_order_mint(
+    session: Session, actor: Actor, tokenization: Tokenization, order: Order
+) -> Operation:
+    wallet = session.get_one(Wallet, order.wallet_id)
+    mint = _plan_mint(
+        session,
+        actor,
+        tokenization,
+        wallet,
+        key=f"mint:order:{order.id}",
+        units=order.units,
+        subject=("order", order.id),
+    )
+    order.state, order.operation_id = OrderState.MINTING, mint.id
+    session.add(order)
+    session.flush()
+    return mint
+
+
+def _plan_treasury_mint(
+    session: Session, actor: Actor, tokenization: Tokenization, units: int
+) -> Operation:
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
+    if holder is None:
+        raise Conflict(
+            "treasury_not_ready",
+            f"{units} fractions are unsold, and the wrapper has no wallet to keep them.",
+            remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
+        )
+    wallet = investors.verified_wallet(session, holder.id)
+    return _plan_mint(
+        session,
+        actor,
+        tokenization,
+        wallet,
+        key=f"mint:treasury:{tokenization.id}",
+        units=units,
+        subject=("tokenization", tokenization.id),
+    )
+
+
+def _plan_mint(
+    session: Session,
+    actor: Actor,
+    tokenization: Tokenization,
+    wallet: Wallet,
+    *,
+    key: str,
+    units: int,
+    subject: tuple[str, UUID],
+) -> Operation:
+    investor = investors.get_investor(session, wallet.investor_id)
+    party = parties.get_party(session, investor.party_id)
+    where = {"tokenization_id": str(tokenization.id), "wallet_id": str(wallet.id)}
+    registered = operations.plan(
+        session,
+        actor,
+        OperationKind.REGISTER_IDENTITY,
+        key=f"register_identity:{tokenization.id}:{wallet.id}",
+        subject=("tokenization", tokenization.id),
+        params=where | {"country": country_number(party.residence_country)},
+    )
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.MINT,
+        key=key,
+        subject=subject,
+        params=where | {"units": str(units)},
+        after=[registered],
+    )
+
+
+def settle_order(session: Session, order_id: UUID) -> None:
+    """Mark an order settled once its mint is final; a repeat changes nothing."""
+    order = session.get_one(Order, order_id, with_for_update=True)
+    if order.state == OrderState.MINTING:
+        order.state = OrderState.SETTLED
+        session.flush()
+        journal.record(session, THE_SYSTEM, "order_settled", "order", order.id)
+
+
+def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:
+    """Have the token's transfers opened, once all of it is minted and reconciled.
+
+    Raises
+    ------
+    RulesRefused
+        The gate has closed.
+    Conflict
+        ``transition_refused``, ``not_reconciled``: supply differs from the declaration, or
+        the last reconciliation is missing or found a difference (TOK-02, TOK-03).
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state != TokenizationState.MINTING:
+        raise Conflict(
+            "transition_refused",
+            f"A tokenization in state {tokenization.state} cannot go live.",
+            remedy="Close the offering with /mint first.",
+        )
+    require_open_gate(session, tokenization)
+    _require_fully_minted(session, tokenization)
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.UNPAUSE,
+        key=f"go_live:{tokenization.id}",
+        subject=("tokenization", tokenization.id),
+        params={"tokenization_id": str(tokenization.id)},
+    )
+
+
+def _require_fully_minted(session: Session, tokenization: Tokenization) -> None:
+    assert tokenization.token_address is not None, "a MINTING tokenization is deployed"
+    proof = captable.latest_reconciliation(session, tokenization.token_address)
+    if (
+        proof is None
+        or proof.differences
+        or proof.chain_supply_units != tokenization.declared_fractions
+    ):
+        supply = proof.chain_supply_units if proof else 0
+        raise Conflict(
+            "not_reconciled",
+            f"{supply} of {tokenization.declared_fractions} fractions are minted and reconciled.",
+            remedy="Wait until the mint operations are final, or look at /reconciliations.",
+        )
+
+
+def confirm_live(session: Session, tokenization_id: UUID) -> None:
+    """Mark the token live once its unpause is final; a repeat changes nothing."""
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state == TokenizationState.MINTING:
+        tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_confirmed")
+
+
+def mint_operations(session: Session, tokenization_id: UUID) -> list[Operation]:
+    """List the mints of a token, oldest first."""
+    rows = session.exec(
+        select(Operation)
+        .where(
+            col(Operation.kind) == OperationKind.MINT,
+            col(Operation.params)["tokenization_id"].astext == str(tokenization_id),
+        )
+        .order_by(col(Operation.id))
+    )
+    return list(rows.all())

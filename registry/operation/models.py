@@ -1,0 +1,132 @@
+"""Operations: what the registry wants done on chain, and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from registry.kernel.columns import Record, bigint, binary, document, enumeration, instant, uint256
+
+
+class OperationKind(StrEnum):
+    """What is to be done; `chain.operations` has one file for each."""
+
+    PLATFORM_STEP = "platform_step"
+    CREATE_IDENTITY = "create_identity"
+    ADD_CLAIM = "add_claim"
+    DEPLOY_SUITE = "deploy_suite"
+    REGISTER_IDENTITY = "register_identity"
+    MINT = "mint"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+
+
+class OperationState(StrEnum):
+    """`planned → signed → broadcast → mined → final`, or one of the exits."""
+
+    PLANNED = "planned"
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    MINED = "mined"
+    FINAL = "final"
+    REVERTED = "reverted"
+    REPLACED = "replaced"
+    DROPPED = "dropped"
+    REFUSED = "refused"
+
+
+IN_FLIGHT = (OperationState.SIGNED, OperationState.BROADCAST, OperationState.MINED)
+ON_CHAIN = (OperationState.MINED, OperationState.FINAL)
+FAILED = (
+    OperationState.REVERTED,
+    OperationState.REPLACED,
+    OperationState.DROPPED,
+    OperationState.REFUSED,
+)
+
+
+class Operation(Record, table=True):
+    """One instruction of the registry to the chain, carried out exactly once.
+
+    It owns one (signer, nonce) for life: a retry is a new attempt on the same nonce, so two
+    of them can never both succeed (ADR 0004). `key` names the effect ("mint:order:<id>"), so
+    that the same effect cannot be planned twice.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("signer", "nonce", name="uq_operation_signer_nonce"),
+        CheckConstraint("(signer IS NULL) = (nonce IS NULL)", name="ck_operation_nonce_owned"),
+        Index("ix_operation_planned", "id", postgresql_where=text("state = 'planned'")),
+        Index(
+            "ix_operation_in_flight",
+            "nonce",
+            postgresql_where=text("state IN ('signed', 'broadcast', 'mined')"),
+        ),
+    )
+
+    kind: OperationKind = enumeration()
+    key: str = Field(unique=True)
+    state: OperationState = enumeration(default=OperationState.PLANNED)
+    subject_kind: str
+    subject_id: str = Field(index=True)
+    requested_by: str
+    params: dict[str, Any] = document()
+    result: dict[str, Any] = document(default_factory=dict)
+    problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    signer: bytes | None = binary(nullable=True, default=None)
+    nonce: int | None = bigint(default=None)
+    ended_at: AwareDatetime | None = instant()
+
+
+class OperationDependency(SQLModel, table=True):
+    """`operation_id` may be sent once `requires_id` is on chain."""
+
+    __tablename__ = "operation_dependency"
+
+    operation_id: UUID = Field(foreign_key="operation.id", primary_key=True)
+    requires_id: UUID = Field(foreign_key="operation.id", primary_key=True, index=True)
+
+
+class OperationAttempt(SQLModel, table=True):
+    """One signed transaction of an operation, stored before it is first broadcast."""
+
+    __tablename__ = "operation_attempt"
+    __table_args__ = (UniqueConstraint("operation_id", "seq", name="uq_attempt_seq"),)
+
+    tx_hash: bytes = binary(primary_key=True)
+    operation_id: UUID = Field(sa_column=Column(ForeignKey("operation.id"), nullable=False))
+    seq: int
+    raw: bytes = binary()
+    gas: int = bigint()
+    max_fee_wei: int = uint256()
+    signed_at: AwareDatetime = instant(nullable=False)
+    last_sent_at: AwareDatetime | None = instant()
+    block_number: int | None = bigint(default=None)
+    block_hash: bytes | None = binary(nullable=True, default=None)
+
+
+class NonceStream(SQLModel, table=True):
+    """The next nonce of one signing key. No other counter exists."""
+
+    __tablename__ = "nonce_stream"
+
+    chain_id: int = bigint(primary_key=True)
+    signer: bytes = binary(primary_key=True)
+    next_nonce: int = bigint()
+
+
+class PlatformContract(SQLModel, table=True):
+    """Where one contract of the platform itself stands on the chain."""
+
+    __tablename__ = "platform_contract"
+
+    chain_id: int = bigint(primary_key=True)
+    name: str = Field(primary_key=True)
+    address: bytes = binary()
+    block_number: int = bigint()

@@ -1,0 +1,111 @@
+"""Planning operations: the outbox, written in the transaction of the request itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from registry.kernel.actor import Actor
+from registry.kernel.errors import NotFound
+from registry.operation.models import (
+    FAILED,
+    Operation,
+    OperationAttempt,
+    OperationDependency,
+    OperationKind,
+)
+
+WAKE_CHANNEL = "milkiyat_operation"
+"""PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
+
+
+def plan(
+    session: Session,
+    actor: Actor,
+    kind: OperationKind,
+    *,
+    key: str,
+    subject: tuple[str, object],
+    params: dict[str, Any],
+    after: Sequence[Operation] = (),
+) -> Operation:
+    """Plan one operation, or return the one that was planned under the same `key`.
+
+    An operation that failed had no effect on chain, so it gives its key up to a new one.
+
+    Parameters
+    ----------
+    key
+        Names the effect. The database holds it unique, so an effect is planned once.
+    subject
+        Kind and id of the record that the operation serves.
+    after
+        Operations that must be on chain first.
+    """
+    planned = find_by_key(session, key)
+    if planned is not None and planned.state not in FAILED:
+        return planned
+    if planned is not None:
+        planned.key = f"{key}#{planned.id}"
+        session.flush()
+    operation = Operation(
+        kind=kind,
+        key=key,
+        subject_kind=subject[0],
+        subject_id=str(subject[1]),
+        requested_by=actor.subject,
+        params=params,
+    )
+    session.add(operation)
+    session.flush()
+    session.add_all(
+        OperationDependency(operation_id=operation.id, requires_id=earlier.id) for earlier in after
+    )
+    session.flush()
+    session.connection().execute(text(f"NOTIFY {WAKE_CHANNEL}"))
+    return operation
+
+
+def find_by_key(session: Session, key: str) -> Operation | None:
+    return session.exec(select(Operation).where(col(Operation.key) == key)).first()
+
+
+def get_operation(session: Session, operation_id: UUID) -> Operation:
+    """Return the operation.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    operation = session.get(Operation, operation_id)
+    if operation is None:
+        raise NotFound("operation", operation_id)
+    return operation
+
+
+def list_attempts(session: Session, operation_id: UUID) -> Sequence[OperationAttempt]:
+    """List the signed transactions of an operation, oldest first."""
+    return session.exec(
+        select(OperationAttempt)
+        .where(col(OperationAttempt.operation_id) == operation_id)
+        .order_by(col(OperationAttempt.seq))
+    ).all()
+
+
+def list_operations(
+    session: Session, *, subject_id: str | None, state: str | None, after: UUID | None, limit: int
+) -> Sequence[Operation]:
+    """List operations, oldest first."""
+    query = select(Operation).order_by(col(Operation.id)).limit(limit)
+    if subject_id is not None:
+        query = query.where(col(Operation.subject_id) == subject_id)
+    if state is not None:
+        query = query.where(col(Operation.state) == state)
+    if after is not None:
+        query = query.where(col(Operation.id) > after)
+    return session.exec(query).all()

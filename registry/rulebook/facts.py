@@ -1,0 +1,66 @@
+"""What the rules look at: plain values, gathered once for each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEncumbrance:
+    """An encumbrance in force, as far as the rules care."""
+
+    kind: str
+    effect: str
+    secured_paisa: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTerms:
+    """What a tokenization would issue.
+
+    Parameters
+    ----------
+    economic_share : Fraction
+        Part of the asset's economics that the token carries, above 0 and at most 1.
+    """
+
+    fractions: int
+    price_paisa: int
+    economic_share: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One asset on one day.
+
+    Parameters
+    ----------
+    rival_keys
+        Natural keys on which another asset's claim is live.
+    wrapper_fraction
+        Part of the title in the wrapper's name; None when no wrapper is named.
+    rival_tokenizations
+        Live tokenizations of this asset or of its keys, other than the one judged.
+    """
+
+    today: date
+    rival_keys: tuple[str, ...]
+    kul_hissay: int
+    hissa: tuple[int, ...]
+    title_proof: frozenset[str]
+    verified_kinds: frozenset[str]
+    wrapper_fraction: Fraction | None
+    encumbrances: tuple[LiveEncumbrance, ...]
+    value_paisa: int | None
+    valued_on: date | None
+    valuation_max_age_days: int
+    insured_paisa: int | None
+    expires_on: date | None
+    rival_tokenizations: int = 0
+    terms: TokenTerms | None = None
+
+    @property
+    def secured_paisa(self) -> int:
+        return sum(item.secured_paisa for item in self.encumbrances)

@@ -1,0 +1,303 @@
+"""Use cases on tokenizations: structured, approved, deployed, minted, live, paused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.asset import service as assets
+from registry.investor import service as investors
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor, Role
+from registry.kernel.canonical import record_hash
+from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.kernel.machine import machine
+from registry.onboarding import approvals
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationKind
+from registry.rulebook import service as rulebook
+from registry.rulebook.models import RuleRun
+from registry.rulebook.service import Moment
+from registry.tokenization.gate import gate_facts, require_open_gate
+from registry.tokenization.models import ENDED, Tokenization, TokenizationState
+from registry.wrapper import service as wrappers
+
+STRUCTURER = "structurer"
+"""What the state machine calls the issuer who writes the terms."""
+
+REQUIRED_APPROVALS = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTermsProposal:
+    """The terms of a token.
+
+    Parameters
+    ----------
+    declared_fractions
+        Whole tokens that will ever exist; decimals are 0.
+    price_paisa
+        Price of one fraction at issue.
+    economic_share
+        Part of the asset's economics that the tokens carry together.
+    """
+
+    symbol: str
+    name: str
+    declared_fractions: int
+    price_paisa: int
+    economic_share: Fraction
+    maturity: date | None = None
+
+
+def structure_tokenization(
+    session: Session, actor: Actor, asset_id: UUID, terms: TokenTermsProposal
+) -> Tokenization:
+    """Propose a token of an asset and structure it, if the gate is open.
+
+    Raises
+    ------
+    RulesRefused
+        A rule of tokenization fails; nothing is recorded.
+    Forbidden
+        ``not_the_issuer``: the caller does not act for the wrapper.
+    Conflict
+        ``asset_not_registered``, ``title_not_active``, ``symbol_taken``.
+    """
+    asset = assets.get_asset(session, asset_id, lock=True)
+    tokenization = Tokenization(
+        asset_id=asset_id,
+        symbol=terms.symbol,
+        name=terms.name,
+        declared_fractions=terms.declared_fractions,
+        price_paisa=terms.price_paisa,
+        economic_share_num=terms.economic_share.numerator,
+        economic_share_den=terms.economic_share.denominator,
+        maturity=terms.maturity,
+        structured_by=actor.subject,
+    )
+    rulebook.require(Moment.TOKENIZATION, gate_facts(session, asset, tokenization))
+    _require_issuer(session, actor, tokenization)
+    require_open_gate(session, tokenization)
+    _refuse_taken_symbol(session, terms.symbol)
+    session.add(tokenization)
+    session.flush()
+    fire(session, _as_structurer(actor), tokenization, "structure")
+    return tokenization
+
+
+def _as_structurer(actor: Actor) -> Actor:
+    return Actor(actor.subject, actor.roles | {STRUCTURER}) if actor.has(Role.ISSUER) else actor
+
+
+def _require_issuer(session: Session, actor: Actor, tokenization: Tokenization) -> None:
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    assert wrapper is not None, "WRP-01 passed without a wrapper"
+    investor = investors.find_investor_of(session, actor.subject)
+    if investor is None or investor.party_id != wrapper.party_id:
+        raise Forbidden(
+            "not_the_issuer",
+            "You do not act for the wrapper of this asset.",
+            remedy="Enrol for the company at /v1/investors and pass its KYC.",
+        )
+    if not investors.may_hold(investor):
+        raise Conflict("kyc_not_passed", "The KYC of the wrapper's company is not passed.")
+
+
+def _refuse_taken_symbol(session: Session, symbol: str) -> None:
+    query = select(Tokenization).where(
+        col(Tokenization.symbol) == symbol, col(Tokenization.state).not_in(ENDED)
+    )
+    if session.exec(query).first() is not None:
+        raise Conflict("symbol_taken", f"The symbol {symbol} names another token.")
+
+
+def terms_hash(tokenization: Tokenization) -> bytes:
+    """Return the SHA-256 of the terms, to which approvals bind."""
+    return record_hash(
+        {
+            "asset_id": str(tokenization.asset_id),
+            "symbol": tokenization.symbol,
+            "name": tokenization.name,
+            "declared_fractions": str(tokenization.declared_fractions),
+            "price_paisa": str(tokenization.price_paisa),
+            "economic_share": [
+                str(tokenization.economic_share_num),
+                str(tokenization.economic_share_den),
+            ],
+            "maturity": tokenization.maturity.isoformat() if tokenization.maturity else None,
+        }
+    )
+
+
+def approve_tokenization(
+    session: Session, actor: Actor, tokenization_id: UUID, *, role: Role, seen_hash: bytes
+) -> Tokenization:
+    """Approve the terms in one role; compliance and a registrar's checker must agree.
+
+    Raises
+    ------
+    RulesRefused
+        The gate has closed.
+    Conflict
+        ``terms_changed``, ``transition_refused``, or as `approvals.approve`.
+    """
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    digest = terms_hash(tokenization)
+    if seen_hash != digest:
+        raise Conflict("terms_changed", "The terms are not the ones that you read.")
+    machine("tokenization").next_state(tokenization.state, "approve", actor.roles)
+    require_open_gate(session, tokenization)
+    missing = approvals.approve(
+        session,
+        actor,
+        subject=("tokenization", tokenization.id),
+        role=role,
+        maker=tokenization.structured_by,
+        dossier_hash=digest,
+        required=REQUIRED_APPROVALS,
+    )
+    if not missing:
+        fire(session, actor, tokenization, "approve")
+    return tokenization
+
+
+def deploy_token(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:
+    """Have the token's contracts deployed.
+
+    Raises
+    ------
+    RulesRefused
+        The gate has closed.
+    Conflict
+        ``transition_refused``.
+    """
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    machine("tokenization").next_state(tokenization.state, "deploy", THE_SYSTEM.roles)
+    require_open_gate(session, tokenization)
+    fire(session, THE_SYSTEM, tokenization, "deploy")
+    journal.record(session, actor, "deploy_asked", "tokenization", tokenization.id)
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.DEPLOY_SUITE,
+        key=f"deploy_suite:{tokenization.id}",
+        subject=("tokenization", tokenization.id),
+        params={"tokenization_id": str(tokenization.id)},
+    )
+
+
+def confirm_deployment(session: Session, tokenization_id: UUID, suite: dict[str, str]) -> None:
+    """Record where the contracts stand, once that is final; a repeat changes nothing.
+
+    Parameters
+    ----------
+    suite
+        Addresses as 0x-hex by role: token, identity_registry, identity_registry_storage,
+        trusted_issuers_registry, claim_topics_registry, compliance.
+    """
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state == TokenizationState.DEPLOYING:
+        tokenization.suite = suite
+        tokenization.token_address = bytes.fromhex(suite["token"].removeprefix("0x"))
+        fire(session, THE_SYSTEM, tokenization, "deploy_confirmed")
+
+
+def fail_deployment(session: Session, tokenization_id: UUID) -> None:
+    """Take the tokenization back to approved: nothing stands on chain."""
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state == TokenizationState.DEPLOYING:
+        fire(session, THE_SYSTEM, tokenization, "deploy_failed")
+
+
+def pause_token(session: Session, actor: Actor, tokenization_id: UUID, *, reason: str) -> Operation:
+    """Stop the token's transfers.
+
+    Raises
+    ------
+    Conflict
+        ``transition_refused``: it is not live.
+    """
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    fire(session, actor, tokenization, "pause", reason=reason)
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.PAUSE,
+        key=f"pause:{tokenization.id}:{reason}",
+        subject=("tokenization", tokenization.id),
+        params={"tokenization_id": str(tokenization.id)},
+    )
+
+
+def fire(
+    session: Session, actor: Actor, tokenization: Tokenization, event: str, **facts: str
+) -> None:
+    """Fire an event whose guard the caller has checked, and journal it.
+
+    Raises
+    ------
+    Conflict
+        ``transition_refused``.
+    Forbidden
+        ``transition_forbidden``.
+    """
+    tokenization.state = TokenizationState(
+        machine("tokenization").next_state(tokenization.state, event, actor.roles)
+    )
+    session.add(tokenization)
+    session.flush()
+    journal.record(
+        session,
+        actor,
+        f"tokenization_{event}",
+        "tokenization",
+        tokenization.id,
+        state=tokenization.state,
+        **facts,
+    )
+
+
+def run_gate(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:
+    """Ask and store every rule of tokenization on an asset."""
+    asset = assets.get_asset(session, asset_id)
+    alive = session.exec(
+        select(Tokenization).where(
+            col(Tokenization.asset_id) == asset_id, col(Tokenization.state).not_in(ENDED)
+        )
+    ).first()
+    facts = gate_facts(session, asset, alive)
+    return rulebook.run(session, actor, asset_id, Moment.TOKENIZATION, facts)
+
+
+def get_tokenization(
+    session: Session, tokenization_id: UUID, *, lock: bool = False
+) -> Tokenization:
+    """Return the tokenization.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    tokenization = session.get(
+        Tokenization, tokenization_id, with_for_update=lock or None, populate_existing=lock
+    )
+    if tokenization is None:
+        raise NotFound("tokenization", tokenization_id)
+    return tokenization
+
+
+def list_tokenizations(session: Session, asset_id: UUID) -> Sequence[Tokenization]:
+    """List the tokenizations of an asset, oldest first."""
+    return session.exec(
+        select(Tokenization)
+        .where(col(Tokenization.asset_id) == asset_id)
+        .order_by(col(Tokenization.id))
+    ).all()

@@ -1,0 +1,36 @@
+"""Valuations: what an asset was worth on a day, in whose opinion."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint
+from sqlmodel import Field
+
+from registry.kernel.columns import Record, bigint, binary, enumeration
+
+
+class ValuationState(StrEnum):
+    DRAFT = "DRAFT"
+    SUBMITTED = "SUBMITTED"
+    ACCEPTED = "ACCEPTED"
+    STALE = "STALE"
+    SUPERSEDED = "SUPERSEDED"
+    REJECTED = "REJECTED"
+
+
+class Valuation(Record, table=True):
+    """One opinion of value, with the hash of the signed report behind it."""
+
+    __table_args__ = (CheckConstraint("amount_paisa > 0", name="ck_valuation_amount"),)
+
+    asset_id: UUID = Field(foreign_key="asset.id", index=True)
+    amount_paisa: int = bigint()
+    basis_date: date
+    method: str
+    report_sha256: bytes = binary()
+    state: ValuationState = enumeration(default=ValuationState.DRAFT)
+    valuer: str
+    checker: str | None = None
