@@ -27,6 +27,7 @@ from solcx.exceptions import SolcError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONTRACTS: Final = ROOT / "contracts"
+SOLC: Final = CONTRACTS / "solc"
 ARTIFACTS: Final = ROOT / "chain" / "artifacts"
 LOCK: Final = "lock.json"
 
@@ -77,7 +78,7 @@ def compile_contracts(contracts: Path = CONTRACTS) -> Compilation:
     Parameters
     ----------
     contracts : Path
-        Folder that holds the sources, the compiler's launcher and ``node_modules``.
+        Folder that holds the sources and ``node_modules``.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def compile_contracts(contracts: Path = CONTRACTS) -> Compilation:
             "settings": {**SETTINGS, "outputSelection": {"*": {"*": OUTPUTS}}},
         },
         base_path=contracts,
-        solc_binary=contracts / "solc",
+        solc_binary=SOLC,
     )
     deployable = _deployable(output["contracts"], own)
     packaged = sorted(unit for unit in output["sources"] if unit not in own)

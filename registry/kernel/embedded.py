@@ -224,7 +224,6 @@ class EmbeddedPostgres:
             self._find_binaries()
             self._ensure_cluster()
             self._ensure_running()
-            self._ensure_database()
         except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             self.stop()
             raise EmbeddedServiceError(
@@ -345,14 +344,16 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             if self._find_server() is not None:
                 # "starting" while it recovers; "stopping" when the last program died in its stop.
-                if self._status_line(7) == "ready":
+                # Its word alone is not enough: one killed a moment ago still seems ready.
+                if self._status_line(7) == "ready" and self._ensure_database():
                     return
             elif self._child is None:
                 offset = self._launch()
-            elif self._child.poll() is not None:
+            elif (code := self._child.poll()) is not None:
                 self._child = None
                 reason = log_tail(self._log, offset)
-                if STILL_IN_USE not in reason:
+                # Not its own decision (a signal), or one that time changes: once more.
+                if code >= 0 and STILL_IN_USE not in reason:
                     raise EmbeddedServiceError(
                         f"PostgreSQL ended while starting in {self._directory}: {reason}.",
                         remedy=f"Look at {self._log}, or set DATABASE_URL to another server.",
@@ -413,20 +414,26 @@ class EmbeddedPostgres:
         while self._find_server() is not None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
-    def _ensure_database(self) -> None:
-        with psycopg.connect(
-            host=str(self._socket_directory()),
-            port=PORT,
-            user=SUPERUSER,
-            dbname="postgres",
-            autocommit=True,
-            connect_timeout=10,
-        ) as connection:
+    def _ensure_database(self) -> bool:
+        """Create the database when missing; False while the server does not answer."""
+        try:
+            connection = psycopg.connect(
+                host=str(self._socket_directory()),
+                port=PORT,
+                user=SUPERUSER,
+                dbname="postgres",
+                autocommit=True,
+                connect_timeout=10,
+            )
+        except psycopg.OperationalError:
+            return False
+        with connection:
             known = connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
             ).fetchone()
             if known is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        return True
 
     # The socket
 

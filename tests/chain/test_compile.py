@@ -1,20 +1,18 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from solcx.exceptions import SolcError
 
-from chain.compile import (
-    ARTIFACTS,
-    CONTRACTS,
-    LOCK,
-    Compilation,
-    compile_contracts,
-    find_differences,
-    write_artifacts,
-)
+from chain import compile as compiler
+from chain.compile import ARTIFACTS, CONTRACTS, Compilation, compile_contracts, find_differences
 
 pytestmark = pytest.mark.chain
+
+OWN = "contracts/ClaimIssuer.sol"
+PACKAGED = "node_modules/@openzeppelin/contracts/access/Ownable.sol"
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +21,100 @@ def compilation() -> Compilation:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    """Return our sources in another folder, with the same packages and compiler."""
-    copied = tmp_path / "somewhere else" / "contracts"
-    copied.mkdir(parents=True)
-    for source in CONTRACTS.glob("*.sol"):
-        shutil.copy(source, copied)
-    (copied / "node_modules").symlink_to(CONTRACTS / "node_modules")
-    (copied / "solc").symlink_to(CONTRACTS / "solc")
-    return copied
+def elsewhere(tmp_path: Path, compilation: Compilation) -> Path:
+    """Return another folder with copies of everything that the compiler reads."""
+    folder = tmp_path / "somewhere else"
+    packages = [f"node_modules/{name}/package.json" for name in compilation.lock["packages"]]
+    for unit in [*compilation.lock["sources"], *packages]:
+        relative = unit.removeprefix("contracts/")
+        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CONTRACTS / relative, folder / relative)
+    return folder
 
 
-def _append(source: Path, text: str) -> None:
-    source.write_text(source.read_text(encoding="utf-8") + text, encoding="utf-8")
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
-def test_compile_contracts__committed_sources__gives_committed_artifacts(
-    compilation: Compilation,
-) -> None:
+def _sources_that_differ(left: Compilation, right: Compilation) -> list[str]:
+    before, after = left.lock["sources"], right.lock["sources"]
+    return [unit for unit in before | after if before.get(unit) != after.get(unit)]
+
+
+def test_compile__committed_sources__give_committed_artifacts(compilation: Compilation) -> None:
     assert find_differences(compilation) == []
     assert compilation.warnings == ()
+
+
+def test_compile__artifact__has_interface_and_code_of_lock(compilation: Compilation) -> None:
+    artifact = json.loads((ARTIFACTS / "ClaimIssuer.json").read_text(encoding="utf-8"))
+    assert "isClaimValid" in {entry.get("name") for entry in artifact["abi"]}
+    pinned = compilation.lock["contracts"]["ClaimIssuer"]
+    for field in ("bytecode", "deployedBytecode"):
+        code = bytes.fromhex(artifact[field].removeprefix("0x"))
+        assert hashlib.sha256(code).hexdigest() == pinned[f"{field}Sha256"]
+
+
+def test_compile__other_folder__same_files(compilation: Compilation, elsewhere: Path) -> None:
+    assert compile_contracts(elsewhere).files() == compilation.files()
+
+
+def test_compile__changed_source__noticed(compilation: Compilation, elsewhere: Path) -> None:
+    _append(elsewhere / "ClaimIssuer.sol", "// one more comment\n")
+    changed = compile_contracts(elsewhere)
+    assert find_differences(changed) == ["ClaimIssuer.json", "lock.json"]
+    assert _sources_that_differ(compilation, changed) == [OWN]
+
+
+def test_compile__changed_package__noticed(compilation: Compilation, elsewhere: Path) -> None:
+    _append(elsewhere / PACKAGED, "// one more comment\n")
+    changed = compile_contracts(elsewhere)
+    assert find_differences(changed) == ["ClaimIssuer.json", "lock.json"]
+    assert _sources_that_differ(compilation, changed) == [PACKAGED]
+
+
+def test_compile__added_contract__gets_artifact_of_its_own(
+    compilation: Compilation, elsewhere: Path
+) -> None:
+    (elsewhere / "modules").mkdir()
+    (elsewhere / "modules" / "Rule.sol").write_text(
+        "// SPDX-License-Identifier: Apache-2.0\npragma solidity 0.8.30;\n"
+        'import {ClaimIssuer} from "../ClaimIssuer.sol";\n'
+        "interface IRule { function name() external pure returns (string memory); }\n"
+        "contract Rule is IRule { function name() external pure returns (string memory) "
+        '{ return "rule"; } }\n',
+        encoding="utf-8",
+    )
+    added = compile_contracts(elsewhere)
+    assert find_differences(added) == ["Rule.json", "lock.json"]
+    assert added.artifacts["ClaimIssuer"] == compilation.artifacts["ClaimIssuer"]
+
+
+def test_compile__broken_source__compiler_message(elsewhere: Path) -> None:
+    _append(elsewhere / "ClaimIssuer.sol", "contract Broken {")
+    with pytest.raises(SolcError, match=r"contracts/ClaimIssuer\.sol"):
+        compile_contracts(elsewhere)
+
+
+def test_compile__import_outside_folder__refused(elsewhere: Path) -> None:
+    secret = elsewhere.parent / "Secret.sol"
+    secret.write_text("contract Secret {}", encoding="utf-8")
+    _append(elsewhere / "ClaimIssuer.sol", f'import "{secret}";\n')
+    with pytest.raises(SolcError, match="outside the base folder"):
+        compile_contracts(elsewhere)
+
+
+def test_write_artifacts__folder_with_leftovers__holds_exactly_this(
+    compilation: Compilation, tmp_path: Path
+) -> None:
+    (tmp_path / "Gone.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "lock.json").write_text("{}", encoding="utf-8")
+    changed = compiler.write_artifacts(compilation, tmp_path)
+    assert changed == ["ClaimIssuer.json", "Gone.json", "lock.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"ClaimIssuer.json", "lock.json"}
+    assert compiler.write_artifacts(compilation, tmp_path) == []
+
+
+def test_main__check__succeeds_on_committed_artifacts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert compiler.main(["--check"]) == 0
+    assert capsys.readouterr().out == "Up to date: ClaimIssuer\n"

@@ -1,0 +1,285 @@
+"""One EVM node over JSON-RPC: exact types in, exact types out, every failure an own error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+
+BlockId = int | str | bytes
+"""A number, a tag such as "latest", or a 32-byte hash (EIP-1898)."""
+
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's header.
+
+    Parameters
+    ----------
+    timestamp : int
+        Seconds since the epoch.
+    base_fee_wei : int
+        0 on a chain without EIP-1559.
+    """
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    timestamp: int
+    base_fee_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One event as the node gives it."""
+
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: bytes
+    tx_hash: bytes
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a transaction."""
+
+    tx_hash: bytes
+    block_number: int
+    block_hash: bytes
+    succeeded: bool
+    gas_used: int
+    contract_address: bytes | None
+    logs: tuple[Log, ...]
+
+
+class ChainClient:
+    """JSON-RPC calls to one node.
+
+    Parameters
+    ----------
+    rpc_url : str
+        http or https.
+    chain_id : int
+        The chain that the node must serve.
+    """
+
+    def __init__(self, rpc_url: str, chain_id: int) -> None:
+        self.rpc_url = rpc_url
+        self.chain_id = chain_id
+        if urlsplit(rpc_url).scheme not in {"http", "https"}:
+            raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
+        # No retries below us: whether a call may be repeated is the caller's knowledge.
+        self._provider = HTTPProvider(
+            rpc_url,
+            request_kwargs={"timeout": TIMEOUT_SECONDS},
+            exception_retry_configuration=None,
+        )
+
+    def check(self) -> None:
+        """Make sure that the node answers and serves our chain.
+
+        Raises
+        ------
+        RpcUnavailable, WrongChain
+        """
+        try:
+            served = int(self.request("eth_chainId"), 16)
+        except RpcUnavailable as error:
+            raise RpcUnavailable(f"The node of RPC_URL does not answer: {error}") from error
+        if served != self.chain_id:
+            raise WrongChain(self.chain_id, served)
+
+    # -- transport -------------------------------------------------------------------------
+
+    def request(self, method: str, *params: Any) -> Any:
+        """Call one method.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused
+        """
+        answer = self._send(lambda: self._provider.make_request(_name(method), params))
+        return _result(method, answer)
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Call several methods in one round trip; answers come in the order of `calls`.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused, RpcInconsistent
+        """
+        if not calls:
+            return []
+        named = [(_name(method), params) for method, params in calls]
+        answers = self._send(lambda: self._provider.make_batch_request(named))
+        if not isinstance(answers, list):
+            return [_result("batch", answers)]
+        # Nodes may answer in any order; the provider numbers the calls in ours.
+        answers = sorted(answers, key=lambda answer: answer["id"])
+        if len({answer["id"] for answer in answers}) != len(calls):
+            raise RpcInconsistent(f"{len(calls)} calls got {len(answers)} answers")
+        return [_result(method, answer) for (method, _), answer in zip(calls, answers, strict=True)]
+
+    def _send(self, send: Callable[[], Any]) -> Any:
+        try:
+            return send()
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise RpcUnavailable(f"{type(error).__name__}: {error}") from error
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def block(self, block: BlockId) -> Block | None:
+        """Return the header of a block, or None where the node knows none."""
+        return read_block(self.request(*block_query(block)))
+
+    def head(self) -> Block:
+        """Return the newest header."""
+        head = self.block("latest")
+        if head is None:
+            raise RpcInconsistent("the node knows no latest block")
+        return head
+
+    def nonce(self, address: bytes, block: str = "latest") -> int:
+        """Return how many transactions of `address` are on chain."""
+        return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
+
+    def balance_wei(self, address: bytes) -> int:
+        return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
+
+    def code(self, address: bytes) -> bytes:
+        return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))
+
+    def call(
+        self, to: bytes, data: bytes, *, sender: bytes | None = None, block: BlockId = "latest"
+    ) -> bytes:
+        """Run a call without sending it; `block` pins the state that it sees."""
+        return bytes_of(self.request("eth_call", *call_params(to, data, sender, block)))
+
+    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
+        """Return the gas that a transaction would take, having run it to its end."""
+        transaction = {"from": hex_of(sender), "data": hex_of(data)}
+        if to is not None:
+            transaction["to"] = hex_of(to)
+        return int(self.request("eth_estimateGas", transaction), 16)
+
+    def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
+        """Return what became of each transaction; None while it is in no block."""
+        calls = [("eth_getTransactionReceipt", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
+        return [read_receipt(answer) for answer in self.batch(calls)]
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+        """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""
+        query = {
+            "address": [hex_of(address) for address in addresses],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        return [read_log(entry) for entry in self.request("eth_getLogs", query)]
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def send_raw(self, raw: bytes) -> bytes:
+        """Hand a signed transaction to the node; the same bytes may be sent again."""
+        return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
+
+
+def _name(method: str) -> RPCEndpoint:
+    return RPCEndpoint(method)
+
+
+def hex_of(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def bytes_of(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def block_query(block: BlockId) -> tuple[str, Any, bool]:
+    """Give the call that fetches a header."""
+    if isinstance(block, bytes):
+        return ("eth_getBlockByHash", hex_of(block), False)
+    return ("eth_getBlockByNumber", hex(block) if isinstance(block, int) else block, False)
+
+
+def call_params(
+    to: bytes, data: bytes, sender: bytes | None, block: BlockId
+) -> tuple[dict[str, str], Any]:
+    """Give the parameters of an `eth_call`."""
+    call = {"to": hex_of(to), "data": hex_of(data)}
+    if sender is not None:
+        call["from"] = hex_of(sender)
+    if isinstance(block, bytes):
+        return call, {"blockHash": hex_of(block)}
+    return call, hex(block) if isinstance(block, int) else block
+
+
+def read_block(answer: dict[str, Any] | None) -> Block | None:
+    """Read a header as the node wrote it."""
+    if answer is None:
+        return None
+    return Block(
+        number=int(answer["number"], 16),
+        hash=bytes_of(answer["hash"]),
+        parent_hash=bytes_of(answer["parentHash"]),
+        timestamp=int(answer["timestamp"], 16),
+        base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
+    )
+
+
+def read_log(entry: dict[str, Any]) -> Log:
+    """Read a log as the node wrote it."""
+    if entry.get("removed"):
+        raise RpcInconsistent("the node returned a log that it calls removed")
+    return Log(
+        address=bytes_of(entry["address"]),
+        topics=tuple(bytes_of(topic) for topic in entry["topics"]),
+        data=bytes_of(entry["data"]),
+        block_number=int(entry["blockNumber"], 16),
+        block_hash=bytes_of(entry["blockHash"]),
+        tx_hash=bytes_of(entry["transactionHash"]),
+        log_index=int(entry["logIndex"], 16),
+    )
+
+
+def read_receipt(answer: dict[str, Any] | None) -> Receipt | None:
+    """Read a receipt as the node wrote it."""
+    if answer is None:
+        return None
+    created = answer.get("contractAddress")
+    return Receipt(
+        tx_hash=bytes_of(answer["transactionHash"]),
+        block_number=int(answer["blockNumber"], 16),
+        block_hash=bytes_of(answer["blockHash"]),
+        succeeded=int(answer["status"], 16) == 1,
+        gas_used=int(answer["gasUsed"], 16),
+        contract_address=bytes_of(created) if created else None,
+        logs=tuple(read_log(entry) for entry in answer["logs"]),
+    )
+
+
+def _result(method: str, answer: Any) -> Any:
+    if not isinstance(answer, dict):
+        raise RpcUnavailable(f"{method}: the answer is not JSON-RPC")
+    error = answer.get("error")
+    if error is not None:
+        data = error.get("data")
+        raise RpcRefused(
+            method,
+            int(error.get("code", 0)),
+            str(error.get("message", "")),
+            data if isinstance(data, str) else None,
+        )
+    return answer.get("result")

@@ -1,0 +1,140 @@
+"""From logs to facts: the one place that knows how T-REX 4.1.6 writes its events.
+
+Everything else sees `ProjectedEvent`. A log that does not have exactly the topics and the data
+of its event is refused, since somebody's own token may emit anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from chain.abi import contract
+from chain.client import Log, bytes_of, hex_of
+from registry.captable.events import ProjectedEvent, ProjectedToken
+from registry.captable.models import EventKind
+
+ZERO = bytes(20)
+
+Facts = dict[str, Any]
+
+
+def _parties(source: bytes, target: bytes, units: int) -> Facts:
+    return {
+        "source": source if source != ZERO else None,
+        "target": target if target != ZERO else None,
+        "units": units,
+    }
+
+
+_TOKEN: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
+    "Transfer": (
+        EventKind.TRANSFER,
+        lambda said: _parties(bytes_of(said["from"]), bytes_of(said["to"]), said["value"]),
+    ),
+    "AddressFrozen": (
+        EventKind.ADDRESS_FROZEN,
+        lambda said: {
+            "target": bytes_of(said["_userAddress"]),
+            "extra": {"frozen": said["_isFrozen"], "agent": said["_owner"]},
+        },
+    ),
+    "TokensFrozen": (
+        EventKind.TOKENS_FROZEN,
+        lambda said: {"target": bytes_of(said["_userAddress"]), "units": said["_amount"]},
+    ),
+    "TokensUnfrozen": (
+        EventKind.TOKENS_UNFROZEN,
+        lambda said: {"target": bytes_of(said["_userAddress"]), "units": said["_amount"]},
+    ),
+    "Paused": (EventKind.PAUSED, lambda said: {"extra": {"agent": said["_userAddress"]}}),
+    "Unpaused": (EventKind.UNPAUSED, lambda said: {"extra": {"agent": said["_userAddress"]}}),
+    "RecoverySuccess": (
+        EventKind.RECOVERY,
+        lambda said: {
+            "source": bytes_of(said["_lostWallet"]),
+            "target": bytes_of(said["_newWallet"]),
+        },
+    ),
+}
+_REGISTRY: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
+    "IdentityRegistered": (
+        EventKind.IDENTITY_REGISTERED,
+        lambda said: {
+            "target": bytes_of(said["investorAddress"]),
+            "extra": {"identity": bytes_of(said["identity"]).hex()},
+        },
+    ),
+    "IdentityRemoved": (
+        EventKind.IDENTITY_REMOVED,
+        lambda said: {"target": bytes_of(said["investorAddress"])},
+    ),
+    "IdentityUpdated": (
+        EventKind.IDENTITY_UPDATED,
+        lambda said: {
+            "extra": {
+                "old_identity": bytes_of(said["oldIdentity"]).hex(),
+                "identity": bytes_of(said["newIdentity"]).hex(),
+            },
+        },
+    ),
+    "CountryUpdated": (
+        EventKind.COUNTRY_UPDATED,
+        lambda said: {
+            "target": bytes_of(said["investorAddress"]),
+            "extra": {"country": said["country"]},
+        },
+    ),
+}
+
+
+class UndecodableLog(Exception):
+    """A contract of ours emitted something that its ABI does not have; read nothing past it."""
+
+
+def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent | None:
+    """Decode a log of a token or of its identity registry; None where it moves nothing here.
+
+    Raises
+    ------
+    UndecodableLog
+        Topics or data are not those of the event.
+    """
+    name = "IdentityRegistry" if is_registry else "Token"
+    readers = _REGISTRY if is_registry else _TOKEN
+    event = _by_topic(name).get(log.topics[0]) if log.topics else None
+    if event is None or event not in readers:
+        return None
+    kind, read = readers[event]
+    try:
+        facts = read(contract(name).events[event].decode(log))
+    except ValueError as error:
+        raise UndecodableLog(f"{event} of {hex_of(log.address)}: {error}") from error
+    return ProjectedEvent(
+        token=token,
+        block_number=log.block_number,
+        log_index=log.log_index,
+        tx_hash=log.tx_hash,
+        kind=kind,
+        **facts,
+    )
+
+
+@cache
+def _by_topic(name: str) -> dict[bytes, str]:
+    return {event.topic: event.name for event in contract(name).events.values()}
+
+
+def read_deployment(log: Log) -> ProjectedToken | None:
+    """Decode a suite's deployment from a log of our factory; None for its other events."""
+    deployed = contract("TREXFactory").events["TREXSuiteDeployed"]
+    if not log.topics or log.topics[0] != deployed.topic:
+        return None
+    said = deployed.decode(log)
+    return ProjectedToken(
+        address=bytes_of(said["_token"]),
+        identity_registry=bytes_of(said["_ir"]),
+        compliance=bytes_of(said["_mc"]),
+        block_number=log.block_number,
+    )

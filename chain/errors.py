@@ -1,0 +1,85 @@
+"""What the chain, its node or a signer refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ChainError(Exception):
+    """Something between us and the chain."""
+
+
+class RpcUnavailable(ChainError):
+    """The node does not answer, or not in JSON-RPC; the same call may succeed later."""
+
+
+class RpcRefused(ChainError):
+    """The node answered with an error.
+
+    Parameters
+    ----------
+    code
+        JSON-RPC error code.
+    data
+        Revert data as 0x-hex, where the node gives it.
+    """
+
+    def __init__(self, method: str, code: int, message: str, data: str | None) -> None:
+        super().__init__(f"{method}: {message} ({code})")
+        self.method = method
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class RpcInconsistent(ChainError):
+    """The node contradicts itself; nothing of this answer may be believed."""
+
+
+class WrongChain(ChainError):
+    """The node serves another chain than CHAIN_ID says."""
+
+    def __init__(self, wanted: int, served: int) -> None:
+        super().__init__(
+            f"RPC_URL serves chain {served}, but CHAIN_ID is {wanted}. Nothing was sent."
+        )
+        self.wanted = wanted
+        self.served = served
+
+
+class NonceAhead(ChainError):
+    """The chain has seen transactions of our key that the database does not know.
+
+    Either the database was restored from an old backup, or the key is used elsewhere. Sending
+    now could carry out an instruction twice, so nothing is sent.
+    """
+
+    def __init__(self, signer: str, chain_nonce: int, next_nonce: int) -> None:
+        super().__init__(
+            f"{signer} has sent {chain_nonce} transactions on chain, the database knows of "
+            f"{next_nonce}. Nothing is sent until that is explained."
+        )
+        self.chain_nonce = chain_nonce
+        self.next_nonce = next_nonce
+
+
+class Reverted(ChainError):
+    """A call would revert, or did.
+
+    Parameters
+    ----------
+    selector
+        First four bytes of the revert data as 0x-hex; empty when the contract gave none.
+    name
+        Name of the error, or the sentence of a `require`.
+    """
+
+    def __init__(self, selector: str, name: str, args: dict[str, Any]) -> None:
+        super().__init__(name)
+        self.selector = selector
+        self.name = name
+        self.arguments = args
+
+
+class SignerRefused(ChainError):
+    """The key is locked, missing or not the one that was expected."""

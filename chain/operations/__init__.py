@@ -1,0 +1,24 @@
+"""Every kind of operation and what carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chain.operations.add_claim import AddClaim
+from chain.operations.create_identity import CreateIdentity
+from chain.operations.deploy_suite import DeploySuite
+from chain.operations.effect import Effect
+from chain.operations.platform_step import PlatformStep
+from chain.operations.token_calls import Mint, Pause, RegisterIdentity, Unpause
+from registry.operation.models import OperationKind
+
+EFFECTS: Mapping[str, Effect] = {
+    OperationKind.PLATFORM_STEP: PlatformStep(),
+    OperationKind.CREATE_IDENTITY: CreateIdentity(),
+    OperationKind.ADD_CLAIM: AddClaim(),
+    OperationKind.DEPLOY_SUITE: DeploySuite(),
+    OperationKind.REGISTER_IDENTITY: RegisterIdentity(),
+    OperationKind.MINT: Mint(),
+    OperationKind.PAUSE: Pause(),
+    OperationKind.UNPAUSE: Unpause(),
+}

@@ -1,0 +1,84 @@
+"""The contracts of one token: a T-REX suite from the published factory."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chain.abi import contract
+from chain.client import Receipt, bytes_of, hex_of
+from chain.errors import RpcInconsistent
+from chain.operations.effect import Call, Chain, PlainEffect
+from chain.platform import ZERO_ADDRESS, platform_address
+from registry.investor.service import KYC_TOPIC
+from registry.operation.models import Operation
+from registry.tokenization import service as tokenizations
+from registry.tokenization.gate import require_open_gate
+from registry.tokenization.models import Tokenization
+
+DECIMALS = 0
+"""A fraction is a whole thing; nobody owns half of one."""
+
+
+class DeploySuite(PlainEffect):
+    """Calls `TREXFactory.deployTREXSuite`.
+
+    The factory refuses a salt that it has seen, so even a second instruction for the same
+    tokenization could not deploy twice.
+    """
+
+    def check(self, session: Session, operation: Operation) -> None:
+        """Ask the gate again: what has come into force since then counts."""
+        require_open_gate(session, _tokenization(session, operation))
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        tokenization = _tokenization(session, operation)
+        platform = hex_of(chain.platform.address)
+        issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
+        token_details: tuple[Any, ...] = (
+            platform,
+            tokenization.name,
+            tokenization.symbol,
+            DECIMALS,
+            ZERO_ADDRESS,  # an identity storage of its own
+            ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
+            [platform],
+            [platform],
+            [],
+            [],
+        )
+        claim_details = ([KYC_TOPIC], [issuer], [[KYC_TOPIC]])
+        deploy = contract("TREXFactory").functions["deployTREXSuite"]
+        return Call(
+            to=bytes_of(platform_address(session, chain.chain_id, "TREXFactory")),
+            data=deploy.encode(str(tokenization.id), token_details, claim_details),
+        )
+
+    def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
+        deployed = contract("TREXFactory").events["TREXSuiteDeployed"]
+        for log in receipt.logs:
+            if log.topics[0] == deployed.topic:
+                said = deployed.decode(log)
+                return {
+                    "token": said["_token"],
+                    "identity_registry": said["_ir"],
+                    "identity_registry_storage": said["_irs"],
+                    "trusted_issuers_registry": said["_tir"],
+                    "claim_topics_registry": said["_ctr"],
+                    "compliance": said["_mc"],
+                }
+        raise RpcInconsistent("the receipt of deployTREXSuite holds no TREXSuiteDeployed event")
+
+    def on_final(self, session: Session, operation: Operation) -> None:
+        tokenizations.confirm_deployment(
+            session, UUID(operation.params["tokenization_id"]), operation.result
+        )
+
+    def on_failed(self, session: Session, operation: Operation) -> None:
+        tokenizations.fail_deployment(session, UUID(operation.params["tokenization_id"]))
+
+
+def _tokenization(session: Session, operation: Operation) -> Tokenization:
+    return tokenizations.get_tokenization(session, UUID(operation.params["tokenization_id"]))

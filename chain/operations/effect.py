@@ -1,0 +1,101 @@
+"""What every kind of operation knows to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from chain.client import ChainClient, Receipt
+from chain.signing.port import Signer
+from registry.operation.models import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a transaction does.
+
+    Parameters
+    ----------
+    to
+        20 bytes, or None to create a contract.
+    """
+
+    to: bytes | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What an effect may use: the node, and the keys of the platform.
+
+    Parameters
+    ----------
+    platform
+        Signs every transaction: owner and agent of the suites, manager of the identities.
+    claim_signer
+        Signs claims, off chain; the ClaimIssuer contract knows it.
+    """
+
+    client: ChainClient
+    platform: Signer
+    claim_signer: Signer
+
+    @property
+    def chain_id(self) -> int:
+        return self.client.chain_id
+
+
+class Effect(Protocol):
+    """One kind of operation."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        """Ask the guards again, in the transaction that signs.
+
+        Raises
+        ------
+        RegistryError
+            The effect is no longer allowed; the operation is refused and nothing is sent.
+        """
+        ...
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        """Give the call; what it depends on is on chain already."""
+        ...
+
+    def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
+        """Read from the receipt what later operations need to know."""
+        ...
+
+    def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
+        """Record what later operations need; may run again after a reorg."""
+        ...
+
+    def on_final(self, session: Session, operation: Operation) -> None:
+        """Tell the registry; may run again, and must then change nothing."""
+        ...
+
+    def on_failed(self, session: Session, operation: Operation) -> None:
+        """Tell the registry that nothing happened on chain."""
+        ...
+
+
+class PlainEffect:
+    """The parts of an effect that most kinds do not need."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        """Allow it: nothing in the register forbids this kind."""
+
+    def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
+        """Read nothing: no later operation needs a result of this kind."""
+        return {}
+
+    def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
+        """Record nothing."""
+
+    def on_final(self, session: Session, operation: Operation) -> None:
+        """Tell nothing: the projection of the chain's events says it all."""
+
+    def on_failed(self, session: Session, operation: Operation) -> None:
+        """Tell nothing: the operation shows its problem."""

@@ -1,0 +1,143 @@
+"""The platform's own contracts, as an ordered list of steps.
+
+Each step is an operation like any other, so that a deployment killed at any step goes on
+where it stopped and sends nothing twice. Order and arguments: `erc3643-facts` section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from chain.abi import contract
+from chain.client import hex_of
+from registry.kernel.actor import THE_SYSTEM
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationKind, PlatformContract
+
+TREX_VERSION = (4, 1, 6)
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things stand: addresses of the steps that were carried out, and of our keys."""
+
+    contracts: dict[str, str]
+    platform: str
+    claim_signer: str
+
+    def __getitem__(self, name: str) -> str:
+        return self.contracts[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One transaction of the deployment.
+
+    Parameters
+    ----------
+    name
+        Name of the contract that the step creates, or of the call.
+    needs
+        Steps that come first.
+    arguments
+        From what stands, the arguments of the constructor or of the call.
+    calls
+        ``(contract step, function)`` of a call; None creates the contract `name`.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    arguments: Callable[[Places], list[Any]] = lambda _: []
+    calls: tuple[str, str] | None = None
+
+    def data(self, places: Places) -> bytes:
+        if self.calls is None:
+            return contract(self.name).creation(self.arguments(places))
+        target, function = self.calls
+        return contract(target).functions[function].encode(*self.arguments(places))
+
+
+_IMPLEMENTATIONS = (
+    "Token",
+    "ClaimTopicsRegistry",
+    "IdentityRegistry",
+    "IdentityRegistryStorage",
+    "TrustedIssuersRegistry",
+    "ModularCompliance",
+)
+
+STEPS: tuple[Step, ...] = (
+    *(Step(name=name) for name in _IMPLEMENTATIONS),
+    Step(name="Identity", arguments=lambda at: [at.platform, True]),
+    Step(
+        name="ImplementationAuthority",
+        needs=("Identity",),
+        arguments=lambda at: [at["Identity"]],
+    ),
+    Step(
+        name="IdFactory",
+        needs=("ImplementationAuthority",),
+        arguments=lambda at: [at["ImplementationAuthority"]],
+    ),
+    Step(
+        name="TREXImplementationAuthority",
+        arguments=lambda _: [True, ZERO_ADDRESS, ZERO_ADDRESS],
+    ),
+    Step(
+        name="use_trex_version",
+        needs=("TREXImplementationAuthority", *_IMPLEMENTATIONS),
+        arguments=lambda at: [TREX_VERSION, tuple(at[name] for name in _IMPLEMENTATIONS)],
+        calls=("TREXImplementationAuthority", "addAndUseTREXVersion"),
+    ),
+    Step(
+        name="TREXFactory",
+        needs=("use_trex_version", "IdFactory"),
+        arguments=lambda at: [at["TREXImplementationAuthority"], at["IdFactory"]],
+    ),
+    Step(
+        # Without it every suite deployment reverts when it makes the token's own identity.
+        name="allow_token_factory",
+        needs=("TREXFactory",),
+        arguments=lambda at: [at["TREXFactory"]],
+        calls=("IdFactory", "addTokenFactory"),
+    ),
+    Step(name="ClaimIssuer", arguments=lambda at: [at.platform, [at.claim_signer]]),
+)
+BY_NAME = {step.name: step for step in STEPS}
+LAST_STEPS = ("allow_token_factory", "ClaimIssuer")
+
+
+def step_key(chain_id: int, name: str) -> str:
+    return f"platform:{chain_id}:{name}"
+
+
+def plan_platform(session: Session, chain_id: int) -> None:
+    """Plan every step that is not planned yet."""
+    planned: dict[str, Operation] = {}
+    for step in STEPS:
+        planned[step.name] = operations.plan(
+            session,
+            THE_SYSTEM,
+            OperationKind.PLATFORM_STEP,
+            key=step_key(chain_id, step.name),
+            subject=("platform", chain_id),
+            params={"step": step.name},
+            after=[planned[name] for name in step.needs],
+        )
+
+
+def platform_contract(session: Session, chain_id: int, name: str) -> PlatformContract | None:
+    """Return where a contract of the platform stands, if it does."""
+    return session.get(PlatformContract, (chain_id, name))
+
+
+def platform_address(session: Session, chain_id: int, name: str) -> str:
+    """Return the 0x-address of a platform contract that an earlier operation created."""
+    row = platform_contract(session, chain_id, name)
+    assert row is not None, f"{name} is needed before it stands: a dependency is missing"
+    return hex_of(row.address)

@@ -1,0 +1,159 @@
+"""Proving the projection: supply and every balance, asked of the chain at the same block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlmodel import col, select
+
+from chain.abi import contract
+from chain.client import ChainClient, call_params, hex_of
+from chain.errors import RpcRefused
+from registry.captable.models import Balance, Holder, Reconciliation, SyncCursor, Token, TokenEvent
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+
+log = structlog.get_logger()
+
+REPEAT_AFTER = timedelta(minutes=5)
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the projection says at the cursor's block."""
+
+    token: Token
+    block_number: int
+    block_hash: bytes
+    supply: int
+    balances: dict[bytes, tuple[int, int]]
+
+
+class Reconciler:
+    """Holds the projection against the chain."""
+
+    def __init__(self, database: Database, client: ChainClient) -> None:
+        self._database = database
+        self._client = client
+
+    def reconcile_due(self) -> int:
+        """Prove every token that changed since its last proof, or was proven long ago.
+
+        Returns
+        -------
+        int
+            Proofs made.
+        """
+        made = 0
+        for expected in self._due():
+            try:
+                self._store(expected, self._differences(expected))
+            except RpcRefused as refused:
+                # The block left the chain while we asked; the indexer will say so next.
+                log.info("reconciliation_postponed", reason=refused.message)
+                continue
+            made += 1
+        return made
+
+    def _due(self) -> list[_Expected]:
+        with self._database.reading() as session:
+            cursor = session.get(SyncCursor, self._client.chain_id)
+            if cursor is None:
+                return []
+            due = []
+            for token in session.exec(
+                select(Token).where(col(Token.chain_id) == self._client.chain_id)
+            ).all():
+                last = session.exec(
+                    select(Reconciliation)
+                    .where(col(Reconciliation.token_no) == token.token_no)
+                    .order_by(col(Reconciliation.id).desc())
+                ).first()
+                changed = session.exec(
+                    select(TokenEvent.block_number)
+                    .where(col(TokenEvent.token_no) == token.token_no)
+                    .order_by(col(TokenEvent.block_number).desc())
+                ).first()
+                if (
+                    last is not None
+                    and (changed or 0) <= last.block_number
+                    and last.recorded_at > now() - REPEAT_AFTER
+                ):
+                    continue
+                rows = session.exec(
+                    select(Holder.address, Balance.balance_units, Balance.frozen_units)
+                    .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
+                    .where(col(Balance.token_no) == token.token_no)
+                )
+                balances = {address: (int(has), int(frozen)) for address, has, frozen in rows}
+                due.append(
+                    _Expected(token, cursor.number, cursor.hash, int(token.supply_units), balances)
+                )
+            return due
+
+    def _differences(self, expected: _Expected) -> tuple[int, list[dict[str, Any]]]:
+        """Ask the chain at exactly the projected block; return its supply and what differs."""
+        token = contract("Token").functions
+        calls = [token["totalSupply"].encode()]
+        for address in expected.balances:
+            calls.append(token["balanceOf"].encode(hex_of(address)))
+            calls.append(token["getFrozenTokens"].encode(hex_of(address)))
+        answers: list[int] = []
+        for start in range(0, len(calls), BATCH):
+            batch = self._client.batch(
+                [
+                    (
+                        "eth_call",
+                        call_params(expected.token.address, data, None, expected.block_hash),
+                    )
+                    for data in calls[start : start + BATCH]
+                ]
+            )
+            answers += [int(answer, 16) for answer in batch]
+        supply, *amounts = answers
+        found = []
+        if supply != expected.supply:
+            found.append({"what": "supply", "database": str(expected.supply), "chain": str(supply)})
+        for place, (address, (balance, frozen)) in enumerate(expected.balances.items()):
+            for what, ours, theirs in (
+                ("balance", balance, amounts[2 * place]),
+                ("frozen", frozen, amounts[2 * place + 1]),
+            ):
+                if ours != theirs:
+                    found.append(
+                        {
+                            "what": what,
+                            "holder": hex_of(address),
+                            "database": str(ours),
+                            "chain": str(theirs),
+                        }
+                    )
+        return supply, found
+
+    def _store(self, expected: _Expected, outcome: tuple[int, list[dict[str, Any]]]) -> None:
+        supply, differences = outcome
+        assert expected.token.token_no is not None
+        with self._database.transaction() as session:
+            session.add(
+                Reconciliation(
+                    token_no=expected.token.token_no,
+                    block_number=expected.block_number,
+                    block_hash=expected.block_hash,
+                    holders=sum(1 for balance, _ in expected.balances.values() if balance),
+                    projected_supply_units=expected.supply,
+                    chain_supply_units=supply,
+                    differences=differences,
+                )
+            )
+            cursor = session.get_one(SyncCursor, self._client.chain_id, with_for_update=True)
+            name = hex_of(expected.token.address)
+            if differences:
+                cursor.degraded = f"the cap table of {name} differs from the chain"
+                log.error("cap_table_differs", token=name, differences=differences)
+            elif cursor.degraded and name in cursor.degraded:
+                cursor.degraded = None
+            session.add(cursor)

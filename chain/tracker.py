@@ -1,0 +1,175 @@
+"""Following sent operations to their end: mined, final, or reverted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from sqlmodel import col, select
+
+from chain.abi import read_revert
+from chain.client import Block, Receipt, bytes_of, hex_of
+from chain.errors import Reverted, RpcRefused
+from chain.operations import EFFECTS
+from chain.operations.effect import Chain
+from chain.sender import revert_problem
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.operation.models import (
+    IN_FLIGHT,
+    Operation,
+    OperationAttempt,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """An operation on its way, and one of its attempts."""
+
+    operation: Operation
+    attempt: OperationAttempt
+
+
+class Tracker:
+    """Reads receipts and moves operations on.
+
+    Parameters
+    ----------
+    confirmations : int
+        Blocks on top of a transaction's own before it is final; a setting of the chain.
+    """
+
+    def __init__(self, database: Database, chain: Chain, *, confirmations: int) -> None:
+        self._database = database
+        self._chain = chain
+        self._confirmations = confirmations
+        self.is_following = False
+        """Whether anything was in flight at the last look."""
+
+    def follow(self) -> int:
+        """Look at every operation in flight once.
+
+        Returns
+        -------
+        int
+            Operations that moved.
+        """
+        flights = self._flights()
+        self.is_following = bool(flights)
+        if not flights:
+            return 0
+        # The head first: a receipt read later can only be deeper than we then think.
+        head = self._chain.client.head()
+        receipts = self._chain.client.receipts([flight.attempt.tx_hash for flight in flights])
+        moved = 0
+        for flight, receipt in zip(flights, receipts, strict=True):
+            moved += self._move(flight, receipt, head)
+        return moved
+
+    def _flights(self) -> list[_Flight]:
+        with self._database.transaction() as session:
+            rows = session.exec(
+                select(Operation, OperationAttempt)
+                .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+                .where(
+                    col(Operation.state).in_(IN_FLIGHT),
+                    col(Operation.signer) == self._chain.platform.address,
+                )
+                .order_by(col(Operation.nonce), col(OperationAttempt.seq))
+            )
+            return [_Flight(operation, attempt) for operation, attempt in rows]
+
+    def _move(self, flight: _Flight, receipt: Receipt | None, head: Block) -> int:
+        was_mined = flight.operation.state == OperationState.MINED
+        if receipt is None:
+            return self._take_back(flight) if was_mined else 0
+        is_final = head.number - receipt.block_number >= self._confirmations
+        if not receipt.succeeded:
+            return self._record_revert(flight, receipt) if is_final else 0
+        moved = 0
+        if not was_mined or flight.attempt.block_hash != receipt.block_hash:
+            moved = self._record_mined(flight, receipt)
+        if is_final:
+            moved = self._record_final(flight)
+        return moved
+
+    def _take_back(self, flight: _Flight) -> int:
+        """Follow again what a reorg took out of its block."""
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            if operation.state != OperationState.MINED or attempt.block_hash is None:
+                return 0
+            operation.state = OperationState.BROADCAST
+            attempt.block_number = attempt.block_hash = attempt.last_sent_at = None
+            session.add_all([operation, attempt])
+        log.warning("operation_unmined", operation=str(operation.id))
+        return 1
+
+    def _record_mined(self, flight: _Flight, receipt: Receipt) -> int:
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            effect = EFFECTS[operation.kind]
+            operation.state = OperationState.MINED
+            operation.result = effect.read_result(operation, receipt)
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add_all([operation, attempt])
+            effect.on_mined(session, self._chain, operation)
+        log.info(
+            "operation_mined",
+            operation=str(operation.id),
+            kind=operation.kind,
+            tx=hex_of(receipt.tx_hash),
+            block=receipt.block_number,
+            gas=receipt.gas_used,
+        )
+        return 1
+
+    def _record_final(self, flight: _Flight) -> int:
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state != OperationState.MINED:
+                return 0
+            operation.state, operation.ended_at = OperationState.FINAL, now()
+            session.add(operation)
+            EFFECTS[operation.kind].on_final(session, operation)
+        log.info("operation_final", operation=str(operation.id), kind=operation.kind)
+        return 1
+
+    def _record_revert(self, flight: _Flight, receipt: Receipt) -> int:
+        reason = self._why(flight, receipt)
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            operation.state, operation.ended_at = OperationState.REVERTED, now()
+            operation.problem = revert_problem(reason) | {"tx_hash": hex_of(receipt.tx_hash)}
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add_all([operation, attempt])
+            EFFECTS[operation.kind].on_failed(session, operation)
+        log.warning("operation_reverted", operation=str(operation.id), reason=reason.name)
+        return 1
+
+    def _why(self, flight: _Flight, receipt: Receipt) -> Reverted:
+        """Run the call again on the state before its block, to hear the reason."""
+        with self._database.transaction() as session:
+            call = EFFECTS[flight.operation.kind].prepare(session, self._chain, flight.operation)
+        if call.to is None:
+            return Reverted("", "the constructor reverted", {})
+        try:
+            self._chain.client.call(
+                call.to,
+                call.data,
+                sender=self._chain.platform.address,
+                block=receipt.block_number - 1,
+            )
+        except RpcRefused as refused:
+            return read_revert(bytes_of(refused.data or ""), refused.message)
+        return Reverted("", "the node gives no reason", {})

@@ -1,0 +1,119 @@
+"""The two loops beside the API: one carries operations out, one reads the chain back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import psycopg
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from chain.errors import ChainError, NonceAhead
+from chain.indexer import Indexer
+from chain.operations.effect import Chain
+from chain.platform import plan_platform
+from chain.reconciler import Reconciler
+from chain.sender import Sender
+from chain.tracker import Tracker
+from registry.captable.projection import CursorMoved
+from registry.kernel.db import Database
+from registry.operation.service import WAKE_CHANNEL
+
+log = structlog.get_logger()
+
+BUSY_SECONDS = 0.1
+IDLE_SECONDS = 2.0
+POLL_SECONDS = 0.2
+BACKOFF_SECONDS = 1.0
+
+
+def run_worker(
+    database: Database, chain: Chain, stop: threading.Event, *, confirmations: int
+) -> None:
+    """Carry operations out until `stop` is set."""
+    with database.transaction() as session:
+        plan_platform(session, chain.chain_id)
+    sender = Sender(database, chain)
+    tracker = Tracker(database, chain, confirmations=confirmations)
+    waiter = _Waiter(database)
+    at_start = True
+
+    def turn() -> float:
+        nonlocal at_start
+        # In this order: what the chain forgot is sent again before anything new is judged
+        # against a state from which it is missing.
+        moved = sender.resend_forgotten(at_start=at_start)
+        at_start = False
+        moved += tracker.follow()
+        moved += sender.send_planned()
+        return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
+
+    _repeat("worker", turn, waiter.wait, stop)
+    waiter.close()
+
+
+def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
+    """Project the chain's events, and prove the projection, until `stop` is set."""
+    indexer = Indexer(database, chain.client)
+    reconciler = Reconciler(database, chain.client)
+
+    def turn() -> float:
+        if indexer.advance():
+            return 0.0
+        reconciler.reconcile_due()
+        return POLL_SECONDS
+
+    _repeat("sync", turn, stop.wait, stop)
+
+
+def _repeat(
+    name: str,
+    turn: Callable[[], float],
+    wait: Callable[[float], object],
+    stop: threading.Event,
+) -> None:
+    """Take turns until `stop`; a fault is told and waited out, and loses nothing."""
+    while not stop.is_set():
+        try:
+            pause = turn()
+        except NonceAhead as fault:
+            log.error("sending_stopped", loop=name, reason=str(fault))  # noqa: TRY400
+            pause = 10 * BACKOFF_SECONDS
+        except (ChainError, CursorMoved, OperationalError) as fault:
+            log.warning("loop_waits", loop=name, fault=type(fault).__name__, reason=str(fault))
+            pause = BACKOFF_SECONDS
+        except Exception:
+            # A bug: every state is in the database, so going on cannot make it worse, while
+            # stopping would leave people's orders standing.
+            log.exception("loop_fault", loop=name)
+            pause = 10 * BACKOFF_SECONDS
+        if pause and not stop.is_set():
+            wait(pause)
+
+
+class _Waiter:
+    """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up."""
+
+    def __init__(self, database: Database) -> None:
+        self._url = database.driver_url
+        self._connection: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> None:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._url, autocommit=True)
+                self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                return
+        except psycopg.OperationalError as fault:
+            log.warning("listening_lost", reason=str(fault))
+            self.close()
+            threading.Event().wait(min(seconds, BACKOFF_SECONDS))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.OperationalError):
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,79 @@
+"""What the chain told, decoded: the input of the projection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from registry.captable.models import EventKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedEvent:
+    """One log of a token or of its identity registry.
+
+    Parameters
+    ----------
+    token
+        Address of the token that it concerns.
+    source, target
+        Addresses; a mint has no source, a burn no target.
+    units : int | None
+        Whole fractions, where the event moves or freezes any.
+    """
+
+    token: bytes
+    block_number: int
+    log_index: int
+    tx_hash: bytes
+    kind: EventKind
+    source: bytes | None = None
+    target: bytes | None = None
+    units: int | None = None
+    extra: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedToken:
+    """A suite that our factory deployed."""
+
+    address: bytes
+    identity_registry: bytes
+    compliance: bytes
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedBlock:
+    """A header that we believe in."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    mined_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedRange:
+    """Everything that happened from one cursor to the next.
+
+    Parameters
+    ----------
+    blocks
+        Headers of the blocks with events, and of the last block; ascending.
+    events
+        In the order of the chain.
+    head_number
+        The node's newest block when the range was read.
+    """
+
+    blocks: Sequence[ProjectedBlock]
+    tokens: Sequence[ProjectedToken] = field(default_factory=tuple)
+    events: Sequence[ProjectedEvent] = field(default_factory=tuple)
+    head_number: int
+
+    @property
+    def end(self) -> ProjectedBlock:
+        return self.blocks[-1]
