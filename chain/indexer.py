@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import structlog
@@ -29,11 +29,13 @@ from registry.captable.events import (
 )
 from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
 from registry.captable.rewind import rewind
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 
 log = structlog.get_logger()
 
 MAX_RANGE = 2_000
+BEAT_EVERY = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Indexer:
             self._take_back(cursor)
             return True
         if head.number <= cursor.number:
+            self._beat(cursor)
             return False
         last = min(head.number, cursor.number + self._range)
         try:
@@ -106,6 +109,12 @@ class Indexer:
                 "range_projected", first=cursor.number + 1, last=last, events=len(found.events)
             )
         return True
+
+    def _beat(self, cursor: SyncCursor) -> None:
+        """Tell now and then that we are at the head, so that readers know it is no silence."""
+        if now() - cursor.checked_at > BEAT_EVERY:
+            with self._database.transaction() as session:
+                projection.touch_cursor(session, self._client.chain_id)
 
     def _cursor(self, head: Block) -> SyncCursor:
         """Return the cursor; the first time it stands at the head, before anything of ours."""

@@ -64,7 +64,7 @@ def check_keys(spec: AssetClassSpec, keys: list[str]) -> None:
         ``underlying_key_malformed``, ``underlying_key_repeated``.
     """
     for index, key in enumerate(keys):
-        if not spec.key_pattern.match(key):
+        if not spec.key_pattern.fullmatch(key):
             raise Invalid(
                 "underlying_key_malformed",
                 f"{key!r} is not a natural key of {spec.asset_class}.",

@@ -104,6 +104,13 @@ def move_cursor(
         raise CursorMoved
 
 
+def touch_cursor(session: Session, chain_id: int) -> None:
+    """Note that the chain was looked at and had nothing new."""
+    session.execute(
+        update(SyncCursor).where(col(SyncCursor.chain_id) == chain_id).values(checked_at=now())
+    )
+
+
 def _block_row(chain_id: int, block: ProjectedBlock) -> dict[str, Any]:
     return {
         "chain_id": chain_id,

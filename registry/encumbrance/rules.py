@@ -66,6 +66,11 @@ def check_terms(
     Invalid
         ``encumbrance_incomplete``.
     """
+    if (rank or 0) < 0 or (amount_paisa or 0) < 0:
+        # A debt below zero would raise what may be issued on the asset (TOK-04).
+        raise Invalid(
+            "encumbrance_incomplete", "A rank and an amount are above zero.", field="/amount"
+        )
     if kind in SECURITY_INTERESTS and not (rank and amount_paisa and has_holder):
         raise Invalid(
             "encumbrance_incomplete",

@@ -121,7 +121,7 @@ def register_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) -
     Conflict
         ``source_not_verified``, ``rank_taken`` (ENC-03), ``transition_refused``.
     """
-    encumbrance = get_encumbrance(session, encumbrance_id)
+    encumbrance = get_encumbrance(session, encumbrance_id, lock=True)
     title = titles.get_title(session, encumbrance.title_id)
     assets.get_asset(session, title.asset_id, lock=True)
     state = machine("encumbrance").next_state(encumbrance.state, "register", actor.roles)
@@ -153,7 +153,7 @@ def discharge_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) 
     Forbidden
         ``transition_forbidden``, ``checker_is_maker``.
     """
-    encumbrance = get_encumbrance(session, encumbrance_id)
+    encumbrance = get_encumbrance(session, encumbrance_id, lock=True)
     asked = encumbrance.state == EncumbranceState.DISCHARGE_PENDING
     event = "discharge" if asked else "discharge_request"
     state = machine("encumbrance").next_state(encumbrance.state, event, actor.roles)
@@ -183,7 +183,7 @@ def _enter(
     return encumbrance
 
 
-def get_encumbrance(session: Session, encumbrance_id: UUID) -> Encumbrance:
+def get_encumbrance(session: Session, encumbrance_id: UUID, *, lock: bool = False) -> Encumbrance:
     """Return the encumbrance.
 
     Raises
@@ -192,7 +192,7 @@ def get_encumbrance(session: Session, encumbrance_id: UUID) -> Encumbrance:
         There is none of that id.
     """
     encumbrance = session.get(
-        Encumbrance, encumbrance_id, with_for_update=True, populate_existing=True
+        Encumbrance, encumbrance_id, with_for_update=lock or None, populate_existing=lock
     )
     if encumbrance is None:
         raise NotFound("encumbrance", encumbrance_id)

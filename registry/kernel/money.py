@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from registry.kernel.errors import Invalid
 
-CURRENCY = "PKR"
 PAISA_PER_RUPEE = 100
 MAX_PAISA = 10**17
 """A quadrillion rupees: above any asset, and within int64 with room for sums."""
 
-_AMOUNT = re.compile(r"^(0|[1-9]\d{0,14})(?:\.(\d{1,2}))?$")
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,2}))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +35,7 @@ class Money:
         Invalid
             ``money_malformed``: a sign, an exponent, separators or a third decimal.
         """
-        match = _AMOUNT.match(text)
+        match = _AMOUNT.fullmatch(text)
         if match is None:
             raise Invalid(
                 "money_malformed",

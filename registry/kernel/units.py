@@ -73,7 +73,9 @@ class LandArea:
     @property
     def area_sqft(self) -> Decimal:
         marla = self.kanal * MARLA_PER_KANAL + self.marla
-        return (marla + self.sarsai / SARSAI_PER_MARLA) * self.marla_kind.sqft
+        sarsai = marla * SARSAI_PER_MARLA + self.sarsai
+        # Divided last: a third of a marla has no decimal, its square feet have.
+        return sarsai * self.marla_kind.sqft / SARSAI_PER_MARLA
 
     @property
     def area_sqm(self) -> Decimal:

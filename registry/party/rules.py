@@ -10,10 +10,12 @@ from stdnum.exceptions import ValidationError
 
 from registry.kernel.errors import Invalid
 
-_CNIC = re.compile(r"^[1-9]\d{4}-\d{7}-[1-9]$")
-_LEI = re.compile(r"^[A-Z0-9]{18}\d{2}$")
-_CUIN = re.compile(r"^\d{7}$")
-_SCAC = re.compile(r"^[A-Z]{2,4}$")
+# Matched in full and in ASCII: another spelling of an identifier would be another party.
+_CNIC = re.compile(r"[1-9][0-9]{4}-[0-9]{7}-[1-9]")
+_LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
+_CUIN = re.compile(r"[0-9]{7}")
+_SCAC = re.compile(r"[A-Z]{2,4}")
+_ALPHA2 = re.compile(r"[A-Z]{2}")
 
 
 def check_cnic(cnic: str, *, field: str = "/cnic") -> str:
@@ -27,7 +29,7 @@ def check_cnic(cnic: str, *, field: str = "/cnic") -> str:
     Invalid
         ``cnic_malformed``.
     """
-    if not _CNIC.match(cnic):
+    if not _CNIC.fullmatch(cnic):
         raise Invalid(
             "cnic_malformed",
             "A CNIC is 13 digits written 35202-1234567-1; the first and last are not 0.",
@@ -46,7 +48,7 @@ def check_lei(lei: str) -> str:
         ``lei_malformed``.
     """
     try:
-        if not _LEI.match(lei):
+        if not _LEI.fullmatch(lei):
             raise ValidationError
         stdnum_lei.validate(lei)
     except ValidationError as error:
@@ -64,7 +66,7 @@ def check_cuin(cuin: str) -> str:
     Invalid
         ``cuin_malformed``.
     """
-    if not _CUIN.match(cuin):
+    if not _CUIN.fullmatch(cuin):
         raise Invalid("cuin_malformed", f"{cuin!r} is not a CUIN of 7 digits.", field="/cuin")
     return cuin
 
@@ -77,7 +79,7 @@ def check_scac(scac: str) -> str:
     Invalid
         ``scac_malformed``.
     """
-    if not _SCAC.match(scac):
+    if not _SCAC.fullmatch(scac):
         raise Invalid("scac_malformed", f"{scac!r} is not a carrier code (SCAC).", field="/scac")
     return scac
 
@@ -90,7 +92,8 @@ def check_country(alpha2: str) -> str:
     Invalid
         ``country_unknown``.
     """
-    if pycountry.countries.get(alpha_2=alpha2) is None:
+    # pycountry itself ignores case.
+    if not _ALPHA2.fullmatch(alpha2) or pycountry.countries.get(alpha_2=alpha2) is None:
         raise Invalid(
             "country_unknown",
             f"{alpha2!r} is no ISO 3166-1 alpha-2 country.",

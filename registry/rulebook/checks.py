@@ -103,7 +103,7 @@ def _fractions_are_backed(facts: Facts) -> str | None:
     if facts.terms is None or facts.value_paisa is None:
         return None
     issued = facts.terms.fractions * facts.terms.price_paisa
-    backing = (facts.value_paisa - facts.secured_paisa) * facts.terms.economic_share
+    backing = max(facts.value_paisa - facts.secured_paisa, 0) * facts.terms.economic_share
     if issued <= backing:
         return None
     return f"{lakh_grouped(Money(issued))} would be issued on {lakh_grouped(Money(int(backing)))}."

@@ -55,7 +55,6 @@ def start_program(directory: Path) -> tuple[subprocess.Popen[str], int]:
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(directory)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )

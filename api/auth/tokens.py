@@ -1,0 +1,120 @@
+"""Bearer tokens: whom an issuer says the caller is.
+
+In production an external OIDC issuer signs them, and its keys come from its JWKS. On the
+embedded defaults a development issuer stands in, which production refuses to start with.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Protocol
+
+import jwt
+
+from api.auth.errors import Unauthenticated
+from registry.kernel.actor import Actor, Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Unavailable
+from registry.kernel.settings import Settings
+
+DEVELOPMENT_ISSUER = "milkiyat-development"
+CLOCK_SKEW = timedelta(seconds=30)
+MAX_LIFETIME = timedelta(hours=12)
+_CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
+_KNOWN_ROLES = frozenset(Role)
+
+
+class TokenVerifier(Protocol):
+    """Reads a token, or refuses it."""
+
+    def verify(self, token: str) -> Actor:
+        """Return who the caller is.
+
+        Raises
+        ------
+        Unauthenticated
+            ``token_expired`` or ``token_invalid``.
+        """
+        ...
+
+
+class DevelopmentIssuer:
+    """Issues and reads tokens with a key of this installation; for development only."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert not settings.is_production, "the development issuer must not run in production"
+        assert settings.token_key is not None, "the embedded secrets hold one"
+        self._key = settings.token_key.get_secret_value()
+        self._audience = settings.oidc_audience
+
+    def issue(self, subject: str, roles: list[Role], lifetime: timedelta) -> str:
+        issued = now()
+        return jwt.encode(
+            {
+                "iss": DEVELOPMENT_ISSUER,
+                "aud": self._audience,
+                "sub": subject,
+                "roles": [str(role) for role in roles],
+                "iat": issued,
+                "exp": issued + lifetime,
+            },
+            self._key,
+            algorithm="HS256",
+        )
+
+    def verify(self, token: str) -> Actor:
+        return _read(token, self._key, ["HS256"], self._audience, DEVELOPMENT_ISSUER)
+
+
+class OidcVerifier:
+    """Reads tokens of an external issuer, whose keys rotate under its JWKS address."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.oidc_issuer is not None
+        assert settings.oidc_jwks_url is not None
+        self._issuer = settings.oidc_issuer
+        self._audience = settings.oidc_audience
+        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, cache_keys=True, timeout=5)
+
+    def verify(self, token: str) -> Actor:
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+        except jwt.PyJWKClientConnectionError as error:
+            raise Unavailable("issuer_unavailable", "The token issuer does not answer.") from error
+        except jwt.PyJWTError as error:
+            raise _invalid(error) from error
+        return _read(token, key.key, ["RS256", "ES256", "EdDSA"], self._audience, self._issuer)
+
+
+def token_verifier(settings: Settings) -> TokenVerifier:
+    """Choose who is believed: an OIDC issuer where one is set, else the development issuer."""
+    return OidcVerifier(settings) if settings.oidc_issuer else DevelopmentIssuer(settings)
+
+
+def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: str) -> Actor:
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=audience,
+            issuer=issuer,
+            leeway=CLOCK_SKEW,
+            options={"require": _CLAIMS},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise Unauthenticated(
+            "token_expired", "Your token has expired.", remedy="Sign in again."
+        ) from error
+    except jwt.PyJWTError as error:
+        raise _invalid(error) from error
+    subject, roles = claims["sub"], claims.get("roles", [])
+    if not subject or not isinstance(roles, list):
+        raise Unauthenticated("token_invalid", "The token names no subject, or no list of roles.")
+    return Actor(subject=subject, roles=_KNOWN_ROLES.intersection(map(str, roles)))
+
+
+def _invalid(error: jwt.PyJWTError) -> Unauthenticated:
+    return Unauthenticated(
+        "token_invalid", f"The token cannot be believed: {error}.", remedy="Sign in again."
+    )

@@ -1,0 +1,256 @@
+"""The command line: serve, or run one part; look at operations; make a development token."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from api.app import create_app
+from api.auth.tokens import DevelopmentIssuer
+from api.program import (
+    PortTaken,
+    open_base,
+    open_keys,
+    running_program,
+    serve_api,
+    services,
+)
+from chain.errors import ChainError
+from chain.worker import run_sync, run_worker
+from registry.kernel.actor import Role
+from registry.kernel.db import Database, DatabaseUnreachable
+from registry.kernel.embedded import EmbeddedServiceError
+from registry.kernel.errors import RegistryError
+from registry.kernel.log import configure_logging
+from registry.kernel.secrets import with_embedded_secrets
+from registry.kernel.settings import ROOT, Settings, get_settings
+from registry.operation import service as operations
+
+app = typer.Typer(
+    name="milkiyat",
+    help="Title registry and ERC-3643 tokenization. Without settings everything runs embedded.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+OPENAPI = ROOT / "docs" / "reference" / "openapi.json"
+_console = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    _console.print(f"milkiyat: {text}", highlight=False)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """End with one clear sentence and a non-zero exit where a setting is wrong."""
+    try:
+        yield
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in item["loc"]).upper() or "SETTINGS"
+            say(f"{name}: {item['msg']}")
+    except (
+        PortTaken,
+        DatabaseUnreachable,
+        EmbeddedServiceError,
+        ChainError,
+        RegistryError,
+    ) as error:
+        say(str(error))
+    else:
+        return
+    raise typer.Exit(1)
+
+
+def load_settings() -> Settings:
+    settings = with_embedded_secrets(get_settings())
+    configure_logging(settings.log_level)
+    return settings
+
+
+@app.command()
+def serve(
+    processes: Annotated[
+        bool, typer.Option("--processes", help="API, worker and sync in processes of their own")
+    ] = False,
+) -> None:
+    """Run API, worker and sync, with embedded PostgreSQL and chain where none are named."""
+    with clear_errors():
+        settings = load_settings()
+        if processes:
+            _serve_in_processes(settings)
+        else:
+            with running_program(settings, say) as address:
+                say(f"serving {address} (docs at {address}/docs); Ctrl-C stops")
+                wait_for_signal().wait()
+                say("stopping")
+
+
+def wait_for_signal() -> threading.Event:
+    """Give an event that Ctrl-C or SIGTERM sets."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _serve_in_processes(settings: Settings) -> None:
+    with open_base(settings, say) as base:
+        open_keys(base)
+        environment = os.environ | {
+            "DATABASE_URL": base.database.url,
+            "RPC_URL": base.rpc_url,
+            "DATA_DIR": str(settings.data_dir),
+        }
+        stop = wait_for_signal()
+        parts = {
+            part: subprocess.Popen([sys.executable, "-m", "api.cli", part], env=environment)  # noqa: S603
+            for part in ("api", "worker", "sync")
+        }
+        say(f"serving http://{settings.host}:{settings.port} from {len(parts)} processes")
+        ended = None
+        while ended is None and not stop.wait(0.5):
+            ended = next((name for name, part in parts.items() if part.poll() is not None), None)
+        for part in parts.values():
+            part.terminate()
+        for part in parts.values():
+            part.wait()
+        if ended is not None:
+            say(f"the {ended} process ended by itself; the others were stopped")
+            raise typer.Exit(1)
+
+
+@app.command("api")
+def run_api() -> None:
+    """Run the API alone."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            serve_api(settings, base.database)
+
+
+@app.command("worker")
+def run_worker_alone() -> None:
+    """Run the worker alone: it carries operations out on chain."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            run_worker(
+                base.database,
+                open_keys(base),
+                wait_for_signal(),
+                confirmations=settings.confirmations,
+            )
+
+
+@app.command("sync")
+def run_sync_alone() -> None:
+    """Run the sync alone: it reads the chain's events into the cap table."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            run_sync(base.database, open_keys(base), wait_for_signal())
+
+
+@app.command("migrate")
+def migrate_database() -> None:
+    """Bring the database of DATABASE_URL to this version's schema."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            say(f"the database is at the newest schema ({base.database.engine.url.database})")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Option(help="Who you would like to be")],
+    role: Annotated[list[Role], typer.Option(help="May be repeated")],
+    hours: Annotated[float, typer.Option(min=0.01, max=12)] = 1.0,
+) -> None:
+    """Print a development token (refused in production)."""
+    with clear_errors():
+        settings = load_settings()
+        if settings.is_production:
+            say("ENVIRONMENT=production: tokens come from OIDC_ISSUER.")
+            raise typer.Exit(1)
+        issuer = DevelopmentIssuer(settings)
+        typer.echo(issuer.issue(subject, role, timedelta(hours=hours)))
+
+
+@app.command("operations")
+def show_operations(
+    state: Annotated[str | None, typer.Option(help="Only those in this state")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+) -> None:
+    """List what is being done on chain, with what went wrong."""
+    with clear_errors():
+        settings = load_settings()
+        if settings.database_url is None:
+            say("Set DATABASE_URL to the database of the running service.")
+            raise typer.Exit(1)
+        database = Database(settings.database_url.get_secret_value())
+        table = Table("operation", "kind", "state", "nonce", "problem")
+        with database.reading() as session:
+            rows = operations.list_operations(
+                session, subject_id=None, state=state, after=None, limit=limit
+            )
+            for row in rows:
+                detail = (row.problem or {}).get("detail", "")
+                nonce = "" if row.nonce is None else str(row.nonce)
+                table.add_row(str(row.id), row.kind, row.state, nonce, detail)
+        Console().print(table)
+
+
+@app.command()
+def openapi(
+    write: Annotated[bool, typer.Option("--write", help=f"Write {OPENAPI.name}")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail when it is not current")] = False,
+) -> None:
+    """Print the OpenAPI document, write it, or compare it with the committed one."""
+    settings = with_embedded_secrets(Settings())
+    document = create_app(services(settings, Database("postgresql://unused/unused"))).openapi()
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if write:
+        OPENAPI.parent.mkdir(parents=True, exist_ok=True)
+        OPENAPI.write_text(text, "utf-8")
+    elif check:
+        if not OPENAPI.exists() or OPENAPI.read_text("utf-8") != text:
+            say("docs/reference/openapi.json is not current. Run: make openapi")
+            raise typer.Exit(1)
+    else:
+        typer.echo(text)
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Forget the embedded database, chain, keys and documents."""
+    settings = get_settings()
+    folder: Path = settings.data_dir
+    if not folder.exists():
+        say("there is nothing to forget")
+        return
+    if not yes:
+        typer.confirm(f"Forget everything in {folder}?", abort=True)
+    shutil.rmtree(folder)
+    say(f"{folder} is gone")
+
+
+if __name__ == "__main__":
+    app()

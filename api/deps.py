@@ -1,0 +1,104 @@
+"""What routes depend on: the caller, a session, the services. The only HTTP commit is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlmodel import Session
+
+from api.auth.access import ACCESS
+from api.auth.errors import Unauthenticated
+from api.auth.tokens import TokenVerifier
+from registry.document.store import DocumentStore
+from registry.kernel.actor import Actor
+from registry.kernel.db import Database, ReadSession
+from registry.kernel.errors import Forbidden
+from registry.kernel.settings import Settings
+from registry.kernel.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the application was started with."""
+
+    settings: Settings
+    database: Database
+    vault: Vault
+    store: DocumentStore
+    tokens: TokenVerifier
+
+
+def get_services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+_bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT)")
+
+
+def get_actor(
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Actor:
+    """Return the caller, if the access table lets them call this route.
+
+    Raises
+    ------
+    Unauthenticated
+        No token, or none that can be believed.
+    Forbidden
+        ``role_missing``.
+    """
+    if credentials is None:
+        raise Unauthenticated(
+            "token_missing", "This resource needs a bearer token.", remedy="Sign in first."
+        )
+    actor = services.tokens.verify(credentials.credentials)
+    allowed = ACCESS[request.scope["route"].name]
+    if allowed.isdisjoint(actor.roles):
+        raise Forbidden(
+            "role_missing", f"This needs one of the roles {', '.join(sorted(allowed))}."
+        )
+    return actor
+
+
+ActorDep = Annotated[Actor, Depends(get_actor)]
+
+
+def get_session(request: Request, services: ServicesDep) -> Iterator[Session]:
+    """Give the request's one transaction.
+
+    It commits before the answer is sent (scope "function"): a commit that fails becomes a
+    problem, never a lost 201.
+    """
+    with services.database.transaction() as session:
+        request.state.session = session
+        yield session
+
+
+def get_read_session(services: ServicesDep) -> Iterator[ReadSession]:
+    """Give one read-only, repeatable transaction."""
+    with services.database.reading() as session:
+        yield session
+
+
+SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
+
+
+def get_vault(services: ServicesDep) -> Vault:
+    return services.vault
+
+
+def get_store(services: ServicesDep) -> DocumentStore:
+    return services.store
+
+
+VaultDep = Annotated[Vault, Depends(get_vault)]
+StoreDep = Annotated[DocumentStore, Depends(get_store)]

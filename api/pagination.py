@@ -1,0 +1,114 @@
+"""Keyset pages: opaque, signed cursors and Link headers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+
+from api.deps import ServicesDep
+from api.schemas.common import Page
+from registry.kernel.errors import Invalid
+
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+_SEAL_BYTES = 12
+
+Row = TypeVar("Row")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Where a page begins, and how to name where the next one does.
+
+    Parameters
+    ----------
+    after : str | None
+        The last key of the page before, as the list itself writes it.
+    """
+
+    limit: int
+    after: str | None
+    _secret: bytes
+    _request: Request
+    _response: Response
+
+    @property
+    def after_id(self) -> UUID | None:
+        return UUID(self.after) if self.after else None
+
+    def page(
+        self,
+        rows: Sequence[Row],
+        key: Callable[[Row], str],
+        show: Callable[[Row], Item],
+    ) -> Page[Item]:
+        """Build the page from at most `limit` + 1 rows; the extra one tells that there is more."""
+        shown, more = rows[: self.limit], len(rows) > self.limit
+        following = _seal(self._secret, key(shown[-1])) if more else None
+        if following is not None:
+            query = dict(self._request.query_params) | {"cursor": following}
+            url = f"{self._request.url.path}?{urlencode(query)}"
+            self._response.headers["Link"] = f'<{url}>; rel="next"'
+        return Page(items=[show(row) for row in shown], next=following)
+
+    @property
+    def fetch(self) -> int:
+        """How many rows to ask the register for."""
+        return self.limit + 1
+
+
+def get_paging(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+) -> Paging:
+    """Read `limit` and `cursor`.
+
+    Raises
+    ------
+    Invalid
+        ``cursor_invalid``: it was not given by us, or for another list.
+    """
+    assert services.settings.token_key is not None
+    # The path is part of the secret: a cursor of one list means nothing to another.
+    secret = services.settings.token_key.get_secret_value() + request.scope["route"].path
+    digest = hashlib.sha256(secret.encode()).digest()
+    after = _open(digest, cursor) if cursor is not None else None
+    return Paging(limit, after, digest, request, response)
+
+
+PagingDep = Annotated[Paging, Depends(get_paging)]
+
+
+def _seal(secret: bytes, key: str) -> str:
+    mac = hmac.new(secret, key.encode(), hashlib.sha256).digest()[:_SEAL_BYTES]
+    return base64.urlsafe_b64encode(mac + key.encode()).decode().rstrip("=")
+
+
+def _open(secret: bytes, cursor: str) -> str:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        mac, key = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:].decode()
+    except (binascii.Error, ValueError):
+        mac, key = b"", ""
+    if not hmac.compare_digest(
+        mac, hmac.new(secret, key.encode(), hashlib.sha256).digest()[:_SEAL_BYTES]
+    ):
+        raise Invalid(
+            "cursor_invalid",
+            "This cursor is not one of this list.",
+            remedy="Follow the Link header, or start without a cursor.",
+        )
+    return key

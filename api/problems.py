@@ -1,0 +1,211 @@
+"""From errors to RFC 9457 problems: the one place that knows HTTP statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.exceptions import HTTPException
+
+from api.auth.errors import Unauthenticated
+from registry.kernel import errors
+from registry.rulebook.service import RulesRefused
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: tuple[tuple[type[errors.RegistryError], int], ...] = (
+    (errors.StaleVersion, 412),
+    (errors.PreconditionRequired, 428),
+    (errors.Invalid, 422),
+    (errors.NotFound, 404),
+    (errors.Forbidden, 403),
+    (errors.Conflict, 409),
+    (errors.Unavailable, 503),
+)
+
+TITLES: Mapping[int, str] = {
+    400: "The request is malformed",
+    401: "Who are you?",
+    403: "You may not do this",
+    404: "There is no such thing that you may see",
+    405: "This resource does not take that method",
+    409: "The register does not allow this now",
+    412: "It has changed since you read it",
+    413: "The request is too large",
+    422: "The request is wrong",
+    428: "Say which version you edit",
+    500: "Something is broken on our side",
+    503: "Temporarily unavailable",
+}
+
+# Constraints of the database that say what people meant to say: somebody was faster.
+CONSTRAINTS: Mapping[str, tuple[str, str]] = {
+    "shr_01": ("shares_do_not_sum", "The shares do not sum to the whole (rule SHR-01)."),
+    "uq_underlying_key_live": ("key_taken", "Another dossier has just claimed this thing."),
+    "uq_tokenization_alive": ("tokenization_exists", "The asset is being tokenized already."),
+    "uq_tokenization_symbol": ("symbol_taken", "The symbol names another token."),
+    "uq_encumbrance_rank": ("rank_taken", "This rank on the title is taken (rule ENC-03)."),
+    "uq_document_sha256": ("document_known", "These bytes are already filed (rule DOC-01)."),
+    "uq_approval_person": ("already_approved", "You have approved this already."),
+    "ck_offering_not_oversold": ("order_exceeds_offer", "Fewer fractions are left than that."),
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """Build one problem."""
+    body: dict[str, Any] = {
+        "type": f"urn:milkiyat:problem:{code}",
+        "title": TITLES.get(status, "The request was refused"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    body |= {name: value for name, value in more.items() if value is not None}
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(errors.RegistryError, _refused)
+    app.add_exception_handler(Unauthenticated, _unauthenticated)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(IntegrityError, _constraint)
+    app.add_exception_handler(StaleDataError, _raced)
+    app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(DBAPIError, _database_refuses)
+    app.add_exception_handler(Exception, _broken)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.RegistryError)
+    status = next(status for kind, status in STATUS if isinstance(error, kind))
+    more: dict[str, Any] = {"remedy": error.remedy, "instance": request.url.path}
+    if isinstance(error, errors.Invalid):
+        more["field"] = error.field
+    if isinstance(error, RulesRefused):
+        more["rules"] = [
+            {
+                "id": rule.id,
+                "severity": rule.severity,
+                "message": rule.message,
+                "message_ur": rule.message_ur,
+                "detail": rule.detail,
+                "remedy": rule.remedy,
+            }
+            for rule in error.failed
+        ]
+    headers = {"Retry-After": "1"} if error.retryable else None
+    return problem(status, error.code, error.detail, headers=headers, **more)
+
+
+def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unauthenticated)
+    challenge = "Bearer" if error.code == "token_missing" else 'Bearer error="invalid_token"'
+    return problem(
+        401,
+        error.code,
+        error.detail,
+        headers={"WWW-Authenticate": challenge},
+        remedy=error.remedy,
+        instance=request.url.path,
+    )
+
+
+def _unreadable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"field": "/" + "/".join(str(part) for part in item["loc"]), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+    return problem(
+        422,
+        "unknown_field" if unknown else "request_invalid",
+        f"{found[0]['field']}: {found[0]['message']}",
+        instance=request.url.path,
+        errors=found,
+    )
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed", 400: "request_malformed"}
+    return problem(
+        error.status_code,
+        codes.get(error.status_code, "request_refused"),
+        str(error.detail),
+        headers=error.headers,
+        instance=request.url.path,
+    )
+
+
+def _constraint(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IntegrityError)
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    code, detail = CONSTRAINTS.get(
+        name, ("concurrent_change", "Somebody changed the same records at the same moment.")
+    )
+    log.info("constraint_refused", constraint=name, path=request.url.path)
+    return problem(409, code, detail, instance=request.url.path)
+
+
+def _raced(request: Request, _error: Exception) -> JSONResponse:
+    return problem(
+        409,
+        "concurrent_change",
+        "Somebody changed the same records at the same moment.",
+        remedy="Read them again, and repeat the request.",
+        instance=request.url.path,
+    )
+
+
+def _database_away(request: Request, error: Exception) -> JSONResponse:
+    log.error("database_away", path=request.url.path, reason=str(error))
+    return problem(
+        503,
+        "database_unavailable",
+        "The database does not answer. Nothing was changed.",
+        headers={"Retry-After": "2"},
+        remedy="Repeat the request under the same Idempotency-Key.",
+        instance=request.url.path,
+    )
+
+
+def _database_refuses(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    # Class 22 is bad data (a NUL in a text, a number out of range): the request's own fault.
+    if (getattr(error.orig, "sqlstate", None) or "").startswith("22"):
+        return problem(
+            422,
+            "value_not_storable",
+            "A value of the request cannot be stored: a control character, or a number too large.",
+            instance=request.url.path,
+        )
+    return _broken(request, error)
+
+
+def _broken(request: Request, error: Exception) -> JSONResponse:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    return problem(
+        500,
+        "internal_error",
+        "The fault is recorded. Nothing was changed.",
+        remedy="Repeat the request under the same Idempotency-Key, or tell us.",
+        instance=request.url.path,
+    )

@@ -1,0 +1,214 @@
+"""The whole program: embedded services where none are named, API, worker and sync."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from api.app import create_app
+from api.auth.tokens import token_verifier
+from api.deps import Services
+from chain.devnet import Devnet
+from chain.operations.effect import Chain
+from chain.runtime import fund_platform, open_chain
+from chain.worker import run_sync, run_worker
+from registry.document.store import DocumentStore
+from registry.kernel import migrate
+from registry.kernel.db import Database
+from registry.kernel.embedded import EmbeddedPostgres
+from registry.kernel.settings import Settings
+from registry.kernel.vault import Vault
+
+Say = Callable[[str], None]
+START_SECONDS = 30.0
+
+
+class PortTaken(Exception):
+    """Somebody else listens where we were told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every part of the program stands on."""
+
+    settings: Settings
+    database: Database
+    rpc_url: str
+    devnet: Devnet | None
+
+
+@contextlib.contextmanager
+def open_base(settings: Settings, say: Say) -> Iterator[Base]:
+    """Start or reach PostgreSQL and the node, and migrate the database.
+
+    Raises
+    ------
+    DatabaseUnreachable, EmbeddedServiceError, RpcUnavailable, WrongChain
+        With the setting to mend.
+    """
+    with contextlib.ExitStack() as stack:
+        devnet = _devnet(settings)
+        if devnet is not None:
+            devnet.check_port()
+        if settings.database_url is None:
+            say("starting the embedded PostgreSQL")
+            postgres = EmbeddedPostgres(settings.data_dir / "postgres")
+            url = postgres.start()
+            stack.callback(postgres.stop)
+        else:
+            url = settings.database_url.get_secret_value()
+        database = Database(url)
+        stack.callback(database.dispose)
+        database.check()
+        migrate.upgrade(database)
+        rpc_url = settings.rpc_url
+        if devnet is not None:
+            say(f"starting the embedded chain on port {settings.devnet_port}")
+            rpc_url = devnet.start()
+            stack.callback(devnet.stop)
+        assert rpc_url is not None
+        yield Base(settings, database, rpc_url, devnet)
+
+
+def _devnet(settings: Settings) -> Devnet | None:
+    if settings.rpc_url is not None:
+        return None
+    return Devnet(
+        settings.data_dir / "chain",
+        port=settings.devnet_port,
+        chain_id=settings.chain_id,
+        confirmations=settings.confirmations,
+    )
+
+
+def open_keys(base: Base) -> Chain:
+    """Reach the node with the keys unlocked; on the embedded chain the platform gets money."""
+    chain = open_chain(base.settings, base.rpc_url)
+    if base.devnet is not None:
+        fund_platform(base.devnet, chain)
+    return chain
+
+
+def services(settings: Settings, database: Database) -> Services:
+    """Build what the application needs."""
+    assert settings.pii_key is not None, "the settings or the embedded secrets hold one"
+    return Services(
+        settings=settings,
+        database=database,
+        vault=Vault(settings.pii_key.get_secret_value()),
+        store=DocumentStore(settings.data_dir / "documents"),
+        tokens=token_verifier(settings),
+    )
+
+
+@contextlib.contextmanager
+def running_api(settings: Settings, database: Database) -> Iterator[str]:
+    """Serve the API from a thread of this process.
+
+    Yields
+    ------
+    str
+        Its address.
+
+    Raises
+    ------
+    PortTaken
+        The message names the setting PORT.
+    """
+    check_port(settings)
+    server = uvicorn.Server(_server_config(settings, database))
+    thread = threading.Thread(target=server.run, name="api", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise PortTaken(f"The API did not come up on {settings.host}:{settings.port}.")
+        time.sleep(0.01)
+    try:
+        yield f"http://{settings.host}:{settings.port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def serve_api(settings: Settings, database: Database) -> None:
+    """Serve the API from this process until it is told to stop."""
+    check_port(settings)
+    uvicorn.Server(_server_config(settings, database)).run()
+
+
+def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(services(settings, database)),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def check_port(settings: Settings) -> None:
+    """Refuse an address that cannot be listened on.
+
+    Raises
+    ------
+    PortTaken
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise PortTaken(
+                f"The API cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+                "Stop what listens there, or set PORT to a free one."
+            ) from error
+
+
+@contextlib.contextmanager
+def running_loops(base: Base, chain: Chain) -> Iterator[None]:
+    """Run worker and sync in threads of this process."""
+    stop = threading.Event()
+    loops = [
+        threading.Thread(
+            target=run_worker,
+            args=(base.database, chain, stop),
+            kwargs={"confirmations": base.settings.confirmations},
+            name="worker",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=run_sync, args=(base.database, chain, stop), name="sync", daemon=True
+        ),
+    ]
+    for loop in loops:
+        loop.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for loop in loops:
+            loop.join()
+
+
+@contextlib.contextmanager
+def running_program(settings: Settings, say: Say) -> Iterator[str]:
+    """Run everything in this process.
+
+    Yields
+    ------
+    str
+        The API's address.
+    """
+    check_port(settings)
+    with open_base(settings, say) as base:
+        chain = open_keys(base)
+        with running_loops(base, chain), running_api(settings, base.database) as address:
+            yield address

@@ -1,0 +1,155 @@
+"""/v1/assets: the dossier and its workflow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Header, Response
+
+from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.etag import set_etag, version_of
+from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.assets import (
+    ApprovalCreate,
+    ApprovalRead,
+    ApprovalsRead,
+    AssetCreate,
+    AssetPatch,
+    AssetRead,
+    Reason,
+    RuleRunRead,
+)
+from api.schemas.common import Page
+from registry.asset import service as assets
+from registry.asset.models import AssetState
+from registry.kernel.actor import Role
+from registry.onboarding import approvals
+from registry.onboarding import service as onboarding
+from registry.rulebook import service as rulebook
+from registry.tokenization import service as tokenizations
+
+router = resource_router("assets")
+
+
+@router.post("/assets", status_code=201, dependencies=IDEMPOTENT)
+def create_asset(
+    body: AssetCreate, session: SessionDep, actor: ActorDep, response: Response
+) -> AssetRead:
+    """Open the dossier of an asset, with the title that it claims."""
+    asset = onboarding.open_dossier(
+        session, actor, code=body.code, asset_class=body.asset_class, dossier=body.dossier()
+    )
+    response.headers["Location"] = f"/v1/assets/{asset.id}"
+    set_etag(response, asset.version)
+    return AssetRead.of(session, asset)
+
+
+@router.get("/assets")
+def list_assets(
+    session: ReadSessionDep,
+    paging: PagingDep,
+    code: str | None = None,
+    state: AssetState | None = None,
+) -> Page[AssetRead]:
+    """List assets, or find the one of a code."""
+    rows = assets.list_assets(
+        session, code=code, state=state, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(rows, lambda row: str(row.id), lambda row: AssetRead.of(session, row))
+
+
+@router.get("/assets/{asset_id}")
+def get_asset(asset_id: UUID, session: ReadSessionDep, response: Response) -> AssetRead:
+    """Read one asset; its ETag is what an edit must send as If-Match."""
+    asset = assets.get_asset(session, asset_id)
+    set_etag(response, asset.version)
+    return AssetRead.of(session, asset)
+
+
+@router.patch("/assets/{asset_id}", dependencies=IDEMPOTENT)
+def amend_asset(
+    asset_id: UUID,
+    body: AssetPatch,
+    session: SessionDep,
+    actor: ActorDep,
+    response: Response,
+    if_match: Annotated[str | None, Header()] = None,
+) -> AssetRead:
+    """Correct a dossier that is a draft or was sent back; approvals given before are void."""
+    asset = onboarding.amend_dossier(
+        session, actor, asset_id, version=version_of(if_match, "asset"), dossier=body.dossier()
+    )
+    set_etag(response, asset.version)
+    return AssetRead.of(session, asset)
+
+
+@router.post("/assets/{asset_id}/submit", dependencies=IDEMPOTENT)
+def submit_asset(asset_id: UUID, session: SessionDep, actor: ActorDep) -> RuleRunRead:
+    """Hand the dossier in; the rules of submission send it to review or back."""
+    return RuleRunRead.of(onboarding.submit_dossier(session, actor, asset_id))
+
+
+@router.post("/assets/{asset_id}/approvals", status_code=201, dependencies=IDEMPOTENT)
+def approve_asset(
+    asset_id: UUID, body: ApprovalCreate, session: SessionDep, actor: ActorDep
+) -> AssetRead:
+    """Approve exactly the dossier that you read; the last approval registers the asset."""
+    asset = onboarding.approve_dossier(
+        session, actor, asset_id, role=body.role, seen_hash=bytes.fromhex(body.dossier_hash)
+    )
+    return AssetRead.of(session, asset)
+
+
+@router.get("/assets/{asset_id}/approvals")
+def list_asset_approvals(asset_id: UUID, session: ReadSessionDep) -> ApprovalsRead:
+    """See who approved the dossier as it stands, and which roles are missing."""
+    asset = assets.get_asset(session, asset_id)
+    digest = onboarding.dossier_hash(session, asset)
+    given = approvals.live_approvals(session, asset_id, digest)
+    missing = onboarding.required_approvals(session, asset) - Counter(
+        Role(approval.role) for approval in given
+    )
+    return ApprovalsRead(
+        dossier_hash=digest.hex(),
+        given=[ApprovalRead.of(approval) for approval in given],
+        missing=dict(missing),
+    )
+
+
+@router.post("/assets/{asset_id}/requisition", dependencies=IDEMPOTENT)
+def requisition_asset(
+    asset_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> AssetRead:
+    """Send the dossier back to its maker with what is missing."""
+    asset = onboarding.return_dossier(session, actor, asset_id, reason=body.reason)
+    return AssetRead.of(session, asset)
+
+
+@router.post("/assets/{asset_id}/reject", dependencies=IDEMPOTENT)
+def reject_asset(asset_id: UUID, body: Reason, session: SessionDep, actor: ActorDep) -> AssetRead:
+    """Refuse the asset and its title for good."""
+    asset = onboarding.reject_dossier(session, actor, asset_id, reason=body.reason)
+    return AssetRead.of(session, asset)
+
+
+@router.post("/assets/{asset_id}/withdraw", dependencies=IDEMPOTENT)
+def withdraw_asset(asset_id: UUID, session: SessionDep, actor: ActorDep) -> AssetRead:
+    """Take one's own dossier back."""
+    return AssetRead.of(session, onboarding.withdraw_dossier(session, actor, asset_id))
+
+
+@router.post("/assets/{asset_id}/rule_runs", status_code=201, dependencies=IDEMPOTENT)
+def run_rules(asset_id: UUID, session: SessionDep, actor: ActorDep) -> RuleRunRead:
+    """Ask the tokenization gate: every rule with its result, stored."""
+    return RuleRunRead.of(tokenizations.run_gate(session, actor, asset_id))
+
+
+@router.get("/assets/{asset_id}/rule_runs")
+def list_rule_runs(asset_id: UUID, session: ReadSessionDep) -> list[RuleRunRead]:
+    """List the stored runs, newest first."""
+    assets.get_asset(session, asset_id)
+    return [RuleRunRead.of(run) for run in rulebook.list_runs(session, asset_id)]

@@ -1,0 +1,152 @@
+"""/v1/investors: enrol, prove a wallet, pass KYC."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import Response
+
+from api.accepted import accepted
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
+from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.common import Address, Page
+from api.schemas.investors import (
+    InvestorCreate,
+    InvestorRead,
+    KycDecision,
+    WalletCreate,
+    WalletProof,
+    WalletRead,
+)
+from api.schemas.operations import OperationRead
+from chain.wallet_proof import check_proof, write_challenge
+from registry.investor import service as investors
+from registry.investor.models import KycState, WalletState
+from registry.investor.service import CHALLENGE_LIFETIME
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Invalid, NotFound
+from registry.party.models import PartyKind
+from registry.party.service import NewParty
+
+router = resource_router("investors")
+
+
+@router.post("/investors", status_code=201, dependencies=IDEMPOTENT)
+def enrol_investor(
+    body: InvestorCreate, session: SessionDep, actor: ActorDep, vault: VaultDep, response: Response
+) -> InvestorRead:
+    """Enrol: as yourself, or for a recorded company."""
+    if (body.person is None) == (body.party_id is None):
+        raise Invalid("enrolment_ambiguous", "Send either `person` or `party_id`.", field="/person")
+    if body.person is not None:
+        new = NewParty(kind=PartyKind.NATURAL, **body.person.model_dump())
+        investor = investors.enrol_person(session, vault, actor, new)
+    else:
+        assert body.party_id is not None
+        investor = investors.enrol_for_company(session, actor, body.party_id)
+    response.headers["Location"] = f"/v1/investors/{investor.id}"
+    return InvestorRead.of(session, investor)
+
+
+@router.get("/investors")
+def list_investors(
+    session: ReadSessionDep, paging: PagingDep, kyc_state: KycState | None = None
+) -> Page[InvestorRead]:
+    """List investors, for instance those whose KYC is pending."""
+    rows = investors.list_investors(
+        session, kyc_state=kyc_state, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(rows, lambda row: str(row.id), lambda row: InvestorRead.of(session, row))
+
+
+@router.get("/investors/{investor_id}")
+def get_investor(investor_id: UUID, session: ReadSessionDep, actor: ActorDep) -> InvestorRead:
+    """Read an investor; investors see only themselves."""
+    investor = investors.get_investor(session, investor_id)
+    overseer = actor.has(Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
+    if not overseer and investor.subject != actor.subject:
+        raise NotFound("investor", investor_id)
+    return InvestorRead.of(session, investor)
+
+
+@router.post("/investors/{investor_id}/wallets", status_code=201, dependencies=IDEMPOTENT)
+def challenge_wallet(
+    investor_id: UUID,
+    body: WalletCreate,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+) -> WalletRead:
+    """Ask for the message by which a wallet proves that it is yours (EIP-4361)."""
+    issued_at = now()
+    challenge = write_challenge(
+        address=body.address,
+        domain=services.settings.app_domain,
+        chain_id=services.settings.chain_id,
+        issued_at=issued_at,
+        expires_at=issued_at + CHALLENGE_LIFETIME,
+    )
+    wallet = investors.challenge_wallet(
+        session, actor, investor_id, address=_raw(body.address), challenge=challenge
+    )
+    return WalletRead.of(wallet)
+
+
+@router.post("/investors/{investor_id}/wallets/{address}/proof", dependencies=IDEMPOTENT)
+def prove_wallet(
+    investor_id: UUID,
+    address: Address,
+    body: WalletProof,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+) -> WalletRead:
+    """Hand in the wallet's signature of its challenge."""
+    wallet = investors.open_challenge(session, actor, investor_id, _raw(address))
+    if wallet.state != WalletState.PROVEN:
+        check_proof(
+            challenge=wallet.challenge,
+            signature=body.signature,
+            domain=services.settings.app_domain,
+        )
+    return WalletRead.of(investors.accept_proof(session, actor, wallet))
+
+
+def _raw(address: str) -> bytes:
+    return bytes.fromhex(address.removeprefix("0x"))
+
+
+@router.post("/investors/{investor_id}/kyc", status_code=202, dependencies=IDEMPOTENT)
+def decide_kyc(
+    investor_id: UUID,
+    body: KycDecision,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+    response: Response,
+) -> OperationRead | InvestorRead:
+    """Decide on a KYC; an approval makes the identity and its claim on chain."""
+    if body.decision == "REJECTED":
+        if body.reason is None:
+            raise Invalid("kyc_decision_incomplete", "A rejection says why.", field="/reason")
+        response.status_code = 200
+        return InvestorRead.of(
+            session, investors.reject_kyc(session, actor, investor_id, reason=body.reason)
+        )
+    if body.valid_until is None or body.evidence_sha256 is None:
+        raise Invalid(
+            "kyc_decision_incomplete",
+            "An approval says until when, and on which evidence.",
+            field="/valid_until",
+        )
+    operation = investors.approve_kyc(
+        session,
+        actor,
+        investor_id,
+        valid_until=body.valid_until,
+        evidence_sha256=bytes.fromhex(body.evidence_sha256),
+    )
+    return accepted(session, services.settings.chain_id, response, operation)

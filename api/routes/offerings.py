@@ -1,0 +1,58 @@
+"""/v1/offerings and /v1/orders: the first sale."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import Response
+
+from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.common import Page
+from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead
+from registry.offering import orders
+
+router = resource_router("offerings")
+
+
+@router.get("/offerings")
+def list_offerings(session: ReadSessionDep, paging: PagingDep) -> Page[OfferingRead]:
+    """List the sales."""
+    rows = orders.list_offerings(session, after=paging.after_id, limit=paging.fetch)
+    return paging.page(rows, lambda row: str(row.id), OfferingRead.of)
+
+
+@router.get("/offerings/{offering_id}")
+def get_offering(offering_id: UUID, session: ReadSessionDep) -> OfferingRead:
+    """Read a sale, and what is left of it."""
+    return OfferingRead.of(orders.get_offering(session, offering_id))
+
+
+@router.post("/offerings/{offering_id}/orders", status_code=201, dependencies=IDEMPOTENT)
+def place_order(
+    offering_id: UUID, body: OrderCreate, session: SessionDep, actor: ActorDep, response: Response
+) -> OrderRead:
+    """Reserve fractions; pay with the reference that the answer names."""
+    order = orders.place_order(
+        session,
+        actor,
+        offering_id,
+        units=int(body.units),
+        wallet_address=bytes.fromhex(body.wallet.removeprefix("0x")),
+    )
+    response.headers["Location"] = f"/v1/orders/{order.id}"
+    return OrderRead.of(order)
+
+
+@router.get("/orders/{order_id}")
+def get_order(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> OrderRead:
+    """Read one of your orders."""
+    return OrderRead.of(orders.get_own_order(session, actor, order_id))
+
+
+@router.post("/orders/{order_id}/cancel", dependencies=IDEMPOTENT)
+def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
+    """Give an unpaid order's fractions back."""
+    return OrderRead.of(orders.cancel_order(session, actor, order_id))

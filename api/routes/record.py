@@ -1,0 +1,58 @@
+"""/v1/operations and /v1/journal: what is being done, and what was."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from api.auth.access import STAFF
+from api.deps import ActorDep, ReadSessionDep, ServicesDep
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.common import Page
+from api.schemas.operations import JournalEntryRead, OperationRead
+from registry.journal import service as journal
+from registry.kernel.errors import NotFound
+from registry.operation import service as operations
+from registry.operation.models import OperationState
+
+router = resource_router("record")
+
+
+@router.get("/operations/{operation_id}")
+def get_operation(
+    operation_id: UUID, session: ReadSessionDep, actor: ActorDep, services: ServicesDep
+) -> OperationRead:
+    """See what the chain is doing for you: state, transactions, confirmations, problem."""
+    operation = operations.get_operation(session, operation_id)
+    if STAFF.isdisjoint(actor.roles) and operation.requested_by != actor.subject:
+        raise NotFound("operation", operation_id)
+    return OperationRead.of(session, services.settings.chain_id, operation)
+
+
+@router.get("/operations")
+def list_operations(
+    session: ReadSessionDep,
+    services: ServicesDep,
+    paging: PagingDep,
+    subject_id: str | None = None,
+    state: OperationState | None = None,
+) -> Page[OperationRead]:
+    """List operations, oldest first."""
+    rows = operations.list_operations(
+        session, subject_id=subject_id, state=state, after=paging.after_id, limit=paging.fetch
+    )
+    chain_id = services.settings.chain_id
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: OperationRead.of(session, chain_id, row)
+    )
+
+
+@router.get("/journal")
+def list_journal(
+    session: ReadSessionDep, paging: PagingDep, subject_id: str | None = None
+) -> Page[JournalEntryRead]:
+    """List what was done, by whom, to what, oldest first."""
+    rows = journal.list_entries(
+        session, subject_id=subject_id, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(rows, lambda row: str(row.id), JournalEntryRead.model_validate)

@@ -1,0 +1,69 @@
+"""/healthz, /readyz, /metrics: is the service alive, ready, and what is it doing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from api.deps import ReadSessionDep, ServicesDep
+from api.metrics import observe
+from registry.captable.models import SyncCursor
+from registry.kernel.clock import now
+
+router = APIRouter(tags=["service"])
+
+SYNC_STALE_AFTER = timedelta(seconds=30)
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether what we answer can be relied on, and why not."""
+
+    ready: bool
+    reasons: list[str]
+    block_number: int | None
+    head_number: int | None
+    checked_at: datetime | None
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """Tell that the process is alive."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -> Readiness:
+    """Tell whether the database answers and the chain is read up to its head."""
+    cursor = session.get(SyncCursor, services.settings.chain_id)
+    reasons = []
+    if cursor is None:
+        reasons.append("the chain has not been read yet")
+    else:
+        if cursor.degraded:
+            reasons.append(cursor.degraded)
+        if cursor.checked_at < now() - SYNC_STALE_AFTER:
+            reasons.append("the chain was not read for 30 seconds")
+    response.status_code = 503 if reasons else 200
+    return Readiness(
+        ready=not reasons,
+        reasons=reasons,
+        block_number=cursor.number if cursor else None,
+        head_number=cursor.head_number if cursor else None,
+        checked_at=cursor.checked_at if cursor else None,
+    )
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(session: ReadSessionDep, services: ServicesDep) -> Response:
+    """Give the figures of the service to Prometheus."""
+    observe(session, services.settings.chain_id)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,135 @@
+"""/v1/tokenizations: from a checked title to a live token."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import Response
+
+from api.accepted import accepted
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
+from api.idempotency import IDEMPOTENT
+from api.routes.router import resource_router
+from api.schemas.assets import Reason
+from api.schemas.operations import OperationRead
+from api.schemas.tokenizations import (
+    OfferingCreate,
+    OfferingRead,
+    TokenizationApproval,
+    TokenizationCreate,
+    TokenizationRead,
+)
+from registry.asset import service as assets
+from registry.offering import service as offerings
+from registry.tokenization import service as tokenizations
+
+router = resource_router("tokenizations")
+
+
+@router.post("/assets/{asset_id}/tokenizations", status_code=201, dependencies=IDEMPOTENT)
+def structure_tokenization(
+    asset_id: UUID,
+    body: TokenizationCreate,
+    session: SessionDep,
+    actor: ActorDep,
+    response: Response,
+) -> TokenizationRead:
+    """Structure a token of an asset, if every rule of the gate passes."""
+    row = tokenizations.structure_tokenization(session, actor, asset_id, body.terms())
+    response.headers["Location"] = f"/v1/tokenizations/{row.id}"
+    return TokenizationRead.of(row)
+
+
+@router.get("/assets/{asset_id}/tokenizations")
+def list_tokenizations(asset_id: UUID, session: ReadSessionDep) -> list[TokenizationRead]:
+    """List the tokenizations of an asset."""
+    assets.get_asset(session, asset_id)
+    return [TokenizationRead.of(row) for row in tokenizations.list_tokenizations(session, asset_id)]
+
+
+@router.get("/tokenizations/{tokenization_id}")
+def get_tokenization(tokenization_id: UUID, session: ReadSessionDep) -> TokenizationRead:
+    """Read one tokenization."""
+    return TokenizationRead.of(tokenizations.get_tokenization(session, tokenization_id))
+
+
+@router.post("/tokenizations/{tokenization_id}/approve", dependencies=IDEMPOTENT)
+def approve_tokenization(
+    tokenization_id: UUID, body: TokenizationApproval, session: SessionDep, actor: ActorDep
+) -> TokenizationRead:
+    """Approve exactly the terms that you read; compliance and a registrar's checker must."""
+    row = tokenizations.approve_tokenization(
+        session,
+        actor,
+        tokenization_id,
+        role=body.role,
+        seen_hash=bytes.fromhex(body.terms_hash),
+    )
+    return TokenizationRead.of(row)
+
+
+@router.post("/tokenizations/{tokenization_id}/deploy", status_code=202, dependencies=IDEMPOTENT)
+def deploy_tokenization(
+    tokenization_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+    response: Response,
+) -> OperationRead:
+    """Have the token's contracts deployed."""
+    operation = tokenizations.deploy_token(session, actor, tokenization_id)
+    return accepted(session, services.settings.chain_id, response, operation)
+
+
+@router.post("/tokenizations/{tokenization_id}/open", status_code=201, dependencies=IDEMPOTENT)
+def open_tokenization(
+    tokenization_id: UUID,
+    body: OfferingCreate,
+    session: SessionDep,
+    actor: ActorDep,
+    response: Response,
+) -> OfferingRead:
+    """Open the first sale."""
+    offering = offerings.open_offering(session, actor, tokenization_id, body.terms())
+    response.headers["Location"] = f"/v1/offerings/{offering.id}"
+    return OfferingRead.of(offering)
+
+
+@router.post("/tokenizations/{tokenization_id}/mint", status_code=202, dependencies=IDEMPOTENT)
+def mint_tokenization(
+    tokenization_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+    response: Response,
+) -> list[OperationRead]:
+    """Close the sale and mint: paid orders to their buyers, the rest to the wrapper."""
+    planned = offerings.close_and_mint(session, actor, tokenization_id)
+    return [accepted(session, services.settings.chain_id, response, item) for item in planned]
+
+
+@router.post("/tokenizations/{tokenization_id}/go_live", status_code=202, dependencies=IDEMPOTENT)
+def go_live_tokenization(
+    tokenization_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+    response: Response,
+) -> OperationRead:
+    """Open the token's transfers, once all of it is minted and reconciled."""
+    operation = offerings.go_live(session, actor, tokenization_id)
+    return accepted(session, services.settings.chain_id, response, operation)
+
+
+@router.post("/tokenizations/{tokenization_id}/pause", status_code=202, dependencies=IDEMPOTENT)
+def pause_tokenization(
+    tokenization_id: UUID,
+    body: Reason,
+    session: SessionDep,
+    actor: ActorDep,
+    services: ServicesDep,
+    response: Response,
+) -> OperationRead:
+    """Stop the token's transfers."""
+    operation = tokenizations.pause_token(session, actor, tokenization_id, reason=body.reason)
+    return accepted(session, services.settings.chain_id, response, operation)

@@ -1,0 +1,177 @@
+"""/v1/tokens: the cap table, now and as of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query
+
+from api.as_of import AsOfParam, read_as_of
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.common import AsOfBlockRead, Page, address_of
+from api.schemas.tokens import (
+    CapTableRead,
+    CapTableRow,
+    HolderRow,
+    HoldersRead,
+    ReconciliationRead,
+    SupplyRead,
+    TokenRead,
+    TransferRead,
+)
+from registry.captable import service as captable
+from registry.captable.models import Token
+from registry.captable.service import AsOfBlock
+from registry.journal import service as journal
+from registry.kernel.errors import NotFound
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+
+router = resource_router("tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAt:
+    """A token, and the block at which it is looked at."""
+
+    tokenization: Tokenization
+    token: Token
+    block: AsOfBlock
+    block_read: AsOfBlockRead
+
+
+def get_token_at(
+    token_id: UUID, session: ReadSessionDep, services: ServicesDep, as_of: AsOfParam = None
+) -> TokenAt:
+    """Find the token of the path at the block of `as_of`."""
+    tokenization = tokenizations.get_tokenization(session, token_id)
+    if tokenization.token_address is None:
+        raise NotFound("token", token_id)
+    settings = services.settings
+    block = captable.block_at(session, settings.chain_id, read_as_of(as_of))
+    return TokenAt(
+        tokenization,
+        captable.get_token(session, tokenization.token_address),
+        block,
+        AsOfBlockRead.of(block, settings.confirmations),
+    )
+
+
+TokenDep = Annotated[TokenAt, Depends(get_token_at)]
+
+
+@router.get("/tokens/{token_id}")
+def get_token(at: TokenDep) -> TokenRead:
+    """Read a token; its id is that of its tokenization."""
+    row, token = at.tokenization, at.token
+    return TokenRead(
+        id=row.id,
+        symbol=row.symbol,
+        name=row.name,
+        chain=f"eip155:{token.chain_id}",
+        address=address_of(token.address),
+        identity_registry=address_of(token.identity_registry),
+        compliance=address_of(token.compliance),
+        declared_fractions=row.declared_fractions,
+        supply_units=int(token.supply_units),
+        paused=token.paused,
+        state=row.state,
+        as_of_block=at.block_read,
+    )
+
+
+@router.get("/tokens/{token_id}/supply")
+def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
+    """Read how many fractions existed at a block."""
+    return SupplyRead(
+        declared_fractions=at.tokenization.declared_fractions,
+        supply_units=captable.supply_at(session, at.token, at.block),
+        as_of_block=at.block_read,
+    )
+
+
+@router.get("/tokens/{token_id}/cap_table")
+def get_cap_table(
+    at: TokenDep, session: ReadSessionDep, services: ServicesDep, paging: PagingDep
+) -> CapTableRead:
+    """Read who holds how much, at a block."""
+    rows, supply = _holders(at, session, paging)
+    chain_id = services.settings.chain_id
+    page = paging.page(
+        rows,
+        lambda row: row.address.hex(),
+        lambda row: CapTableRow.of(row, chain_id=chain_id, supply=supply),
+    )
+    return CapTableRead(
+        items=page.items, next=page.next, supply_units=supply, as_of_block=at.block_read
+    )
+
+
+def _holders(
+    at: TokenAt, session: ReadSessionDep, paging: PagingDep
+) -> tuple[list[captable.CapTableEntry], int]:
+    after = bytes.fromhex(paging.after) if paging.after else None
+    rows = captable.list_holders(session, at.token, at.block, after=after, limit=paging.fetch)
+    return list(rows), captable.supply_at(session, at.token, at.block)
+
+
+Purpose = Annotated[str, Query(min_length=3, max_length=500, description="Why you look")]
+LegalBasis = Annotated[str, Query(min_length=3, max_length=500, description="What lets you")]
+
+
+@router.get("/tokens/{token_id}/holders")
+def list_holders(
+    at: TokenDep,
+    session: ReadSessionDep,
+    writing: SessionDep,
+    services: ServicesDep,
+    vault: VaultDep,
+    actor: ActorDep,
+    paging: PagingDep,
+    purpose: Purpose,
+    legal_basis: LegalBasis,
+) -> HoldersRead:
+    """Read who the holders are; every reading is journalled with its purpose."""
+    rows, supply = _holders(at, session, paging)
+    chain_id = services.settings.chain_id
+    page = paging.page(
+        rows,
+        lambda row: row.address.hex(),
+        lambda row: HolderRow.of_person(vault, row, chain_id=chain_id, supply=supply),
+    )
+    journal.record(
+        writing,
+        actor,
+        "personal_data_read",
+        "tokenization",
+        at.tokenization.id,
+        purpose=purpose,
+        legal_basis=legal_basis,
+        rows=len(page.items),
+        block=at.block.number,
+    )
+    return HoldersRead(
+        items=page.items, next=page.next, supply_units=supply, as_of_block=at.block_read
+    )
+
+
+@router.get("/tokens/{token_id}/transfers")
+def list_transfers(at: TokenDep, session: ReadSessionDep, paging: PagingDep) -> Page[TransferRead]:
+    """List every movement in the order of the chain."""
+    after = None
+    if paging.after:
+        block_number, log_index = paging.after.split(".")
+        after = (int(block_number), int(log_index))
+    rows = captable.list_transfers(session, at.token, after=after, limit=paging.fetch)
+    return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
+
+
+@router.get("/tokens/{token_id}/reconciliations")
+def list_reconciliations(at: TokenDep, session: ReadSessionDep) -> list[ReconciliationRead]:
+    """List the proofs that cap table and chain agree, newest first."""
+    rows = captable.list_reconciliations(session, at.token.address, limit=100)
+    return [ReconciliationRead.of(row) for row in rows]

@@ -1,0 +1,147 @@
+"""Shapes that the resources share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from eth_utils.address import is_checksum_address, to_checksum_address
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+
+from registry.captable.service import AsOfBlock
+from registry.kernel.money import Money
+
+
+def _no_control_characters(text: str) -> str:
+    if any(not character.isprintable() for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+ShortText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(_no_control_characters),
+]
+LongText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
+    AfterValidator(_no_control_characters),
+]
+Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Units = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,17})$")]
+"""Whole fractions as a string: JSON numbers end at 2^53."""
+
+BigInteger = Annotated[int, PlainSerializer(str, return_type=str)]
+"""An integer that may pass 2^53, written as a string."""
+
+
+def _checksummed(text: str) -> str:
+    if not is_checksum_address(text):
+        raise ValueError("is not an address with its EIP-55 checksum")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_checksummed)]
+
+
+def address_of(raw: bytes) -> str:
+    """Write 20 bytes as an EIP-55 address."""
+    return to_checksum_address(raw)
+
+
+def hash_of(raw: bytes) -> str:
+    """Write 32 bytes as people see hashes of a chain."""
+    return "0x" + raw.hex()
+
+
+class Body(BaseModel):
+    """What a client sends: closed, so that a misspelt field is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Read(BaseModel):
+    """What we answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class MoneyAmount(Body):
+    """Money as people write it."""
+
+    amount: Annotated[str, Field(examples=["4200.00"], max_length=24)]
+    currency: Literal["PKR"] = "PKR"
+
+    @classmethod
+    def of(cls, paisa: int) -> Self:
+        return cls(amount=str(Money(paisa)))
+
+    def paisa(self, field: str) -> int:
+        return Money.parse(self.amount, field=field).paisa
+
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following one."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class AsOfBlockRead(BaseModel):
+    """The block of which an answer speaks."""
+
+    number: int
+    hash: str
+    time: datetime
+    finality: Literal["latest", "finalized"]
+    confirmations: int
+
+    @classmethod
+    def of(cls, block: AsOfBlock, confirmations_needed: int) -> Self:
+        is_final = block.confirmations >= confirmations_needed
+        return cls(
+            number=block.number,
+            hash=hash_of(block.hash),
+            time=block.mined_at,
+            finality="finalized" if is_final else "latest",
+            confirmations=block.confirmations,
+        )
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem; `code` is stable and listed in docs/reference/errors.md."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None
+    remedy: str | None = None
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in (
+        (401, "No token, or none that can be believed"),
+        (403, "The caller may not do this"),
+        (404, "It does not exist, or the caller may not know that it does"),
+        (409, "The register does not allow it now"),
+        (422, "The request is wrong"),
+        (503, "Temporarily unavailable"),
+    )
+}

@@ -1,0 +1,81 @@
+"""Investors over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, StringConstraints
+from sqlmodel import Session
+
+from api.schemas.common import Address, Body, Read, Sha256Hex, address_of
+from api.schemas.parties import PersonFields
+from registry.investor import service as investors
+from registry.investor.models import Investor, KycState, Wallet, WalletState
+
+
+class InvestorCreate(Body):
+    """Enrolment: as oneself (`person`), or for a recorded company (`party_id`)."""
+
+    person: PersonFields | None = None
+    party_id: UUID | None = None
+
+
+class WalletRead(Read):
+    """A wallet; while it is CHALLENGED, `challenge` is what it has to sign."""
+
+    address: str
+    state: WalletState
+    identity: str | None
+    challenge: str | None
+    challenge_expires_at: datetime | None
+
+    @classmethod
+    def of(cls, wallet: Wallet) -> Self:
+        is_open = wallet.state == WalletState.CHALLENGED
+        return cls(
+            address=address_of(wallet.address),
+            state=wallet.state,
+            identity=address_of(wallet.identity) if wallet.identity else None,
+            challenge=wallet.challenge if is_open else None,
+            challenge_expires_at=wallet.challenge_expires_at if is_open else None,
+        )
+
+
+class InvestorRead(Read):
+    """An investor, their KYC and their wallets."""
+
+    id: UUID
+    party_id: UUID
+    kyc_state: KycState
+    kyc_valid_until: datetime | None
+    wallets: list[WalletRead]
+
+    @classmethod
+    def of(cls, session: Session, investor: Investor) -> Self:
+        return cls(
+            **investor.model_dump(),
+            wallets=[WalletRead.of(row) for row in investors.list_wallets(session, investor.id)],
+        )
+
+
+class WalletCreate(Body):
+    """A wallet whose control is to be proven."""
+
+    address: Address
+
+
+class WalletProof(Body):
+    """The wallet's signature of its challenge (EIP-191), 65 bytes as 0x-hex."""
+
+    signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+
+
+class KycDecision(Body):
+    """What compliance decides, on which evidence."""
+
+    decision: Literal["APPROVED", "REJECTED"]
+    valid_until: AwareDatetime | None = None
+    evidence_sha256: Sha256Hex | None = None
+    reason: Annotated[str | None, StringConstraints(min_length=3, max_length=2000)] = None

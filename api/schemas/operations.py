@@ -1,0 +1,78 @@
+"""Operations and the journal over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from sqlmodel import Session
+
+from api.schemas.common import Read, address_of, hash_of
+from registry.captable.models import SyncCursor
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
+
+
+class AttemptRead(Read):
+    """One signed transaction of an operation."""
+
+    tx_hash: str
+    seq: int
+    gas: int
+    signed_at: datetime
+    last_sent_at: datetime | None
+    block_number: int | None
+    block_hash: str | None
+    confirmations: int | None
+
+    @classmethod
+    def of(cls, attempt: OperationAttempt, head_number: int | None) -> Self:
+        mined, head = attempt.block_number, head_number
+        return cls(
+            **attempt.model_dump(exclude={"tx_hash", "block_hash"}),
+            tx_hash=hash_of(attempt.tx_hash),
+            block_hash=hash_of(attempt.block_hash) if attempt.block_hash else None,
+            confirmations=max(head - mined, 0) if head is not None and mined is not None else None,
+        )
+
+
+class OperationRead(Read):
+    """What the chain is doing for you."""
+
+    id: UUID
+    kind: OperationKind
+    state: OperationState
+    subject_kind: str
+    subject_id: str
+    signer: str | None
+    nonce: int | None
+    result: dict[str, Any]
+    problem: dict[str, Any] | None
+    recorded_at: datetime
+    ended_at: datetime | None
+    attempts: list[AttemptRead]
+
+    @classmethod
+    def of(cls, session: Session, chain_id: int, operation: Operation) -> Self:
+        cursor = session.get(SyncCursor, chain_id)
+        return cls(
+            **operation.model_dump(exclude={"signer"}),
+            signer=address_of(operation.signer) if operation.signer else None,
+            attempts=[
+                AttemptRead.of(attempt, cursor.head_number if cursor else None)
+                for attempt in operations.list_attempts(session, operation.id)
+            ],
+        )
+
+
+class JournalEntryRead(Read):
+    """One act, as it was journalled."""
+
+    id: UUID
+    recorded_at: datetime
+    actor: str
+    act: str
+    subject_kind: str
+    subject_id: str
+    facts: dict[str, Any]

@@ -1,0 +1,149 @@
+"""Tokenizations and offerings over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from api.schemas.common import (
+    Address,
+    BigInteger,
+    Body,
+    MoneyAmount,
+    Read,
+    Sha256Hex,
+    ShortText,
+    Units,
+    address_of,
+)
+from registry.kernel.actor import Role
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering.service import OfferTerms
+from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.service import TokenTermsProposal, terms_hash
+
+Positive = Annotated[int, Field(gt=0, le=2**53)]
+
+
+class TokenizationCreate(Body):
+    """The terms of a token; decimals are 0, a fraction is whole."""
+
+    symbol: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{1,10}$")]
+    name: ShortText
+    declared_fractions: Units
+    price: MoneyAmount
+    economic_share: Annotated[
+        tuple[Positive, Positive], Field(description="Numerator and denominator, at most 1")
+    ] = (1, 1)
+    maturity: date | None = None
+
+    def terms(self) -> TokenTermsProposal:
+        return TokenTermsProposal(
+            symbol=self.symbol,
+            name=self.name,
+            declared_fractions=int(self.declared_fractions),
+            price_paisa=self.price.paisa("/price/amount"),
+            economic_share=Fraction(*self.economic_share),
+            maturity=self.maturity,
+        )
+
+
+class TokenizationRead(Read):
+    """A tokenization; `terms_hash` is what its approvals are of."""
+
+    id: UUID
+    asset_id: UUID
+    state: TokenizationState
+    symbol: str
+    name: str
+    declared_fractions: BigInteger
+    price: MoneyAmount
+    economic_share: tuple[int, int]
+    maturity: date | None
+    structured_by: str
+    terms_hash: str
+    token_address: str | None
+    suite: dict[str, Any] | None
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, row: Tokenization) -> Self:
+        return cls(
+            **row.model_dump(exclude={"token_address"}),
+            price=MoneyAmount.of(row.price_paisa),
+            economic_share=(row.economic_share_num, row.economic_share_den),
+            terms_hash=terms_hash(row).hex(),
+            token_address=address_of(row.token_address) if row.token_address else None,
+        )
+
+
+class TokenizationApproval(Body):
+    """An approval of exactly the terms that one has read."""
+
+    role: Role
+    terms_hash: Sha256Hex
+
+
+class OfferingCreate(Body):
+    """The terms of the first sale."""
+
+    offered_units: Units
+    minimum_units: Units = "0"
+    min_ticket_units: Units = "1"
+
+    def terms(self) -> OfferTerms:
+        return OfferTerms(
+            offered_units=int(self.offered_units),
+            minimum_units=int(self.minimum_units),
+            min_ticket_units=int(self.min_ticket_units),
+        )
+
+
+class OfferingRead(Read):
+    """A sale, and what is left of it."""
+
+    id: UUID
+    tokenization_id: UUID
+    state: OfferingState
+    offered_units: BigInteger
+    minimum_units: BigInteger
+    min_ticket_units: BigInteger
+    reserved_units: BigInteger
+    left_units: BigInteger
+    price: MoneyAmount
+
+    @classmethod
+    def of(cls, row: Offering) -> Self:
+        return cls(
+            **row.model_dump(),
+            left_units=row.offered_units - row.reserved_units,
+            price=MoneyAmount.of(row.price_paisa),
+        )
+
+
+class OrderCreate(Body):
+    """How many fractions, to which proven wallet."""
+
+    units: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,17}$")]
+    wallet: Address
+
+
+class OrderRead(Read):
+    """An order; its payment carries `reference`."""
+
+    id: UUID
+    offering_id: UUID
+    units: BigInteger
+    amount: MoneyAmount
+    reference: str
+    state: OrderState
+    operation_id: UUID | None
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, row: Order) -> Self:
+        return cls(**row.model_dump(), amount=MoneyAmount.of(row.amount_paisa))

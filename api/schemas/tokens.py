@@ -1,0 +1,141 @@
+"""Tokens and their cap table over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Self
+from uuid import UUID
+
+from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
+from registry.captable.models import Reconciliation
+from registry.captable.service import CapTableEntry, TransferRow
+from registry.kernel.vault import Vault
+from registry.party.service import masked_cnic
+
+
+class TokenRead(Read):
+    """A token as the chain's events tell it."""
+
+    id: UUID
+    symbol: str
+    name: str
+    chain: str
+    address: str
+    identity_registry: str
+    compliance: str
+    declared_fractions: BigInteger
+    supply_units: BigInteger
+    paused: bool
+    state: str
+    as_of_block: AsOfBlockRead
+
+
+class SupplyRead(Read):
+    """How many fractions existed at a block."""
+
+    declared_fractions: BigInteger
+    supply_units: BigInteger
+    as_of_block: AsOfBlockRead
+
+
+class CapTableRow(Read):
+    """One wallet's holding; `share` is exact, in lowest terms."""
+
+    wallet: str
+    account: str
+    balance_units: BigInteger
+    frozen_units: BigInteger
+    share: tuple[int, int]
+
+    @classmethod
+    def of(cls, entry: CapTableEntry, *, chain_id: int, supply: int) -> Self:
+        wallet = address_of(entry.address)
+        part = Fraction(entry.balance_units, supply) if supply else Fraction(0)
+        return cls(
+            wallet=wallet,
+            account=f"eip155:{chain_id}:{wallet}",
+            balance_units=entry.balance_units,
+            frozen_units=entry.frozen_units,
+            share=(part.numerator, part.denominator),
+        )
+
+
+class CapTableRead(Read):
+    """Who holds how much, at one block."""
+
+    items: list[CapTableRow]
+    next: str | None
+    supply_units: BigInteger
+    as_of_block: AsOfBlockRead
+
+
+class HolderRow(CapTableRow):
+    """A holding with the person behind it; the CNIC is masked."""
+
+    party_id: UUID | None
+    name: str | None
+    cnic_masked: str | None
+    country: int | None
+    identity: str | None
+
+    @classmethod
+    def of_person(cls, vault: Vault, entry: CapTableEntry, *, chain_id: int, supply: int) -> Self:
+        holding = CapTableRow.of(entry, chain_id=chain_id, supply=supply)
+        party = entry.party
+        return cls(
+            **holding.model_dump(),
+            party_id=party.id if party else None,
+            name=party.name if party else None,
+            cnic_masked=masked_cnic(vault, party) if party else None,
+            country=entry.country,
+            identity=address_of(entry.identity) if entry.identity else None,
+        )
+
+
+class HoldersRead(Read):
+    """The holders' register, at one block."""
+
+    items: list[HolderRow]
+    next: str | None
+    supply_units: BigInteger
+    as_of_block: AsOfBlockRead
+
+
+class TransferRead(Read):
+    """One movement; a mint has no `source`, a burn no `target`."""
+
+    block_number: int
+    log_index: int
+    tx_hash: str
+    source: str | None
+    target: str | None
+    units: BigInteger
+
+    @classmethod
+    def of(cls, row: TransferRow) -> Self:
+        return cls(
+            block_number=row.block_number,
+            log_index=row.log_index,
+            tx_hash=hash_of(row.tx_hash),
+            source=address_of(row.source) if row.source else None,
+            target=address_of(row.target) if row.target else None,
+            units=row.units,
+        )
+
+
+class ReconciliationRead(Read):
+    """The cap table held against the chain's own answers at the same block."""
+
+    id: UUID
+    recorded_at: datetime
+    block_number: int
+    block_hash: str
+    holders: int
+    projected_supply_units: BigInteger
+    chain_supply_units: BigInteger
+    differences: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, row: Reconciliation) -> Self:
+        return cls(**row.model_dump(exclude={"block_hash"}), block_hash=hash_of(row.block_hash))

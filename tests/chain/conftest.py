@@ -1,0 +1,117 @@
+"""Three stages that tests start from, each built once and copied for every test.
+
+`empty`: a node at its first block. `platform`: our contracts stand. `suite`: a token suite stands
+beside them, deployed by hand, for tests that only read. `market`: see `tests.chain.market`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from chain.indexer import Indexer
+from chain.operations.effect import Chain
+from chain.platform import plan_platform
+from chain.signing.keystore import KeystoreSigner
+from registry.kernel.db import Database
+from tests.chain.nodes import CHAIN_ID, Node
+from tests.chain.suite import Suite
+from tests.chain.world import CLAIM_SIGNER, PLATFORM, Databases, Hand, World
+
+PASSWORD = "correct horse"
+DatabaseMaker = Callable[[], AbstractContextManager[Database]]
+Signers = tuple[KeystoreSigner, KeystoreSigner]
+
+
+@pytest.fixture(scope="session")
+def databases(make_database: DatabaseMaker) -> Iterator[Databases]:
+    with make_database() as migrated:
+        found = Databases(migrated)
+        yield found
+        found.drop_all()
+
+
+@pytest.fixture(scope="session")
+def signers(tmp_path_factory: pytest.TempPathFactory) -> Signers:
+    """The platform's key and the claim key, from files that open quickly."""
+    folder = tmp_path_factory.mktemp("keys")
+    opened = []
+    for account in (PLATFORM, CLAIM_SIGNER):
+        path = folder / f"{account.address}.json"
+        path.write_text(json.dumps(Account.encrypt(account.key, PASSWORD, "pbkdf2", 10)))
+        opened.append(KeystoreSigner(path, PASSWORD))
+    return opened[0], opened[1]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A chain on disk and a database to copy, from which worlds are opened."""
+
+    databases: Databases
+    signers: Signers
+    template: str
+    state: Path | None = None
+
+    @contextlib.contextmanager
+    def open(self, directory: Path) -> Iterator[World]:
+        copied = self.databases.copied(self.template)
+        with copied as database, Node(directory, state=self.state) as node:
+            node.fund(self.signers[0].address)
+            yield World(node, database, Chain(node.client, *self.signers))
+
+    def after(self, directory: Path, build: Callable[[World], None]) -> Stage:
+        """Build on top of this stage, once."""
+        database = self.databases.copy(self.template)
+        with Node(directory, state=self.state) as node:
+            node.fund(self.signers[0].address)
+            build(World(node, database, Chain(node.client, *self.signers)))
+            state = node.dump(directory / "state.json")
+        return Stage(self.databases, self.signers, self.databases.as_template(database), state)
+
+
+@pytest.fixture(scope="session")
+def empty_stage(databases: Databases, signers: Signers) -> Stage:
+    return Stage(databases, signers, databases.migrated)
+
+
+@pytest.fixture(scope="session")
+def platform_stage(empty_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    def build(world: World) -> None:
+        with world.database.transaction() as session:
+            plan_platform(session, CHAIN_ID)
+        world.settle()
+        # The cursor opens here, before the first token.
+        assert not Indexer(world.database, world.client).advance()
+
+    return empty_stage.after(tmp_path_factory.mktemp("platform"), build)
+
+
+@pytest.fixture(scope="session")
+def suite_stage(platform_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return platform_stage.after(tmp_path_factory.mktemp("suite"), Suite.deploy_first)
+
+
+@pytest.fixture
+def empty(empty_stage: Stage, tmp_path: Path) -> Iterator[World]:
+    with empty_stage.open(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def platform(platform_stage: Stage, tmp_path: Path) -> Iterator[World]:
+    with platform_stage.open(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def suite(suite_stage: Stage, tmp_path: Path) -> Iterator[Suite]:
+    """A token with five registered holders, on a node of its own; nothing is minted."""
+    with suite_stage.open(tmp_path) as world:
+        yield Suite(world, Hand(world.node, PLATFORM))

@@ -1,0 +1,200 @@
+"""What a test of the chain stands on: a node, a database, and the keys that sign."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, LiteralString
+
+import psycopg
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from psycopg import sql
+from sqlmodel import col, select
+
+from chain.abi import contract
+from chain.client import BlockId, ChainClient, Receipt, hex_of
+from chain.operations.effect import Chain
+from chain.sender import Sender
+from chain.tracker import Tracker
+from registry.kernel.db import Database
+from registry.operation.models import IN_FLIGHT, Operation, OperationState
+from tests.chain.nodes import CHAIN_ID, Node
+
+PLATFORM = Account.from_key(b"\x11" * 32)
+CLAIM_SIGNER = Account.from_key(b"\x22" * 32)
+GAS = 1_000_000
+GAS_OF_SUITE = 8_000_000
+CONFIRMATIONS = 1
+TURNS = 60
+
+
+def key_of(number: int) -> LocalAccount:
+    """Give the key of one of the people of the tests."""
+    account: LocalAccount = Account.from_key(bytes([number + 1]).rjust(32, b"\x33"))
+    return account
+
+
+def address_of(account: LocalAccount) -> bytes:
+    return bytes.fromhex(account.address.removeprefix("0x"))
+
+
+class Databases:
+    """Copies of databases, all dropped at the end.
+
+    Parameters
+    ----------
+    migrated
+        A database without rows; the first that is copied.
+    """
+
+    def __init__(self, migrated: Database) -> None:
+        self._first = migrated
+        self._numbers = itertools.count(1)
+        self._given: list[Database] = []
+        self.migrated = self.as_template(migrated)
+
+    def copy(self, template: str) -> Database:
+        """Copy a database that nobody is connected to."""
+        name = f"chain_{next(self._numbers)}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        url = self._first.engine.url.set(database=name)
+        database = Database(url.render_as_string(hide_password=False))
+        self._given.append(database)
+        return database
+
+    @contextlib.contextmanager
+    def copied(self, template: str) -> Iterator[Database]:
+        database = self.copy(template)
+        try:
+            yield database
+        finally:
+            self.drop(database)
+
+    def as_template(self, database: Database) -> str:
+        """Leave a database to be copied from, and return its name."""
+        database.dispose()
+        return str(database.engine.url.database)
+
+    def drop(self, database: Database) -> None:
+        self._given.remove(database)
+        self._run("DROP DATABASE {} WITH (FORCE)", self.as_template(database))
+
+    def drop_all(self) -> None:
+        for database in list(self._given):
+            self.drop(database)
+
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        url = self._first.engine.url.set(drivername="postgresql", database="postgres")
+        admin = url.render_as_string(hide_password=False)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A node, a database that knows what is on it, and the platform's keys."""
+
+    node: Node
+    database: Database
+    chain: Chain
+
+    @property
+    def client(self) -> ChainClient:
+        return self.chain.client
+
+    def through(self, client: ChainClient) -> World:
+        """See the same world through another client."""
+        return replace(self, chain=replace(self.chain, client=client))
+
+    # -- carrying operations out -------------------------------------------------------------
+
+    def sender(self) -> Sender:
+        return Sender(self.database, self.chain)
+
+    def tracker(self) -> Tracker:
+        return Tracker(self.database, self.chain, confirmations=CONFIRMATIONS)
+
+    def turn(self, *, at_start: bool = False) -> int:
+        """Take one turn of the worker's loop with objects that remember nothing."""
+        sender = self.sender()
+        moved = sender.resend_forgotten(at_start=at_start)
+        moved += self.tracker().follow()
+        return moved + sender.send_planned()
+
+    def settle(self) -> None:
+        """Take turns, with a block after each, until nothing is on its way."""
+        for _ in range(TURNS):
+            if not self.turn() and not self.count(*IN_FLIGHT):
+                return
+            self.node.mine()
+        raise AssertionError("the operations do not come to an end")
+
+    def count(self, *states: OperationState) -> int:
+        with self.database.reading() as session:
+            query = select(Operation.id).where(col(Operation.state).in_(states))
+            return len(session.exec(query).all())
+
+    def operations(self) -> list[Operation]:
+        """List every operation, in the order of planning."""
+        with self.database.reading() as session:
+            found = list(session.exec(select(Operation).order_by(col(Operation.id))).all())
+            session.expunge_all()
+            return found
+
+    def find(self, kind: str, **params: Any) -> Operation:
+        """Return the newest operation of a kind with these parameters."""
+        return [
+            operation
+            for operation in self.operations()
+            if operation.kind == kind and params.items() <= operation.params.items()
+        ][-1]
+
+
+class Hand:
+    """A key that calls contracts directly, past all operations."""
+
+    def __init__(self, node: Node, account: LocalAccount) -> None:
+        self._node = node
+        self._account = account
+        self.address = address_of(account)
+
+    def send(self, to: bytes, data: bytes, *, gas: int = GAS) -> bytes:
+        """Send and return the hash; whether it is mined is the node's matter."""
+        fields: dict[str, Any] = {
+            "type": 2,
+            "chainId": CHAIN_ID,
+            "nonce": self._node.client.nonce(self.address, "pending"),
+            "to": to,
+            "value": 0,
+            "data": data,
+            "gas": gas,
+            "maxFeePerGas": 10**11,
+            "maxPriorityFeePerGas": 10**9,
+        }
+        signed = self._account.sign_transaction(fields)
+        return self._node.client.send_raw(bytes(signed.raw_transaction))
+
+    def call(self, name: str, address: bytes, function: str, *arguments: Any) -> Receipt:
+        """Call a function in a block of its own, and insist that it succeeds."""
+        data = contract(name).functions[function].encode(*map(_plain, arguments))
+        return self._node.mined(self.send(address, data))
+
+
+def ask(
+    client: ChainClient,
+    name: str,
+    address: bytes,
+    function: str,
+    *arguments: Any,
+    block: BlockId = "latest",
+) -> Any:
+    """Ask a contract's view function."""
+    asked = contract(name).functions[function]
+    return asked.decode(client.call(address, asked.encode(*map(_plain, arguments)), block=block))
+
+
+def _plain(value: Any) -> Any:
+    return hex_of(value) if isinstance(value, bytes) and len(value) == 20 else value

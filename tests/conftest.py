@@ -1,0 +1,114 @@
+"""Fixtures that every kind of test shares: one embedded PostgreSQL, made by the migrations."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import settings
+from psycopg import sql
+from sqlmodel import Session
+
+from registry.document.store import DocumentStore
+from registry.kernel import migrate
+from registry.kernel.db import Database
+from registry.kernel.embedded import DATABASE, EmbeddedPostgres
+from registry.kernel.vault import Vault
+from tests.factories import Desk
+
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+DatabaseMaker = Callable[[], AbstractContextManager[Database]]
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseMaker]:
+    """Give a maker of migrated databases; each is dropped when its context ends.
+
+    The migrated original is only ever copied: nobody writes to it.
+    """
+    names = (f"copy_{number}" for number in itertools.count(1))
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        original = Database(server.start())
+        with _admin(original) as admin:
+            # Nothing here has to survive a power cut.
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("SELECT pg_reload_conf()")
+        migrate.upgrade(original)
+        original.dispose()
+
+        @contextmanager
+        def make() -> Iterator[Database]:
+            name = next(names)
+            with _admin(original) as admin:
+                admin.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                        sql.Identifier(name), sql.Identifier(DATABASE)
+                    )
+                )
+            copy = Database(original.url.replace(f"/{DATABASE}?", f"/{name}?", 1))
+            yield copy
+            copy.dispose()
+            with _admin(original) as admin:
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+        yield make
+
+
+def _admin(database: Database) -> psycopg.Connection[tuple[object, ...]]:
+    url = database.driver_url.replace(f"/{DATABASE}?", "/postgres?", 1)
+    return psycopg.connect(url, autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def database(make_database: DatabaseMaker) -> Iterator[Database]:
+    """The database of `session`; nothing is ever committed to it."""
+    with make_database() as database:
+        yield database
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """A session whose work is taken back.
+
+    Deferred constraints fire at COMMIT, which never comes: a test that wants them asks with
+    ``SET CONSTRAINTS ALL IMMEDIATE``.
+    """
+    with database.engine.connect() as connection:
+        outer = connection.begin()
+        with Session(
+            connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+        ) as session:
+            yield session
+        outer.rollback()
+
+
+@pytest.fixture
+def fresh_database(make_database: DatabaseMaker) -> Iterator[Database]:
+    """A database of the test's own, to which it really commits."""
+    with make_database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return Vault(Fernet.generate_key().decode())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DocumentStore:
+    return DocumentStore(tmp_path / "documents")
+
+
+@pytest.fixture
+def desk(session: Session, vault: Vault, store: DocumentStore) -> Desk:
+    """Where the factories work, within `session`."""
+    return Desk(session, vault, store)
