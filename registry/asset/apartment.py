@@ -19,6 +19,7 @@ from registry.kernel.actor import Role
 from registry.kernel.units import LandArea, MarlaKind
 
 Whole = Annotated[int, Field(ge=0, le=10**9)]
+Part = Annotated[int, Field(gt=0, lt=2**53)]  # canonical JSON ends there
 
 
 class ApartmentDetails(ClassDetails):
@@ -36,7 +37,7 @@ class ApartmentDetails(ClassDetails):
 
     parent_area_kms: tuple[Whole, Whole, Annotated[Decimal, Field(ge=0, lt=9, decimal_places=4)]]
     marla_kind: MarlaKind
-    undivided_share: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+    undivided_share: tuple[Part, Part]
     covered_area_sqft: PositiveDecimal
 
     @model_validator(mode="after")

@@ -63,6 +63,13 @@ def check_keys(spec: AssetClassSpec, keys: list[str]) -> None:
     Invalid
         ``underlying_key_malformed``, ``underlying_key_repeated``.
     """
+    if not keys:
+        raise Invalid(
+            "underlying_key_malformed",
+            "An asset without a natural key could be registered twice.",
+            field="/underlying_keys",
+            remedy=f"Its form is {spec.key_form}",
+        )
     for index, key in enumerate(keys):
         if not spec.key_pattern.fullmatch(key):
             raise Invalid(

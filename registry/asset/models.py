@@ -51,9 +51,9 @@ class Asset(Record, table=True):
     """
 
     code: str = Field(unique=True)
-    asset_class: AssetClass = enumeration()
+    asset_class: AssetClass = enumeration(AssetClass)
     title_regime: str
-    state: AssetState = enumeration(default=AssetState.DRAFT)
+    state: AssetState = enumeration(AssetState, default=AssetState.DRAFT)
     location: dict[str, Any] = document()
     details: dict[str, Any] = document()
     dossier_hash: bytes | None = binary(nullable=True, default=None)

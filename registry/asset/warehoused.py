@@ -31,7 +31,7 @@ class Packages(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")]
-    count: Annotated[int, Field(gt=0)]
+    count: Annotated[int, Field(gt=0, lt=2**53)]
     kg_each: PositiveDecimal
 
 
@@ -52,9 +52,9 @@ class WarehousedDetails(ClassDetails):
         Sum insured, at least the value (EWR-02).
     """
 
-    hs: Annotated[str, StringConstraints(pattern=r"^\d{6}(\d{2}){0,3}$")]
+    hs: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}([0-9]{2}){0,3}$")]
     name: ShortText
-    crop_year: Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
+    crop_year: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
     qty_kg: PositiveDecimal
     pledged_kg: Quantity = Decimal(0)
     packages: Packages

@@ -45,7 +45,7 @@ class Document(Record, table=True):
     issuer_ref: str | None = None
     issued_on: date | None = None
     valid_until: date | None = None
-    state: DocumentState = enumeration(default=DocumentState.UPLOADED)
+    state: DocumentState = enumeration(DocumentState, default=DocumentState.UPLOADED)
     uploaded_by: str
     verified_by: str | None = None
     verified_at: AwareDatetime | None = instant()

@@ -72,8 +72,8 @@ class Encumbrance(Record, table=True):
     )
 
     title_id: UUID = Field(foreign_key="title.id", index=True)
-    kind: EncumbranceKind = enumeration()
-    effect: Effect = enumeration()
+    kind: EncumbranceKind = enumeration(EncumbranceKind)
+    effect: Effect = enumeration(Effect)
     rank: int | None = None
     amount_paisa: int | None = bigint(default=None)
     holder_id: UUID | None = Field(default=None, foreign_key="party.id")
@@ -82,6 +82,6 @@ class Encumbrance(Record, table=True):
     lender_consent: bool = False
     ends_on: date | None = None
     source_document_id: UUID = Field(foreign_key="document.id")
-    state: EncumbranceState = enumeration(default=EncumbranceState.LODGED)
+    state: EncumbranceState = enumeration(EncumbranceState, default=EncumbranceState.LODGED)
     maker: str
     checker: str | None = None

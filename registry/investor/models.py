@@ -27,7 +27,7 @@ class Investor(Record, table=True):
 
     subject: str = Field(unique=True)
     party_id: UUID = Field(foreign_key="party.id", unique=True)
-    kyc_state: KycState = enumeration(default=KycState.PENDING)
+    kyc_state: KycState = enumeration(KycState, default=KycState.PENDING)
     kyc_valid_until: AwareDatetime | None = instant()
     kyc_evidence_sha256: bytes | None = binary(nullable=True, default=None)
     kyc_decided_by: str | None = None
@@ -41,7 +41,7 @@ class Wallet(Record, table=True):
 
     investor_id: UUID = Field(foreign_key="investor.id", index=True)
     address: bytes = binary(unique=True)
-    state: WalletState = enumeration(default=WalletState.CHALLENGED)
+    state: WalletState = enumeration(WalletState, default=WalletState.CHALLENGED)
     challenge: str
     challenge_expires_at: AwareDatetime = instant(nullable=False)
     proven_at: AwareDatetime | None = instant()

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Numeric, String
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    LargeBinary,
+    Numeric,
+    String,
+    TypeDecorator,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -42,14 +53,39 @@ def bigint(**more: Any) -> Any:
     return Field(sa_type=BigInteger, **more)
 
 
+class EnumText(TypeDecorator[StrEnum]):
+    """TEXT that is read back as its enumeration; states are added without a migration."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else self.kind(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002
+        return None if value is None else self.kind(value)
+
+
+class Uint256(TypeDecorator[int]):
+    """NUMERIC(78,0), wide enough for any EVM word, read back as an int."""
+
+    impl = Numeric(78, 0)
+    cache_ok = True
+
+    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else int(value)
+
+
 def uint256(**more: Any) -> Any:
-    """Give a NUMERIC(78,0) column, wide enough for any EVM word."""
-    return Field(sa_type=Numeric(78, 0), **more)
+    return Field(sa_type=Uint256, **more)
 
 
-def enumeration(**more: Any) -> Any:
-    """Give a TEXT column for an enumeration: states are added without a migration."""
-    return Field(sa_type=String, nullable=False, **more)
+def enumeration(kind: type[StrEnum], **more: Any) -> Any:
+    return Field(sa_type=EnumText(kind), nullable=False, **more)
 
 
 def document(**more: Any) -> Any:

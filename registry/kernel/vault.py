@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 from cryptography.fernet import Fernet, MultiFernet
 
 from registry.kernel.errors import RegistryError
+
+# Checked here: base64 decoding skips what it does not know, and would take "key;key" for a key.
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
 class VaultKeyMalformed(RegistryError):
@@ -32,10 +36,9 @@ class Vault:
 
     def __init__(self, keys: str) -> None:
         parts = [part.strip() for part in keys.split(",")]
-        try:
-            self._seal = MultiFernet([Fernet(part) for part in parts])
-        except ValueError as error:
-            raise VaultKeyMalformed from error
+        if not all(_KEY.fullmatch(part) for part in parts):
+            raise VaultKeyMalformed
+        self._seal = MultiFernet([Fernet(part) for part in parts])
         self._index_key = hashlib.sha256(b"milkiyat-index:" + parts[-1].encode()).digest()
 
     def seal(self, text: str) -> bytes:

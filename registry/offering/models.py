@@ -47,7 +47,7 @@ class Offering(Record, table=True):
     )
 
     tokenization_id: UUID = Field(foreign_key="tokenization.id", unique=True)
-    state: OfferingState = enumeration(default=OfferingState.OPEN)
+    state: OfferingState = enumeration(OfferingState, default=OfferingState.OPEN)
     offered_units: int = bigint()
     minimum_units: int = bigint(default=0)
     min_ticket_units: int = bigint(default=1)
@@ -68,7 +68,7 @@ class Order(Record, table=True):
     units: int = bigint()
     amount_paisa: int = bigint()
     reference: str = Field(unique=True)
-    state: OrderState = enumeration(default=OrderState.AWAITING_PAYMENT)
+    state: OrderState = enumeration(OrderState, default=OrderState.AWAITING_PAYMENT)
     operation_id: UUID | None = Field(default=None, foreign_key="operation.id")
 
 

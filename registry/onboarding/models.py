@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field
 
+from registry.kernel.actor import Role
 from registry.kernel.columns import Record, binary, enumeration, instant
 
 
@@ -24,7 +25,7 @@ class Approval(Record, table=True):
 
     subject_kind: str
     subject_id: UUID = Field(index=True)
-    role: str = enumeration()
+    role: Role = enumeration(Role)
     person: str
     maker: str
     dossier_hash: bytes = binary()

@@ -70,9 +70,9 @@ class Operation(Record, table=True):
         ),
     )
 
-    kind: OperationKind = enumeration()
+    kind: OperationKind = enumeration(OperationKind)
     key: str = Field(unique=True)
-    state: OperationState = enumeration(default=OperationState.PLANNED)
+    state: OperationState = enumeration(OperationState, default=OperationState.PLANNED)
     subject_kind: str
     subject_id: str = Field(index=True)
     requested_by: str

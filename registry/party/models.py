@@ -20,7 +20,7 @@ class Party(Record, table=True):
     The CNIC is sealed, found by its keyed hash, and unique: one person is one party.
     """
 
-    kind: PartyKind = enumeration()
+    kind: PartyKind = enumeration(PartyKind)
     name: str
     name_ur: str | None = None
     father_or_spouse_name: str | None = None

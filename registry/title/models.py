@@ -27,7 +27,7 @@ class Title(Record, table=True):
     """The right of ownership in one asset."""
 
     asset_id: UUID = Field(foreign_key="asset.id", unique=True)
-    state: TitleState = enumeration(default=TitleState.PROPOSED)
+    state: TitleState = enumeration(TitleState, default=TitleState.PROPOSED)
 
 
 class TitleVersion(Record, table=True):

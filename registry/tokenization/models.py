@@ -61,7 +61,7 @@ class Tokenization(Record, table=True):
     )
 
     asset_id: UUID = Field(foreign_key="asset.id", index=True)
-    state: TokenizationState = enumeration(default=TokenizationState.PROPOSED)
+    state: TokenizationState = enumeration(TokenizationState, default=TokenizationState.PROPOSED)
     symbol: str
     name: str
     declared_fractions: int = bigint()

@@ -31,6 +31,6 @@ class Valuation(Record, table=True):
     basis_date: date
     method: str
     report_sha256: bytes = binary()
-    state: ValuationState = enumeration(default=ValuationState.DRAFT)
+    state: ValuationState = enumeration(ValuationState, default=ValuationState.DRAFT)
     valuer: str
     checker: str | None = None

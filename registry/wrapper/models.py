@@ -29,6 +29,6 @@ class Wrapper(Record, table=True):
 
     asset_id: UUID = Field(foreign_key="asset.id", unique=True)
     party_id: UUID = Field(foreign_key="party.id")
-    type: WrapperType = enumeration()
-    register_of_record: RegisterOfRecord = enumeration()
+    type: WrapperType = enumeration(WrapperType)
+    register_of_record: RegisterOfRecord = enumeration(RegisterOfRecord)
     named_by: str

@@ -1,0 +1,226 @@
+"""From a registered asset to fractions in people's wallets."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from eth_account.messages import encode_defunct
+
+from demo.client import DemoFailed, Office
+from demo.onboarding import ensure_party
+from demo.people import BUYERS, CHECKER, COMPLIANCE, Buyer, Person, issuer_for
+from demo.seed import Seed
+from registry.kernel.clock import now
+from registry.kernel.money import Money, lakh_grouped
+
+RECONCILED_SECONDS = 30.0
+
+
+def enrol(office: Office, person: Person, enrolment: Mapping[str, Any], name: str) -> None:
+    """Take somebody from nothing to an identity with a KYC claim on chain."""
+    me = office.get(person, "/v1/me")
+    investor = me["investor"]
+    if investor is None:
+        investor = office.post(person, "/v1/investors", enrolment)
+        office.tell(name, person, "enrols")
+    if not any(wallet["state"] == "PROVEN" for wallet in investor["wallets"]):
+        path = f"/v1/investors/{investor['id']}/wallets"
+        # No key here: a challenge expires, and a later run needs a fresh one.
+        wallet = office.ask(person, path, {"address": person.wallet.address})
+        signed = person.wallet.sign_message(encode_defunct(text=wallet["challenge"]))
+        proof = {"signature": "0x" + bytes(signed.signature).hex()}
+        office.post(person, f"{path}/{person.wallet.address}/proof", proof)
+        office.tell(name, person, f"proves wallet {person.wallet.address[:10]}… (EIP-4361)")
+    if investor["kyc_state"] == "PENDING":
+        decision = {
+            "decision": "APPROVED",
+            "valid_until": (now() + timedelta(days=365)).isoformat(),
+            "evidence_sha256": hashlib.sha256(person.subject.encode()).hexdigest(),
+        }
+        office.ask(COMPLIANCE, f"/v1/investors/{investor['id']}/kyc", decision)
+        office.tell(name, COMPLIANCE, f"passes the KYC of {name}")
+
+
+def await_identity(office: Office, person: Person, name: str) -> None:
+    """Wait until the identity and its claim are final."""
+    investor = office.get(person, "/v1/me")["investor"]
+    found = office.get(COMPLIANCE, "/v1/operations", subject_id=investor["id"])["items"]
+    for operation in found:
+        if operation["state"] != "final":
+            office.await_final(operation, name, operation["kind"].replace("_", " "))
+
+
+def refuse(office: Office, asset: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Show that an asset which the gate blocks cannot be sent to tokenization."""
+    issuer = issuer_for("NOBODY")
+    body = _terms({"symbol": "NEVER", "fractions": 1000, "price_pkr": "1.00"}, asset)
+    answer = office.try_post(issuer, f"/v1/assets/{record['id']}/tokenizations", body)
+    problem = answer.json()
+    rules = ",".join(sorted(rule["id"] for rule in problem.get("rules", ())))
+    if answer.status_code != 409 or f"BLOCK:{rules}" != asset["expect"]:  # noqa: PLR2004
+        raise DemoFailed(f"{asset['code']}: tokenization was not refused as it must be: {problem}")
+    office.tell(
+        asset["code"], issuer, f"asks for a token: [yellow]409 {problem['code']} {rules}[/yellow]"
+    )
+
+
+def tokenize(
+    office: Office, seed: Seed, asset: Mapping[str, Any], record: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Bring a registered asset's token to life, from wherever it stands."""
+    issuer = issuer_for(asset["wrapper"]["party"])
+    party_id = ensure_party(office, seed, asset["wrapper"]["party"])
+    enrol(office, issuer, {"party_id": party_id}, asset["wrapper"]["party"])
+    await_identity(office, issuer, asset["wrapper"]["party"])
+    token = _ensure_structured(office, issuer, asset, record)
+    path = f"/v1/tokenizations/{token['id']}"
+    if token["state"] == "STRUCTURED":
+        for person in (COMPLIANCE, CHECKER):
+            body = {"role": person.role, "terms_hash": token["terms_hash"]}
+            token = office.post(person, f"{path}/approve", body)
+            office.tell(asset["code"], person, f"approves the terms of {token['symbol']}")
+    if token["state"] == "APPROVED":
+        office.post(COMPLIANCE, f"{path}/deploy")
+    token = _await_state(office, token, asset, "deploy_suite", "DEPLOYED")
+    _sell(office, asset, token)
+    return _go_live(office, asset, token)
+
+
+def _terms(said: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "symbol": said["symbol"],
+        "name": f"Milkiyat {asset['code']}",
+        "declared_fractions": str(said["fractions"]),
+        "price": {"amount": said["price_pkr"], "currency": "PKR"},
+        "economic_share": said.get("economic_share", [1, 1]),
+    }
+
+
+def _ensure_structured(
+    office: Office, issuer: Person, asset: Mapping[str, Any], record: Mapping[str, Any]
+) -> Any:
+    path = f"/v1/assets/{record['id']}/tokenizations"
+    found = office.get(issuer, path)
+    if found:
+        return found[-1]
+    token = office.post(issuer, path, _terms(asset["token"], asset))
+    price = lakh_grouped(Money.parse(asset["token"]["price_pkr"]))
+    office.tell(
+        asset["code"],
+        issuer,
+        f"structures {token['symbol']}: {int(token['declared_fractions']):,} fractions at {price}",
+    )
+    return token
+
+
+def _await_state(
+    office: Office, token: Any, asset: Mapping[str, Any], kind: str, reached: str
+) -> Any:
+    """Wait for the token's own operation of `kind`, where one is still on its way."""
+    for operation in office.get(COMPLIANCE, "/v1/operations", subject_id=token["id"])["items"]:
+        if operation["kind"] == kind and operation["state"] != "final":
+            office.await_final(operation, asset["code"], kind.replace("_", " "))
+    token = office.get(COMPLIANCE, f"/v1/tokenizations/{token['id']}")
+    if kind == "deploy_suite" and token["state"] == reached:
+        office.tell(asset["code"], "chain", f"{token['symbol']} stands at {token['token_address']}")
+    return token
+
+
+def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
+    if token["state"] == "DEPLOYED":
+        terms = {"offered_units": token["declared_fractions"], "minimum_units": "1"}
+        office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/open", terms)
+        office.tell(asset["code"], COMPLIANCE, f"opens the offering of {token['symbol']}")
+    state = office.get(COMPLIANCE, f"/v1/tokenizations/{token['id']}")["state"]
+    if state != "OFFERING":
+        return
+    offerings = office.get(COMPLIANCE, "/v1/offerings", limit="200")["items"]
+    offering = next(item for item in offerings if item["tokenization_id"] == token["id"])
+    for buyer in BUYERS:
+        _buy(office, asset, offering, buyer)
+    for operation in office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/mint"):
+        office.tell(
+            asset["code"],
+            COMPLIANCE,
+            f"closes the sale: mint for {operation['subject_kind']} "
+            f"{operation['subject_id'][-6:]} planned",
+        )
+
+
+def _buy(office: Office, asset: Mapping[str, Any], offering: Any, buyer: Buyer) -> None:
+    person = buyer.person
+    mine = [
+        order
+        for order in office.get(person, "/v1/me/orders")["items"]
+        if order["offering_id"] == offering["id"]
+    ]
+    if not mine:
+        units = max(int(offering["offered_units"]) * buyer.thousandths // 1000, 1)
+        body = {"units": str(units), "wallet": person.wallet.address}
+        mine = [office.post(person, f"/v1/offerings/{offering['id']}/orders", body)]
+    order = mine[0]
+    amount = lakh_grouped(Money.parse(order["amount"]["amount"]))
+    if order["state"] == "AWAITING_PAYMENT":
+        office.notify_payment(order)
+        office.tell(
+            asset["code"], person, f"buys {int(order['units']):,} fractions and pays {amount}"
+        )
+
+
+def _go_live(office: Office, asset: Mapping[str, Any], token: Any) -> Mapping[str, Any]:
+    path = f"/v1/tokenizations/{token['id']}"
+    token = office.get(COMPLIANCE, path)
+    if token["state"] == "MINTING":
+        _await_mints(office, asset, token)
+        _await_reconciled(office, token)
+        operation = office.ask(COMPLIANCE, f"{path}/go_live")
+        office.await_final(operation, asset["code"], "unpause")
+        token = office.get(COMPLIANCE, path)
+        office.tell(
+            asset["code"], "register", f"[green]{token['symbol']} is {token['state']}[/green]"
+        )
+    if token["state"] != "LIVE":
+        raise DemoFailed(f"{asset['code']}: the token is {token['state']}, not LIVE")
+    assert isinstance(token, dict)
+    return token
+
+
+def _await_mints(office: Office, asset: Mapping[str, Any], token: Any) -> None:
+    orders = {
+        order["operation_id"]
+        for buyer in BUYERS
+        for order in office.get(buyer.person, "/v1/me/orders")["items"]
+    }
+    known = office.get(COMPLIANCE, "/v1/operations", subject_id=token["id"])["items"]
+    mints = [item for item in known if item["kind"] == "mint"]
+    mints += [
+        office.get(COMPLIANCE, f"/v1/operations/{operation_id}")
+        for operation_id in sorted(filter(None, orders))
+    ]
+    for operation in mints:
+        if operation["state"] != "final":
+            office.await_final(operation, asset["code"], "mint")
+
+
+def _await_reconciled(office: Office, token: Any) -> None:
+    """Wait until the cap table was held against the chain after the last mint."""
+    deadline = time.monotonic() + RECONCILED_SECONDS
+    while time.monotonic() < deadline:
+        proofs = office.get(COMPLIANCE, f"/v1/tokens/{token['id']}/reconciliations")
+        if proofs and proofs[0]["chain_supply_units"] == token["declared_fractions"]:
+            return
+        time.sleep(0.1)
+    raise DemoFailed(f"{token['symbol']} was not reconciled within {RECONCILED_SECONDS:.0f} s")
+
+
+def enrol_buyers(office: Office) -> None:
+    """Enrol every investor first, so that the chain works on them side by side."""
+    for buyer in BUYERS:
+        person = {"name": buyer.name, "cnic": buyer.cnic, "residence_country": "PK"}
+        enrol(office, buyer.person, {"person": person}, buyer.name.removeprefix("Demo "))
+    for buyer in BUYERS:
+        await_identity(office, buyer.person, buyer.name.removeprefix("Demo "))

@@ -1,0 +1,241 @@
+"""Blocks that the chain takes back: the projection follows, and keeps what it knew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, select
+
+from chain.client import ChainClient
+from chain.indexer import Indexer
+from registry.captable.models import ChainBlock, OrphanBlock, Token, TokenEvent
+from registry.kernel.db import Database
+from tests.chain.conftest import Stage
+from tests.chain.nodes import CHAIN_ID, Node
+from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle
+from tests.chain.world import PLATFORM, Hand, World
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture
+def held(suite: Suite) -> Suite:
+    """A projected token of which everybody holds enough to send around."""
+    for number in range(5):
+        suite.mint(number, 10_000)
+    suite.index()
+    return suite
+
+
+def hashes_above(suite: Suite, number: int) -> set[bytes]:
+    head = suite.world.client.head().number
+    found = (suite.world.client.block(above) for above in range(number + 1, head + 1))
+    return {block.hash for block in found if block is not None}
+
+
+def orphans(database: Database) -> list[OrphanBlock]:
+    with database.reading() as session:
+        return list(session.exec(select(OrphanBlock).order_by(col(OrphanBlock.number))).all())
+
+
+def stored_hashes(database: Database) -> set[bytes]:
+    with database.reading() as session:
+        return set(session.exec(select(ChainBlock.hash)).all())
+
+
+@pytest.mark.parametrize(
+    ("depth", "mined_instead"),
+    [(1, 2), (3, 3), (6, 2), (20, 25), (20, 20), (3, 0)],
+    ids=["depth 1", "same height", "shorter", "depth 20", "20 same height", "only shorter"],
+)
+def test_reorg__other_transfers_instead__are_followed_and_the_old_ones_kept(
+    held: Suite, depth: int, mined_instead: int
+) -> None:
+    ancestor = held.world.client.head()
+    shuffle(held, seed=1, blocks=depth)
+    held.index()
+    old = hashes_above(held, ancestor.number)
+    was = held.projected()
+    with held.world.database.reading() as session:
+        told = set(
+            session.exec(
+                select(TokenEvent.tx_hash).where(col(TokenEvent.block_number) > ancestor.number)
+            ).all()
+        )
+
+    assert held.world.node.roll_back(depth).hash == ancestor.hash
+    shuffle(held, seed=2, blocks=mined_instead)
+    held.index()
+
+    held.assert_exact()
+    assert held.projected() != was
+    kept = orphans(held.world.database)
+    assert {block.hash for block in kept} == old
+    assert {event["tx_hash"] for block in kept for event in block.events} == {
+        digest.hex() for digest in told
+    }
+    assert stored_hashes(held.world.database).isdisjoint(old)
+
+
+def test_reorg__head_behind_the_cursor__cursor_goes_back_to_it(held: Suite) -> None:
+    shuffle(held, seed=1, blocks=2)
+    held.index()
+    shuffle(held, seed=2, blocks=5)
+    held.index()
+
+    head = held.world.node.roll_back(5)
+    held.index()
+
+    held.assert_exact()
+    cursor = cursor_of(held.world.database)
+    assert (cursor.number, cursor.hash) == (head.number, head.hash)
+
+
+def test_reorg__empty_blocks_between__common_ancestor_is_a_stored_one(held: Suite) -> None:
+    stored = held.world.client.head()
+    held.world.node.mine(10)
+    shuffle(held, seed=1, blocks=1)
+    held.index()
+
+    held.world.node.roll_back(3)
+    shuffle(held, seed=2, blocks=3)
+    indexer = Indexer(held.world.database, held.world.client)
+    assert indexer.advance()
+    assert cursor_of(held.world.database).hash == stored.hash
+    held.index(indexer)
+
+    held.assert_exact()
+
+
+def test_reorg__registrations_freezes_and_pause__are_taken_back(held: Suite) -> None:
+    before = held.projected()
+    registry = held.registry
+    held.register(5, 76)
+    held.agent.call("IdentityRegistry", registry, "updateCountry", ADDRESSES[5], 32)
+    held.agent.call("IdentityRegistry", registry, "updateCountry", ADDRESSES[0], 32)
+    held.agent.call("IdentityRegistry", registry, "deleteIdentity", ADDRESSES[4])
+    held.do("unpause")
+    held.do("freezePartialTokens", ADDRESSES[1], 10)
+    held.do("setAddressFrozen", ADDRESSES[2], True)
+    held.do("burn", ADDRESSES[3], 77)
+    held.index()
+    held.assert_exact()
+
+    held.world.node.roll_back(8)
+    held.index()
+
+    held.assert_exact()
+    assert held.projected() == before
+    assert before.registered[ADDRESSES[0]][1] == COUNTRIES[0]
+
+
+def test_reorg__there_and_back_again__equals_the_chain_each_time(
+    held: Suite, tmp_path: Path
+) -> None:
+    world = held.world
+    shuffle(held, seed=1, blocks=4)
+    (tmp_path / "other").mkdir()
+    state = world.node.dump(tmp_path / "branch.json")
+    with Node(tmp_path / "other", state=state) as other:
+        there = Suite(world.through(other.client), held.agent)
+        held.index()
+        world.node.roll_back(4)
+        shuffle(held, seed=2, blocks=4)
+        for branch in (held, there, held, there):
+            branch.index()
+            branch.assert_exact()
+    assert len(orphans(world.database)) == 8
+
+
+def test_reorg__deployment_itself_taken_back__token_vanishes_and_comes_again(
+    suite: Suite,
+) -> None:
+    ancestor = suite.world.client.head()
+    other = suite.deploy("second")
+    other.register(0, 40)
+    other.mint(0, 5)
+    suite.index()
+    other.assert_exact()
+
+    suite.world.node.roll_back(3)
+    suite.index()
+    assert count(suite.world.database, Token) == 1
+    assert cursor_of(suite.world.database).hash == ancestor.hash
+
+    suite.mint(0, 1)
+    again = suite.deploy("second")
+    again.register(1, 40)
+    again.mint(1, 6)
+    suite.index()
+    again.assert_exact()
+    suite.assert_exact()
+
+
+def test_reorg__between_two_ranges__is_noticed_by_the_next_range(held: Suite) -> None:
+    """The head seen first is another block's than the one that is read."""
+
+    class RollsBackOnce(ChainClient):
+        done = False
+
+        def logs(self, addresses, first, last):
+            found = super().logs(addresses, first, last)
+            if not self.done:
+                self.done = True
+                held.world.node.roll_back(2)
+                shuffle(held, seed=2, blocks=3)
+            return found
+
+    shuffle(held, seed=1, blocks=3)
+    indexer = Indexer(held.world.database, RollsBackOnce(held.world.node.url, CHAIN_ID))
+    with pytest.raises(Exception, match="block"):
+        indexer.advance()
+    held.index(indexer)
+
+    held.assert_exact()
+
+
+def test_reorg__whole_chain_replaced__begins_again_and_everything_is_sent_again(
+    platform: World, tmp_path: Path
+) -> None:
+    node = platform.node
+    indexer = Indexer(platform.database, platform.client)
+    first = Suite(platform, Hand(node, PLATFORM)).deploy("first")
+    first.index(indexer)
+    addresses = [operation.result for operation in platform.operations()]
+    node.kill()
+    node.start()
+    node.fund(platform.chain.platform.address)
+
+    first.index(indexer)
+
+    genesis = platform.client.block(0)
+    assert genesis is not None
+    assert cursor_of(platform.database).hash == genesis.hash
+    assert count(platform.database, Token) == 0
+
+    platform.settle()
+    assert [operation.result for operation in platform.operations()] == addresses
+    again = Suite(platform, Hand(node, PLATFORM)).deploy("first")
+    again.register(0, 40)
+    again.mint(0, 5)
+    again.index(indexer)
+    again.assert_exact()
+
+
+def test_reorg__nothing_stored_is_left__begins_at_the_first_block(
+    suite: Suite, suite_stage: Stage, tmp_path: Path
+) -> None:
+    suite.index()
+    (tmp_path / "other").mkdir()
+    with Node(tmp_path / "other") as other:
+        other.mine(60)
+        elsewhere = Suite.__new__(Suite)
+        indexer = Indexer(suite.world.database, other.client)
+        assert indexer.advance()
+        assert cursor_of(suite.world.database).number == 0
+        suite.index(indexer)
+        assert cursor_of(suite.world.database).number == 60
+        del elsewhere
+    suite.index()
+    suite.assert_exact()

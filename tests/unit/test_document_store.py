@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from registry.document.store import DocumentCorrupted, DocumentStore
+
+pytestmark = pytest.mark.unit
+
+DEED = b"%PDF-1.7\nThe deed of Flat 7-B"
+
+
+def files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=100))
+def test_get__stored_bytes__come_back_under_their_sha256(tmp_path: Path, content: bytes) -> None:
+    store = DocumentStore(tmp_path / "documents")
+
+    digest = store.put(content)
+
+    assert digest == hashlib.sha256(content).digest()
+    assert store.get(digest) == content
+
+
+def test_put__same_bytes_twice__are_one_file(tmp_path: Path) -> None:
+    store = DocumentStore(tmp_path)
+
+    assert store.put(DEED) == store.put(DEED)
+    assert len(files(tmp_path)) == 1
+
+
+def test_put__any_bytes__are_for_their_owner_alone(tmp_path: Path) -> None:
+    DocumentStore(tmp_path).put(DEED)
+
+    [file] = files(tmp_path)
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", [b"", DEED[:-1], DEED + b" ", DEED.replace(b"7-B", b"8-B")])
+def test_get__file_altered__is_an_alarm(tmp_path: Path, damage: bytes) -> None:
+    store = DocumentStore(tmp_path)
+    digest = store.put(DEED)
+    [file] = files(tmp_path)
+    file.write_bytes(damage)
+
+    with pytest.raises(DocumentCorrupted) as alarm:
+        store.get(digest)
+
+    assert alarm.value.digest == digest
+    assert digest.hex() in str(alarm.value)
+
+
+def test_get__file_gone__is_an_alarm(tmp_path: Path) -> None:
+    store = DocumentStore(tmp_path)
+    digest = store.put(DEED)
+    files(tmp_path)[0].unlink()
+
+    with pytest.raises(DocumentCorrupted):
+        store.get(digest)
+
+
+def test_get__never_stored__is_an_alarm(tmp_path: Path) -> None:
+    with pytest.raises(DocumentCorrupted):
+        DocumentStore(tmp_path).get(bytes(32))

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from registry.kernel.secrets import with_embedded_secrets
+from registry.kernel.settings import ROOT, Settings
+from registry.kernel.vault import Vault
+
+pytestmark = pytest.mark.unit
+
+NAMES = ("pii_key", "token_key", "payment_webhook_secret", "signer_password")
+# A program that waits for the same instant as the others, then asks for its secrets.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from registry.kernel.secrets import with_embedded_secrets
+from registry.kernel.settings import Settings
+settings = Settings(data_dir=Path(sys.argv[1]))
+print("ready", flush=True)
+time.sleep(max(0.0, float(sys.stdin.readline()) - time.time()))
+settings = with_embedded_secrets(settings)
+print(*(getattr(settings, name).get_secret_value() for name in sys.argv[2:]))
+"""
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    return [getattr(settings, name).get_secret_value() for name in NAMES]
+
+
+def test_with_embedded_secrets__first_start__makes_and_keeps_them(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+
+    made = with_embedded_secrets(settings)
+
+    assert len(set(secrets_of(made))) == len(NAMES)
+    assert secrets_of(with_embedded_secrets(settings)) == secrets_of(made)
+    assert made.pii_key is not None
+    Vault(made.pii_key.get_secret_value())
+
+
+def test_with_embedded_secrets__file__is_for_its_owner_alone(tmp_path: Path) -> None:
+    with_embedded_secrets(Settings(data_dir=tmp_path))
+
+    [file] = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert set(json.loads(file.read_text())) == set(NAMES)
+
+
+def test_with_embedded_secrets__setting_given__is_not_replaced(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, token_key=SecretStr("mine"))
+
+    made = with_embedded_secrets(settings)
+
+    assert made.token_key == SecretStr("mine")
+    assert made.signer_password is not None
+
+
+def test_with_embedded_secrets__production__makes_nothing(tmp_path: Path) -> None:
+    settings = Settings.model_construct(environment="production", data_dir=tmp_path)
+
+    assert with_embedded_secrets(settings) is settings
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_embedded_secrets__programs_start_at_once__share_one_set(tmp_path: Path) -> None:
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(tmp_path / "data"), *NAMES],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for program in programs:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+    start = f"{time.time() + 0.05}\n"
+    seen = [program.communicate(start)[0].split() for program in programs]
+
+    assert (
+        seen[0]
+        == seen[1]
+        == secrets_of(with_embedded_secrets(Settings(data_dir=tmp_path / "data")))
+    )
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secrets.json"]

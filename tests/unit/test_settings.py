@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from registry.kernel.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://registrar:hunter2@db/milkiyat",
+    "RPC_URL": "https://rpc.example",
+    "SIGNER_KEYSTORE": "/run/keystore.json",
+    "SIGNER_PASSWORD": "hunter3",
+    "OIDC_ISSUER": "https://id.example",
+    "OIDC_JWKS_URL": "https://id.example/keys",
+    "PII_KEY": "hunter4",
+    "TOKEN_KEY": "hunter5",
+    "PAYMENT_WEBHOOK_SECRET": "hunter6",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_settings__nothing_set__runs_embedded_on_this_machine_only() -> None:
+    settings = Settings()
+
+    assert not settings.is_production
+    assert settings.host == "127.0.0.1"
+    assert settings.database_url is None
+    assert settings.rpc_url is None
+
+
+def test_settings__environment__is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PORT", "9000")
+
+    settings = Settings()
+
+    assert (settings.data_dir, settings.port) == (tmp_path, 9000)
+
+
+def test_settings__production_complete__is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    settings = Settings()
+
+    assert settings.is_production
+    assert settings.pii_key == SecretStr("hunter4")
+
+
+@pytest.mark.parametrize("missing", PRODUCTION)
+def test_settings__production_without_one__names_exactly_it(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    for name, value in PRODUCTION.items():
+        if name != missing:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+
+    assert f"ENVIRONMENT=production needs {missing}" in str(refusal.value).splitlines()[1]
+    assert "hunter" not in str(refusal.value)
+
+
+def test_settings__production_without_anything__names_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    with pytest.raises(ValidationError, match=f"needs {', '.join(PRODUCTION)}"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "0"), ("PORT", "65536"), ("ENVIRONMENT", "staging"), ("LOG_LEVEL", "loud"),
+     ("CHAIN_ID", "0"), ("CONFIRMATIONS", "-1")],
+)  # fmt: skip
+def test_settings__value_out_of_range__is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_settings__printed__shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+
+    assert "hunter" not in repr(Settings())
