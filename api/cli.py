@@ -34,10 +34,10 @@ from chain.errors import ChainError
 from chain.worker import run_sync, run_worker
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
-from registry.kernel.embedded import EmbeddedServiceError
 from registry.kernel.errors import RegistryError
 from registry.kernel.log import configure_logging
 from registry.kernel.secrets import with_embedded_secrets
+from registry.kernel.service_directory import EmbeddedServiceError
 from registry.kernel.settings import ROOT, Settings, get_settings
 from registry.operation import service as operations
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import httpx
 
-from registry.kernel.embedded import (
+from registry.kernel.service_directory import (
     LOG_LIMIT_BYTES,
     EmbeddedServiceError,
     command_line,

@@ -41,7 +41,7 @@ from chain.anvil import (
     forget,
     launch,
 )
-from registry.kernel.embedded import DirectoryLock, EmbeddedServiceError
+from registry.kernel.service_directory import DirectoryLock, EmbeddedServiceError
 
 __all__ = ["Devnet", "DevnetError"]
 

@@ -79,12 +79,14 @@ class Indexer:
         ------
         RpcInconsistent
             The node contradicts itself; nothing is changed, and a later try may succeed.
+        CursorMoved
+            Another indexer was faster; nothing is changed.
         """
         head = self._client.head()
         cursor = self._cursor(head)
         stored = self._client.block(cursor.number)
         if stored is None or stored.hash != cursor.hash:
-            self._take_back(cursor)
+            self._take_back(cursor, head)
             return True
         if head.number <= cursor.number:
             self._beat(cursor)
@@ -212,9 +214,18 @@ class Indexer:
 
     # -- reorgs ------------------------------------------------------------------------------
 
-    def _take_back(self, cursor: SyncCursor) -> None:
+    def _take_back(self, cursor: SyncCursor, head: Block) -> None:
         ancestor = self._common_ancestor()
         with self._database.transaction() as session:
+            # First of all, and locking the cursor: another indexer may have done it meanwhile,
+            # and gone on along the new branch.
+            projection.move_cursor(
+                session,
+                self._client.chain_id,
+                after=(cursor.number, cursor.hash),
+                to=ancestor,
+                head_number=head.number,
+            )
             taken = rewind(session, self._client.chain_id, ancestor)
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 

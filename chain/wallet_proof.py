@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-
-from siwe import SiweMessage, VerificationError, generate_nonce
+from functools import cache
+from types import ModuleType
 
 from registry.kernel.errors import Conflict
 
@@ -15,7 +15,8 @@ def write_challenge(
     *, address: str, domain: str, chain_id: int, issued_at: datetime, expires_at: datetime
 ) -> str:
     """Write the message that the wallet has to sign, with a nonce of its own."""
-    message = SiweMessage(
+    siwe = _siwe()
+    message = siwe.SiweMessage(
         scheme=None,
         domain=domain,
         address=address,
@@ -23,7 +24,7 @@ def write_challenge(
         uri=f"https://{domain}/",
         version="1",
         chain_id=chain_id,
-        nonce=generate_nonce(),
+        nonce=siwe.generate_nonce(),
         issued_at=issued_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         expiration_time=expires_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
@@ -38,12 +39,22 @@ def check_proof(*, challenge: str, signature: str, domain: str) -> None:
     Conflict
         ``wallet_proof_refused``.
     """
-    message = SiweMessage.from_message(challenge)
+    siwe = _siwe()
+    message = siwe.SiweMessage.from_message(challenge)
     try:
         message.verify(signature, domain=domain, nonce=message.nonce)
-    except (VerificationError, ValueError) as error:
+    except (siwe.VerificationError, ValueError) as error:
         raise Conflict(
             "wallet_proof_refused",
             "The signature is not this wallet's signature of this message.",
             remedy="Sign the challenge exactly as given, with the wallet that it names.",
         ) from error
+
+
+@cache
+def _siwe() -> ModuleType:
+    """Load the library at its first use: building its grammars would double our start-up."""
+    import siwe  # noqa: PLC0415
+
+    module: ModuleType = siwe
+    return module

@@ -44,10 +44,9 @@ class Office:
         """Print one line for one step."""
         who = person if isinstance(person, str) else person.subject
         elapsed = time.monotonic() - self._started
+        clock, whom = f"[dim]{elapsed:6.1f} s[/dim]", f"[cyan]{who:<17}[/cyan]"
         self._console.print(
-            f"[dim]{elapsed:6.1f} s[/dim]  [bold]{subject:<13}[/bold] [cyan]{who:<17}[/cyan] {what}",
-            highlight=False,
-            soft_wrap=True,
+            f"{clock}  [bold]{subject:<18}[/bold] {whom} {what}", highlight=False, soft_wrap=True
         )
 
     def await_platform(self) -> None:

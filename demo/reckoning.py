@@ -73,7 +73,7 @@ def _reckon_token(
         numerator, denominator = row["share"]
         table.add_row(
             f"{row['name'] or 'unknown'} {row['cnic_masked'] or ''}".strip(),
-            row["wallet"],
+            f"{row['wallet'][:10]}…{row['wallet'][-6:]}",
             f"{ours:,}",
             f"{theirs:,}" if ours == theirs else f"[red]{theirs:,}[/red]",
             f"{numerator}/{denominator}",

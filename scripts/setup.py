@@ -13,6 +13,7 @@ would install is already there, so that a second run takes milliseconds:
 from __future__ import annotations
 
 import argparse
+import compileall
 import fcntl
 import hashlib
 import os
@@ -56,9 +57,8 @@ def run(what: str, command: list[str], *, cwd: Path = ROOT, **extra_env: str) ->
 
 def is_stamped(name: str, *inputs: Path | str) -> bool:
     """Tell whether stage `name` last succeeded with exactly these inputs."""
-    return (TOOLS / f"{name}.stamp").is_file() and (
-        TOOLS / f"{name}.stamp"
-    ).read_text() == _digest(*inputs)
+    path = TOOLS / f"{name}.stamp"
+    return path.is_file() and path.read_text() == _digest(*inputs)
 
 
 def stamp(name: str, *inputs: Path | str) -> None:
@@ -94,8 +94,10 @@ def ensure_uv() -> str:
 def uv_sync(uv: str, what: str, environment: Path, *groups: str) -> None:
     run(
         what,
-        [uv, "sync", "--frozen", "--no-progress", "--python", sys.executable, *groups],
+        # Compiled here once: a first start that compiles 100 packages takes seven seconds.
+        [uv, "sync", "--frozen", "--no-progress", "--compile-bytecode", *groups],
         UV_PROJECT_ENVIRONMENT=str(environment),
+        UV_PYTHON=sys.executable,
         UV_PYTHON_DOWNLOADS="never",
         VIRTUAL_ENV="",
     )
@@ -107,6 +109,12 @@ def ensure_python_packages(uv: str) -> None:
         return
     uv_sync(uv, "Python packages", ROOT / ".venv")
     stamp("python", *inputs)
+
+
+def compile_own_code() -> None:
+    """Compile our packages to bytecode; what has not changed takes no time."""
+    for package in ("api", "chain", "registry", "demo"):
+        compileall.compile_dir(ROOT / package, quiet=2)
 
 
 def ensure_brownie(uv: str) -> None:
@@ -157,7 +165,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--brownie", action="store_true", help="also the contract test tools")
     wanted = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything checked it
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
         say("Remedy: make PYTHON=/path/to/python3.11 ...")
         return 2
@@ -170,6 +178,7 @@ def main() -> int:
             ensure_python_packages(uv)
             ensure_node(uv)
             ensure_npm_packages()
+            compile_own_code()
             if wanted.brownie:
                 ensure_brownie(uv)
         except SetupError as error:

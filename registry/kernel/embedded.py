@@ -11,7 +11,6 @@ the command line says whose server runs, and what cannot be continued is begun a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import pwd
@@ -30,18 +29,24 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from registry.kernel.service_directory import (
+    LOG_LIMIT_BYTES,
+    LOG_TAIL_LINES,
+    DirectoryLock,
+    EmbeddedServiceError,
+    command_line,
+    log_tail,
+)
+
 DATABASE: Final = "milkiyat"
 SUPERUSER: Final = "postgres"
 MAJOR_VERSION: Final = "18"
 # The socket's file name carries the port; stated so that a PGPORT of the environment is ignored.
 PORT: Final = 5432
-LOCK_WAIT_SECONDS: Final = 1.0
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 INITDB_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.02
-LOG_LIMIT_BYTES: Final = 1_000_000
-LOG_TAIL_LINES: Final = 8
 # sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included.
 SOCKET_PATH_BYTES: Final = 103
 # Backends of a killed server leave at their next breath; until then it may not start again.
@@ -59,111 +64,6 @@ SERVER_SETTINGS: Final = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-
-
-class EmbeddedServiceError(Exception):
-    """An embedded service cannot run here.
-
-    Parameters
-    ----------
-    cause
-        One sentence: what stands in the way.
-    remedy
-        One sentence: what the operator can do about it.
-    """
-
-    def __init__(self, cause: str, *, remedy: str) -> None:
-        super().__init__(f"{cause} {remedy}")
-        self.cause = cause
-        self.remedy = remedy
-
-
-class DirectoryLock:
-    """One program at a time in a directory.
-
-    The kernel holds the lock for the open file, so it ends with the program, however that ends.
-    Children do not inherit it: Python opens files close-on-exec.
-
-    Parameters
-    ----------
-    directory
-        Created when missing.
-    service
-        Named in the error, e.g. ``PostgreSQL``.
-    """
-
-    def __init__(self, directory: Path, service: str) -> None:
-        self._path = directory / "lock"
-        self._service = service
-        self._descriptor: int | None = None
-
-    @property
-    def is_held(self) -> bool:
-        return self._descriptor is not None
-
-    def acquire(self) -> None:
-        """Take the lock, waiting a second for a program that is just ending.
-
-        Raises
-        ------
-        EmbeddedServiceError
-            Another program (or another object of this one) holds it.
-        """
-        assert self._descriptor is None
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(POLL_SECONDS)
-                    continue
-                holder = os.pread(descriptor, 20, 0).decode() or "unknown"
-                os.close(descriptor)
-                raise EmbeddedServiceError(
-                    f"The embedded {self._service} in {self._path.parent} is in use by another "
-                    f"program, process {holder}.",
-                    remedy="Stop that program, or give this one another directory.",
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-            self._descriptor = descriptor
-            return
-
-    def release(self) -> None:
-        # The file stays: unlinking it would let two programs lock two files of one name.
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def command_line(pid: int) -> str:
-    """The arguments of a process joined by blanks; empty when it is gone, or a zombie."""
-    proc = Path("/proc")
-    if (proc / "self").exists():
-        try:
-            raw = (proc / str(pid) / "cmdline").read_bytes()
-        except OSError:
-            return ""
-        return os.fsdecode(raw.rstrip(b"\0").replace(b"\0", b" "))
-    listed = subprocess.run(  # noqa: S603 (fixed program, a number as its only variable)
-        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return listed.stdout.strip()
-
-
-def log_tail(log: Path, offset: int = 0) -> str:
-    """The last lines that a service wrote to its log after `offset` bytes, on one line."""
-    with log.open("rb") as file:
-        file.seek(offset)
-        lines = file.read().decode(errors="replace").splitlines()
-    return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip())
 
 
 class EmbeddedPostgres:

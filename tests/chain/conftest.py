@@ -66,7 +66,7 @@ class Stage:
             node.fund(self.signers[0].address)
             yield World(node, database, Chain(node.client, *self.signers))
 
-    def after(self, directory: Path, build: Callable[[World], None]) -> Stage:
+    def after(self, directory: Path, build: Callable[[World], object]) -> Stage:
         """Build on top of this stage, once."""
         database = self.databases.copy(self.template)
         with Node(directory, state=self.state) as node:

@@ -76,7 +76,7 @@ class Suite:
             self.registry = self._ask("Token", self.token, "identityRegistry")
 
     @classmethod
-    def deploy_first(cls, world: World) -> None:
+    def deploy_first(cls, world: World) -> Suite:
         """Deploy a suite whose holders need no claim, and register five people."""
         agent = Hand(world.node, PLATFORM)
         factory = cls(world, agent)
@@ -88,6 +88,7 @@ class Suite:
         deployed = cls(world, agent)
         for number in range(REGISTERED):
             deployed.register(number, COUNTRIES[number])
+        return deployed
 
     def deploy(self, salt: str, *, mine: bool = True) -> Suite:
         """Deploy one more suite, and return it as it stands or, unmined, will stand."""

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from chain.client import ChainClient
 from chain.indexer import Indexer
 from registry.captable.models import ChainBlock, OrphanBlock, Token, TokenEvent
 from registry.kernel.db import Database
-from tests.chain.conftest import Stage
-from tests.chain.nodes import CHAIN_ID, Node
+from tests.chain.nodes import Node
 from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle
-from tests.chain.world import PLATFORM, Hand, World
+from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
 
@@ -172,37 +170,14 @@ def test_reorg__deployment_itself_taken_back__token_vanishes_and_comes_again(
     suite.assert_exact()
 
 
-def test_reorg__between_two_ranges__is_noticed_by_the_next_range(held: Suite) -> None:
-    """The head seen first is another block's than the one that is read."""
-
-    class RollsBackOnce(ChainClient):
-        done = False
-
-        def logs(self, addresses, first, last):
-            found = super().logs(addresses, first, last)
-            if not self.done:
-                self.done = True
-                held.world.node.roll_back(2)
-                shuffle(held, seed=2, blocks=3)
-            return found
-
-    shuffle(held, seed=1, blocks=3)
-    indexer = Indexer(held.world.database, RollsBackOnce(held.world.node.url, CHAIN_ID))
-    with pytest.raises(Exception, match="block"):
-        indexer.advance()
-    held.index(indexer)
-
-    held.assert_exact()
-
-
 def test_reorg__whole_chain_replaced__begins_again_and_everything_is_sent_again(
-    platform: World, tmp_path: Path
+    platform: World,
 ) -> None:
     node = platform.node
     indexer = Indexer(platform.database, platform.client)
-    first = Suite(platform, Hand(node, PLATFORM)).deploy("first")
+    first = Suite.deploy_first(platform)
     first.index(indexer)
-    addresses = [operation.result for operation in platform.operations()]
+    stood_at = [operation.result.get("address") for operation in platform.operations()]
     node.kill()
     node.start()
     node.fund(platform.chain.platform.address)
@@ -215,27 +190,32 @@ def test_reorg__whole_chain_replaced__begins_again_and_everything_is_sent_again(
     assert count(platform.database, Token) == 0
 
     platform.settle()
-    assert [operation.result for operation in platform.operations()] == addresses
-    again = Suite(platform, Hand(node, PLATFORM)).deploy("first")
-    again.register(0, 40)
+    stand_at = [operation.result.get("address") for operation in platform.operations()]
+    assert stand_at == stood_at
+    again = Suite.deploy_first(platform)
     again.mint(0, 5)
     again.index(indexer)
     again.assert_exact()
 
 
-def test_reorg__nothing_stored_is_left__begins_at_the_first_block(
-    suite: Suite, suite_stage: Stage, tmp_path: Path
+def test_reorg__another_chain_for_a_while__projects_each_from_its_first_block(
+    platform: World, tmp_path: Path
 ) -> None:
+    suite = Suite.deploy_first(platform)
+    suite.mint(0, 5)
     suite.index()
+    head = cursor_of(platform.database).number
     (tmp_path / "other").mkdir()
     with Node(tmp_path / "other") as other:
-        other.mine(60)
-        elsewhere = Suite.__new__(Suite)
-        indexer = Indexer(suite.world.database, other.client)
+        other.mine(head + 7)
+        indexer = Indexer(platform.database, other.client)
         assert indexer.advance()
-        assert cursor_of(suite.world.database).number == 0
+        assert cursor_of(platform.database).number == 0
         suite.index(indexer)
-        assert cursor_of(suite.world.database).number == 60
-        del elsewhere
+        assert cursor_of(platform.database).number == head + 7
+        assert count(platform.database, Token) == 0
+
     suite.index()
+
     suite.assert_exact()
+    assert suite.projected().supply == 5

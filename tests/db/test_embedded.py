@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from registry.kernel.embedded import EmbeddedPostgres, EmbeddedServiceError
+from registry.kernel.embedded import EmbeddedPostgres
+from registry.kernel.service_directory import EmbeddedServiceError
 
 pytestmark = pytest.mark.db
 

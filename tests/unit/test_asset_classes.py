@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from datetime import date
 from decimal import Decimal
@@ -283,4 +282,3 @@ def test_classes__every_class__is_decided_by_compliance_and_a_checker(spec: Asse
     assert "ALLOTMENT_LETTER" not in {
         kind for regime in spec.regimes.values() for kind in regime.title_proof
     }
-    assert re.match(spec.key_form[:4], spec.key_pattern.pattern.replace("\\", "")[1:])

@@ -23,26 +23,31 @@ ALTER TABLE title_version ADD CONSTRAINT ex_title_version_overlap EXCLUDE USING 
 _SHARES_MAKE_THE_WHOLE = """
 CREATE FUNCTION check_title_shares() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    versions uuid[];
     version uuid;
     whole bigint;
     total numeric;
 BEGIN
     IF TG_TABLE_NAME = 'title_version' THEN
-        version := NEW.id;
+        versions := ARRAY[NEW.id];
     ELSIF TG_OP = 'DELETE' THEN
-        version := OLD.version_id;
+        versions := ARRAY[OLD.version_id];
+    ELSIF TG_OP = 'INSERT' THEN
+        versions := ARRAY[NEW.version_id];
     ELSE
-        version := NEW.version_id;
+        -- A share that moves to another version leaves a gap in its own.
+        versions := ARRAY[OLD.version_id, NEW.version_id];
     END IF;
-    SELECT kul_hissay INTO whole FROM title_version WHERE id = version;
-    IF whole IS NULL THEN
-        RETURN NULL;
-    END IF;
-    SELECT coalesce(sum(hissa), 0) INTO total FROM title_share WHERE version_id = version;
-    IF total <> whole THEN
-        RAISE EXCEPTION 'SHR-01: the shares of title version % sum to % of %', version, total, whole
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'shr_01';
-    END IF;
+    FOREACH version IN ARRAY versions LOOP
+        SELECT kul_hissay INTO whole FROM title_version WHERE id = version;
+        CONTINUE WHEN whole IS NULL;
+        SELECT coalesce(sum(hissa), 0) INTO total FROM title_share WHERE version_id = version;
+        IF total <> whole THEN
+            RAISE EXCEPTION 'SHR-01: the shares of title version % sum to % of %',
+                version, total, whole
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'shr_01';
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$
 """

@@ -1,0 +1,224 @@
+"""A node that contradicts itself, or refuses: nothing of it is believed, nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain.client import ChainClient, Log, hex_of
+from chain.errors import RpcInconsistent, RpcRefused
+from chain.indexer import Indexer
+from registry.captable.models import EventKind, TokenEvent
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import ADDRESSES, Suite, catch_up, count, cursor_of, shuffle
+from tests.chain.test_indexer import everything
+
+pytestmark = pytest.mark.chain
+
+WRONG_HASH = b"\x99" * 32
+
+
+@pytest.fixture
+def held(suite: Suite) -> Suite:
+    """A projected token, with five blocks of transfers that are not yet projected."""
+    for number in range(5):
+        suite.mint(number, 10_000)
+    suite.index()
+    shuffle(suite, seed=1, blocks=5)
+    return suite
+
+
+class Lying(ChainClient):
+    """A node whose logs, or whose headers in a batch, are changed before they arrive."""
+
+    def __init__(self, suite: Suite) -> None:
+        super().__init__(suite.world.node.url, CHAIN_ID)
+        self.of_logs: Callable[[list[Log]], list[Log]] = lambda logs: logs
+        self.of_batch: Callable[[list[Any]], list[Any]] = lambda answers: answers
+        self.of_entries: Callable[[list[Any]], list[Any]] = lambda entries: entries
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+        return self.of_logs(super().logs(addresses, first, last))
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        return self.of_batch(super().batch(calls))
+
+    def request(self, method: str, *params: Any) -> Any:
+        answer = super().request(method, *params)
+        return self.of_entries(answer) if method == "eth_getLogs" else answer
+
+
+LIES: dict[str, Callable[[Lying], None]] = {}
+
+
+def lie(tell: Callable[[Lying], None]) -> Callable[[Lying], None]:
+    LIES[tell.__name__] = tell
+    return tell
+
+
+@lie
+def log_of_another_branch(node: Lying) -> None:
+    node.of_logs = lambda logs: [*logs[:-1], replace(logs[-1], block_hash=WRONG_HASH)]
+
+
+@lie
+def logs_backwards(node: Lying) -> None:
+    node.of_logs = lambda logs: logs[::-1]
+
+
+@lie
+def log_twice(node: Lying) -> None:
+    node.of_logs = lambda logs: [logs[0], *logs]
+
+
+@lie
+def log_above_the_range(node: Lying) -> None:
+    node.of_logs = lambda logs: [*logs[:-1], replace(logs[-1], block_number=10**9)]
+
+
+@lie
+def log_below_the_range(node: Lying) -> None:
+    node.of_logs = lambda logs: [replace(logs[0], block_number=1), *logs[1:]]
+
+
+@lie
+def log_said_to_be_removed(node: Lying) -> None:
+    node.of_entries = lambda entries: [*entries[:-1], entries[-1] | {"removed": True}]
+
+
+@lie
+def header_missing(node: Lying) -> None:
+    node.of_batch = lambda answers: [None, *answers[1:]]
+
+
+@lie
+def header_of_another_block(node: Lying) -> None:
+    node.of_batch = lambda answers: [answers[0] | {"number": "0x1"}, *answers[1:]]
+
+
+@lie
+def first_header_of_another_branch(node: Lying) -> None:
+    node.of_batch = lambda answers: [
+        answers[0] | {"parentHash": hex_of(WRONG_HASH)},
+        *answers[1:],
+    ]
+
+
+@lie
+def end_changed_meanwhile(node: Lying) -> None:
+    def change(logs: list[Log]) -> list[Log]:
+        node.of_batch = lambda answers: [*answers[:-1], answers[-1] | {"hash": hex_of(WRONG_HASH)}]
+        return logs
+
+    node.of_logs = change
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_indexer__node_contradicts_itself__refuses_and_changes_nothing(
+    held: Suite, name: str
+) -> None:
+    database = held.world.database
+    before, cursor = everything(database), cursor_of(database)
+    node = Lying(held)
+    LIES[name](node)
+
+    with pytest.raises(RpcInconsistent):
+        Indexer(database, node).advance()
+
+    assert everything(database) == before
+    assert (cursor_of(database).number, cursor_of(database).hash) == (cursor.number, cursor.hash)
+    held.index()
+    held.assert_exact()
+
+
+def test_indexer__reorg_while_the_logs_are_read__refuses_then_follows(held: Suite) -> None:
+    node = Lying(held)
+
+    def reorganize(logs: list[Log]) -> list[Log]:
+        node.of_logs = lambda later: later
+        held.world.node.roll_back(3)
+        shuffle(held, seed=2, blocks=4)
+        return logs
+
+    node.of_logs = reorganize
+    indexer = Indexer(held.world.database, node)
+    with pytest.raises(RpcInconsistent):
+        indexer.advance()
+    held.index(indexer)
+
+    held.assert_exact()
+
+
+def test_indexer__reorg_after_the_range_was_read__is_taken_back_in_the_next_turn(
+    held: Suite,
+) -> None:
+    """What was read is one branch as a whole; that it is gone is noticed by its hash."""
+
+    class ReadsLate(Lying):
+        def block(self, block: Any) -> Any:
+            found = super().block(block)
+            if isinstance(block, int) and self.armed:
+                self.armed = False
+                held.world.node.roll_back(2)
+                shuffle(held, seed=2, blocks=2)
+            return found
+
+        armed = False
+
+    node = ReadsLate(held)
+    indexer = Indexer(held.world.database, node)
+    node.armed = True
+    held.index(indexer)
+
+    held.assert_exact()
+
+
+def test_indexer__node_that_refuses_wide_ranges__is_asked_for_narrower_ones(held: Suite) -> None:
+    shuffle(held, seed=3, blocks=10)
+    asked = []
+
+    class Narrow(ChainClient):
+        def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+            asked.append(last - first + 1)
+            if last - first + 1 > 4:
+                raise RpcRefused("eth_getLogs", -32005, "query returned too many results", None)
+            return super().logs(addresses, first, last)
+
+    held.index(Indexer(held.world.database, Narrow(held.world.node.url, CHAIN_ID)))
+
+    held.assert_exact()
+    assert max(asked) > 4
+
+
+def test_indexer__node_that_refuses_every_range__says_so_and_changes_nothing(held: Suite) -> None:
+    class Closed(ChainClient):
+        def logs(self, *_: Any) -> list[Log]:
+            raise RpcRefused("eth_getLogs", -32005, "no", None)
+
+    indexer = Indexer(held.world.database, Closed(held.world.node.url, CHAIN_ID))
+    before = everything(held.world.database)
+
+    with pytest.raises(RpcRefused):
+        catch_up(indexer)
+
+    assert everything(held.world.database) == before
+
+
+def test_indexer__state_of_the_block_is_pruned__reads_the_newest_country(suite: Suite) -> None:
+    class Pruned(ChainClient):
+        def call(self, to: bytes, data: bytes, **where: Any) -> bytes:
+            if where.get("block", "latest") != "latest":
+                raise RpcRefused("eth_call", -32000, "missing trie node", None)
+            return super().call(to, data, **where)
+
+    suite.register(5, 76)
+    suite.agent.call("IdentityRegistry", suite.registry, "updateCountry", ADDRESSES[5], 32)
+
+    suite.index(Indexer(suite.world.database, Pruned(suite.world.node.url, CHAIN_ID)))
+
+    suite.assert_exact()
+    kinds = TokenEvent.kind == EventKind.IDENTITY_REGISTERED
+    assert count(suite.world.database, TokenEvent, kinds) == 6

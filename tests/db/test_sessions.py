@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError
+
+from registry.kernel.db import Database
+from tests.db.rows import party
+
+pytestmark = pytest.mark.db
+
+COUNT = text("SELECT count(*) FROM party")
+
+
+def count(database: Database) -> int:
+    with database.engine.connect() as connection:
+        return int(connection.execute(COUNT).scalar_one())
+
+
+def test_check__server_answers__says_nothing(database: Database) -> None:
+    database.check()
+
+
+def test_transaction__left_normally__is_committed(fresh_database: Database) -> None:
+    with fresh_database.transaction() as session:
+        party(session)
+
+    assert count(fresh_database) == 1
+
+
+def test_transaction__left_by_an_error__is_rolled_back(fresh_database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), fresh_database.transaction() as session:  # noqa: PT012
+        party(session)
+        _ = 1 / 0
+
+    assert count(fresh_database) == 0
+
+
+def test_reading__write__is_refused_by_the_database(database: Database) -> None:
+    with database.reading() as session, pytest.raises(InternalError, match="read-only"):
+        party(session)
+
+
+def test_reading__another_commits_meanwhile__still_sees_the_same(fresh_database: Database) -> None:
+    with fresh_database.reading() as reader:
+        before = reader.connection().execute(COUNT).scalar_one()
+        with fresh_database.transaction() as writer:
+            party(writer)
+
+        assert reader.connection().execute(COUNT).scalar_one() == before == 0
+
+    assert count(fresh_database) == 1
+
+
+def test_reading__connection_given_back__writes_again(fresh_database: Database) -> None:
+    for _ in range(30):
+        with fresh_database.reading() as reader:
+            reader.connection().execute(COUNT)
+    with fresh_database.transaction() as session:
+        party(session)
+
+    assert count(fresh_database) == 1
