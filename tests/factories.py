@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -28,6 +29,7 @@ from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now, today
 from registry.kernel.vault import Vault
+from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
 from registry.onboarding.service import Dossier
 from registry.party import service as parties
@@ -210,10 +212,14 @@ def approve(desk: Desk, asset: Asset, role: Role, who: Actor | None = None) -> A
 
 
 def approve_all(desk: Desk, asset: Asset, *, but_the_last: bool = False) -> Asset:
-    """Give every approval that is needed, the registrar's checkers' at the end."""
-    required = onboarding.required_approvals(desk.session, asset)
-    checkers = [CHECKER, SECOND_CHECKER][: required.pop(Role.REGISTRAR_CHECKER)]
-    for role in required:
+    """Give every approval that is still missing, the registrar's checkers' at the end."""
+    digest = onboarding.dossier_hash(desk.session, asset)
+    given = approvals.live_approvals(desk.session, asset.id, digest)
+    missing = onboarding.required_approvals(desk.session, asset) - Counter(
+        Role(approval.role) for approval in given
+    )
+    checkers = [CHECKER, SECOND_CHECKER][: missing.pop(Role.REGISTRAR_CHECKER)]
+    for role in missing:
         approve(desk, asset, role)
     for checker in checkers[:-1] if but_the_last else checkers:
         approve(desk, asset, Role.REGISTRAR_CHECKER, checker)

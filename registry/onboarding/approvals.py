@@ -58,17 +58,18 @@ def approve(
             f"Approvals are still missing: {', '.join(sorted(others))}.",
             remedy="The registrar's checker decides last.",
         )
-    session.add(
-        Approval(
-            subject_kind=subject[0],
-            subject_id=subject[1],
-            role=role,
-            person=actor.subject,
-            maker=maker,
-            dossier_hash=dossier_hash,
-            expires_at=now() + APPROVAL_LIFETIME,
-        )
+    approval = _find_expired(session, actor, subject[1], dossier_hash) or Approval(
+        subject_kind=subject[0],
+        subject_id=subject[1],
+        role=role,
+        person=actor.subject,
+        maker=maker,
+        dossier_hash=dossier_hash,
+        expires_at=now(),
     )
+    approval.role, approval.recorded_at = role, now()
+    approval.expires_at = approval.recorded_at + APPROVAL_LIFETIME
+    session.add(approval)
     session.flush()
     journal.record(
         session,
@@ -80,6 +81,19 @@ def approve(
         dossier_hash=dossier_hash.hex(),
     )
     return missing - Counter({role: 1})
+
+
+def _find_expired(
+    session: Session, actor: Actor, subject_id: UUID, dossier_hash: bytes
+) -> Approval | None:
+    """Return the approval that ran out: it is given again, a person stands once (APR-01)."""
+    return session.exec(
+        select(Approval).where(
+            col(Approval.subject_id) == subject_id,
+            col(Approval.dossier_hash) == dossier_hash,
+            col(Approval.person) == actor.subject,
+        )
+    ).first()
 
 
 def live_approvals(session: Session, subject_id: UUID, dossier_hash: bytes) -> Sequence[Approval]:

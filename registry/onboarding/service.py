@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Session
 
 from registry.asset import service as assets
@@ -113,6 +114,8 @@ def amend_dossier(
     asset.details = _checked_details(session, asset.asset_class, dossier)
     asset.title_regime = dossier.title_regime
     asset.location = dict(dossier.location)
+    # Keys and owners stand in rows of their own; the version rises for them too.
+    flag_modified(asset, "details")
     assets.replace_keys(session, asset.id, dossier.underlying_keys)
     title = titles.title_of_asset(session, asset.id)
     basis = class_of(asset.asset_class).regimes[dossier.title_regime].basis
