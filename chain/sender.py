@@ -24,6 +24,7 @@ from sqlmodel import Session, col, select
 from chain.abi import read_revert
 from chain.client import bytes_of, hex_of
 from chain.errors import NonceAhead, Reverted, RpcRefused
+from chain.faults import contained
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.signing.port import UnsignedTransaction
@@ -83,7 +84,8 @@ class Sender:
         moved = self._refuse_orphans()
         self._require_known_nonce()
         for operation_id in self._ready():
-            moved += self._send_one(operation_id)
+            with contained(operation_id):
+                moved += self._send_one(operation_id)
         return moved
 
     def _ready(self) -> list[UUID]:

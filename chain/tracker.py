@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from chain.abi import read_revert
 from chain.client import Block, Receipt, bytes_of, hex_of
 from chain.errors import Reverted, RpcRefused
+from chain.faults import contained
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.sender import revert_problem
@@ -66,7 +67,8 @@ class Tracker:
         receipts = self._chain.client.receipts([flight.attempt.tx_hash for flight in flights])
         moved = 0
         for flight, receipt in zip(flights, receipts, strict=True):
-            moved += self._move(flight, receipt, head)
+            with contained(flight.operation.id):
+                moved += self._move(flight, receipt, head)
         return moved
 
     def _flights(self) -> list[_Flight]:

@@ -33,8 +33,6 @@ def run_worker(
     database: Database, chain: Chain, stop: threading.Event, *, confirmations: int
 ) -> None:
     """Carry operations out until `stop` is set."""
-    with database.transaction() as session:
-        plan_platform(session, chain.chain_id)
     sender = Sender(database, chain)
     tracker = Tracker(database, chain, confirmations=confirmations)
     waiter = _Waiter(database)
@@ -42,6 +40,9 @@ def run_worker(
 
     def turn() -> float:
         nonlocal at_start
+        if at_start:
+            with database.transaction() as session:
+                plan_platform(session, chain.chain_id)
         # In this order: what the chain forgot is sent again before anything new is judged
         # against a state from which it is missing.
         moved = sender.resend_forgotten(at_start=at_start)

@@ -83,7 +83,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_tokenizations": READERS,
     "get_tokenization": READERS,
     "approve_tokenization": COMPLIANCE | CHECKER,
-    "deploy_tokenization": COMPLIANCE | ISSUER,
+    "deploy_tokenization": COMPLIANCE,
     "open_tokenization": COMPLIANCE,
     "mint_tokenization": COMPLIANCE,
     "go_live_tokenization": COMPLIANCE,

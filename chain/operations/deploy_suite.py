@@ -71,6 +71,26 @@ class DeploySuite(PlainEffect):
                 }
         raise RpcInconsistent("the receipt of deployTREXSuite holds no TREXSuiteDeployed event")
 
+    def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
+        """Look at what the factory made before anybody relies on it.
+
+        Raises
+        ------
+        RpcInconsistent
+            An address holds no code, or the token is not empty, ours and paused.
+        """
+        for role, address in operation.result.items():
+            if not chain.client.code(bytes_of(address)):
+                raise RpcInconsistent(f"the {role} at {address} has no code")
+        token = bytes_of(operation.result["token"])
+        functions = contract("Token").functions
+        found = tuple(
+            functions[name].decode(chain.client.call(token, functions[name].encode()))
+            for name in ("totalSupply", "paused", "owner")
+        )
+        if found != (0, True, hex_of(chain.platform.address)):
+            raise RpcInconsistent(f"the new token is not empty, paused and ours: {found}")
+
     def on_final(self, session: Session, operation: Operation) -> None:
         tokenizations.confirm_deployment(
             session, UUID(operation.params["tokenization_id"]), operation.result

@@ -1,0 +1,73 @@
+"""Nodes that fail at a chosen moment: the same client, in front of the same node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chain.client import ChainClient
+from chain.errors import RpcUnavailable
+from tests.chain.nodes import CHAIN_ID, Node
+
+
+class Died(Exception):
+    """Our own program ended here; nothing catches it."""
+
+
+class Mortal(ChainClient):
+    """A program that dies at one of its own calls.
+
+    Parameters
+    ----------
+    calls
+        It dies at the call after that many.
+    answered
+        Whether the node has heard the fatal call.
+    """
+
+    def __init__(self, node: Node, calls: int, *, answered: bool) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._left = calls
+        self._answered = answered
+
+    def request(self, method: str, *params: Any) -> Any:
+        return self._live(lambda: super(Mortal, self).request(method, *params))
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        answers: list[Any] = self._live(lambda: super(Mortal, self).batch(calls))
+        return answers
+
+    def _live(self, call: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left >= 0:
+            return call()
+        if self._answered:
+            call()
+        raise Died
+
+
+class LosesSends(ChainClient):
+    """A connection that breaks when a transaction is sent.
+
+    Parameters
+    ----------
+    arrives
+        Whether the transaction has reached the node all the same.
+    times
+        How often it breaks.
+    """
+
+    def __init__(self, node: Node, *, arrives: bool, times: int = 1) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._arrives = arrives
+        self._left = times
+        self.sent: list[bytes] = []
+
+    def send_raw(self, raw: bytes) -> bytes:
+        self.sent.append(raw)
+        if self._left > 0:
+            self._left -= 1
+            if self._arrives:
+                super().send_raw(raw)
+            raise RpcUnavailable("ReadTimeout: it took too long")
+        return super().send_raw(raw)

@@ -1,0 +1,200 @@
+"""The projection held against the chain."""
+
+from __future__ import annotations
+
+import pytest
+from sqlmodel import col, select
+
+from chain.client import hex_of
+from chain.reconciler import Reconciler
+from registry.captable import service as captable
+from registry.captable.models import Reconciliation
+from registry.kernel.db import Database
+from tests.chain.suite import ADDRESSES, Suite, count, cursor_of
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture
+def held(suite: Suite) -> Suite:
+    for number in range(3):
+        suite.mint(number, 1_000)
+    suite.do("freezePartialTokens", ADDRESSES[1], 10)
+    suite.index()
+    return suite
+
+
+def reconcile(suite: Suite) -> int:
+    return Reconciler(suite.world.database, suite.world.client).reconcile_due()
+
+
+def newest(suite: Suite) -> Reconciliation:
+    with suite.world.database.reading() as session:
+        proof = captable.latest_reconciliation(session, suite.token)
+        assert proof is not None
+        return proof
+
+
+def run(database: Database, statement: str) -> None:
+    with database.engine.begin() as connection:
+        assert connection.exec_driver_sql(statement).rowcount == 1
+
+
+def balance_of(suite: Suite, person: int) -> str:
+    """Give the SQL condition that finds a person's balance of this token."""
+    return (
+        f"holder_no = (SELECT holder_no FROM holder WHERE address = '\\x{ADDRESSES[person].hex()}')"
+        f" AND token_no = (SELECT token_no FROM token WHERE address = '\\x{suite.token.hex()}')"
+    )
+
+
+def something_happens(suite: Suite) -> None:
+    """Let there be a new event, so that a new proof is due."""
+    suite.do("unpause" if suite.on_chain().paused else "pause")
+    suite.index()
+
+
+def test_reconcile__exact__records_a_proof_without_differences(held: Suite) -> None:
+    assert reconcile(held) == 1
+
+    proof, cursor = newest(held), cursor_of(held.world.database)
+    assert proof.differences == []
+    assert (proof.block_number, proof.block_hash) == (cursor.number, cursor.hash)
+    assert proof.holders == 3
+    assert proof.projected_supply_units == proof.chain_supply_units == 3_000
+    assert cursor.degraded is None
+
+
+def test_reconcile__proven_and_unchanged__is_not_asked_again_so_soon(held: Suite) -> None:
+    assert [reconcile(held), reconcile(held)] == [1, 0]
+    held.world.node.mine()
+    held.index()
+    assert reconcile(held) == 0
+    something_happens(held)
+    assert reconcile(held) == 1
+
+
+def test_reconcile__proven_long_ago__is_asked_again(held: Suite) -> None:
+    reconcile(held)
+    run(
+        held.world.database,
+        "UPDATE reconciliation SET recorded_at = recorded_at - interval '5 minutes'",
+    )
+    assert reconcile(held) == 1
+
+
+@pytest.mark.parametrize(
+    ("tampering", "difference"),
+    [
+        (
+            "UPDATE balance SET balance_units = 1001 WHERE {second}",
+            {"what": "balance", "database": "1001", "chain": "1000"},
+        ),
+        (
+            "UPDATE balance SET frozen_units = 0 WHERE {second}",
+            {"what": "frozen", "database": "0", "chain": "10"},
+        ),
+        (
+            "UPDATE token SET supply_units = 2999",
+            {"what": "supply", "database": "2999", "chain": "3000"},
+        ),
+        (
+            "DELETE FROM balance WHERE {second}",
+            {"what": "sum of balances", "database": "2000", "chain": "3000"},
+        ),
+    ],
+    ids=["balance", "frozen", "supply", "holder deleted"],
+)
+def test_reconcile__tampered__is_recorded_and_degrades_until_repaired(
+    held: Suite, tampering: str, difference: dict[str, str]
+) -> None:
+    second = balance_of(held, 1)
+    run(held.world.database, tampering.format(second=second))
+
+    assert reconcile(held) == 1
+
+    (found,) = newest(held).differences
+    assert difference.items() <= found.items()
+    assert found.get("holder", hex_of(ADDRESSES[1])) == hex_of(ADDRESSES[1])
+    assert hex_of(held.token) in (cursor_of(held.world.database).degraded or "")
+
+    for table in ("balance", "token"):
+        repair(held, table)
+    something_happens(held)
+    assert reconcile(held) == 1
+    assert newest(held).differences == []
+    assert cursor_of(held.world.database).degraded is None
+
+
+def repair(suite: Suite, table: str) -> None:
+    number = f"(SELECT token_no FROM token WHERE address = '\\x{suite.token.hex()}')"
+    with suite.world.database.engine.begin() as connection:
+        if table == "token":
+            connection.exec_driver_sql(
+                f"UPDATE token SET supply_units = 3000 WHERE token_no = {number}"
+            )
+            return
+        connection.exec_driver_sql(f"DELETE FROM balance WHERE token_no = {number}")
+        connection.exec_driver_sql(
+            "INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)"
+            " SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units,"
+            f" block_number FROM balance_at WHERE token_no = {number}"
+            " ORDER BY holder_no, block_number DESC"
+        )
+
+
+def test_reconcile__two_tokens_differ__one_repaired__stays_degraded_for_the_other(
+    held: Suite,
+) -> None:
+    other = held.deploy("second")
+    other.register(0, 40)
+    other.mint(0, 3_000)
+    held.index()
+    for token in (held, other):
+        run(
+            held.world.database,
+            f"UPDATE balance SET balance_units = 7 WHERE {balance_of(token, 0)}",
+        )
+    assert reconcile(held) == 2
+
+    repair(other, "balance")
+    something_happens(other)
+    reconcile(other)
+
+    assert newest(other).differences == []
+    assert newest(held).differences != []
+    assert hex_of(held.token) in (cursor_of(held.world.database).degraded or "")
+
+
+def test_reconcile__block_left_the_chain_meanwhile__is_postponed(held: Suite) -> None:
+    held.world.node.roll_back(1)
+
+    assert reconcile(held) == 0
+    assert count(held.world.database, Reconciliation) == 0
+
+    held.index()
+    assert reconcile(held) == 1
+    assert newest(held).differences == []
+
+
+def test_reconcile__reorg__takes_the_proofs_of_its_blocks_back(held: Suite) -> None:
+    reconcile(held)
+    proven_at = newest(held).block_number
+    something_happens(held)
+    reconcile(held)
+
+    held.world.node.roll_back(1)
+    held.index()
+
+    with held.world.database.reading() as session:
+        blocks = session.exec(select(col(Reconciliation.block_number))).all()
+    assert list(blocks) == [proven_at]
+
+
+def test_reconcile__never_synced__proves_nothing(empty_and_unsynced: Reconciler) -> None:
+    assert empty_and_unsynced.reconcile_due() == 0
+
+
+@pytest.fixture
+def empty_and_unsynced(empty) -> Reconciler:
+    return Reconciler(empty.database, empty.client)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from registry.document import service as documents
+from registry.document.models import DocumentState
+from registry.document.service import NewDocument
+from registry.kernel.actor import Role
+from registry.kernel.clock import today
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from tests import factories as make
+from tests.factories import MAKER, VERIFIER, Desk
+
+pytestmark = pytest.mark.db
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
+TIFF = b"II*\x00\x08\x00\x00\x00\x00\x00"
+
+
+def upload(desk: Desk, asset: make.Asset, content: bytes, **fields: object) -> documents.Document:
+    new = NewDocument(
+        kind="NEC",
+        file_name="nec.pdf",
+        content=content,
+        **fields,  # type: ignore[arg-type]
+    )
+    return documents.upload_document(desk.session, desk.store, MAKER, asset, new)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (make.pdf(), "application/pdf"),
+        (PNG, "image/png"),
+        (JPEG, "image/jpeg"),
+        (TIFF, "image/tiff"),
+    ],
+)
+def test_upload__accepted_type__is_read_from_the_bytes(
+    desk: Desk, content: bytes, media_type: str
+) -> None:
+    paper = upload(desk, make.open_apartment(desk), content)
+
+    assert paper.media_type == media_type
+    assert paper.state == DocumentState.PENDING_VERIFICATION
+    assert paper.sha256 == hashlib.sha256(content).digest()
+    assert paper.size_bytes == len(content)
+    assert desk.store.get(paper.sha256) == content
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "document_empty"),
+        (b"%PDX", "document_type_refused"),
+        (b"MZ\x90\x00" + bytes(60), "document_type_refused"),
+        (b"PK\x03\x04" + bytes(60), "document_type_refused"),
+        (b"<html><script>", "document_type_refused"),
+    ],
+)
+def test_upload__other_bytes__are_refused_whatever_the_name(
+    desk: Desk, content: bytes, code: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        upload(desk, make.open_apartment(desk), content)
+
+    assert (refusal.value.code, refusal.value.field) == (code, "/file")
+
+
+def test_upload__issued_today__is_accepted(desk: Desk) -> None:
+    assert upload(desk, make.open_apartment(desk), make.pdf(), issued_on=today()).id
+
+
+def test_upload__issued_tomorrow__is_refused(desk: Desk) -> None:
+    with pytest.raises(Invalid, match="document_dated_in_future"):
+        upload(desk, make.open_apartment(desk), make.pdf(), issued_on=today() + timedelta(days=1))
+
+
+def test_upload__same_bytes_under_another_asset__is_refused(desk: Desk) -> None:
+    content = make.pdf()
+    upload(desk, make.open_apartment(desk), content)
+
+    with pytest.raises(Conflict, match="document_known"):
+        upload(desk, make.open_apartment(desk), content)
+
+
+def test_upload__same_bytes_after_rejection__is_accepted(desk: Desk) -> None:
+    content = make.pdf()
+    asset = make.open_apartment(desk)
+    first = upload(desk, asset, content)
+    documents.reject_document(desk.session, VERIFIER, first.id, reason="Wrong estate")
+
+    assert upload(desk, asset, content).id != first.id
+    assert (first.state, first.reason) == (DocumentState.REJECTED, "Wrong estate")
+
+
+def test_verify__by_the_uploader__is_forbidden(desk: Desk) -> None:
+    paper = upload(desk, make.open_apartment(desk), make.pdf())
+    both = make.actor(Role.DOCUMENT_VERIFIER, subject=MAKER.subject)
+
+    with pytest.raises(Forbidden, match="verifier_is_uploader"):
+        documents.verify_document(
+            desk.session, both, paper.id, source_registry="LDA", reference="1"
+        )
+
+
+def test_verify__without_the_role__is_forbidden(desk: Desk) -> None:
+    paper = upload(desk, make.open_apartment(desk), make.pdf())
+
+    with pytest.raises(Forbidden, match="transition_forbidden"):
+        documents.verify_document(
+            desk.session, make.CHECKER, paper.id, source_registry="LDA", reference="1"
+        )
+
+
+def test_verify__rejected_paper__is_refused(desk: Desk) -> None:
+    paper = upload(desk, make.open_apartment(desk), make.pdf())
+    documents.reject_document(desk.session, VERIFIER, paper.id, reason="Blank")
+
+    with pytest.raises(Conflict, match="transition_refused"):
+        make.verify(desk, paper)
+
+
+def test_verify__source_registry__is_kept(desk: Desk) -> None:
+    paper = make.file_document(desk, make.open_apartment(desk), "NEC")
+
+    assert paper.state == DocumentState.VERIFIED
+    assert (paper.source_registry, paper.source_reference) == ("Sub-Registrar", "1/2026")
+    assert paper.verified_by == VERIFIER.subject
+    assert paper.verified_at is not None
+
+
+def test_verified_kinds__only_good_papers_count(desk: Desk) -> None:
+    asset = make.open_apartment(desk)
+    make.file_document(desk, asset, "GOOD")
+    make.file_document(desk, asset, "GOOD_UNTIL_TODAY", valid_until=today())
+    make.file_document(desk, asset, "RAN_OUT", valid_until=today() - timedelta(days=1))
+    make.file_document(desk, asset, "WAITING", verified=False)
+    make.file_document(desk, make.open_apartment(desk), "OF_ANOTHER_ASSET")
+
+    assert documents.verified_kinds(desk.session, asset.id) == {"GOOD", "GOOD_UNTIL_TODAY"}
+
+
+def test_get__unknown__is_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound, match="document"):
+        documents.get_document(desk.session, make.open_apartment(desk).id)
