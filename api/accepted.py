@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import Response
-from sqlmodel import Session
+from collections.abc import Callable
+from typing import Annotated
 
+from fastapi import Depends, Response
+
+from api.deps import ServicesDep, SessionDep
 from api.schemas.operations import OperationRead
 from registry.operation.models import Operation
 
+Accept = Callable[[Operation], OperationRead]
 
-def accepted(
-    session: Session, chain_id: int, response: Response, operation: Operation
-) -> OperationRead:
-    """Point to the operation that carries the request out."""
-    response.headers["Location"] = f"/v1/operations/{operation.id}"
-    return OperationRead.of(session, chain_id, operation)
+
+def get_accept(session: SessionDep, services: ServicesDep, response: Response) -> Accept:
+    """Give what shows an operation and points the client to it."""
+
+    def accept(operation: Operation) -> OperationRead:
+        response.headers["Location"] = f"/v1/operations/{operation.id}"
+        return OperationRead.of(session, services.settings.chain_id, operation)
+
+    return accept
+
+
+AcceptDep = Annotated[Accept, Depends(get_accept)]

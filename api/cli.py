@@ -63,7 +63,7 @@ def clear_errors() -> Iterator[None]:
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in item["loc"]).upper() or "SETTINGS"
-            say(f"{name}: {item['msg']}")
+            say(f"{name}: {item['msg'].removeprefix('Value error, ')}")
     except (
         PortTaken,
         DatabaseUnreachable,

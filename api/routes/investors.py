@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.accepted import accepted
+from api.accepted import AcceptDep
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
@@ -125,7 +125,7 @@ def decide_kyc(
     body: KycDecision,
     session: SessionDep,
     actor: ActorDep,
-    services: ServicesDep,
+    accept: AcceptDep,
     response: Response,
 ) -> OperationRead | InvestorRead:
     """Decide on a KYC; an approval makes the identity and its claim on chain."""
@@ -149,4 +149,4 @@ def decide_kyc(
         valid_until=body.valid_until,
         evidence_sha256=bytes.fromhex(body.evidence_sha256),
     )
-    return accepted(session, services.settings.chain_id, response, operation)
+    return accept(operation)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.accepted import accepted
-from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
+from api.accepted import AcceptDep
+from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
@@ -70,15 +70,10 @@ def approve_tokenization(
 
 @router.post("/tokenizations/{tokenization_id}/deploy", status_code=202, dependencies=IDEMPOTENT)
 def deploy_tokenization(
-    tokenization_id: UUID,
-    session: SessionDep,
-    actor: ActorDep,
-    services: ServicesDep,
-    response: Response,
+    tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
 ) -> OperationRead:
     """Have the token's contracts deployed."""
-    operation = tokenizations.deploy_token(session, actor, tokenization_id)
-    return accepted(session, services.settings.chain_id, response, operation)
+    return accept(tokenizations.deploy_token(session, actor, tokenization_id))
 
 
 @router.post("/tokenizations/{tokenization_id}/open", status_code=201, dependencies=IDEMPOTENT)
@@ -97,28 +92,19 @@ def open_tokenization(
 
 @router.post("/tokenizations/{tokenization_id}/mint", status_code=202, dependencies=IDEMPOTENT)
 def mint_tokenization(
-    tokenization_id: UUID,
-    session: SessionDep,
-    actor: ActorDep,
-    services: ServicesDep,
-    response: Response,
+    tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
 ) -> list[OperationRead]:
     """Close the sale and mint: paid orders to their buyers, the rest to the wrapper."""
     planned = offerings.close_and_mint(session, actor, tokenization_id)
-    return [accepted(session, services.settings.chain_id, response, item) for item in planned]
+    return [accept(operation) for operation in planned]
 
 
 @router.post("/tokenizations/{tokenization_id}/go_live", status_code=202, dependencies=IDEMPOTENT)
 def go_live_tokenization(
-    tokenization_id: UUID,
-    session: SessionDep,
-    actor: ActorDep,
-    services: ServicesDep,
-    response: Response,
+    tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
 ) -> OperationRead:
     """Open the token's transfers, once all of it is minted and reconciled."""
-    operation = offerings.go_live(session, actor, tokenization_id)
-    return accepted(session, services.settings.chain_id, response, operation)
+    return accept(offerings.go_live(session, actor, tokenization_id))
 
 
 @router.post("/tokenizations/{tokenization_id}/pause", status_code=202, dependencies=IDEMPOTENT)
@@ -127,9 +113,8 @@ def pause_tokenization(
     body: Reason,
     session: SessionDep,
     actor: ActorDep,
-    services: ServicesDep,
-    response: Response,
+    accept: AcceptDep,
 ) -> OperationRead:
     """Stop the token's transfers."""
     operation = tokenizations.pause_token(session, actor, tokenization_id, reason=body.reason)
-    return accepted(session, services.settings.chain_id, response, operation)
+    return accept(operation)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset.models import Asset, UnderlyingKey
-from registry.kernel.errors import NotFound
+from registry.kernel.rows import get_row, page_after
 
 
 def get_asset(session: Session, asset_id: UUID, *, lock: bool = False) -> Asset:
@@ -19,24 +19,19 @@ def get_asset(session: Session, asset_id: UUID, *, lock: bool = False) -> Asset:
     NotFound
         There is none of that id.
     """
-    asset = session.get(Asset, asset_id, with_for_update=lock or None, populate_existing=lock)
-    if asset is None:
-        raise NotFound("asset", asset_id)
-    return asset
+    return get_row(session, Asset, asset_id, kind="asset", lock=lock)
 
 
 def list_assets(
     session: Session, *, code: str | None, state: str | None, after: UUID | None, limit: int
 ) -> Sequence[Asset]:
     """List assets in the order in which they were recorded."""
-    query = select(Asset).order_by(col(Asset.id)).limit(limit)
+    query = select(Asset)
     if code is not None:
         query = query.where(col(Asset.code) == code)
     if state is not None:
         query = query.where(col(Asset.state) == state)
-    if after is not None:
-        query = query.where(col(Asset.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(Asset.id), after=after, limit=limit)).all()
 
 
 def list_keys(session: Session, asset_id: UUID) -> list[str]:

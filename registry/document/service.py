@@ -16,8 +16,9 @@ from registry.document.store import DocumentStore
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now, today
-from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.kernel.machine import machine
+from registry.kernel.rows import get_row
 
 ACCEPTED_MEDIA_TYPES = frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"})
 
@@ -171,12 +172,7 @@ def get_document(session: Session, document_id: UUID, *, lock: bool = False) -> 
     NotFound
         There is none of that id.
     """
-    document = session.get(
-        Document, document_id, with_for_update=lock or None, populate_existing=lock
-    )
-    if document is None:
-        raise NotFound("document", document_id)
-    return document
+    return get_row(session, Document, document_id, kind="document", lock=lock)
 
 
 def list_documents(session: Session, asset_id: UUID) -> Sequence[Document]:

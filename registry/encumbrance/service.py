@@ -21,8 +21,9 @@ from registry.encumbrance.models import (
 )
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.kernel.machine import machine
+from registry.kernel.rows import get_row
 from registry.party import service as parties
 from registry.title import service as titles
 
@@ -191,12 +192,7 @@ def get_encumbrance(session: Session, encumbrance_id: UUID, *, lock: bool = Fals
     NotFound
         There is none of that id.
     """
-    encumbrance = session.get(
-        Encumbrance, encumbrance_id, with_for_update=lock or None, populate_existing=lock
-    )
-    if encumbrance is None:
-        raise NotFound("encumbrance", encumbrance_id)
-    return encumbrance
+    return get_row(session, Encumbrance, encumbrance_id, kind="encumbrance", lock=lock)
 
 
 def list_encumbrances(session: Session, title_id: UUID) -> Sequence[Encumbrance]:

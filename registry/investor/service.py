@@ -13,6 +13,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
@@ -286,12 +287,7 @@ def get_investor(session: Session, investor_id: UUID, *, lock: bool = False) -> 
     NotFound
         There is none of that id.
     """
-    investor = session.get(
-        Investor, investor_id, with_for_update=lock or None, populate_existing=lock
-    )
-    if investor is None:
-        raise NotFound("investor", investor_id)
-    return investor
+    return get_row(session, Investor, investor_id, kind="investor", lock=lock)
 
 
 def find_investor_of(session: Session, subject: str) -> Investor | None:
@@ -306,12 +302,10 @@ def list_investors(
     session: Session, *, kyc_state: str | None, after: UUID | None, limit: int
 ) -> Sequence[Investor]:
     """List investors in the order in which they enrolled."""
-    query = select(Investor).order_by(col(Investor.id)).limit(limit)
+    query = select(Investor)
     if kyc_state is not None:
         query = query.where(col(Investor.kyc_state) == kyc_state)
-    if after is not None:
-        query = query.where(col(Investor.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(Investor.id), after=after, limit=limit)).all()
 
 
 def list_wallets(session: Session, investor_id: UUID) -> Sequence[Wallet]:

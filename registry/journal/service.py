@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Actor
+from registry.kernel.rows import page_after
 
 
 def record(
@@ -31,9 +32,7 @@ def list_entries(
     session: Session, *, subject_id: str | None, after: UUID | None, limit: int
 ) -> Sequence[JournalEntry]:
     """List entries, oldest first."""
-    query = select(JournalEntry).order_by(col(JournalEntry.id)).limit(limit)
+    query = select(JournalEntry)
     if subject_id is not None:
         query = query.where(col(JournalEntry.subject_id) == subject_id)
-    if after is not None:
-        query = query.where(col(JournalEntry.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(JournalEntry.id), after=after, limit=limit)).all()

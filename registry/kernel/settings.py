@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -46,6 +47,16 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @model_validator(mode="after")
+    def _development_stays_at_home(self) -> Self:
+        # The development issuer signs anybody in as anybody.
+        if not self.is_production and self.host not in LOOPBACK:
+            raise ValueError(
+                f"HOST={self.host} would let the network in; without ENVIRONMENT=production the "
+                f"service listens on {' or '.join(sorted(LOOPBACK))} only"
+            )
+        return self
 
     @model_validator(mode="after")
     def _production_is_complete(self) -> Self:

@@ -14,6 +14,7 @@ from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.kernel.rows import get_row, page_after
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
 
 
@@ -209,12 +210,7 @@ def get_offering(session: Session, offering_id: UUID, *, lock: bool = False) -> 
     NotFound
         There is none of that id.
     """
-    offering = session.get(
-        Offering, offering_id, with_for_update=lock or None, populate_existing=lock
-    )
-    if offering is None:
-        raise NotFound("offering", offering_id)
-    return offering
+    return get_row(session, Offering, offering_id, kind="offering", lock=lock)
 
 
 def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None:
@@ -225,10 +221,8 @@ def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None
 
 def list_offerings(session: Session, *, after: UUID | None, limit: int) -> Sequence[Offering]:
     """List offerings, oldest first."""
-    query = select(Offering).order_by(col(Offering.id)).limit(limit)
-    if after is not None:
-        query = query.where(col(Offering.id) > after)
-    return session.exec(query).all()
+    query = select(Offering)
+    return session.exec(page_after(query, col(Offering.id), after=after, limit=limit)).all()
 
 
 def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:
@@ -255,11 +249,9 @@ def list_orders(
     limit: int | None = None,
 ) -> Sequence[Order]:
     """List orders, oldest first."""
-    query = select(Order).order_by(col(Order.id)).limit(limit)
+    query = select(Order)
     if offering_id is not None:
         query = query.where(col(Order.offering_id) == offering_id)
     if investor_id is not None:
         query = query.where(col(Order.investor_id) == investor_id)
-    if after is not None:
-        query = query.where(col(Order.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(Order.id), after=after, limit=limit)).all()

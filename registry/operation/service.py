@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.kernel.actor import Actor
-from registry.kernel.errors import NotFound
+from registry.kernel.rows import get_row, page_after
 from registry.operation.models import (
     FAILED,
     Operation,
@@ -82,10 +82,7 @@ def get_operation(session: Session, operation_id: UUID) -> Operation:
     NotFound
         There is none of that id.
     """
-    operation = session.get(Operation, operation_id)
-    if operation is None:
-        raise NotFound("operation", operation_id)
-    return operation
+    return get_row(session, Operation, operation_id, kind="operation")
 
 
 def list_attempts(session: Session, operation_id: UUID) -> Sequence[OperationAttempt]:
@@ -101,11 +98,9 @@ def list_operations(
     session: Session, *, subject_id: str | None, state: str | None, after: UUID | None, limit: int
 ) -> Sequence[Operation]:
     """List operations, oldest first."""
-    query = select(Operation).order_by(col(Operation.id)).limit(limit)
+    query = select(Operation)
     if subject_id is not None:
         query = query.where(col(Operation.subject_id) == subject_id)
     if state is not None:
         query = query.where(col(Operation.state) == state)
-    if after is not None:
-        query = query.where(col(Operation.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(Operation.id), after=after, limit=limit)).all()

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.errors import Conflict, Invalid, NotFound
+from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
 from registry.party import rules
 from registry.party.models import Party, PartyKind
@@ -114,10 +115,7 @@ def get_party(session: Session, party_id: UUID) -> Party:
     NotFound
         There is none of that id.
     """
-    party = session.get(Party, party_id)
-    if party is None:
-        raise NotFound("party", party_id)
-    return party
+    return get_row(session, Party, party_id, kind="party")
 
 
 def list_parties(
@@ -130,15 +128,13 @@ def list_parties(
     limit: int,
 ) -> Sequence[Party]:
     """List parties in the order in which they were recorded."""
-    query = select(Party).order_by(col(Party.id)).limit(limit)
+    query = select(Party)
     if cnic is not None:
         fingerprint = vault.fingerprint(rules.check_cnic(cnic, field="cnic"))
         query = query.where(col(Party.cnic_fingerprint) == fingerprint)
     if lei is not None:
         query = query.where(col(Party.lei) == lei)
-    if after is not None:
-        query = query.where(col(Party.id) > after)
-    return session.exec(query).all()
+    return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 
 def masked_cnic(vault: Vault, party: Party) -> str | None:

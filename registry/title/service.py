@@ -13,6 +13,7 @@ from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import NotFound
 from registry.kernel.machine import machine
+from registry.kernel.rows import get_row
 from registry.title.models import Title, TitleShare, TitleState, TitleVersion
 from registry.title.rules import Ownership, Share
 
@@ -24,7 +25,7 @@ def propose_title(
     title = Title(asset_id=asset_id)
     session.add(title)
     session.flush()
-    _add_version(session, actor, title, seq=1, basis=basis, ownership=ownership)
+    _add_version(session, actor, title, seq=1, at=now(), basis=basis, ownership=ownership)
     return title
 
 
@@ -33,20 +34,32 @@ def restate_title(
 ) -> None:
     """Replace a proposed title's version; what was claimed before stays readable."""
     current = current_version(session, title.id)
-    current.superseded_at = now()
+    # One moment for both: at no moment in between was there no version.
+    at = now()
+    current.superseded_at = at
     session.flush()
-    _add_version(session, actor, title, seq=current.seq + 1, basis=basis, ownership=ownership)
+    _add_version(
+        session, actor, title, seq=current.seq + 1, at=at, basis=basis, ownership=ownership
+    )
 
 
 def _add_version(
-    session: Session, actor: Actor, title: Title, *, seq: int, basis: str, ownership: Ownership
+    session: Session,
+    actor: Actor,
+    title: Title,
+    *,
+    seq: int,
+    at: datetime,
+    basis: str,
+    ownership: Ownership,
 ) -> None:
     version = TitleVersion(
         title_id=title.id,
         seq=seq,
         basis=basis,
         kul_hissay=ownership.kul_hissay,
-        valid_from=now(),
+        valid_from=at,
+        recorded_at=at,
         maker=actor.subject,
     )
     session.add(version)
@@ -81,10 +94,7 @@ def get_title(session: Session, title_id: UUID) -> Title:
     NotFound
         There is none of that id.
     """
-    title = session.get(Title, title_id)
-    if title is None:
-        raise NotFound("title", title_id)
-    return title
+    return get_row(session, Title, title_id, kind="title")
 
 
 def title_of_asset(session: Session, asset_id: UUID) -> Title:

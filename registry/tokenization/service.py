@@ -16,8 +16,9 @@ from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.machine import machine
+from registry.kernel.rows import get_row
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
@@ -286,12 +287,7 @@ def get_tokenization(
     NotFound
         There is none of that id.
     """
-    tokenization = session.get(
-        Tokenization, tokenization_id, with_for_update=lock or None, populate_existing=lock
-    )
-    if tokenization is None:
-        raise NotFound("tokenization", tokenization_id)
-    return tokenization
+    return get_row(session, Tokenization, tokenization_id, kind="tokenization", lock=lock)
 
 
 def list_tokenizations(session: Session, asset_id: UUID) -> Sequence[Tokenization]:

@@ -12,8 +12,9 @@ from registry.asset import service as assets
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import today
-from registry.kernel.errors import Forbidden, Invalid, NotFound
+from registry.kernel.errors import Forbidden, Invalid
 from registry.kernel.machine import machine
+from registry.kernel.rows import get_row
 from registry.valuation.models import Valuation, ValuationState
 
 
@@ -79,9 +80,7 @@ def accept_valuation(session: Session, actor: Actor, valuation_id: UUID) -> Valu
     Conflict
         ``transition_refused``.
     """
-    valuation = session.get(Valuation, valuation_id, with_for_update=True, populate_existing=True)
-    if valuation is None:
-        raise NotFound("valuation", valuation_id)
+    valuation = get_row(session, Valuation, valuation_id, kind="valuation", lock=True)
     state = machine("valuation").next_state(valuation.state, "accept", actor.roles)
     if actor.subject == valuation.valuer:
         raise Forbidden("checker_is_maker", "Whoever valued this cannot accept it (rule APR-01).")

@@ -116,6 +116,7 @@ def test_deployment__program_dies_again_and_again__never_deploys_twice(
         if planned.count(OperationState.FINAL) == len(STEPS):
             break
 
+    print("DEATHS", deaths, _, [(o.params["step"], o.state, o.nonce) for o in planned.operations()])
     assert deaths > len(STEPS)
     assert_deployed_once(planned)
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from registry.asset.models import Asset
 from registry.document import service as documents
-from registry.document.models import DocumentState
+from registry.document.models import Document, DocumentState
 from registry.document.service import NewDocument
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
@@ -21,7 +22,7 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
 TIFF = b"II*\x00\x08\x00\x00\x00\x00\x00"
 
 
-def upload(desk: Desk, asset: make.Asset, content: bytes, **fields: object) -> documents.Document:
+def upload(desk: Desk, asset: Asset, content: bytes, **fields: object) -> Document:
     new = NewDocument(
         kind="NEC",
         file_name="nec.pdf",

@@ -6,7 +6,7 @@ from sqlmodel import Session
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
 from registry.party import service as parties
-from registry.party.models import PartyKind
+from registry.party.models import Party, PartyKind
 from registry.party.service import NewParty
 from tests import factories as make
 from tests.factories import MAKER, Desk
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.db
 LEI = "506700GE1G29325QX363"
 
 
-def create(desk: Desk, **fields: object) -> parties.Party:
+def create(desk: Desk, **fields: object) -> Party:
     return parties.create_party(
         desk.session,
         desk.vault,

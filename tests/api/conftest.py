@@ -1,0 +1,34 @@
+"""The API, served to the tests from within, on a database that really commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from registry.kernel.db import Database
+from registry.kernel.settings import Settings
+from tests.api.house import House, house_settings, open_house
+
+DatabaseMaker = Callable[[], AbstractContextManager[Database]]
+
+
+@pytest.fixture(scope="session")
+def api_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return house_settings(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def house(make_database: DatabaseMaker, api_settings: Settings) -> Iterator[House]:
+    """The API of one test module; every test brings people and things of its own."""
+    with make_database() as database, open_house(api_settings, database) as house:
+        yield house
+
+
+@pytest.fixture
+def fresh_house(fresh_database: Database, tmp_path: Path) -> Iterator[House]:
+    """An API with nothing in it."""
+    with open_house(house_settings(tmp_path), fresh_database) as house:
+        yield house
