@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from api.app import create_app
 from api.auth.tokens import DevelopmentIssuer
@@ -34,6 +34,7 @@ from chain.errors import ChainError
 from chain.worker import run_sync, run_worker
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
+from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.errors import RegistryError
 from registry.kernel.log import configure_logging
 from registry.kernel.secrets import with_embedded_secrets
@@ -200,11 +201,8 @@ def show_operations(
     """List what is being done on chain, with what went wrong."""
     with clear_errors():
         settings = load_settings()
-        if settings.database_url is None:
-            say("Set DATABASE_URL to the database of the running service.")
-            raise typer.Exit(1)
-        database = Database(settings.database_url.get_secret_value())
-        table = Table("operation", "kind", "state", "nonce", "problem")
+        database = _running_database(settings)
+        table = Table(Column("operation", no_wrap=True), "kind", "state", "nonce", "problem")
         with database.reading() as session:
             rows = operations.list_operations(
                 session, subject_id=None, state=state, after=None, limit=limit
@@ -214,6 +212,19 @@ def show_operations(
                 nonce = "" if row.nonce is None else str(row.nonce)
                 table.add_row(str(row.id), row.kind, row.state, nonce, detail)
         Console().print(table)
+
+
+def _running_database(settings: Settings) -> Database:
+    """Reach the database of the service that runs; nothing is started for a look."""
+    if settings.database_url is not None:
+        database = Database(settings.database_url.get_secret_value())
+        database.check()
+        return database
+    url = EmbeddedPostgres(settings.data_dir / "postgres").running_url
+    if url is None:
+        say("No service runs here. Start it with: make serve. Or set DATABASE_URL.")
+        raise typer.Exit(1)
+    return Database(url)
 
 
 @app.command()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
+REVERTED = 3
+"""The JSON-RPC error code that most nodes give to a call that a contract refused."""
+
+
 class ChainError(Exception):
     """Something between us and the chain."""
 
@@ -30,6 +34,11 @@ class RpcRefused(ChainError):
         self.code = code
         self.message = message
         self.data = data
+
+    @property
+    def is_revert(self) -> bool:
+        """Whether a contract refused, and not the node itself; nodes word it differently."""
+        return self.code == REVERTED or bool(self.data) or "revert" in self.message.lower()
 
 
 class RpcInconsistent(ChainError):

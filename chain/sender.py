@@ -18,6 +18,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import exists
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -142,12 +143,17 @@ class Sender:
         stream = session.get(NonceStream, identity, with_for_update=True)
         if stream is None:
             assert start is not None, "the stream is opened before anything is signed"
-            stream = NonceStream(
-                chain_id=self._chain.chain_id,
-                signer=self._chain.platform.address,
-                next_nonce=start,
+            # Another worker may be opening it at this moment.
+            session.execute(
+                upsert(NonceStream)
+                .values(
+                    chain_id=self._chain.chain_id,
+                    signer=self._chain.platform.address,
+                    next_nonce=start,
+                )
+                .on_conflict_do_nothing()
             )
-            session.add(stream)
+            stream = session.get_one(NonceStream, identity, with_for_update=True)
         return stream
 
     def _send_one(self, operation_id: UUID) -> int:
@@ -163,6 +169,10 @@ class Sender:
                 return 0
             self._refuse(operation_id, revert_problem(reverted))
             return 1
+        except RpcRefused as refused:
+            # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
+            log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
+            return 0
         except RegistryError as refused:
             problem = operation_problem(refused.code, refused.detail, remedy=refused.remedy)
             self._refuse(operation_id, problem)
@@ -179,6 +189,8 @@ class Sender:
                 call.to, call.data, sender=self._chain.platform.address
             )
         except RpcRefused as refused:
+            if not refused.is_revert:
+                raise
             raise read_revert(bytes_of(refused.data or ""), refused.message) from refused
         return gas + gas * GAS_MARGIN_PERCENT // 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -56,6 +56,17 @@ Address = Annotated[str, AfterValidator(_checksummed)]
 def address_of(raw: bytes) -> str:
     """Write 20 bytes as an EIP-55 address."""
     return to_checksum_address(raw)
+
+
+def _with_checksums(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: to_checksum_address(value) if is_hex_address(value) else value
+        for name, value in values.items()
+    }
+
+
+WithAddresses = Annotated[dict[str, Any], AfterValidator(_with_checksums)]
+"""Values by name; those that are addresses are written as EIP-55."""
 
 
 def hash_of(raw: bytes) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from api.schemas.common import Read, address_of, hash_of
+from api.schemas.common import Read, WithAddresses, address_of, hash_of
 from registry.captable.models import SyncCursor
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
@@ -47,7 +47,7 @@ class OperationRead(Read):
     subject_id: str
     signer: str | None
     nonce: int | None
-    result: dict[str, Any]
+    result: WithAddresses
     problem: dict[str, Any] | None
     recorded_at: datetime
     ended_at: datetime | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -18,6 +18,7 @@ from api.schemas.common import (
     Sha256Hex,
     ShortText,
     Units,
+    WithAddresses,
     address_of,
 )
 from registry.kernel.actor import Role
@@ -67,7 +68,7 @@ class TokenizationRead(Read):
     structured_by: str
     terms_hash: str
     token_address: str | None
-    suite: dict[str, Any] | None
+    suite: WithAddresses | None
     recorded_at: datetime
 
     @classmethod

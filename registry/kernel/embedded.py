@@ -133,6 +133,14 @@ class EmbeddedPostgres:
         except BaseException:
             self.stop()
             raise
+        return self._url()
+
+    @property
+    def running_url(self) -> str | None:
+        """URL of the database while a program runs the server; None when nobody does."""
+        return self._url() if self._find_server() is not None else None
+
+    def _url(self) -> str:
         host = quote(str(self._socket_directory()))
         return f"postgresql+psycopg://{SUPERUSER}@/{DATABASE}?host={host}&port={PORT}"
 

@@ -16,7 +16,7 @@ from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.kernel.machine import machine
 from registry.kernel.rows import get_row
 from registry.onboarding import approvals
@@ -64,6 +64,8 @@ def structure_tokenization(
 
     Raises
     ------
+    Invalid
+        ``token_terms_invalid``.
     RulesRefused
         A rule of tokenization fails; nothing is recorded.
     Forbidden
@@ -71,6 +73,7 @@ def structure_tokenization(
     Conflict
         ``asset_not_registered``, ``title_not_active``, ``symbol_taken``.
     """
+    _check_terms(terms)
     asset = assets.get_asset(session, asset_id, lock=True)
     tokenization = Tokenization(
         asset_id=asset_id,
@@ -91,6 +94,14 @@ def structure_tokenization(
     session.flush()
     fire(session, _as_structurer(actor), tokenization, "structure")
     return tokenization
+
+
+def _check_terms(terms: TokenTermsProposal) -> None:
+    if terms.declared_fractions <= 0 or terms.price_paisa <= 0 or not 0 < terms.economic_share <= 1:
+        raise Invalid(
+            "token_terms_invalid",
+            "Fractions and their price are above zero, and the economic share is at most 1.",
+        )
 
 
 def _as_structurer(actor: Actor) -> Actor:

@@ -7,12 +7,22 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from registry.kernel.db import Database
+from registry.kernel.log import configure_logging
 from registry.kernel.settings import Settings
 from tests.api.house import House, house_settings, open_house
 
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_log() -> Iterator[None]:
+    """Keep faults out of the report: a test says itself which answer it did not expect."""
+    configure_logging("critical")
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

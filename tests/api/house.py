@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
@@ -50,7 +51,7 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
 class Caller:
     """One principal at the API."""
 
-    def __init__(self, client: TestClient, token: str | None) -> None:
+    def __init__(self, client: httpx.Client, token: str | None) -> None:
         self._client = client
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -93,7 +94,7 @@ class House:
 
     services: Services
     app: FastAPI
-    client: TestClient
+    client: httpx.Client
 
     @property
     def database(self) -> Database:
@@ -167,11 +168,21 @@ def signed(body: bytes, *, at: datetime | None = None, secret: str = BANK_SECRET
 
 @contextlib.contextmanager
 def open_house(settings: Settings, database: Database) -> Iterator[House]:
+    """Serve the API from a thread, on a port that the kernel chooses."""
     made = services(settings, database)
     app = create_app(made)
-    # A fault of the server's is to be seen as its client sees it: as a 500.
-    with TestClient(app, raise_server_exceptions=False) as client:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False, ws="none"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    # The kernel keeps the first calls until the server listens.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=address, timeout=30, trust_env=False, limits=limits) as client:
         yield House(made, app, client)
+    server.should_exit = True
+    thread.join()
+    listener.close()
 
 
 def problem_of(response: httpx.Response, status: int, code: str) -> Any:

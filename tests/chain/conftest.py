@@ -21,6 +21,7 @@ from chain.operations.effect import Chain
 from chain.platform import plan_platform
 from chain.signing.keystore import KeystoreSigner
 from registry.kernel.db import Database
+from tests.chain.market import Deal, Market, build
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.suite import Suite
 from tests.chain.world import CLAIM_SIGNER, PLATFORM, Databases, Hand, World
@@ -98,6 +99,18 @@ def suite_stage(platform_stage: Stage, tmp_path_factory: pytest.TempPathFactory)
     return platform_stage.after(tmp_path_factory.mktemp("suite"), Suite.deploy_first)
 
 
+@pytest.fixture(scope="session")
+def market_stage(
+    platform_stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Stage, Deal]:
+    deals = []
+    folder = tmp_path_factory.mktemp("market")
+    stage = platform_stage.after(
+        folder, lambda world: deals.append(build(world, folder / "documents"))
+    )
+    return stage, deals[0]
+
+
 @pytest.fixture
 def empty(empty_stage: Stage, tmp_path: Path) -> Iterator[World]:
     with empty_stage.open(tmp_path) as world:
@@ -115,3 +128,11 @@ def suite(suite_stage: Stage, tmp_path: Path) -> Iterator[Suite]:
     """A token with five registered holders, on a node of its own; nothing is minted."""
     with suite_stage.open(tmp_path) as world:
         yield Suite(world, Hand(world.node, PLATFORM))
+
+
+@pytest.fixture
+def market(market_stage: tuple[Stage, Deal], tmp_path: Path) -> Iterator[Market]:
+    """A sale that is closed and paid, its registrations and mints planned and nothing sent."""
+    stage, deal = market_stage
+    with stage.open(tmp_path) as world:
+        yield Market(world, deal, tmp_path / "documents")

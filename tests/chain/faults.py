@@ -10,8 +10,8 @@ from chain.errors import RpcUnavailable
 from tests.chain.nodes import CHAIN_ID, Node
 
 
-class Died(Exception):
-    """Our own program ended here; nothing catches it."""
+class Died(BaseException):
+    """Our own program ended here; nothing in it may catch that."""
 
 
 class Mortal(ChainClient):

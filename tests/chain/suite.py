@@ -93,9 +93,10 @@ class Suite:
     def deploy(self, salt: str, *, mine: bool = True) -> Suite:
         """Deploy one more suite, and return it as it stands or, unmined, will stand."""
         owner = hex_of(self.agent.address)
-        details = ("By hand", "HAND", 0, ZERO_ADDRESS, ZERO_ADDRESS, [owner], [owner], [], [])
+        places: tuple[Any, ...] = (ZERO_ADDRESS, ZERO_ADDRESS, [owner], [owner], [], [])
         deploy = contract("TREXFactory").functions["deployTREXSuite"]
-        data = deploy.encode(salt, (owner, *details), ([], [], []))
+        details = (owner, "By hand", "HAND", 0, *places)
+        data = deploy.encode(salt, details, ([], [], []))
         sent = self.agent.send(self.factory, data, gas=GAS_OF_SUITE)
         if mine:
             self.world.node.mined(sent)

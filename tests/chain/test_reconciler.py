@@ -11,6 +11,7 @@ from registry.captable import service as captable
 from registry.captable.models import Reconciliation
 from registry.kernel.db import Database
 from tests.chain.suite import ADDRESSES, Suite, count, cursor_of
+from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
 
@@ -196,5 +197,5 @@ def test_reconcile__never_synced__proves_nothing(empty_and_unsynced: Reconciler)
 
 
 @pytest.fixture
-def empty_and_unsynced(empty) -> Reconciler:
+def empty_and_unsynced(empty: World) -> Reconciler:
     return Reconciler(empty.database, empty.client)

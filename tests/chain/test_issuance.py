@@ -1,0 +1,132 @@
+"""From a closed sale to a token that is live, on the chain and in the registry."""
+
+from __future__ import annotations
+
+import pytest
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from chain.abi import contract
+from chain.client import bytes_of, hex_of
+from chain.platform import platform_address
+from chain.reconciler import Reconciler
+from registry.investor.service import KYC_TOPIC
+from registry.offering import service as offerings
+from registry.offering.models import Order, OrderState
+from registry.operation.models import OperationKind, OperationState
+from registry.tokenization.models import TokenizationState
+from tests import sales
+from tests.chain.market import HELD, Market
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.world import address_of, ask, key_of
+from tests.factories import COMPLIANCE
+
+pytestmark = pytest.mark.chain
+
+
+def test_issuance__every_step_carried_out__token_is_live_and_held(market: Market) -> None:
+    world, suite = market.world, market.suite()
+    world.settle()
+
+    suite.index()
+    suite.assert_exact()
+    assert suite.projected().holders == {
+        address_of(key_of(person)): (units, 0) for person, units in HELD.items()
+    }
+    assert Reconciler(world.database, world.client).reconcile_due() == 1
+    with world.database.transaction() as session:
+        offerings.go_live(session, COMPLIANCE, market.deal.tokenization_id)
+    world.settle()
+
+    suite.index()
+    seen = suite.on_chain()
+    assert (seen.supply, seen.paused) == (sales.FRACTIONS, False)
+    assert suite.projected() == seen
+    assert market.tokenization().state == TokenizationState.LIVE
+    assert {operation.state for operation in world.operations()} == {OperationState.FINAL}
+    with world.database.reading() as session:
+        states = {session.get_one(Order, order).state for order in market.deal.orders.values()}
+    assert states == {OrderState.SETTLED}
+    assert len(world.node.transactions()) == len(world.operations())
+
+
+def test_issuance__holders__are_verified_and_may_transfer_once_live(market: Market) -> None:
+    world, suite = market.world, market.suite()
+    world.settle()
+    for person in HELD:
+        address = hex_of(address_of(key_of(person)))
+        assert ask(world.client, "IdentityRegistry", suite.registry, "isVerified", address) is True
+    stranger = hex_of(address_of(key_of(7)))
+    assert ask(world.client, "IdentityRegistry", suite.registry, "isVerified", stranger) is False
+
+    suite.do("unpause")
+    world.node.fund(address_of(key_of(1)))
+    suite.person(1).call("Token", suite.token, "transfer", address_of(key_of(2)), 400)
+    assert suite.on_chain().holders[address_of(key_of(2))] == (550, 0)
+
+
+def test_issuance__kyc_claim__is_accepted_by_our_claim_issuer(market: Market) -> None:
+    client = market.world.client
+    with market.world.database.reading() as session:
+        issuer = platform_address(session, CHAIN_ID, "ClaimIssuer")
+    for person in HELD:
+        wallet = market.wallet(person)
+        assert wallet.identity is not None
+        claim_id = keccak(encode(["address", "uint256"], [issuer, KYC_TOPIC]))
+        topic, scheme, signer, signature, data, uri = ask(
+            client, "Identity", wallet.identity, "getClaim", claim_id
+        )
+        assert (topic, scheme, signer, uri) == (KYC_TOPIC, 1, issuer, "")
+        is_valid = contract("ClaimIssuer").functions["isClaimValid"]
+        asked = is_valid.encode(hex_of(wallet.identity), topic, signature, data)
+        assert is_valid.decode(client.call(bytes_of(issuer), asked)) is True
+        forged = is_valid.encode(hex_of(wallet.identity), topic, signature, bytes(32) + data[32:])
+        assert is_valid.decode(client.call(bytes_of(issuer), forged)) is False
+
+
+def test_issuance__identity__is_the_factorys_and_managed_by_the_platform(market: Market) -> None:
+    suite = market.suite()
+    manager = keccak(encode(["address"], [hex_of(market.world.chain.platform.address)]))
+    for person in HELD:
+        wallet = market.wallet(person)
+        assert wallet.identity is not None
+        assert suite.identity(person) == wallet.identity
+        holder = keccak(encode(["address"], [hex_of(wallet.address)]))
+        for key, purpose, has in ((manager, 1, True), (holder, 1, False), (holder, 3, False)):
+            found = ask(
+                market.world.client, "Identity", wallet.identity, "keyHasPurpose", key, purpose
+            )
+            assert found is has
+
+
+def test_issuance__suite__is_what_the_registry_says(market: Market) -> None:
+    tokenization, suite = market.tokenization(), market.suite()
+    assert tokenization.token_address == suite.token
+    assert tokenization.suite is not None
+    assert bytes_of(tokenization.suite["identity_registry"]) == suite.registry
+    ours = hex_of(market.world.chain.platform.address)
+    facts = {
+        "name": tokenization.name,
+        "symbol": tokenization.symbol,
+        "decimals": 0,
+        "owner": ours,
+        "paused": True,
+        "totalSupply": 0,
+        "compliance": tokenization.suite["compliance"],
+    }
+    for function, value in facts.items():
+        assert ask(market.world.client, "Token", suite.token, function) == value
+    assert ask(market.world.client, "Token", suite.token, "isAgent", ours) is True
+
+
+def test_issuance__mint__waits_for_the_registration_of_its_holder(market: Market) -> None:
+    world = market.world
+    world.turn()
+    states = {operation.kind: operation.state for operation in world.operations()}
+    assert states[OperationKind.REGISTER_IDENTITY] == OperationState.BROADCAST
+    assert states[OperationKind.MINT] == OperationState.PLANNED
+    world.node.mine()
+    world.turn()
+    states = {operation.kind: operation.state for operation in world.operations()}
+    assert states[OperationKind.REGISTER_IDENTITY] == OperationState.MINED
+    assert states[OperationKind.MINT] == OperationState.BROADCAST

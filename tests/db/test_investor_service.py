@@ -1,0 +1,278 @@
+"""Enrolment, wallets and KYC: who may hold, and through which address."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from registry.investor import service as investors
+from registry.investor.models import Investor, KycState, WalletState
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.operation.models import Operation, OperationDependency, OperationKind
+from registry.party.models import PartyKind
+from registry.party.service import NewParty
+from tests import factories as make
+from tests.factories import COMPLIANCE, Desk
+
+pytestmark = pytest.mark.db
+
+ADDRESS = bytes(range(20))
+IN_A_YEAR = timedelta(days=365)
+
+
+def approve(desk: Desk, investor: Investor, *, valid_until: datetime | None = None) -> Operation:
+    return investors.approve_kyc(
+        desk.session,
+        COMPLIANCE,
+        investor.id,
+        valid_until=valid_until or now() + IN_A_YEAR,
+        evidence_sha256=bytes(32),
+    )
+
+
+# Enrolment
+
+
+def test_enrol__twice__is_refused(desk: Desk) -> None:
+    who, _ = make.enrolled(desk)
+    new = NewParty(kind=PartyKind.NATURAL, name="Again", cnic="61101-9999999-2")
+
+    with pytest.raises(Conflict, match="investor_exists"):
+        investors.enrol_person(desk.session, desk.vault, who, new)
+
+
+def test_enrol__person_known_to_the_register__is_refused(desk: Desk) -> None:
+    new = NewParty(kind=PartyKind.NATURAL, name="Somebody", cnic="61101-9999999-2")
+    investors.enrol_person(desk.session, desk.vault, make.actor(Role.INVESTOR), new)
+
+    with pytest.raises(Conflict, match="party_exists"):
+        investors.enrol_person(desk.session, desk.vault, make.actor(Role.INVESTOR), new)
+
+
+def test_enrol_for_company__without_the_role__is_forbidden(desk: Desk) -> None:
+    with pytest.raises(Forbidden, match="issuer_role_required"):
+        investors.enrol_for_company(desk.session, make.actor(Role.INVESTOR), make.company(desk).id)
+
+
+def test_enrol_for_company__natural_person__is_not_found(desk: Desk) -> None:
+    with pytest.raises(NotFound, match="company"):
+        investors.enrol_for_company(desk.session, make.actor(Role.ISSUER), make.person(desk).id)
+
+
+def test_enrol_for_company__somebody_stands_for_it__is_refused(desk: Desk) -> None:
+    vehicle = make.company(desk)
+    make.issuer(desk, vehicle)
+
+    with pytest.raises(Conflict, match="party_represented"):
+        investors.enrol_for_company(desk.session, make.actor(Role.ISSUER), vehicle.id)
+
+
+# Wallets
+
+
+def test_wallet__challenge_answered__is_proven(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+
+    wallet = make.proven_wallet(desk, who, investor.id, address=ADDRESS)
+
+    assert wallet.state == WalletState.PROVEN
+    assert wallet.proven_at is not None
+    assert investors.list_wallets(desk.session, investor.id) == [wallet]
+
+
+def test_wallet__no_challenge__is_not_found(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+
+    with pytest.raises(NotFound, match="wallet"):
+        investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+
+
+def test_wallet__challenge_of_another_investor__is_not_found(desk: Desk) -> None:
+    (owner, investor), (thief, other) = make.enrolled(desk), make.enrolled(desk)
+    investors.challenge_wallet(
+        desk.session, owner, investor.id, address=ADDRESS, challenge="nonce 1"
+    )
+
+    with pytest.raises(NotFound, match="wallet"):
+        investors.open_challenge(desk.session, thief, other.id, ADDRESS)
+    with pytest.raises(NotFound, match="investor"):
+        investors.open_challenge(desk.session, thief, investor.id, ADDRESS)
+
+
+def test_wallet__challenge_in_the_name_of_another__is_not_found(desk: Desk) -> None:
+    (_, investor), (thief, _) = make.enrolled(desk), make.enrolled(desk)
+
+    with pytest.raises(NotFound, match="investor"):
+        investors.challenge_wallet(
+            desk.session, thief, investor.id, address=ADDRESS, challenge="nonce 1"
+        )
+
+
+def test_wallet__unanswered_challenge__blocks_nobody(desk: Desk) -> None:
+    (squatter, squatting), (owner, investor) = make.enrolled(desk), make.enrolled(desk)
+    investors.challenge_wallet(
+        desk.session, squatter, squatting.id, address=ADDRESS, challenge="nonce 1"
+    )
+
+    wallet = make.proven_wallet(desk, owner, investor.id, address=ADDRESS)
+
+    assert wallet.investor_id == investor.id
+    with pytest.raises(NotFound, match="wallet"):
+        investors.open_challenge(desk.session, squatter, squatting.id, ADDRESS)
+
+
+def test_wallet__asked_again__has_the_newest_challenge_only(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    for nonce in ("nonce 1", "nonce 2"):
+        investors.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge=nonce)
+
+    wallet = investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+
+    assert wallet.challenge == "nonce 2"
+    assert len(investors.list_wallets(desk.session, investor.id)) == 1
+
+
+def test_wallet__challenge_expired__is_refused_and_can_be_asked_again(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    wallet = investors.challenge_wallet(
+        desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1"
+    )
+    lifetime = wallet.challenge_expires_at - now()
+    assert timedelta(minutes=9) < lifetime <= timedelta(minutes=10)
+    wallet.challenge_expires_at = now() - timedelta(microseconds=1)
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="challenge_expired"):
+        investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+
+    assert make.proven_wallet(desk, who, investor.id, address=ADDRESS) == wallet
+
+
+@pytest.mark.parametrize(("mine", "code"), [(True, "wallet_proven"), (False, "wallet_taken")])
+def test_wallet__proven__belongs_to_its_investor_for_good(
+    desk: Desk, mine: bool, code: str
+) -> None:
+    who, investor = make.enrolled(desk)
+    make.proven_wallet(desk, who, investor.id, address=ADDRESS)
+    asker, asking = (who, investor) if mine else make.enrolled(desk)
+
+    with pytest.raises(Conflict) as refusal:
+        investors.challenge_wallet(
+            desk.session, asker, asking.id, address=ADDRESS, challenge="nonce 2"
+        )
+
+    assert refusal.value.code == code
+
+
+# KYC
+
+
+def test_kyc__approved__plans_identity_then_claim(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    wallet = make.proven_wallet(desk, who, investor.id, address=ADDRESS)
+    valid_until = now() + IN_A_YEAR
+
+    claim = approve(desk, investor, valid_until=valid_until)
+
+    assert investor.kyc_state == KycState.APPROVED
+    assert investor.kyc_decided_by == COMPLIANCE.subject
+    identity = desk.session.exec(
+        select(Operation).where(Operation.kind == OperationKind.CREATE_IDENTITY)
+    ).one()
+    assert identity.params == {"wallet": f"0x{ADDRESS.hex()}", "wallet_id": str(wallet.id)}
+    assert claim.kind == OperationKind.ADD_CLAIM
+    assert claim.params == {
+        "wallet_id": str(wallet.id),
+        "topic": 1,
+        "expires_at": int(valid_until.timestamp()),
+        "evidence_sha256": "00" * 32,
+    }
+    [dependency] = desk.session.exec(select(OperationDependency)).all()
+    assert (dependency.operation_id, dependency.requires_id) == (claim.id, identity.id)
+
+
+def test_kyc__own__is_forbidden_both_ways(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    make.proven_wallet(desk, who, investor.id)
+    officer = make.actor(Role.COMPLIANCE, Role.INVESTOR, subject=who.subject)
+
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        investors.approve_kyc(
+            desk.session,
+            officer,
+            investor.id,
+            valid_until=now() + IN_A_YEAR,
+            evidence_sha256=bytes(32),
+        )
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        investors.reject_kyc(desk.session, officer, investor.id, reason="Mine")
+
+
+def test_kyc__no_proven_wallet__is_refused(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    investors.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1")
+
+    with pytest.raises(Conflict, match="wallet_not_proven"):
+        approve(desk, investor)
+
+    assert investor.kyc_state == KycState.PENDING
+
+
+@pytest.mark.parametrize(
+    "offset", [timedelta(seconds=-1), timedelta(days=2 * 365, seconds=5)], ids=["past", "too far"]
+)
+def test_kyc__validity_out_of_range__is_refused(desk: Desk, offset: timedelta) -> None:
+    who, investor = make.enrolled(desk)
+    make.proven_wallet(desk, who, investor.id)
+
+    with pytest.raises(Invalid, match="kyc_validity_out_of_range"):
+        approve(desk, investor, valid_until=now() + offset)
+
+
+def test_kyc__decided__is_not_decided_again(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    make.proven_wallet(desk, who, investor.id)
+    investors.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Proscribed")
+    assert investor.kyc_state == KycState.REJECTED
+
+    with pytest.raises(Conflict, match="kyc_decided"):
+        approve(desk, investor)
+    with pytest.raises(Conflict, match="kyc_decided"):
+        investors.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Again")
+
+
+@pytest.mark.parametrize(
+    ("state", "valid_for", "allowed"),
+    [
+        (KycState.APPROVED, timedelta(minutes=1), True),
+        (KycState.APPROVED, timedelta(0), False),
+        (KycState.APPROVED, None, False),
+        (KycState.PENDING, timedelta(minutes=1), False),
+        (KycState.REJECTED, timedelta(minutes=1), False),
+    ],
+)
+def test_may_hold__kyc__must_be_approved_and_in_force(
+    desk: Desk, state: KycState, valid_for: timedelta | None, allowed: bool
+) -> None:
+    _, investor = make.enrolled(desk)
+    investor.kyc_state = state
+    investor.kyc_valid_until = now() + valid_for if valid_for is not None else None
+
+    assert investors.may_hold(investor) == allowed
+
+
+def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    wallet = make.proven_wallet(desk, who, investor.id)
+
+    with pytest.raises(Conflict, match="identity_not_ready"):
+        investors.verified_wallet(desk.session, investor.id)
+
+    wallet.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    assert investors.verified_wallet(desk.session, investor.id) == wallet

@@ -1,0 +1,290 @@
+"""Reserving, paying for and giving back the fractions of an offering."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from registry.investor.models import KycState
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.offering import orders
+from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
+from tests import factories as make
+from tests import sales
+from tests.factories import Buyer, Desk
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture
+def sale(desk: Desk) -> Offering:
+    return sales.offering(
+        desk, sales.wrapped_apartment(desk), offered_units=100, min_ticket_units=5
+    )
+
+
+@pytest.fixture
+def buyer(desk: Desk) -> Buyer:
+    return make.buyer(desk)
+
+
+def payments(desk: Desk) -> list[Payment]:
+    return list(desk.session.exec(select(Payment)).all())
+
+
+def book(desk: Desk, order: Order, **changes: object) -> Order:
+    notice = {
+        "rail": "raast",
+        "rail_reference": "TX-1",
+        "order_reference": order.reference,
+        "amount_paisa": order.amount_paisa,
+        "received_at": now(),
+    }
+    return orders.book_payment(desk.session, **notice | changes)  # type: ignore[arg-type]
+
+
+# Ordering
+
+
+def test_order__within_the_offer__reserves_it(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer, units=7)
+
+    assert order.state == OrderState.AWAITING_PAYMENT
+    assert order.amount_paisa == 7 * sale.price_paisa
+    assert sale.reserved_units == 7
+    assert order.reference.startswith("MLK")
+
+
+def test_order__all_that_is_left__is_sold_and_no_more(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    sales.order(desk, sale, buyer, units=60)
+
+    with pytest.raises(Conflict) as refusal:
+        sales.order(desk, sale, buyer, units=41)
+    assert refusal.value.code == "order_exceeds_offer"
+    assert refusal.value.remedy == "Order at most 40."
+
+    sales.order(desk, sale, buyer, units=40)
+    with pytest.raises(Conflict, match="order_exceeds_offer"):
+        sales.order(desk, sale, buyer, units=5)
+    assert sale.reserved_units == 100
+
+
+@pytest.mark.parametrize("units", [4, 0, -7])
+def test_order__below_the_ticket__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer, units: int
+) -> None:
+    with pytest.raises(Invalid, match="order_below_ticket"):
+        sales.order(desk, sale, buyer, units=units)
+
+    assert sale.reserved_units == 0
+
+
+def test_order__offering_closed__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    sale.state = OfferingState.CLOSED
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="offering_closed"):
+        sales.order(desk, sale, buyer)
+
+
+def test_order__never_enrolled__is_forbidden(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    stranger = Buyer(make.actor(Role.INVESTOR), buyer.investor, buyer.wallet)
+
+    with pytest.raises(Forbidden, match="kyc_not_passed"):
+        sales.order(desk, sale, stranger)
+
+
+@pytest.mark.parametrize("state", [KycState.PENDING, KycState.REJECTED])
+def test_order__kyc_not_passed__is_forbidden(
+    desk: Desk, sale: Offering, buyer: Buyer, state: KycState
+) -> None:
+    buyer.investor.kyc_state = state
+    desk.session.flush()
+
+    with pytest.raises(Forbidden, match="kyc_not_passed"):
+        sales.order(desk, sale, buyer)
+
+
+def test_order__kyc_ran_out__is_forbidden(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    buyer.investor.kyc_valid_until = now() - timedelta(seconds=1)
+    desk.session.flush()
+
+    with pytest.raises(Forbidden, match="kyc_not_passed"):
+        sales.order(desk, sale, buyer)
+
+
+def test_order__to_the_wallet_of_another__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    thief = Buyer(buyer.actor, buyer.investor, make.buyer(desk).wallet)
+
+    with pytest.raises(Conflict, match="wallet_not_proven"):
+        sales.order(desk, sale, thief)
+
+
+def test_order__to_an_unknown_address__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    with pytest.raises(Conflict, match="wallet_not_proven"):
+        orders.place_order(
+            desk.session, buyer.actor, sale.id, units=5, wallet_address=secrets.token_bytes(20)
+        )
+
+
+def test_order__wallet_without_identity__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    buyer.wallet.identity = None
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="wallet_not_proven"):
+        sales.order(desk, sale, buyer)
+
+
+def test_order__unknown_offering__is_not_found(desk: Desk, buyer: Buyer) -> None:
+    with pytest.raises(NotFound, match="offering"):
+        orders.place_order(
+            desk.session,
+            buyer.actor,
+            buyer.investor.id,
+            units=5,
+            wallet_address=buyer.wallet.address,
+        )
+
+
+# Paying
+
+
+def test_pay__exact_amount__is_booked(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = book(desk, sales.order(desk, sale, buyer))
+
+    assert order.state == OrderState.PAID
+    [payment] = payments(desk)
+    assert (payment.order_id, payment.amount_paisa) == (order.id, order.amount_paisa)
+
+
+def test_pay__same_notice_again__changes_nothing(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer)
+    book(desk, order)
+
+    assert book(desk, order, received_at=now()) is order
+    order.state = OrderState.SETTLED
+    desk.session.flush()
+    assert book(desk, order).state == OrderState.SETTLED
+    assert len(payments(desk)) == 1
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_pay__other_amount__is_refused_and_the_order_waits(
+    desk: Desk, sale: Offering, buyer: Buyer, difference: int
+) -> None:
+    order = sales.order(desk, sale, buyer)
+
+    with pytest.raises(Conflict, match="payment_amount_differs"):
+        book(desk, order, amount_paisa=order.amount_paisa + difference)
+
+    assert (order.state, payments(desk)) == (OrderState.AWAITING_PAYMENT, [])
+
+
+def test_pay__bank_reference_of_another_payment__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    first, second = sales.order(desk, sale, buyer), sales.order(desk, sale, buyer)
+    book(desk, first)
+
+    with pytest.raises(Conflict, match="payment_reference_reused"):
+        book(desk, second)
+    with pytest.raises(Conflict, match="payment_reference_reused"):
+        book(desk, first, amount_paisa=first.amount_paisa + 1)
+
+    assert second.state == OrderState.AWAITING_PAYMENT
+    assert len(payments(desk)) == 1
+
+
+def test_pay__second_payment_of_an_order__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    order = sales.order(desk, sale, buyer)
+    book(desk, order)
+
+    with pytest.raises(Conflict, match="order_not_awaiting_payment"):
+        book(desk, order, rail_reference="TX-2")
+
+
+def test_pay__unknown_reference__is_not_found(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer)
+
+    with pytest.raises(NotFound, match="order"):
+        book(desk, order, order_reference="MLK0")
+
+
+# Cancelling
+
+
+def test_cancel__unpaid__gives_the_fractions_back(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer, units=100)
+
+    orders.cancel_order(desk.session, buyer.actor, order.id)
+
+    assert (order.state, sale.reserved_units) == (OrderState.CANCELLED, 0)
+    assert sales.order(desk, sale, buyer, units=100).units == 100
+
+
+def test_cancel__twice__gives_back_once(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    sales.order(desk, sale, buyer, units=10)
+    order = sales.order(desk, sale, buyer, units=10)
+    orders.cancel_order(desk.session, buyer.actor, order.id)
+
+    with pytest.raises(Conflict, match="order_not_cancellable"):
+        orders.cancel_order(desk.session, buyer.actor, order.id)
+
+    assert sale.reserved_units == 10
+
+
+def test_cancel__paid__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.pay(desk, sales.order(desk, sale, buyer, units=10))
+
+    with pytest.raises(Conflict, match="order_not_cancellable"):
+        orders.cancel_order(desk.session, buyer.actor, order.id)
+
+    assert sale.reserved_units == 10
+
+
+def test_cancel__order_of_another__is_not_found(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer, units=10)
+
+    with pytest.raises(NotFound, match="order"):
+        orders.cancel_order(desk.session, make.buyer(desk).actor, order.id)
+    with pytest.raises(NotFound, match="order"):
+        orders.cancel_order(desk.session, make.actor(Role.INVESTOR), order.id)
+
+    assert sale.reserved_units == 10
+
+
+def test_pay__cancelled_order__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
+    order = sales.order(desk, sale, buyer)
+    orders.cancel_order(desk.session, buyer.actor, order.id)
+
+    with pytest.raises(Conflict, match="order_not_awaiting_payment"):
+        book(desk, order)
+
+    assert payments(desk) == []
+
+
+def test_list_orders__of_one_investor__shows_only_theirs(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    other = make.buyer(desk)
+    mine = [sales.order(desk, sale, buyer), sales.order(desk, sale, buyer)]
+    theirs = sales.order(desk, sale, other)
+
+    assert orders.list_orders(desk.session, investor_id=buyer.investor.id) == mine
+    assert orders.list_orders(desk.session, offering_id=sale.id) == [*mine, theirs]
+    assert orders.list_orders(desk.session, offering_id=sale.id, after=mine[0].id, limit=1) == [
+        mine[1]
+    ]
