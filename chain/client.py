@@ -155,9 +155,6 @@ class ChainClient:
         """Return how many transactions of `address` are on chain."""
         return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
 
-    def balance_wei(self, address: bytes) -> int:
-        return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
-
     def code(self, address: bytes) -> bytes:
         return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))
 

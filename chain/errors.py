@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 REVERTED = 3
 """The JSON-RPC error code that most nodes give to a call that a contract refused."""
 

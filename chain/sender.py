@@ -333,7 +333,7 @@ def revert_problem(reverted: Reverted) -> dict[str, object]:
     """Say what a contract refused, as an operation's problem."""
     return operation_problem(
         "call_would_revert",
-        f"The contract refuses this: {reverted.name}.",
+        f"The contract refuses this: {reverted.name.rstrip('.')}.",
         selector=reverted.selector,
         arguments=reverted.arguments,
     )

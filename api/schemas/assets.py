@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -11,8 +12,10 @@ from sqlmodel import Session
 
 from api.schemas.common import BigInteger, Body, Read, Sha256Hex, ShortText
 from registry.asset import service as assets
+from registry.asset.classes import check_details, class_of
 from registry.asset.models import Asset, AssetClass, AssetState
 from registry.kernel.actor import Role
+from registry.kernel.units import LandArea
 from registry.onboarding import service as onboarding
 from registry.onboarding.models import Approval
 from registry.onboarding.service import Dossier
@@ -82,6 +85,18 @@ class OwnerRead(Read):
     hissa: BigInteger
 
 
+class LandAreaRead(Read):
+    """An area as the record of rights states it, and what that is exactly."""
+
+    stated: str
+    area_sqft: Decimal
+    area_sqm: Decimal
+
+    @classmethod
+    def of(cls, area: LandArea) -> Self:
+        return cls(stated=str(area), area_sqft=area.area_sqft, area_sqm=area.area_sqm)
+
+
 class AssetRead(Read):
     """An asset, and the title that it has or claims."""
 
@@ -92,6 +107,7 @@ class AssetRead(Read):
     state: AssetState
     location: dict[str, Any]
     details: dict[str, Any]
+    land_area: LandAreaRead | None
     underlying_keys: list[str]
     title_id: UUID
     title_state: TitleState
@@ -106,8 +122,10 @@ class AssetRead(Read):
     def of(cls, session: Session, asset: Asset) -> Self:
         title = titles.title_of_asset(session, asset.id)
         ownership = titles.ownership_of(session, titles.current_version(session, title.id))
+        area = check_details(class_of(asset.asset_class), asset.details).land_area()
         return cls(
             **asset.model_dump(exclude={"dossier_hash"}),
+            land_area=LandAreaRead.of(area) if area else None,
             underlying_keys=assets.list_keys(session, asset.id),
             title_id=title.id,
             title_state=title.state,

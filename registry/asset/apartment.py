@@ -50,8 +50,7 @@ class ApartmentDetails(ClassDetails):
             raise ValueError("marla is 0 to 19: twenty marla are a kanal")
         return self
 
-    @property
-    def parent_area(self) -> LandArea:
+    def land_area(self) -> LandArea | None:
         kanal, marla, sarsai = self.parent_area_kms
         return LandArea(kanal, marla, sarsai, self.marla_kind)
 

@@ -14,12 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from registry.asset.models import AssetClass
 from registry.kernel.actor import Role
+from registry.kernel.units import LandArea
 
 
 class ClassDetails(BaseModel):
     """The fields of one class, exact and closed: an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    def land_area(self) -> LandArea | None:
+        """Area of the land that the asset is, or stands on."""
+        return None
 
     def insured_paisa(self) -> int | None:
         """Sum insured, where the class must be insured."""

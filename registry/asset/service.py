@@ -72,9 +72,15 @@ def make_claims_live(session: Session, asset_id: UUID) -> None:
     waits for the first, and is then refused as KEY-01.
     """
     held = rival_claims(session, asset_id)
-    for claim in session.exec(select(UnderlyingKey).where(UnderlyingKey.asset_id == asset_id)):
+    claims = session.exec(
+        select(UnderlyingKey)
+        .where(UnderlyingKey.asset_id == asset_id)
+        .order_by(col(UnderlyingKey.key))
+    )
+    for claim in claims.all():
         claim.live = claim.key not in held
-    session.flush()
+        # One at a time, everybody in the same order: so nobody waits in a circle.
+        session.flush()
 
 
 def release_claims(session: Session, asset_id: UUID) -> None:

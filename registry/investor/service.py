@@ -129,7 +129,14 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
         ``challenge_expired``.
     """
     _own(session, actor, investor_id)
-    wallet = find_wallet(session, address)
+    # Locked until the proof is recorded: else another could take the challenge over meanwhile,
+    # and be given the wallet that this investor proves.
+    wallet = session.exec(
+        select(Wallet)
+        .where(col(Wallet.address) == address)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
     if wallet is None or wallet.investor_id != investor_id:
         raise NotFound("wallet", f"0x{address.hex()}")
     if wallet.state == WalletState.CHALLENGED and wallet.challenge_expires_at < now():

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.asset import service as assets
+from registry.asset.models import AssetState
 from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor.models import Wallet
@@ -136,9 +138,19 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
 
 
 def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Order]:
-    """Cancel what is not paid, and return what is."""
+    """Cancel what is not paid, and return what is.
+
+    Every order is locked first: a payment that is being booked at this moment comes before.
+    """
+    book = session.exec(
+        select(Order)
+        .where(col(Order.offering_id) == offering.id)
+        .order_by(col(Order.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     paid = []
-    for order in orders.list_orders(session, offering_id=offering.id):
+    for order in book.all():
         if order.state == OrderState.AWAITING_PAYMENT:
             orders.release_order(session, actor, offering, order)
         elif order.state == OrderState.PAID:
@@ -276,10 +288,20 @@ def _require_fully_minted(session: Session, tokenization: Tokenization) -> None:
 
 
 def confirm_live(session: Session, tokenization_id: UUID) -> None:
-    """Mark the token live once its unpause is final; a repeat changes nothing."""
+    """Mark the token live once its unpause is final; a repeat changes nothing.
+
+    A token whose asset was suspended meanwhile is paused at once (ENC-02).
+    """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    if tokenization.state == TokenizationState.MINTING:
-        tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_confirmed")
+    if tokenization.state != TokenizationState.MINTING:
+        return
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_confirmed")
+    asset = assets.get_asset(session, tokenization.asset_id, lock=True)
+    if asset.state == AssetState.SUSPENDED:
+        # The order came while the unpause was on its way, and found nothing live to pause.
+        tokenizations.pause_token(
+            session, THE_SYSTEM, tokenization.id, reason="asset suspended before going live"
+        )
 
 
 def mint_operations(session: Session, tokenization_id: UUID) -> list[Operation]:

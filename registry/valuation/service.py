@@ -84,6 +84,8 @@ def accept_valuation(session: Session, actor: Actor, valuation_id: UUID) -> Valu
     state = machine("valuation").next_state(valuation.state, "accept", actor.roles)
     if actor.subject == valuation.valuer:
         raise Forbidden("checker_is_maker", "Whoever valued this cannot accept it (rule APR-01).")
+    # Of two opinions accepted at one moment, the second supersedes the first.
+    assets.get_asset(session, valuation.asset_id, lock=True)
     previous = accepted_valuation(session, valuation.asset_id)
     if previous is not None:
         previous.state = ValuationState(

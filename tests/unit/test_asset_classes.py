@@ -52,7 +52,9 @@ def test_check_details__apartment__is_read_exactly() -> None:
     details = check_details(APARTMENT, APARTMENT_DETAILS)
 
     assert isinstance(details, ApartmentDetails)
-    assert details.parent_area.area_sqft == Decimal(80) * Decimal("272.25")
+    area = details.land_area()
+    assert area is not None
+    assert area.area_sqft == Decimal(80) * Decimal("272.25")
     assert details.insured_paisa() is None
     assert details.expires_on() is None
 
