@@ -1,0 +1,83 @@
+"""The service in one process, and in one for each part."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.program import (
+    DEADLINE_S,
+    environment,
+    kill_group,
+    kill_servers,
+    servers_of,
+    start,
+)
+
+pytestmark = pytest.mark.e2e
+
+STOP_SECONDS = 20
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "data"
+    yield folder
+    kill_servers(folder)
+
+
+def wait_until_ready(address: str, log: Path) -> dict[str, object]:
+    """Wait until /readyz says yes and the platform stands; return what it says."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{address}/readyz", timeout=1.0, trust_env=False)
+        except httpx.HTTPError:
+            answer = None
+        if answer is not None and answer.is_success and answer.json()["block_number"] > 0:
+            return dict(answer.json())
+        time.sleep(0.05)
+    raise AssertionError(log.read_text("utf-8")[-2000:])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--processes"]])
+def test_serve__until_sigterm__is_ready_and_leaves_nothing(
+    data_dir: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    env, log = environment(data_dir), tmp_path / "log"
+    program = start(["api.cli", "serve", *arguments], env, log)
+    try:
+        readiness = wait_until_ready(f"http://127.0.0.1:{env['PORT']}", log)
+        program.send_signal(signal.SIGTERM)
+        program.wait(timeout=STOP_SECONDS)
+    finally:
+        if program.poll() is None:
+            kill_group(program)
+
+    assert readiness["ready"] is True
+    assert program.returncode == 0, log.read_text("utf-8")[-2000:]
+    assert servers_of(data_dir) == []
+
+
+def test_serve__second_program_on_the_same_data__is_refused_and_the_first_goes_on(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    env, log, second_log = environment(data_dir), tmp_path / "log", tmp_path / "second"
+    first = start(["api.cli", "serve"], env, log)
+    try:
+        address = f"http://127.0.0.1:{env['PORT']}"
+        wait_until_ready(address, log)
+        others = environment(data_dir)
+        second = start(["api.cli", "serve"], others, second_log)
+
+        assert second.wait(timeout=60) == 1
+        assert "in use by another program" in " ".join(second_log.read_text("utf-8").split())
+        assert httpx.get(f"{address}/readyz", trust_env=False).is_success
+    finally:
+        first.terminate()
+        first.wait(timeout=STOP_SECONDS)
