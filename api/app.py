@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from api import problems
 from api.auth.access import ACCESS
 from api.auth.tokens import DevelopmentIssuer
+from api.body_limit import BodyLimit
 from api.deps import Services
 from api.routes import (
     assets,
@@ -43,17 +47,32 @@ _ROUTERS = (
 )
 
 
+class Application(FastAPI):
+    """FastAPI, whose documentation names the media type that problems are sent with."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                problems.document_media_type(operation["responses"])
+        return document
+
+
 def create_app(services: Services) -> FastAPI:
     """Build the application around what it was started with."""
-    app = FastAPI(
+    app = Application(
         title="Milkiyat",
         version=VERSION,
         summary="Title registry and ERC-3643 tokenization of real-world assets",
-        max_body_size=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES,
         # One name a route: clients are generated from them, and the access table uses them.
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
+    # A request in turn may hold two connections; the pool's overflow is the second one's.
+    app.state.turns = asyncio.Semaphore(services.database.pool_size)
+    app.add_middleware(
+        BodyLimit, max_bytes=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES
+    )
     problems.install(app)
     for router in _ROUTERS:
         app.include_router(router)
@@ -65,6 +84,10 @@ def create_app(services: Services) -> FastAPI:
 
 def _require_access_table(app: FastAPI) -> None:
     """Refuse to exist with a route that the access table does not name."""
-    names = {route.name for route in app.routes if isinstance(route, APIRoute)}
+    names = {
+        context.original_route.name
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute)
+    }
     unnamed = names - ACCESS.keys()
     assert not unnamed, f"routes without a row in the access table: {sorted(unnamed)}"

@@ -17,7 +17,7 @@ AsOfParam = Annotated[
     Query(alias="as_of", description="RFC 3339 time, or block:<number>", max_length=64),
 ]
 
-_BLOCK = re.compile(r"^block:(\d{1,15})$")
+_BLOCK = re.compile(r"^block:([0-9]{1,15})$")
 _TIME = TypeAdapter(AwareDatetime)
 
 

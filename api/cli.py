@@ -79,7 +79,26 @@ def clear_errors() -> Iterator[None]:
 
 
 def load_settings() -> Settings:
-    settings = with_embedded_secrets(get_settings())
+    """Read the settings, and make the secrets that they leave out.
+
+    From here on Ctrl-C and SIGTERM end the program by way of its cleaning up, so that no server
+    of ours stays behind.
+
+    Raises
+    ------
+    EmbeddedServiceError
+        DATA_DIR cannot be written.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    settings = get_settings()
+    try:
+        settings = with_embedded_secrets(settings)
+    except OSError as error:
+        raise EmbeddedServiceError(
+            f"DATA_DIR={settings.data_dir} cannot be written: {error.strerror}.",
+            remedy="Set it to a folder of this account's.",
+        ) from error
     configure_logging(settings.log_level)
     return settings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -71,7 +71,21 @@ def get_actor(
 ActorDep = Annotated[Actor, Depends(get_actor)]
 
 
-def get_session(request: Request, services: ServicesDep) -> Iterator[Session]:
+async def get_turn(request: Request) -> AsyncIterator[None]:
+    """Wait until the database has a connection for this request, and keep it till the end.
+
+    A request that waits for a connection blocks one of the threads, and one that has a
+    connection needs a thread to go on: without turns, more requests at once than there are
+    threads stop each other until the pool gives up.
+    """
+    async with request.app.state.turns:
+        yield
+
+
+TurnDep = Annotated[None, Depends(get_turn, scope="function")]
+
+
+def get_session(request: Request, services: ServicesDep, _turn: TurnDep) -> Iterator[Session]:
     """Give the request's one transaction.
 
     It commits before the answer is sent (scope "function"): a commit that fails becomes a
@@ -82,7 +96,7 @@ def get_session(request: Request, services: ServicesDep) -> Iterator[Session]:
         yield session
 
 
-def get_read_session(services: ServicesDep) -> Iterator[ReadSession]:
+def get_read_session(services: ServicesDep, _turn: TurnDep) -> Iterator[ReadSession]:
     """Give one read-only, repeatable transaction."""
     with services.database.reading() as session:
         yield session

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import Header, Response
 
 from registry.kernel.errors import PreconditionRequired, StaleVersion
 
+_VERSION = re.compile(r'"?([0-9]{1,9})"?')
 IfMatch = Annotated[str | None, Header(description="The ETag of the version that you edit")]
 
 
@@ -24,7 +26,7 @@ def version_of(if_match: str | None, kind: str) -> int:
     """
     if if_match is None:
         raise PreconditionRequired(kind)
-    text = if_match.strip().strip('"')
-    if not text.isdecimal():
-        raise StaleVersion(kind, if_match, "another")
-    return int(text)
+    version = _VERSION.fullmatch(if_match.strip())
+    if version is None:
+        raise StaleVersion(kind, if_match[:40], "another")
+    return int(version[1])

@@ -36,6 +36,8 @@ class AlreadyAnswered(Exception):
 
 
 async def _request_hash(request: Request) -> bytes:
+    if "idempotency-key" not in request.headers:
+        return b""  # nothing to remember; a form's body is consumed by now
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
     digest.update(_stable(await request.body(), request.headers.get("content-type", "")))
     return digest.digest()

@@ -83,7 +83,7 @@ def get_paging(
     """
     assert services.settings.token_key is not None
     # The path is part of the secret: a cursor of one list means nothing to another.
-    secret = services.settings.token_key.get_secret_value() + request.scope["route"].path
+    secret = services.settings.token_key.get_secret_value() + request.url.path
     digest = hashlib.sha256(secret.encode()).digest()
     after = _open(digest, cursor) if cursor is not None else None
     return Paging(limit, after, digest, request, response)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
@@ -88,7 +90,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IntegrityError, _constraint)
     app.add_exception_handler(StaleDataError, _raced)
     app.add_exception_handler(OperationalError, _database_away)
-    app.add_exception_handler(DBAPIError, _database_refuses)
+    app.add_exception_handler(PoolTimeout, _database_away)
+    app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -129,11 +132,13 @@ def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
 
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    # A field that we do not know comes first: the one that is missing is often its misspelling.
+    items = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     found = [
         {"field": "/" + "/".join(str(part) for part in item["loc"]), "message": item["msg"]}
-        for item in error.errors()
+        for item in items
     ]
-    unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+    unknown = items[0]["type"] == "extra_forbidden"
     return problem(
         422,
         "unknown_field" if unknown else "request_invalid",
@@ -145,6 +150,8 @@ def _unreadable(request: Request, error: Exception) -> JSONResponse:
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return too_large(request.url.path)
     codes = {404: "not_found", 405: "method_not_allowed", 400: "request_malformed"}
     return problem(
         error.status_code,
@@ -187,17 +194,28 @@ def _database_away(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _database_refuses(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DBAPIError)
-    # Class 22 is bad data (a NUL in a text, a number out of range): the request's own fault.
-    if (getattr(error.orig, "sqlstate", None) or "").startswith("22"):
-        return problem(
-            422,
-            "value_not_storable",
-            "A value of the request cannot be stored: a control character, or a number too large.",
-            instance=request.url.path,
-        )
-    return _broken(request, error)
+def _not_storable(request: Request, _error: Exception) -> JSONResponse:
+    # A NUL in a text, a number out of range: the request's own fault.
+    return problem(
+        422,
+        "value_not_storable",
+        "A value of the request cannot be stored: a control character, or a number too large.",
+        instance=request.url.path,
+    )
+
+
+def too_large(path: str) -> JSONResponse:
+    """Refuse a body that is over the limit."""
+    return problem(413, "request_too_large", "The request is larger than we take.", instance=path)
+
+
+def document_media_type(responses: dict[str, Any]) -> None:
+    """Document that problems come as `MEDIA_TYPE`, where FastAPI has documented plain JSON."""
+    for response in responses.values():
+        content = response.get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("$ref", "").endswith("/Problem"):
+            content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:

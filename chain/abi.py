@@ -179,7 +179,7 @@ def read_revert(data: bytes, message: str) -> Reverted:
             values = decode([kind for _, kind in inputs], body)
             names = [argument for argument, _ in inputs]
             return Reverted(shown, name, dict(zip(names, map(_plain, values), strict=True)))
-    except DecodingError:
+    except (DecodingError, UnicodeDecodeError):
         return Reverted(shown, f"undecodable revert data 0x{data.hex()}", {})
     return Reverted(shown, message, {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,19 @@ class Receipt:
     logs: tuple[Log, ...]
 
 
+class _Provider(HTTPProvider):
+    """web3's own batches take answers that do not say to which call they belong."""
+
+    def make_numbered_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> Any:
+        """Send calls that are numbered from 0; the answer is as the node gave it."""
+        numbered = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, (method, params) in enumerate(calls)
+        ]
+        body = json.dumps(numbered).encode()
+        return self.decode_rpc_response(self._make_request(_name("batch"), body))
+
+
 class ChainClient:
     """JSON-RPC calls to one node.
 
@@ -81,7 +95,7 @@ class ChainClient:
         if urlsplit(rpc_url).scheme not in {"http", "https"}:
             raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
         # No retries below us: whether a call may be repeated is the caller's knowledge.
-        self._provider = HTTPProvider(
+        self._provider = _Provider(
             rpc_url,
             request_kwargs={"timeout": TIMEOUT_SECONDS},
             exception_retry_configuration=None,
@@ -122,15 +136,14 @@ class ChainClient:
         """
         if not calls:
             return []
-        named = [(_name(method), params) for method, params in calls]
-        answers = self._send(lambda: self._provider.make_batch_request(named))
+        answers = self._send(lambda: self._provider.make_numbered_batch(calls))
         if not isinstance(answers, list):
-            return [_result("batch", answers)]
-        # Nodes may answer in any order; the provider numbers the calls in ours.
-        answers = sorted(answers, key=lambda answer: answer["id"])
-        if len({answer["id"] for answer in answers}) != len(calls):
-            raise RpcInconsistent(f"{len(calls)} calls got {len(answers)} answers")
-        return [_result(method, answer) for (method, _), answer in zip(calls, answers, strict=True)]
+            raise RpcInconsistent(f"{len(calls)} calls got one answer: {_result('batch', answers)}")
+        # Nodes may answer in any order, and some leave answers out.
+        found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
+            raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
+        return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
 
     def _send(self, send: Callable[[], Any]) -> Any:
         try:
@@ -174,7 +187,11 @@ class ChainClient:
     def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
         """Return what became of each transaction; None while it is in no block."""
         calls = [("eth_getTransactionReceipt", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
-        return [read_receipt(answer) for answer in self.batch(calls)]
+        found = [read_receipt(answer) for answer in self.batch(calls)]
+        for tx_hash, receipt in zip(tx_hashes, found, strict=True):
+            if receipt is not None and receipt.tx_hash != tx_hash:
+                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another receipt")
+        return found
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""
@@ -271,6 +288,8 @@ def _result(method: str, answer: Any) -> Any:
     if not isinstance(answer, dict):
         raise RpcUnavailable(f"{method}: the answer is not JSON-RPC")
     error = answer.get("error")
+    if error is not None and not isinstance(error, dict):
+        raise RpcUnavailable(f"{method}: {error}")
     if error is not None:
         data = error.get("data")
         raise RpcRefused(

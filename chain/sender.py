@@ -290,13 +290,16 @@ class Sender:
                 .where(
                     col(Operation.signer) == self._chain.platform.address,
                     col(Operation.nonce) >= chain_nonce,
-                    col(Operation.state).in_(ON_CHAIN),
+                    # One that reverted has spent its nonce like the others: without it, every
+                    # later one would wait for ever.
+                    col(Operation.state).in_([*ON_CHAIN, OperationState.REVERTED]),
                 )
                 .with_for_update()
             ).all()
             for operation in vanished:
                 log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
                 operation.state, operation.ended_at = OperationState.BROADCAST, None
+                operation.problem = None
                 session.add(operation)
             session.flush()
             rows = session.exec(

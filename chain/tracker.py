@@ -160,18 +160,19 @@ class Tracker:
         return 1
 
     def _why(self, flight: _Flight, receipt: Receipt) -> Reverted:
-        """Run the call again on the state before its block, to hear the reason."""
+        """Run the call again, before its block and after it, to hear the reason.
+
+        After it too: what came earlier in the same block may be what made it revert.
+        """
         with self._database.transaction() as session:
             call = EFFECTS[flight.operation.kind].prepare(session, self._chain, flight.operation)
         if call.to is None:
             return Reverted("", "the constructor reverted", {})
-        try:
-            self._chain.client.call(
-                call.to,
-                call.data,
-                sender=self._chain.platform.address,
-                block=receipt.block_number - 1,
-            )
-        except RpcRefused as refused:
-            return read_revert(bytes_of(refused.data or ""), refused.message)
+        for block in (receipt.block_number - 1, receipt.block_number):
+            try:
+                self._chain.client.call(
+                    call.to, call.data, sender=self._chain.platform.address, block=block
+                )
+            except RpcRefused as refused:
+                return read_revert(bytes_of(refused.data or ""), refused.message)
         return Reverted("", "the node gives no reason", {})

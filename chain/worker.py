@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -27,6 +28,8 @@ BUSY_SECONDS = 0.1
 IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BACKOFF_SECONDS = 1.0
+STOP_SECONDS = 0.5
+"""The longest that a sleeping worker does not notice that it shall stop."""
 
 
 def run_worker(
@@ -35,7 +38,7 @@ def run_worker(
     """Carry operations out until `stop` is set."""
     sender = Sender(database, chain)
     tracker = Tracker(database, chain, confirmations=confirmations)
-    waiter = _Waiter(database)
+    waiter = _Waiter(database, stop)
     at_start = True
 
     def turn() -> float:
@@ -97,21 +100,28 @@ def _repeat(
 class _Waiter:
     """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stop: threading.Event) -> None:
         self._url = database.driver_url
+        self._stop = stop
         self._connection: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if self._is_woken(min(left, STOP_SECONDS)):
+                return
+
+    def _is_woken(self, seconds: float) -> bool:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, autocommit=True)
                 self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
-            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-                return
+            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
         except psycopg.OperationalError as fault:
             log.warning("listening_lost", reason=str(fault))
             self.close()
-            threading.Event().wait(min(seconds, BACKOFF_SECONDS))
+            self._stop.wait(seconds)
+            return False
 
     def close(self) -> None:
         if self._connection is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
@@ -26,46 +28,74 @@ settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-DatabaseMaker = Callable[[], AbstractContextManager[Database]]
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that PostgreSQL's account can enter.
+
+    pytest closes its own ones to it whenever another run of pytest begins.
+    """
+    with tempfile.TemporaryDirectory(prefix="milkiyat-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+class DatabaseMaker(Protocol):
+    """Makes databases; each is dropped when its context ends.
+
+    Parameters
+    ----------
+    of
+        The database to copy; without it, an empty one as the migrations make it.
+    """
+
+    def __call__(self, of: Database | None = None) -> AbstractContextManager[Database]: ...
 
 
 @pytest.fixture(scope="session")
-def make_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseMaker]:
-    """Give a maker of migrated databases; each is dropped when its context ends.
-
-    The migrated original is only ever copied: nobody writes to it.
-    """
-    names = (f"copy_{number}" for number in itertools.count(1))
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+def make_database() -> Iterator[DatabaseMaker]:
+    """Give a maker of migrated databases, all copies of one to which nobody writes."""
+    numbers = itertools.count(1)
+    with open_folder() as folder, EmbeddedPostgres(folder / "postgres") as server:
         original = Database(server.start())
         with _admin(original) as admin:
             # Nothing here has to survive a power cut.
-            admin.execute("ALTER SYSTEM SET fsync = off")
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
-        migrate.upgrade(original)
-        original.dispose()
+            migrate.upgrade(original)
 
-        @contextmanager
-        def make() -> Iterator[Database]:
-            name = next(names)
-            with _admin(original) as admin:
+            @contextmanager
+            def make(of: Database | None = None) -> Iterator[Database]:
+                source = of or original
+                source.dispose()
+                name = f"copy_{next(numbers)}"
                 admin.execute(
                     sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                        sql.Identifier(name), sql.Identifier(DATABASE)
+                        sql.Identifier(name), sql.Identifier(_name(source))
                     )
                 )
-            copy = Database(original.url.replace(f"/{DATABASE}?", f"/{name}?", 1))
-            yield copy
-            copy.dispose()
-            with _admin(original) as admin:
+                copy = Database(original.url.replace(f"/{DATABASE}?", f"/{name}?", 1))
+                yield copy
+                copy.dispose()
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
-        yield make
+            yield make
 
 
 def _admin(database: Database) -> psycopg.Connection[tuple[object, ...]]:
     url = database.driver_url.replace(f"/{DATABASE}?", "/postgres?", 1)
     return psycopg.connect(url, autocommit=True)
+
+
+def _name(database: Database) -> str:
+    assert database.engine.url.database is not None
+    return database.engine.url.database
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ embedded defaults a development issuer stands in, which production refuses to st
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -74,16 +75,17 @@ class OidcVerifier:
         assert settings.oidc_jwks_url is not None
         self._issuer = settings.oidc_issuer
         self._audience = settings.oidc_audience
-        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, cache_keys=True, timeout=5)
+        # Only the set is cached, for minutes: a cached key would be believed after its recall.
+        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, timeout=5)
 
     def verify(self, token: str) -> Actor:
         try:
             key = self._keys.get_signing_key_from_jwt(token)
-        except jwt.PyJWKClientConnectionError as error:
+        except (jwt.PyJWKClientConnectionError, json.JSONDecodeError) as error:
             raise Unavailable("issuer_unavailable", "The token issuer does not answer.") from error
         except jwt.PyJWTError as error:
             raise _invalid(error) from error
-        return _read(token, key.key, ["RS256", "ES256", "EdDSA"], self._audience, self._issuer)
+        return _read(token, key, ["RS256", "ES256", "EdDSA"], self._audience, self._issuer)
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, Response
+from fastapi import Response
 
 from api.deps import ActorDep, ReadSessionDep, SessionDep
-from api.etag import set_etag, version_of
+from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
@@ -23,7 +22,7 @@ from api.schemas.assets import (
     Reason,
     RuleRunRead,
 )
-from api.schemas.common import Page
+from api.schemas.common import Page, problems
 from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.kernel.actor import Role
@@ -70,14 +69,14 @@ def get_asset(asset_id: UUID, session: ReadSessionDep, response: Response) -> As
     return AssetRead.of(session, asset)
 
 
-@router.patch("/assets/{asset_id}", dependencies=IDEMPOTENT)
+@router.patch("/assets/{asset_id}", dependencies=IDEMPOTENT, responses=problems(412, 428))
 def amend_asset(
     asset_id: UUID,
     body: AssetPatch,
     session: SessionDep,
     actor: ActorDep,
     response: Response,
-    if_match: Annotated[str | None, Header()] = None,
+    if_match: IfMatch = None,
 ) -> AssetRead:
     """Correct a dossier that is a draft or was sent back; approvals given before are void."""
     asset = onboarding.amend_dossier(

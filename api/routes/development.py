@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 
 from api.auth.tokens import MAX_LIFETIME, DevelopmentIssuer
 from api.deps import ServicesDep
-from api.schemas.common import Body, ShortText
+from api.schemas.common import Body, ShortText, problems
 from registry.kernel.actor import Role
 
-router = APIRouter(tags=["development"])
+router = APIRouter(tags=["development"], responses=problems(422))
 
 
 class TokenRequest(Body):

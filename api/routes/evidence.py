@@ -12,7 +12,7 @@ from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
-from api.schemas.common import ShortText
+from api.schemas.common import ShortText, problems
 from api.schemas.evidence import (
     DocumentRead,
     DocumentVerification,
@@ -33,7 +33,12 @@ router = resource_router("evidence")
 Kind = Annotated[str, Form(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")]
 
 
-@router.post("/assets/{asset_id}/documents", status_code=201, dependencies=IDEMPOTENT)
+@router.post(
+    "/assets/{asset_id}/documents",
+    status_code=201,
+    dependencies=IDEMPOTENT,
+    responses=problems(413),
+)
 def upload_document(
     asset_id: UUID,
     session: SessionDep,
@@ -47,9 +52,11 @@ def upload_document(
     valid_until: Annotated[date | None, Form()] = None,
 ) -> DocumentRead:
     """File a paper of the asset; its type is read from its bytes."""
+    # Without the characters that a terminal or a screen obeys: controls, changes of direction.
+    label = "".join(filter(str.isprintable, file.filename or ""))[:200]
     new = NewDocument(
         kind=kind,
-        file_name=(file.filename or kind)[:200],
+        file_name=label or kind,
         content=file.file.read(),
         issuer=issuer,
         issuer_ref=issuer_ref,

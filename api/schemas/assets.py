@@ -26,7 +26,7 @@ from registry.title.rules import Share, check_ownership
 
 Hissa = (
     Annotated[int, Field(gt=0, le=2**62)]
-    | Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,18}$")]
+    | Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
 )
 """A whole number of parts; as a string where it may pass 2^53."""
 
@@ -70,7 +70,7 @@ class DossierFields(Body):
 class AssetCreate(DossierFields):
     """A new dossier."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}-[A-Z]{3}-\d{4}$")]
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}-[A-Z]{3}-[0-9]{4}$")]
     asset_class: AssetClass
 
 

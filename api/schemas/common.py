@@ -37,7 +37,7 @@ LongText = Annotated[
 ]
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-Units = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,17})$")]
+Units = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,17})$")]
 """Whole fractions as a string: JSON numbers end at 2^53."""
 
 BigInteger = Annotated[int, PlainSerializer(str, return_type=str)]
@@ -145,14 +145,23 @@ class Problem(BaseModel):
     remedy: str | None = None
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description}
-    for status, description in (
-        (401, "No token, or none that can be believed"),
-        (403, "The caller may not do this"),
-        (404, "It does not exist, or the caller may not know that it does"),
-        (409, "The register does not allow it now"),
-        (422, "The request is wrong"),
-        (503, "Temporarily unavailable"),
-    )
+_REFUSALS = {
+    401: "No token, or none that can be believed",
+    403: "The caller may not do this",
+    404: "It does not exist, or the caller may not know that it does",
+    409: "The register does not allow it now",
+    412: "It has changed since the caller read it",
+    413: "The body is too large",
+    422: "The request is wrong",
+    428: "The caller does not say which version they edit",
+    503: "Temporarily unavailable",
 }
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document the problems that a route answers with."""
+    return {status: {"model": Problem, "description": _REFUSALS[status]} for status in statuses}
+
+
+PROBLEMS = problems(401, 403, 404, 409, 422, 503)
+"""What every route of a resource may answer."""

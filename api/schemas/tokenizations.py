@@ -129,7 +129,7 @@ class OfferingRead(Read):
 class OrderCreate(Body):
     """How many fractions, to which proven wallet."""
 
-    units: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,17}$")]
+    units: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
     wallet: Address
 
 

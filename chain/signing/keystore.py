@@ -37,7 +37,7 @@ class KeystoreSigner:
             key = Account.decrypt(json.loads(path.read_text("utf-8")), password)
         except FileNotFoundError as error:
             raise SignerRefused(f"SIGNER_KEYSTORE has no file {path.name}.") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
             raise SignerRefused(
                 f"The keystore {path.name} cannot be opened: {error}. Is SIGNER_PASSWORD right?"
             ) from error

@@ -32,15 +32,6 @@ class AssetState(StrEnum):
 
 
 EDITABLE_STATES = (AssetState.DRAFT, AssetState.REQUISITIONED)
-CLAIMING_STATES = (
-    AssetState.SUBMITTED,
-    AssetState.REQUISITIONED,
-    AssetState.IN_REVIEW,
-    AssetState.REGISTERED,
-    AssetState.AMENDING,
-    AssetState.SUSPENDED,
-)
-"""States in which an asset's claim on its underlying keys is live (KEY-01)."""
 
 
 class Asset(Record, table=True):

@@ -45,11 +45,14 @@ def list_keys(session: Session, asset_id: UUID) -> list[str]:
 
 
 def replace_keys(session: Session, asset_id: UUID, keys: Sequence[str]) -> None:
-    """Record what the asset claims to be; the claims are not live yet."""
-    for row in session.exec(select(UnderlyingKey).where(UnderlyingKey.asset_id == asset_id)).all():
-        session.delete(row)
-    session.flush()
-    session.add_all(UnderlyingKey(asset_id=asset_id, key=key) for key in keys)
+    """Record what the asset claims to be; a claim that stays is as live as it was."""
+    kept = set()
+    for claim in session.exec(select(UnderlyingKey).where(UnderlyingKey.asset_id == asset_id)):
+        if claim.key in keys:
+            kept.add(claim.key)
+        else:
+            session.delete(claim)
+    session.add_all(UnderlyingKey(asset_id=asset_id, key=key) for key in keys if key not in kept)
     session.flush()
 
 

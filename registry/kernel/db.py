@@ -34,6 +34,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 12) -> None:
+        self.pool_size = pool_size
         try:
             parsed = make_url(url)
             if parsed.drivername in {"postgres", "postgresql"}:

@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class Settings(BaseSettings):
     """The service's settings; the defaults run everything embedded, on this machine only."""
 
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+    # An empty variable is one that was not set: no empty key is ever taken for a key.
+    model_config = SettingsConfigDict(
+        extra="ignore", hide_input_in_errors=True, env_ignore_empty=True
+    )
 
     environment: Literal["development", "production"] = "development"
     data_dir: Path = ROOT / ".data"
@@ -35,14 +38,14 @@ class Settings(BaseSettings):
 
     oidc_issuer: str | None = None
     oidc_audience: str = "milkiyat"
-    oidc_jwks_url: str | None = None
+    oidc_jwks_url: str | None = Field(default=None, pattern=r"^https?://")
     app_domain: str = "localhost"
     """The domain that wallets show when a person signs in (EIP-4361)."""
 
     pii_key: SecretStr | None = None
     token_key: SecretStr | None = None
     payment_webhook_secret: SecretStr | None = None
-    max_upload_bytes: int = 25 * 1024 * 1024
+    max_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1)
 
     @property
     def is_production(self) -> bool:
@@ -56,6 +59,12 @@ class Settings(BaseSettings):
                 f"HOST={self.host} would let the network in; without ENVIRONMENT=production the "
                 f"service listens on {' or '.join(sorted(LOOPBACK))} only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _issuer_has_its_keys(self) -> Self:
+        if not self.is_production and (self.oidc_issuer is None) != (self.oidc_jwks_url is None):
+            raise ValueError("OIDC_ISSUER and OIDC_JWKS_URL are set together, or neither is")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
@@ -94,6 +95,15 @@ def _find_expired(
             col(Approval.person) == actor.subject,
         )
     ).first()
+
+
+def void(session: Session, subject_id: UUID) -> None:
+    """Let every approval of the subject run out now, whatever it was of."""
+    session.execute(
+        update(Approval)
+        .where(col(Approval.subject_id) == subject_id, col(Approval.expires_at) > now())
+        .values(expires_at=now())
+    )
 
 
 def live_approvals(session: Session, subject_id: UUID, dossier_hash: bytes) -> Sequence[Approval]:

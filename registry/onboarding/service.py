@@ -181,10 +181,15 @@ def submit_dossier(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:
     _require_maker(actor, asset)
     _require_documents(session, asset)
     digest = dossier_hash(session, asset)
-    if again and digest == asset.dossier_hash:
+    # What the rules asked for may have happened outside the dossier: a paper was verified, a
+    # rival claim withdrawn. What a checker asked for is a change of the dossier itself.
+    if again and digest == asset.dossier_hash and not _sent_back_by_rules(session, asset):
         raise Conflict(
             "dossier_unchanged", "Nothing in the dossier has changed since the requisition."
         )
+    if again:
+        # Also those of a dossier that was the same as this one, two edits ago.
+        approvals.void(session, asset.id)
     asset.dossier_hash = digest
     asset.state = AssetState(state)
     _take_keys(session, asset)
@@ -206,6 +211,13 @@ def submit_dossier(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:
         state=asset.state,
     )
     return rule_run
+
+
+def _sent_back_by_rules(session: Session, asset: Asset) -> bool:
+    """Tell whether the rules, and not a person, sent the dossier back."""
+    runs = rulebook.list_runs(session, asset.id)
+    last = next((run for run in runs if run.moment == Moment.SUBMISSION), None)
+    return last is not None and last.blocked
 
 
 def _take_keys(session: Session, asset: Asset) -> None:

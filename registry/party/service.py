@@ -80,13 +80,14 @@ def _check_identifiers(new: NewParty) -> None:
             "A legal person is recorded with an LEI, a CUIN or a carrier code (SCAC).",
             field="/lei",
         )
-    if new.cnic:
+    # An empty identifier is not an absent one: it would pass for one, and be stored.
+    if new.cnic is not None:
         rules.check_cnic(new.cnic)
-    if new.lei:
+    if new.lei is not None:
         rules.check_lei(new.lei)
-    if new.cuin:
+    if new.cuin is not None:
         rules.check_cuin(new.cuin)
-    if new.scac:
+    if new.scac is not None:
         rules.check_scac(new.scac)
     rules.check_country(new.residence_country)
 

@@ -242,7 +242,8 @@ def pause_token(session: Session, actor: Actor, tokenization_id: UUID, *, reason
         session,
         actor,
         OperationKind.PAUSE,
-        key=f"pause:{tokenization.id}:{reason}",
+        # Hashed: a long reason would not fit into the key's index.
+        key=f"pause:{tokenization.id}:{record_hash({'reason': reason}).hex()}",
         subject=("tokenization", tokenization.id),
         params={"tokenization_id": str(tokenization.id)},
     )

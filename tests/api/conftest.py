@@ -13,6 +13,7 @@ from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
 from registry.kernel.settings import Settings
 from tests.api.house import House, house_settings, open_house
+from tests.api.town import Town, build_town
 
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
 
@@ -42,3 +43,10 @@ def fresh_house(fresh_database: Database, tmp_path: Path) -> Iterator[House]:
     """An API with nothing in it."""
     with open_house(house_settings(tmp_path), fresh_database) as house:
         yield house
+
+
+@pytest.fixture(scope="session")
+def town(make_database: DatabaseMaker, api_settings: Settings) -> Iterator[Town]:
+    """Something in every state; only tests that change nothing may use it."""
+    with make_database() as database, open_house(api_settings, database) as house:
+        yield build_town(house)

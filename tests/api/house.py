@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
@@ -23,7 +24,7 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from api.app import create_app
-from api.auth.tokens import DevelopmentIssuer
+from api.auth.tokens import DEVELOPMENT_ISSUER, DevelopmentIssuer, OidcVerifier
 from api.deps import Services
 from api.program import services
 from registry.kernel.actor import Actor, Role
@@ -55,9 +56,7 @@ class Caller:
         self._client = client
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ask(
-        self, method: str, path: str, *, key: str | None = None, **more: Any
-    ) -> httpx.Response:
+    def ask(self, method: str, path: str, *, key: str | None = None, **more: Any) -> httpx.Response:
         """Send one request; `key` is its Idempotency-Key, a body of bytes is sent as it is."""
         headers = self._headers | ({"Idempotency-Key": key} if key else {})
         headers |= more.pop("headers", {})
@@ -113,6 +112,28 @@ class House:
         assert isinstance(issuer, DevelopmentIssuer)
         return issuer.issue(actor.subject, [Role(role) for role in actor.roles], lifetime)
 
+    def token_with(self, subject: str, roles: list[str]) -> str:
+        """Sign a token that says anything, as a careless issuer might."""
+        key = self.services.settings.token_key
+        assert key is not None
+        issued = datetime.now(UTC)
+        said = {
+            "iss": DEVELOPMENT_ISSUER,
+            "aud": self.services.settings.oidc_audience,
+            "sub": subject,
+            "roles": roles,
+            "iat": issued,
+            "exp": issued + HOUR,
+        }
+        return jwt.encode(said, key.get_secret_value())
+
+    def forget_keys(self) -> None:
+        """Do what minutes do: let the cached keys of the issuer run out."""
+        assert isinstance(self.services.tokens, OidcVerifier)
+        cache = self.services.tokens._keys.jwk_set_cache
+        assert cache is not None
+        cache.jwk_set_with_timestamp = None
+
     @contextlib.contextmanager
     def desk(self) -> Iterator[Desk]:
         """Do work as the services do it, and commit it."""
@@ -129,8 +150,10 @@ class House:
         with self.database.reading() as session:
             connection = session.connection()
             tables = connection.execute(
-                text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = "
-                     "'public'::regnamespace ORDER BY relname")
+                text(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+                    "'public'::regnamespace ORDER BY relname"
+                )
             ).scalars()
             parts = [
                 f"SELECT '{name}', count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) "
@@ -146,7 +169,9 @@ class House:
         before = self.contents()
         yield
         after = self.contents()
-        changed = {name: (before[name], after[name]) for name in after if after[name] != before[name]}
+        changed = {
+            name: (before[name], after[name]) for name in after if after[name] != before[name]
+        }
         assert not changed, f"a refused request changed {changed}"
 
     def notify(self, notice: Any, *, at: datetime | None = None, **headers: str) -> httpx.Response:

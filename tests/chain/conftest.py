@@ -1,34 +1,32 @@
-"""Three stages that tests start from, each built once and copied for every test.
+"""The stages that tests start from, each built once and copied for every test.
 
 `empty`: a node at its first block. `platform`: our contracts stand. `suite`: a token suite stands
-beside them, deployed by hand, for tests that only read. `market`: see `tests.chain.market`.
+beside them, deployed by hand, for tests that only read. `market` and `minted`: a sale that is
+closed, and one that is carried out (see `tests.chain.market`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from eth_account import Account
 
 from chain.indexer import Indexer
-from chain.operations.effect import Chain
 from chain.platform import plan_platform
 from chain.signing.keystore import KeystoreSigner
 from registry.kernel.db import Database
 from tests.chain.market import Deal, Market, build
-from tests.chain.nodes import CHAIN_ID, Node
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.stage import Signers, Stage
 from tests.chain.suite import Suite
 from tests.chain.world import CLAIM_SIGNER, PLATFORM, Databases, Hand, World
 
 PASSWORD = "correct horse"
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
-Signers = tuple[KeystoreSigner, KeystoreSigner]
 
 
 @pytest.fixture(scope="session")
@@ -51,32 +49,6 @@ def signers(tmp_path_factory: pytest.TempPathFactory) -> Signers:
     return opened[0], opened[1]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A chain on disk and a database to copy, from which worlds are opened."""
-
-    databases: Databases
-    signers: Signers
-    template: str
-    state: Path | None = None
-
-    @contextlib.contextmanager
-    def open(self, directory: Path) -> Iterator[World]:
-        copied = self.databases.copied(self.template)
-        with copied as database, Node(directory, state=self.state) as node:
-            node.fund(self.signers[0].address)
-            yield World(node, database, Chain(node.client, *self.signers))
-
-    def after(self, directory: Path, build: Callable[[World], object]) -> Stage:
-        """Build on top of this stage, once."""
-        database = self.databases.copy(self.template)
-        with Node(directory, state=self.state) as node:
-            node.fund(self.signers[0].address)
-            build(World(node, database, Chain(node.client, *self.signers)))
-            state = node.dump(directory / "state.json")
-        return Stage(self.databases, self.signers, self.databases.as_template(database), state)
-
-
 @pytest.fixture(scope="session")
 def empty_stage(databases: Databases, signers: Signers) -> Stage:
     return Stage(databases, signers, databases.migrated)
@@ -96,7 +68,9 @@ def platform_stage(empty_stage: Stage, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def suite_stage(platform_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return platform_stage.after(tmp_path_factory.mktemp("suite"), Suite.deploy_first)
+    # The country of the first holders is read at the block of their registration.
+    folder = tmp_path_factory.mktemp("suite")
+    return platform_stage.after(folder, Suite.deploy_first, history=True)
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +83,14 @@ def market_stage(
         folder, lambda world: deals.append(build(world, folder / "documents"))
     )
     return stage, deals[0]
+
+
+@pytest.fixture(scope="session")
+def minted_stage(
+    market_stage: tuple[Stage, Deal], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Stage, Deal]:
+    stage, deal = market_stage
+    return stage.after(tmp_path_factory.mktemp("minted"), World.settle), deal
 
 
 @pytest.fixture
@@ -134,5 +116,13 @@ def suite(suite_stage: Stage, tmp_path: Path) -> Iterator[Suite]:
 def market(market_stage: tuple[Stage, Deal], tmp_path: Path) -> Iterator[Market]:
     """A sale that is closed and paid, its registrations and mints planned and nothing sent."""
     stage, deal = market_stage
+    with stage.open(tmp_path) as world:
+        yield Market(world, deal, tmp_path / "documents")
+
+
+@pytest.fixture
+def minted(minted_stage: tuple[Stage, Deal], tmp_path: Path) -> Iterator[Market]:
+    """The same, with everything minted and final; the token is not live yet."""
+    stage, deal = minted_stage
     with stage.open(tmp_path) as world:
         yield Market(world, deal, tmp_path / "documents")

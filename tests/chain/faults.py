@@ -71,3 +71,19 @@ class LosesSends(ChainClient):
                 super().send_raw(raw)
             raise RpcUnavailable("ReadTimeout: it took too long")
         return super().send_raw(raw)
+
+
+class AfterEstimate(ChainClient):
+    """A node on which something happens right after the first call was found to be good."""
+
+    def __init__(self, node: Node, happens: Callable[[], object]) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._happens = happens
+        self.happened = False
+
+    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
+        gas = super().estimate_gas(to, data, sender=sender)
+        if not self.happened:
+            self.happened = True
+            self._happens()
+        return gas

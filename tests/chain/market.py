@@ -125,8 +125,22 @@ class Market:
             session.add(investor)
 
 
-def build(world: World, folder: Path) -> Deal:
-    """Bring an apartment from its dossier to a closed sale, carrying out what that plans."""
+@dataclass(frozen=True)
+class Proposal:
+    """An approved token of a registered apartment, and who will deal in it."""
+
+    asset_id: UUID
+    tokenization_id: UUID
+    buyers: dict[int, Actor]
+
+    def deploy(self, world: World) -> Operation:
+        with world.database.transaction() as session:
+            return tokenizations.deploy_token(session, factories.COMPLIANCE, self.tokenization_id)
+
+
+def propose(world: World, folder: Path) -> Proposal:
+    """Register an apartment, bring everybody's KYC on chain, and have a token approved."""
+    buyers = {}
     with world.database.transaction() as session:
         at = desk(session, folder)
         vehicle = factories.company(at)
@@ -134,32 +148,34 @@ def build(world: World, folder: Path) -> Deal:
         sales.name_wrapper(at, asset, vehicle)
         issuer = factories.actor(Role.ISSUER)
         pass_kyc(at, issuer, investors.enrol_for_company(session, issuer, vehicle.id), ISSUER)
-        buyers = {}
         for person in SOLD:
             buyers[person], investor = factories.enrolled(at)
             pass_kyc(at, buyers[person], investor, person)
     world.settle()
     with world.database.transaction() as session:
         at = desk(session, folder)
-        wrapped = sales.Wrapped(asset, buyer_of(session, issuer))
-        tokenization = sales.approved(at, wrapped)
-        tokenizations.deploy_token(session, factories.COMPLIANCE, tokenization.id)
+        tokenization = sales.approved(at, sales.Wrapped(asset, buyer_of(session, issuer)))
+    return Proposal(asset.id, tokenization.id, buyers)
+
+
+def build(world: World, folder: Path) -> Deal:
+    """Bring an apartment from its dossier to a closed sale, carrying out what that plans."""
+    proposal = propose(world, folder)
+    proposal.deploy(world)
     world.settle()
+    orders = {}
     with world.database.transaction() as session:
         at = desk(session, folder)
+        terms = OfferTerms(offered_units=sales.FRACTIONS)
         sale = offerings.open_offering(
-            session,
-            factories.COMPLIANCE,
-            tokenization.id,
-            OfferTerms(offered_units=sales.FRACTIONS),
+            session, factories.COMPLIANCE, proposal.tokenization_id, terms
         )
-        orders = {}
         for person, units in SOLD.items():
-            placed = sales.order(at, sale, buyer_of(session, buyers[person]), units)
+            placed = sales.order(at, sale, buyer_of(session, proposal.buyers[person]), units)
             sales.pay(at, placed)
             orders[person] = placed.id
-        offerings.close_and_mint(session, factories.COMPLIANCE, tokenization.id)
-    return Deal(asset.id, tokenization.id, orders)
+        offerings.close_and_mint(session, factories.COMPLIANCE, proposal.tokenization_id)
+    return Deal(proposal.asset_id, proposal.tokenization_id, orders)
 
 
 def desk(session: Session, folder: Path) -> factories.Desk:

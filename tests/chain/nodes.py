@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from chain.anvil import HARDFORK, HOST, _find_binary
-from chain.client import Block, ChainClient, Receipt, hex_of
+from chain.client import Block, ChainClient, Receipt, bytes_of, hex_of
 
 CHAIN_ID = 31337
 START_LINE = re.compile(r"Listening on [\d.]+:(\d+)")
@@ -111,9 +111,14 @@ class Node:
         return receipt
 
     def roll_back(self, blocks: int) -> Block:
-        """Take the newest blocks away; their transactions are gone, not in the pool."""
+        """Take the newest blocks away; their transactions are gone, not in the pool.
+
+        The clock of the chain goes on: what is mined instead is mined later.
+        """
+        later = self.client.head().timestamp + 1
         self.rpc("anvil_rollback", blocks)
         self.drop_pool()
+        self.rpc("evm_setNextBlockTimestamp", later)
         return self.client.head()
 
     def drop_pool(self) -> None:
@@ -128,9 +133,24 @@ class Node:
     def fund(self, address: bytes) -> None:
         self.rpc("anvil_setBalance", hex_of(address), hex(10**24))
 
-    def dump(self, path: Path) -> Path:
-        """Write the chain, with the state of every block, for another node to start from."""
-        packed = self.rpc("anvil_dumpState", True)
+    def act_as(self, sender: bytes, to: bytes, data: bytes) -> None:
+        """Let an address call that has no key, in a block of its own: a contract, say."""
+        self.fund(sender)
+        self.rpc("anvil_impersonateAccount", hex_of(sender))
+        call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data), "gas": "0xf4240"}
+        sent = self.rpc("eth_sendTransaction", call)
+        self.rpc("anvil_stopImpersonatingAccount", hex_of(sender))
+        self.mined(bytes_of(sent))
+
+    def dump(self, path: Path, *, history: bool = False) -> Path:
+        """Write the chain for another node to start from.
+
+        Parameters
+        ----------
+        history
+            Whether the other node will know the state of older blocks too.
+        """
+        packed = self.rpc("anvil_dumpState", history)
         path.write_bytes(gzip.decompress(bytes.fromhex(packed.removeprefix("0x"))))
         return path
 

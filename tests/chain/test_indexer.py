@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -14,9 +12,9 @@ from chain.client import Block, ChainClient, hex_of
 from chain.indexer import Indexer
 from registry.captable import service as captable
 from registry.captable.models import Holder
-from registry.kernel.db import Database
-from tests.chain.conftest import Stage
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.outcomes import everything
+from tests.chain.stage import Stage
 from tests.chain.suite import ADDRESSES, Suite, catch_up, count, cursor_of, shuffle
 
 pytestmark = pytest.mark.chain
@@ -244,29 +242,6 @@ def test_index__whole_life__equals_the_chain_at_every_block(suite: Suite) -> Non
             } == {address: held for address, held in there.holders.items() if held[0]}
 
 
-def everything(database: Database) -> dict[str, list[Any]]:
-    """Read every row of the projection, with addresses in the place of numbers."""
-    queries = {
-        "tokens": "SELECT address, identity_registry, block_number, supply_units, paused"
-        " FROM token",
-        "events": "SELECT t.address, e.block_number, e.log_index, e.kind, e.tx_hash,"
-        " s.address, g.address, e.units, e.extra::text FROM token_event e"
-        " JOIN token t USING (token_no) LEFT JOIN holder s ON s.holder_no = e.source"
-        " LEFT JOIN holder g ON g.holder_no = e.target",
-        "history": "SELECT t.address, h.address, b.block_number, b.balance_units, b.frozen_units"
-        " FROM balance_at b JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
-        "balances": "SELECT t.address, h.address, b.block_number, b.balance_units, b.frozen_units"
-        " FROM balance b JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
-        "wallets": "SELECT t.address, h.address, w.identity, w.country, w.block_number"
-        " FROM registered_wallet w JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
-    }
-    with database.engine.connect() as connection:
-        return {
-            name: sorted(tuple(row) for row in connection.exec_driver_sql(query))
-            for name, query in queries.items()
-        }
-
-
 def test_index__any_partition_of_the_blocks__projects_the_same(
     suite: Suite, suite_stage: Stage
 ) -> None:
@@ -277,7 +252,7 @@ def test_index__any_partition_of_the_blocks__projects_the_same(
     with suite_stage.databases.copied(suite_stage.template) as untouched:
         first = cursor_of(untouched).number
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=6, deadline=None)
     @given(cuts=st.sets(st.integers(first, last - 1)))
     def project_in_parts(cuts: set[int]) -> None:
         client = ShortSighted(suite.world.node.url, CHAIN_ID)

@@ -50,9 +50,8 @@ def test_issuance__every_step_carried_out__token_is_live_and_held(market: Market
     assert len(world.node.transactions()) == len(world.operations())
 
 
-def test_issuance__holders__are_verified_and_may_transfer_once_live(market: Market) -> None:
-    world, suite = market.world, market.suite()
-    world.settle()
+def test_issuance__holders__are_verified_and_may_transfer_once_live(minted: Market) -> None:
+    world, suite = minted.world, minted.suite()
     for person in HELD:
         address = hex_of(address_of(key_of(person)))
         assert ask(world.client, "IdentityRegistry", suite.registry, "isVerified", address) is True

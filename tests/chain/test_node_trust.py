@@ -13,8 +13,8 @@ from chain.errors import RpcInconsistent, RpcRefused
 from chain.indexer import Indexer
 from registry.captable.models import EventKind, TokenEvent
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.outcomes import everything
 from tests.chain.suite import ADDRESSES, Suite, catch_up, count, cursor_of, shuffle
-from tests.chain.test_indexer import everything
 
 pytestmark = pytest.mark.chain
 

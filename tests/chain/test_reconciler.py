@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlmodel import col, select
 
-from chain.client import hex_of
+from chain.client import ChainClient, Log, hex_of
+from chain.indexer import Indexer
 from chain.reconciler import Reconciler
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
 from registry.kernel.db import Database
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, count, cursor_of
 from tests.chain.world import World
 
@@ -190,6 +192,24 @@ def test_reconcile__reorg__takes_the_proofs_of_its_blocks_back(held: Suite) -> N
     with held.world.database.reading() as session:
         blocks = session.exec(select(col(Reconciliation.block_number))).all()
     assert list(blocks) == [proven_at]
+
+
+def test_reconcile__node_kept_logs_back__is_found_out(held: Suite) -> None:
+    """Nothing in such an answer contradicts itself; only the balances do."""
+
+    class Forgetful(ChainClient):
+        def logs(self, *_: object) -> list[Log]:
+            return []
+
+    held.mint(0, 5)
+    held.index(Indexer(held.world.database, Forgetful(held.world.node.url, CHAIN_ID)))
+    assert held.projected().supply == 3_000
+
+    assert reconcile(held) == 1
+    supply, balance = newest(held).differences
+    assert supply == {"what": "supply", "database": "3000", "chain": "3005"}
+    assert (balance["database"], balance["chain"]) == ("1000", "1005")
+    assert hex_of(held.token) in (cursor_of(held.world.database).degraded or "")
 
 
 def test_reconcile__never_synced__proves_nothing(empty_and_unsynced: Reconciler) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
@@ -54,16 +55,25 @@ class Databases:
         self._first = migrated
         self._numbers = itertools.count(1)
         self._given: list[Database] = []
+        # The next copy of each template is made while a test runs on the last one.
+        self._ahead: dict[str, Future[str]] = {}
+        self._maker = ThreadPoolExecutor(1)
         self.migrated = self.as_template(migrated)
 
     def copy(self, template: str) -> Database:
         """Copy a database that nobody is connected to."""
-        name = f"chain_{next(self._numbers)}"
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        ready = self._ahead.pop(template, None)
+        name = ready.result() if ready else self._create(template)
+        self._ahead[template] = self._maker.submit(self._create, template)
         url = self._first.engine.url.set(database=name)
         database = Database(url.render_as_string(hide_password=False))
         self._given.append(database)
         return database
+
+    def _create(self, template: str) -> str:
+        name = f"chain_{next(self._numbers)}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
 
     @contextlib.contextmanager
     def copied(self, template: str) -> Iterator[Database]:
@@ -85,6 +95,9 @@ class Databases:
     def drop_all(self) -> None:
         for database in list(self._given):
             self.drop(database)
+        self._maker.shutdown()
+        for unused in self._ahead.values():
+            self._run("DROP DATABASE {}", unused.result())
 
     def _run(self, statement: LiteralString, *names: str) -> None:
         url = self._first.engine.url.set(drivername="postgresql", database="postgres")
@@ -124,10 +137,17 @@ class World:
         moved += self.tracker().follow()
         return moved + sender.send_planned()
 
-    def settle(self) -> None:
-        """Take turns, with a block after each, until nothing is on its way."""
+    def settle(self, *, impatient: bool = False) -> None:
+        """Take turns, with a block after each, until nothing is on its way.
+
+        Parameters
+        ----------
+        impatient
+            Send again in every turn what is not mined yet, instead of waiting some seconds.
+        """
         for _ in range(TURNS):
-            if not self.turn() and not self.count(*IN_FLIGHT):
+            moved = self.turn(at_start=impatient)
+            if not moved and not self.count(*IN_FLIGHT):
                 return
             self.node.mine()
         raise AssertionError("the operations do not come to an end")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
@@ -13,6 +16,7 @@ from registry.document import service as documents
 from registry.document.models import DocumentState
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden
 from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
@@ -20,6 +24,7 @@ from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
 from registry.valuation import service as valuations
 from tests import factories as make
+from tests.db.stage import Stage, StageMaker
 from tests.factories import ACTORS, CHECKER, MAKER, SECOND_CHECKER, Desk
 
 pytestmark = pytest.mark.db
@@ -27,9 +32,20 @@ pytestmark = pytest.mark.db
 HALF_A_BILLION_PAISA = 500_000_000_00
 
 
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Asset]]:
+    with make_stage(lambda desk: make.in_review(desk, make.open_apartment(desk))) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Asset]) -> Database:
+    return stage.database
+
+
 @pytest.fixture
-def asset(desk: Desk) -> Asset:
-    return make.in_review(desk, make.open_apartment(desk))
+def asset(stage: Stage[Asset], session: Session) -> Asset:
+    return stage.on(session)
 
 
 def approve(desk: Desk, asset: Asset, role: Role, who: Actor, seen: bytes | None = None) -> Asset:
@@ -159,6 +175,28 @@ def test_edit_after_approval__dossier_returned_and_amended__voids_it(
     # the same person looks at the new dossier and agrees again
     make.approve(desk, asset, Role.COMPLIANCE)
     assert given(desk, asset) == [ACTORS[Role.COMPLIANCE].subject]
+
+
+def test_edit_after_approval__taken_back_by_a_second_edit__does_not_revive_it(
+    desk: Desk, asset: Asset
+) -> None:
+    make.approve_all(desk, asset, but_the_last=True)
+    title = titles.title_of_asset(desk.session, asset.id)
+    before = make.apartment_dossier(
+        titles.ownership_of(desk.session, titles.current_version(desk.session, title.id)),
+        underlying_keys=assets.list_keys(desk.session, asset.id),
+    )
+    digest = onboarding.dossier_hash(desk.session, asset)
+    for dossier in (replace(before, location={"place": "Elsewhere"}), before):
+        onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Wrong place")
+        onboarding.amend_dossier(
+            desk.session, MAKER, asset.id, version=asset.version, dossier=dossier
+        )
+        make.submit(desk, asset)
+
+    assert onboarding.dossier_hash(desk.session, asset) == digest
+    assert given(desk, asset) == []
+    assert make.approve_all(desk, asset).state == AssetState.REGISTERED
 
 
 @pytest.mark.parametrize("kind", ["NEC", "LEGAL_OPINION"])

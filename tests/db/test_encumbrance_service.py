@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.asset.models import Asset, AssetState
 from registry.document import service as documents
@@ -22,6 +24,7 @@ from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
+from tests.db.stage import Stage, StageMaker
 from tests.factories import CHECKER, MAKER, Desk
 
 pytestmark = pytest.mark.db
@@ -54,9 +57,38 @@ def in_force(desk: Desk, asset: Asset) -> list[UUID]:
     return [item.id for item in encumbrances.in_force(desk.session, title.id)]
 
 
+@dataclass(frozen=True)
+class Estate:
+    """A registered asset, and the token that is deployed of it."""
+
+    asset: Asset
+    token: Tokenization
+
+
+def build(desk: Desk) -> Estate:
+    wrapped = sales.wrapped_apartment(desk)
+    return Estate(wrapped.asset, sales.deployed(desk, wrapped))
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Estate]]:
+    with make_stage(build) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Estate]) -> Database:
+    return stage.database
+
+
 @pytest.fixture
-def asset(desk: Desk) -> Asset:
-    return make.registered(desk, make.open_apartment(desk))
+def estate(stage: Stage[Estate], session: Session) -> Estate:
+    return stage.on(session)
+
+
+@pytest.fixture
+def asset(estate: Estate) -> Asset:
+    return estate.asset
 
 
 def test_lodge__mortgage__waits_for_its_checker(desk: Desk, asset: Asset) -> None:
@@ -168,13 +200,11 @@ def test_get__in_a_read_only_transaction__is_answered(fresh_database: Database) 
 # What an order does to the asset and to its token (ENC-02)
 
 
-def tokenized(desk: Desk, state: TokenizationState) -> tuple[Asset, Tokenization]:
-    """A token whose asset is REGISTERED, in a state to which the chain would have brought it."""
-    wrapped = sales.wrapped_apartment(desk)
-    tokenization = sales.deployed(desk, wrapped)
-    tokenization.state = state
+def tokenized(desk: Desk, estate: Estate, state: TokenizationState) -> tuple[Asset, Tokenization]:
+    """Bring the token to a state to which the chain would have brought it."""
+    estate.token.state = state
     desk.session.flush()
-    return wrapped.asset, tokenization
+    return estate.asset, estate.token
 
 
 def pauses(desk: Desk) -> list[Operation]:
@@ -182,8 +212,10 @@ def pauses(desk: Desk) -> list[Operation]:
     return list(desk.session.exec(query).all())
 
 
-def test_stay_order__live_token__suspends_the_asset_and_pauses_the_token(desk: Desk) -> None:
-    asset, tokenization = tokenized(desk, TokenizationState.LIVE)
+def test_stay_order__live_token__suspends_the_asset_and_pauses_the_token(
+    desk: Desk, estate: Estate
+) -> None:
+    asset, tokenization = tokenized(desk, estate, TokenizationState.LIVE)
 
     order = put_encumbrance_in_force(
         desk.session, CHECKER, lodge(desk, asset, EncumbranceKind.STAY_ORDER).id
@@ -200,9 +232,9 @@ def test_stay_order__live_token__suspends_the_asset_and_pauses_the_token(desk: D
     "state", [TokenizationState.DEPLOYED, TokenizationState.OFFERING, TokenizationState.MINTING]
 )
 def test_stay_order__token_not_live_yet__suspends_the_asset_alone(
-    desk: Desk, state: TokenizationState
+    desk: Desk, estate: Estate, state: TokenizationState
 ) -> None:
-    asset, tokenization = tokenized(desk, state)
+    asset, tokenization = tokenized(desk, estate, state)
 
     put_encumbrance_in_force(
         desk.session, CHECKER, lodge(desk, asset, EncumbranceKind.STAY_ORDER).id
@@ -213,8 +245,10 @@ def test_stay_order__token_not_live_yet__suspends_the_asset_alone(
     assert pauses(desk) == []
 
 
-def test_second_stay_order__asset_suspended_already__pauses_once(desk: Desk) -> None:
-    asset, _ = tokenized(desk, TokenizationState.LIVE)
+def test_second_stay_order__asset_suspended_already__pauses_once(
+    desk: Desk, estate: Estate
+) -> None:
+    asset, _ = tokenized(desk, estate, TokenizationState.LIVE)
     for _ in range(2):
         put_encumbrance_in_force(
             desk.session, CHECKER, lodge(desk, asset, EncumbranceKind.STAY_ORDER).id
@@ -227,8 +261,10 @@ def test_second_stay_order__asset_suspended_already__pauses_once(desk: Desk) -> 
 @pytest.mark.parametrize(
     "kind", [EncumbranceKind.MORTGAGE, EncumbranceKind.CAVEAT, EncumbranceKind.LEASE]
 )
-def test_lesser_encumbrance__live_token__goes_on(desk: Desk, kind: EncumbranceKind) -> None:
-    asset, tokenization = tokenized(desk, TokenizationState.LIVE)
+def test_lesser_encumbrance__live_token__goes_on(
+    desk: Desk, estate: Estate, kind: EncumbranceKind
+) -> None:
+    asset, tokenization = tokenized(desk, estate, TokenizationState.LIVE)
 
     put_encumbrance_in_force(desk.session, CHECKER, lodge(desk, asset, kind).id)
 

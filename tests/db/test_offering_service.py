@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.asset.models import AssetState
-from registry.captable.models import Reconciliation, Token
 from registry.kernel.actor import Actor
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
@@ -22,25 +23,65 @@ from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
 from tests import factories as make
 from tests import sales
+from tests.db.stage import Stage, StageMaker
 from tests.factories import COMPLIANCE, Buyer, Desk
 from tests.sales import FRACTIONS, Wrapped
 
 pytestmark = pytest.mark.db
 
 
-@pytest.fixture
-def wrapped(desk: Desk) -> Wrapped:
-    return sales.wrapped_apartment(desk)
+@dataclass(frozen=True)
+class Market:
+    """A token that is deployed, and somebody who would buy it."""
+
+    wrapped: Wrapped
+    token: Tokenization
+    buyer: Buyer
+
+
+def deploy(desk: Desk) -> Market:
+    wrapped = sales.wrapped_apartment(desk)
+    return Market(wrapped, sales.deployed(desk, wrapped), make.buyer(desk))
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Market]]:
+    with make_stage(deploy) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Market]) -> Database:
+    return stage.database
 
 
 @pytest.fixture
-def sale(desk: Desk, wrapped: Wrapped) -> Offering:
-    return sales.offering(desk, wrapped, offered_units=100, minimum_units=20)
+def market(stage: Stage[Market], session: Session) -> Market:
+    return stage.on(session)
 
 
 @pytest.fixture
-def buyer(desk: Desk) -> Buyer:
-    return make.buyer(desk)
+def wrapped(market: Market) -> Wrapped:
+    return market.wrapped
+
+
+@pytest.fixture
+def token(market: Market) -> Tokenization:
+    return market.token
+
+
+@pytest.fixture
+def sale(desk: Desk, token: Tokenization) -> Offering:
+    return offer(desk, token, offered_units=100, minimum_units=20)
+
+
+@pytest.fixture
+def buyer(market: Market) -> Buyer:
+    return market.buyer
+
+
+def offer(desk: Desk, token: Tokenization, **terms: int) -> Offering:
+    return offerings.open_offering(desk.session, COMPLIANCE, token.id, OfferTerms(**terms))
 
 
 def of_kind(desk: Desk, kind: OperationKind) -> list[Operation]:
@@ -63,16 +104,12 @@ def block_title(wrapped: Wrapped) -> None:
 # Opening
 
 
-def test_open__deployed_token__is_offered_at_its_price(desk: Desk, wrapped: Wrapped) -> None:
-    tokenization = sales.deployed(desk, wrapped)
-
-    sale = offerings.open_offering(
-        desk.session, COMPLIANCE, tokenization.id, OfferTerms(offered_units=FRACTIONS)
-    )
+def test_open__deployed_token__is_offered_at_its_price(desk: Desk, token: Tokenization) -> None:
+    sale = offer(desk, token, offered_units=FRACTIONS)
 
     assert (sale.state, sale.reserved_units) == (OfferingState.OPEN, 0)
-    assert sale.price_paisa == tokenization.price_paisa
-    assert tokenization.state == TokenizationState.OFFERING
+    assert sale.price_paisa == token.price_paisa
+    assert token.state == TokenizationState.OFFERING
 
 
 @pytest.mark.parametrize(
@@ -87,36 +124,31 @@ def test_open__deployed_token__is_offered_at_its_price(desk: Desk, wrapped: Wrap
     ],
 )
 def test_open__impossible_terms__are_refused(
-    desk: Desk, wrapped: Wrapped, terms: dict[str, Any], code: str
+    desk: Desk, token: Tokenization, terms: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(Invalid, match=code):
-        sales.offering(desk, wrapped, **terms)
+        offer(desk, token, **terms)
 
 
 def test_open__twice__is_refused(desk: Desk, sale: Offering) -> None:
     with pytest.raises(Conflict, match="transition_refused"):
-        offerings.open_offering(
-            desk.session, COMPLIANCE, sale.tokenization_id, OfferTerms(offered_units=1)
-        )
+        offer(desk, token_of(desk, sale), offered_units=1)
 
 
-def test_open__by_the_issuer__is_forbidden(desk: Desk, wrapped: Wrapped) -> None:
-    tokenization = sales.deployed(desk, wrapped)
-
+def test_open__by_the_issuer__is_forbidden(
+    desk: Desk, wrapped: Wrapped, token: Tokenization
+) -> None:
     with pytest.raises(Forbidden, match="transition_forbidden"):
         offerings.open_offering(
-            desk.session, wrapped.issuer.actor, tokenization.id, OfferTerms(offered_units=1)
+            desk.session, wrapped.issuer.actor, token.id, OfferTerms(offered_units=1)
         )
 
 
-def test_open__gate_closed__is_refused(desk: Desk, wrapped: Wrapped) -> None:
-    tokenization = sales.deployed(desk, wrapped)
+def test_open__gate_closed__is_refused(desk: Desk, wrapped: Wrapped, token: Tokenization) -> None:
     block_title(wrapped)
 
     with pytest.raises(Conflict, match="asset_not_registered"):
-        offerings.open_offering(
-            desk.session, COMPLIANCE, tokenization.id, OfferTerms(offered_units=1)
-        )
+        offer(desk, token, offered_units=1)
 
 
 # Closing and minting
@@ -164,10 +196,11 @@ def test_close__each_mint__waits_for_its_wallet_to_be_registered(
     assert len(registrations) == 2
 
 
-def test_close__everything_sold__mints_nothing_to_the_wrapper(desk: Desk, wrapped: Wrapped) -> None:
-    sale = sales.offering(desk, wrapped)
-    who = make.buyer(desk)
-    order = sales.pay(desk, sales.order(desk, sale, who, units=FRACTIONS))
+def test_close__everything_sold__mints_nothing_to_the_wrapper(
+    desk: Desk, token: Tokenization, buyer: Buyer
+) -> None:
+    sale = offer(desk, token, offered_units=FRACTIONS)
+    order = sales.pay(desk, sales.order(desk, sale, buyer, units=FRACTIONS))
 
     planned = close(desk, sale)
 
@@ -255,117 +288,14 @@ def test_settle__order_not_minting__stays_as_it_is(
     assert order.state == OrderState.AWAITING_PAYMENT
 
 
-# Going live
-
-
-@pytest.fixture
-def minting(desk: Desk, sale: Offering, buyer: Buyer) -> Tokenization:
-    sales.pay(desk, sales.order(desk, sale, buyer, units=20))
-    close(desk, sale)
-    return token_of(desk, sale)
-
-
-def reconciled(
-    desk: Desk, tokenization: Tokenization, supply: int, differences: list[dict[str, Any]]
-) -> None:
-    """Write what the chain's reconciler would."""
-    assert tokenization.token_address is not None
-    token = desk.session.exec(
-        select(Token).where(Token.address == tokenization.token_address)
-    ).first() or Token(
-        chain_id=1,
-        address=tokenization.token_address,
-        identity_registry=bytes(20),
-        compliance=bytes(20),
-        block_number=1,
-    )
-    desk.session.add(token)
-    desk.session.flush()
-    assert token.token_no is not None
-    desk.session.add(
-        Reconciliation(
-            token_no=token.token_no,
-            block_number=2,
-            block_hash=bytes(32),
-            holders=2,
-            projected_supply_units=supply,
-            chain_supply_units=supply,
-            differences=differences,
-        )
-    )
-    desk.session.flush()
-
-
-def test_go_live__minted_and_reconciled__plans_the_unpause_once(
-    desk: Desk, minting: Tokenization
-) -> None:
-    reconciled(desk, minting, FRACTIONS, [])
-
-    operation = offerings.go_live(desk.session, COMPLIANCE, minting.id)
-
-    assert operation.kind == OperationKind.UNPAUSE
-    assert offerings.go_live(desk.session, COMPLIANCE, minting.id).id == operation.id
-    assert minting.state == TokenizationState.MINTING
-
-
-@pytest.mark.parametrize("supply", [0, FRACTIONS - 1, FRACTIONS + 1])
-def test_go_live__other_supply__is_refused(desk: Desk, minting: Tokenization, supply: int) -> None:
-    reconciled(desk, minting, supply, [])
-
-    with pytest.raises(Conflict, match="not_reconciled"):
-        offerings.go_live(desk.session, COMPLIANCE, minting.id)
-
-
-def test_go_live__never_reconciled__is_refused(desk: Desk, minting: Tokenization) -> None:
-    with pytest.raises(Conflict, match="not_reconciled"):
-        offerings.go_live(desk.session, COMPLIANCE, minting.id)
-
-
-def test_go_live__last_reconciliation_found_a_difference__is_refused(
-    desk: Desk, minting: Tokenization
-) -> None:
-    reconciled(desk, minting, FRACTIONS, [])
-    reconciled(desk, minting, FRACTIONS, [{"holder": "0x00", "projected": "1", "chain": "2"}])
-
-    with pytest.raises(Conflict, match="not_reconciled"):
-        offerings.go_live(desk.session, COMPLIANCE, minting.id)
-
-
-def test_go_live__before_minting__is_refused(desk: Desk, sale: Offering) -> None:
-    with pytest.raises(Conflict, match="transition_refused"):
-        offerings.go_live(desk.session, COMPLIANCE, sale.tokenization_id)
-
-
-def test_confirm_live__unpause_final_twice__is_live_once(desk: Desk, minting: Tokenization) -> None:
-    for _ in range(2):
-        offerings.confirm_live(desk.session, minting.id)
-
-    assert minting.state == TokenizationState.LIVE
-    assert of_kind(desk, OperationKind.PAUSE) == []
-
-
-def test_confirm_live__asset_suspended_while_the_unpause_was_on_its_way__pauses_again(
-    desk: Desk, wrapped: Wrapped, minting: Tokenization
-) -> None:
-    # the order found no live token to pause; nobody else would (ENC-02)
-    block_title(wrapped)
-    desk.session.flush()
-
-    offerings.confirm_live(desk.session, minting.id)
-
-    assert tokenizations.get_tokenization(desk.session, minting.id).state == "PAUSED"
-    [pause] = of_kind(desk, OperationKind.PAUSE)
-    assert UUID(pause.params["tokenization_id"]) == minting.id
-
-
 def test_mint_operations__of_one_token__are_its_own(
-    desk: Desk, minting: Tokenization, buyer: Buyer
+    desk: Desk, sale: Offering, buyer: Buyer
 ) -> None:
+    sales.pay(desk, sales.order(desk, sale, buyer, units=20))
+    mine = close(desk, sale)
     other = sales.offering(desk, sales.wrapped_wheat(desk))
     sales.pay(desk, sales.order(desk, other, buyer, units=20))
     theirs = close(desk, other)
 
-    mine = offerings.mint_operations(desk.session, minting.id)
-
-    assert len(mine) == 2
-    assert {item.id for item in mine}.isdisjoint(item.id for item in theirs)
+    assert offerings.mint_operations(desk.session, sale.tokenization_id) == mine
+    assert offerings.mint_operations(desk.session, other.tokenization_id) == theirs

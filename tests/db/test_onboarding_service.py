@@ -332,3 +332,27 @@ def test_return__before_review__is_refused(desk: Desk) -> None:
 
     with pytest.raises(Conflict, match="transition_refused"):
         onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Too early")
+
+
+def test_resubmit__deed_verified_since_the_rules_sent_it_back__is_reviewed(desk: Desk) -> None:
+    asset = make.open_apartment(desk)
+    for kind in ("PT1_EXTRACT", "NEC", "BUILDING_APPROVAL"):
+        make.file_document(desk, asset, kind)
+    deed = make.file_document(desk, asset, "REGISTERED_SALE_DEED", verified=False)
+    assert make.submit(desk, asset).blocked
+    make.verify(desk, deed)
+
+    assert not make.submit(desk, asset).blocked
+
+    assert asset.state == AssetState.IN_REVIEW
+
+
+def test_amend__on_requisition__keeps_the_claim_on_its_key(desk: Desk) -> None:
+    asset = make.in_review(desk, make.open_apartment(desk))
+    onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Illegible plan")
+    (key,) = assets.list_keys(desk.session, asset.id)
+    dossier = make.apartment_dossier(make.owned_by(make.person(desk)), underlying_keys=[key])
+
+    onboarding.amend_dossier(desk.session, MAKER, asset.id, version=asset.version, dossier=dossier)
+
+    assert live_keys(desk) == {key}

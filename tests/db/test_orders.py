@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.investor.models import KycState
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.offering import orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
 from tests import factories as make
 from tests import sales
+from tests.db.stage import Stage, StageMaker
 from tests.factories import Buyer, Desk
 
 pytestmark = pytest.mark.db
 
 
-@pytest.fixture
-def sale(desk: Desk) -> Offering:
-    return sales.offering(
-        desk, sales.wrapped_apartment(desk), offered_units=100, min_ticket_units=5
-    )
+@dataclass(frozen=True)
+class Market:
+    sale: Offering
+    buyer: Buyer
+
+
+def open_market(desk: Desk) -> Market:
+    wrapped = sales.wrapped_apartment(desk)
+    sale = sales.offering(desk, wrapped, offered_units=100, min_ticket_units=5)
+    return Market(sale, make.buyer(desk))
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Market]]:
+    with make_stage(open_market) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Market]) -> Database:
+    return stage.database
 
 
 @pytest.fixture
-def buyer(desk: Desk) -> Buyer:
-    return make.buyer(desk)
+def market(stage: Stage[Market], session: Session) -> Market:
+    return stage.on(session)
+
+
+@pytest.fixture
+def sale(market: Market) -> Offering:
+    return market.sale
+
+
+@pytest.fixture
+def buyer(market: Market) -> Buyer:
+    return market.buyer
 
 
 def payments(desk: Desk) -> list[Payment]:

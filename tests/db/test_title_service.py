@@ -124,6 +124,17 @@ def test_version_at__period_closed_and_corrected_later__answers_both_questions(
     assert at(desk, first, march, june) == second
 
 
+def test_version_at__last_moment_of_a_closed_period__is_not_in_it(desk: Desk) -> None:
+    asset = make.open_apartment(desk)
+    only = titles.current_version(desk.session, titles.title_of_asset(desk.session, asset.id).id)
+    only.valid_to = only.valid_from + timedelta(days=1)
+    desk.session.flush()
+
+    assert at(desk, only, only.valid_to - A_MOMENT, now()) == only
+    with pytest.raises(NotFound, match="title version"):
+        at(desk, only, only.valid_to, now())
+
+
 def test_list_versions__amended_title__keeps_every_version(
     desk: Desk, amended: tuple[TitleVersion, TitleVersion]
 ) -> None:

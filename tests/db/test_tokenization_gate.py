@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.asset.models import Asset
@@ -15,6 +17,7 @@ from registry.encumbrance.models import EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
@@ -24,6 +27,7 @@ from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
+from tests.db.stage import Stage, StageMaker
 from tests.factories import CHECKER, MAKER, VALUE_PAISA, Desk
 from tests.sales import Wrapped
 
@@ -69,9 +73,20 @@ def refused(desk: Desk, wrapped: Wrapped, **terms: Any) -> list[str]:
     return [rule.id for rule in refusal.value.failed]
 
 
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Wrapped]]:
+    with make_stage(sales.wrapped_apartment) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Wrapped]) -> Database:
+    return stage.database
+
+
 @pytest.fixture
-def wrapped(desk: Desk) -> Wrapped:
-    return sales.wrapped_apartment(desk)
+def wrapped(stage: Stage[Wrapped], session: Session) -> Wrapped:
+    return stage.on(session)
 
 
 def test_gate__sound_apartment__is_open(desk: Desk, wrapped: Wrapped) -> None:

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
+from tests.db.stage import Stage, StageMaker
 from tests.factories import ACTORS, COMPLIANCE, Desk
 from tests.sales import Wrapped
 
 pytestmark = pytest.mark.db
 
 
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Wrapped]]:
+    with make_stage(sales.wrapped_apartment) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Wrapped]) -> Database:
+    return stage.database
+
+
 @pytest.fixture
-def wrapped(desk: Desk) -> Wrapped:
-    return sales.wrapped_apartment(desk)
+def wrapped(stage: Stage[Wrapped], session: Session) -> Wrapped:
+    return stage.on(session)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,22 @@ from registry.kernel.vault import Vault
 pytestmark = pytest.mark.unit
 
 NAMES = ("pii_key", "token_key", "payment_webhook_secret", "signer_password")
-# A program that waits for the same instant as the others, then asks for its secrets.
+ROUNDS = 25
+# A program that asks for the secrets of one folder after another, each at an agreed instant.
 PROGRAM = """
 import sys, time
 from pathlib import Path
 from registry.kernel.secrets import with_embedded_secrets
 from registry.kernel.settings import Settings
-settings = Settings(data_dir=Path(sys.argv[1]))
+folder, rounds, *names = sys.argv[1:]
 print("ready", flush=True)
-time.sleep(max(0.0, float(sys.stdin.readline()) - time.time()))
-settings = with_embedded_secrets(settings)
-print(*(getattr(settings, name).get_secret_value() for name in sys.argv[2:]))
+start = float(sys.stdin.readline())
+for number in range(int(rounds)):
+    settings = Settings(data_dir=Path(folder) / str(number))
+    while time.time() < start + number / 100:
+        pass
+    settings = with_embedded_secrets(settings)
+    print(*(getattr(settings, name).get_secret_value() for name in names))
 """
 
 
@@ -73,7 +79,7 @@ def test_with_embedded_secrets__production__makes_nothing(tmp_path: Path) -> Non
 def test_with_embedded_secrets__programs_start_at_once__share_one_set(tmp_path: Path) -> None:
     programs = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(tmp_path / "data"), *NAMES],
+            [sys.executable, "-c", PROGRAM, str(tmp_path), str(ROUNDS), *NAMES],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -85,11 +91,12 @@ def test_with_embedded_secrets__programs_start_at_once__share_one_set(tmp_path: 
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
     start = f"{time.time() + 0.05}\n"
-    seen = [program.communicate(start)[0].split() for program in programs]
+    with ThreadPoolExecutor(len(programs)) as pool:
+        seen = list(pool.map(lambda program: program.communicate(start)[0].splitlines(), programs))
 
-    assert (
-        seen[0]
-        == seen[1]
-        == secrets_of(with_embedded_secrets(Settings(data_dir=tmp_path / "data")))
-    )
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secrets.json"]
+    kept = [
+        " ".join(secrets_of(with_embedded_secrets(Settings(data_dir=tmp_path / str(number)))))
+        for number in range(ROUNDS)
+    ]
+    assert seen == [kept, kept]
+    assert {path.name for path in tmp_path.glob("*/*")} == {"secrets.json"}

@@ -1,0 +1,165 @@
+"""Reading who holds what: now, at a block, at a time, and by whom it was read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from registry.kernel.actor import Role
+from tests.api.house import House, problem_of
+from tests.api.projected import BLOCK_TIME, FIRST_BLOCK, FIRST_MINED, Minted, block, mint_to_many
+
+pytestmark = pytest.mark.db
+
+HOLDERS = 6
+LAST_BLOCK = FIRST_BLOCK + HOLDERS
+WHY = {"purpose": "inspection 7/2026", "legal_basis": "section 4"}
+
+
+@pytest.fixture(scope="module")
+def minted(house: House) -> Minted:
+    return mint_to_many(house, HOLDERS)
+
+
+def read(house: House, minted: Minted, what: str = "cap_table", **query: Any) -> Any:
+    response = house.caller(Role.AUDITOR).get(f"/v1/tokens/{minted.token_id}/{what}", **query)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_cap_table__now__shows_everybody_and_sums_to_the_supply(
+    house: House, minted: Minted
+) -> None:
+    table = read(house, minted)
+
+    units = [int(row["balance_units"]) for row in table["items"]]
+    assert sorted(units) == [units for _, _, units in minted.mints]
+    assert sum(units) == int(table["supply_units"])
+    assert all(isinstance(row["balance_units"], str) for row in table["items"])
+    assert sum(row["share"][0] / row["share"][1] for row in table["items"]) == pytest.approx(1)
+    assert table["as_of_block"]["number"] == LAST_BLOCK
+    assert table["as_of_block"]["hash"] == f"0x{block(LAST_BLOCK).hash.hex()}"
+    assert all(row["account"] == f"eip155:31337:{row['wallet']}" for row in table["items"])
+
+
+@pytest.mark.parametrize("after", range(HOLDERS + 1))
+def test_cap_table__as_of_block_and_time__is_what_stood_then(
+    house: House, minted: Minted, after: int
+) -> None:
+    number = FIRST_BLOCK + after
+    moment = FIRST_MINED + after * BLOCK_TIME + timedelta(seconds=5)
+    expected = sorted(units for at, _, units in minted.mints if at <= number)
+
+    for as_of in (f"block:{number}", moment.isoformat(), moment.isoformat().replace("+00:00", "Z")):
+        table = read(house, minted, as_of=as_of)
+        assert sorted(int(row["balance_units"]) for row in table["items"]) == expected
+        assert table["as_of_block"]["number"] == number
+        assert int(table["supply_units"]) == sum(expected)
+        supply = read(house, minted, "supply", as_of=as_of)
+        assert int(supply["supply_units"]) == sum(expected)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "status", "code"),
+    [
+        ("rubbish", 422, "as_of_malformed"),
+        ("", 422, "as_of_malformed"),
+        ("block:", 422, "as_of_malformed"),
+        ("block:-1", 422, "as_of_malformed"),
+        ("block:1e3", 422, "as_of_malformed"),
+        ("block:\u0661", 422, "as_of_malformed"),
+        ("block:" + "9" * 16, 422, "as_of_malformed"),
+        ("2026-07-28", 422, "as_of_malformed"),
+        ("2026-07-28T09:00:00", 422, "as_of_malformed"),
+        ("2026-13-28T09:00:00Z", 422, "as_of_malformed"),
+        ("x" * 65, 422, "request_invalid"),
+        ("block:" + "9" * 15, 409, "block_not_synced"),
+        (f"block:{LAST_BLOCK + 1}", 409, "block_not_synced"),
+        (f"block:{FIRST_BLOCK - 1}", 404, "not_found"),
+        ("block:0", 404, "not_found"),
+        ("2020-01-01T00:00:00Z", 404, "not_found"),
+        ("0001-01-01T00:00:00+23:59", 404, "not_found"),
+    ],
+)
+def test_as_of__no_block_that_we_know__is_refused(
+    house: House, minted: Minted, as_of: str, status: int, code: str
+) -> None:
+    for what in ("", "/cap_table", "/supply"):
+        path = f"/v1/tokens/{minted.token_id}{what}"
+        response = house.caller(Role.AUDITOR).get(path, as_of=as_of)
+        problem_of(response, status, code)
+
+
+@pytest.mark.parametrize("as_of", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59"])
+def test_as_of__far_future__is_the_newest(house: House, minted: Minted, as_of: str) -> None:
+    assert read(house, minted, as_of=as_of)["as_of_block"]["number"] == LAST_BLOCK
+
+
+def test_holders__asked_with_a_purpose__show_people_with_masked_numbers(
+    house: House, minted: Minted
+) -> None:
+    rows = read(house, minted, "holders", **WHY)["items"]
+
+    people = [row for row in rows if row["name"] is not None]
+    assert len(people) == len(minted.known)
+    assert all(row["cnic_masked"].startswith("61101-*****") for row in people)
+    assert "61101-0" not in str(rows)
+
+
+def test_holders__read__is_journalled_with_its_purpose(house: House, minted: Minted) -> None:
+    count = "SELECT count(*) FROM journal_entry WHERE act = 'personal_data_read'"
+    before = house.one(count)
+
+    response = house.caller(Role.REGULATOR).get(f"/v1/tokens/{minted.token_id}/holders", **WHY)
+
+    assert response.is_success
+    assert house.one(count) == before + 1
+    journal = house.caller(Role.AUDITOR).get("/v1/journal", subject_id=str(minted.token_id))
+    entry = [item for item in journal.json()["items"] if item["act"] == "personal_data_read"][-1]
+    assert entry["actor"] == "the-regulator"
+    assert WHY.items() <= entry["facts"].items()
+    assert entry["facts"]["rows"] == HOLDERS
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"purpose": "inspection"}, {"legal_basis": "section 4"}, WHY | {"purpose": ""},
+     WHY | {"purpose": "x" * 501}],
+    ids=str,
+)  # fmt: skip
+def test_holders__asked_without_a_purpose__are_not_shown(
+    house: House, minted: Minted, query: dict[str, str]
+) -> None:
+    with house.unchanged():
+        path = f"/v1/tokens/{minted.token_id}/holders"
+        response = house.caller(Role.AUDITOR).get(path, **query)
+
+    problem_of(response, 422, "request_invalid")
+
+
+@pytest.mark.parametrize("text", ["a\0bc", "\ud7ff\u202eabc"])
+def test_holders__purpose_with_control_characters__is_refused_or_stored_as_it_is(
+    house: House, minted: Minted, text: str
+) -> None:
+    path = f"/v1/tokens/{minted.token_id}/holders"
+    response = house.caller(Role.AUDITOR).get(path, **WHY | {"purpose": text})
+
+    assert response.status_code in {200, 422}, response.text
+
+
+def test_portfolio__of_a_holder__is_what_the_chain_told(house: House, minted: Minted) -> None:
+    for who in minted.known:
+        holdings = house.caller(who.actor).get("/v1/me/portfolio").json()
+        expected = [units for _, address, units in minted.mints if address == who.wallet.address]
+        assert [int(item["balance_units"]) for item in holdings] == expected
+
+
+def test_token__seen_by_an_investor__has_no_people_in_it(house: House, minted: Minted) -> None:
+    investor = house.caller(minted.known[0].actor)
+    path = f"/v1/tokens/{minted.token_id}"
+
+    assert investor.get(path).json()["supply_units"] == str(sum(m[2] for m in minted.mints))
+    for what in ("cap_table", "holders", "transfers", "reconciliations"):
+        problem_of(investor.get(f"{path}/{what}", **WHY), 403, "role_missing")

@@ -1,0 +1,34 @@
+"""Every code that the program raises is documented, and no other."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from api.problems import STATUS
+from tests.api.codes import documented_codes, raised_codes
+
+pytestmark = pytest.mark.unit
+
+
+def test_error_codes__raised__are_documented() -> None:
+    raised = raised_codes()
+    missing = {code: raised[code] for code in sorted(raised.keys() - documented_codes())}
+
+    assert len(raised) > 90, "the scan lost its way"
+    assert not missing, "see: python -m tests.api.codes"
+
+
+def test_error_codes__documented__are_raised() -> None:
+    assert documented_codes().keys() - raised_codes() == set()
+
+
+def test_error_codes__each__says_when_and_what_to_do() -> None:
+    known = {str(status) for _, status in STATUS} | {"400", "401", "405", "413", "500"}
+    for code, (status, when, remedy) in documented_codes().items():
+        statuses = set(re.findall(r"\b\d{3}\b", status))
+        assert statuses <= known, code
+        assert statuses or status in {"operation", "start", "4xx"}, code
+        assert when.endswith("."), code
+        assert remedy.endswith("."), code

@@ -1,0 +1,114 @@
+"""/healthz, /readyz and /metrics: what a supervisor and Prometheus are told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.kernel.db import Database
+from tests.api.house import House, house_settings, open_house, problem_of
+from tests.api.projected import mint_to_many
+
+pytestmark = pytest.mark.db
+
+SAMPLE = re.compile(r'^[a-zA-Z_:][\w:]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+\deE.infNa]+$')
+
+
+def gauge(house: House, name: str) -> float:
+    text = house.stranger().get("/metrics").text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found is not None, text
+    return float(found[1])
+
+
+def test_healthz__always__is_alive(fresh_house: House) -> None:
+    response = fresh_house.stranger().get("/healthz")
+
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+def test_readyz__chain_not_read_yet__says_so(fresh_house: House) -> None:
+    response = fresh_house.stranger().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["the chain has not been read yet"]
+
+
+def test_readyz__chain_read_a_moment_ago__is_ready(fresh_house: House) -> None:
+    mint_to_many(fresh_house, 3)
+
+    response = fresh_house.stranger().get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json() | {"checked_at": None} == {
+        "ready": True,
+        "reasons": [],
+        "block_number": 103,
+        "head_number": 104,
+        "checked_at": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("checked_at = now() - interval '31 seconds'", "the chain was not read for 30 seconds"),
+        ("degraded = 'the supply differs'", "the supply differs"),
+    ],
+)
+def test_readyz__sync_behind_or_in_doubt__is_not_ready(
+    fresh_house: House, change: str, reason: str
+) -> None:
+    mint_to_many(fresh_house, 3)
+    with fresh_house.desk() as desk:
+        desk.session.connection().exec_driver_sql(f"UPDATE sync_cursor SET {change}")
+
+    response = fresh_house.stranger().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["reasons"] == [reason]
+
+
+@pytest.fixture
+def orphan(tmp_path: Path) -> Iterator[House]:
+    """An API whose database is away."""
+    database = Database("postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=1")
+    with open_house(house_settings(tmp_path), database) as house:
+        yield house
+    database.dispose()
+
+
+def test_database_away__every_route_that_needs_it__is_unavailable(orphan: House) -> None:
+    assert orphan.stranger().get("/healthz").status_code == 200
+    for path in ("/readyz", "/metrics"):
+        response = orphan.stranger().get(path)
+        problem_of(response, 503, "database_unavailable")
+        assert response.headers["retry-after"]
+    token = orphan.token_with("somebody", ["auditor", "registrar_maker"])
+    body = {"kind": "NATURAL", "name": "X", "cnic": "35202-1234567-1"}
+    for key in (None, "a-key"):
+        response = orphan.stranger(token).post("/v1/parties", body, key=key)
+        problem_of(response, 503, "database_unavailable")
+        assert "127.0.0.1" not in response.text
+
+
+def test_metrics__asked_for__are_in_the_format_of_prometheus(fresh_house: House) -> None:
+    response = fresh_house.stranger().get("/metrics")
+
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    for line in response.text.splitlines():
+        assert line.startswith("#") or SAMPLE.match(line), line
+
+
+def test_metrics__operations_planned__are_counted(fresh_house: House) -> None:
+    assert gauge(fresh_house, 'milkiyat_operations{state="planned"}') == 0
+    assert gauge(fresh_house, "milkiyat_operation_oldest_seconds") == 0
+    mint_to_many(fresh_house, 3)
+
+    assert gauge(fresh_house, 'milkiyat_operations{state="planned"}') > 0
+    assert gauge(fresh_house, "milkiyat_operation_oldest_seconds") >= 0
+    assert gauge(fresh_house, "milkiyat_sync_lag_blocks") == 1
+    assert gauge(fresh_house, "milkiyat_sync_degraded") == 0

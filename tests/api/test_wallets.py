@@ -1,0 +1,225 @@
+"""A wallet is proven by its own signature of its own challenge, and by nothing else."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+
+from registry.investor import service as investors
+from registry.investor.models import Investor
+from registry.kernel.actor import Actor
+from tests import factories as make
+from tests.api.house import Caller, House, at_once, problem_of
+from tests.db.races import meanwhile
+
+pytestmark = pytest.mark.db
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Of the curve: s and ORDER - s sign the same."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who is enrolled, and a wallet that is theirs."""
+
+    actor: Actor
+    investor: Investor
+    caller: Caller
+    key: LocalAccount
+
+    def challenge(self, address: str | None = None, **more: Any) -> httpx.Response:
+        path = f"/v1/investors/{self.investor.id}/wallets"
+        return self.caller.post(path, {"address": address or self.key.address}, **more)
+
+    def prove(self, signature: str, address: str | None = None) -> httpx.Response:
+        path = f"/v1/investors/{self.investor.id}/wallets/{address or self.key.address}/proof"
+        return self.caller.post(path, {"signature": signature})
+
+
+@pytest.fixture
+def people(house: House) -> tuple[Holder, Holder]:
+    with house.desk() as desk:
+        enrolled = [make.enrolled(desk) for _ in range(2)]
+    one, two = (
+        Holder(actor, investor, house.caller(actor), Account.create())
+        for actor, investor in enrolled
+    )
+    return one, two
+
+
+@pytest.fixture
+def holder(people: tuple[Holder, Holder]) -> Holder:
+    return people[0]
+
+
+@pytest.fixture
+def thief(people: tuple[Holder, Holder]) -> Holder:
+    return people[1]
+
+
+def sign(key: LocalAccount, text: str) -> str:
+    return "0x" + bytes(key.sign_message(encode_defunct(text=text)).signature).hex()
+
+
+def owner_of(house: House, key: LocalAccount) -> Any:
+    raw = bytes.fromhex(key.address[2:])
+    return house.one("SELECT investor_id FROM wallet WHERE address = :raw", raw=raw)
+
+
+def test_wallet__challenge_signed__is_proven(house: House, holder: Holder) -> None:
+    challenge = holder.challenge().json()["challenge"]
+
+    proven = holder.prove(sign(holder.key, challenge))
+
+    assert proven.status_code == 200, proven.text
+    assert (proven.json()["state"], proven.json()["challenge"]) == ("PROVEN", None)
+    assert owner_of(house, holder.key) == holder.investor.id
+
+
+def test_challenge__under_a_false_host__names_our_own_domain(holder: Holder) -> None:
+    headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Origin": "evil"}
+
+    challenge = holder.challenge(headers=headers).json()["challenge"]
+
+    assert challenge.startswith("localhost wants you to sign in")
+    assert "evil" not in challenge
+
+
+def test_challenge__asked_twice__has_another_nonce(holder: Holder) -> None:
+    first, second = (holder.challenge().json()["challenge"] for _ in range(2))
+
+    assert first != second
+    problem_of(holder.prove(sign(holder.key, first)), 409, "wallet_proof_refused")
+    assert holder.prove(sign(holder.key, second)).is_success
+
+
+def flipped(signature: str) -> str:
+    r, s, v = signature[2:66], int(signature[66:130], 16), int(signature[130:], 16)
+    return f"0x{r}{ORDER - s:064x}{55 - v:02x}"
+
+
+FORGED: dict[str, Callable[[str, LocalAccount], str]] = {
+    "another_key": lambda text, _: sign(Account.create(), text),
+    "another_text": lambda text, key: sign(key, text + " "),
+    "another_domain": lambda text, key: sign(key, text.replace("localhost", "evil.example")),
+    "zeros": lambda *_: "0x" + "00" * 65,
+    "ones": lambda *_: "0x" + "ff" * 65,
+    "no_recovery": lambda text, key: sign(key, text)[:-2] + "02",
+    "high_recovery": lambda text, key: sign(key, text)[:-2] + "1d",
+    "s_zero": lambda text, key: sign(key, text)[:66] + "00" * 32 + "1b",
+    "r_zero": lambda text, key: "0x" + "00" * 32 + sign(key, text)[66:],
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_proof__forged__is_refused(
+    house: House, holder: Holder, forge: Callable[[str, LocalAccount], str]
+) -> None:
+    challenge = holder.challenge().json()["challenge"]
+    with house.unchanged():
+        response = holder.prove(forge(challenge, holder.key))
+
+    problem_of(response, 409, "wallet_proof_refused")
+
+
+def test_proof__mirrored_signature_of_the_wallet__proves_no_other_wallet(
+    house: House, holder: Holder
+) -> None:
+    challenge = holder.challenge().json()["challenge"]
+
+    response = holder.prove(flipped(sign(holder.key, challenge)))
+
+    assert response.status_code in {200, 409}, response.text
+    assert owner_of(house, holder.key) == holder.investor.id
+
+
+def test_proof__after_its_time__is_refused(house: House, holder: Holder) -> None:
+    challenge = holder.challenge().json()["challenge"]
+    with house.desk() as desk:
+        desk.session.connection().exec_driver_sql(
+            "UPDATE wallet SET challenge_expires_at = now() - interval '1 second'"
+            " WHERE investor_id = %s",
+            (holder.investor.id,),
+        )
+
+    problem_of(holder.prove(sign(holder.key, challenge)), 409, "challenge_expired")
+
+
+def test_proof__sent_again__changes_nothing(house: House, holder: Holder) -> None:
+    signature = sign(holder.key, holder.challenge().json()["challenge"])
+    holder.prove(signature)
+
+    with house.unchanged():
+        assert holder.prove(signature).is_success
+        assert holder.prove("0x" + "00" * 65).is_success  # proven is proven
+        problem_of(holder.challenge(), 409, "wallet_proven")
+
+
+# Another's wallet
+
+
+def test_wallet__of_another__cannot_be_proven_with_ones_own_key(
+    house: House, holder: Holder, thief: Holder
+) -> None:
+    challenge = thief.challenge(holder.key.address).json()["challenge"]
+
+    response = thief.prove(sign(thief.key, challenge), holder.key.address)
+
+    problem_of(response, 409, "wallet_proof_refused")
+    assert holder.prove(sign(holder.key, holder.challenge().json()["challenge"])).is_success
+    assert owner_of(house, holder.key) == holder.investor.id
+
+
+def test_wallet__proof_of_another__cannot_be_handed_in_as_ones_own(
+    holder: Holder, thief: Holder
+) -> None:
+    signature = sign(holder.key, holder.challenge().json()["challenge"])
+
+    problem_of(thief.prove(signature, holder.key.address), 404, "not_found")
+    theirs = f"/v1/investors/{holder.investor.id}/wallets/{holder.key.address}/proof"
+    problem_of(thief.caller.post(theirs, {"signature": signature}), 404, "not_found")
+    thief.challenge(holder.key.address)
+    problem_of(thief.prove(signature, holder.key.address), 409, "wallet_proof_refused")
+
+
+def test_wallet__challenged_by_a_thief_while_it_is_proven__is_never_the_thiefs(
+    house: House, holder: Holder, thief: Holder
+) -> None:
+    """The proof is under way when the challenge passes to somebody else."""
+    signature = sign(holder.key, holder.challenge().json()["challenge"])
+    address = bytes.fromhex(holder.key.address[2:])
+
+    with house.desk() as desk:
+        investors.challenge_wallet(
+            desk.session, thief.actor, thief.investor.id, address=address, challenge="mine"
+        )
+        with meanwhile(house.database, lambda _: holder.prove(signature)) as proof:
+            desk.session.commit()
+            response = proof.result()
+
+    problem_of(response, 404, "not_found")
+    states = "SELECT state FROM wallet WHERE address = :raw AND investor_id = :id"
+    assert house.one(states, raw=address, id=thief.investor.id) == "CHALLENGED"
+
+
+def test_wallet__both_ask_at_one_moment__the_prover_has_it(
+    house: House, holder: Holder, thief: Holder
+) -> None:
+    signature = sign(holder.key, holder.challenge().json()["challenge"])
+
+    for _ in range(5):
+        prove = functools.partial(holder.prove, signature)
+        proof, _ = at_once(prove, lambda: thief.challenge(holder.key.address))
+        if proof.is_success:
+            assert owner_of(house, holder.key) == holder.investor.id
+            return
+        problem_of(proof, 404, "not_found")
+        signature = sign(holder.key, holder.challenge().json()["challenge"])

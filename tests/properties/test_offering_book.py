@@ -1,0 +1,184 @@
+"""Whatever buyers and banks do, in whatever order, no fraction is sold twice or lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlmodel import Session
+
+from registry.document.store import DocumentStore
+from registry.kernel.db import Database
+from registry.kernel.errors import Conflict, Invalid, NotFound
+from registry.kernel.vault import Vault
+from registry.offering import orders
+from registry.offering import service as offerings
+from registry.offering.models import RESERVING, Offering, Order, OrderState
+from tests import factories as make
+from tests import sales
+from tests.factories import COMPLIANCE, Buyer, Desk
+
+pytestmark = pytest.mark.db
+
+OFFERED, TICKET = 40, 2
+
+
+@dataclass(frozen=True)
+class Market:
+    """An offering and its buyers, committed once; every run of the machine is taken back."""
+
+    database: Database
+    offering_id: UUID
+    buyers: list[Buyer]
+
+
+@pytest.fixture
+def market(fresh_database: Database, vault: Vault, tmp_path: Path) -> Market:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, DocumentStore(tmp_path))
+        sale = sales.offering(
+            desk,
+            sales.wrapped_apartment(desk),
+            offered_units=OFFERED,
+            min_ticket_units=TICKET,
+        )
+        return Market(fresh_database, sale.id, [make.buyer(desk) for _ in range(3)])
+
+
+class OfferingBook(RuleBasedStateMachine):
+    """The services on one side, two dictionaries on the other."""
+
+    market: Market
+    placed = Bundle("placed")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = self.market.database.engine.connect()
+        self.outer = self.connection.begin()
+        self.session = Session(
+            self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+        )
+        self.units: dict[UUID, int] = {}
+        self.states: dict[UUID, OrderState] = {}
+
+    def teardown(self) -> None:
+        try:
+            self.close_and_count()
+        finally:
+            self.session.close()
+            self.outer.rollback()
+            self.connection.close()
+
+    @property
+    def reserved(self) -> int:
+        return sum(self.units[key] for key, state in self.states.items() if state in RESERVING)
+
+    @property
+    def sale(self) -> Offering:
+        return orders.get_offering(self.session, self.market.offering_id, lock=True)
+
+    def order(self, order_id: UUID) -> Order:
+        return self.session.get_one(Order, order_id, populate_existing=True)
+
+    @rule(target=placed, buyer=st.integers(0, 2), units=st.integers(0, OFFERED + 1))
+    def reserve(self, buyer: int, units: int) -> object:
+        who = self.market.buyers[buyer]
+        try:
+            order = sales.order(self.desk, self.sale, who, units=units)
+        except Invalid:
+            assert units < TICKET
+            return multiple()
+        except Conflict:
+            assert units > OFFERED - self.reserved
+            return multiple()
+        assert TICKET <= units <= OFFERED - self.reserved
+        self.units[order.id], self.states[order.id] = units, OrderState.AWAITING_PAYMENT
+        return (order.id, buyer)
+
+    @property
+    def desk(self) -> Desk:
+        # placing an order needs neither the vault nor the store
+        return Desk(self.session, None, None)  # type: ignore[arg-type]
+
+    @rule(order=placed, difference=st.sampled_from([0, 0, 0, -1, 1]), twice=st.booleans())
+    def pay(self, order: tuple[UUID, int], difference: int, twice: bool) -> None:
+        order_id, _ = order
+        row = self.order(order_id)
+        awaited = self.states[order_id] == OrderState.AWAITING_PAYMENT
+        for _ in range(1 + twice):
+            try:
+                orders.book_payment(
+                    self.session,
+                    rail="raast",
+                    rail_reference=f"TX-{order_id}",
+                    order_reference=row.reference,
+                    amount_paisa=row.amount_paisa + difference,
+                    received_at=datetime(2026, 7, 15, tzinfo=UTC),
+                )
+            except Conflict:
+                assert difference or self.states[order_id] == OrderState.CANCELLED
+            else:
+                assert difference == 0
+                assert awaited or self.states[order_id] == OrderState.PAID
+                self.states[order_id] = OrderState.PAID
+
+    @rule(order=placed, own=st.booleans())
+    def cancel(self, order: tuple[UUID, int], own: bool) -> None:
+        order_id, buyer = order
+        who = self.market.buyers[buyer if own else (buyer + 1) % 3]
+        try:
+            orders.cancel_order(self.session, who.actor, order_id)
+        except NotFound:
+            assert not own
+        except Conflict:
+            assert self.states[order_id] != OrderState.AWAITING_PAYMENT
+        else:
+            assert own
+            assert self.states[order_id] == OrderState.AWAITING_PAYMENT
+            self.states[order_id] = OrderState.CANCELLED
+
+    @invariant()
+    def reserved_is_what_the_orders_hold(self) -> None:
+        self.session.expire_all()
+        sale = self.sale
+        book = orders.list_orders(self.session, offering_id=sale.id)
+        assert {order.id: order.state for order in book} == self.states
+        held = sum(order.units for order in book if order.state in RESERVING)
+        assert sale.reserved_units == held == self.reserved <= OFFERED
+
+    def close_and_count(self) -> None:
+        """At the end every declared fraction is minted, the sold ones to who paid for them."""
+        self.session.expire_all()
+        paid = {key for key, state in self.states.items() if state == OrderState.PAID}
+        planned = offerings.close_and_mint(self.session, COMPLIANCE, self.sale.tokenization_id)
+        minted = {mint.key: int(mint.params["units"]) for mint in planned}
+
+        assert sum(minted.values()) == sales.FRACTIONS
+        assert {key: units for key, units in minted.items() if "order" in key} == {
+            f"mint:order:{key}": self.units[key] for key in paid
+        }
+        assert self.sale.reserved_units == sum(self.units[key] for key in paid)
+
+
+def test_offering__any_order_of_reserving_paying_and_cancelling__keeps_its_book(
+    market: Market,
+) -> None:
+    usual = settings.default
+    assert usual is not None
+    run_state_machine_as_test(
+        type("BookOfThisMarket", (OfferingBook,), {"market": market}),
+        settings=settings(max_examples=usual.max_examples // 3, stateful_step_count=25),
+    )
