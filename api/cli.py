@@ -41,6 +41,7 @@ from registry.kernel.secrets import with_embedded_secrets
 from registry.kernel.service_directory import EmbeddedServiceError
 from registry.kernel.settings import ROOT, Settings, get_settings
 from registry.operation import service as operations
+from registry.operation.models import OperationState
 
 app = typer.Typer(
     name="milkiyat",
@@ -161,6 +162,7 @@ def run_api() -> None:
     with clear_errors():
         settings = load_settings()
         with open_base(settings, say) as base:
+            wait_for_signal()  # the server sends it on to us when it has stopped: that is all
             serve_api(settings, base.database)
 
 
@@ -214,7 +216,7 @@ def token(
 
 @app.command("operations")
 def show_operations(
-    state: Annotated[str | None, typer.Option(help="Only those in this state")] = None,
+    state: Annotated[OperationState | None, typer.Option(help="Only those in this state")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List what is being done on chain, with what went wrong."""
@@ -276,6 +278,9 @@ def reset(
     if not folder.exists():
         say("there is nothing to forget")
         return
+    if EmbeddedPostgres(folder / "postgres").pid is not None:
+        say(f"a service runs on {folder}; stop it first")
+        raise typer.Exit(1)
     if not yes:
         typer.confirm(f"Forget everything in {folder}?", abort=True)
     shutil.rmtree(folder)

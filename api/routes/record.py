@@ -12,6 +12,7 @@ from api.schemas.common import Page
 from api.schemas.operations import JournalEntryRead, OperationRead
 from registry.journal import service as journal
 from registry.kernel.errors import NotFound
+from registry.offering import orders
 from registry.operation import service as operations
 from registry.operation.models import OperationState
 
@@ -24,7 +25,11 @@ def get_operation(
 ) -> OperationRead:
     """See what the chain is doing for you: state, transactions, confirmations, problem."""
     operation = operations.get_operation(session, operation_id)
-    if STAFF.isdisjoint(actor.roles) and operation.requested_by != actor.subject:
+    if not (
+        actor.roles & STAFF
+        or operation.requested_by == actor.subject
+        or orders.is_mint_of(session, actor, operation_id)
+    ):
         raise NotFound("operation", operation_id)
     return OperationRead.of(session, services.settings.chain_id, operation)
 

@@ -253,6 +253,16 @@ def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     return order
 
 
+def is_mint_of(session: Session, actor: Actor, operation_id: UUID) -> bool:
+    """Tell whether the operation mints for one of the caller's own orders."""
+    mine = (
+        select(Order.id)
+        .join(Investor, col(Investor.id) == col(Order.investor_id))
+        .where(col(Order.operation_id) == operation_id, col(Investor.subject) == actor.subject)
+    )
+    return session.exec(mine).first() is not None
+
+
 def list_orders(
     session: Session,
     *,

@@ -302,16 +302,3 @@ def confirm_live(session: Session, tokenization_id: UUID) -> None:
         tokenizations.pause_token(
             session, THE_SYSTEM, tokenization.id, reason="asset suspended before going live"
         )
-
-
-def mint_operations(session: Session, tokenization_id: UUID) -> list[Operation]:
-    """List the mints of a token, oldest first."""
-    rows = session.exec(
-        select(Operation)
-        .where(
-            col(Operation.kind) == OperationKind.MINT,
-            col(Operation.params)["tokenization_id"].astext == str(tokenization_id),
-        )
-        .order_by(col(Operation.id))
-    )
-    return list(rows.all())

@@ -13,6 +13,7 @@ from registry.asset.models import AssetState
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.offering import orders
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
@@ -288,14 +289,12 @@ def test_settle__order_not_minting__stays_as_it_is(
     assert order.state == OrderState.AWAITING_PAYMENT
 
 
-def test_mint_operations__of_one_token__are_its_own(
+def test_is_mint_of__own_order__is_told_from_anothers(
     desk: Desk, sale: Offering, buyer: Buyer
 ) -> None:
     sales.pay(desk, sales.order(desk, sale, buyer, units=20))
-    mine = close(desk, sale)
-    other = sales.offering(desk, sales.wrapped_wheat(desk))
-    sales.pay(desk, sales.order(desk, other, buyer, units=20))
-    theirs = close(desk, other)
+    mint, treasury = close(desk, sale)
 
-    assert offerings.mint_operations(desk.session, sale.tokenization_id) == mine
-    assert offerings.mint_operations(desk.session, other.tokenization_id) == theirs
+    assert orders.is_mint_of(desk.session, buyer.actor, mint.id)
+    assert not orders.is_mint_of(desk.session, buyer.actor, treasury.id)
+    assert not orders.is_mint_of(desk.session, make.buyer(desk).actor, mint.id)
