@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -55,25 +56,29 @@ class Databases:
         self._first = migrated
         self._numbers = itertools.count(1)
         self._given: list[Database] = []
+        # A name that is free again keeps its engine, which remembers compiled statements.
+        self._free: deque[Database] = deque()
         # The next copy of each template is made while a test runs on the last one.
-        self._ahead: dict[str, Future[str]] = {}
+        self._ahead: dict[str, Future[Database]] = {}
         self._maker = ThreadPoolExecutor(1)
         self.migrated = self.as_template(migrated)
 
     def copy(self, template: str) -> Database:
         """Copy a database that nobody is connected to."""
         ready = self._ahead.pop(template, None)
-        name = ready.result() if ready else self._create(template)
+        database = ready.result() if ready else self._create(template)
         self._ahead[template] = self._maker.submit(self._create, template)
-        url = self._first.engine.url.set(database=name)
-        database = Database(url.render_as_string(hide_password=False))
         self._given.append(database)
         return database
 
-    def _create(self, template: str) -> str:
-        name = f"chain_{next(self._numbers)}"
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
-        return name
+    def _create(self, template: str) -> Database:
+        try:
+            database = self._free.popleft()
+        except IndexError:
+            url = self._first.engine.url.set(database=f"chain_{next(self._numbers)}")
+            database = Database(url.render_as_string(hide_password=False))
+        self._run("CREATE DATABASE {} TEMPLATE {}", self.as_template(database), template)
+        return database
 
     @contextlib.contextmanager
     def copied(self, template: str) -> Iterator[Database]:
@@ -91,13 +96,13 @@ class Databases:
     def drop(self, database: Database) -> None:
         self._given.remove(database)
         self._run("DROP DATABASE {} WITH (FORCE)", self.as_template(database))
+        self._free.append(database)
 
     def drop_all(self) -> None:
+        self._maker.shutdown()
+        self._given += [unused.result() for unused in self._ahead.values()]
         for database in list(self._given):
             self.drop(database)
-        self._maker.shutdown()
-        for unused in self._ahead.values():
-            self._run("DROP DATABASE {}", unused.result())
 
     def _run(self, statement: LiteralString, *names: str) -> None:
         url = self._first.engine.url.set(drivername="postgresql", database="postgres")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -77,6 +78,16 @@ def kill_servers(data_dir: Path) -> int:
         process.kill()
     psutil.wait_procs(found, timeout=20)
     return len(found)
+
+
+def members_of(program: subprocess.Popen[bytes]) -> list[int]:
+    """List what runs in the process group of a started program, itself included."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(pid) == program.pid:
+                found.append(pid)
+    return found
 
 
 def kill_group(program: subprocess.Popen[bytes]) -> None:
