@@ -37,6 +37,7 @@ SETTLE_SECONDS: Final = 0.01
 SETTLE_LOOKS: Final = 100
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
+CLOSING_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.01
 RPC_SECONDS: Final = 30.0
 
@@ -301,12 +302,23 @@ def check_port(directory: Path, port: int) -> None:
     survivor = find_survivor(directory)
     if survivor is not None and survivor.port == port:
         return
+    # A node that was just killed has lost its command line before it gives its port back.
+    patience = CLOSING_SECONDS if _pid_file(directory).exists() else 0
+    deadline = time.monotonic() + patience
+    while (error := _refusal_of(port)) is not None:
+        if time.monotonic() >= deadline:
+            raise _port_taken(port, str(error)) from error
+        time.sleep(POLL_SECONDS)
+
+
+def _refusal_of(port: int) -> OSError | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise _port_taken(port, str(error)) from error
+            return error
+    return None
 
 
 def _port_taken(port: int, reason: str) -> DevnetError:

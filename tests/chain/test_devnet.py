@@ -396,6 +396,17 @@ def test_start__port_busy__names_setting_and_touches_nothing(tmp_path: Path, por
     assert not (tmp_path / "new").exists()
 
 
+def test_start__killed_node_still_holds_the_port__waits_for_it(tmp_path: Path, port: int) -> None:
+    (tmp_path / "anvil.pid").write_text("999999999\n")
+    other = socket.create_server(("127.0.0.1", port))
+    closing = threading.Timer(0.3, other.close)
+    closing.start()
+
+    with Devnet(tmp_path, port=port) as chain:
+        assert chain.pid is not None
+    closing.join()
+
+
 def test_start__other_program_runs__names_directory_and_process(tmp_path: Path, port: int) -> None:
     program, pid = start_program(tmp_path, port)
     try:

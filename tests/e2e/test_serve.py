@@ -15,6 +15,7 @@ from tests.e2e.program import (
     environment,
     kill_group,
     kill_servers,
+    members_of,
     servers_of,
     start,
 )
@@ -53,6 +54,7 @@ def test_serve__until_sigterm__is_ready_and_leaves_nothing(
     program = start(["api.cli", "serve", *arguments], env, log)
     try:
         readiness = wait_until_ready(f"http://127.0.0.1:{env['PORT']}", log)
+        assert len(members_of(program)) == (4 if arguments else 1)
         program.send_signal(signal.SIGTERM)
         program.wait(timeout=STOP_SECONDS)
     finally:
@@ -60,6 +62,7 @@ def test_serve__until_sigterm__is_ready_and_leaves_nothing(
             kill_group(program)
 
     assert readiness["ready"] is True
+    assert members_of(program) == []
     assert program.returncode == 0, log.read_text("utf-8")[-2000:]
     assert servers_of(data_dir) == []
 

@@ -108,6 +108,24 @@ def test_serve__malformed_pii_key__names_the_setting(tmp_path: Path) -> None:
     assert "PII_KEY" in refusal(tmp_path / "data", PII_KEY="short")
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"PORT": "http"}, "PORT"),
+        ({"MAX_UPLOAD_BYTES": "-1"}, "MAX_UPLOAD_BYTES"),
+        ({"OIDC_ISSUER": "https://issuer.example"}, "OIDC_JWKS_URL"),
+        ({"OIDC_ISSUER": "x", "OIDC_JWKS_URL": "file:///etc/passwd"}, "OIDC_JWKS_URL"),
+        ({"DATA_DIR": "/dev/null"}, "DATA_DIR"),
+        ({"ENVIRONMENT": "production", "TOKEN_KEY": "", "RPC_URL": ""}, "TOKEN_KEY"),
+    ],
+    ids=str,
+)
+def test_serve__value_wrong__names_the_setting(
+    tmp_path: Path, settings: dict[str, str], named: str
+) -> None:
+    assert named in refusal(tmp_path / "data", **settings)
+
+
 def test_openapi__printed__is_json(tmp_path: Path) -> None:
     ended = run(["api.cli", "openapi"], environment(tmp_path / "data"))
 
