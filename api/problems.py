@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 
 from api.auth.errors import Unauthenticated
 from registry.kernel import errors
-from registry.rulebook.service import RulesRefused
+from registry.rulebook.constraints import CONSTRAINTS, Constraint
+from registry.rulebook.service import Rule, RulesRefused, rule_book
 
 log = structlog.get_logger()
 
@@ -48,17 +49,9 @@ TITLES: Mapping[int, str] = {
     503: "Temporarily unavailable",
 }
 
-# Constraints of the database that say what people meant to say: somebody was faster.
-CONSTRAINTS: Mapping[str, tuple[str, str]] = {
-    "shr_01": ("shares_do_not_sum", "The shares do not sum to the whole (rule SHR-01)."),
-    "uq_underlying_key_live": ("key_taken", "Another dossier has just claimed this thing."),
-    "uq_tokenization_alive": ("tokenization_exists", "The asset is being tokenized already."),
-    "uq_tokenization_symbol": ("symbol_taken", "The symbol names another token."),
-    "uq_encumbrance_rank": ("rank_taken", "This rank on the title is taken (rule ENC-03)."),
-    "uq_document_sha256": ("document_known", "These bytes are already filed (rule DOC-01)."),
-    "uq_approval_person": ("already_approved", "You have approved this already."),
-    "ck_offering_not_oversold": ("order_exceeds_offer", "Fewer fractions are left than that."),
-}
+_UNNAMED = Constraint(
+    "concurrent_change", "Somebody changed the same records at the same moment."
+)
 
 
 def problem(
@@ -103,18 +96,23 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
         more["field"] = error.field
     if isinstance(error, RulesRefused):
         more["rules"] = [
-            {
-                "id": rule.id,
-                "severity": rule.severity,
-                "message": rule.message,
-                "message_ur": rule.message_ur,
-                "detail": rule.detail,
-                "remedy": rule.remedy,
-            }
-            for rule in error.failed
+            _rule(result.rule, result.severity, result.detail) for result in error.failed
         ]
+    elif error.rule is not None:
+        more["rules"] = [_rule(rule_book()[error.rule], "CRITICAL", error.detail)]
     headers = {"Retry-After": "1"} if error.retryable else None
     return problem(status, error.code, error.detail, headers=headers, **more)
+
+
+def _rule(rule: Rule, severity: str, detail: str | None) -> dict[str, str | None]:
+    return {
+        "id": rule.id,
+        "severity": severity,
+        "message": rule.message,
+        "message_ur": rule.message_ur,
+        "detail": detail,
+        "remedy": rule.remedy,
+    }
 
 
 def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
@@ -165,11 +163,10 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def _constraint(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, IntegrityError)
     name = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
-    code, detail = CONSTRAINTS.get(
-        name, ("concurrent_change", "Somebody changed the same records at the same moment.")
-    )
+    kept = CONSTRAINTS.get(name, _UNNAMED)
     log.info("constraint_refused", constraint=name, path=request.url.path)
-    return problem(409, code, detail, instance=request.url.path)
+    rules = [_rule(rule_book()[kept.rule], "CRITICAL", kept.detail)] if kept.rule else None
+    return problem(409, kept.code, kept.detail, instance=request.url.path, rules=rules)
 
 
 def _raced(request: Request, _error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -20,6 +21,7 @@ from registry.onboarding import service as onboarding
 from registry.onboarding.models import Approval
 from registry.onboarding.service import Dossier
 from registry.rulebook.models import RuleRun
+from registry.rulebook.service import Rule, rule_book
 from registry.title import service as titles
 from registry.title.models import TitleState
 from registry.title.rules import Share, check_ownership
@@ -184,6 +186,10 @@ class RuleResultRead(Read):
     remedy: str
     detail: str | None
 
+    @classmethod
+    def of(cls, rule: Rule, row: Mapping[str, Any]) -> Self:
+        return cls(message=rule.message, message_ur=rule.message_ur, remedy=rule.remedy, **row)
+
 
 class RuleRunRead(Read):
     """One run of every rule of a moment; `answer` is PASS, or BLOCK with the rules' ids."""
@@ -197,11 +203,12 @@ class RuleRunRead(Read):
 
     @classmethod
     def of(cls, run: RuleRun) -> Self:
+        book = rule_book()
         failed = sorted(
             row["id"] for row in run.results if not row["passed"] and row["severity"] == "CRITICAL"
         )
         return cls(
             **run.model_dump(exclude={"results"}),
             answer=f"BLOCK:{','.join(failed)}" if failed else "PASS",
-            results=[RuleResultRead(**row) for row in run.results],
+            results=[RuleResultRead.of(book[row["id"]], row) for row in run.results],
         )

@@ -14,15 +14,20 @@ class RegistryError(Exception):
         One sentence: what was refused and why.
     remedy
         One sentence: what the caller can do about it.
+    rule
+        Id of the rule of the register that refuses, where one does.
     """
 
     retryable = False
 
-    def __init__(self, code: str, detail: str, *, remedy: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, *, remedy: str | None = None, rule: str | None = None
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.remedy = remedy
+        self.rule = rule
 
 
 class Invalid(RegistryError):
@@ -35,9 +40,15 @@ class Invalid(RegistryError):
     """
 
     def __init__(
-        self, code: str, detail: str, *, field: str | None = None, remedy: str | None = None
+        self,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        remedy: str | None = None,
+        rule: str | None = None,
     ) -> None:
-        super().__init__(code, detail, remedy=remedy)
+        super().__init__(code, detail, remedy=remedy, rule=rule)
         self.field = field
 
 

@@ -1,8 +1,8 @@
 """The state machines of the register, driven by one table.
 
-The table is `state_machines.json`: machine, state, event, next state, role and guard. Guards
-are checked by the use case that fires the event; this module decides whether the event exists
-in the present state and whether one of the caller's roles may fire it.
+The table is `state_machines.json`: machine, state, event, next state, role and guard. This module
+decides whether the event exists in the present state and whether one of the caller's roles may
+fire it; `registry.lifecycle` asks the guards.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class StateMachine:
     transitions: tuple[Transition, ...]
 
     def next_state(self, state: str, event: str, roles: Collection[str]) -> str:
-        """Return where `event` leads from `state`.
+        """Return where `event` leads from `state`, or raise as `arrow`."""
+        return self.arrow(state, event, roles).target
+
+    def arrow(self, state: str, event: str, roles: Collection[str]) -> Transition:
+        """Return the arrow of `event` from `state`.
 
         Raises
         ------
@@ -57,7 +61,7 @@ class StateMachine:
                         "transition_forbidden",
                         f"Only {' or '.join(sorted(arrow.roles))} may {event} this {self.name}.",
                     )
-                return arrow.target
+                return arrow
         possible = sorted({arrow.event for arrow in self.transitions if arrow.source == state})
         raise Conflict(
             "transition_refused",

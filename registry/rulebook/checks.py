@@ -1,7 +1,8 @@
 """The rules themselves: pure functions from facts to the reason of a failure, or None.
 
 What each rule is called, how grave it is, when it runs and what it says to people is data, in
-`rules.json`; a test holds the two together.
+`rules.json`. A rule that is asked and does not stand here is found by the context that knows
+(`Facts.findings`); a test has facts that break each of them.
 """
 
 from __future__ import annotations

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, found by the context that knows.
+
+    Parameters
+    ----------
+    severity
+        Where it is less grave than the rule book says; None takes the book's.
+    """
+
+    detail: str
+    severity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,9 @@ class Facts:
         Part of the title in the wrapper's name; None when no wrapper is named.
     rival_tokenizations
         Live tokenizations of this asset or of its keys, other than the one judged.
+    findings
+        Rule id to what is wrong, for the rules whose check needs more than these values: each
+        context finds its own (`registry.onboarding.facts` collects them).
     """
 
     today: date
@@ -60,6 +78,7 @@ class Facts:
     expires_on: date | None
     rival_tokenizations: int = 0
     terms: TokenTerms | None = None
+    findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
     def secured_paisa(self) -> int:

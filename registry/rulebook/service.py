@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -16,25 +15,36 @@ from sqlmodel import Session, col, select
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict
 from registry.rulebook.checks import CHECKS
-from registry.rulebook.facts import Facts
+from registry.rulebook.facts import Facts, Finding
 from registry.rulebook.models import RuleRun
 
 
 class Moment(StrEnum):
     """When a rule is asked."""
 
+    IMPORT = "import"
     SUBMISSION = "submission"
     REGISTRATION = "registration"
     TOKENIZATION = "tokenization"
+    OFFERING = "offering"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as people read it; its check has the same id in `checks`."""
+    """One rule as people read it.
+
+    Parameters
+    ----------
+    kept_by
+        Who keeps it: ``database``, ``service``, ``chain``, ``reconciliation``.
+    moments
+        When it is asked of an asset, and how grave a failure then is. A rule without moments is
+        kept where the act itself happens: the refusal names it.
+    """
 
     id: str
-    severity: str
-    moments: frozenset[str]
+    kept_by: tuple[str, ...]
+    moments: Mapping[Moment, str]
     message: str
     message_ur: str
     remedy: str
@@ -44,13 +54,14 @@ class Rule:
 class RuleResult:
     """What one rule said on one run."""
 
-    id: str
+    rule: Rule
     severity: str
     passed: bool
-    message: str
-    message_ur: str
-    remedy: str
     detail: str | None
+
+    @property
+    def id(self) -> str:
+        return self.rule.id
 
 
 class RulesRefused(Conflict):
@@ -69,28 +80,38 @@ class RulesRefused(Conflict):
 
 
 @cache
-def rule_book() -> tuple[Rule, ...]:
-    """Return every rule."""
+def rule_book() -> Mapping[str, Rule]:
+    """Return every rule by its id, in the order of the book."""
     rows = json.loads((Path(__file__).parent / "rules.json").read_text("utf-8"))
-    return tuple(Rule(**(row | {"moments": frozenset(row["moments"])})) for row in rows)
+    return {
+        row["id"]: Rule(
+            id=row["id"],
+            kept_by=tuple(row["kept_by"]),
+            moments={Moment(name): severity for name, severity in row["moments"].items()},
+            message=row["message"],
+            message_ur=row["message_ur"],
+            remedy=row["remedy"],
+        )
+        for row in rows
+    }
 
 
 def evaluate(moment: Moment, facts: Facts) -> tuple[RuleResult, ...]:
     """Ask every rule of `moment`; nothing is stored."""
     results = []
-    for rule in rule_book():
-        if moment not in rule.moments:
+    for rule in rule_book().values():
+        severity = rule.moments.get(moment)
+        if severity is None:
             continue
-        detail = CHECKS[rule.id](facts)
+        check = CHECKS.get(rule.id)
+        found = check(facts) if check is not None else facts.findings.get(rule.id)
+        finding = Finding(found) if isinstance(found, str) else found
         results.append(
             RuleResult(
-                id=rule.id,
-                severity=rule.severity,
-                passed=detail is None,
-                message=rule.message,
-                message_ur=rule.message_ur,
-                remedy=rule.remedy,
-                detail=detail,
+                rule=rule,
+                severity=(finding.severity if finding is not None else None) or severity,
+                passed=finding is None,
+                detail=finding.detail if finding is not None else None,
             )
         )
     return tuple(results)
@@ -103,18 +124,31 @@ def failures(results: Sequence[RuleResult]) -> list[RuleResult]:
 
 def run(session: Session, actor: Actor, asset_id: UUID, moment: Moment, facts: Facts) -> RuleRun:
     """Ask every rule of `moment`, and store what each said."""
-    results = evaluate(moment, facts)
-    rows: list[dict[str, Any]] = [asdict(result) for result in results]
-    rule_run = RuleRun(
+    rule_run = new_run(actor, asset_id, moment, evaluate(moment, facts))
+    session.add(rule_run)
+    session.flush()
+    return rule_run
+
+
+def new_run(
+    actor: Actor, asset_id: UUID, moment: Moment, results: Sequence[RuleResult]
+) -> RuleRun:
+    """Make the row of a run; what the rules say to people stays in the rule book."""
+    return RuleRun(
         asset_id=asset_id,
         moment=moment,
         run_by=actor.subject,
         blocked=bool(failures(results)),
-        results=rows,
+        results=[
+            {
+                "id": result.id,
+                "severity": result.severity,
+                "passed": result.passed,
+                "detail": result.detail,
+            }
+            for result in results
+        ],
     )
-    session.add(rule_run)
-    session.flush()
-    return rule_run
 
 
 def require(moment: Moment, facts: Facts) -> None:

@@ -19,11 +19,11 @@ CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 ROW = re.compile(r"^\| `([a-z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 RAISERS = frozenset({"Invalid", "Conflict", "Forbidden", "Unavailable", "Unauthenticated",
-                     "RegistryError", "operation_problem", "__init__"})  # fmt: skip
+                     "RegistryError", "Constraint", "operation_problem", "__init__"})  # fmt: skip
 """Called with the code as their first argument; `__init__` where an error has one code."""
 SECOND = frozenset({"problem"})
 """Called with a status first, and the code second."""
-TABLES = frozenset({"CONSTRAINTS", "codes"})
+TABLES = frozenset({"codes"})
 """Names of dictionaries from something to a code, or to a code and a sentence."""
 
 

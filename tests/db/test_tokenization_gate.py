@@ -126,7 +126,7 @@ def test_gate__mortgaged_dha_apartment_of_a_person__is_closed_by_enc_01_and_wrp_
     asset = make.registered(desk, make.open_apartment(desk, title_regime="DHA_TRANSFER_LETTER"))
     mortgage(desk, asset, 18_000_000_00, consent=False)
 
-    assert asked(desk, asset) == ["WRP-01", "ENC-01"]
+    assert asked(desk, asset) == ["ENC-01", "WRP-01"]
 
 
 @pytest.mark.parametrize("kind", [EncumbranceKind.CAVEAT, EncumbranceKind.TAX_LIEN])

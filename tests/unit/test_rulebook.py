@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from registry.rulebook.checks import CHECKS
-from registry.rulebook.facts import Facts, LiveEncumbrance, TokenTerms
+from registry.rulebook.facts import Facts, Finding, LiveEncumbrance, TokenTerms
 from registry.rulebook.service import (
     Moment,
     RuleResult,
@@ -136,17 +136,22 @@ def fired(moment: Moment, facts: Facts) -> set[str]:
     return {result.id for result in evaluate(moment, facts) if not result.passed}
 
 
-def test_rule_book__ids__are_those_of_the_checks() -> None:
-    assert [rule.id for rule in rule_book()] == list(CHECKS)
+def asked(moment: Moment) -> set[str]:
+    return {rule.id for rule in rule_book().values() if moment in rule.moments}
+
+
+def test_rule_book__checks__are_of_rules_that_are_asked() -> None:
+    assert set(CHECKS) <= {rule.id for rule in rule_book().values() if rule.moments}
 
 
 def test_rule_book__every_rule__speaks_two_languages_and_knows_a_remedy() -> None:
-    for rule in rule_book():
-        assert rule.severity in {"CRITICAL", "MEDIUM", "WARNING"}
+    for rule in rule_book().values():
+        assert set(rule.moments.values()) <= {"CRITICAL", "MEDIUM", "WARNING"}
+        assert rule.moments or set(rule.kept_by)
+        assert set(rule.kept_by) <= {"database", "service", "chain", "reconciliation"}
         assert rule.message.endswith(".")
         assert rule.message_ur.endswith("\u06d4")  # the Urdu full stop
-        assert rule.remedy
-        assert rule.moments <= set(Moment)
+        assert rule.remedy.endswith(".")
 
 
 def test_limits__every_rule__has_a_violation() -> None:
@@ -167,17 +172,8 @@ def test_evaluate__one_rule_broken__fires_exactly_it(
     assert fired(Moment.TOKENIZATION, within) == set()
 
 
-@pytest.mark.parametrize(
-    ("moment", "rules"),
-    [
-        (Moment.SUBMISSION, {"KEY-01", "SHR-01", "TTL-05"}),
-        (Moment.REGISTRATION, {"KEY-01", "SHR-01", "TTL-05"}),
-        (Moment.TOKENIZATION, set(CHECKS)),
-    ],
-)
-def test_evaluate__everything_broken__fires_the_rules_of_the_moment(
-    moment: Moment, rules: set[str]
-) -> None:
+@pytest.mark.parametrize("moment", Moment)
+def test_evaluate__everything_broken__fires_the_rules_of_the_moment(moment: Moment) -> None:
     broken = replace(
         SOUND,
         rival_keys=("APT|X|1|2",),
@@ -189,14 +185,24 @@ def test_evaluate__everything_broken__fires_the_rules_of_the_moment(
         insured_paisa=0,
         expires_on=TODAY - timedelta(days=1),
         rival_tokenizations=1,
+        findings={rule: Finding("It is wrong.") for rule in rule_book().keys() - CHECKS.keys()},
     )
 
     results = evaluate(moment, broken)
 
-    assert {result.id for result in results} == rules
+    assert {result.id for result in results} == asked(moment)
     assert all(result.detail for result in results)
     # the debt is above the value: no amount below zero is shown to anyone
     assert not any("-" in (result.detail or "") for result in results if result.id == "TOK-04")
+
+
+def test_evaluate__finding_less_grave_than_its_rule__is_as_grave_as_found() -> None:
+    near = replace(SOUND, findings={"PAR-01": Finding("0.4 % off.", severity="MEDIUM")})
+
+    results = [result for result in evaluate(Moment.SUBMISSION, near) if not result.passed]
+
+    assert [(result.id, result.severity) for result in results] == [("PAR-01", "MEDIUM")]
+    assert failures(results) == []
 
 
 def test_evaluate__not_valued__insurance_and_debt_wait_for_the_value() -> None:
@@ -217,12 +223,12 @@ def test_evaluate__class_without_receipt__asks_no_insurance_or_expiry() -> None:
 
 def test_failures__warning_that_failed__does_not_block() -> None:
     failed = [
-        RuleResult(severity, severity, passed, "", "", "", None)
+        RuleResult(rule_book()["KEY-01"], severity, passed, None)
         for severity in ("CRITICAL", "MEDIUM", "WARNING")
         for passed in (True, False)
     ]
 
-    assert [(item.id, item.passed) for item in failures(failed)] == [("CRITICAL", False)]
+    assert [(item.severity, item.passed) for item in failures(failed)] == [("CRITICAL", False)]
 
 
 def test_require__two_rules_broken__names_both_in_the_order_of_the_book() -> None:
