@@ -8,13 +8,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from fractions import Fraction
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from registry.asset.models import AssetClass
 from registry.kernel.actor import Role
 from registry.kernel.units import LandArea
+from registry.rulebook.facts import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialUnit:
+    """One parcel as its dossier states it.
+
+    Parameters
+    ----------
+    number
+        Khasra, plot or parcel number.
+    area
+        What the deed or the record of rights says.
+    geometry
+        GeoJSON geometry (RFC 7946, EPSG:4326), where the parcel was surveyed.
+    """
+
+    number: str
+    area: LandArea | None
+    geometry: Mapping[str, Any] | None
 
 
 class ClassDetails(BaseModel):
@@ -26,6 +47,14 @@ class ClassDetails(BaseModel):
         """Area of the land that the asset is, or stands on."""
         return None
 
+    def spatial_units(self) -> tuple[SpatialUnit, ...]:
+        """Parcels that the asset is (LADM LA_SpatialUnit); their areas sum to `land_area`."""
+        return ()
+
+    def part_of_parent(self) -> Fraction | None:
+        """Undivided share in the parent parcel, where the asset is a unit on one (PAR-04)."""
+        return None
+
     def insured_paisa(self) -> int | None:
         """Sum insured, where the class must be insured."""
         return None
@@ -33,6 +62,10 @@ class ClassDetails(BaseModel):
     def expires_on(self) -> date | None:
         """Last day on which the title paper is good, where it expires."""
         return None
+
+    def findings(self) -> Mapping[str, Finding]:
+        """Rule id to what is wrong with the fields, for the rules that this class is asked."""
+        return {}
 
 
 PositiveDecimal = Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=6)]

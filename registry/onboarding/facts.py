@@ -41,4 +41,5 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
         valuation_max_age_days=spec.valuation_max_age_days,
         insured_paisa=details.insured_paisa(),
         expires_on=details.expires_on(),
+        findings={**details.findings()},
     )
