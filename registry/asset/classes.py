@@ -7,14 +7,38 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from registry.asset.agricultural import AGRICULTURAL
 from registry.asset.apartment import APARTMENT
+from registry.asset.bill_of_lading import BILL_OF_LADING
+from registry.asset.bullion import BULLION
+from registry.asset.commercial import COMMERCIAL
+from registry.asset.generation import GENERATION
+from registry.asset.industrial import INDUSTRIAL
 from registry.asset.interface import AssetClassSpec, ClassDetails
+from registry.asset.mining_fleet import MINING_FLEET
+from registry.asset.mining_site import MINING_SITE
 from registry.asset.models import AssetClass
+from registry.asset.plot import PLOT
+from registry.asset.shipping_contract import SHIPPING_CONTRACT
 from registry.asset.warehoused import WAREHOUSED_COMMODITY
 from registry.kernel.errors import Invalid
 
 CLASSES: Mapping[AssetClass, AssetClassSpec] = {
-    spec.asset_class: spec for spec in (APARTMENT, WAREHOUSED_COMMODITY)
+    spec.asset_class: spec
+    for spec in (
+        AGRICULTURAL,
+        PLOT,
+        APARTMENT,
+        COMMERCIAL,
+        INDUSTRIAL,
+        WAREHOUSED_COMMODITY,
+        BULLION,
+        BILL_OF_LADING,
+        SHIPPING_CONTRACT,
+        GENERATION,
+        MINING_SITE,
+        MINING_FLEET,
+    )
 }
 
 
@@ -36,49 +60,3 @@ def check_details(spec: AssetClassSpec, details: Mapping[str, Any]) -> ClassDeta
         first = error.errors(include_url=False)[0]
         pointer = "/details/" + "/".join(str(part) for part in first["loc"])
         raise Invalid("details_invalid", f"{pointer}: {first['msg']}.", field=pointer) from error
-
-
-def check_regime(spec: AssetClassSpec, regime: str) -> None:
-    """Refuse a title regime under which this class does not exist.
-
-    Raises
-    ------
-    Invalid
-        ``regime_not_applicable``.
-    """
-    if regime not in spec.regimes:
-        raise Invalid(
-            "regime_not_applicable",
-            f"{spec.asset_class} is not held under {regime}.",
-            field="/title_regime",
-            remedy=f"Possible: {', '.join(sorted(spec.regimes))}.",
-        )
-
-
-def check_keys(spec: AssetClassSpec, keys: list[str]) -> None:
-    """Refuse natural keys that this class does not have.
-
-    Raises
-    ------
-    Invalid
-        ``underlying_key_malformed``, ``underlying_key_repeated``.
-    """
-    if not keys:
-        raise Invalid(
-            "underlying_key_malformed",
-            "An asset without a natural key could be registered twice.",
-            field="/underlying_keys",
-            remedy=f"Its form is {spec.key_form}",
-        )
-    for index, key in enumerate(keys):
-        if not spec.key_pattern.fullmatch(key):
-            raise Invalid(
-                "underlying_key_malformed",
-                f"{key!r} is not a natural key of {spec.asset_class}.",
-                field=f"/underlying_keys/{index}",
-                remedy=f"Its form is {spec.key_form}",
-            )
-    if len(set(keys)) != len(keys):
-        raise Invalid(
-            "underlying_key_repeated", "A natural key stands twice.", field="/underlying_keys"
-        )

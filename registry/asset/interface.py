@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,8 +13,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from registry.asset.models import AssetClass
+from registry.jurisdiction.interface import KeyForm, Subject
 from registry.kernel.actor import Role
-from registry.kernel.units import LandArea
+from registry.kernel.units import Area
 from registry.rulebook.facts import Finding
 
 
@@ -31,11 +31,14 @@ class SpatialUnit:
         What the deed or the record of rights says.
     geometry
         GeoJSON geometry (RFC 7946, EPSG:4326), where the parcel was surveyed.
+    pointer
+        Where the geometry stands in the dossier, as a JSON pointer.
     """
 
     number: str
-    area: LandArea | None
+    area: Area | None
     geometry: Mapping[str, Any] | None
+    pointer: str = "/details/geom"
 
 
 class ClassDetails(BaseModel):
@@ -43,7 +46,7 @@ class ClassDetails(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    def land_area(self) -> LandArea | None:
+    def land_area(self) -> Area | None:
         """Area of the land that the asset is, or stands on."""
         return None
 
@@ -55,17 +58,41 @@ class ClassDetails(BaseModel):
         """Undivided share in the parent parcel, where the asset is a unit on one (PAR-04)."""
         return None
 
+    def covered_things(self) -> int:
+        """How many parcels, units, lots or machines the title covers (TTL-02)."""
+        return 1
+
+    def key_endings(self) -> tuple[str, ...]:
+        """How the natural keys end that the fields imply: every one of them must be claimed."""
+        return ()
+
     def insured_paisa(self) -> int | None:
         """Sum insured, where the class must be insured."""
         return None
 
     def expires_on(self) -> date | None:
-        """Last day on which the title paper is good, where it expires."""
+        """Last day on which the receipt is good, where there is one (EWR-03)."""
         return None
+
+    def lease_ends_on(self) -> date | None:
+        """Last day of the lease, where the title is one."""
+        return None
+
+    def right_ends_on(self) -> date | None:
+        """Last day of the right behind a token (TOK-06): of the lease, unless a class has more."""
+        return self.lease_ends_on()
 
     def findings(self) -> Mapping[str, Finding]:
         """Rule id to what is wrong with the fields, for the rules that this class is asked."""
-        return {}
+        if self.covered_things():
+            return {}
+        return {"TTL-02": Finding("The dossier lists nothing that the title covers.")}
+
+
+def found(**faults: Iterable[str | None]) -> dict[str, Finding]:
+    """Make a finding of the first fault of each rule, if there is one: ``ID_02=(…, None)``."""
+    firsts = {rule: next(filter(None, each), None) for rule, each in faults.items()}
+    return {rule.replace("_", "-"): Finding(said) for rule, said in firsts.items() if said}
 
 
 PositiveDecimal = Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=6)]
@@ -74,44 +101,41 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TitleRegime:
-    """What proves title under one regime.
-
-    Parameters
-    ----------
-    title_proof
-        Kinds of documents that prove title; one of them, verified, suffices (TTL-05).
-    required
-        Kinds that must be attached before the dossier can be submitted.
-    basis
-        What the title rests on (LADM's source of the right).
-    """
-
-    title_proof: frozenset[str]
-    required: frozenset[str]
-    basis: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AssetClassSpec:
     """One class of assets.
 
     Parameters
     ----------
-    regimes
-        Title regimes under which the class is held.
+    subject
+        What the title is of: the jurisdiction knows the regimes and thresholds of it.
+    keys
+        Form of the natural keys; None where each jurisdiction has its own.
     approvals
         How many different persons of each role approve the dossier besides its maker
         (`registry-domain` section 1.6).
-    valuation_max_age_days
-        Age at which a valuation is stale.
+    location_fields
+        What the location must name, in every country.
     """
 
     asset_class: AssetClass
     label: str
+    subject: Subject
     details: type[ClassDetails]
-    key_pattern: re.Pattern[str]
-    key_form: str
-    regimes: Mapping[str, TitleRegime]
+    keys: KeyForm | None = None
     approvals: Counter[Role]
-    valuation_max_age_days: int
+    location_fields: frozenset[str] = frozenset()
+
+
+LAND_APPROVALS = Counter(
+    {
+        Role.DOCUMENT_VERIFIER: 1,
+        Role.LEGAL_COUNSEL: 1,
+        Role.VALUATION_CHECKER: 1,
+        Role.COMPLIANCE: 1,
+        Role.REGISTRAR_CHECKER: 1,
+    }
+)
+"""Who decides on land, and on contracts with as many papers."""
+
+GOODS_APPROVALS = Counter({Role.ASSAYER: 1, Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
+"""Who decides on goods: whoever saw them, compliance, and the registrar's checker."""

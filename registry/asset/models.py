@@ -6,16 +6,29 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pydantic import AwareDatetime
 from sqlalchemy import Index, text
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field
 
-from registry.kernel.columns import Record, binary, document, enumeration
+from registry.kernel.columns import Record, binary, document, enumeration, instant
 
 
 class AssetClass(StrEnum):
+    """Each has a file of its own; `registry.asset.classes` lists them."""
+
+    LAND_AGRICULTURAL = "LAND_AGRICULTURAL"
+    LAND_PLOT = "LAND_PLOT"
     LAND_APARTMENT = "LAND_APARTMENT"
+    LAND_COMMERCIAL = "LAND_COMMERCIAL"
+    LAND_INDUSTRIAL = "LAND_INDUSTRIAL"
     COMMODITY_WAREHOUSED = "COMMODITY_WAREHOUSED"
+    COMMODITY_BULLION = "COMMODITY_BULLION"
+    SHIPPING_EBL = "SHIPPING_EBL"
+    SHIPPING_CONTRACT = "SHIPPING_CONTRACT"
+    ENERGY_GENERATION = "ENERGY_GENERATION"
+    ENERGY_MINING_SITE = "ENERGY_MINING_SITE"
+    ENERGY_MINING_FLEET = "ENERGY_MINING_FLEET"
 
 
 class AssetState(StrEnum):
@@ -32,6 +45,7 @@ class AssetState(StrEnum):
 
 
 EDITABLE_STATES = (AssetState.DRAFT, AssetState.REQUISITIONED)
+GONE_STATES = (AssetState.RETIRED, AssetState.REJECTED, AssetState.WITHDRAWN)
 
 
 class Asset(Record, table=True):
@@ -39,6 +53,7 @@ class Asset(Record, table=True):
 
     `details` holds the fields of its class, as `registry.asset.classes` validated them.
     `dossier_hash` is set at submission; approvals are of that hash and of nothing else.
+    `requisitioned_at` is when it was last sent back; it lapses some time after that.
     """
 
     code: str = Field(unique=True)
@@ -48,6 +63,7 @@ class Asset(Record, table=True):
     location: dict[str, Any] = document()
     details: dict[str, Any] = document()
     dossier_hash: bytes | None = binary(nullable=True, default=None)
+    requisitioned_at: AwareDatetime | None = instant()
     maker: str
     version: int = Field(default=None, nullable=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Self
@@ -11,16 +12,19 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from registry.asset.interface import (
+    GOODS_APPROVALS,
     AssetClassSpec,
     ClassDetails,
     Percent,
     PositiveDecimal,
     ShortText,
-    TitleRegime,
+    found,
 )
 from registry.asset.models import AssetClass
-from registry.kernel.actor import Role
+from registry.jurisdiction.interface import KeyForm, Subject
+from registry.kernel.identifiers import hs_fault
 from registry.kernel.money import Money
+from registry.rulebook.facts import Finding
 
 Quantity = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=6)]
 
@@ -52,7 +56,7 @@ class WarehousedDetails(ClassDetails):
         Sum insured, at least the value (EWR-02).
     """
 
-    hs: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}([0-9]{2}){0,3}$")]
+    hs: ShortText
     name: ShortText
     crop_year: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
     qty_kg: PositiveDecimal
@@ -64,9 +68,7 @@ class WarehousedDetails(ClassDetails):
     unit: Annotated[str, StringConstraints(pattern=r"^KGM$")] = "KGM"
 
     @model_validator(mode="after")
-    def _pledge_is_covered(self) -> Self:
-        if self.pledged_kg > self.qty_kg:
-            raise ValueError("more is pledged than the receipt holds")
+    def _insurance_is_money(self) -> Self:
         Money.parse(self.insured_pkr, field="/details/insured_pkr")
         return self
 
@@ -76,22 +78,24 @@ class WarehousedDetails(ClassDetails):
     def expires_on(self) -> date | None:
         return self.expiry
 
+    def right_ends_on(self) -> date | None:
+        return self.expiry
+
+    def findings(self) -> Mapping[str, Finding]:
+        pledged = f"{self.pledged_kg} kg are pledged of {self.qty_kg} kg."
+        return found(
+            ID_05=[hs_fault(self.hs)],
+            EWR_01=[pledged if self.pledged_kg > self.qty_kg else None],
+        )
+
 
 WAREHOUSED_COMMODITY = AssetClassSpec(
     asset_class=AssetClass.COMMODITY_WAREHOUSED,
     label="Warehoused commodity",
+    subject=Subject.WAREHOUSED_GOODS,
     details=WarehousedDetails,
-    key_pattern=re.compile(r"^EWR\|[A-Z0-9-]+\|[A-Z0-9/-]+$"),
-    key_form="EWR|issuer|receipt number, upper case",
-    regimes={
-        "EWR": TitleRegime(
-            title_proof=frozenset({"EWR"}),
-            required=frozenset(
-                {"EWR", "ASSAY_REPORT", "WEIGHT_NOTE", "INSURANCE", "ACCREDITATION"}
-            ),
-            basis="EWR",
-        ),
-    },
-    approvals=Counter({Role.ASSAYER: 1, Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1}),
-    valuation_max_age_days=30,
+    keys=KeyForm(
+        re.compile(r"EWR\|[A-Z0-9-]+\|[A-Z0-9/-]+"), "EWR|issuer|receipt number, upper case"
+    ),
+    approvals=Counter(GOODS_APPROVALS),
 )

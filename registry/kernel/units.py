@@ -16,6 +16,8 @@ from registry.kernel.errors import Invalid
 MARLA_PER_KANAL = 20
 SARSAI_PER_MARLA = 9
 SQM_PER_SQFT = Decimal("0.09290304")
+SQFT_PER_SQYD = 9
+SQFT_PLACES = Decimal("0.0001")
 
 
 class MarlaKind(StrEnum):
@@ -71,11 +73,15 @@ class LandArea:
             )
 
     @property
-    def area_sqft(self) -> Decimal:
+    def total_sarsai(self) -> Decimal:
+        """The whole area in sarsai, in which areas of one kind of marla are added exactly."""
         marla = self.kanal * MARLA_PER_KANAL + self.marla
-        sarsai = marla * SARSAI_PER_MARLA + self.sarsai
+        return marla * SARSAI_PER_MARLA + self.sarsai
+
+    @property
+    def area_sqft(self) -> Decimal:
         # Divided last: a third of a marla has no decimal, its square feet have.
-        return sarsai * self.marla_kind.sqft / SARSAI_PER_MARLA
+        return self.total_sarsai * self.marla_kind.sqft / SARSAI_PER_MARLA
 
     @property
     def area_sqm(self) -> Decimal:
@@ -83,3 +89,44 @@ class LandArea:
 
     def __str__(self) -> str:
         return f"{self.kanal}K-{self.marla}M-{self.sarsai}S (marla of {self.marla_kind.sqft} sq ft)"
+
+
+class AreaUnit(StrEnum):
+    """Plain units of area, where the paper states no kanal and marla."""
+
+    SQM = "SQM"
+    SQYD = "SQYD"
+    SQFT = "SQFT"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainArea:
+    """An area in one unit, as a metric cadastre or a capital authority states it.
+
+    Parameters
+    ----------
+    quantity : Decimal
+        More than 0.
+    """
+
+    quantity: Decimal
+    unit: AreaUnit
+
+    @property
+    def area_sqm(self) -> Decimal:
+        if self.unit is AreaUnit.SQM:
+            return self.quantity
+        return self.area_sqft * SQM_PER_SQFT
+
+    @property
+    def area_sqft(self) -> Decimal:
+        """Square feet; of square metres to four places, for they have no end."""
+        if self.unit is AreaUnit.SQM:
+            return (self.quantity / SQM_PER_SQFT).quantize(SQFT_PLACES)
+        return self.quantity * (SQFT_PER_SQYD if self.unit is AreaUnit.SQYD else 1)
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.unit}"
+
+
+Area = LandArea | PlainArea

@@ -1,5 +1,9 @@
+"""What holds for every class, and the fields of apartments and warehoused goods."""
+
 from __future__ import annotations
 
+import re
+from collections import Counter
 from copy import deepcopy
 from datetime import date
 from decimal import Decimal
@@ -8,16 +12,20 @@ from typing import Any
 import pytest
 
 from registry.asset.apartment import APARTMENT, ApartmentDetails
-from registry.asset.classes import CLASSES, check_details, check_keys, check_regime, class_of
-from registry.asset.interface import AssetClassSpec
+from registry.asset.classes import CLASSES, check_details, class_of
+from registry.asset.interface import LAND_APPROVALS, AssetClassSpec, ClassDetails, ShortText
+from registry.asset.law import check_against_law, check_keys, dossier_findings, read_law
 from registry.asset.models import AssetClass
 from registry.asset.warehoused import WAREHOUSED_COMMODITY, WarehousedDetails
+from registry.jurisdiction.interface import KeyForm, Subject
 from registry.kernel.actor import Role
 from registry.kernel.canonical import record_hash
 from registry.kernel.errors import Invalid
+from tests.dossiers import SAMPLES, sample
 
 pytestmark = pytest.mark.unit
 
+LAHORE = {"province": "PK-PB", "district": "Lahore", "place": "Lahore"}
 APARTMENT_DETAILS: dict[str, Any] = {
     "parent_area_kms": [4, 0, 0],
     "marla_kind": "MARLA_272_25",
@@ -70,6 +78,7 @@ def test_check_details__wheat__knows_its_insurance_and_expiry() -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        ("parent_area_kms", None),
         ("parent_area_kms", [4, 0]),
         ("parent_area_kms", "4-0-0"),
         ("parent_area_kms/0", -1),
@@ -109,10 +118,7 @@ def test_check_details__bad_apartment__is_refused_where_it_is_wrong(path: str, v
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
-        ("hs", "10019", "hs"),
-        ("hs", "1001999", "hs"),
-        ("hs", "10019A", "hs"),
-        ("hs", "10019\u0669", "hs"),
+        ("hs", "", "hs"),
         ("hs", 100199, "hs"),
         ("name", "", "name"),
         ("name", " ", "name"),
@@ -124,7 +130,6 @@ def test_check_details__bad_apartment__is_refused_where_it_is_wrong(path: str, v
         ("qty_kg", "0.0000001", "qty_kg"),
         ("qty_kg", "much", "qty_kg"),
         ("pledged_kg", "-1", "pledged_kg"),
-        ("pledged_kg", "2500000.000001", ""),
         ("packages", None, "packages"),
         ("packages/code", "BAG", "packages/code"),
         ("packages/code", "bg", "packages/code"),
@@ -174,7 +179,7 @@ def test_check_details__wheat_at_a_limit__is_accepted(path: str, value: Any) -> 
 
 @pytest.mark.parametrize(
     ("spec", "details", "missing"),
-    [(APARTMENT, APARTMENT_DETAILS, name) for name in APARTMENT_DETAILS]
+    [(APARTMENT, APARTMENT_DETAILS, "undivided_share")]
     + [
         (WAREHOUSED_COMMODITY, WHEAT_DETAILS, name)
         for name in WHEAT_DETAILS
@@ -207,72 +212,78 @@ def test_check_details__whole_number_beyond_json__is_refused_or_hashed(
 
 
 @pytest.mark.parametrize(
-    ("asset_class", "regime"),
-    [(spec.asset_class, regime) for spec in CLASSES.values() for regime in spec.regimes],
+    ("path", "value", "rules"),
+    [
+        ("hs", "10019", {"ID-05"}),
+        ("hs", "1001999", {"ID-05"}),
+        ("hs", "10019A", {"ID-05"}),
+        ("hs", "10019\u0669", {"ID-05"}),
+        ("pledged_kg", "2500000.000001", {"EWR-01"}),
+        ("pledged_kg", "2500000", set()),
+        ("hs", "100199000000", set()),
+    ],
 )
-def test_check_regime__regime_of_the_class__is_accepted(
-    asset_class: AssetClass, regime: str
+def test_findings__wheat__are_exactly_of_the_rules_broken(
+    path: str, value: str, rules: set[str]
 ) -> None:
-    check_regime(class_of(asset_class), regime)
+    details = check_details(WAREHOUSED_COMMODITY, changed(WHEAT_DETAILS, path, value))
+
+    assert set(details.findings()) == rules
 
 
-@pytest.mark.parametrize(
-    ("asset_class", "regime"),
-    [("LAND_APARTMENT", "EWR"), ("COMMODITY_WAREHOUSED", "LDA_ALLOTMENT"), ("LAND_APARTMENT", "")],
-)
-def test_check_regime__regime_of_another_class__is_refused(asset_class: str, regime: str) -> None:
-    with pytest.raises(Invalid, match="regime_not_applicable"):
-        check_regime(class_of(asset_class), regime)
+# What every class has in common
 
 
-@pytest.mark.parametrize(
-    ("spec", "key"),
-    [
-        (APARTMENT, "APT|PK-PB|LAHORE|GULBERG-III|DEMO-HEIGHTS|7-B"),
-        (APARTMENT, "APT|DHA|T1|4C"),
-        (WAREHOUSED_COMMODITY, "EWR|DEMOCMC|2026-000108"),
-        (WAREHOUSED_COMMODITY, "EWR|NAYMAT|A/1"),
-    ],
-)
-def test_check_keys__natural_key__is_accepted(spec: AssetClassSpec, key: str) -> None:
-    check_keys(spec, [key])
+@pytest.mark.parametrize("asset_class", AssetClass)
+def test_class__sound_dossier__is_lawful_and_breaks_no_rule(asset_class: AssetClass) -> None:
+    said = sample(asset_class)
+    law = read_law(class_of(asset_class), said.regime, said.location)
+
+    details = check_details(law.spec, said.details)
+    check_against_law(law, details, said.keys, said.location)
+
+    assert dossier_findings(details, said.location) == {}
+    assert law.regime.title_proof
+    assert law.papers
+    stored = details.model_dump(mode="json", exclude_none=True)
+    assert check_details(law.spec, stored) == details
+    assert record_hash(stored)
 
 
-@pytest.mark.parametrize(
-    ("spec", "key"),
-    [
-        (APARTMENT, ""),
-        (APARTMENT, "APT|LAHORE|7"),
-        (APARTMENT, "APT|pk|lahore|tower|7"),
-        (APARTMENT, "APT|DHA||TOWER|7"),
-        (APARTMENT, "EWR|DEMOCMC|1"),
-        # one thing must not have two spellings (KEY-01)
-        (APARTMENT, "APT|DHA|T1|4C\n"),
-        (APARTMENT, " APT|DHA|T1|4C"),
-        (WAREHOUSED_COMMODITY, "EWR|DEMOCMC"),
-        (WAREHOUSED_COMMODITY, "EWR|DEMOCMC|1|2"),
-        (WAREHOUSED_COMMODITY, "EWR|DEMOCMC|1\n"),
-    ],
-)
-def test_check_keys__other_form__is_refused_where_it_stands(spec: AssetClassSpec, key: str) -> None:
-    good = "APT|A|B|C" if spec is APARTMENT else "EWR|A|B"
+@pytest.mark.parametrize("asset_class", AssetClass)
+def test_class__unknown_field__is_refused(asset_class: AssetClass) -> None:
+    details = {**sample(asset_class).details, "colour": "blue"}
 
     with pytest.raises(Invalid) as refusal:
-        check_keys(spec, [good, key])
+        check_details(class_of(asset_class), details)
 
-    assert refusal.value.code == "underlying_key_malformed"
-    assert refusal.value.field == "/underlying_keys/1"
-
-
-def test_check_keys__key_twice__is_refused() -> None:
-    with pytest.raises(Invalid, match="underlying_key_repeated"):
-        check_keys(APARTMENT, ["APT|A|B|C", "APT|A|B|C"])
+    assert (refusal.value.code, refusal.value.field) == ("details_invalid", "/details/colour")
 
 
-def test_check_keys__no_key__is_refused() -> None:
-    # an asset that claims nothing could be registered twice
-    with pytest.raises(Invalid, match="underlying_key_malformed"):
-        check_keys(APARTMENT, [])
+@pytest.mark.parametrize(
+    ("asset_class", "missing"),
+    [
+        (asset_class, name)
+        for asset_class in AssetClass
+        for name, field in class_of(asset_class).details.model_fields.items()
+        if field.is_required()
+    ],
+)
+def test_class__required_field_missing__is_named(asset_class: AssetClass, missing: str) -> None:
+    details = {
+        name: value for name, value in sample(asset_class).details.items() if name != missing
+    }
+
+    with pytest.raises(Invalid) as refusal:
+        check_details(class_of(asset_class), details)
+
+    assert (refusal.value.code, refusal.value.field) == ("details_invalid", f"/details/{missing}")
+
+
+def test_classes__every_name__has_its_file_and_its_sample() -> None:
+    assert set(CLASSES) == set(SAMPLES) == set(AssetClass)
+    assert len({spec.details for spec in CLASSES.values()}) == len(AssetClass) == 12
+    assert {spec.subject for spec in CLASSES.values()} == set(Subject)
 
 
 @pytest.mark.parametrize("spec", CLASSES.values(), ids=lambda spec: str(spec.asset_class))
@@ -280,7 +291,164 @@ def test_classes__every_class__is_decided_by_compliance_and_a_checker(spec: Asse
     assert spec.approvals[Role.COMPLIANCE] == 1
     assert spec.approvals[Role.REGISTRAR_CHECKER] == 1
     assert sum(spec.approvals.values()) >= 3
-    assert all(regime.title_proof for regime in spec.regimes.values())
-    assert "ALLOTMENT_LETTER" not in {
-        kind for regime in spec.regimes.values() for kind in regime.title_proof
-    }
+
+
+# Regimes and keys
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "regime"),
+    [
+        ("LAND_APARTMENT", "EWR"),
+        ("COMMODITY_WAREHOUSED", "LDA_ALLOTMENT"),
+        ("LAND_APARTMENT", ""),
+        ("LAND_AGRICULTURAL", "DHA_TRANSFER_LETTER"),
+        ("LAND_PLOT", "FREEHOLD"),
+        ("SHIPPING_EBL", "CONTRACT_ASSIGNED"),
+    ],
+)
+def test_read_law__regime_of_another_class_or_country__is_refused(
+    asset_class: str, regime: str
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_law(class_of(asset_class), regime, LAHORE)
+
+    assert refusal.value.code == "regime_not_applicable"
+    assert refusal.value.field == "/title_regime"
+
+
+@pytest.mark.parametrize(
+    ("spec", "regime", "key"),
+    [
+        (APARTMENT, "LDA_ALLOTMENT", "APT|PK-PB|LAHORE|GULBERG-III|DEMO-HEIGHTS|7-B"),
+        (APARTMENT, "LDA_ALLOTMENT", "APT|DHA|T1|4C"),
+        (WAREHOUSED_COMMODITY, "EWR", "EWR|DEMOCMC|2026-000108"),
+        (WAREHOUSED_COMMODITY, "EWR", "EWR|NAYMAT|A/1"),
+    ],
+)
+def test_check_keys__natural_key__is_accepted(spec: AssetClassSpec, regime: str, key: str) -> None:
+    check_keys(read_law(spec, regime, LAHORE), [key])
+
+
+BAD_KEYS = {
+    AssetClass.LAND_APARTMENT: [
+        "",
+        "APT|LAHORE|7",
+        "APT|pk|lahore|tower|7",
+        "APT|DHA||TOWER|7",
+        "EWR|DEMOCMC|1",
+        # one thing must not have two spellings (KEY-01)
+        "APT|DHA|T1|4C\n",
+        " APT|DHA|T1|4C",
+    ],
+    AssetClass.COMMODITY_WAREHOUSED: ["EWR|DEMOCMC", "EWR|DEMOCMC|1|2", "EWR|DEMOCMC|1\n"],
+    AssetClass.LAND_AGRICULTURAL: [
+        "KHASRA|PK-PB|OKARA|DEPALPUR|512/1",
+        "KHASRA|PB|OKARA|DEPALPUR|999|512/1",
+        "KHASRA|PK-PB|OKARA|DEPALPUR|999|512/1 MIN",
+        "KHASRA|PK-PB|OKARA|DEPALPUR|999|0512/1",
+        "KHASRA|PK-PB|OKARA|DEPALPUR|0999|512/1",
+        "KHASRA|PK-PB|OKARA|DEPALPUR|999|512/",
+        "KHASRA|PK-PB|OKARA|DEPALPUR|999|5/1/2/3/4",
+    ],
+    AssetClass.LAND_PLOT: ["PLT|LDA|0003", "PLT|LDA|A|B|C|D|E"],
+    AssetClass.LAND_COMMERCIAL: ["UNIT|CDA|BLUE-AREA|FLOOR-5", "PLT|CDA|BLUE-AREA|PLAZA|5"],
+    AssetClass.COMMODITY_BULLION: ["BAR|DMO|DM0001", "BAR|DMO|DM0001|24"],
+    AssetClass.SHIPPING_EBL: ["EBL|D|REF1", "EBL|DEMOX|REF1", f"EBL|DEMO|{'R' * 21}"],
+    AssetClass.SHIPPING_CONTRACT: ["CONTRACT|DEMO", "CONTRACT|DEMO LINES|1"],
+    AssetClass.ENERGY_MINING_SITE: ["SITE|DEMO", "ASIC|1"],
+    AssetClass.ENERGY_MINING_FLEET: ["ASIC|", "ASIC|a1", f"ASIC|{'1' * 41}"],
+}
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "key"),
+    [(asset_class, key) for asset_class, keys in BAD_KEYS.items() for key in keys],
+)
+def test_check_keys__other_form__is_refused_where_it_stands(
+    asset_class: AssetClass, key: str
+) -> None:
+    said = sample(asset_class)
+    law = read_law(class_of(asset_class), said.regime, said.location)
+
+    with pytest.raises(Invalid) as refusal:
+        check_keys(law, [said.keys[0], key])
+
+    assert refusal.value.code == "underlying_key_malformed"
+    assert refusal.value.field == "/underlying_keys/1"
+
+
+def test_check_keys__key_twice__is_refused() -> None:
+    with pytest.raises(Invalid, match="underlying_key_repeated"):
+        check_keys(read_law(APARTMENT, "LDA_ALLOTMENT", LAHORE), ["APT|A|B|C", "APT|A|B|C"])
+
+
+def test_check_keys__no_key__is_refused() -> None:
+    # an asset that claims nothing could be registered twice
+    with pytest.raises(Invalid, match="underlying_key_malformed"):
+        check_keys(read_law(APARTMENT, "LDA_ALLOTMENT", LAHORE), [])
+
+
+@pytest.mark.parametrize(
+    "asset_class",
+    [AssetClass.LAND_AGRICULTURAL, AssetClass.COMMODITY_BULLION, AssetClass.ENERGY_MINING_FLEET],
+)
+def test_check_against_law__keys_are_not_those_of_the_fields__is_refused(
+    asset_class: AssetClass,
+) -> None:
+    said, other = sample(asset_class, 1), sample(asset_class, 2)
+    law = read_law(class_of(asset_class), said.regime, said.location)
+    details = check_details(law.spec, said.details)
+
+    for keys in (said.keys[:1], [*said.keys, other.keys[0]], [said.keys[0], other.keys[1]]):
+        # what is not claimed could be registered a second time (KEY-01)
+        with pytest.raises(Invalid, match="underlying_keys_incomplete"):
+            check_against_law(law, details, keys, said.location)
+
+
+@pytest.mark.parametrize("field", ["province", "district", "tehsil", "hadbast_no"])
+def test_check_against_law__khasra_key_of_another_village__is_refused(field: str) -> None:
+    said = sample(AssetClass.LAND_AGRICULTURAL)
+    location = {**said.location, field: "PK-SD" if field == "province" else "Elsewhere"}
+    law = read_law(class_of(AssetClass.LAND_AGRICULTURAL), said.regime, location)
+
+    with pytest.raises(Invalid, match="underlying_key_elsewhere"):
+        check_against_law(law, check_details(law.spec, said.details), said.keys, location)
+
+
+class PatentDetails(ClassDetails):
+    """Fields of a thirteenth class: everything that its file would hold."""
+
+    claims: tuple[ShortText, ...]
+    ends: date
+
+    def covered_things(self) -> int:
+        return len(self.claims)
+
+    def right_ends_on(self) -> date | None:
+        return self.ends
+
+
+PATENT = AssetClassSpec(
+    asset_class=AssetClass.SHIPPING_CONTRACT,  # its own name is the one further line
+    label="Patent",
+    subject=Subject.FREIGHT_CONTRACT,
+    details=PatentDetails,
+    keys=KeyForm(re.compile(r"PATENT\|[0-9]+"), "PATENT|number"),
+    approvals=Counter(LAND_APPROVALS),
+)
+
+
+def test_interface__thirteenth_class__needs_nothing_but_its_own_file() -> None:
+    law = read_law(PATENT, "CONTRACT_ASSIGNED", LAHORE)
+    details = check_details(PATENT, {"claims": ["A pump."], "ends": "2040-01-01"})
+    empty = check_details(PATENT, {"claims": [], "ends": "2040-01-01"})
+
+    check_against_law(law, details, ["PATENT|143021"], LAHORE)
+
+    assert dossier_findings(details, LAHORE) == {}
+    assert set(dossier_findings(empty, LAHORE)) == {"TTL-02"}
+    assert details.right_ends_on() == date(2040, 1, 1)
+    assert law.valuation_max_age_days == 30
+    with pytest.raises(Invalid, match="underlying_key_malformed"):
+        check_against_law(law, details, ["CONTRACT|A|1"], LAHORE)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.kernel.errors import Invalid
-from registry.kernel.units import LandArea, MarlaKind
+from registry.kernel.units import AreaUnit, LandArea, MarlaKind, PlainArea
 
 pytestmark = pytest.mark.unit
 
@@ -82,3 +82,21 @@ def test_land_area__at_a_measure__is_accepted(marla: int, sarsai: str) -> None:
     assert str(LandArea(0, marla, Decimal(sarsai), REVENUE)) == (
         f"0K-{marla}M-{sarsai}S (marla of 272.25 sq ft)"
     )
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "sqft", "sqm"),
+    [
+        ("500", AreaUnit.SQYD, "4500", "418.063680"),
+        ("1", AreaUnit.SQFT, "1", "0.09290304"),
+        ("0.09290304", AreaUnit.SQM, "1.0000", "0.09290304"),
+        ("612.5", AreaUnit.SQM, "6592.8951", "612.5"),
+    ],
+)
+def test_plain_area__known_area__is_exact(
+    quantity: str, unit: AreaUnit, sqft: str, sqm: str
+) -> None:
+    area = PlainArea(Decimal(quantity), unit)
+
+    assert (area.area_sqft, area.area_sqm) == (Decimal(sqft), Decimal(sqm))
+    assert str(area) == f"{quantity} {unit}"
