@@ -1,20 +1,23 @@
-"""Titles and encumbrances over HTTP."""
+"""Titles over HTTP."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Self
+from datetime import datetime
+from typing import Self
 from uuid import UUID
 
-from pydantic import Field
 from sqlmodel import Session
 
 from api.schemas.assets import OwnerRead
-from api.schemas.common import BigInteger, Body, MoneyAmount, Read, ShortText
-from registry.encumbrance.models import Effect, Encumbrance, EncumbranceKind, EncumbranceState
-from registry.encumbrance.service import NewEncumbrance
+from api.schemas.common import BigInteger, Read
 from registry.title import service as titles
 from registry.title.models import Title, TitleState, TitleVersion
+
+
+class TitleOwnerRead(OwnerRead):
+    """One owner's part, and the same as a fraction of the whole: ``7/16``."""
+
+    fraction: str
 
 
 class TitleVersionRead(Read):
@@ -23,7 +26,8 @@ class TitleVersionRead(Read):
     seq: int
     basis: str
     kul_hissay: BigInteger
-    owners: list[OwnerRead]
+    owners: list[TitleOwnerRead]
+    mutation_id: UUID | None
     valid_from: datetime
     valid_to: datetime | None
     recorded_at: datetime
@@ -36,7 +40,14 @@ class TitleVersionRead(Read):
         ownership = titles.ownership_of(session, version)
         return cls(
             **version.model_dump(),
-            owners=[OwnerRead.model_validate(share) for share in ownership.shares],
+            owners=[
+                TitleOwnerRead(
+                    party_id=share.party_id,
+                    hissa=share.hissa,
+                    fraction=str(ownership.fraction_of(share.party_id)),
+                )
+                for share in ownership.shares
+            ],
         )
 
 
@@ -58,52 +69,4 @@ class TitleRead(Read):
             as_of=as_of,
             known_at=known_at,
             version=TitleVersionRead.of(session, version),
-        )
-
-
-class EncumbranceCreate(Body):
-    """Something held against a title; it rests on a document of the same asset."""
-
-    kind: EncumbranceKind
-    source_document_id: UUID
-    rank: Annotated[int | None, Field(ge=1, le=1000)] = None
-    amount: MoneyAmount | None = None
-    holder_id: UUID | None = None
-    authority: ShortText | None = None
-    case_no: ShortText | None = None
-    lender_consent: bool = False
-    ends_on: date | None = None
-
-    def new(self) -> NewEncumbrance:
-        return NewEncumbrance(
-            **self.model_dump(exclude={"amount"}),
-            amount_paisa=self.amount.paisa("/amount/amount") if self.amount else None,
-        )
-
-
-class EncumbranceRead(Read):
-    """An encumbrance, and what it stops."""
-
-    id: UUID
-    title_id: UUID
-    kind: EncumbranceKind
-    effect: Effect
-    rank: int | None
-    amount: MoneyAmount | None
-    holder_id: UUID | None
-    authority: str | None
-    case_no: str | None
-    lender_consent: bool
-    ends_on: date | None
-    source_document_id: UUID
-    state: EncumbranceState
-    maker: str
-    checker: str | None
-
-    @classmethod
-    def of(cls, encumbrance: Encumbrance) -> Self:
-        paisa = encumbrance.amount_paisa
-        return cls(
-            **encumbrance.model_dump(exclude={"amount_paisa"}),
-            amount=MoneyAmount.of(paisa) if paisa is not None else None,
         )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from registry.kernel.columns import Record, bigint, enumeration, instant
@@ -36,7 +36,8 @@ class TitleVersion(Record, table=True):
     Valid time is `valid_from` to `valid_to`; what we knew runs from `recorded_at` to
     `superseded_at`. Versions of one title that we hold true at once never overlap (VER-01, an
     exclusion constraint), and the shares of each sum to `kul_hissay` at COMMIT (SHR-01, a
-    deferred constraint trigger).
+    deferred constraint trigger). `mutation_id` is the mutation that made the right; a title that
+    came with its dossier has none.
     """
 
     __tablename__ = "title_version"
@@ -55,6 +56,13 @@ class TitleVersion(Record, table=True):
     superseded_at: AwareDatetime | None = instant()
     maker: str
     checker: str | None = None
+    # The mutation names the version that it began from, so the two tables name each other.
+    mutation_id: UUID | None = Field(
+        default=None,
+        sa_column=Column(
+            ForeignKey("mutation.id", name="fk_title_version_mutation", use_alter=True), index=True
+        ),
+    )
 
 
 class TitleShare(SQLModel, table=True):

@@ -72,5 +72,6 @@ def check_ownership(kul_hissay: int, shares: Sequence[Share]) -> Ownership:
             f"The shares sum to {total} of {kul_hissay} parts (rule SHR-01).",
             field="/ownership/owners",
             remedy="Every part must have an owner, and no part two.",
+            rule="SHR-01",
         )
     return Ownership(kul_hissay, tuple(shares))

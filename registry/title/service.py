@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
-from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import NotFound
-from registry.kernel.machine import machine
+from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
-from registry.title.models import Title, TitleShare, TitleState, TitleVersion
-from registry.title.rules import Ownership, Share
+from registry.lifecycle import service as lifecycle
+from registry.title import guards
+from registry.title.models import Title, TitleState
+from registry.title.rules import Ownership
+from registry.title.versions import (
+    NewRight,
+    add_version,
+    current_version,
+    list_versions,
+    ownership_of,
+    replace_version,
+    right_of,
+    version_at,
+)
 
 
 def propose_title(
@@ -25,68 +36,89 @@ def propose_title(
     title = Title(asset_id=asset_id)
     session.add(title)
     session.flush()
-    _add_version(session, actor, title, seq=1, at=now(), basis=basis, ownership=ownership)
+    at = now()
+    right = NewRight(valid_from=at, basis=basis, ownership=ownership, maker=actor.subject)
+    add_version(session, title, right, recorded_at=at, is_first=True)
     return title
 
 
 def restate_title(
     session: Session, actor: Actor, title: Title, *, basis: str, ownership: Ownership
 ) -> None:
-    """Replace a proposed title's version; what was claimed before stays readable."""
+    """Correct what a dossier claims, from its first day; the former claim stays readable.
+
+    A title that is more than a claim changes by a mutation only. Stating it once more as it is
+    changes nothing.
+
+    Raises
+    ------
+    Conflict
+        ``title_not_proposed``.
+    """
     current = current_version(session, title.id)
-    # One moment for both: at no moment in between was there no version.
-    at = now()
-    current.superseded_at = at
-    session.flush()
-    _add_version(
-        session, actor, title, seq=current.seq + 1, at=at, basis=basis, ownership=ownership
-    )
+    as_before = right_of(session, current)
+    right = replace(as_before, basis=basis, ownership=ownership, maker=actor.subject)
+    if title.state not in (TitleState.PROPOSED, TitleState.VERIFIED):
+        if (as_before.basis, _parts(as_before)) != (basis, _parts(right)):
+            raise Conflict(
+                "title_not_proposed",
+                f"The title is {title.state}: its owners change by a mutation, not by an edit.",
+                remedy="Enter a mutation on the title.",
+            )
+        return
+    replace_version(session, title, right)
 
 
-def _add_version(
+def _parts(right: NewRight) -> dict[UUID, Any]:
+    return {
+        share.party_id: right.ownership.fraction_of(share.party_id)
+        for share in right.ownership.shares
+    }
+
+
+def fire(
     session: Session,
     actor: Actor,
     title: Title,
+    event: str,
     *,
-    seq: int,
-    at: datetime,
-    basis: str,
-    ownership: Ownership,
+    given: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> None:
-    version = TitleVersion(
-        title_id=title.id,
-        seq=seq,
-        basis=basis,
-        kul_hissay=ownership.kul_hissay,
-        valid_from=at,
-        recorded_at=at,
-        maker=actor.subject,
-    )
-    session.add(version)
-    session.flush()
-    session.add_all(
-        TitleShare(version_id=version.id, party_id=share.party_id, hissa=share.hissa)
-        for share in ownership.shares
-    )
-    session.flush()
-
-
-def fire(session: Session, actor: Actor, title: Title, event: str) -> None:
     """Fire `event` on the title and journal it.
 
     Raises
     ------
     Conflict
-        ``transition_refused``.
+        ``transition_refused``, or what a guard says.
     Forbidden
-        ``transition_forbidden``.
+        ``transition_forbidden``, or what a guard says.
     """
-    title.state = TitleState(machine("title").next_state(title.state, event, actor.roles))
-    session.flush()
-    journal.record(session, actor, f"title_{event}", "title", title.id, state=title.state)
+    lifecycle.fire(session, actor, "title", title, event, given=given, **facts)
 
 
-def get_title(session: Session, title_id: UUID) -> Title:
+def dispute_title(
+    session: Session, actor: Actor, title_id: UUID, *, reference: str, reason: str
+) -> Title:
+    """Record that the title is in dispute: nobody deals in it until that is decided.
+
+    Parameters
+    ----------
+    reference
+        The order or the suit.
+
+    Raises
+    ------
+    Conflict
+        ``transition_refused``, ``mutation_not_stayed``.
+    """
+    title = get_title(session, title_id, lock=True)
+    given = {"reference": reference}
+    fire(session, actor, title, "dispute", given=given, reference=reference, reason=reason)
+    return title
+
+
+def get_title(session: Session, title_id: UUID, *, lock: bool = False) -> Title:
     """Return the title.
 
     Raises
@@ -94,7 +126,7 @@ def get_title(session: Session, title_id: UUID) -> Title:
     NotFound
         There is none of that id.
     """
-    return get_row(session, Title, title_id, kind="title")
+    return get_row(session, Title, title_id, kind="title", lock=lock)
 
 
 def title_of_asset(session: Session, asset_id: UUID) -> Title:
@@ -102,60 +134,16 @@ def title_of_asset(session: Session, asset_id: UUID) -> Title:
     return session.exec(select(Title).where(col(Title.asset_id) == asset_id)).one()
 
 
-def current_version(session: Session, title_id: UUID) -> TitleVersion:
-    """Return the version that is in force now, as we know now."""
-    return session.exec(
-        select(TitleVersion).where(
-            col(TitleVersion.title_id) == title_id,
-            col(TitleVersion.superseded_at).is_(None),
-            col(TitleVersion.valid_to).is_(None),
-        )
-    ).one()
-
-
-def version_at(
-    session: Session, title_id: UUID, *, as_of: datetime, known_at: datetime
-) -> TitleVersion:
-    """Return the version in force at `as_of`, as we knew it at `known_at`.
-
-    Raises
-    ------
-    NotFound
-        The title had no version then, or we knew of none.
-    """
-    version = session.exec(
-        select(TitleVersion).where(
-            col(TitleVersion.title_id) == title_id,
-            col(TitleVersion.valid_from) <= as_of,
-            or_(col(TitleVersion.valid_to).is_(None), col(TitleVersion.valid_to) > as_of),
-            col(TitleVersion.recorded_at) <= known_at,
-            or_(
-                col(TitleVersion.superseded_at).is_(None),
-                col(TitleVersion.superseded_at) > known_at,
-            ),
-        )
-    ).first()
-    if version is None:
-        raise NotFound("title version", f"of {title_id} at {as_of.isoformat()}")
-    return version
-
-
-def list_versions(session: Session, title_id: UUID) -> Sequence[TitleVersion]:
-    """List every version ever recorded, oldest first."""
-    return session.exec(
-        select(TitleVersion)
-        .where(col(TitleVersion.title_id) == title_id)
-        .order_by(col(TitleVersion.seq))
-    ).all()
-
-
-def ownership_of(session: Session, version: TitleVersion) -> Ownership:
-    """Return who holds what under `version`."""
-    shares = session.exec(
-        select(TitleShare)
-        .where(col(TitleShare.version_id) == version.id)
-        .order_by(col(TitleShare.party_id))
-    )
-    return Ownership(
-        version.kul_hissay, tuple(Share(share.party_id, share.hissa) for share in shares)
-    )
+__all__ = [
+    "current_version",
+    "dispute_title",
+    "fire",
+    "get_title",
+    "guards",
+    "list_versions",
+    "ownership_of",
+    "propose_title",
+    "restate_title",
+    "title_of_asset",
+    "version_at",
+]

@@ -70,7 +70,8 @@ def test_version_at__amendment__leaves_no_moment_without_a_version(
     first, second = amended
     assert first.superseded_at is not None
 
-    assert first.superseded_at == second.recorded_at == second.valid_from
+    assert first.superseded_at == second.recorded_at
+    assert first.valid_from == second.valid_from
     assert at(desk, first, first.superseded_at, first.superseded_at) == second
 
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from sqlmodel import Session
 
-from registry.document.store import DocumentStore
+from registry.document.store import FolderStore
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
@@ -48,7 +48,7 @@ class Market:
 @pytest.fixture
 def market(fresh_database: Database, vault: Vault, tmp_path: Path) -> Market:
     with fresh_database.transaction() as session:
-        desk = Desk(session, vault, DocumentStore(tmp_path))
+        desk = Desk(session, vault, FolderStore(tmp_path))
         sale = sales.offering(
             desk,
             sales.wrapped_apartment(desk),

@@ -1,0 +1,157 @@
+"""What must hold before a title changes its state; the table says who may change it.
+
+What depends on mutations and encumbrances stands with them (`registry.mutation.guards`).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from registry.asset import service as assets
+from registry.asset.law import law_of
+from registry.document import service as documents
+from registry.document.models import DocumentState
+from registry.kernel.errors import Conflict, Invalid
+from registry.lifecycle.reasons import require_other_person, require_reason
+from registry.lifecycle.service import Attempt, guard
+from registry.title.models import Title, TitleShare, TitleState, TitleVersion
+
+
+@guard("title", "verify")
+def evidence_is_there(attempt: Attempt[Title]) -> None:
+    """Ask for verified evidence, shares that make the whole, and a thing that nobody else claims.
+
+    The evidence is a paper that proves title under the regime; the new title of a partition or
+    consolidation rests on the source of that mutation (`given["source_document_id"]`), and lies
+    where the titles lay from which it comes (`given["parents"]`, ids of their assets).
+    """
+    session, title = attempt.session, attempt.record
+    source = attempt.given.get("source_document_id")
+    if source is not None:
+        _require_verified(session, source)
+    else:
+        _require_proof(session, title)
+    require_whole(session, title)
+    parents = frozenset(attempt.given.get("parents", ()))
+    if set(assets.rival_claims(session, title.asset_id).values()) - parents:
+        raise Conflict(
+            "key_taken", "Another asset claims what this title is of (rule KEY-01).", rule="KEY-01"
+        )
+
+
+def _require_verified(session: Session, document_id: UUID) -> None:
+    state = documents.get_document(session, document_id).state
+    if state != DocumentState.VERIFIED:
+        raise Conflict(
+            "source_not_verified",
+            f"The source document is {state}; no right rests on an unverified paper.",
+            remedy="Have the document verifier confirm it with its registry.",
+        )
+
+
+def _require_proof(session: Session, title: Title) -> None:
+    asset = assets.get_asset(session, title.asset_id)
+    proof = law_of(asset).regime.title_proof
+    if proof.isdisjoint(documents.verified_kinds(session, asset.id)):
+        raise Conflict(
+            "title_not_proven",
+            f"Not verified: {' or '.join(sorted(proof))} (rule TTL-05).",
+            rule="TTL-05",
+        )
+
+
+def require_whole(session: Session, title: Title) -> TitleVersion:
+    """Return the one version in force, whose shares make the whole (TTL-01, SHR-01)."""
+    versions = session.exec(
+        select(TitleVersion).where(
+            col(TitleVersion.title_id) == title.id,
+            col(TitleVersion.superseded_at).is_(None),
+            col(TitleVersion.valid_to).is_(None),
+        )
+    ).all()
+    if len(versions) != 1:
+        raise Conflict(
+            "primary_right_missing",
+            f"The title has {len(versions)} versions in force (rule TTL-01).",
+            rule="TTL-01",
+        )
+    [version] = versions
+    parts = session.exec(
+        select(func.sum(TitleShare.hissa)).where(col(TitleShare.version_id) == version.id)
+    ).one()
+    if parts != version.kul_hissay:
+        raise Conflict(
+            "shares_do_not_sum",
+            f"The shares sum to {parts or 0} of {version.kul_hissay} parts (rule SHR-01).",
+            rule="SHR-01",
+        )
+    return version
+
+
+@guard("title", "activate")
+def somebody_else_agrees(attempt: Attempt[Title]) -> None:
+    version = require_whole(attempt.session, attempt.record)
+    require_other_person(attempt, version.maker)
+
+
+guard("title", "refuse")(require_reason)
+
+
+@guard("title", "mutation_implemented")
+def versions_meet(attempt: Attempt[Title]) -> None:
+    """Ask that the former right ends at the instant at which the new one begins."""
+    opened: TitleVersion = attempt.given["opened"]
+    closed: TitleVersion | None = attempt.given["closed"]
+    current = require_whole(attempt.session, attempt.record)
+    assert current.id == opened.id, "the version in force is the one that the mutation opened"
+    assert closed is None or closed.valid_to == opened.valid_from, "a moment without a right"
+
+
+@guard("title", "dispute")
+def dispute_has_a_reference(attempt: Attempt[Title]) -> None:
+    if not str(attempt.given.get("reference") or "").strip():
+        raise Invalid(
+            "dispute_reference_required",
+            "A dispute names the order or the suit.",
+            field="/case_no",
+        )
+
+
+@guard("title", "dispute_dismissed", "dispute_dismissed_mutation_open")
+def final_order_is_verified(attempt: Attempt[Title]) -> None:
+    require_order(attempt.session, attempt.record, attempt.given.get("order_document_id"))
+
+
+@guard("title", "cancel")
+def final_decree_is_verified(attempt: Attempt[Title]) -> None:
+    if attempt.record.state == TitleState.DISPUTED:
+        require_order(attempt.session, attempt.record, attempt.given.get("order_document_id"))
+
+
+def require_order(session: Session, title: Title, document_id: UUID | None) -> None:
+    """Let a decision on `title` rest on a verified paper of its asset only.
+
+    Raises
+    ------
+    Invalid
+        ``order_required``, ``source_of_other_asset``.
+    Conflict
+        ``source_not_verified``.
+    """
+    if document_id is None:
+        raise Invalid(
+            "order_required",
+            "The final order or decree is missing.",
+            field="/order_document_id",
+            remedy="File it under the asset, have it verified, and send its id.",
+        )
+    if documents.get_document(session, document_id).asset_id != title.asset_id:
+        raise Invalid(
+            "source_of_other_asset",
+            "The order belongs to another asset.",
+            field="/order_document_id",
+        )
+    _require_verified(session, document_id)

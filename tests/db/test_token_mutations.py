@@ -1,0 +1,183 @@
+"""Mutations of a title whose asset carries a token, and of land that is divided."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from registry.asset.models import Asset, AssetState
+from registry.encumbrance.models import EncumbranceKind
+from registry.kernel.errors import Conflict
+from registry.mutation.forms import NewMutation
+from registry.mutation.models import Initiation, Mutation, MutationKind
+from registry.onboarding import service as onboarding
+from registry.rulebook.service import RulesRefused
+from registry.title import service as titles
+from registry.title.models import Title, TitleState
+from registry.tokenization import mutations as token_mutations
+from registry.tokenization.gate import require_open_gate
+from registry.tokenization.models import Tokenization, TokenizationState
+from tests import deeds, sales
+from tests import factories as make
+from tests.api.town import lodge
+from tests.factories import CHECKER, MAKER, Desk
+
+pytestmark = pytest.mark.db
+
+WHOLE = Fraction(1)
+
+
+def title_of(desk: Desk, asset: Asset) -> Title:
+    return titles.title_of_asset(desk.session, asset.id)
+
+
+def sale_of(desk: Desk, title: Title, **changes: object) -> NewMutation:
+    owner = deeds.now_owned(desk, title).shares[0].party_id
+    new = deeds.sale(make.person(desk), make.person(desk), WHOLE, **changes)
+    return NewMutation(
+        kind=new.kind,
+        initiation=new.initiation,
+        number=new.number,
+        sellers=[type(new.sellers[0])(owner, 1)],
+        buyers=new.buyers,
+    )
+
+
+def implement(desk: Desk, mutation: Mutation) -> Mutation:
+    return token_mutations.implement_mutation(
+        desk.session, CHECKER, mutation.id, appeal_filed=False
+    )
+
+
+def in_state(desk: Desk, token: Tokenization, state: TokenizationState) -> Title:
+    token.state = state
+    desk.session.flush()
+    return title_of(desk, desk.session.get_one(Asset, token.asset_id))
+
+
+@pytest.mark.parametrize("state", ["OFFERING", "MINTING", "LIVE", "PAUSED", "REDEEMING"])
+def test_lodge__sale_under_a_token_that_people_hold__is_refused(desk: Desk, state: str) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState(state))
+
+    with pytest.raises(Conflict) as refused:
+        deeds.entered(desk, title, sale_of(desk, title))
+
+    assert (refused.value.code, refused.value.rule) == ("token_alive", "WRP-01")
+
+
+@pytest.mark.parametrize("state", ["STRUCTURED", "BURNED", "CANCELLED"])
+def test_lodge__sale_before_or_after_the_token__is_entered(desk: Desk, state: str) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState(state))
+
+    deeds.entered(desk, title, sale_of(desk, title))
+
+    assert title.state == TitleState.MUTATION_PENDING
+
+
+def test_implement__sale_when_an_offering_has_opened_since__is_refused(desk: Desk) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.STRUCTURED)
+    mutation = deeds.attested(desk, deeds.entered(desk, title, sale_of(desk, title)))
+    in_state(desk, token, TokenizationState.OFFERING)
+
+    with pytest.raises(Conflict, match="token_alive"):
+        implement(desk, mutation)
+
+
+def test_gate__open_mutation__is_mut_01_and_nothing_else(desk: Desk) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.STRUCTURED)
+    deeds.entered(desk, title, sale_of(desk, title))
+
+    with pytest.raises(RulesRefused) as refused:
+        require_open_gate(desk.session, token)
+
+    assert [result.id for result in refused.value.failed] == ["MUT-01"]
+
+
+def test_implement__auction_under_a_token__suspends_the_asset(desk: Desk) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.PAUSED)
+    auction = sale_of(desk, title, kind=MutationKind.COURT_SALE, initiation=Initiation.COURT)
+    mutation = deeds.attested(desk, deeds.entered(desk, title, auction))
+
+    implement(desk, mutation)
+
+    asset = desk.session.get_one(Asset, token.asset_id)
+    assert asset.state == AssetState.SUSPENDED
+    assert {cause.kind for cause in onboarding.list_causes(desk.session, asset.id)} == {
+        "FORCED_SALE"
+    }
+
+
+def test_cancel__title_under_a_token__is_refused(desk: Desk) -> None:
+    token = sales.structured(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.LIVE)
+
+    with pytest.raises(Conflict, match="token_alive"):
+        token_mutations.cancel_title(
+            desk.session, CHECKER, title.id, order_document_id=None, reason="No more."
+        )
+
+
+# Divided land
+
+
+def dividing(desk: Desk) -> tuple[Title, list[Asset], Mutation]:
+    title, one, other = deeds.half_and_half(desk)
+    halves = [
+        deeds.draft_farm(desk, make.owned_by(owner), area=(4, 0, "0")) for owner in (one, other)
+    ]
+    new = NewMutation(
+        kind=MutationKind.PARTITION,
+        initiation=Initiation.REGISTERED_DEED,
+        number=deeds.number(),
+        result_asset_ids=[half.id for half in halves],
+    )
+    return title, halves, deeds.attested(desk, deeds.entered(desk, title, new))
+
+
+def test_implement__partition__retires_the_old_asset_and_the_new_ones_are_registered(
+    desk: Desk,
+) -> None:
+    title, halves, mutation = dividing(desk)
+
+    implement(desk, mutation)
+
+    assert desk.session.get_one(Asset, title.asset_id).state == AssetState.RETIRED
+    first = halves[0]
+    version = titles.current_version(desk.session, title_of(desk, first).id)
+    make.registered(desk, first)
+    assert first.state == AssetState.REGISTERED
+    assert title_of(desk, first).state == TitleState.ACTIVE
+    assert titles.current_version(desk.session, title_of(desk, first).id) == version
+
+
+def test_amend__draft_whose_title_is_active__keeps_its_owners(desk: Desk) -> None:
+    _, halves, mutation = dividing(desk)
+    implement(desk, mutation)
+    stolen = deeds.farm_dossier(make.owned_by(make.person(desk)), area=(4, 0, "0"))
+
+    with pytest.raises(Conflict, match="title_not_proposed"):
+        onboarding.amend_dossier(
+            desk.session, MAKER, halves[0].id, version=halves[0].version, dossier=stolen
+        )
+
+
+def test_withdraw__draft_whose_title_is_active__is_refused(desk: Desk) -> None:
+    _, halves, mutation = dividing(desk)
+    implement(desk, mutation)
+
+    with pytest.raises(Conflict, match="title_in_force"):
+        onboarding.withdraw_dossier(desk.session, MAKER, halves[0].id)
+
+
+def test_implement__partition_of_burdened_land__is_refused(desk: Desk) -> None:
+    title, _, mutation = dividing(desk)
+    lodge(desk, desk.session.get_one(Asset, title.asset_id), EncumbranceKind.MORTGAGE)
+
+    with pytest.raises(Conflict, match="encumbrances_not_closed"):
+        implement(desk, mutation)
