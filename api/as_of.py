@@ -1,15 +1,19 @@
-"""Reading `as_of`: a time, or ``block:<number>``."""
+"""Reading the past: `as_of`, a time or ``block:<number>``, and `known_at`, a time."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import TypeAdapter, ValidationError
 from pydantic.types import AwareDatetime
 
+from api.deps import ServicesDep, TurnDep
+from registry.kernel.clock import now
+from registry.kernel.db import ReadSession
 from registry.kernel.errors import Invalid
 
 AsOfParam = Annotated[
@@ -43,3 +47,40 @@ def read_as_of(text: str | None) -> int | datetime | None:
             field="as_of",
             remedy='Write "2026-07-28T09:00:00Z" or "block:1200".',
         ) from error
+
+
+LegalTimeParam = Annotated[
+    AwareDatetime | None,
+    Query(alias="as_of", description="Answer with what was so in law at this time"),
+]
+"""For reads of legal facts that have a time in law."""
+
+
+def get_known_session(
+    services: ServicesDep,
+    _turn: TurnDep,
+    known_at: Annotated[
+        AwareDatetime | None,
+        Query(description="Answer with what the register knew at this time; without it, now"),
+    ] = None,
+) -> Iterator[ReadSession]:
+    """Give a read-only session in which legal rows are as the register knew them at `known_at`.
+
+    Raises
+    ------
+    Invalid
+        ``known_at_in_future``.
+    """
+    if known_at is not None and known_at > now():
+        raise Invalid(
+            "known_at_in_future",
+            f"Nobody knows yet what the register will know at {known_at.isoformat()}.",
+            field="known_at",
+            remedy="Leave known_at out to read what is known now.",
+        )
+    with services.database.reading(known_at=known_at) as session:
+        yield session
+
+
+KnownSessionDep = Annotated[ReadSession, Depends(get_known_session, scope="function")]
+"""For every read of legal facts: the same queries, on the tables or on their past."""

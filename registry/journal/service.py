@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.journal.models import JournalEntry
+from registry.journal.models import JournalEntry, JournalLeaf
 from registry.kernel.actor import Actor
 from registry.kernel.rows import page_after
 
@@ -36,3 +36,13 @@ def list_entries(
     if subject_id is not None:
         query = query.where(col(JournalEntry.subject_id) == subject_id)
     return session.exec(page_after(query, col(JournalEntry.id), after=after, limit=limit)).all()
+
+
+def numbers_of(session: Session, entry_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """Return the number of each of these entries that is sealed."""
+    rows = session.exec(
+        select(JournalLeaf.entry_id, JournalLeaf.seq).where(
+            col(JournalLeaf.entry_id).in_(entry_ids)
+        )
+    )
+    return {entry_id: seq for entry_id, seq in rows.all()}  # noqa: C416 - rows are not pairs to mypy

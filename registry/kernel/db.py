@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
@@ -50,6 +51,8 @@ class Database:
                 max_overflow=pool_size,
                 pool_pre_ping=True,
                 connect_args={"connect_timeout": 5},
+                # What a statement was given may name a person, and faults are logged.
+                hide_parameters=True,
             )
         except ArgumentError as error:
             raise DatabaseUnreachable(
@@ -87,13 +90,29 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[ReadSession]:
-        """Give a session in one read-only, repeatable transaction."""
+    def reading(self, *, known_at: datetime | None = None) -> Iterator[ReadSession]:
+        """Give a session in one read-only, repeatable transaction.
+
+        Parameters
+        ----------
+        known_at
+            Read legal rows as the register knew them at this moment: the views of the schema
+            `past` stand before the tables of the same names (ADR 0015).
+        """
         options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         with (
             self.engine.connect().execution_options(**options) as connection,
             ReadSession(connection) as session,
         ):
+            if known_at is not None:
+                moment = known_at.isoformat(timespec="microseconds")
+                connection.execute(
+                    text(
+                        "SELECT set_config('search_path', 'past, public', true),"
+                        " set_config('milkiyat.known_at', :moment, true)"
+                    ),
+                    {"moment": moment},
+                )
             yield session
 
     def dispose(self) -> None:

@@ -18,13 +18,13 @@ def upgrade(database: Database, revision: str = "head") -> None:
     with database.engine.begin() as connection:
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        command.upgrade(_config(connection), revision)
+        command.upgrade(_config(connection, target=revision), revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Migrate down to `revision`; for tests of the migrations."""
     with database.engine.begin() as connection:
-        command.downgrade(_config(connection), revision)
+        command.downgrade(_config(connection, target=revision), revision)
 
 
 def check(database: Database) -> None:
@@ -33,7 +33,8 @@ def check(database: Database) -> None:
         command.check(_config(connection))
 
 
-def _config(connection: object) -> Config:
+def _config(connection: object, *, target: str | None = None) -> Config:
     config = Config(ROOT / "alembic.ini")
     config.attributes["connection"] = connection
+    config.attributes["target"] = target
     return config

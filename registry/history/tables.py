@@ -1,0 +1,112 @@
+"""Which tables hold legal facts, and therefore keep the history of every row.
+
+A new table of the registry stands either here or in `NOT_LEGAL`; a test holds both against the
+metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LegalTable:
+    """A table whose rows are legal facts.
+
+    Parameters
+    ----------
+    parent
+        The column by which lists ask for rows: all encumbrances of one title.
+    key
+        The primary key, where it is not `id`.
+    private
+        Columns that may name a person: free text of people and papers. They are kept, but never
+        leave with the journal.
+    keeping
+        Columns that say how a row is kept, not what it says: sealed anew when keys rotate, they
+        are no part of the past, which reads them from the row of today.
+    """
+
+    name: str
+    parent: str | None = None
+    key: tuple[str, ...] = ("id",)
+    private: tuple[str, ...] = ()
+    keeping: tuple[str, ...] = ()
+
+
+LEGAL_TABLES: tuple[LegalTable, ...] = (
+    LegalTable("asset"),
+    LegalTable("underlying_key", parent="asset_id"),
+    LegalTable("parcel", parent="asset_id"),
+    LegalTable("undivided_share", parent="asset_id"),
+    LegalTable("title", parent="asset_id"),
+    LegalTable("title_version", parent="title_id"),
+    LegalTable("title_share", parent="version_id", key=("version_id", "party_id")),
+    LegalTable("encumbrance", parent="title_id", private=("authority", "case_no")),
+    LegalTable(
+        "document",
+        parent="asset_id",
+        private=("issuer", "issuer_ref", "source_registry", "source_reference", "reason"),
+        keeping=("stored_as", "sealed", "sealed_with"),
+    ),
+    LegalTable("valuation", parent="asset_id"),
+    LegalTable("wrapper", parent="asset_id"),
+    LegalTable("approval", parent="subject_id"),
+    LegalTable("tokenization", parent="asset_id"),
+    LegalTable("amendment", parent="asset_id", private=("reason",)),
+    LegalTable("bill_endorsement", parent="bill_id", private=("reference", "reason")),
+    LegalTable("bill_equipment", parent="bill_id"),
+    LegalTable("bill_of_lading", parent="asset_id"),
+    LegalTable("court_order", parent="asset_id", private=("authority", "case_no")),
+    LegalTable("encumbrance_terms", parent="encumbrance_id"),
+    LegalTable(
+        "mutation", parent="title_id", private=("court", "misl_no", "order_text", "reason")
+    ),
+    LegalTable("mutation_party", parent="mutation_id", private=("died_on", "relation")),
+    LegalTable("mutation_title", parent="title_id", key=("mutation_id", "title_id")),
+    LegalTable("redemption", parent="tokenization_id"),
+    LegalTable("suspension_cause", parent="asset_id", private=("reference", "reason", "closing")),
+    LegalTable("warehouse_receipt", parent="asset_id"),
+)  # fmt: skip
+
+NOT_LEGAL: dict[str, str] = {
+    "party": "persons are corrected and erased under another law, see registry.party",
+    "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
+    "wallet": "belongs to its investor for good",
+    "offering": "a sale, no right in the asset",
+    "purchase_order": "a sale, no right in the asset",
+    "payment": "what a bank said, only ever added",
+    "redemption_payout": "money paid to token holders, no right in the asset",
+    "redemption_vote": "only ever added",
+    "reconciliation_break": "a difference that somebody looks into, no right",
+    "register_statement": "only ever added",
+    "register_statement_row": "only ever added",
+    "bulk_import": "work in progress; what it records stands in tables of its own",
+    "bulk_import_row": "what became of a row of a file",
+    "asset_code_series": "counting of codes",
+    "rule_run": "only ever added",
+    "reconciliation": "only ever added",
+    "stored_answer": "answers kept for repeated requests",
+    "operation": "what is being done on chain",
+    "operation_attempt": "signed transactions, only ever added",
+    "operation_dependency": "what is being done on chain",
+    "nonce_stream": "counting of the sender",
+    "platform_contract": "where our contracts stand",
+    "token": "projected from the chain, whose past is told by block",
+    "token_event": "projected from the chain, whose past is told by block",
+    "holder": "projected from the chain, whose past is told by block",
+    "balance": "projected from the chain, whose past is told by block",
+    "balance_at": "projected from the chain, whose past is told by block",
+    "registered_wallet": "projected from the chain, whose past is told by block",
+    "chain_block": "projected from the chain, whose past is told by block",
+    "orphan_block": "projected from the chain, whose past is told by block",
+    "sync_cursor": "how far the chain is read",
+    "journal_entry": "the journal itself",
+    "journal_leaf": "the journal itself",
+    "journal_node": "the journal itself",
+    "journal_pending": "the journal itself",
+    "journal_seal": "the journal itself",
+    "recording": "the history itself",
+    "legal_history": "the history itself",
+}
+"""The others, each with the reason."""

@@ -1,0 +1,131 @@
+"""Reading the past over HTTP: what was so in law, and what the register knew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from registry.asset.models import Asset
+from registry.encumbrance import service as encumbrances
+from registry.kernel.actor import Role
+from registry.kernel.clock import now, today
+from registry.title import service as titles
+from tests import factories as make
+from tests import liens
+from tests.api.house import House, problem_of
+
+pytestmark = pytest.mark.db
+
+LONG_AGO = "2001-01-01T00:00:00Z"
+
+
+@dataclass
+class Story:
+    """An apartment that was opened, valued, mortgaged, and freed again."""
+
+    house: House
+    asset_id: UUID
+    title_id: UUID
+    moments: dict[str, str]
+
+    def get(self, path: str, **query: Any) -> Any:
+        caller = self.house.caller(Role.AUDITOR)
+        return caller.get(f"/v1/{path.format(asset=self.asset_id, title=self.title_id)}", **query)
+
+    def read(self, path: str, **query: Any) -> Any:
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+def told() -> str:
+    return now().isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture
+def story(house: House) -> Story:
+    moments = {"before": told()}
+    with house.desk() as desk:
+        asset = make.open_apartment(desk)
+        asset_id, title_id = asset.id, titles.title_of_asset(desk.session, asset.id).id
+    moments["opened"] = told()
+    with house.desk() as desk:
+        asset = desk.session.get_one(Asset, asset_id)
+        make.registered(desk, asset)
+        lien = liens.active(desk, asset)
+    moments["mortgaged"] = told()
+    with house.desk() as desk:
+        liens.discharged(desk, encumbrances.get_encumbrance(desk.session, lien.id))
+    moments["freed"] = told()
+    return Story(house, asset_id, title_id, moments)
+
+
+def test_encumbrances__as_of__are_those_that_bound_then(story: Story) -> None:
+    path = "titles/{title}/encumbrances"
+    bound = {name: len(story.read(path, as_of=at)) for name, at in story.moments.items()}
+
+    assert bound == {"before": 0, "opened": 0, "mortgaged": 1, "freed": 0}
+    assert len(story.read(path)) == 1
+
+
+def test_encumbrances__known_at_and_as_of__are_two_questions(story: Story) -> None:
+    path, at = "titles/{title}/encumbrances", story.moments
+
+    [lien] = story.read(path, known_at=at["mortgaged"])
+    [freed] = story.read(path, known_at=at["freed"])
+    assert (lien["state"], freed["state"]) == ("ACTIVE", "DISCHARGED")
+    # When it was mortgaged nobody knew that it would not be so today.
+    assert len(story.read(path, known_at=at["mortgaged"], as_of=told())) == 1
+    assert story.read(path, known_at=at["opened"], as_of=told()) == []
+
+
+def test_asset__known_at__is_the_dossier_of_that_moment(story: Story) -> None:
+    at = story.moments
+
+    assert story.read("assets/{asset}", known_at=at["opened"])["state"] == "DRAFT"
+    assert story.read("assets/{asset}", known_at=at["mortgaged"])["state"] == "REGISTERED"
+    owners = story.read("assets/{asset}")["owners"]
+    assert story.read("assets/{asset}", as_of=told())["owners"] == owners
+
+
+def test_valuations__as_of__are_those_of_its_worth_up_to_then(story: Story) -> None:
+    path, at = "assets/{asset}/valuations", story.moments
+
+    assert len(story.read(path, as_of=told())) == 1
+    assert story.read(path, as_of=LONG_AGO) == []
+    assert story.read(path, known_at=at["opened"]) == []
+    assert story.read(path)[0]["basis_date"] == str(today())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "assets/{asset}",
+        "assets/{asset}/valuations",
+        "assets/{asset}/documents",
+        "assets/{asset}/approvals",
+        "assets/{asset}/wrapper",
+        "titles/{title}",
+        "titles/{title}/versions",
+        "titles/{title}/encumbrances",
+    ],
+)
+def test_known_at__edges__are_refused(story: Story, path: str) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+
+    problem_of(story.get(path, known_at=story.moments["before"]), 404, "not_found")
+    problem_of(story.get(path, known_at=LONG_AGO), 404, "not_found")
+    problem_of(story.get(path, known_at=tomorrow), 422, "known_at_in_future")
+    for wrong in ("yesterday", "2026-07-28", "2026-07-28T09:00:00", ""):
+        assert story.get(path, known_at=wrong).status_code == 422, wrong
+
+
+@pytest.mark.parametrize("path", ["assets/{asset}", "titles/{title}"])
+def test_as_of__before_the_first_right__is_not_found(story: Story, path: str) -> None:
+    problem_of(story.get(path, as_of=LONG_AGO), 404, "not_found")
+    for wrong in ("yesterday", "2026-07-28T09:00:00"):
+        assert story.get(path, as_of=wrong).status_code == 422
