@@ -2,40 +2,106 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import too_large
 
+LINGER_BYTES = 1024 * 1024
+LINGER_SECONDS = 5
+_CLOSE = (b"connection", b"close")
+
 
 class BodyLimit:
     """Refuses a body by its announced length, or as soon as more has come than is allowed.
 
-    FastAPI's own `max_body_size` answers in plain text.
+    FastAPI's own `max_body_size` answers in plain text, and goes on reading what it refused.
+
+    Parameters
+    ----------
+    by_path
+        Paths with a limit of their own.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, by_path: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._by_path = by_path or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
+        max_bytes = self._by_path.get(scope["path"], self._max_bytes)
+        exchange = _Exchange(Headers(scope=scope), receive, send, max_bytes)
+        app = too_large(scope["path"]) if exchange.announced_too_much else self._app
+        await app(scope, exchange.receive, exchange.send)
+
+
+class _Exchange:
+    """One body on its way in, and the answer to it on its way out.
+
+    An answer may come before the end of a body that has no end in sight. Then the connection is
+    closed after it, or the server would read the rest for nothing.
+    """
+
+    def __init__(self, headers: Headers, receive: Receive, send: Send, max_bytes: int) -> None:
+        announced = headers.get("content-length", "0")
         # The server lets only digits through; how many, it does not limit.
-        if len(announced) > len(str(self._max_bytes)) or int(announced) > self._max_bytes:
-            await too_large(scope["path"])(scope, receive, send)
+        self.announced_too_much = len(announced) > len(str(max_bytes)) or int(announced) > max_bytes
+        self._unbounded = self.announced_too_much or "transfer-encoding" in headers
+        # It waits for our word before it sends anything: nothing is on its way.
+        self._waits = "expect" in headers
+        self._receive, self._send, self._max_bytes = receive, send, max_bytes
+        self._received = 0
+        self._ended = self._closing = False
+
+    async def receive(self) -> Message:
+        """Take the next piece of the body.
+
+        Raises
+        ------
+        HTTPException
+            413: it is one too many.
+        """
+        message = await self._next()
+        if self._received > self._max_bytes:
+            raise HTTPException(413)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass the answer on, and see the body off when it is complete."""
+        if message["type"] == "http.response.start":
+            self._closing = self._unbounded and not self._ended
+            if self._closing:
+                message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
+        elif self._closing and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        """Read a little more: closed at once, the connection would take the answer with it."""
+        if self._waits:
             return
-        received = 0
+        enough = self._received + LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._ended and self._received < enough:
+                    await self._next()
+        except TimeoutError:
+            return  # whoever sends this slowly has had the time to read the answer
 
-        async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise HTTPException(413)
-            return message
-
-        await self._app(scope, receive_within_limit, send)
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._waits = False
+        self._received += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
+        return message

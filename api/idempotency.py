@@ -15,6 +15,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from api.deps import ActorDep, SessionDep
 from registry.idempotency import service as idempotency
@@ -35,18 +38,64 @@ class AlreadyAnswered(Exception):
         )
 
 
+class HashedBody:
+    """A request's body, hashed as it streams by: a large paper is never whole in memory.
+
+    The boundary of a multipart body is left out: clients choose it anew for each try.
+
+    Parameters
+    ----------
+    request
+        Whose body nobody has read yet; from now on it is read through `receive`.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+        _, options = parse_options_header(request.headers.get("content-type"))
+        self._boundary = options.get(b"boundary", b"")
+        self._tail = b""
+        self._ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._take(message.get("body", b""))
+            self._ended = not message.get("more_body", False)
+        return message
+
+    async def hash(self) -> bytes:
+        """Read what nobody else has, and return the hash of all.
+
+        Raises
+        ------
+        ClientDisconnect
+        """
+        while not self._ended:
+            if (await self.receive())["type"] == "http.disconnect":
+                raise ClientDisconnect
+        self._digest.update(self._tail)
+        self._tail = b""
+        return self._digest.digest()
+
+    def _take(self, chunk: bytes) -> None:
+        if not self._boundary:
+            self._digest.update(chunk)
+            return
+        *pieces, rest = (self._tail + chunk).split(self._boundary)
+        for piece in pieces:
+            self._digest.update(piece)
+        # The rest may end in the beginning of a boundary.
+        safe = max(0, len(rest) - len(self._boundary) + 1)
+        self._digest.update(rest[:safe])
+        self._tail = rest[safe:]
+
+
 async def _request_hash(request: Request) -> bytes:
     if "idempotency-key" not in request.headers:
-        return b""  # nothing to remember; a form's body is consumed by now
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
-    digest.update(_stable(await request.body(), request.headers.get("content-type", "")))
-    return digest.digest()
-
-
-def _stable(body: bytes, content_type: str) -> bytes:
-    """Take out of a multipart body the boundary, which clients choose anew for each try."""
-    _, _, boundary = content_type.partition("boundary=")
-    return body.replace(boundary.strip('"').encode(), b"") if boundary else body
+        return b""  # nothing to remember
+    body: HashedBody = request.state.hashed_body
+    return await body.hash()
 
 
 def claim_key(
@@ -76,7 +125,8 @@ class IdempotentRoute(APIRoute):
 
         async def answer_once(request: Request) -> Response:
             if "idempotency-key" in request.headers:
-                await request.body()  # kept by the request, so that a form can be read after it
+                request.state.hashed_body = body = HashedBody(request)
+                request = Request(request.scope, body.receive)
             try:
                 response = await answer(request)
             except AlreadyAnswered as before:

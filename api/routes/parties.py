@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Query, Response
 
 from api.deps import ActorDep, ReadSessionDep, SessionDep, VaultDep
+from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
-from api.schemas.common import Page
-from api.schemas.parties import PartyCreate, PartyRead
+from api.schemas.common import Page, problems
+from api.schemas.parties import PartyCreate, PartyPatch, PartyRead
 from registry.party import service as parties
-from registry.party.service import NewParty
+from registry.party.revealing import reveal_party
 
 router = resource_router("parties")
+Reason = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
 
 
 @router.post("/parties", status_code=201, dependencies=IDEMPOTENT)
@@ -23,8 +26,9 @@ def create_party(
     body: PartyCreate, session: SessionDep, actor: ActorDep, vault: VaultDep, response: Response
 ) -> PartyRead:
     """Record a natural or legal person."""
-    party = parties.create_party(session, vault, actor, NewParty(**body.model_dump()))
+    party = parties.create_party(session, vault, actor, body.new())
     response.headers["Location"] = f"/v1/parties/{party.id}"
+    set_etag(response, party.version)
     return PartyRead.of(vault, party)
 
 
@@ -35,15 +39,59 @@ def list_parties(
     paging: PagingDep,
     cnic: str | None = None,
     lei: str | None = None,
+    passport: str | None = None,
+    passport_country: str | None = None,
+    iban: str | None = None,
 ) -> Page[PartyRead]:
-    """List persons, or find the one of a CNIC or LEI."""
+    """List persons, or find the one of a CNIC, LEI or passport, or those of an account."""
     rows = parties.list_parties(
-        session, vault, cnic=cnic, lei=lei, after=paging.after_id, limit=paging.fetch
+        session,
+        vault,
+        cnic=cnic,
+        lei=lei,
+        passport=None if passport is None else (passport, passport_country),
+        iban=iban,
+        after=paging.after_id,
+        limit=paging.fetch,
     )
     return paging.page(rows, lambda row: str(row.id), lambda row: PartyRead.of(vault, row))
 
 
 @router.get("/parties/{party_id}")
-def get_party(party_id: UUID, session: ReadSessionDep, vault: VaultDep) -> PartyRead:
-    """Read one person."""
-    return PartyRead.of(vault, parties.get_party(session, party_id))
+def get_party(
+    party_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    vault: VaultDep,
+    response: Response,
+    reveal: Annotated[bool, Query(description="Unmasked; journalled")] = False,
+    purpose: Reason = None,
+    legal_basis: Reason = None,
+) -> PartyRead:
+    """Read one person: masked, or, with a purpose and a legal basis, as they are."""
+    if reveal:
+        party = reveal_party(session, actor, party_id, purpose=purpose, legal_basis=legal_basis)
+        response.headers["Cache-Control"] = "no-store"
+        read = PartyRead.revealed(vault, party)
+    else:
+        party = parties.get_party(session, party_id)
+        read = PartyRead.of(vault, party)
+    set_etag(response, party.version)
+    return read
+
+
+@router.patch("/parties/{party_id}", dependencies=IDEMPOTENT, responses=problems(412, 428))
+def amend_party(
+    party_id: UUID,
+    body: PartyPatch,
+    session: SessionDep,
+    actor: ActorDep,
+    vault: VaultDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PartyRead:
+    """Correct what is known of a person; who they are, by CNIC, LEI or CUIN, stays."""
+    version = version_of(if_match, "party")
+    party = parties.amend_party(session, vault, actor, party_id, version, body.changes())
+    set_etag(response, party.version)
+    return PartyRead.of(vault, party)

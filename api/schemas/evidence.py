@@ -1,4 +1,4 @@
-"""Documents, valuations and wrappers over HTTP."""
+"""Documents over HTTP."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
-from api.schemas.common import Body, MoneyAmount, Read, Sha256Hex, ShortText
+from api.schemas.common import Body, Read, ShortText
+from registry.document.content import file_name_of
 from registry.document.models import Document, DocumentState
-from registry.valuation.models import Valuation, ValuationState
-from registry.wrapper.models import RegisterOfRecord, WrapperType
+from registry.kernel.vault import Vault
 
 
 class DocumentRead(Read):
@@ -28,6 +28,7 @@ class DocumentRead(Read):
     valid_until: date | None
     state: DocumentState
     uploaded_by: str
+    replaces_id: UUID | None
     verified_by: str | None
     verified_at: datetime | None
     source_registry: str | None
@@ -35,8 +36,12 @@ class DocumentRead(Read):
     reason: str | None
 
     @classmethod
-    def of(cls, document: Document) -> Self:
-        return cls(**document.model_dump(exclude={"sha256"}), sha256=document.sha256.hex())
+    def of(cls, vault: Vault, document: Document) -> Self:
+        return cls(
+            **document.model_dump(exclude={"sha256", "sealed", "sealed_with", "stored_as"}),
+            sha256=document.sha256.hex(),
+            file_name=file_name_of(vault, document),
+        )
 
 
 class DocumentVerification(Body):
@@ -44,54 +49,3 @@ class DocumentVerification(Body):
 
     source_registry: ShortText
     source_reference: ShortText
-
-
-class ValuationCreate(Body):
-    """A valuer's opinion."""
-
-    value: MoneyAmount
-    basis_date: date
-    method: ShortText
-    report_sha256: Sha256Hex
-
-
-class ValuationRead(Read):
-    """A valuation and where it stands."""
-
-    id: UUID
-    asset_id: UUID
-    value: MoneyAmount
-    basis_date: date
-    method: str
-    report_sha256: str
-    state: ValuationState
-    valuer: str
-    checker: str | None
-    recorded_at: datetime
-
-    @classmethod
-    def of(cls, valuation: Valuation) -> Self:
-        return cls(
-            **valuation.model_dump(exclude={"report_sha256", "amount_paisa"}),
-            value=MoneyAmount.of(valuation.amount_paisa),
-            report_sha256=valuation.report_sha256.hex(),
-        )
-
-
-class WrapperCreate(Body):
-    """The vehicle that holds the asset for its token holders."""
-
-    party_id: UUID
-    type: WrapperType
-    register_of_record: RegisterOfRecord
-
-
-class WrapperRead(Read):
-    """The named vehicle."""
-
-    id: UUID
-    asset_id: UUID
-    party_id: UUID
-    type: WrapperType
-    register_of_record: RegisterOfRecord
-    named_by: str

@@ -1,16 +1,48 @@
-"""Parties over HTTP."""
+"""Parties over HTTP: masked, unless their details are asked for with a reason."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from api.schemas.common import Body, Country, Read, ShortText
+from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
+from registry.party.details import NAMES, Details, known_of
 from registry.party.models import Party, PartyKind
-from registry.party.service import masked_cnic
+from registry.party.service import NewParty, cnic_of, masked_cnic
+from registry.party.ubo import BeneficialOwner, OwnershipBasis
+
+Number = Annotated[str, Field(max_length=64)]
+Part = Annotated[int, Field(ge=1, le=10**15)]
+
+
+class AddressFields(Body):
+    """Where somebody lives (IVMS101): lines, or a street and a building."""
+
+    address_line: Annotated[list[ShortText] | None, Field(max_length=7)] = None
+    street: ShortText | None = None
+    building: ShortText | None = None
+    town: ShortText | None = None
+    post_code: ShortText | None = None
+    country: Country | None = None
+
+
+class BeneficialOwnerFields(Body):
+    """One person behind a company; the fraction is exact, numerator and denominator."""
+
+    party_id: UUID
+    fraction: tuple[Part, Part]
+    basis: OwnershipBasis
+
+    def owner(self) -> BeneficialOwner:
+        return BeneficialOwner(
+            party_id=self.party_id, fraction=Fraction(*self.fraction), basis=self.basis
+        )
 
 
 class PersonFields(Body):
@@ -20,6 +52,14 @@ class PersonFields(Body):
     name_ur: ShortText | None = None
     father_or_spouse_name: ShortText | None = None
     cnic: Annotated[str | None, Field(max_length=32, examples=["35202-1234567-1"])] = None
+    dob: date | None = None
+    place_of_birth: ShortText | None = None
+    nationality: Country | None = None
+    passport: Number | None = None
+    passport_country: Country | None = None
+    address: AddressFields | None = None
+    iban: Number | None = None
+    ntn: Number | None = None
     residence_country: Country = "PK"
 
 
@@ -30,10 +70,59 @@ class PartyCreate(PersonFields):
     lei: Annotated[str | None, Field(max_length=32)] = None
     cuin: Annotated[str | None, Field(max_length=32)] = None
     scac: Annotated[str | None, Field(max_length=8)] = None
+    ubo: list[BeneficialOwnerFields] = Field(default_factory=list, max_length=50)
+
+    def new(self) -> NewParty:
+        fields = self.model_dump(exclude={"ubo"})
+        return NewParty(**fields, ubo=[owner.owner() for owner in self.ubo])
+
+
+class PartyPatch(Body):
+    """What is corrected; a field that is left out stays, null forgets what was known."""
+
+    name: ShortText | None = None
+    name_ur: ShortText | None = None
+    father_or_spouse_name: ShortText | None = None
+    dob: date | None = None
+    place_of_birth: ShortText | None = None
+    nationality: Country | None = None
+    passport: Number | None = None
+    passport_country: Country | None = None
+    address: AddressFields | None = None
+    iban: Number | None = None
+    ntn: Number | None = None
+    residence_country: Country | None = None
+    ubo: Annotated[list[BeneficialOwnerFields] | None, Field(max_length=50)] = None
+
+    def changes(self) -> dict[str, Any]:
+        fields = self.model_dump(exclude_unset=True)
+        if "ubo" in fields:
+            fields["ubo"] = [owner.owner() for owner in self.ubo or ()]
+        return fields
+
+
+class PersonalRead(Read):
+    """What is known of a party, unmasked: each reading of it is journalled."""
+
+    name: str
+    name_ur: str | None
+    father_or_spouse_name: str | None
+    cnic: str | None
+    dob: date | None
+    place_of_birth: str | None
+    nationality: str | None
+    passport: str | None
+    passport_country: str | None
+    address: AddressFields | None
+    iban: str | None
+    ntn: str | None
 
 
 class PartyRead(Read):
-    """A person as the register shows them: the CNIC is masked."""
+    """A party as the register shows it: what is personal is masked.
+
+    `personal` holds it unmasked where the caller may see it, and has asked with a reason.
+    """
 
     id: UUID
     kind: PartyKind
@@ -41,11 +130,52 @@ class PartyRead(Read):
     name_ur: str | None
     father_or_spouse_name: str | None
     cnic_masked: str | None
+    year_of_birth: int | None
+    place_of_birth: str | None
+    nationality: str | None
+    passport_masked: str | None
+    passport_country: str | None
+    address: str | None
+    iban_masked: str | None
+    ntn_masked: str | None
     lei: str | None
     cuin: str | None
     scac: str | None
     residence_country: str
+    ubo: list[BeneficialOwnerFields]
+    version: int
+    personal: PersonalRead | None = None
 
     @classmethod
     def of(cls, vault: Vault, party: Party) -> Self:
-        return cls(**party.model_dump(), cnic_masked=masked_cnic(vault, party))
+        public = ("id", "kind", "lei", "cuin", "scac", "residence_country", "ubo", "version")
+        return cls(
+            **party.model_dump(include=set(public)),
+            **_masked(known_of(vault, party), is_person=party.kind == PartyKind.NATURAL),
+            cnic_masked=masked_cnic(vault, party),
+        )
+
+    @classmethod
+    def revealed(cls, vault: Vault, party: Party) -> Self:
+        read = cls.of(vault, party)
+        values = {name: getattr(known_of(vault, party), name) for name in NAMES}
+        read.personal = PersonalRead(**values, cnic=cnic_of(vault, party))
+        return read
+
+
+def _masked(known: Details, *, is_person: bool) -> dict[str, Any]:
+    names = {
+        name: getattr(known, name)
+        for name in ("name", "name_ur", "father_or_spouse_name", "place_of_birth")
+    }
+    if is_person:
+        names = {name: value and mask_name(value) for name, value in names.items()}
+    return names | {
+        "year_of_birth": known.dob.year if known.dob else None,
+        "nationality": known.nationality,
+        "passport_masked": known.passport and mask_number(known.passport),
+        "passport_country": known.passport_country,
+        "address": HIDDEN if known.address else None,
+        "iban_masked": known.iban and mask_iban(known.iban),
+        "ntn_masked": known.ntn and mask_number(known.ntn),
+    }

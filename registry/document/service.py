@@ -1,115 +1,135 @@
-"""Use cases on documents: upload, verify against the source, reject."""
+"""Use cases on documents: upload, verify against the source, reject, revoke, let go."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-import filetype
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from registry.asset.models import Asset
+from registry.document import guards
+from registry.document.content import open_content, store_sealed
+from registry.document.intake import (
+    BytesUnderAnotherAsset,
+    NewDocument,
+    check_paper,
+    refuse_twin,
+    require_open,
+)
 from registry.document.models import Document, DocumentState
+from registry.document.scan import scan
 from registry.document.store import DocumentStore
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now, today
-from registry.kernel.errors import Conflict, Forbidden, Invalid
-from registry.kernel.machine import machine
+from registry.kernel.ids import new_id
 from registry.kernel.rows import get_row
-
-ACCEPTED_MEDIA_TYPES = frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDocument:
-    """What an upload says of itself; its type is read from its bytes."""
-
-    kind: str
-    file_name: str
-    content: bytes
-    issuer: str | None = None
-    issuer_ref: str | None = None
-    issued_on: date | None = None
-    valid_until: date | None = None
+from registry.kernel.vault import Vault
+from registry.lifecycle.service import fire
 
 
-def upload_document(
-    session: Session, store: DocumentStore, actor: Actor, asset: Asset, new: NewDocument
+def upload_document(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    store: DocumentStore,
+    actor: Actor,
+    asset: Asset,
+    new: NewDocument,
 ) -> Document:
-    """Store a paper of `asset` and queue it for verification.
+    """Store a paper of `asset`, sealed, and queue it for verification.
+
+    A paper in which something runs is kept too, as REJECTED: it is evidence.
 
     Raises
     ------
     Invalid
-        ``document_empty``, ``document_type_refused``, ``document_dated_in_future`` (DOC-02).
+        ``document_empty``, ``document_type_refused``, ``document_dated_in_future`` (DOC-02),
+        ``document_replaces_wrong``.
     Conflict
-        ``document_known`` (DOC-01): the same bytes already stand under an asset.
+        ``asset_gone``; ``document_filed``: the same bytes stand under this asset.
+    BytesUnderAnotherAsset
     """
-    media_type = _check_content(new)
-    digest = store.put(new.content)
-    twin = session.exec(
-        select(Document).where(
-            col(Document.sha256) == digest, col(Document.state) != DocumentState.REJECTED
-        )
-    ).first()
-    if twin is not None:
-        raise Conflict(
-            "document_known",
-            f"These very bytes are already filed as {twin.kind} (rule DOC-01).",
-            remedy="File each paper once; a paper of two assets needs two certified copies.",
-        )
+    require_open(asset)
+    seen = scan(new.content)
+    media_type = check_paper(session, asset, new, seen)
+    refuse_twin(session, seen.sha256, asset.id)
+    document_id = new_id()
+    stored_as, sealed = store_sealed(vault, store, document_id, new.content, new.file_name)
     document = Document(
+        id=document_id,
         asset_id=asset.id,
         kind=new.kind,
-        sha256=digest,
-        size_bytes=len(new.content),
+        sha256=seen.sha256,
+        size_bytes=seen.size_bytes,
         media_type=media_type,
-        file_name=new.file_name,
+        stored_as=stored_as,
+        sealed=sealed,
+        sealed_with=vault.key_id,
         issuer=new.issuer,
         issuer_ref=new.issuer_ref,
         issued_on=new.issued_on,
         valid_until=new.valid_until,
+        replaces_id=new.replaces_id,
         uploaded_by=actor.subject,
     )
-    document.state = DocumentState(
-        machine("document").next_state(document.state, "scan_ok", THE_SYSTEM.roles)
-    )
-    session.add(document)
-    session.flush()
-    journal.record(
-        session,
-        actor,
-        "document_uploaded",
-        "document",
-        document.id,
-        kind=new.kind,
-        sha256=digest.hex(),
-        asset_id=str(asset.id),
-    )
+    try:
+        _add(session, asset, document)
+    except Exception:
+        store.remove(stored_as)
+        raise
+    facts = {"kind": new.kind, "sha256": seen.sha256.hex(), "asset_id": str(asset.id)}
+    journal.record(session, actor, "document_uploaded", "document", document.id, **facts)
+    if seen.danger is None:
+        fire(session, THE_SYSTEM, guards.MACHINE, document, "scan_ok", given={"danger": None})
+    else:
+        document.reason = f"It contains {seen.danger}."
+        given = {"reason": document.reason}
+        fire(session, THE_SYSTEM, guards.MACHINE, document, "scan_fail", given=given, **given)
     return document
 
 
-def _check_content(new: NewDocument) -> str:
-    if not new.content:
-        raise Invalid("document_empty", "The uploaded file is empty.", field="/file")
-    media_type = filetype.guess_mime(new.content)
-    if media_type not in ACCEPTED_MEDIA_TYPES:
-        raise Invalid(
-            "document_type_refused",
-            f"The bytes are of type {media_type or 'unknown'}, whatever the name says.",
-            field="/file",
-            remedy=f"Send one of {', '.join(sorted(ACCEPTED_MEDIA_TYPES))}.",
-        )
-    if new.issued_on is not None and new.issued_on > today():
-        raise Invalid(
-            "document_dated_in_future",
-            f"A paper issued on {new.issued_on} cannot be filed today (rule DOC-02).",
-            field="/issued_on",
-        )
-    return str(media_type)
+def _add(session: Session, asset: Asset, document: Document) -> None:
+    try:
+        with session.begin_nested():
+            session.add(document)
+    except IntegrityError:
+        # Somebody filed them between our look and our write: look again, now it is visible.
+        refuse_twin(session, document.sha256, document.asset_id)
+        raise
+    # The row refers to the asset's, and waited for whoever was closing that dossier.
+    session.refresh(asset, ["state"])
+    require_open(asset)
+
+
+def record_alert(session: Session, actor: Actor, refused: BytesUnderAnotherAsset) -> None:
+    """Journal that bytes of one asset were offered for another; in a transaction that stays."""
+    journal.record(
+        session,
+        actor,
+        "document_known_alert",
+        "document",
+        refused.document_id,
+        offered_for=str(refused.asset_id),
+        rule="DOC-01",
+    )
+
+
+def read_document(
+    session: Session, vault: Vault, store: DocumentStore, actor: Actor, document_id: UUID
+) -> tuple[Document, Iterator[bytes]]:
+    """Give out a paper, and journal who read it.
+
+    Raises
+    ------
+    NotFound, DocumentCorrupted, SealBroken, StoreUnreachable
+    """
+    document = get_document(session, document_id)
+    content = open_content(vault, store, document)
+    facts = {"kind": document.kind, "asset_id": str(document.asset_id)}
+    journal.record(session, actor, "document_read", "document", document.id, **facts)
+    return document, content
 
 
 def verify_document(
@@ -125,25 +145,21 @@ def verify_document(
         ``transition_refused``: it does not wait for verification.
     """
     document = get_document(session, document_id, lock=True)
-    state = machine("document").next_state(document.state, "verify", actor.roles)
-    if document.uploaded_by == actor.subject:
-        raise Forbidden(
-            "verifier_is_uploader", "Whoever uploaded a paper cannot verify it (four eyes)."
-        )
-    document.state = DocumentState(state)
+    facts = {"source_registry": source_registry, "reference": reference}
+    fire(session, actor, guards.MACHINE, document, "verify", given=facts, **facts)
     document.verified_by, document.verified_at = actor.subject, now()
     document.source_registry, document.source_reference = source_registry, reference
     session.flush()
-    journal.record(
-        session,
-        actor,
-        "document_verified",
-        "document",
-        document.id,
-        source_registry=source_registry,
-        reference=reference,
-    )
+    if document.replaces_id is not None:
+        _replace(session, get_document(session, document.replaces_id, lock=True), document)
     return document
+
+
+def _replace(session: Session, old: Document, newer: Document) -> None:
+    event = {DocumentState.VERIFIED: "supersede", DocumentState.EXPIRED: "renew"}.get(old.state)
+    if event is not None:
+        given = {"newer": newer}
+        fire(session, THE_SYSTEM, guards.MACHINE, old, event, given=given, by=str(newer.id))
 
 
 def reject_document(session: Session, actor: Actor, document_id: UUID, *, reason: str) -> Document:
@@ -154,14 +170,45 @@ def reject_document(session: Session, actor: Actor, document_id: UUID, *, reason
     Conflict
         ``transition_refused``: it does not wait for verification.
     """
+    return _refuse(session, actor, document_id, "reject", reason)
+
+
+def revoke_document(session: Session, actor: Actor, document_id: UUID, *, reason: str) -> Document:
+    """Record that its issuer took a verified paper back, or that it was found forged.
+
+    Raises
+    ------
+    Conflict
+        ``transition_refused``: it is not verified.
+    """
+    return _refuse(session, actor, document_id, "revoke", reason)
+
+
+def _refuse(session: Session, actor: Actor, document_id: UUID, event: str, reason: str) -> Document:
     document = get_document(session, document_id, lock=True)
-    document.state = DocumentState(
-        machine("document").next_state(document.state, "reject", actor.roles)
-    )
     document.reason = reason
-    session.flush()
-    journal.record(session, actor, "document_rejected", "document", document.id, reason=reason)
+    fire(session, actor, guards.MACHINE, document, event, given={"reason": reason}, reason=reason)
     return document
+
+
+def expire_due(session: Session) -> int:
+    """Expire every verified paper whose last day is over, and return how many they were."""
+    due = session.exec(
+        select(Document)
+        .where(col(Document.state) == DocumentState.VERIFIED, col(Document.valid_until) < today())
+        .order_by(col(Document.id))
+        .with_for_update()
+    ).all()
+    for document in due:
+        fire(session, THE_SYSTEM, guards.MACHINE, document, "expire")
+    return len(due)
+
+
+def release(session: Session, asset_id: UUID) -> None:
+    """Let the papers of a refused or withdrawn dossier go: another dossier may file them."""
+    for document in list_documents(session, asset_id):
+        document.released = True
+    session.flush()
 
 
 def get_document(session: Session, document_id: UUID, *, lock: bool = False) -> Document:

@@ -1,14 +1,55 @@
-"""Where the bytes of documents lie: files named by their own SHA-256."""
+"""Where papers lie: blobs named by the SHA-256 of their own bytes, written once.
+
+A store sees sealed bytes only: it can neither read what it holds nor tell whose it is.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from registry.kernel.errors import Unavailable
+
+CHUNK_BYTES = 256 * 1024
 
 
-class DocumentStore:
+class DocumentStore(Protocol):
+    """Keeps blobs: in a folder by default, in any S3-compatible store by setting."""
+
+    def put(self, chunks: Iterable[bytes]) -> bytes:
+        """Store a blob durably, and return its SHA-256; storing it again changes nothing."""
+        ...
+
+    def open(self, digest: bytes) -> BinaryIO:
+        """Return a blob, checked against its name before its first byte is given out.
+
+        Raises
+        ------
+        DocumentCorrupted
+            It is gone, or is not what was stored.
+        StoreUnreachable
+        """
+        ...
+
+    def remove(self, digest: bytes) -> None:
+        """Forget a blob: one that lies sealed anew under another name."""
+        ...
+
+    def check(self) -> None:
+        """Find out whether the store answers and takes us in.
+
+        Raises
+        ------
+        StoreUnreachable
+        """
+        ...
+
+
+class FolderStore:
     """A content-addressed folder.
 
     Parameters
@@ -20,40 +61,64 @@ class DocumentStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def put(self, content: bytes) -> bytes:
-        """Store `content` durably and return its SHA-256; storing it again changes nothing."""
-        digest = hashlib.sha256(content).digest()
-        path = self._path(digest)
-        if path.exists():
-            return digest
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def put(self, chunks: Iterable[bytes]) -> bytes:
+        self._directory.mkdir(parents=True, exist_ok=True)
         # Written aside, synced, then renamed: a reader never sees half a deed.
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
-            draft.write(content)
-            draft.flush()
-            os.fsync(draft.fileno())
-        Path(draft.name).rename(path)
+        with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as draft:
+            try:
+                digest = write_hashed(chunks, draft)
+                draft.flush()
+                os.fsync(draft.fileno())
+            except BaseException:
+                Path(draft.name).unlink()
+                raise
+        path = self._path(digest)
+        path.parent.mkdir(exist_ok=True)
+        Path(draft.name).replace(path)
         return digest
 
-    def get(self, digest: bytes) -> bytes:
-        """Return the bytes, checked against their name.
-
-        Raises
-        ------
-        DocumentCorrupted
-            The file is gone, or is not what was stored.
-        """
+    def open(self, digest: bytes) -> BinaryIO:
         try:
-            content = self._path(digest).read_bytes()
+            blob = self._path(digest).open("rb")
         except FileNotFoundError as error:
             raise DocumentCorrupted(digest) from error
-        if hashlib.sha256(content).digest() != digest:
+        if hashlib.file_digest(blob, "sha256").digest() != digest:
+            blob.close()
             raise DocumentCorrupted(digest)
-        return content
+        blob.seek(0)
+        return blob
+
+    def remove(self, digest: bytes) -> None:
+        self._path(digest).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._directory).close()
+        except OSError as error:
+            raise StoreUnreachable(
+                f"The folder of documents in DATA_DIR, {self._directory}, cannot be written: "
+                f"{error.strerror}."
+            ) from error
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self._directory / name[:2] / name
+
+
+class SupportsWrite(Protocol):
+    """What a paper is written to: a file, or one that is removed after its use."""
+
+    def write(self, data: bytes, /) -> Any: ...
+
+
+def write_hashed(chunks: Iterable[bytes], target: SupportsWrite) -> bytes:
+    """Write `chunks` one after another, and return the SHA-256 of them all."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        target.write(chunk)
+    return digest.digest()
 
 
 class DocumentCorrupted(Exception):
@@ -62,3 +127,10 @@ class DocumentCorrupted(Exception):
     def __init__(self, digest: bytes) -> None:
         super().__init__(f"The stored document {digest.hex()} is missing or altered.")
         self.digest = digest
+
+
+class StoreUnreachable(Unavailable):
+    """The store of documents does not answer, or refuses us."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("document_store_unreachable", detail)

@@ -34,6 +34,7 @@ def _load_or_create(path: Path) -> dict[str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = {
             "pii_key": Fernet.generate_key().decode(),
+            "pii_index_key": Fernet.generate_key().decode(),
             "token_key": secrets.token_urlsafe(48),
             "payment_webhook_secret": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
             "signer_password": secrets.token_urlsafe(32),
@@ -47,4 +48,6 @@ def _load_or_create(path: Path) -> dict[str, str]:
             path.hardlink_to(draft)
         draft.unlink()
     secrets_of_this_data: dict[str, str] = json.loads(path.read_text("utf-8"))
-    return secrets_of_this_data
+    # Folders made before the look-up key stood apart: people are found by the last sealing key.
+    oldest_key = secrets_of_this_data["pii_key"].split(",")[-1].strip()
+    return {"pii_index_key": oldest_key} | secrets_of_this_data

@@ -43,9 +43,23 @@ class Settings(BaseSettings):
     """The domain that wallets show when a person signs in (EIP-4361)."""
 
     pii_key: SecretStr | None = None
+    """Fernet keys that seal personal data, newest first."""
+    pii_index_key: SecretStr | None = None
+    """Fernet key of the hashes by which people are found; it outlives the sealing keys."""
     token_key: SecretStr | None = None
     payment_webhook_secret: SecretStr | None = None
     max_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1)
+    max_import_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """The largest file of a bulk import."""
+
+    document_store: str | None = Field(
+        default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9/._-]*)?$"
+    )
+    """Where papers lie: ``s3://bucket/prefix``; without it, a folder in DATA_DIR."""
+    s3_endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
 
     @property
     def is_production(self) -> bool:
@@ -68,6 +82,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _store_has_both_halves_of_its_key(self) -> Self:
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError(
+                "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are set together, or neither is"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
         if self.is_production:
             needed = (
@@ -78,6 +100,7 @@ class Settings(BaseSettings):
                 "oidc_issuer",
                 "oidc_jwks_url",
                 "pii_key",
+                "pii_index_key",
                 "token_key",
                 "payment_webhook_secret",
             )

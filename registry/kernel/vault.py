@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from registry.kernel.errors import RegistryError
 
@@ -15,37 +15,66 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
 class VaultKeyMalformed(RegistryError):
-    """The key setting is not usable; the service must not start with it."""
+    """A key setting is not usable; the service must not start with it."""
 
     def __init__(self) -> None:
         super().__init__(
             "pii_key_malformed",
-            "PII_KEY is not a comma-separated list of Fernet keys (32 bytes, URL-safe base64).",
+            "PII_KEY is not a comma-separated list of Fernet keys (32 bytes, URL-safe base64), or "
+            "PII_INDEX_KEY is not one such key.",
         )
 
 
+class SealBroken(Exception):
+    """Sealed data does not open: its key was dropped, or it was altered. An alarm."""
+
+    def __init__(self) -> None:
+        super().__init__("Sealed data does not open with any key of PII_KEY, or was altered.")
+
+
 class Vault:
-    """Seals and finds personal identifiers.
+    """Seals personal data, and finds it again.
 
     Parameters
     ----------
     keys : str
         Comma-separated Fernet keys, newest first. New values are sealed with the first, and
-        any can open. The last one also keys the look-up hash, so keep it when rotating.
+        any can open. Once `milkiyat keys rotate` has run, the others can be dropped.
+    index_key : str
+        Keys the hashes under which a person is found. It stands apart from `keys`, so that
+        sealing keys can be rotated while everybody is still found.
     """
 
-    def __init__(self, keys: str) -> None:
+    def __init__(self, keys: str, index_key: str) -> None:
         parts = [part.strip() for part in keys.split(",")]
-        if not all(_KEY.fullmatch(part) for part in parts):
+        index_key = index_key.strip()
+        if not all(_KEY.fullmatch(part) for part in (*parts, index_key)):
             raise VaultKeyMalformed
         self._seal = MultiFernet([Fernet(part) for part in parts])
-        self._index_key = hashlib.sha256(b"milkiyat-index:" + parts[-1].encode()).digest()
+        self._index_key = hashlib.sha256(b"milkiyat-index:" + index_key.encode()).digest()
+        self.key_id = hashlib.sha256(f"milkiyat-keys:{parts[0]}:{index_key}".encode()).digest()[:8]
+        """Names the pair of keys with which values are sealed and indexed now."""
 
     def seal(self, text: str) -> bytes:
-        return self._seal.encrypt(text.encode())
+        return self.seal_bytes(text.encode())
 
     def unseal(self, sealed: bytes) -> str:
-        return self._seal.decrypt(sealed).decode()
+        return self.unseal_bytes(sealed).decode()
+
+    def seal_bytes(self, content: bytes) -> bytes:
+        return self._seal.encrypt(content)
+
+    def unseal_bytes(self, sealed: bytes) -> bytes:
+        """Open what `seal_bytes` sealed.
+
+        Raises
+        ------
+        SealBroken
+        """
+        try:
+            return self._seal.decrypt(sealed)
+        except InvalidToken as error:
+            raise SealBroken from error
 
     def fingerprint(self, text: str) -> bytes:
         """Return the 32-byte keyed hash under which `text` can be looked up."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
 
 import pycountry
-from stdnum import lei as stdnum_lei
-from stdnum.exceptions import ValidationError
+from stdnum import iban as stdnum_iban
+from stdnum.exceptions import ValidationError as NotAnIban
 
+from registry.jurisdiction.pakistan import IDENTIFIERS
+from registry.kernel.clock import today
 from registry.kernel.errors import Invalid
+from registry.kernel.identifiers import lei_fault
 
-# Matched in full and in ASCII: another spelling of an identifier would be another party.
-_CNIC = re.compile(r"[1-9][0-9]{4}-[0-9]{7}-[1-9]")
-_LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
-_CUIN = re.compile(r"[0-9]{7}")
 _SCAC = re.compile(r"[A-Z]{2,4}")
+_PASSPORT = re.compile(r"[A-Z0-9](-?[A-Z0-9]){5,19}")
 _ALPHA2 = re.compile(r"[A-Z]{2}")
 
 
@@ -29,12 +32,13 @@ def check_cnic(cnic: str, *, field: str = "/cnic") -> str:
     Invalid
         ``cnic_malformed``.
     """
-    if not _CNIC.fullmatch(cnic):
+    if not IDENTIFIERS["cnic"].fullmatch(cnic):
         raise Invalid(
             "cnic_malformed",
             "A CNIC is 13 digits written 35202-1234567-1; the first and last are not 0.",
             field=field,
             remedy="Copy the number from the card, with its two hyphens.",
+            rule="ID-01",
         )
     return cnic
 
@@ -47,14 +51,9 @@ def check_lei(lei: str) -> str:
     Invalid
         ``lei_malformed``.
     """
-    try:
-        if not _LEI.fullmatch(lei):
-            raise ValidationError
-        stdnum_lei.validate(lei)
-    except ValidationError as error:
-        raise Invalid(
-            "lei_malformed", f"{lei!r} is not a Legal Entity Identifier.", field="/lei"
-        ) from error
+    fault = lei_fault(lei)
+    if fault is not None:
+        raise Invalid("lei_malformed", fault, field="/lei", rule="ID-07")
     return lei
 
 
@@ -66,7 +65,7 @@ def check_cuin(cuin: str) -> str:
     Invalid
         ``cuin_malformed``.
     """
-    if not _CUIN.fullmatch(cuin):
+    if not IDENTIFIERS["cuin"].fullmatch(cuin):
         raise Invalid("cuin_malformed", f"{cuin!r} is not a CUIN of 7 digits.", field="/cuin")
     return cuin
 
@@ -84,7 +83,7 @@ def check_scac(scac: str) -> str:
     return scac
 
 
-def check_country(alpha2: str) -> str:
+def check_country(alpha2: str, *, field: str = "/residence_country") -> str:
     """Return `alpha2` if ISO 3166-1 knows it.
 
     Raises
@@ -97,7 +96,7 @@ def check_country(alpha2: str) -> str:
         raise Invalid(
             "country_unknown",
             f"{alpha2!r} is no ISO 3166-1 alpha-2 country.",
-            field="/residence_country",
+            field=field,
             remedy='Pakistan is "PK".',
         )
     return alpha2
@@ -110,6 +109,96 @@ def country_number(alpha2: str) -> int:
     return int(country.numeric)
 
 
-def mask_cnic(cnic: str) -> str:
-    """Show who it may be without saying who it is: ``35202-*****01-1``."""
-    return f"{cnic[:6]}*****{cnic[11:]}"
+def check_passport(number: str, country: str | None) -> str:
+    """Return the number of a passport or NICOP, in capitals and without spaces.
+
+    Raises
+    ------
+    Invalid
+        ``passport_malformed``, ``passport_country_required``, ``country_unknown``.
+    """
+    normal = number.replace(" ", "").upper()
+    if not _PASSPORT.fullmatch(normal):
+        raise Invalid(
+            "passport_malformed",
+            "A passport's number is 6 to 20 letters and digits.",
+            field="/passport",
+        )
+    if country is None:
+        raise Invalid(
+            "passport_country_required",
+            "A passport is known by its number and the country that issued it.",
+            field="/passport_country",
+        )
+    check_country(country, field="/passport_country")
+    return normal
+
+
+def check_iban(iban: str) -> str:
+    """Return `iban` in capitals and without spaces, if its check digits hold (ISO 13616).
+
+    Raises
+    ------
+    Invalid
+        ``iban_malformed``.
+    """
+    try:
+        return str(stdnum_iban.validate(iban))
+    except NotAnIban as error:
+        raise Invalid(
+            "iban_malformed",
+            "This is no IBAN: its length or its check digits are wrong.",
+            field="/iban",
+            remedy="Copy it from the bank's statement; Pakistan's have 24 characters.",
+        ) from error
+
+
+def check_ntn(ntn: str) -> str:
+    """Return `ntn` if it has the form of a national tax number.
+
+    Raises
+    ------
+    Invalid
+        ``ntn_malformed``.
+    """
+    if not IDENTIFIERS["ntn"].fullmatch(ntn):
+        raise Invalid(
+            "ntn_malformed", "A tax number is 7 digits, a hyphen and 1 digit.", field="/ntn"
+        )
+    return ntn
+
+
+def check_dob(dob: date) -> date:
+    """Return `dob` if it is past.
+
+    Raises
+    ------
+    Invalid
+        ``dob_in_future``.
+    """
+    if dob > today():
+        raise Invalid("dob_in_future", "Nobody is born after today.", field="/dob")
+    return dob
+
+
+def check_address(address: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what `address` states, if a letter would find the way.
+
+    Source: IVMS101 asks for lines, or for a street and a building.
+
+    Raises
+    ------
+    Invalid
+        ``address_incomplete``, ``country_unknown``.
+    """
+    address = {name: value for name, value in address.items() if value is not None}
+    if not address.get("address_line") and not (address.get("street") and address.get("building")):
+        raise Invalid(
+            "address_incomplete",
+            "An address is one or more lines, or a street and a building.",
+            field="/address",
+            remedy="Send `address_line`, or both `street` and `building`.",
+        )
+    if "country" in address:
+        check_country(address["country"], field="/address/country")
+    return address

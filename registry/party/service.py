@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.errors import Conflict, Invalid, StaleVersion
+from registry.kernel.masking import mask_cnic
 from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
+from registry.party import details as personal
 from registry.party import rules
+from registry.party.details import Details
 from registry.party.models import Party, PartyKind
+from registry.party.ubo import BeneficialOwner, declared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewParty:
+class NewParty(Details):
     """What a party is recorded with.
 
     Parameters
     ----------
     cnic
-        Required of a natural person, refused of a legal one.
+        A natural person has one, or a passport; a legal person has none.
     """
 
     kind: PartyKind
     name: str
-    name_ur: str | None = None
-    father_or_spouse_name: str | None = None
     cnic: str | None = None
     lei: str | None = None
     cuin: str | None = None
     scac: str | None = None
     residence_country: str = "PK"
+    ubo: Sequence[BeneficialOwner] = ()
 
 
 def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) -> Party:
@@ -51,9 +55,6 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
     _check_identifiers(new)
     party = Party(
         kind=new.kind,
-        name=new.name,
-        name_ur=new.name_ur,
-        father_or_spouse_name=new.father_or_spouse_name,
         cnic_sealed=vault.seal(new.cnic) if new.cnic else None,
         cnic_fingerprint=vault.fingerprint(new.cnic) if new.cnic else None,
         lei=new.lei,
@@ -62,6 +63,8 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
         residence_country=new.residence_country,
         created_by=actor.subject,
     )
+    party.ubo = declared(session, party, new.ubo)
+    personal.keep(vault, party, personal.checked(new.kind, new))
     _refuse_known_identifier(session, party)
     session.add(party)
     session.flush()
@@ -69,9 +72,56 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
     return party
 
 
+def amend_party(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    actor: Actor,
+    party_id: UUID,
+    version: int,
+    changes: Mapping[str, Any],
+) -> Party:
+    """Correct what is known of a person; who they are, by CNIC, LEI or CUIN, stays.
+
+    Parameters
+    ----------
+    changes
+        By the names of `Details`, or `residence_country` or `ubo`; None forgets what was known.
+
+    Raises
+    ------
+    Invalid
+    StaleVersion
+        The caller edits an older version.
+    Conflict
+        ``party_exists``: somebody else is recorded under the passport.
+    """
+    party = get_row(session, Party, party_id, kind="party", lock=True)
+    if party.version != version:
+        raise StaleVersion("party", str(version), str(party.version))
+    asked, changes = changes.keys(), dict(changes)
+    country = changes.pop("residence_country", party.residence_country)
+    party.residence_country = rules.check_country(country or "")
+    if "ubo" in changes:
+        party.ubo = declared(session, party, changes.pop("ubo") or ())
+    known = replace(personal.known_of(vault, party), **changes)
+    if party.kind == PartyKind.NATURAL and party.cnic_sealed is None and known.passport is None:
+        raise Invalid("cnic_required", "Without a CNIC the passport stays.", field="/passport")
+    personal.keep(vault, party, personal.checked(party.kind, known))
+    with session.no_autoflush:
+        _refuse_known_identifier(session, party)
+    session.flush()
+    fields = sorted(asked)
+    journal.record(session, actor, "party_amended", "party", party.id, fields=fields)
+    return party
+
+
 def _check_identifiers(new: NewParty) -> None:
-    if new.kind == PartyKind.NATURAL and new.cnic is None:
-        raise Invalid("cnic_required", "A natural person is recorded with a CNIC.", field="/cnic")
+    if new.kind == PartyKind.NATURAL and new.cnic is None and new.passport is None:
+        raise Invalid(
+            "cnic_required",
+            "A natural person is recorded with a CNIC, or a passport where there is none.",
+            field="/cnic",
+        )
     if new.kind == PartyKind.LEGAL and new.cnic is not None:
         raise Invalid("cnic_not_applicable", "A legal person has no CNIC.", field="/cnic")
     if new.kind == PartyKind.LEGAL and not (new.lei or new.cuin or new.scac):
@@ -95,12 +145,14 @@ def _check_identifiers(new: NewParty) -> None:
 def _refuse_known_identifier(session: Session, party: Party) -> None:
     for name, column, value in (
         ("CNIC", col(Party.cnic_fingerprint), party.cnic_fingerprint),
+        ("passport", col(Party.passport_fingerprint), party.passport_fingerprint),
         ("LEI", col(Party.lei), party.lei),
         ("CUIN", col(Party.cuin), party.cuin),
     ):
         if value is None:
             continue
-        if session.exec(select(Party.id).where(column == value)).first() is not None:
+        others = select(Party.id).where(column == value, col(Party.id) != party.id)
+        if session.exec(others).first() is not None:
             raise Conflict(
                 "party_exists",
                 f"Somebody is already recorded under this {name}.",
@@ -123,20 +175,45 @@ def list_parties(
     session: Session,
     vault: Vault,
     *,
-    cnic: str | None,
-    lei: str | None,
+    cnic: str | None = None,
+    lei: str | None = None,
+    passport: tuple[str, str | None] | None = None,
+    iban: str | None = None,
     after: UUID | None,
     limit: int,
 ) -> Sequence[Party]:
-    """List parties in the order in which they were recorded."""
+    """List parties in the order in which they were recorded.
+
+    Parameters
+    ----------
+    passport
+        Its number and country.
+
+    Raises
+    ------
+    Invalid
+        An identifier is malformed.
+    """
     query = select(Party)
     if cnic is not None:
         fingerprint = vault.fingerprint(rules.check_cnic(cnic, field="cnic"))
         query = query.where(col(Party.cnic_fingerprint) == fingerprint)
     if lei is not None:
         query = query.where(col(Party.lei) == lei)
+    if passport is not None:
+        sought = Details(passport=rules.check_passport(*passport), passport_country=passport[1])
+        found = personal.passport_fingerprint(vault, sought)
+        query = query.where(col(Party.passport_fingerprint) == found)
+    if iban is not None:
+        found = personal.iban_fingerprint(vault, Details(iban=rules.check_iban(iban)))
+        query = query.where(col(Party.iban_fingerprint) == found)
     return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 
+def cnic_of(vault: Vault, party: Party) -> str | None:
+    return vault.unseal(party.cnic_sealed) if party.cnic_sealed else None
+
+
 def masked_cnic(vault: Vault, party: Party) -> str | None:
-    return rules.mask_cnic(vault.unseal(party.cnic_sealed)) if party.cnic_sealed else None
+    cnic = cnic_of(vault, party)
+    return mask_cnic(cnic) if cnic else None

@@ -101,14 +101,25 @@ def test_upload__form_unreadable__is_refused(
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_upload__same_bytes_twice__is_refused(town: Town, maker: Caller, path: str) -> None:
-    """Rule DOC-01, whatever the asset, the kind and the name."""
-    content = town.house.services.store.get(town.paper.sha256)
+def test_upload__same_bytes_twice__is_refused(house: House, draft: Any) -> None:
+    """Under its own asset as filed; under another by rule DOC-01, with an alert that stays."""
+    maker, content = house.caller(Role.REGISTRAR_MAKER), make.pdf()
+    with house.desk() as desk:
+        other = make.open_apartment(desk)
+    first = maker.upload(f"/v1/assets/{draft.id}/documents", content).json()
+    alerts = "SELECT count(*) FROM journal_entry WHERE act = 'document_known_alert'"
+    before = house.one(alerts)
 
-    other = f"/v1/assets/{town.review.id}/documents"
-    for place in (path, other):
-        problem = problem_of(maker.upload(place, content, kind="X1"), 409, "document_known")
-        assert "DOC-01" in problem["detail"]
+    again = maker.upload(f"/v1/assets/{draft.id}/documents", content, kind="X1")
+    problem_of(again, 409, "document_filed")
+    assert house.one(alerts) == before
+    problem = problem_of(
+        maker.upload(f"/v1/assets/{other.id}/documents", content, kind="X1"), 409, "document_known"
+    )
+    assert [rule["id"] for rule in problem["rules"]] == ["DOC-01"]
+    assert house.one(alerts) == before + 1
+    filed = "SELECT count(*) FROM document WHERE sha256 = decode(:digest, 'hex')"
+    assert house.one(filed, digest=first["sha256"]) == 1
 
 
 def test_upload__to_an_unknown_asset__is_not_found(maker: Caller) -> None:
@@ -151,8 +162,10 @@ def test_upload__name_of_any_kind__is_only_a_label(house: House, draft: Any, nam
     document = response.json()
     assert document["sha256"] == hashlib.sha256(content).hexdigest()
     assert len(document["file_name"]) <= 200
-    digest = document["sha256"]
-    assert files(store) - before == {f"{digest[:2]}/{digest}"}
+    [blob] = files(store) - before
+    stored_as = hashlib.sha256((store / blob).read_bytes()).hexdigest()
+    assert blob == f"{stored_as[:2]}/{stored_as}"
+    assert content not in (store / blob).read_bytes()
     given = maker.get(f"/v1/documents/{document['id']}/content")
     assert given.content == content
     assert given.headers["content-disposition"] == f'attachment; filename="{document["id"]}"'
@@ -206,8 +219,9 @@ def test_upload__type__is_read_from_the_bytes(
 def test_upload__bytes_altered_on_disk__are_not_given_out(house: House, draft: Any) -> None:
     maker, content = house.caller(Role.REGISTRAR_MAKER), make.pdf()
     document = maker.upload(f"/v1/assets/{draft.id}/documents", content).json()
-    digest = document["sha256"]
-    stored = house.services.settings.data_dir / "documents" / digest[:2] / digest
+    one = "SELECT encode(stored_as, 'hex') FROM document WHERE id = :id"
+    name = house.one(one, id=document["id"])
+    stored = house.services.settings.data_dir / "documents" / name[:2] / name
     stored.chmod(0o600)
     stored.write_bytes(content + b"altered")
 

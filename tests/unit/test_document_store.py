@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.document.store import DocumentCorrupted, DocumentStore
+from registry.document.store import DocumentCorrupted, FolderStore
 
 pytestmark = pytest.mark.unit
 
@@ -21,23 +21,24 @@ def files(directory: Path) -> list[Path]:
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=100))
 def test_get__stored_bytes__come_back_under_their_sha256(tmp_path: Path, content: bytes) -> None:
-    store = DocumentStore(tmp_path / "documents")
+    store = FolderStore(tmp_path / "documents")
 
-    digest = store.put(content)
+    digest = store.put([content])
 
     assert digest == hashlib.sha256(content).digest()
-    assert store.get(digest) == content
+    with store.open(digest) as blob:
+        assert blob.read() == content
 
 
 def test_put__same_bytes_twice__are_one_file(tmp_path: Path) -> None:
-    store = DocumentStore(tmp_path)
+    store = FolderStore(tmp_path)
 
-    assert store.put(DEED) == store.put(DEED)
+    assert store.put([DEED]) == store.put([DEED])
     assert len(files(tmp_path)) == 1
 
 
 def test_put__any_bytes__are_for_their_owner_alone(tmp_path: Path) -> None:
-    DocumentStore(tmp_path).put(DEED)
+    FolderStore(tmp_path).put([DEED])
 
     [file] = files(tmp_path)
     assert file.stat().st_mode & 0o077 == 0
@@ -45,27 +46,27 @@ def test_put__any_bytes__are_for_their_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", DEED[:-1], DEED + b" ", DEED.replace(b"7-B", b"8-B")])
 def test_get__file_altered__is_an_alarm(tmp_path: Path, damage: bytes) -> None:
-    store = DocumentStore(tmp_path)
-    digest = store.put(DEED)
+    store = FolderStore(tmp_path)
+    digest = store.put([DEED])
     [file] = files(tmp_path)
     file.write_bytes(damage)
 
     with pytest.raises(DocumentCorrupted) as alarm:
-        store.get(digest)
+        store.open(digest)
 
     assert alarm.value.digest == digest
     assert digest.hex() in str(alarm.value)
 
 
 def test_get__file_gone__is_an_alarm(tmp_path: Path) -> None:
-    store = DocumentStore(tmp_path)
-    digest = store.put(DEED)
+    store = FolderStore(tmp_path)
+    digest = store.put([DEED])
     files(tmp_path)[0].unlink()
 
     with pytest.raises(DocumentCorrupted):
-        store.get(digest)
+        store.open(digest)
 
 
 def test_get__never_stored__is_an_alarm(tmp_path: Path) -> None:
     with pytest.raises(DocumentCorrupted):
-        DocumentStore(tmp_path).get(bytes(32))
+        FolderStore(tmp_path).open(bytes(32))

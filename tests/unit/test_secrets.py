@@ -17,7 +17,7 @@ from registry.kernel.vault import Vault
 
 pytestmark = pytest.mark.unit
 
-NAMES = ("pii_key", "token_key", "payment_webhook_secret", "signer_password")
+NAMES = ("pii_key", "pii_index_key", "token_key", "payment_webhook_secret", "signer_password")
 ROUNDS = 25
 # A program that asks for the secrets of one folder after another, each at an agreed instant.
 PROGRAM = """
@@ -49,7 +49,20 @@ def test_with_embedded_secrets__first_start__makes_and_keeps_them(tmp_path: Path
     assert len(set(secrets_of(made))) == len(NAMES)
     assert secrets_of(with_embedded_secrets(settings)) == secrets_of(made)
     assert made.pii_key is not None
-    Vault(made.pii_key.get_secret_value())
+    assert made.pii_index_key is not None
+    Vault(made.pii_key.get_secret_value(), made.pii_index_key.get_secret_value())
+
+
+def test_with_embedded_secrets__folder_without_a_look_up_key__finds_people_as_before(
+    tmp_path: Path,
+) -> None:
+    """Until the look-up key stood apart, the last sealing key was it."""
+    kept = {name: f"{name}-kept" for name in NAMES if name != "pii_index_key"}
+    (tmp_path / "secrets.json").write_text(json.dumps(kept | {"pii_key": "newer,older"}))
+
+    made = with_embedded_secrets(Settings(data_dir=tmp_path))
+
+    assert made.pii_index_key == SecretStr("older")
 
 
 def test_with_embedded_secrets__file__is_for_its_owner_alone(tmp_path: Path) -> None:

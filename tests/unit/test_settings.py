@@ -17,6 +17,7 @@ PRODUCTION = {
     "OIDC_ISSUER": "https://id.example",
     "OIDC_JWKS_URL": "https://id.example/keys",
     "PII_KEY": "hunter4",
+    "PII_INDEX_KEY": "hunter7",
     "TOKEN_KEY": "hunter5",
     "PAYMENT_WEBHOOK_SECRET": "hunter6",
 }
@@ -93,6 +94,28 @@ def test_settings__value_out_of_range__is_refused(
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+@pytest.mark.parametrize("given", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+def test_settings__half_a_key_of_the_store__is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(given, "hunter8")
+
+    with pytest.raises(ValidationError, match="S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY") as no:
+        Settings()
+
+    assert "hunter8" not in str(no.value)
+
+
+@pytest.mark.parametrize("store", ["papers", "s3://", "s3://B", "file:///papers", "s3://b\n"])
+def test_settings__store_that_is_none__is_refused(
+    monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    monkeypatch.setenv("DOCUMENT_STORE", store)
+
+    with pytest.raises(ValidationError, match="document_store"):
         Settings()
 
 

@@ -1,0 +1,87 @@
+"""Sealing everything anew under the first key, so that the other keys can be dropped.
+
+In batches, each a transaction: it may be stopped at any moment, and goes on where it was when it
+is started again. The service may run meanwhile, with the same list of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from registry.document import rotation as papers
+from registry.document.store import DocumentStore
+from registry.kernel.db import Database
+from registry.kernel.vault import Vault
+from registry.party import rotation as persons
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How much lies under other keys than the first."""
+
+    parties: int
+    documents: int
+
+
+def left(database: Database, vault: Vault) -> Left:
+    """Count what would be lost if every key but the first were dropped now."""
+    with database.reading() as session:
+        return Left(persons.count_left(session, vault), papers.count_left(session, vault))
+
+
+def rotate(
+    database: Database,
+    vault: Vault,
+    store: DocumentStore,
+    *,
+    batch: int = BATCH,
+    on_batch: Callable[[str, int], None] = lambda _kind, _number: None,
+) -> None:
+    """Seal everything anew that can be opened; `left` tells afterwards what could not.
+
+    Parameters
+    ----------
+    batch
+        How many at once, in one transaction.
+    on_batch
+        Called with the kind and the number of what was looked at, after each COMMIT.
+
+    Raises
+    ------
+    StoreUnreachable
+    """
+    for kind, step in (("parties", _reseal_parties), ("documents", _reseal_documents)):
+        after: UUID | None = None
+        while seen := step(database, vault, store, after, batch):
+            after = seen[-1]
+            on_batch(kind, len(seen))
+
+
+def _reseal_parties(
+    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
+) -> list[UUID]:
+    with database.transaction() as session:
+        ids = list(persons.list_left(session, vault, after=after, limit=batch))
+        for party_id in ids:
+            persons.reseal_party(session, vault, party_id)
+    return ids
+
+
+def _reseal_documents(
+    database: Database, vault: Vault, store: DocumentStore, after: UUID | None, batch: int
+) -> list[UUID]:
+    not_needed = []
+    with database.transaction() as session:
+        ids = list(papers.list_left(session, vault, after=after, limit=batch))
+        for document_id in ids:
+            _, blob = papers.reseal_document(session, vault, store, document_id)
+            if blob is not None:
+                not_needed.append(blob)
+    # Not before the COMMIT: until then the register names it.
+    for blob in not_needed:
+        store.remove(blob)
+    return ids

@@ -1,0 +1,95 @@
+"""Who ultimately owns or controls a company: people, with exact fractions.
+
+Source: Companies Act 2017, s. 123A; the fraction from which somebody counts is the
+jurisdiction's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.jurisdiction.profiles import JURISDICTIONS
+from registry.kernel.errors import Invalid
+from registry.party.models import Party, PartyKind
+
+
+class OwnershipBasis(StrEnum):
+    DIRECT = "DIRECT"
+    INDIRECT = "INDIRECT"
+    CONTROL = "CONTROL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeneficialOwner:
+    """One person behind a company; `fraction` is of its capital, or of its votes."""
+
+    party_id: UUID
+    fraction: Fraction
+    basis: OwnershipBasis
+
+
+def declared(session: Session, company: Party, owners: Sequence[BeneficialOwner]) -> list[Any]:
+    """Return `owners` as they are kept with `company`.
+
+    Raises
+    ------
+    Invalid
+        ``ubo_not_applicable``, ``ubo_malformed``, ``ubo_below_threshold``,
+        ``ubo_exceeds_whole``.
+    """
+    if owners and company.kind != PartyKind.LEGAL:
+        raise Invalid(
+            "ubo_not_applicable", "Only a legal person has beneficial owners.", field="/ubo"
+        )
+    if len({(owner.party_id, owner.basis) for owner in owners}) < len(owners):
+        raise Invalid("ubo_malformed", "Somebody is named twice on one basis.", field="/ubo")
+    for number, owner in enumerate(owners):
+        _check_owner(session, company, owner, f"/ubo/{number}")
+    held = (owner.fraction for owner in owners if owner.basis != OwnershipBasis.CONTROL)
+    if sum(held, Fraction(0)) > 1:
+        raise Invalid("ubo_exceeds_whole", "More than the whole company is owned.", field="/ubo")
+    return [
+        {
+            "party_id": str(owner.party_id),
+            "fraction": [owner.fraction.numerator, owner.fraction.denominator],
+            "basis": owner.basis.value,
+        }
+        for owner in owners
+    ]
+
+
+def _check_owner(session: Session, company: Party, owner: BeneficialOwner, field: str) -> None:
+    person = session.get(Party, owner.party_id)
+    if person is None or person.kind != PartyKind.NATURAL:
+        raise Invalid(
+            "ubo_malformed",
+            "A beneficial owner is a recorded natural person.",
+            field=f"{field}/party_id",
+            remedy="Name the people behind the companies in between.",
+        )
+    if not 0 < owner.fraction <= 1:
+        raise Invalid(
+            "ubo_malformed", "A fraction is above 0, and at most 1.", field=f"{field}/fraction"
+        )
+    least = threshold(company)
+    if owner.basis != OwnershipBasis.CONTROL and owner.fraction < least:
+        raise Invalid(
+            "ubo_below_threshold",
+            f"Below {least} nobody is a beneficial owner, unless by control.",
+            field=f"{field}/fraction",
+        )
+
+
+def threshold(company: Party) -> Fraction:
+    """Return the fraction from which somebody is a beneficial owner where `company` resides."""
+    profile = next(
+        profile for profile in JURISDICTIONS if profile.country in {company.residence_country, None}
+    )
+    return profile.policy.ubo_fraction
