@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from uuid import UUID
 
 from fastapi import Response
 
+from api.as_of import KnownSessionDep, LegalTimeParam
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
@@ -25,7 +25,6 @@ from api.schemas.assets import (
 from api.schemas.common import Page, problems
 from registry.asset import service as assets
 from registry.asset.models import AssetState
-from registry.kernel.actor import Role
 from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
 from registry.rulebook import service as rulebook
@@ -62,11 +61,13 @@ def list_assets(
 
 
 @router.get("/assets/{asset_id}")
-def get_asset(asset_id: UUID, session: ReadSessionDep, response: Response) -> AssetRead:
-    """Read one asset; its ETag is what an edit must send as If-Match."""
+def get_asset(
+    asset_id: UUID, session: KnownSessionDep, response: Response, as_of: LegalTimeParam = None
+) -> AssetRead:
+    """Read one asset, with its owners at a time; its ETag goes with an edit as If-Match."""
     asset = assets.get_asset(session, asset_id)
     set_etag(response, asset.version)
-    return AssetRead.of(session, asset)
+    return AssetRead.of(session, asset, as_of=as_of)
 
 
 @router.patch("/assets/{asset_id}", dependencies=IDEMPOTENT, responses=problems(412, 428))
@@ -104,18 +105,15 @@ def approve_asset(
 
 
 @router.get("/assets/{asset_id}/approvals")
-def list_asset_approvals(asset_id: UUID, session: ReadSessionDep) -> ApprovalsRead:
-    """See who approved the dossier as it stands, and which roles are missing."""
+def list_asset_approvals(asset_id: UUID, session: KnownSessionDep) -> ApprovalsRead:
+    """See who ever approved the dossier, what counts now, and which roles are missing."""
     asset = assets.get_asset(session, asset_id)
     digest = onboarding.dossier_hash(session, asset)
-    given = approvals.live_approvals(session, asset_id, digest)
-    missing = onboarding.required_approvals(session, asset) - Counter(
-        Role(approval.role) for approval in given
-    )
+    given = approvals.list_approvals(session, ("asset", asset_id))
     return ApprovalsRead(
         dossier_hash=digest.hex(),
-        given=[ApprovalRead.of(approval) for approval in given],
-        missing=dict(missing),
+        given=[ApprovalRead.of(approval, digest) for approval in given],
+        missing=dict(onboarding.missing_approvals(session, asset, digest)),
     )
 
 

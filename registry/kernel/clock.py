@@ -14,4 +14,9 @@ def now() -> datetime:
 
 def today() -> date:
     """Return the date on which a document filed now is dated (Pakistan Standard Time)."""
-    return now().astimezone(SEAT).date()
+    return day_of(now())
+
+
+def day_of(moment: datetime) -> date:
+    """Return the date of an instant at the register's seat."""
+    return moment.astimezone(SEAT).date()

@@ -40,10 +40,6 @@ class StateMachine:
     states: frozenset[str]
     transitions: tuple[Transition, ...]
 
-    def next_state(self, state: str, event: str, roles: Collection[str]) -> str:
-        """Return where `event` leads from `state`, or raise as `arrow`."""
-        return self.arrow(state, event, roles).target
-
     def arrow(self, state: str, event: str, roles: Collection[str]) -> Transition:
         """Return the arrow of `event` from `state`.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from sqlmodel import Session
@@ -23,7 +23,7 @@ from registry.kernel.machine import machine
 class Stateful(Protocol):
     """A record with a state; its table's name is what the journal calls it."""
 
-    __tablename__: Any
+    __tablename__: ClassVar[Any]
     id: UUID
     state: Any
 
@@ -93,13 +93,30 @@ def fire(
     Forbidden
         ``transition_forbidden``, or what a guard says.
     """
+    target = ask(session, actor, machine_name, record, event, given=given)
+    record.state = type(record.state)(target)
+    session.add(record)
+    session.flush()
+    kind = str(record.__tablename__)
+    journal.record(session, actor, f"{kind}_{event}", kind, record.id, state=target, **facts)
+
+
+def ask(
+    session: Session,
+    actor: Actor,
+    machine_name: str,
+    record: Stateful,
+    event: str,
+    *,
+    given: Mapping[str, Any] | None = None,
+) -> str:
+    """Return where `event` would lead, and change nothing; raise as `fire` would.
+
+    For an act that takes effect when its last participant acts: the others are judged too.
+    """
     arrow = machine(machine_name).arrow(record.state, event, actor.roles)
     guards = _GUARDS[machine_name, event]
     assert guards or not arrow.guard, f"{machine_name}.{event} has a guard in words only"
     for check in guards:
         check(Attempt(session, actor, record, event, given or {}))
-    record.state = type(record.state)(arrow.target)
-    session.add(record)
-    session.flush()
-    kind = str(record.__tablename__)
-    journal.record(session, actor, f"{kind}_{event}", kind, record.id, state=arrow.target, **facts)
+    return arrow.target

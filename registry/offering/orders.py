@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
+from registry.court_order import service as court_orders
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
@@ -41,12 +42,13 @@ def place_order(
         ``kyc_not_passed``.
     Conflict
         ``offering_closed``, ``asset_not_registered``, ``order_exceeds_offer``,
-        ``wallet_not_proven``.
+        ``wallet_not_proven``, ``party_under_order``.
     Invalid
         ``order_below_ticket``.
     """
     investor = _buyer(session, actor)
     wallet = _own_wallet(session, investor, wallet_address)
+    court_orders.require_unbound(session, investor.party_id, wallet.address)
     offering = get_offering(session, offering_id, lock=True)
     if offering.state != OfferingState.OPEN:
         raise Conflict("offering_closed", "The offering is closed.")

@@ -9,13 +9,13 @@ from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
-from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
-from registry.kernel.errors import Conflict, Invalid
-from registry.offering import orders
+from registry.kernel.errors import Conflict
+from registry.lifecycle import service as lifecycle
+from registry.offering import guards, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
@@ -56,25 +56,12 @@ def open_offering(
     Invalid
         ``offer_exceeds_declared``, ``offer_terms_invalid``.
     RulesRefused
-        The gate has closed.
+        The gate has closed, or the price is not of today (VAL-02).
     Conflict
         ``transition_refused``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    if not 0 < terms.offered_units <= tokenization.declared_fractions:
-        raise Invalid(
-            "offer_exceeds_declared",
-            f"{terms.offered_units} fractions are offered, "
-            f"{tokenization.declared_fractions} are declared.",
-            field="/offered_units",
-        )
-    if not 0 <= terms.minimum_units <= terms.offered_units or terms.min_ticket_units < 1:
-        raise Invalid(
-            "offer_terms_invalid",
-            "The minimum is at most what is offered, and the ticket at least one fraction.",
-        )
-    require_open_gate(session, tokenization)
-    tokenizations.fire(session, actor, tokenization, "open_offer")
+    tokenizations.fire(session, actor, tokenization, "open_offer", given={"terms": terms})
     offering = Offering(
         tokenization_id=tokenization.id,
         offered_units=terms.offered_units,
@@ -107,18 +94,14 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
         ``offering_below_minimum``, ``treasury_not_ready``, ``transition_refused``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    tokenizations.fire(session, THE_SYSTEM, tokenization, "close_offer")
-    require_open_gate(session, tokenization)
     offering = orders.find_offering_of(session, tokenization_id)
+    if offering is not None:
+        offering = orders.get_offering(session, offering.id, lock=True)
+    paid = _settle_book(session, actor, offering) if offering else []
+    given = {"offering": offering}
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "close_offer", given=given)
     assert offering is not None, "an OFFERING tokenization has an offering"
-    offering = orders.get_offering(session, offering.id, lock=True)
-    paid = _settle_book(session, actor, offering)
     sold = sum(order.units for order in paid)
-    if sold < offering.minimum_units:
-        raise Conflict(
-            "offering_below_minimum",
-            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
-        )
     offering.state = OfferingState.CLOSED
     session.add(offering)
     planned = [_plan_order_mint(session, actor, tokenization, order) for order in paid]
@@ -260,7 +243,7 @@ def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:
             remedy="Close the offering with /mint first.",
         )
     require_open_gate(session, tokenization)
-    _require_fully_minted(session, tokenization)
+    lifecycle.ask(session, THE_SYSTEM, guards.MACHINE, tokenization, "mint_confirmed")
     return operations.plan(
         session,
         actor,
@@ -271,22 +254,6 @@ def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:
     )
 
 
-def _require_fully_minted(session: Session, tokenization: Tokenization) -> None:
-    assert tokenization.token_address is not None, "a MINTING tokenization is deployed"
-    proof = captable.latest_reconciliation(session, tokenization.token_address)
-    if (
-        proof is None
-        or proof.differences
-        or proof.chain_supply_units != tokenization.declared_fractions
-    ):
-        supply = proof.chain_supply_units if proof else 0
-        raise Conflict(
-            "not_reconciled",
-            f"{supply} of {tokenization.declared_fractions} fractions are minted and reconciled.",
-            remedy="Wait until the mint operations are final, or look at /reconciliations.",
-        )
-
-
 def confirm_live(session: Session, tokenization_id: UUID) -> None:
     """Mark the token live once its unpause is final; a repeat changes nothing.
 
@@ -295,7 +262,8 @@ def confirm_live(session: Session, tokenization_id: UUID) -> None:
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state != TokenizationState.MINTING:
         return
-    tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_confirmed")
+    given = {"unpaused": True}
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_confirmed", given=given)
     asset = assets.get_asset(session, tokenization.asset_id, lock=True)
     if asset.state == AssetState.SUSPENDED:
         # The order came while the unpause was on its way, and found nothing live to pause.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -28,15 +28,21 @@ def approve(
     maker: str,
     dossier_hash: bytes,
     required: Counter[Role],
+    hands: Mapping[str, str] | None = None,
 ) -> Counter[Role]:
     """Record one approval, and return how many of each role are still missing.
 
     The registrar's checker comes last: their approval is the decision.
 
+    Parameters
+    ----------
+    hands
+        Who had a part in the work before, and in which role: in another one they cannot agree.
+
     Raises
     ------
     Forbidden
-        ``checker_is_maker``, ``approval_not_yours``.
+        ``checker_is_maker``, ``approval_not_yours``, ``worked_on_it``.
     Conflict
         ``already_approved``, ``approvals_missing``, ``approval_not_needed``.
     """
@@ -44,11 +50,24 @@ def approve(
         raise Forbidden("approval_not_yours", f"You do not hold the role {role}.")
     if actor.subject == maker:
         raise Forbidden(
-            "checker_is_maker", "Whoever made this dossier cannot approve it (rule APR-01)."
+            "checker_is_maker",
+            "Whoever made this dossier cannot approve it (rule APR-01).",
+            rule="APR-01",
+        )
+    if (hands or {}).get(actor.subject, role) != role:
+        raise Forbidden(
+            "worked_on_it",
+            f"You had a part in this as {(hands or {})[actor.subject]} (rule APR-01).",
+            remedy="Every role is another person's.",
+            rule="APR-01",
         )
     given = live_approvals(session, subject[1], dossier_hash)
     if any(approval.person == actor.subject for approval in given):
-        raise Conflict("already_approved", "You have approved this dossier; others must now.")
+        raise Conflict(
+            "already_approved",
+            "You have approved this dossier; others must now (rule APR-01).",
+            rule="APR-01",
+        )
     missing = required - Counter(Role(approval.role) for approval in given)
     if missing[role] == 0:
         raise Conflict("approval_not_needed", f"No further approval by a {role} is needed.")
@@ -59,17 +78,18 @@ def approve(
             f"Approvals are still missing: {', '.join(sorted(others))}.",
             remedy="The registrar's checker decides last.",
         )
-    approval = _find_expired(session, actor, subject[1], dossier_hash) or Approval(
+    _void_own(session, actor, subject[1], dossier_hash)
+    given_at = now()
+    approval = Approval(
         subject_kind=subject[0],
         subject_id=subject[1],
         role=role,
         person=actor.subject,
         maker=maker,
         dossier_hash=dossier_hash,
-        expires_at=now(),
+        recorded_at=given_at,
+        expires_at=given_at + APPROVAL_LIFETIME,
     )
-    approval.role, approval.recorded_at = role, now()
-    approval.expires_at = approval.recorded_at + APPROVAL_LIFETIME
     session.add(approval)
     session.flush()
     journal.record(
@@ -84,25 +104,26 @@ def approve(
     return missing - Counter({role: 1})
 
 
-def _find_expired(
-    session: Session, actor: Actor, subject_id: UUID, dossier_hash: bytes
-) -> Approval | None:
-    """Return the approval that ran out: it is given again, a person stands once (APR-01)."""
-    return session.exec(
-        select(Approval).where(
+def _void_own(session: Session, actor: Actor, subject_id: UUID, dossier_hash: bytes) -> None:
+    """Void the approval that ran out: it is given again, a person stands once (APR-01)."""
+    session.execute(
+        update(Approval)
+        .where(
             col(Approval.subject_id) == subject_id,
             col(Approval.dossier_hash) == dossier_hash,
             col(Approval.person) == actor.subject,
+            col(Approval.voided_at).is_(None),
         )
-    ).first()
+        .values(voided_at=now())
+    )
 
 
 def void(session: Session, subject_id: UUID) -> None:
-    """Let every approval of the subject run out now, whatever it was of."""
+    """Take every approval of the subject away, whatever it was of; it stays readable."""
     session.execute(
         update(Approval)
-        .where(col(Approval.subject_id) == subject_id, col(Approval.expires_at) > now())
-        .values(expires_at=now())
+        .where(col(Approval.subject_id) == subject_id, col(Approval.voided_at).is_(None))
+        .values(voided_at=now())
     )
 
 
@@ -113,7 +134,20 @@ def live_approvals(session: Session, subject_id: UUID, dossier_hash: bytes) -> S
         .where(
             col(Approval.subject_id) == subject_id,
             col(Approval.dossier_hash) == dossier_hash,
+            col(Approval.voided_at).is_(None),
             col(Approval.expires_at) > now(),
+        )
+        .order_by(col(Approval.id))
+    ).all()
+
+
+def list_approvals(session: Session, subject: tuple[str, UUID]) -> Sequence[Approval]:
+    """List every approval ever given of a subject, those that count no more included."""
+    return session.exec(
+        select(Approval)
+        .where(
+            col(Approval.subject_kind) == subject[0],
+            col(Approval.subject_id) == subject[1],
         )
         .order_by(col(Approval.id))
     ).all()

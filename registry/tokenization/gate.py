@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -35,6 +35,7 @@ def gate_facts(session: Session, asset: Asset, tokenization: Tokenization | None
             tokenization.declared_fractions,
             tokenization.price_paisa,
             Fraction(tokenization.economic_share_num, tokenization.economic_share_den),
+            tokenization.maturity,
         )
     return replace(
         gather_facts(session, asset),
@@ -44,7 +45,10 @@ def gate_facts(session: Session, asset: Asset, tokenization: Tokenization | None
 
 
 def _count_rivals(session: Session, asset: Asset, tokenization: Tokenization | None) -> int:
-    """Count live tokenizations of the asset, or of any asset that claims one of its keys.
+    """Count live tokenizations of the asset, or of any other one of the keys that it holds.
+
+    A key that it claims and another one holds is KEY-01's business alone. A key that it holds
+    may still have a token: of an asset that let the key go before its token had ended.
 
     Where no tokenization is judged, the asset's own counts for nothing: the question is
     whether it could be tokenized, not whether it is.
@@ -53,10 +57,14 @@ def _count_rivals(session: Session, asset: Asset, tokenization: Tokenization | N
     same_thing = (
         select(theirs.asset_id)
         .join(mine, col(mine.key) == col(theirs.key))
-        .where(col(mine.asset_id) == asset.id)
+        .where(col(mine.asset_id) == asset.id, col(mine.live))
     )
     query = select(func.count()).where(
-        col(Tokenization.state).not_in(ENDED), col(Tokenization.asset_id).in_(same_thing)
+        col(Tokenization.state).not_in(ENDED),
+        or_(
+            col(Tokenization.asset_id) == asset.id,
+            col(Tokenization.asset_id).in_(same_thing),
+        ),
     )
     if tokenization is None:
         query = query.where(col(Tokenization.asset_id) != asset.id)
@@ -65,11 +73,18 @@ def _count_rivals(session: Session, asset: Asset, tokenization: Tokenization | N
     return session.exec(query).one()
 
 
-def require_open_gate(session: Session, tokenization: Tokenization) -> None:
+def require_open_gate(
+    session: Session, tokenization: Tokenization, moment: Moment = Moment.TOKENIZATION
+) -> None:
     """Let a step of the tokenization go on only if every rule and the register allow it.
 
     The asset's row is locked until the end of the transaction, so that an encumbrance comes
     into force before this step or after it, never in between.
+
+    Parameters
+    ----------
+    moment
+        What the step is: the opening of a sale asks more than the others.
 
     Raises
     ------
@@ -79,7 +94,7 @@ def require_open_gate(session: Session, tokenization: Tokenization) -> None:
         ``asset_not_registered``, ``title_not_active``.
     """
     asset = assets.get_asset(session, tokenization.asset_id, lock=True)
-    rulebook.require(Moment.TOKENIZATION, gate_facts(session, asset, tokenization))
+    rulebook.require(moment, gate_facts(session, asset, tokenization))
     if asset.state != AssetState.REGISTERED:
         raise Conflict(
             "asset_not_registered",

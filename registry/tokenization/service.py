@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -16,15 +17,16 @@ from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.errors import Conflict, Forbidden, Invalid
-from registry.kernel.machine import machine
+from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.rows import get_row
+from registry.lifecycle import service as lifecycle
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.rulebook import service as rulebook
 from registry.rulebook.models import RuleRun
 from registry.rulebook.service import Moment
+from registry.tokenization import custody, guards
 from registry.tokenization.gate import gate_facts, require_open_gate
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -73,7 +75,7 @@ def structure_tokenization(
     Conflict
         ``asset_not_registered``, ``title_not_active``, ``symbol_taken``.
     """
-    _check_terms(terms)
+    guards.check_terms(terms.declared_fractions, terms.price_paisa, terms.economic_share)
     asset = assets.get_asset(session, asset_id, lock=True)
     tokenization = Tokenization(
         asset_id=asset_id,
@@ -94,14 +96,6 @@ def structure_tokenization(
     session.flush()
     fire(session, _as_structurer(actor), tokenization, "structure")
     return tokenization
-
-
-def _check_terms(terms: TokenTermsProposal) -> None:
-    if terms.declared_fractions <= 0 or terms.price_paisa <= 0 or not 0 < terms.economic_share <= 1:
-        raise Invalid(
-            "token_terms_invalid",
-            "Fractions and their price are above zero, and the economic share is at most 1.",
-        )
 
 
 def _as_structurer(actor: Actor) -> Actor:
@@ -164,8 +158,8 @@ def approve_tokenization(
     digest = terms_hash(tokenization)
     if seen_hash != digest:
         raise Conflict("terms_changed", "The terms are not the ones that you read.")
-    machine("tokenization").next_state(tokenization.state, "approve", actor.roles)
-    require_open_gate(session, tokenization)
+    # Of two who must agree the first one is judged as the last one is: the gate is asked.
+    lifecycle.ask(session, actor, guards.MACHINE, tokenization, "approve")
     missing = approvals.approve(
         session,
         actor,
@@ -177,6 +171,7 @@ def approve_tokenization(
     )
     if not missing:
         fire(session, actor, tokenization, "approve")
+        custody.lock(session, actor, tokenization.asset_id)
     return tokenization
 
 
@@ -191,8 +186,6 @@ def deploy_token(session: Session, actor: Actor, tokenization_id: UUID) -> Opera
         ``transition_refused``.
     """
     tokenization = get_tokenization(session, tokenization_id, lock=True)
-    machine("tokenization").next_state(tokenization.state, "deploy", THE_SYSTEM.roles)
-    require_open_gate(session, tokenization)
     fire(session, THE_SYSTEM, tokenization, "deploy")
     journal.record(session, actor, "deploy_asked", "tokenization", tokenization.id)
     return operations.plan(
@@ -216,9 +209,10 @@ def confirm_deployment(session: Session, tokenization_id: UUID, suite: dict[str,
     """
     tokenization = get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.DEPLOYING:
+        fire(session, THE_SYSTEM, tokenization, "deploy_confirmed", given={"suite": suite})
         tokenization.suite = suite
         tokenization.token_address = bytes.fromhex(suite["token"].removeprefix("0x"))
-        fire(session, THE_SYSTEM, tokenization, "deploy_confirmed")
+        session.flush()
 
 
 def fail_deployment(session: Session, tokenization_id: UUID) -> None:
@@ -237,7 +231,7 @@ def pause_token(session: Session, actor: Actor, tokenization_id: UUID, *, reason
         ``transition_refused``: it is not live.
     """
     tokenization = get_tokenization(session, tokenization_id, lock=True)
-    fire(session, actor, tokenization, "pause", reason=reason)
+    fire(session, actor, tokenization, "pause", given={"reason": reason}, reason=reason)
     return operations.plan(
         session,
         actor,
@@ -249,32 +243,44 @@ def pause_token(session: Session, actor: Actor, tokenization_id: UUID, *, reason
     )
 
 
+def cancel_tokenization(
+    session: Session, actor: Actor, tokenization_id: UUID, *, reason: str
+) -> Tokenization:
+    """Give a token up of which nothing stands on chain.
+
+    Raises
+    ------
+    Forbidden
+        ``not_the_issuer``, ``transition_forbidden``.
+    Conflict
+        ``token_on_chain``, ``transition_refused``.
+    """
+    tokenization = get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state == TokenizationState.STRUCTURED:
+        _require_issuer(session, actor, tokenization)
+    fire(session, _as_structurer(actor), tokenization, "cancel", reason=reason)
+    return tokenization
+
+
 def fire(
-    session: Session, actor: Actor, tokenization: Tokenization, event: str, **facts: str
+    session: Session,
+    actor: Actor,
+    tokenization: Tokenization,
+    event: str,
+    *,
+    given: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> None:
-    """Fire an event whose guard the caller has checked, and journal it.
+    """Fire an event of the tokenization, and journal it.
 
     Raises
     ------
     Conflict
-        ``transition_refused``.
+        ``transition_refused``, or what a guard says.
     Forbidden
-        ``transition_forbidden``.
+        ``transition_forbidden``, or what a guard says.
     """
-    tokenization.state = TokenizationState(
-        machine("tokenization").next_state(tokenization.state, event, actor.roles)
-    )
-    session.add(tokenization)
-    session.flush()
-    journal.record(
-        session,
-        actor,
-        f"tokenization_{event}",
-        "tokenization",
-        tokenization.id,
-        state=tokenization.state,
-        **facts,
-    )
+    lifecycle.fire(session, actor, guards.MACHINE, tokenization, event, given=given, **facts)
 
 
 def run_gate(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:

@@ -22,15 +22,30 @@ class ValuationState(StrEnum):
 
 
 class Valuation(Record, table=True):
-    """One opinion of value, with the hash of the signed report behind it."""
+    """One opinion of value, with the hash of the signed report behind it.
 
-    __table_args__ = (CheckConstraint("amount_paisa > 0", name="ck_valuation_amount"),)
+    `low_paisa` and `high_paisa` are the range that the valuer gives. `changed_much` says that it
+    was accepted with a change of more than a fifth, so by two checkers.
+    """
+
+    __table_args__ = (
+        CheckConstraint("amount_paisa > 0", name="ck_valuation_amount"),
+        CheckConstraint(
+            "low_paisa > 0 AND low_paisa <= amount_paisa AND amount_paisa <= high_paisa",
+            name="ck_valuation_range",
+        ),
+    )
 
     asset_id: UUID = Field(foreign_key="asset.id", index=True)
     amount_paisa: int = bigint()
+    low_paisa: int | None = bigint(default=None)
+    high_paisa: int | None = bigint(default=None)
     basis_date: date
     method: str
     report_sha256: bytes = binary()
     state: ValuationState = enumeration(ValuationState, default=ValuationState.DRAFT)
     valuer: str
     checker: str | None = None
+    second_checker: str | None = None
+    changed_much: bool = False
+    reason: str | None = None

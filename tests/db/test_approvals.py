@@ -14,6 +14,7 @@ from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
 from registry.document import service as documents
 from registry.document.models import DocumentState
+from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -22,8 +23,10 @@ from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
+from registry.tokenization.liens import put_encumbrance_in_force
 from registry.valuation import service as valuations
 from tests import factories as make
+from tests import liens
 from tests.db.stage import Stage, StageMaker
 from tests.factories import ACTORS, CHECKER, MAKER, SECOND_CHECKER, Desk
 
@@ -187,7 +190,7 @@ def test_edit_after_approval__taken_back_by_a_second_edit__does_not_revive_it(
         underlying_keys=assets.list_keys(desk.session, asset.id),
     )
     digest = onboarding.dossier_hash(desk.session, asset)
-    for dossier in (replace(before, location={"place": "Elsewhere"}), before):
+    for dossier in (replace(before, location={"province": "PK-SD"}), before):
         onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Wrong place")
         onboarding.amend_dossier(
             desk.session, MAKER, asset.id, version=asset.version, dossier=dossier
@@ -225,7 +228,7 @@ def test_dossier_hash__every_part__is_in_it(desk: Desk) -> None:
     sealed()
     asset.title_regime = "DHA_TRANSFER_LETTER"
     sealed()
-    asset.location = {"place": "Elsewhere"}
+    asset.location = {"province": "PK-SD"}
     sealed()
     asset.details = asset.details | {"covered_area_sqft": "1"}
     sealed()
@@ -331,3 +334,105 @@ def test_second_checker__value_raised_during_review__is_needed_too(
 
     assert asset.state == AssetState.IN_REVIEW
     assert CHECKER.subject in given(desk, asset)
+
+
+# Every role is another person's, whatever they did before
+
+
+@pytest.mark.parametrize("worked_as", [Role.DOCUMENT_VERIFIER, Role.VALUER, Role.VALUATION_CHECKER])
+@pytest.mark.parametrize("role", [Role.COMPLIANCE, Role.REGISTRAR_CHECKER])
+def test_approve__worked_on_it_in_another_role__is_forbidden(
+    desk: Desk, asset: Asset, worked_as: Role, role: Role
+) -> None:
+    again = make.actor(role, subject=ACTORS[worked_as].subject)
+
+    with pytest.raises(Forbidden) as refusal:
+        approve(desk, asset, role, again)
+
+    assert (refusal.value.code, refusal.value.rule) == ("worked_on_it", "APR-01")
+    assert given(desk, asset) == []
+
+
+def test_approve__uploader_of_a_paper__is_forbidden(desk: Desk) -> None:
+    asset = make.open_apartment(desk)
+    make.file_required(desk, asset)
+    make.value(desk, asset)
+    clerk = make.actor(Role.REGISTRAR_MAKER, Role.COMPLIANCE)
+    for paper in documents.list_documents(desk.session, asset.id)[:1]:
+        paper.uploaded_by = clerk.subject
+    make.submit(desk, asset)
+
+    with pytest.raises(Forbidden, match="worked_on_it"):
+        approve(desk, asset, Role.COMPLIANCE, clerk)
+
+
+# What was given stays readable
+
+
+def states_of(desk: Desk, asset: Asset) -> list[tuple[str, str]]:
+    digest = onboarding.dossier_hash(desk.session, asset)
+    rows = approvals.list_approvals(desk.session, ("asset", asset.id))
+    return [(row.role, row.state_of(digest)) for row in rows]
+
+
+def test_list_approvals__expired_and_given_again__shows_both(desk: Desk, asset: Asset) -> None:
+    make.approve(desk, asset, Role.COMPLIANCE)
+    expire_approvals(desk, asset)
+    assert states_of(desk, asset) == [("compliance", "EXPIRED")]
+
+    make.approve(desk, asset, Role.COMPLIANCE)
+
+    assert states_of(desk, asset) == [("compliance", "VOID"), ("compliance", "LIVE")]
+
+
+def test_list_approvals__paper_filed_since__shows_them_void(desk: Desk, asset: Asset) -> None:
+    make.approve(desk, asset, Role.COMPLIANCE)
+    make.approve(desk, asset, Role.LEGAL_COUNSEL)
+
+    make.file_document(desk, asset, "NEC")
+
+    assert states_of(desk, asset) == [("compliance", "VOID"), ("legal_counsel", "VOID")]
+
+
+def test_list_approvals__sent_back__shows_them_void(desk: Desk, asset: Asset) -> None:
+    make.approve(desk, asset, Role.COMPLIANCE)
+    onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Illegible plan")
+    make.file_document(desk, asset, "NEC")
+    make.submit(desk, asset)
+    make.approve(desk, asset, Role.COMPLIANCE)
+
+    assert states_of(desk, asset) == [("compliance", "VOID"), ("compliance", "LIVE")]
+
+
+@pytest.mark.parametrize("kind", [EncumbranceKind.MORTGAGE, EncumbranceKind.CAVEAT])
+def test_lien_after_approval__voids_it(desk: Desk, asset: Asset, kind: EncumbranceKind) -> None:
+    make.approve(desk, asset, Role.COMPLIANCE)
+
+    lien = liens.lodged(desk, asset, kind)
+    assert given(desk, asset) == []
+    make.approve(desk, asset, Role.COMPLIANCE, make.actor(Role.COMPLIANCE))
+
+    put_encumbrance_in_force(desk.session, CHECKER, lien.id)
+    assert given(desk, asset) == []
+
+
+def test_second_checker__value_moved_by_more_than_a_fifth__is_needed(
+    desk: Desk, asset: Asset
+) -> None:
+    one = onboarding.required_approvals(desk.session, asset)[Role.REGISTRAR_CHECKER]
+    make.value(desk, asset, make.VALUE_PAISA * 121 // 100)
+
+    two = onboarding.required_approvals(desk.session, asset)[Role.REGISTRAR_CHECKER]
+
+    assert (one, two) == (1, 2)
+
+
+def test_order_in_force_before_registration__suspends_the_asset_at_once(
+    desk: Desk, asset: Asset
+) -> None:
+    liens.active(desk, asset, EncumbranceKind.STAY_ORDER)
+    assert str(asset.state) == "IN_REVIEW"
+
+    make.approve_all(desk, asset)
+
+    assert asset.state == AssetState.SUSPENDED

@@ -16,6 +16,7 @@ from registry.encumbrance.models import EncumbranceState
 from registry.kernel.actor import Role
 from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.machine import SYSTEM, machine
+from registry.mutation.models import MutationState
 from registry.title.models import TitleState
 from registry.tokenization.models import TokenizationState
 from registry.valuation.models import ValuationState
@@ -47,37 +48,35 @@ def roles_of(name: str, state: str, event: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("name", "state", "event"), REFUSED)
-def test_next_state__event_not_in_the_table__is_refused(name: str, state: str, event: str) -> None:
+def test_arrow__event_not_in_the_table__is_refused(name: str, state: str, event: str) -> None:
     with pytest.raises(Conflict) as refusal:
-        machine(name).next_state(state, event, EVERYBODY)
+        machine(name).arrow(state, event, EVERYBODY)
 
     assert refusal.value.code == "transition_refused"
 
 
 @pytest.mark.parametrize(("name", "state", "event"), ALLOWED)
-def test_next_state__event_of_each_role__goes_to_its_target(
-    name: str, state: str, event: str
-) -> None:
+def test_arrow__event_of_each_role__goes_to_its_target(name: str, state: str, event: str) -> None:
     target = ARROWS[name][state, event]["to"]
 
     for role in roles_of(name, state, event):
-        assert machine(name).next_state(state, event, {role}) == target
+        assert machine(name).arrow(state, event, {role}).target == target
 
 
 @pytest.mark.parametrize(("name", "state", "event"), ALLOWED)
-def test_next_state__every_role_but_the_right_one__is_forbidden(
+def test_arrow__every_role_but_the_right_one__is_forbidden(
     name: str, state: str, event: str
 ) -> None:
     with pytest.raises(Forbidden) as refusal:
-        machine(name).next_state(state, event, EVERYBODY - roles_of(name, state, event))
+        machine(name).arrow(state, event, EVERYBODY - roles_of(name, state, event))
 
     assert refusal.value.code == "transition_forbidden"
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_next_state__event_of_no_machine__is_refused(name: str) -> None:
+def test_arrow__event_of_no_machine__is_refused(name: str) -> None:
     with pytest.raises(Conflict) as refusal:
-        machine(name).next_state(TABLE[name]["initial"], "vanish", EVERYBODY)
+        machine(name).arrow(TABLE[name]["initial"], "vanish", EVERYBODY)
 
     assert refusal.value.remedy is not None
     assert refusal.value.remedy.startswith("Possible now: ")
@@ -105,6 +104,7 @@ def test_table__machine__is_closed_and_every_state_is_reached(name: str) -> None
         ("title", TitleState),
         ("document", DocumentState),
         ("encumbrance", EncumbranceState),
+        ("mutation", MutationState),
         ("tokenization", TokenizationState),
         ("valuation", ValuationState),
     ],

@@ -1,0 +1,134 @@
+"""Encumbrances over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.common import Body, MoneyAmount, Read, ShortText
+from registry.encumbrance.models import (
+    Effect,
+    Encumbrance,
+    EncumbranceKind,
+    EncumbranceState,
+    EncumbranceTerms,
+)
+from registry.encumbrance.service import NewEncumbrance, Variation
+
+
+class VariationCreate(Body):
+    """The terms of an encumbrance that can be varied."""
+
+    source_document_id: UUID
+    rank: Annotated[int | None, Field(ge=1, le=1000)] = None
+    amount: MoneyAmount | None = None
+    holder_id: UUID | None = None
+    lender_consent: bool = False
+    consent_document_id: UUID | None = None
+    ends_on: date | None = None
+
+    @property
+    def amount_paisa(self) -> int | None:
+        return self.amount.paisa("/amount/amount") if self.amount else None
+
+    def variation(self) -> Variation:
+        return Variation(
+            **self.model_dump(exclude={"amount"}),
+            amount_paisa=self.amount_paisa,
+        )
+
+
+class EncumbranceCreate(VariationCreate):
+    """Something held against a title; it rests on a document of the same asset."""
+
+    kind: EncumbranceKind
+    authority: ShortText | None = None
+    case_no: ShortText | None = None
+
+    def new(self) -> NewEncumbrance:
+        return NewEncumbrance(
+            **self.model_dump(exclude={"amount"}),
+            amount_paisa=self.amount_paisa,
+        )
+
+
+class Paper(Body):
+    """The paper that an act rests on."""
+
+    document_id: UUID
+
+
+class Confirmation(Body):
+    """How the holder confirmed it: letter, date, who signed."""
+
+    confirmation: ShortText
+
+
+class DischargeStep(Body):
+    """A maker asks with the releasing paper; a checker grants what the holder has confirmed."""
+
+    document_id: UUID | None = None
+    confirmation: ShortText | None = None
+
+
+class EncumbranceRead(Read):
+    """An encumbrance, and what it stops."""
+
+    id: UUID
+    title_id: UUID
+    kind: EncumbranceKind
+    effect: Effect
+    rank: int | None
+    amount: MoneyAmount | None
+    holder_id: UUID | None
+    authority: str | None
+    case_no: str | None
+    lender_consent: bool
+    consent_document_id: UUID | None
+    ends_on: date | None
+    source_document_id: UUID
+    state: EncumbranceState
+    valid_from: datetime | None
+    valid_to: datetime | None
+    maker: str
+    checker: str | None
+    asked_by: str | None
+    decided_by: str | None
+    closing_document_id: UUID | None
+
+    @classmethod
+    def of(cls, encumbrance: Encumbrance) -> Self:
+        return cls(
+            **encumbrance.model_dump(exclude={"amount_paisa", "confirmation"}),
+            amount=_money(encumbrance.amount_paisa),
+        )
+
+
+class EncumbranceTermsRead(Read):
+    """One version of an encumbrance's terms; without `valid_from` it was never in force."""
+
+    seq: int
+    effect: Effect
+    rank: int | None
+    amount: MoneyAmount | None
+    holder_id: UUID | None
+    lender_consent: bool
+    ends_on: date | None
+    source_document_id: UUID
+    valid_from: datetime | None
+    valid_to: datetime | None
+    recorded_at: datetime
+    superseded_at: datetime | None
+    maker: str
+    checker: str | None
+
+    @classmethod
+    def of(cls, terms: EncumbranceTerms) -> Self:
+        return cls(**terms.model_dump(exclude={"amount_paisa"}), amount=_money(terms.amount_paisa))
+
+
+def _money(paisa: int | None) -> MoneyAmount | None:
+    return MoneyAmount.of(paisa) if paisa is not None else None

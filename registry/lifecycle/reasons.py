@@ -1,0 +1,36 @@
+"""The guards that every machine has: a decision says why, and nobody decides on their own work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.kernel.errors import Forbidden, Invalid
+from registry.lifecycle.service import Attempt
+
+
+def require_reason(attempt: Attempt[Any]) -> None:
+    """Refuse a decision without a reason.
+
+    Raises
+    ------
+    Invalid
+        ``reason_missing``.
+    """
+    if not str(attempt.given.get("reason") or "").strip():
+        raise Invalid("reason_missing", f"To {attempt.event}, say why.", field="/reason")
+
+
+def require_other_person(attempt: Attempt[Any], *makers: str | None) -> None:
+    """Refuse a decision by any of those whose work it is about.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker`` (APR-01).
+    """
+    if attempt.actor.subject in makers:
+        raise Forbidden(
+            "checker_is_maker",
+            "Whoever made or asked for this cannot decide on it (rule APR-01).",
+            rule="APR-01",
+        )

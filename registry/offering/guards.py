@@ -1,0 +1,73 @@
+"""Whether a tokenization's sale may begin, end and bring the token to life."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from registry.captable import service as captable
+from registry.kernel.errors import Conflict, Invalid
+from registry.lifecycle.service import Attempt, guard
+from registry.offering.models import Offering, Order, OrderState
+from registry.rulebook.service import Moment
+from registry.tokenization.gate import require_open_gate
+from registry.tokenization.models import Tokenization
+
+MACHINE = "tokenization"
+
+
+@guard(MACHINE, "open_offer")
+def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
+    terms, declared = attempt.given["terms"], attempt.record.declared_fractions
+    if not 0 < terms.offered_units <= declared:
+        raise Invalid(
+            "offer_exceeds_declared",
+            f"{terms.offered_units} fractions are offered, {declared} are declared.",
+            field="/offered_units",
+        )
+    if not 0 <= terms.minimum_units <= terms.offered_units or terms.min_ticket_units < 1:
+        raise Invalid(
+            "offer_terms_invalid",
+            "The minimum is at most what is offered, and the ticket at least one fraction.",
+        )
+    require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
+
+
+@guard(MACHINE, "close_offer")
+def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
+    require_open_gate(attempt.session, attempt.record)
+    offering: Offering = attempt.given["offering"]
+    sold = attempt.session.exec(
+        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
+            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
+        )
+    ).one()
+    if sold < offering.minimum_units:
+        raise Conflict(
+            "offering_below_minimum",
+            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+        )
+
+
+@guard(MACHINE, "mint_confirmed")
+def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
+    """Ask that every declared fraction is minted and reconciled (TOK-02, TOK-03).
+
+    That is asked before the unpause is planned; once it is final on chain, it is a fact.
+    """
+    if attempt.given.get("unpaused"):
+        return
+    tokenization = attempt.record
+    assert tokenization.token_address is not None, "a MINTING tokenization is deployed"
+    proof = captable.latest_reconciliation(attempt.session, tokenization.token_address)
+    if (
+        proof is None
+        or proof.differences
+        or proof.chain_supply_units != tokenization.declared_fractions
+    ):
+        supply = proof.chain_supply_units if proof else 0
+        raise Conflict(
+            "not_reconciled",
+            f"{supply} of {tokenization.declared_fractions} fractions are minted and reconciled.",
+            remedy="Wait until the mint operations are final, or look at /reconciliations.",
+        )

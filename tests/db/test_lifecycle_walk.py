@@ -1,0 +1,130 @@
+"""Every state of every machine: what the table does not allow is refused, what it allows is done.
+
+The machines' own scenarios stand in `tests/db/walks`, one module each.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from registry.journal.models import JournalEntry
+from registry.kernel.columns import Record
+from registry.kernel.errors import Conflict, RegistryError
+from registry.lifecycle import service as lifecycle
+from tests.db.walks.board import ARROWS, EVERYBODY, TABLE, Scenario, Walk
+from tests.factories import Desk
+
+pytestmark = pytest.mark.db
+
+FOLDER = Path(__file__).parent / "walks"
+MODULES = sorted(path for path in FOLDER.glob("*.py") if path.stem not in {"board", "__init__"})
+WALKS: dict[str, Walk] = {
+    walk.machine: walk
+    for walk in (importlib.import_module(f"tests.db.walks.{path.stem}").WALK for path in MODULES)
+}
+STATES = [(name, state) for name in WALKS for state in TABLE[name]["states"]]
+SCENARIOS = [
+    pytest.param(name, scenario, id=f"{name}-{scenario.source}-{scenario.event}")
+    for name, walk in WALKS.items()
+    for scenario in walk.scenarios
+]
+
+
+def journal_length(desk: Desk) -> int:
+    return desk.session.exec(select(func.count(col(JournalEntry.id)))).one()
+
+
+def put_in(desk: Desk, record: Any, state: str) -> None:
+    record.state = type(record.state)(state)
+    desk.session.add(record)
+    desk.session.flush()
+
+
+@pytest.mark.parametrize(("name", "state"), STATES)
+def test_fire__events_not_in_the_table__are_refused_and_change_nothing(
+    desk: Desk, name: str, state: str
+) -> None:
+    record = WALKS[name].record(desk)
+    put_in(desk, record, state)
+    events = {event for machine, _, event in ARROWS if machine == name}
+    refused = {event for event in events if (name, state, event) not in ARROWS}
+    before = journal_length(desk)
+    codes = {}
+    for event in sorted(refused):
+        with pytest.raises(Conflict) as refusal:
+            lifecycle.fire(desk.session, EVERYBODY, name, record, event)
+        codes[event] = refusal.value.code
+
+    assert codes == dict.fromkeys(refused, "transition_refused")
+    desk.session.refresh(record)
+    assert (record.state, journal_length(desk)) == (state, before)
+
+
+@pytest.mark.parametrize(("name", "scenario"), SCENARIOS)
+def test_use_case__event_of_the_table__is_fired_once_its_guard_agrees(
+    desk: Desk, name: str, scenario: Scenario
+) -> None:
+    record = scenario.prepare(desk) if scenario.prepare else None
+    before = journal_length(desk)
+    if record is not None:
+        assert record.state == scenario.source
+    if scenario.denied is not None:
+        with pytest.raises(RegistryError) as refusal, desk.session.begin_nested():
+            scenario.denied(desk, record)
+        assert refusal.value.code == scenario.code
+        desk.session.expire_all()
+        if record is not None:
+            assert record.state == scenario.source
+        assert journal_length(desk) == before
+
+    made = scenario.play(desk, record)
+
+    desk.session.flush()
+    record = record or made
+    assert isinstance(record, Record)
+    act = f"{record.__tablename__}_{scenario.event}"
+    fired = desk.session.exec(
+        select(JournalEntry).where(
+            col(JournalEntry.subject_id) == str(record.id), col(JournalEntry.act) == act
+        )
+    ).all()
+    target = ARROWS[name, scenario.source, scenario.event]["to"]
+    assert [entry.facts["state"] for entry in fired][-1:] == [target]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_walk__of_each_machine__has_every_arrow_of_the_table(name: str) -> None:
+    played = [(item.source, item.event) for item in WALKS[name].scenarios]
+    arrows = {(state, event) for machine, state, event in ARROWS if machine == name}
+
+    assert len(set(played)) == len(played)
+    assert set(played) | set(WALKS[name].waits) == arrows
+    assert set(played).isdisjoint(WALKS[name].waits)
+
+
+@pytest.mark.parametrize(("name", "scenario"), SCENARIOS)
+def test_walk__arrow_with_a_guard__shows_its_refusal(name: str, scenario: Scenario) -> None:
+    words = ARROWS[name, scenario.source, scenario.event]["guard"]
+
+    assert (scenario.denied is None) == (scenario.code is None)
+    if words:
+        assert lifecycle.is_guarded(name, scenario.event)
+        assert (scenario.denied is None) == (scenario.kept is not None)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_walk__of_each_machine__fires_by_use_cases_alone(path: Path) -> None:
+    names = {
+        node.id if isinstance(node, ast.Name) else node.attr
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+
+    assert not names & {"lifecycle", "next_state", "Attempt"}

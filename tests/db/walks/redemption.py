@@ -1,0 +1,166 @@
+"""The walk of a redemption: asked for, voted on, approved, frozen, funded, paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from registry.kernel.clock import today
+from registry.redemption import paying
+from registry.redemption import service as redemptions
+from registry.redemption.models import Redemption
+from registry.valuation import service as valuations
+from tests import redemptions as stages
+from tests.db.walks.board import Scenario, Walk
+from tests.factories import COMPLIANCE, Desk
+from tests.redemptions import TREASURY, Redeeming
+
+_CHAINS: dict[UUID, Redeeming] = {}
+YESTERDAY = timedelta(days=-1)
+
+
+def at(stage: Callable[..., Redeeming], **more: Any) -> Callable[[Desk], Redemption]:
+    def prepare(desk: Desk) -> Redemption:
+        made = stage(desk, **more)
+        _CHAINS[made.redemption.id] = made
+        return made.redemption
+
+    return prepare
+
+
+def vote(desk: Desk, redemption: Redemption) -> None:
+    holder = _CHAINS[redemption.id].ledger.holders[0]
+    redemptions.cast_vote(desk.session, holder.actor, redemption.id, in_favour=True)
+
+
+def close_vote(desk: Desk, redemption: Redemption) -> None:
+    redemptions.close_vote(desk.session, redemption.id)
+
+
+def approve(desk: Desk, redemption: Redemption) -> None:
+    stages.approve(desk, redemption)
+
+
+def reject(desk: Desk, redemption: Redemption) -> None:
+    redemptions.reject_redemption(desk.session, COMPLIANCE, redemption.id, reason="As voted.")
+
+
+def freeze(desk: Desk, redemption: Redemption) -> None:
+    redemptions.freeze_cap_table(desk.session, COMPLIANCE, redemption.id)
+
+
+def pause_and_freeze(desk: Desk, redemption: Redemption) -> None:
+    _CHAINS[redemption.id].ledger.pause()
+    freeze(desk, redemption)
+
+
+def fund(desk: Desk, redemption: Redemption) -> None:
+    stages.fund(desk, redemption)
+
+
+def fund_short(desk: Desk, redemption: Redemption) -> None:
+    stages.fund(desk, redemption, redemption.price_paisa - 1)
+
+
+def abort(desk: Desk, redemption: Redemption) -> None:
+    paying.abort_redemption(desk.session, COMPLIANCE, redemption.id)
+
+
+def pass_the_long_stop_and_abort(desk: Desk, redemption: Redemption) -> None:
+    redemption.long_stop_on = today() + YESTERDAY
+    desk.session.flush()
+    abort(desk, redemption)
+
+
+def pay(desk: Desk, redemption: Redemption) -> None:
+    paying.start_paying(desk.session, TREASURY, redemption.id)
+
+
+def close(desk: Desk, redemption: Redemption) -> None:
+    paying.close_payouts(desk.session, redemption.id)
+
+
+def pay_all_and_close(desk: Desk, redemption: Redemption) -> None:
+    stages.pay_all(desk, redemption)
+    close(desk, redemption)
+
+
+def outdate_the_value_and_approve(desk: Desk, redemption: Redemption) -> None:
+    asset = _CHAINS[redemption.id].ledger.wrapped.asset
+    accepted = valuations.accepted_valuation(desk.session, asset.id)
+    assert accepted is not None
+    accepted.basis_date = today() - timedelta(days=91)
+    desk.session.flush()
+    approve(desk, redemption)
+
+
+WALK = Walk(
+    machine="redemption",
+    record=at(stages.requested),
+    scenarios=(
+        Scenario(
+            source="VALIDATED",
+            event="vote",
+            prepare=at(stages.requested),
+            play=vote,
+            denied=close_vote,
+            code="vote_open",
+        ),
+        Scenario(
+            source="VOTED",
+            event="approve",
+            prepare=at(stages.voted),
+            play=approve,
+            denied=outdate_the_value_and_approve,
+            code="valuation_stale",
+        ),
+        Scenario(
+            source="VOTED",
+            event="reject",
+            prepare=at(stages.voted, in_favour=False),
+            play=reject,
+            kept="What was carried is shown by test_reject__carried__is_refused.",
+        ),
+        Scenario(
+            source="APPROVED",
+            event="freeze",
+            prepare=at(stages.approved),
+            play=pause_and_freeze,
+            denied=freeze,
+            code="token_not_paused",
+        ),
+        Scenario(
+            source="RECORD_DATE_FROZEN",
+            event="fund",
+            prepare=at(stages.frozen),
+            play=fund,
+            denied=fund_short,
+            code="escrow_short",
+        ),
+        Scenario(
+            source="RECORD_DATE_FROZEN",
+            event="abort",
+            prepare=at(stages.frozen),
+            play=pass_the_long_stop_and_abort,
+            denied=abort,
+            code="long_stop_ahead",
+        ),
+        Scenario(source="FUNDED", event="pay", prepare=at(stages.funded), play=pay),
+        Scenario(
+            source="PAYING",
+            event="all_paid",
+            prepare=at(stages.being_paid),
+            play=pay_all_and_close,
+            denied=close,
+            code="payouts_due",
+        ),
+    ),
+    waits={
+        ("REQUESTED", "validate"): "asking is validated in the same act: test_redemption.py",
+        ("REQUESTED", "reject"): "nothing stays REQUESTED: asking is validated at once",
+        ("VALIDATED", "no_vote_needed"): "asking goes on at once: test_redemption.py",
+        ("PAID", "burn"): "the chain has no burn yet; test_redemption.py shows the refusal",
+    },
+)

@@ -1,0 +1,208 @@
+"""The walk of a tokenization, as far as the program goes today."""
+
+from __future__ import annotations
+
+import secrets
+
+from registry.asset.models import Asset
+from registry.kernel.actor import Role
+from registry.offering import orders
+from registry.offering import service as offerings
+from registry.offering.service import OfferTerms
+from registry.tokenization import service as tokenizations
+from registry.tokenization.guards import SUITE
+from registry.tokenization.models import Tokenization
+from tests import factories as make
+from tests import liens, sales, standing
+from tests.db.walks.board import Scenario, Walk
+from tests.factories import COMPLIANCE, Desk
+
+
+def structured(desk: Desk) -> Tokenization:
+    return sales.structured(desk, sales.wrapped_apartment(desk))
+
+
+def approved(desk: Desk) -> Tokenization:
+    return sales.approved(desk, sales.wrapped_apartment(desk))
+
+
+def deploying(desk: Desk) -> Tokenization:
+    token = approved(desk)
+    deploy(desk, token)
+    return token
+
+
+def deployed(desk: Desk) -> Tokenization:
+    return sales.deployed(desk, sales.wrapped_apartment(desk))
+
+
+def offering(desk: Desk) -> Tokenization:
+    """Give a token on sale of which at least one fraction must be paid for."""
+    sale = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=1)
+    return tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+
+
+def minting(desk: Desk) -> Tokenization:
+    token = offering(desk)
+    pay_and_close(desk, token)
+    return token
+
+
+def live(desk: Desk) -> Tokenization:
+    token = minting(desk)
+    offerings.confirm_live(desk.session, token.id)
+    return token
+
+
+def asset_of(desk: Desk, token: Tokenization) -> Asset:
+    return desk.session.get_one(Asset, token.asset_id)
+
+
+def approve_all(desk: Desk, token: Tokenization) -> None:
+    for role in (Role.COMPLIANCE, Role.REGISTRAR_CHECKER):
+        sales.approve_terms(desk, token, role)
+
+
+def approve_mortgaged(desk: Desk, token: Tokenization) -> None:
+    liens.active(desk, asset_of(desk, token))
+    approve_all(desk, token)
+
+
+def deploy(desk: Desk, token: Tokenization) -> None:
+    tokenizations.deploy_token(desk.session, COMPLIANCE, token.id)
+
+
+def deploy_suspended(desk: Desk, token: Tokenization) -> None:
+    standing.suspend(desk, asset_of(desk, token))
+    deploy(desk, token)
+
+
+def confirm(desk: Desk, token: Tokenization, *, missing: str = "") -> None:
+    suite = {name: f"0x{secrets.token_hex(20)}" for name in SUITE - {missing}}
+    tokenizations.confirm_deployment(desk.session, token.id, suite)
+
+
+def open_sale(desk: Desk, token: Tokenization, units: int = sales.FRACTIONS) -> None:
+    offerings.open_offering(desk.session, COMPLIANCE, token.id, OfferTerms(offered_units=units))
+
+
+def close(desk: Desk, token: Tokenization) -> None:
+    offerings.close_and_mint(desk.session, COMPLIANCE, token.id)
+
+
+def pay_and_close(desk: Desk, token: Tokenization) -> None:
+    sale = orders.find_offering_of(desk.session, token.id)
+    assert sale is not None
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+    close(desk, token)
+
+
+def cancel(desk: Desk, token: Tokenization) -> None:
+    tokenizations.cancel_tokenization(desk.session, COMPLIANCE, token.id, reason="No longer wanted")
+
+
+def cancel_by_its_issuer(desk: Desk, _: object) -> Tokenization:
+    wrapped = sales.wrapped_apartment(desk)
+    token = sales.structured(desk, wrapped)
+    return tokenizations.cancel_tokenization(
+        desk.session, wrapped.issuer.actor, token.id, reason="No longer wanted"
+    )
+
+
+def pause(desk: Desk, token: Tokenization, reason: str = "A break is looked into") -> None:
+    tokenizations.pause_token(desk.session, COMPLIANCE, token.id, reason=reason)
+
+
+REDEMPTION = "redemption's execution on chain"
+UNWINDING = "refunds of a sale that failed"
+
+WALK = Walk(
+    machine="tokenization",
+    record=structured,
+    scenarios=(
+        Scenario(
+            source="PROPOSED",
+            event="structure",
+            prepare=None,
+            play=lambda desk, _: structured(desk),
+            kept="proposed and structured in one act, whose rules are the gate's",
+        ),
+        Scenario(source="STRUCTURED", event="cancel", prepare=None, play=cancel_by_its_issuer),
+        Scenario(
+            source="STRUCTURED",
+            event="approve",
+            prepare=structured,
+            denied=approve_mortgaged,
+            code="rules_refused",
+            play=approve_all,
+        ),
+        Scenario(source="APPROVED", event="cancel", prepare=approved, play=cancel),
+        Scenario(
+            source="APPROVED",
+            event="deploy",
+            prepare=approved,
+            denied=deploy_suspended,
+            code="asset_not_registered",
+            play=deploy,
+        ),
+        Scenario(
+            source="DEPLOYING",
+            event="deploy_confirmed",
+            prepare=deploying,
+            denied=lambda desk, token: confirm(desk, token, missing="compliance"),
+            code="suite_incomplete",
+            play=confirm,
+        ),
+        Scenario(
+            source="DEPLOYING",
+            event="deploy_failed",
+            prepare=deploying,
+            play=lambda desk, token: tokenizations.fail_deployment(desk.session, token.id),
+            kept="what is deploying has no contract yet",
+        ),
+        Scenario(
+            source="DEPLOYED",
+            event="open_offer",
+            prepare=deployed,
+            denied=lambda desk, token: open_sale(desk, token, sales.FRACTIONS + 1),
+            code="offer_exceeds_declared",
+            play=open_sale,
+        ),
+        Scenario(
+            source="OFFERING",
+            event="close_offer",
+            prepare=offering,
+            denied=close,
+            code="offering_below_minimum",
+            play=pay_and_close,
+        ),
+        Scenario(
+            source="MINTING",
+            event="mint_confirmed",
+            prepare=minting,
+            denied=lambda desk, token: offerings.go_live(desk.session, COMPLIANCE, token.id),
+            code="not_reconciled",
+            play=lambda desk, token: offerings.confirm_live(desk.session, token.id),
+        ),
+        Scenario(
+            source="LIVE",
+            event="pause",
+            prepare=live,
+            denied=lambda desk, token: pause(desk, token, " "),
+            code="reason_missing",
+            play=pause,
+        ),
+    ),
+    waits={
+        ("PROPOSED", "cancel"): "proposed and structured in one act",
+        ("DEPLOYED", "cancel"): "pausing a token for ever",
+        ("OFFERING", "fail_offer"): UNWINDING,
+        ("UNWINDING", "refunds_done"): UNWINDING,
+        ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
+        ("PAUSED", "unpause"): "an unpause after the first, on chain",
+        ("LIVE", "start_redemption"): REDEMPTION,
+        ("PAUSED", "start_redemption"): REDEMPTION,
+        ("REDEEMING", "redemption_settled"): REDEMPTION,
+        ("REDEEMING", "redemption_aborted"): REDEMPTION,
+    },
+)
