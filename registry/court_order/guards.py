@@ -1,0 +1,120 @@
+"""Whether an event may happen to a court order; who may fire it stands in the table."""
+
+from __future__ import annotations
+
+from sqlmodel import col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from registry.court_order.models import CourtOrder, OrderState
+from registry.encumbrance import service as encumbrances
+from registry.encumbrance.models import IN_FORCE
+from registry.kernel.clock import today
+from registry.kernel.errors import Conflict, Invalid
+from registry.lifecycle.reasons import require_other_person
+from registry.lifecycle.service import Attempt, guard
+
+MACHINE = "order"
+SHA256_BYTES = 32
+
+Try = Attempt[CourtOrder]
+
+
+@guard(MACHINE, "authenticate", "reject")
+def somebody_else_looks(attempt: Try) -> None:
+    require_other_person(attempt, attempt.record.maker)
+
+
+@guard(MACHINE, "authenticate")
+def order_is_complete(attempt: Try) -> None:
+    """Issuing authority, case, scope and the hash of the paper; the authority confirmed it."""
+    order = attempt.record
+    if not (order.authority.strip() and order.case_no.strip()):
+        raise Invalid("order_incomplete", "An order names its authority and its case.")
+    if len(order.document_sha256) != SHA256_BYTES:
+        raise Invalid("order_incomplete", "An order is known by the SHA-256 of its paper.")
+    if not str(attempt.given.get("confirmation") or "").strip():
+        raise Conflict(
+            "order_not_confirmed",
+            "The authority has not confirmed the order.",
+            remedy="Send how it was confirmed: register, reference, date.",
+        )
+
+
+@guard(MACHINE, "reject")
+def second_person_confirms(attempt: Try) -> None:
+    if attempt.given["missing"]:
+        raise Conflict("approvals_missing", "A second person must confirm the rejection.")
+
+
+@guard(MACHINE, "apply")
+def somebody_else_applies(attempt: Try) -> None:
+    order = attempt.record
+    require_other_person(attempt, order.authenticated_by)
+    if order.ends_on is not None and order.ends_on < today():
+        raise Conflict("order_over", f"The order itself ended on {order.ends_on}.")
+
+
+@guard(MACHINE, "confirmed")
+def register_and_chain_obey(attempt: Try) -> None:
+    """The chain shows it finally, and the register holds it."""
+    if not attempt.given["chain_obeys"]:
+        raise Conflict("order_not_on_chain", "The chain does not show the freeze yet.")
+    order = attempt.record
+    if order.encumbrance_id is not None:
+        held = encumbrances.get_encumbrance(attempt.session, order.encumbrance_id)
+        if held.state not in IN_FORCE:
+            raise Conflict("order_not_registered", f"Its encumbrance is {held.state}.")
+
+
+@guard(MACHINE, "retry")
+def is_not_there_yet(attempt: Try) -> None:
+    """Asking again is harmless while the chain does not obey."""
+    if attempt.given["chain_obeys"]:
+        raise Conflict("order_obeyed", "The chain shows the freeze; confirm the order.")
+
+
+@guard(MACHINE, "vary")
+def another_paper_says_so(attempt: Try) -> None:
+    if attempt.given["document_sha256"] == attempt.record.document_sha256:
+        raise Invalid("order_paper_unchanged", "An order is varied by a new order.")
+
+
+@guard(MACHINE, "vacate")
+def a_vacating_order_and_two_people(attempt: Try) -> None:
+    if len(attempt.given.get("vacating_sha256") or b"") != SHA256_BYTES:
+        raise Invalid("order_incomplete", "A vacating order is known by the SHA-256 of its paper.")
+    if attempt.given["missing"]:
+        raise Conflict("approvals_missing", "Compliance and a registrar's checker lift together.")
+
+
+@guard(MACHINE, "lifted")
+def nothing_else_binds(attempt: Try) -> None:
+    """The chain shows the release finally, and no other order binds the same thing."""
+    others = attempt.session.exec(same_scope(attempt.record)).all()
+    if any(other.state == OrderState.IN_FORCE for other in others):
+        raise Conflict("other_order_in_force", "Another order on the same thing is in force.")
+    if not attempt.given["chain_released"]:
+        raise Conflict("order_still_on_chain", "The chain still shows the freeze.")
+
+
+@guard(MACHINE, "expire")
+def its_own_last_day_is_over(attempt: Try) -> None:
+    ends_on = attempt.record.ends_on
+    if ends_on is None or ends_on >= today():
+        raise Conflict(
+            "order_in_term", f"The order ends on {ends_on or 'no day'}; a vacating order lifts it."
+        )
+
+
+def same_scope(order: CourtOrder) -> SelectOfScalar[CourtOrder]:
+    """Select the other orders on the same asset, party or wallet."""
+    named = [
+        column == value
+        for column, value in (
+            (col(CourtOrder.asset_id), order.asset_id),
+            (col(CourtOrder.party_id), order.party_id),
+            (col(CourtOrder.wallet), order.wallet),
+        )
+        if value is not None
+    ]
+    return select(CourtOrder).where(col(CourtOrder.id) != order.id, or_(*named))

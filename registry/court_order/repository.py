@@ -1,0 +1,95 @@
+"""Finding orders, and whom they bind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.court_order.models import BINDING, CourtOrder, OrderScope, OrderState
+from registry.investor.models import Investor, Wallet
+from registry.kernel.clock import today
+from registry.kernel.errors import Conflict
+from registry.kernel.rows import get_row, page_after
+
+
+def get_order(session: Session, order_id: UUID, *, lock: bool = False) -> CourtOrder:
+    """Return the order.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    return get_row(session, CourtOrder, order_id, kind="court order", lock=lock)
+
+
+def list_orders(
+    session: Session, *, state: str | None, after: UUID | None, limit: int
+) -> Sequence[CourtOrder]:
+    """List orders in the order in which they came in."""
+    query = select(CourtOrder)
+    if state is not None:
+        query = query.where(col(CourtOrder.state) == state)
+    return session.exec(page_after(query, col(CourtOrder.id), after=after, limit=limit)).all()
+
+
+def list_binding(session: Session) -> Sequence[CourtOrder]:
+    """List the orders that bind now, oldest first; one that was varied binds on meanwhile."""
+    varied = (col(CourtOrder.state) == OrderState.AUTHENTICATED) & col(
+        CourtOrder.applied_at
+    ).is_not(None)
+    return session.exec(
+        select(CourtOrder)
+        .where(col(CourtOrder.state).in_(BINDING) | varied)
+        .order_by(col(CourtOrder.id))
+    ).all()
+
+
+def binds(session: Session, party_id: UUID, wallet: bytes) -> bool:
+    """Tell whether an order binds all that a party has, or all that is in a wallet."""
+    return any(
+        order.party_id == party_id or (order.scope == OrderScope.WALLET and order.wallet == wallet)
+        for order in list_binding(session)
+    )
+
+
+def require_unbound(session: Session, party_id: UUID, wallet: bytes) -> None:
+    """Refuse a dealing of a party or a wallet that an order binds.
+
+    Raises
+    ------
+    Conflict
+        ``party_under_order``.
+    """
+    if binds(session, party_id, wallet):
+        raise Conflict(
+            "party_under_order", "An order of a court or of the state forbids this dealing."
+        )
+
+
+def wallets_of(session: Session, order: CourtOrder) -> list[bytes]:
+    """List the addresses that an order wants frozen."""
+    if order.wallet is not None:
+        return [order.wallet]
+    if order.party_id is None:
+        return []
+    rows: Any = session.exec(
+        select(Wallet.address)
+        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .where(col(Investor.party_id) == order.party_id)
+        .order_by(col(Wallet.address))
+    )
+    return list(rows.all())
+
+
+def due_orders(session: Session) -> list[UUID]:
+    """List the orders in force whose own last day is over."""
+    rows = session.exec(
+        select(CourtOrder.id)
+        .where(col(CourtOrder.state) == OrderState.IN_FORCE, col(CourtOrder.ends_on) < today())
+        .order_by(col(CourtOrder.id))
+    )
+    return list(rows.all())

@@ -1,0 +1,159 @@
+"""ORD-01: what orders want frozen, and what the chain shows frozen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
+from registry.court_order import service as orders
+from registry.court_order.models import CourtOrder, OrderScope, OrderState
+from registry.reconciliation.views import Difference, TokenView
+from registry.tokenization import service as tokenizations
+from registry.tokenization.guards import find_alive
+
+
+def frozen_addresses(session: Session, token: Token) -> set[bytes]:
+    """Return the addresses that the token refuses to move, by their newest event."""
+    rows = session.exec(
+        select(Holder.address, TokenEvent)
+        .join(TokenEvent, col(TokenEvent.target) == col(Holder.holder_no))
+        .where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.ADDRESS_FROZEN,
+        )
+        .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
+    )
+    newest = {address: bool((event.extra or {}).get("frozen")) for address, event in rows.all()}
+    return {address for address, frozen in newest.items() if frozen}
+
+
+def frozen_units(session: Session, token: Token) -> dict[bytes, int]:
+    """Return how many fractions of each address are frozen now."""
+    rows = session.exec(
+        select(Holder.address, Balance.frozen_units)
+        .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
+        .where(col(Balance.token_no) == token.token_no, col(Balance.frozen_units) > 0)
+    )
+    return {address: int(units) for address, units in rows.all()}
+
+
+def order_differences(session: Session, view: TokenView) -> list[Difference]:
+    """ORD-01: an order in force has its freeze on chain, and a freeze has its order."""
+    token = view.token
+    binding = orders.list_binding(session)
+    in_force = [order for order in binding if order.state == OrderState.IN_FORCE]
+    found = [
+        Difference("ORD-01", f"order:{order.id}", "The order is in force, the chain does not obey.")
+        for order in in_force
+        if _concerns(session, order, view) and not _obeyed_by(session, order, token)
+    ]
+    wanted = {address for order in binding for address in orders.wallets_of(session, order)}
+    amounts: dict[bytes, int] = defaultdict(int)
+    for order in binding:
+        if order.scope == OrderScope.AMOUNT and order.tokenization_id == view.tokenization.id:
+            amounts[order.wallet or b""] += order.amount_units or 0
+    found += [
+        Difference("ORD-01", f"0x{address.hex()}", "The address is frozen without an order.")
+        for address in sorted(frozen_addresses(session, token) - wanted)
+    ]
+    found += [
+        Difference(
+            "ORD-01",
+            f"0x{address.hex()}:units",
+            f"{units} fractions are frozen, orders want {int(amounts[address])}.",
+        )
+        for address, units in sorted(frozen_units(session, token).items())
+        if units > amounts[address]
+    ]
+    return found
+
+
+def _concerns(session: Session, order: CourtOrder, view: TokenView) -> bool:
+    if order.scope == OrderScope.ASSET:
+        return order.asset_id == view.tokenization.asset_id
+    if order.scope == OrderScope.AMOUNT:
+        return order.tokenization_id == view.tokenization.id
+    return bool(orders.wallets_of(session, order))
+
+
+def chain_obeys(session: Session, order: CourtOrder) -> bool:
+    """Tell whether every token that the order concerns shows what it wants."""
+    return all(_obeyed_by(session, order, token) for token in _tokens_of(session, order))
+
+
+def chain_released(session: Session, order: CourtOrder) -> bool:
+    """Tell whether no token holds on to what this order froze, and no other one wants frozen.
+
+    A token that was paused for an asset is unpaused when people reinstate the asset; that is
+    no part of the order's end.
+    """
+    if order.scope == OrderScope.ASSET:
+        return True
+    others = [other for other in orders.list_binding(session) if other.id != order.id]
+    if order.scope == OrderScope.AMOUNT:
+        kept = sum(
+            other.amount_units or 0
+            for other in others
+            if other.scope == OrderScope.AMOUNT and other.wallet == order.wallet
+            and other.tokenization_id == order.tokenization_id
+        )  # fmt: skip
+        return all(
+            frozen_units(session, token).get(order.wallet or b"", 0) <= kept
+            for token in _tokens_of(session, order)
+        )
+    wanted = {address for other in others for address in orders.wallets_of(session, other)}
+    free = set(orders.wallets_of(session, order)) - wanted
+    return all(
+        free.isdisjoint(frozen_addresses(session, token)) for token in _tokens_of(session, order)
+    )
+
+
+def _obeyed_by(session: Session, order: CourtOrder, token: Token) -> bool:
+    if order.scope == OrderScope.ASSET:
+        return token.paused or not order.pause_wanted
+    if order.scope == OrderScope.AMOUNT:
+        frozen = frozen_units(session, token).get(order.wallet or b"", 0)
+        return frozen >= int(order.amount_units or 0) + _claimed_before(session, order)
+    registered = set(_registered(session, token))
+    to_freeze = registered.intersection(orders.wallets_of(session, order))
+    return to_freeze <= frozen_addresses(session, token)
+
+
+def _claimed_before(session: Session, order: CourtOrder) -> int:
+    """Return how many fractions older orders want frozen beside this one: each wants its own."""
+    return sum(
+        int(other.amount_units or 0)
+        for other in orders.list_binding(session)
+        if other.scope == OrderScope.AMOUNT and other.id < order.id
+        and (other.wallet, other.tokenization_id) == (order.wallet, order.tokenization_id)
+    )  # fmt: skip
+
+
+def _registered(session: Session, token: Token) -> Sequence[bytes]:
+    """List the addresses that can hold the token."""
+    return session.exec(
+        select(Holder.address)
+        .join(RegisteredWallet, col(RegisteredWallet.holder_no) == col(Holder.holder_no))
+        .where(col(RegisteredWallet.token_no) == token.token_no)
+    ).all()
+
+
+def _tokens_of(session: Session, order: CourtOrder) -> Sequence[Token]:
+    """List the projected tokens that an order concerns."""
+    query = select(Token)
+    if order.scope == OrderScope.ASSET:
+        assert order.asset_id is not None
+        alive = find_alive(session, order.asset_id)
+        query = query.where(col(Token.address) == (alive.token_address if alive else None))
+    elif order.scope == OrderScope.AMOUNT:
+        assert order.tokenization_id is not None
+        query = query.where(col(Token.address) == _address_of(session, order))
+    return session.exec(query.order_by(col(Token.token_no))).all()
+
+
+def _address_of(session: Session, order: CourtOrder) -> bytes | None:
+    assert order.tokenization_id is not None
+    return tokenizations.get_tokenization(session, order.tokenization_id).token_address

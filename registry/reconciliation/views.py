@@ -1,0 +1,64 @@
+"""A token as the projected chain shows it, at one block: what the checks look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.captable import service as captable
+from registry.captable.models import Token
+from registry.captable.service import AsOfBlock, CapTableEntry
+from registry.kernel.errors import Conflict
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it should be.
+
+    Parameters
+    ----------
+    subject
+        What differs, in a word that the next run finds again.
+    """
+
+    rule: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token, the block at which it is looked at, and who held it then."""
+
+    tokenization: Tokenization
+    token: Token
+    block: AsOfBlock
+    entries: Sequence[CapTableEntry]
+
+
+def look_at(
+    session: Session, tokenization_id: UUID, as_of: datetime | int | None = None
+) -> TokenView:
+    """Return the token at the last block at or before `as_of`, or the newest.
+
+    Raises
+    ------
+    Conflict
+        ``token_not_deployed``, ``block_not_synced``.
+    NotFound
+        The tokenization or the block does not exist.
+    Unavailable
+        ``sync_not_started``.
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id)
+    if tokenization.token_address is None:
+        raise Conflict("token_not_deployed", "The token does not stand on chain yet.")
+    token = captable.get_token(session, tokenization.token_address)
+    block = captable.block_at(session, token.chain_id, as_of)
+    return TokenView(tokenization, token, block, captable.list_holders(session, token, block))

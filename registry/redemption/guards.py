@@ -1,0 +1,166 @@
+"""Whether an event may happen to a redemption, and to the token that it ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from registry.asset import service as assets
+from registry.asset.models import AssetState
+from registry.kernel.clock import today
+from registry.kernel.errors import Conflict, Invalid
+from registry.lifecycle.service import Attempt, guard
+from registry.redemption import rules
+from registry.redemption.models import PayoutState, Redemption, RedemptionKind, RedemptionState
+from registry.redemption.repository import list_payouts, tally
+from registry.title import service as titles
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+from registry.valuation import service as valuations
+from registry.wrapper import service as wrappers
+
+MACHINE = "redemption"
+VALUATION_MAX_AGE = timedelta(days=90)
+
+Try = Attempt[Redemption]
+
+
+@guard(MACHINE, "validate")
+def terms_are_whole(attempt: Try) -> None:
+    """A record date, a basis of the price, and days in their order."""
+    redemption = attempt.record
+    if not redemption.price_basis.strip():
+        raise Invalid("redemption_malformed", "A redemption says what its price rests on.")
+    if redemption.price_paisa <= 0 and redemption.kind != RedemptionKind.DELIVERY:
+        raise Invalid("redemption_malformed", "Only a delivery in kind pays nothing.")
+    if not redemption.vote_until <= redemption.record_on <= redemption.long_stop_on:
+        raise Invalid(
+            "redemption_malformed",
+            "The vote ends by the record date, and the record date is by the long stop.",
+        )
+
+
+@guard(MACHINE, "vote")
+def vote_is_decided(attempt: Try) -> None:
+    redemption = attempt.record
+    votes = tally(attempt.session, redemption)
+    if redemption.kind not in rules.VOTED_ON:
+        raise Conflict("vote_not_needed", f"A {redemption.kind} is not voted on.")
+    if not (votes.carried or votes.lost or redemption.vote_until < today()):
+        raise Conflict("vote_open", f"The vote runs until {redemption.vote_until}.")
+
+
+@guard(MACHINE, "no_vote_needed")
+def is_not_voted_on(attempt: Try) -> None:
+    if attempt.record.kind in rules.VOTED_ON:
+        raise Conflict("vote_needed", f"A {attempt.record.kind} is voted on by the holders.")
+
+
+@guard(MACHINE, "approve")
+def vote_and_valuation_carry_it(attempt: Try) -> None:
+    """Carried, freshly valued by somebody else, and agreed by two people."""
+    redemption, session = attempt.record, attempt.session
+    if redemption.kind in rules.VOTED_ON and not tally(session, redemption).carried:
+        raise Conflict("vote_not_carried", "Fewer than three quarters of the supply agree.")
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
+    valuation = valuations.accepted_valuation(session, tokenization.asset_id)
+    if valuation is None or today() - valuation.basis_date > VALUATION_MAX_AGE:
+        raise Conflict("valuation_stale", "A redemption needs a valuation of the last 90 days.")
+    if attempt.given["missing"]:
+        raise Conflict("approvals_missing", "Compliance and a registrar's checker must agree.")
+
+
+@guard(MACHINE, "reject")
+def vote_has_failed(attempt: Try) -> None:
+    """Before the vote compliance may refuse; after it, only what was not carried."""
+    redemption = attempt.record
+    if redemption.state != RedemptionState.VOTED:
+        return
+    if redemption.kind not in rules.VOTED_ON or tally(attempt.session, redemption).carried:
+        raise Conflict("vote_carried", "What the holders carried, or need not vote on, stands.")
+
+
+@guard(MACHINE, "freeze")
+def token_stands_still(attempt: Try) -> None:
+    if not attempt.given["token_paused"]:
+        raise Conflict("token_not_paused", "The chain does not show the token paused yet.")
+    if attempt.record.record_on > today():
+        raise Conflict("record_date_ahead", f"The record date is {attempt.record.record_on}.")
+    if not attempt.given["holders"]:
+        raise Conflict("cap_table_empty", "Nobody holds a fraction.")
+
+
+@guard(MACHINE, "fund")
+def escrow_covers_it(attempt: Try) -> None:
+    if attempt.given["escrow_paisa"] < attempt.record.price_paisa:
+        raise Conflict(
+            "escrow_short", "The escrow holds less than the sum of the payouts (rule RED-01).",
+            rule="RED-01",
+        )  # fmt: skip
+    if not str(attempt.given.get("reference") or "").strip():
+        raise Invalid("escrow_unnamed", "A funding names the statement of the escrow account.")
+
+
+@guard(MACHINE, "abort")
+def long_stop_has_passed(attempt: Try) -> None:
+    if attempt.record.long_stop_on >= today():
+        raise Conflict("long_stop_ahead", f"The long stop is {attempt.record.long_stop_on}.")
+
+
+@guard(MACHINE, "all_paid")
+def every_paisa_has_a_payee(attempt: Try) -> None:
+    """RED-01: what is paid and what is held make what was funded."""
+    payouts = list_payouts(attempt.session, attempt.record.id)
+    if any(payout.state == PayoutState.DUE for payout in payouts):
+        raise Conflict("payouts_due", "Payouts are still due.")
+    settled = sum(payout.amount_paisa for payout in payouts)
+    if settled != attempt.record.funded_paisa:
+        raise Conflict(
+            "payouts_do_not_sum",
+            f"{settled} paisa are paid or held, {attempt.record.funded_paisa} are funded.",
+            rule="RED-01",
+        )
+
+
+@guard(MACHINE, "burn")
+def nothing_is_left(attempt: Try) -> None:
+    """The supply is burned, the asset retired, and the title is out of the wrapper's hands."""
+    session = attempt.session
+    if attempt.given["supply_units"] != 0:
+        raise Conflict(
+            "supply_not_burned",
+            f"{attempt.given['supply_units']} fractions still stand on chain.",
+            remedy="They are burned by an approved instruction; the chain must show it.",
+        )
+    tokenization = tokenizations.get_tokenization(session, attempt.record.tokenization_id)
+    asset = assets.get_asset(session, tokenization.asset_id)
+    if asset.state != AssetState.RETIRED:
+        raise Conflict("asset_not_retired", f"The asset is {asset.state}, not RETIRED.")
+    wrapper = wrappers.find_wrapper(session, asset.id)
+    version = titles.current_version(session, titles.title_of_asset(session, asset.id).id)
+    if wrapper is not None and titles.ownership_of(session, version).fraction_of(wrapper.party_id):
+        raise Conflict("title_in_wrapper", "The title still stands in the wrapper's name.")
+
+
+@guard("tokenization", "start_redemption")
+def redemption_is_approved(attempt: Attempt[Tokenization]) -> None:
+    redemption = attempt.given.get("redemption")
+    approved = (
+        isinstance(redemption, Redemption)
+        and redemption.tokenization_id == attempt.record.id
+        and redemption.state == RedemptionState.APPROVED
+    )
+    if not approved:
+        raise Conflict("redemption_not_approved", "No redemption of this token is approved.")
+
+
+@guard("tokenization", "redemption_aborted", "redemption_settled")
+def supply_is_as_it_must_be(attempt: Attempt[Tokenization]) -> None:
+    """Whole where the redemption is aborted, nothing where it is settled."""
+    aborted = attempt.event == "redemption_aborted"
+    wanted = attempt.record.declared_fractions if aborted else 0
+    if attempt.given["supply_units"] != wanted:
+        raise Conflict(
+            "supply_not_as_expected",
+            f"The supply is {attempt.given['supply_units']}, not {wanted} (rule TOK-02).",
+            rule="TOK-02",
+        )

@@ -1,0 +1,123 @@
+"""Redemptions: the end of a token, and what its holders are paid."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import AwareDatetime
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field
+
+from registry.kernel.columns import Record, bigint, binary, enumeration, instant, uint256
+
+
+class RedemptionKind(StrEnum):
+    SALE = "SALE"
+    BUYOUT = "BUYOUT"
+    DELIVERY = "DELIVERY"
+    MATURITY = "MATURITY"
+    COURT = "COURT"
+
+
+class RedemptionState(StrEnum):
+    REQUESTED = "REQUESTED"
+    VALIDATED = "VALIDATED"
+    VOTED = "VOTED"
+    APPROVED = "APPROVED"
+    RECORD_DATE_FROZEN = "RECORD_DATE_FROZEN"
+    FUNDED = "FUNDED"
+    PAYING = "PAYING"
+    PAID = "PAID"
+    SETTLED = "SETTLED"
+    REJECTED = "REJECTED"
+    ABORTED = "ABORTED"
+
+
+ENDED = (RedemptionState.SETTLED, RedemptionState.REJECTED, RedemptionState.ABORTED)
+
+
+class PayoutState(StrEnum):
+    DUE = "DUE"
+    PAID = "PAID"
+    HELD = "HELD"
+
+
+class Redemption(Record, table=True):
+    """One redemption of one token; at most one is alive for a token.
+
+    Parameters
+    ----------
+    price_paisa
+        What all fractions together are paid; its basis says where it comes from.
+    vote_block
+        Block whose cap table votes.
+    record_block
+        Block whose cap table is paid, and `cap_table_hash` of that cap table.
+    long_stop_on
+        Day after which a redemption that nobody funded may be aborted.
+    """
+
+    __table_args__ = (
+        Index(
+            "uq_redemption_alive",
+            "tokenization_id",
+            unique=True,
+            postgresql_where=text("state NOT IN ('SETTLED', 'REJECTED', 'ABORTED')"),
+        ),
+        CheckConstraint("price_paisa >= 0 AND funded_paisa >= 0", name="ck_redemption_money"),
+    )
+
+    tokenization_id: UUID = Field(foreign_key="tokenization.id", index=True)
+    kind: RedemptionKind = enumeration(RedemptionKind)
+    state: RedemptionState = enumeration(RedemptionState, default=RedemptionState.REQUESTED)
+    price_paisa: int = bigint()
+    price_basis: str
+    record_on: date
+    vote_until: date
+    long_stop_on: date
+    vote_block: int | None = bigint(default=None)
+    vote_supply_units: int | None = uint256(default=None, nullable=True)
+    record_block: int | None = bigint(default=None)
+    cap_table_hash: bytes | None = binary(nullable=True, default=None)
+    frozen_at: AwareDatetime | None = instant()
+    funded_paisa: int = bigint(default=0)
+    escrow_reference: str | None = None
+    maker: str
+
+
+class RedemptionVote(Record, table=True):
+    """One holder's vote, with the fractions that stood behind it."""
+
+    __tablename__ = "redemption_vote"
+    __table_args__ = (
+        UniqueConstraint("redemption_id", "party_id", name="uq_redemption_vote"),
+        CheckConstraint("units > 0", name="ck_redemption_vote_units"),
+    )
+
+    redemption_id: UUID = Field(foreign_key="redemption.id")
+    party_id: UUID = Field(foreign_key="party.id")
+    in_favour: bool
+    units: int = uint256()
+    cast_by: str
+
+
+class RedemptionPayout(Record, table=True):
+    """What one address is paid; its party may be unknown, then the money is held."""
+
+    __tablename__ = "redemption_payout"
+    __table_args__ = (
+        UniqueConstraint("redemption_id", "address", name="uq_redemption_payout"),
+        CheckConstraint("units > 0 AND amount_paisa >= 0", name="ck_redemption_payout"),
+    )
+
+    redemption_id: UUID = Field(foreign_key="redemption.id")
+    address: bytes = binary()
+    party_id: UUID | None = Field(default=None, foreign_key="party.id")
+    units: int = uint256()
+    frozen_units: int = uint256(default=0)
+    amount_paisa: int = bigint(default=0)
+    state: PayoutState = enumeration(PayoutState, default=PayoutState.DUE)
+    rail_reference: str | None = None
+    reason: str | None = None

@@ -1,0 +1,295 @@
+"""Use cases of a redemption whose cap table is frozen: funded, paid, settled, in money or kind."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.asset import service as assets
+from registry.asset.models import AssetState
+from registry.bill_of_lading import possession
+from registry.bill_of_lading import service as bills
+from registry.bill_of_lading.models import BillOfLading
+from registry.captable import service as captable
+from registry.court_order import service as orders
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.errors import Conflict, Invalid
+from registry.lifecycle import service as lifecycle
+from registry.operation import service as operations
+from registry.operation.models import OperationKind
+from registry.receipt import service as receipts
+from registry.receipt.guards import MACHINE as RECEIPT
+from registry.receipt.models import WarehouseReceipt
+from registry.reconciliation.views import look_at
+from registry.redemption import rules
+from registry.redemption.guards import MACHINE
+from registry.redemption.models import (
+    PayoutState,
+    Redemption,
+    RedemptionKind,
+    RedemptionPayout,
+    RedemptionState,
+)
+from registry.redemption.repository import (
+    get_payout,
+    get_redemption,
+    list_payouts,
+    list_redemptions,
+)
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+
+FUNDED = (RedemptionState.FUNDED, RedemptionState.PAYING, RedemptionState.PAID)
+
+
+def fund_redemption(
+    session: Session, actor: Actor, redemption_id: UUID, *, escrow_paisa: int, reference: str
+) -> Redemption:
+    """Record that the escrow holds the price, and allot it to the paisa (RED-01).
+
+    Parameters
+    ----------
+    escrow_paisa
+        Balance of the escrow account.
+    reference
+        Of the bank's statement that says so.
+
+    Raises
+    ------
+    Conflict
+        ``escrow_short``, ``transition_refused``.
+    Invalid
+        ``escrow_unnamed``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    given = {"escrow_paisa": escrow_paisa, "reference": reference}
+    lifecycle.fire(
+        session, actor, MACHINE, redemption, "fund",
+        given=given, escrow_paisa=str(escrow_paisa), reference=reference,
+    )  # fmt: skip
+    redemption.funded_paisa, redemption.escrow_reference = redemption.price_paisa, reference
+    payouts = list_payouts(session, redemption.id)
+    amounts = rules.allot(redemption.funded_paisa, [int(payout.units) for payout in payouts])
+    for payout, amount_paisa in zip(payouts, amounts, strict=True):
+        payout.amount_paisa = amount_paisa
+    session.flush()
+    return redemption
+
+
+def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
+    """Begin to pay; what nobody may be paid is held at once: strangers, and whom an order binds.
+
+    Raises
+    ------
+    Conflict
+        ``transition_refused``.
+    Forbidden
+        ``transition_forbidden``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    lifecycle.fire(session, actor, MACHINE, redemption, "pay")
+    for payout in list_payouts(session, redemption.id):
+        reason = _obstacle(session, payout)
+        if reason is not None:
+            payout.state, payout.reason = PayoutState.HELD, reason
+    session.flush()
+    return redemption
+
+
+def _obstacle(session: Session, payout: RedemptionPayout) -> str | None:
+    if payout.party_id is None:
+        return "nobody has proven the address"
+    if payout.frozen_units:
+        return "fractions are frozen on chain"
+    if orders.binds(session, payout.party_id, payout.address):
+        return "an order binds the holder"
+    return None
+
+
+def record_payout(
+    session: Session, actor: Actor, payout_id: UUID, *, rail_reference: str
+) -> RedemptionPayout:
+    """Record that one holder was paid.
+
+    Raises
+    ------
+    Conflict
+        ``payout_settled``, ``redemption_not_paying``, ``party_under_order``.
+    """
+    payout = _due(session, payout_id)
+    assert payout.party_id is not None
+    orders.require_unbound(session, payout.party_id, payout.address)
+    payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
+    return _note(session, actor, payout, "redemption_payout_paid")
+
+
+def hold_payout(
+    session: Session, actor: Actor, payout_id: UUID, *, reason: str
+) -> RedemptionPayout:
+    """Hold what a holder could not be paid: it stays theirs.
+
+    Raises
+    ------
+    Invalid
+        ``reason_missing``.
+    Conflict
+        ``payout_settled``, ``redemption_not_paying``.
+    """
+    payout = _due(session, payout_id)
+    if not reason.strip():
+        raise Invalid("reason_missing", "Money is held for a reason.", field="/reason")
+    payout.state, payout.reason = PayoutState.HELD, reason
+    return _note(session, actor, payout, "redemption_payout_held")
+
+
+def _due(session: Session, payout_id: UUID) -> RedemptionPayout:
+    redemption_id = get_payout(session, payout_id).redemption_id
+    redemption = get_redemption(session, redemption_id, lock=True)
+    payout = get_payout(session, payout_id, lock=True)
+    if redemption.state != RedemptionState.PAYING:
+        raise Conflict("redemption_not_paying", f"The redemption is {redemption.state}.")
+    if payout.state != PayoutState.DUE:
+        raise Conflict("payout_settled", f"The payout is {payout.state} already.")
+    return payout
+
+
+def _note(session: Session, actor: Actor, payout: RedemptionPayout, act: str) -> RedemptionPayout:
+    session.flush()
+    journal.record(
+        session, actor, act, "redemption", payout.redemption_id,
+        payout=str(payout.id), amount_paisa=str(payout.amount_paisa),
+    )  # fmt: skip
+    return payout
+
+
+def close_payouts(session: Session, redemption_id: UUID) -> Redemption:
+    """Say that every paisa has its payee.
+
+    Raises
+    ------
+    Conflict
+        ``payouts_due``, ``payouts_do_not_sum`` (RED-01), ``transition_refused``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    lifecycle.fire(session, THE_SYSTEM, MACHINE, redemption, "all_paid")
+    return redemption
+
+
+def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
+    """Give up a redemption that nobody funded by its long stop; the token lives on.
+
+    The token's transfers go on only where its asset stands registered.
+
+    Raises
+    ------
+    Conflict
+        ``long_stop_ahead``, ``supply_not_as_expected``, ``transition_refused``.
+    Forbidden
+        ``transition_forbidden``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    lifecycle.fire(session, actor, MACHINE, redemption, "abort")
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
+    given = {"supply_units": _supply(session, tokenization)}
+    tokenizations.fire(session, actor, tokenization, "redemption_aborted", given=given)
+    asset = assets.get_asset(session, tokenization.asset_id)
+    if asset.state == AssetState.REGISTERED:
+        operations.plan(
+            session,
+            actor,
+            OperationKind.UNPAUSE,
+            key=f"unpause:redemption:{redemption.id}",
+            subject=("tokenization", tokenization.id),
+            params={"tokenization_id": str(tokenization.id)},
+        )
+    else:
+        reason = f"asset {asset.state} after redemption {redemption.id}"
+        tokenizations.pause_token(session, THE_SYSTEM, tokenization.id, reason=reason)
+    return redemption
+
+
+def settle_redemption(session: Session, redemption_id: UUID) -> Redemption:
+    """Close the redemption once the chain shows no fraction, and nothing of the asset is left.
+
+    Raises
+    ------
+    Conflict
+        ``supply_not_burned``, ``asset_not_retired``, ``title_in_wrapper``,
+        ``transition_refused``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
+    given = {"supply_units": _supply(session, tokenization)}
+    lifecycle.fire(session, THE_SYSTEM, MACHINE, redemption, "burn", given=given)
+    return redemption
+
+
+def end_token(session: Session, redemption_id: UUID) -> Tokenization:
+    """Record that the token is burned, as soon as the chain shows no fraction of it.
+
+    It comes before the asset can be retired, which no living token lets happen.
+
+    Raises
+    ------
+    Conflict
+        ``redemption_not_paid``, ``supply_not_as_expected``, ``transition_refused``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    if redemption.state != RedemptionState.PAID:
+        raise Conflict("redemption_not_paid", f"The redemption is {redemption.state}, not PAID.")
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
+    given = {"supply_units": _supply(session, tokenization)}
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "redemption_settled", given=given)
+    return tokenization
+
+
+def _supply(session: Session, tokenization: Tokenization) -> int:
+    view = look_at(session, tokenization.id)
+    return captable.supply_at(session, view.token, view.block)
+
+
+def deliver_redeemed(session: Session, actor: Actor, receipt_id: UUID) -> WarehouseReceipt:
+    """Let goods leave the warehouse whose token was redeemed in kind.
+
+    Raises
+    ------
+    Conflict
+        ``redemption_not_settled``, ``transition_refused``.
+    Forbidden
+        ``not_the_warehouse``.
+    """
+    receipt = receipts.get_receipt(session, receipt_id, lock=True)
+    settled = _has_delivery(session, receipt.asset_id, (RedemptionState.SETTLED,))
+    kg = receipt.tokenized_kg + receipt.free_kg
+    lifecycle.fire(
+        session, actor, RECEIPT, receipt, "deliver",
+        given={"redemption_settled": settled}, kg=str(kg),
+    )  # fmt: skip
+    receipt.tokenized_kg, receipt.delivered_kg = receipt.tokenized_kg * 0, kg
+    session.flush()
+    return receipt
+
+
+def surrender_redeemed(session: Session, actor: Actor, bill_id: UUID) -> BillOfLading:
+    """Ask the carrier for cargo, as the holder; tokenized cargo once its delivery is funded.
+
+    Raises
+    ------
+    Forbidden
+        ``not_the_party``.
+    Conflict
+        ``redemption_not_funded``, ``holder_not_entitled``, ``transition_refused``.
+    """
+    bill = bills.get_bill(session, bill_id)
+    funded = _has_delivery(session, bill.asset_id, FUNDED)
+    return possession.surrender_for_delivery(session, actor, bill_id, redemption_funded=funded)
+
+
+def _has_delivery(session: Session, asset_id: UUID, states: tuple[RedemptionState, ...]) -> bool:
+    return any(
+        redemption.kind == RedemptionKind.DELIVERY and redemption.state in states
+        for tokenization in tokenizations.list_tokenizations(session, asset_id)
+        for redemption in list_redemptions(session, tokenization.id)
+    )
