@@ -13,9 +13,6 @@ from fractions import Fraction
 from registry.kernel.money import Money, lakh_grouped
 from registry.rulebook.facts import Facts
 
-MAX_SECURED_FRACTION = Fraction(1, 2)
-"""Policy: secured debt is at most half of the value (ENC-04)."""
-
 Check = Callable[[Facts], str | None]
 
 
@@ -60,7 +57,7 @@ def _debt_is_capped(facts: Facts) -> str | None:
     if facts.value_paisa is None or facts.secured_paisa == 0:
         return None
     share = Fraction(facts.secured_paisa, facts.value_paisa)
-    if share <= MAX_SECURED_FRACTION:
+    if share <= facts.max_secured_fraction:
         return None
     return (
         f"{lakh_grouped(Money(facts.secured_paisa))} are secured on a value of "
@@ -75,6 +72,15 @@ def _value_is_fresh(facts: Facts) -> str | None:
     if age_days <= facts.valuation_max_age_days:
         return None
     return f"It is {age_days} days old; {facts.valuation_max_age_days} are allowed."
+
+
+def _price_is_of_today(facts: Facts) -> str | None:
+    if facts.price_max_age_days is None or facts.valued_on is None:
+        return None
+    age_days = (facts.today - facts.valued_on).days
+    if age_days <= facts.price_max_age_days:
+        return None
+    return f"The price is {age_days} days old; {facts.price_max_age_days} are allowed."
 
 
 def _goods_are_insured(facts: Facts) -> str | None:
@@ -92,6 +98,19 @@ def _receipt_is_good(facts: Facts) -> str | None:
     if facts.expires_on is None or facts.expires_on >= facts.today:
         return None
     return f"It expired on {facts.expires_on}."
+
+
+def _right_outlives_the_token(facts: Facts) -> str | None:
+    ends = facts.right_ends_on
+    if ends is None:
+        return None
+    if ends < facts.today and ends != facts.expires_on:
+        # Of a receipt that ran out EWR-03 speaks already.
+        return f"The right behind the token ended on {ends}."
+    maturity = facts.terms.maturity if facts.terms else None
+    if maturity is None or maturity <= ends:
+        return None
+    return f"The token matures on {maturity}, the right behind it ends on {ends}."
 
 
 def _one_thing_one_token(facts: Facts) -> str | None:
@@ -119,8 +138,10 @@ CHECKS: Mapping[str, Check] = {
     "ENC-02": _no_order_stops_everything,
     "ENC-04": _debt_is_capped,
     "VAL-01": _value_is_fresh,
+    "VAL-02": _price_is_of_today,
     "EWR-02": _goods_are_insured,
     "EWR-03": _receipt_is_good,
     "TOK-01": _one_thing_one_token,
     "TOK-04": _fractions_are_backed,
+    "TOK-06": _right_outlives_the_token,
 }

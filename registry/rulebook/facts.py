@@ -39,11 +39,14 @@ class TokenTerms:
     ----------
     economic_share : Fraction
         Part of the asset's economics that the token carries, above 0 and at most 1.
+    maturity
+        Day on which the token is paid back, where it ever is.
     """
 
     fractions: int
     price_paisa: int
     economic_share: Fraction
+    maturity: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,14 @@ class Facts:
         Part of the title in the wrapper's name; None when no wrapper is named.
     rival_tokenizations
         Live tokenizations of this asset or of its keys, other than the one judged.
+    price_max_age_days
+        The same at the opening of a sale, for what has a price every day.
+    max_secured_fraction
+        Most of the value that may be secured debt.
+    expires_on
+        Last day of the warehouse receipt.
+    right_ends_on
+        Last day of the lease, contract or receipt behind a token.
     findings
         Rule id to what is wrong, for the rules whose check needs more than these values: each
         context finds its own (`registry.onboarding.facts` collects them).
@@ -74,8 +85,11 @@ class Facts:
     value_paisa: int | None
     valued_on: date | None
     valuation_max_age_days: int
+    price_max_age_days: int | None
+    max_secured_fraction: Fraction
     insured_paisa: int | None
     expires_on: date | None
+    right_ends_on: date | None
     rival_tokenizations: int = 0
     terms: TokenTerms | None = None
     findings: Mapping[str, Finding] = field(default_factory=dict)

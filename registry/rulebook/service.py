@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict
-from registry.rulebook.checks import CHECKS
+from registry.rulebook.checks import CHECKS, Check
 from registry.rulebook.facts import Facts, Finding
 from registry.rulebook.models import RuleRun
 
@@ -99,22 +100,26 @@ def rule_book() -> Mapping[str, Rule]:
 def evaluate(moment: Moment, facts: Facts) -> tuple[RuleResult, ...]:
     """Ask every rule of `moment`; nothing is stored."""
     results = []
-    for rule in rule_book().values():
-        severity = rule.moments.get(moment)
-        if severity is None:
-            continue
-        check = CHECKS.get(rule.id)
+    for as_passed, check in _asked(moment):
+        rule = as_passed.rule
         found = check(facts) if check is not None else facts.findings.get(rule.id)
+        if found is None:
+            results.append(as_passed)
+            continue
         finding = Finding(found) if isinstance(found, str) else found
-        results.append(
-            RuleResult(
-                rule=rule,
-                severity=(finding.severity if finding is not None else None) or severity,
-                passed=finding is None,
-                detail=finding.detail if finding is not None else None,
-            )
-        )
+        severity = finding.severity or as_passed.severity
+        results.append(RuleResult(rule, severity, passed=False, detail=finding.detail))
     return tuple(results)
+
+
+@cache
+def _asked(moment: Moment) -> tuple[tuple[RuleResult, Check | None], ...]:
+    """Return the rules of a moment, each as its result is when it passes, and its check."""
+    return tuple(
+        (RuleResult(rule, rule.moments[moment], passed=True, detail=None), CHECKS.get(rule.id))
+        for rule in rule_book().values()
+        if moment in rule.moments
+    )
 
 
 def failures(results: Sequence[RuleResult]) -> list[RuleResult]:
@@ -130,25 +135,28 @@ def run(session: Session, actor: Actor, asset_id: UUID, moment: Moment, facts: F
     return rule_run
 
 
-def new_run(
-    actor: Actor, asset_id: UUID, moment: Moment, results: Sequence[RuleResult]
-) -> RuleRun:
+def new_run(actor: Actor, asset_id: UUID, moment: Moment, results: Sequence[RuleResult]) -> RuleRun:
     """Make the row of a run; what the rules say to people stays in the rule book."""
     return RuleRun(
         asset_id=asset_id,
         moment=moment,
         run_by=actor.subject,
         blocked=bool(failures(results)),
-        results=[
-            {
-                "id": result.id,
-                "severity": result.severity,
-                "passed": result.passed,
-                "detail": result.detail,
-            }
-            for result in results
-        ],
+        results=stored_results(results),
     )
+
+
+def stored_results(results: Sequence[RuleResult]) -> list[dict[str, Any]]:
+    """Return the results as a run keeps them."""
+    return [
+        {
+            "id": result.id,
+            "severity": result.severity,
+            "passed": result.passed,
+            "detail": result.detail,
+        }
+        for result in results
+    ]
 
 
 def require(moment: Moment, facts: Facts) -> None:

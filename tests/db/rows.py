@@ -60,9 +60,8 @@ def settle(session: Session) -> None:
 
 
 def party(session: Session, name: str = "A company") -> UUID:
-    return insert(
-        session, "party", kind="LEGAL", name=name, residence_country="PK", created_by="sql"
-    )
+    said = {"kind": "LEGAL", "name": name, "residence_country": "PK", "created_by": "sql"}
+    return insert(session, "party", version=1, **said)
 
 
 def asset(session: Session) -> UUID:
@@ -80,8 +79,8 @@ def asset(session: Session) -> UUID:
     )
 
 
-def title(session: Session) -> UUID:
-    return insert(session, "title", asset_id=asset(session), state="ACTIVE")
+def title(session: Session, state: str = "PROPOSED") -> UUID:
+    return insert(session, "title", asset_id=asset(session), state=state)
 
 
 def version(session: Session, title_id: UUID, **columns: Any) -> UUID:
@@ -122,8 +121,11 @@ def document(session: Session, asset_id: UUID, sha256: bytes, state: str = "VERI
         sha256=sha256,
         size_bytes=1,
         media_type="application/pdf",
-        file_name="nec.pdf",
+        stored_as=bytes(32),
+        sealed=b"sealed",
+        sealed_with=bytes(8),
         state=state,
+        released=False,
         uploaded_by="sql",
     )
 

@@ -35,10 +35,13 @@ SOUND = Facts(
     value_paisa=1000,
     valued_on=TODAY,
     valuation_max_age_days=30,
+    price_max_age_days=1,
+    max_secured_fraction=Fraction(1, 2),
     insured_paisa=1000,
     expires_on=TODAY,
+    right_ends_on=TODAY,
     rival_tokenizations=0,
-    terms=TokenTerms(fractions=10, price_paisa=10, economic_share=Fraction(1)),
+    terms=TokenTerms(fractions=10, price_paisa=10, economic_share=Fraction(1), maturity=TODAY),
 )
 
 
@@ -46,9 +49,15 @@ def lien(effect: str = "DISCLOSE", secured_paisa: int = 0) -> LiveEncumbrance:
     return LiveEncumbrance("MORTGAGE", effect, secured_paisa)
 
 
+def maturing(on: date | None) -> TokenTerms:
+    return TokenTerms(fractions=1, price_paisa=1, economic_share=Fraction(1), maturity=on)
+
+
 def terms(fractions: int, price_paisa: int, share: Fraction = Fraction(1)) -> TokenTerms:
     return TokenTerms(fractions, price_paisa, share)
 
+
+LEASED = replace(SOUND, expires_on=None)
 
 # rule: facts that break it, the nearest facts that keep it
 LIMITS: list[tuple[str, Facts, Facts]] = [
@@ -110,9 +119,41 @@ LIMITS: list[tuple[str, Facts, Facts]] = [
         replace(SOUND, valued_on=TODAY - timedelta(days=31)),
         replace(SOUND, valued_on=TODAY - timedelta(days=30)),
     ),
+    (
+        "VAL-02",
+        replace(SOUND, valued_on=TODAY - timedelta(days=2)),
+        replace(SOUND, valued_on=TODAY - timedelta(days=1)),
+    ),
     ("EWR-02", replace(SOUND, insured_paisa=999), SOUND),
-    ("EWR-03", replace(SOUND, expires_on=TODAY - timedelta(days=1)), SOUND),
+    (
+        # a receipt that ran out is one fault, not two
+        "EWR-03",
+        replace(
+            SOUND,
+            expires_on=TODAY - timedelta(days=1),
+            right_ends_on=TODAY - timedelta(days=1),
+            terms=None,
+        ),
+        replace(SOUND, terms=None),
+    ),
     ("TOK-01", replace(SOUND, rival_tokenizations=1), SOUND),
+    (
+        "TOK-06",
+        replace(LEASED, terms=maturing(TODAY + timedelta(days=1))),
+        replace(LEASED, terms=maturing(TODAY)),
+    ),
+    (
+        # no token can outlive what has ended, whatever it says of itself
+        "TOK-06",
+        replace(LEASED, right_ends_on=TODAY - timedelta(days=1), terms=None),
+        replace(LEASED, right_ends_on=TODAY, terms=None),
+    ),
+    ("TOK-06", replace(SOUND, terms=maturing(date.max)), replace(SOUND, terms=maturing(None))),
+    (
+        "TOK-06",
+        replace(SOUND, terms=maturing(date.max)),
+        replace(SOUND, terms=maturing(date.max), expires_on=None, right_ends_on=None),
+    ),
     (
         "TOK-04",
         replace(SOUND, terms=terms(7, 143)),
@@ -168,8 +209,11 @@ def test_evaluate__sound_facts__fires_nothing(moment: Moment) -> None:
 def test_evaluate__one_rule_broken__fires_exactly_it(
     rule: str, beyond: Facts, within: Facts
 ) -> None:
-    assert fired(Moment.TOKENIZATION, beyond) == {rule}
-    assert fired(Moment.TOKENIZATION, within) == set()
+    # every rule of tokenization is asked at the opening of a sale again, and some only there
+    moment = Moment.TOKENIZATION if rule in asked(Moment.TOKENIZATION) else Moment.OFFERING
+
+    assert fired(moment, beyond) == {rule}
+    assert fired(moment, within) == set()
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -184,6 +228,7 @@ def test_evaluate__everything_broken__fires_the_rules_of_the_moment(moment: Mome
         valued_on=TODAY - timedelta(days=31),
         insured_paisa=0,
         expires_on=TODAY - timedelta(days=1),
+        terms=maturing(TODAY + timedelta(days=1)),
         rival_tokenizations=1,
         findings={rule: Finding("It is wrong.") for rule in rule_book().keys() - CHECKS.keys()},
     )
@@ -194,6 +239,30 @@ def test_evaluate__everything_broken__fires_the_rules_of_the_moment(moment: Mome
     assert all(result.detail for result in results)
     # the debt is above the value: no amount below zero is shown to anyone
     assert not any("-" in (result.detail or "") for result in results if result.id == "TOK-04")
+
+
+def test_rule_book__opening_of_a_sale__asks_what_tokenization_asks() -> None:
+    assert asked(Moment.TOKENIZATION) < asked(Moment.OFFERING)
+
+
+def test_evaluate__price_that_does_not_move_daily__may_be_older_than_a_day() -> None:
+    land = replace(SOUND, price_max_age_days=None, valued_on=TODAY - timedelta(days=30))
+
+    assert fired(Moment.OFFERING, land) == set()
+
+
+def test_evaluate__debt_against_the_cap_of_the_country__decides() -> None:
+    strict = replace(
+        SOUND,
+        max_secured_fraction=Fraction(1, 4),
+        encumbrances=(lien(secured_paisa=251),),
+        terms=None,
+    )
+
+    assert fired(Moment.TOKENIZATION, strict) == {"ENC-04"}
+    assert fired(Moment.TOKENIZATION, replace(strict, encumbrances=(lien(secured_paisa=250),))) == (
+        set()
+    )
 
 
 def test_evaluate__finding_less_grave_than_its_rule__is_as_grave_as_found() -> None:
