@@ -16,7 +16,7 @@ from demo.client import DemoFailed, Office
 from demo.onboarding import onboard
 from demo.reckoning import Reckoning, reckon
 from demo.seed import load_seed
-from demo.tokenizing import enrol_buyers, refuse, tokenize
+from demo.tokenizing import enrol_buyers, is_sold, refuse, tokenize
 from registry.kernel.settings import Settings
 
 
@@ -26,15 +26,15 @@ def play(address: str, settings: Settings, console: Console) -> Reckoning:
     office = Office(address, settings.payment_webhook_secret.get_secret_value(), console)
     seed = load_seed()
     office.await_platform()
-    registered = []
+    sold = []
     for asset in seed.assets:
         record = onboard(office, seed, asset)
-        if asset["expect"] == "PASS":
-            registered.append((asset, record))
-        else:
+        if is_sold(asset):
+            sold.append((asset, record))
+        elif asset["expect"] != "PASS":
             refuse(office, asset, record)
     enrol_buyers(office)
-    tokens = [tokenize(office, seed, asset, record) for asset, record in registered]
+    tokens = tokenize(office, seed, sold)
     rpc_url = settings.rpc_url or f"http://127.0.0.1:{settings.devnet_port}"
     return reckon(office, ChainClient(rpc_url, settings.chain_id), tokens, console)
 

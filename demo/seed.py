@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from registry.asset.models import AssetClass
 from registry.kernel.clock import today
 
+_SECTIONS = ("parcel", "commodity", "shipment", "energy")
 _DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _IDENTITY = frozenset({"underlying_keys", "serial", "crop_year", "case_no"})
 """Fields that name things: a date inside them is a name, and stays."""
@@ -27,15 +27,12 @@ class Seed:
 
 
 def load_seed() -> Seed:
-    """Read the assets of the classes that exist."""
+    """Read every worked asset."""
     raw = json.loads((Path(__file__).parent / "seed_assets.json").read_text("utf-8"))
     shift = today() - date.fromisoformat(raw["today"])
-    known = {str(item) for item in AssetClass}
     return Seed(
         parties=raw["parties"],
-        assets=tuple(
-            _moved(asset, shift) for asset in raw["assets"] if asset["asset_class"] in known
-        ),
+        assets=tuple(_moved(asset, shift) for asset in raw["assets"]),
     )
 
 
@@ -53,8 +50,10 @@ def _moved(value: Any, shift: timedelta) -> Any:
 
 def details_of(asset: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the asset's class, as its dossier holds them."""
-    section = asset["parcel"] if "parcel" in asset else asset["commodity"]
-    return dict(section)
+    details = {**next(asset[name] for name in _SECTIONS if name in asset)}
+    if "leasehold" in asset:
+        details["leasehold"] = asset["leasehold"]
+    return details
 
 
 def location_of(asset: Mapping[str, Any]) -> dict[str, str]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from eth_account.messages import encode_defunct
 
 from demo.client import DemoFailed, Office
-from demo.onboarding import ensure_party
+from demo.onboarding import ensure_party, ensure_valuation
 from demo.people import BUYERS, CHECKER, COMPLIANCE, Buyer, Person, issuer_for
 from demo.seed import Seed
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.kernel.money import Money, lakh_grouped
 
 RECONCILED_SECONDS = 30.0
+PRICED_DAILY = frozenset({"COMMODITY_BULLION"})
+"""Classes whose sale opens only on a price of the day (VAL-02)."""
+
+WELL_SOLD = frozenset({"LHR-APT-0001", "COM-WHT-0008"})
+"""Assets that every investor buys of; of the others, the first two."""
 
 
 def enrol(office: Office, person: Person, enrolment: Mapping[str, Any], name: str) -> None:
@@ -68,15 +73,34 @@ def refuse(office: Office, asset: Mapping[str, Any], record: Mapping[str, Any]) 
     )
 
 
+def is_sold(asset: Mapping[str, Any]) -> bool:
+    """Tell whether the demo brings the asset's token to life: the seed says that it lives."""
+    states: Mapping[str, str] = asset["states"]
+    return asset["expect"] == "PASS" and states.get("tokenization") == "LIVE"
+
+
 def tokenize(
-    office: Office, seed: Seed, asset: Mapping[str, Any], record: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Bring a registered asset's token to life, from wherever it stands."""
-    issuer = issuer_for(asset["wrapper"]["party"])
-    party_id = ensure_party(office, seed, asset["wrapper"]["party"])
-    enrol(office, issuer, {"party_id": party_id}, asset["wrapper"]["party"])
-    await_identity(office, issuer, asset["wrapper"]["party"])
-    token = _ensure_structured(office, issuer, asset, record)
+    office: Office, seed: Seed, registered: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> list[Mapping[str, Any]]:
+    """Bring the tokens of registered assets to life, from wherever they stand.
+
+    Step by step for all of them, so that the chain works on them side by side.
+    """
+    wrappers = list(dict.fromkeys(asset["wrapper"]["party"] for asset, _ in registered))
+    for name in wrappers:
+        enrol(office, issuer_for(name), {"party_id": ensure_party(office, seed, name)}, name)
+    for name in wrappers:
+        await_identity(office, issuer_for(name), name)
+    begun = [(asset, _begin(office, asset, record)) for asset, record in registered]
+    for asset, token in begun:
+        deployed = _await_state(office, token, asset, "deploy_suite", "DEPLOYED")
+        _sell(office, asset, deployed)
+    return [_go_live(office, asset, token) for asset, token in begun]
+
+
+def _begin(office: Office, asset: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
+    """Have the token structured, approved, and its contracts on their way."""
+    token = _ensure_structured(office, issuer_for(asset["wrapper"]["party"]), asset, record)
     path = f"/v1/tokenizations/{token['id']}"
     if token["state"] == "STRUCTURED":
         for person in (COMPLIANCE, CHECKER):
@@ -85,9 +109,7 @@ def tokenize(
             office.tell(asset["code"], person, f"approves the terms of {token['symbol']}")
     if token["state"] == "APPROVED":
         office.post(COMPLIANCE, f"{path}/deploy")
-    token = _await_state(office, token, asset, "deploy_suite", "DEPLOYED")
-    _sell(office, asset, token)
-    return _go_live(office, asset, token)
+    return token
 
 
 def _terms(said: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +119,7 @@ def _terms(said: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
         "declared_fractions": str(said["fractions"]),
         "price": {"amount": said["price_pkr"], "currency": "PKR"},
         "economic_share": said.get("economic_share", [1, 1]),
+        "maturity": said.get("maturity"),
     }
 
 
@@ -132,6 +155,8 @@ def _await_state(
 
 def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
     if token["state"] == "DEPLOYED":
+        if asset["asset_class"] in PRICED_DAILY:
+            ensure_valuation(office, asset, token["asset_id"], today().isoformat())
         terms = {"offered_units": token["declared_fractions"], "minimum_units": "1"}
         office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/open", terms)
         office.tell(asset["code"], COMPLIANCE, f"opens the offering of {token['symbol']}")
@@ -140,7 +165,7 @@ def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
         return
     offerings = office.get(COMPLIANCE, "/v1/offerings", limit="200")["items"]
     offering = next(item for item in offerings if item["tokenization_id"] == token["id"])
-    for buyer in BUYERS:
+    for buyer in buyers_of(asset):
         _buy(office, asset, offering, buyer)
     for operation in office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/mint"):
         office.tell(
@@ -149,6 +174,11 @@ def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
             f"closes the sale: mint for {operation['subject_kind']} "
             f"{operation['subject_id'][-6:]} planned",
         )
+
+
+def buyers_of(asset: Mapping[str, Any]) -> Sequence[Buyer]:
+    """Return who buys of this asset."""
+    return BUYERS if asset["code"] in WELL_SOLD else BUYERS[:2]
 
 
 def _buy(office: Office, asset: Mapping[str, Any], offering: Any, buyer: Buyer) -> None:
@@ -192,7 +222,7 @@ def _go_live(office: Office, asset: Mapping[str, Any], token: Any) -> Mapping[st
 def _await_mints(office: Office, asset: Mapping[str, Any], token: Any) -> None:
     orders = {
         order["operation_id"]
-        for buyer in BUYERS
+        for buyer in buyers_of(asset)
         for order in office.get(buyer.person, "/v1/me/orders")["items"]
     }
     known = office.get(COMPLIANCE, "/v1/operations", subject_id=token["id"])["items"]

@@ -33,16 +33,18 @@ from tests.e2e.program import (
 
 pytestmark = pytest.mark.e2e
 
-LAST_LINE = "demo: reconciled 2 tokens, 10 holders, 0 differences"
+LAST_LINE = "demo: reconciled 6 tokens, 22 holders, 0 differences"
 PLATFORM_STEPS = 14
-WALLETS = 6
-TOKENS = 2
-HOLDERS = 5
-BUYERS = 4
+WALLETS = 8
+TOKENS = 6
+ORDERS = 2 * 4 + 4 * 2
+"""Four investors buy of two assets, two of them of the other four."""
+HOLDINGS = ORDERS + TOKENS
+"""What is not sold stays with the wrapper."""
 CHAIN_ID = 31337
 STOP_SECONDS = 30
-OPERATIONS = PLATFORM_STEPS + 2 * WALLETS + TOKENS * (1 + 2 * HOLDERS + 1)
-"""Identity and claim a wallet; suite, registrations, mints and unpause a token."""
+OPERATIONS = PLATFORM_STEPS + 2 * WALLETS + 2 * TOKENS + 2 * HOLDINGS
+"""Identity and claim a wallet; suite and unpause a token; registration and mint a holding."""
 
 
 @pytest.fixture
@@ -69,10 +71,10 @@ def assert_books_are_right(data_dir: Path) -> None:
         nonces = sorted(row.nonce for row in operations if row.nonce is not None)
         assert nonces == list(range(len(operations))), "a nonce is missing or doubled"
         assert client.nonce(operations[0].signer or b"") == len(operations)
-        assert len([row for row in operations if row.kind == "mint"]) == TOKENS * HOLDERS
+        assert len([row for row in operations if row.kind == "mint"]) == HOLDINGS
         assert {order.state for order in orders} == {"SETTLED"}
         assert len({payment.order_id for payment in payments}) == len(payments) == len(orders)
-        assert len(orders) == TOKENS * BUYERS
+        assert len(orders) == ORDERS
         supply = contract("Token").functions["totalSupply"]
         on_chain = {
             token.symbol: supply.decode(client.call(token.token_address or b"", supply.encode()))
