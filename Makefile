@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts \
-        compile openapi bench-demo reset
+        compile openapi bench-demo bench-registry reset
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ openapi: setup  ## Write docs/reference/openapi.json
 
 bench-demo: setup  ## Figures: warm demo wall time and memory, API start to ready
 	@$(PY) -m bench.demo
+
+bench-registry: setup  ## Figures: bulk import, overlap check, title as of a date (BENCH_PARCELS, BENCH_ROWS)
+	@$(PY) -m bench.registry
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset
