@@ -15,34 +15,58 @@ from api.body_limit import BodyLimit
 from api.deps import Services
 from api.routes import (
     assets,
+    bills,
+    court_orders,
     development,
+    encumbrances,
     evidence,
+    imports,
     investors,
+    journal,
     me,
+    mutations,
     offerings,
+    parcels,
     parties,
     payments,
+    receipts,
+    reconciliation,
     record,
+    redemptions,
     service,
+    standing,
     titles,
     tokenizations,
     tokens,
+    valuations,
 )
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MULTIPART_ROOM_BYTES = 64 * 1024
 _ROUTERS = (
     parties.router,
+    imports.router,  # before /assets/{asset_id}, which would take its path
     assets.router,
+    parcels.router,
+    standing.router,
     evidence.router,
+    valuations.router,
     titles.router,
+    encumbrances.router,
+    mutations.router,
     tokenizations.router,
     tokens.router,
     investors.router,
     offerings.router,
     me.router,
     payments.router,
+    receipts.router,
+    bills.router,
+    court_orders.router,
+    reconciliation.router,
+    redemptions.router,
     record.router,
+    journal.router,
     service.router,
 )
 
@@ -71,7 +95,11 @@ def create_app(services: Services) -> FastAPI:
     # A request in turn may hold two connections; the pool's overflow is the second one's.
     app.state.turns = asyncio.Semaphore(services.database.pool_size)
     app.add_middleware(
-        BodyLimit, max_bytes=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES
+        BodyLimit,
+        max_bytes=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES,
+        by_path={
+            f"/v1{imports.PATH}": services.settings.max_import_bytes + imports.FORM_ROOM_BYTES
+        },
     )
     problems.install(app)
     for router in _ROUTERS:

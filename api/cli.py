@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,16 +22,20 @@ from rich.table import Column, Table
 
 from api.app import create_app
 from api.auth.tokens import DevelopmentIssuer
+from api.deps import Services
+from api.journal_cli import journal_commands
+from api.keys_cli import keys_commands
 from api.program import (
     PortTaken,
     open_base,
     open_keys,
     running_program,
+    running_sealer,
     serve_api,
     services,
 )
 from chain.errors import ChainError
-from chain.worker import run_sync, run_worker
+from chain.worker import run_imports, run_sync, run_worker
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
 from registry.kernel.embedded import EmbeddedPostgres
@@ -42,6 +46,7 @@ from registry.kernel.service_directory import EmbeddedServiceError
 from registry.kernel.settings import ROOT, Settings, get_settings
 from registry.operation import service as operations
 from registry.operation.models import OperationState
+from registry.sweep.service import sweep
 
 app = typer.Typer(
     name="milkiyat",
@@ -141,7 +146,7 @@ def _serve_in_processes(settings: Settings) -> None:
         stop = wait_for_signal()
         parts = {
             part: subprocess.Popen([sys.executable, "-m", "api.cli", part], env=environment)  # noqa: S603
-            for part in ("api", "worker", "sync")
+            for part in ("api", "worker", "sync", "imports")
         }
         say(f"serving http://{settings.host}:{settings.port} from {len(parts)} processes")
         ended = None
@@ -168,10 +173,10 @@ def run_api() -> None:
 
 @app.command("worker")
 def run_worker_alone() -> None:
-    """Run the worker alone: it carries operations out on chain."""
+    """Run the worker alone: it carries operations out on chain, and seals the journal."""
     with clear_errors():
         settings = load_settings()
-        with open_base(settings, say) as base:
+        with open_base(settings, say) as base, running_sealer(base.database):
             run_worker(
                 base.database,
                 open_keys(base),
@@ -187,6 +192,16 @@ def run_sync_alone() -> None:
         settings = load_settings()
         with open_base(settings, say) as base:
             run_sync(base.database, open_keys(base), wait_for_signal())
+
+
+@app.command("imports")
+def run_imports_alone() -> None:
+    """Run the imports alone: they read files of assets into the register."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            made = services(settings, base.database)
+            run_imports(base.database, made.vault, made.store, wait_for_signal())
 
 
 @app.command("migrate")
@@ -235,6 +250,15 @@ def show_operations(
         Console().print(table)
 
 
+@app.command("sweep")
+def sweep_once() -> None:
+    """Fire what time alone brings about, as the worker does every minute, and say how much."""
+    with clear_errors():
+        settings = load_settings()
+        for name, fired in sweep(_running_database(settings)).items():
+            typer.echo(f"{name}: {fired}")
+
+
 def _running_database(settings: Settings) -> Database:
     """Reach the database of the service that runs; nothing is started for a look."""
     if settings.database_url is not None:
@@ -248,13 +272,29 @@ def _running_database(settings: Settings) -> Database:
     return Database(url)
 
 
+def _use_running(work: Callable[[Database], None]) -> None:
+    with clear_errors():
+        work(_running_database(load_settings()))
+
+
+def _use_services(work: Callable[[Services], None]) -> None:
+    with clear_errors():
+        settings = load_settings()
+        work(services(settings, _running_database(settings)))
+
+
+app.add_typer(journal_commands(_use_running), name="journal")
+app.add_typer(keys_commands(_use_services), name="keys")
+
+
 @app.command()
 def openapi(
     write: Annotated[bool, typer.Option("--write", help=f"Write {OPENAPI.name}")] = False,
     check: Annotated[bool, typer.Option("--check", help="Fail when it is not current")] = False,
 ) -> None:
     """Print the OpenAPI document, write it, or compare it with the committed one."""
-    settings = with_embedded_secrets(Settings())
+    # It describes the API, and needs nothing that the API needs.
+    settings = with_embedded_secrets(Settings()).model_copy(update={"document_store": None})
     document = create_app(services(settings, Database("postgresql://unused/unused"))).openapi()
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if write:

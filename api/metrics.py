@@ -7,6 +7,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from registry.captable.models import SyncCursor
+from registry.journal import health as journal
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
 from registry.operation.models import Operation, OperationState
@@ -17,6 +18,14 @@ _OLDEST = Gauge(
 )
 _LAG = Gauge("milkiyat_sync_lag_blocks", "Blocks of the chain that are not projected")
 _DEGRADED = Gauge("milkiyat_sync_degraded", "1 while the projection differs from the chain")
+
+_SEALED = Gauge("milkiyat_journal_sealed", "Rows of the journal that are sealed")
+_WAITING = Gauge("milkiyat_journal_waiting", "Rows that wait for their seal")
+_WAITING_SINCE = Gauge(
+    "milkiyat_journal_waiting_seconds", "How long the first row in the queue waits for its seal"
+)
+_MISSING = Gauge("milkiyat_journal_rows_missing", "Rows that were gone before they were sealed")
+_BROKEN = Gauge("milkiyat_journal_broken", "1 while the newest seal does not hold (AUD-01)")
 
 
 def observe(session: ReadSession, chain_id: int) -> None:
@@ -33,3 +42,14 @@ def observe(session: ReadSession, chain_id: int) -> None:
     cursor = session.get(SyncCursor, chain_id)
     _LAG.set(cursor.head_number - cursor.number if cursor else 0)
     _DEGRADED.set(1 if cursor and cursor.degraded else 0)
+    _observe_journal(session)
+
+
+def _observe_journal(session: ReadSession) -> None:
+    health = journal.health_of(session)
+    _SEALED.set(health.sealed)
+    _WAITING.set(health.waiting)
+    since = health.waiting_since
+    _WAITING_SINCE.set((now() - since).total_seconds() if since else 0)
+    _MISSING.set(health.missing)
+    _BROKEN.set(1 if health.is_broken else 0)

@@ -49,9 +49,7 @@ TITLES: Mapping[int, str] = {
     503: "Temporarily unavailable",
 }
 
-_UNNAMED = Constraint(
-    "concurrent_change", "Somebody changed the same records at the same moment."
-)
+_UNNAMED = Constraint("concurrent_change", "Somebody changed the same records at the same moment.")
 
 
 def problem(

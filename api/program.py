@@ -14,11 +14,12 @@ import uvicorn
 from api.app import create_app
 from api.auth.tokens import token_verifier
 from api.deps import Services
+from api.s3_store import open_store
 from chain.devnet import Devnet
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain
-from chain.worker import run_sync, run_worker
-from registry.document.store import DocumentStore
+from chain.worker import run_imports, run_sync, run_worker
+from registry.journal.loop import run_sealer
 from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
@@ -98,11 +99,12 @@ def open_keys(base: Base) -> Chain:
 def services(settings: Settings, database: Database) -> Services:
     """Build what the application needs."""
     assert settings.pii_key is not None, "the settings or the embedded secrets hold one"
+    assert settings.pii_index_key is not None, "and this one"
     return Services(
         settings=settings,
         database=database,
-        vault=Vault(settings.pii_key.get_secret_value()),
-        store=DocumentStore(settings.data_dir / "documents"),
+        vault=Vault(settings.pii_key.get_secret_value(), settings.pii_index_key.get_secret_value()),
+        store=open_store(settings),
         tokens=token_verifier(settings),
     )
 
@@ -173,9 +175,23 @@ def check_port(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def running_loops(base: Base, chain: Chain) -> Iterator[None]:
-    """Run worker and sync in threads of this process."""
+def running_sealer(database: Database) -> Iterator[None]:
+    """Seal the journal in a thread of this process."""
     stop = threading.Event()
+    loop = threading.Thread(target=run_sealer, args=(database, stop), name="sealer", daemon=True)
+    loop.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        loop.join()
+
+
+@contextlib.contextmanager
+def running_loops(base: Base, chain: Chain) -> Iterator[None]:
+    """Run worker, sync and imports in threads of this process."""
+    stop = threading.Event()
+    made = services(base.settings, base.database)
     loops = [
         threading.Thread(
             target=run_worker,
@@ -186,6 +202,12 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
         ),
         threading.Thread(
             target=run_sync, args=(base.database, chain, stop), name="sync", daemon=True
+        ),
+        threading.Thread(
+            target=run_imports,
+            args=(base.database, made.vault, made.store, stop),
+            name="imports",
+            daemon=True,
         ),
     ]
     for loop in loops:
@@ -210,5 +232,9 @@ def running_program(settings: Settings, say: Say) -> Iterator[str]:
     check_port(settings)
     with open_base(settings, say) as base:
         chain = open_keys(base)
-        with running_loops(base, chain), running_api(settings, base.database) as address:
+        with (
+            running_sealer(base.database),
+            running_loops(base, chain),
+            running_api(settings, base.database) as address,
+        ):
             yield address

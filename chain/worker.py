@@ -1,4 +1,4 @@
-"""The two loops beside the API: one carries operations out, one reads the chain back."""
+"""The loops beside the API: operations are carried out, the chain is read back, files imported."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from chain.platform import plan_platform
 from chain.reconciler import Reconciler
 from chain.sender import Sender
 from chain.tracker import Tracker
+from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
+from registry.document.store import DocumentStore
 from registry.kernel.db import Database
+from registry.kernel.vault import Vault
 from registry.operation.service import WAKE_CHANNEL
+from registry.sweep.service import sweep
 
 log = structlog.get_logger()
 
@@ -28,6 +32,10 @@ BUSY_SECONDS = 0.1
 IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BACKOFF_SECONDS = 1.0
+IMPORT_POLL_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+"""How often the worker looks at what time alone brings about."""
+
 STOP_SECONDS = 0.5
 """The longest that a sleeping worker does not notice that it shall stop."""
 
@@ -35,14 +43,18 @@ STOP_SECONDS = 0.5
 def run_worker(
     database: Database, chain: Chain, stop: threading.Event, *, confirmations: int
 ) -> None:
-    """Carry operations out until `stop` is set."""
+    """Carry operations out, and fire what time fires, until `stop` is set."""
     sender = Sender(database, chain)
     tracker = Tracker(database, chain, confirmations=confirmations)
     waiter = _Waiter(database, stop)
-    at_start = True
+    at_start, sweep_at = True, time.monotonic()
 
     def turn() -> float:
-        nonlocal at_start
+        nonlocal at_start, sweep_at
+        if time.monotonic() >= sweep_at:
+            # Set first: a round that fails waits for the next one like any other.
+            sweep_at = time.monotonic() + SWEEP_SECONDS
+            sweep(database)
         if at_start:
             with database.transaction() as session:
                 plan_platform(session, chain.chain_id)
@@ -70,6 +82,18 @@ def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
         return POLL_SECONDS
 
     _repeat("sync", turn, stop.wait, stop)
+
+
+def run_imports(
+    database: Database, vault: Vault, store: DocumentStore, stop: threading.Event
+) -> None:
+    """Work bulk imports off until `stop` is set."""
+    worker = ImportWorker(database, vault, store)
+
+    def turn() -> float:
+        return 0.0 if worker.turn(stop) else IMPORT_POLL_SECONDS
+
+    _repeat("imports", turn, stop.wait, stop)
 
 
 def _repeat(

@@ -5,16 +5,25 @@ from __future__ import annotations
 from sqlmodel import SQLModel
 
 import registry.asset.models
+import registry.bill_of_lading.models
+import registry.bulk.models
 import registry.captable.models
+import registry.court_order.models
 import registry.document.models
 import registry.encumbrance.models
+import registry.history.models
 import registry.idempotency.models
 import registry.investor.models
 import registry.journal.models
+import registry.mutation.models
 import registry.offering.models
 import registry.onboarding.models
 import registry.operation.models
+import registry.parcel.models
 import registry.party.models
+import registry.receipt.models
+import registry.reconciliation.models
+import registry.redemption.models
 import registry.rulebook.models
 import registry.title.models
 import registry.tokenization.models

@@ -17,7 +17,7 @@ from hypothesis import settings
 from psycopg import sql
 from sqlmodel import Session
 
-from registry.document.store import DocumentStore
+from registry.document.store import DocumentStore, FolderStore
 from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import DATABASE, EmbeddedPostgres
@@ -130,12 +130,12 @@ def fresh_database(make_database: DatabaseMaker) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def vault() -> Vault:
-    return Vault(Fernet.generate_key().decode())
+    return Vault(Fernet.generate_key().decode(), Fernet.generate_key().decode())
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> DocumentStore:
-    return DocumentStore(tmp_path / "documents")
+    return FolderStore(tmp_path / "documents")
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any
             "The notice is not signed with this rail's secret, or is too old.",
             remedy="Sign webhook-id.webhook-timestamp.body as Standard Webhooks says.",
         ) from error
+    except RecursionError as error:
+        raise Invalid("notice_invalid", "The notice is nested too deeply.") from error
     return notice
 
 

@@ -1,4 +1,4 @@
-"""/v1/operations and /v1/journal: what is being done, and what was."""
+"""/v1/operations: what is being done."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from api.deps import ActorDep, ReadSessionDep, ServicesDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
-from api.schemas.operations import JournalEntryRead, OperationRead
-from registry.journal import service as journal
+from api.schemas.operations import OperationRead
 from registry.kernel.errors import NotFound
 from registry.offering import orders
 from registry.operation import service as operations
@@ -50,14 +49,3 @@ def list_operations(
     return paging.page(
         rows, lambda row: str(row.id), lambda row: OperationRead.of(session, chain_id, row)
     )
-
-
-@router.get("/journal")
-def list_journal(
-    session: ReadSessionDep, paging: PagingDep, subject_id: str | None = None
-) -> Page[JournalEntryRead]:
-    """List what was done, by whom, to what, oldest first."""
-    rows = journal.list_entries(
-        session, subject_id=subject_id, after=paging.after_id, limit=paging.fetch
-    )
-    return paging.page(rows, lambda row: str(row.id), JournalEntryRead.model_validate)

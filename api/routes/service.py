@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from api.deps import ReadSessionDep, ServicesDep
 from api.metrics import observe
 from registry.captable.models import SyncCursor
+from registry.journal.health import is_broken
 from registry.kernel.clock import now
 
 router = APIRouter(tags=["service"])
@@ -42,7 +43,7 @@ def healthz() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -> Readiness:
-    """Tell whether the database answers and the chain is read up to its head."""
+    """Tell whether the database answers, the chain is read to its head, and the journal holds."""
     cursor = session.get(SyncCursor, services.settings.chain_id)
     reasons = []
     if cursor is None:
@@ -52,6 +53,8 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
             reasons.append(cursor.degraded)
         if cursor.checked_at < now() - SYNC_STALE_AFTER:
             reasons.append("the chain was not read for 30 seconds")
+    if is_broken(session):
+        reasons.append("the newest seal of the journal does not hold (rule AUD-01)")
     response.status_code = 503 if reasons else 200
     return Readiness(
         ready=not reasons,

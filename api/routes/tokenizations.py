@@ -68,6 +68,17 @@ def approve_tokenization(
     return TokenizationRead.of(row)
 
 
+@router.post("/tokenizations/{tokenization_id}/cancel", dependencies=IDEMPOTENT)
+def cancel_tokenization(
+    tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> TokenizationRead:
+    """Give up a token of which nothing stands on chain."""
+    tokenization = tokenizations.cancel_tokenization(
+        session, actor, tokenization_id, reason=body.reason
+    )
+    return TokenizationRead.of(tokenization)
+
+
 @router.post("/tokenizations/{tokenization_id}/deploy", status_code=202, dependencies=IDEMPOTENT)
 def deploy_tokenization(
     tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep

@@ -16,9 +16,10 @@ from registry.asset import service as assets
 from registry.asset.classes import check_details, class_of
 from registry.asset.models import Asset, AssetClass, AssetState
 from registry.kernel.actor import Role
-from registry.kernel.units import LandArea
+from registry.kernel.clock import now
+from registry.kernel.units import Area
 from registry.onboarding import service as onboarding
-from registry.onboarding.models import Approval
+from registry.onboarding.models import Approval, ApprovalState
 from registry.onboarding.service import Dossier
 from registry.rulebook.models import RuleRun
 from registry.rulebook.service import Rule, rule_book
@@ -27,7 +28,7 @@ from registry.title.models import TitleState
 from registry.title.rules import Share, check_ownership
 
 Hissa = (
-    Annotated[int, Field(gt=0, le=2**62)]
+    Annotated[int, Field(strict=True, gt=0, le=2**62)]
     | Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,18}$")]
 )
 """A whole number of parts; as a string where it may pass 2^53."""
@@ -95,7 +96,7 @@ class LandAreaRead(Read):
     area_sqm: Decimal
 
     @classmethod
-    def of(cls, area: LandArea) -> Self:
+    def of(cls, area: Area) -> Self:
         return cls(stated=str(area), area_sqft=area.area_sqft, area_sqm=area.area_sqm)
 
 
@@ -121,9 +122,14 @@ class AssetRead(Read):
     recorded_at: datetime
 
     @classmethod
-    def of(cls, session: Session, asset: Asset) -> Self:
+    def of(cls, session: Session, asset: Asset, *, as_of: datetime | None = None) -> Self:
         title = titles.title_of_asset(session, asset.id)
-        ownership = titles.ownership_of(session, titles.current_version(session, title.id))
+        version = (
+            titles.version_at(session, title.id, as_of=as_of, known_at=now())
+            if as_of
+            else titles.current_version(session, title.id)
+        )
+        ownership = titles.ownership_of(session, version)
         area = check_details(class_of(asset.asset_class), asset.details).land_area()
         return cls(
             **asset.model_dump(exclude={"dossier_hash"}),
@@ -145,24 +151,26 @@ class ApprovalCreate(Body):
 
 
 class ApprovalRead(Read):
-    """Who approved what."""
+    """Who approved what, and whether that counts now: LIVE, EXPIRED or VOID."""
 
     role: Role
     person: str
     dossier_hash: str
+    state: ApprovalState
     recorded_at: datetime
     expires_at: datetime
 
     @classmethod
-    def of(cls, approval: Approval) -> Self:
+    def of(cls, approval: Approval, dossier_hash: bytes) -> Self:
         return cls(
             **approval.model_dump(exclude={"dossier_hash"}),
             dossier_hash=approval.dossier_hash.hex(),
+            state=approval.state_of(dossier_hash),
         )
 
 
 class ApprovalsRead(Read):
-    """What has been approved, and which roles are still missing."""
+    """Every approval ever given, and which roles are still missing."""
 
     dossier_hash: str
     given: list[ApprovalRead]

@@ -1,4 +1,4 @@
-"""Operations and the journal over HTTP."""
+"""Operations over HTTP."""
 
 from __future__ import annotations
 
@@ -64,15 +64,3 @@ class OperationRead(Read):
                 for attempt in operations.list_attempts(session, operation.id)
             ],
         )
-
-
-class JournalEntryRead(Read):
-    """One act, as it was journalled."""
-
-    id: UUID
-    recorded_at: datetime
-    actor: str
-    act: str
-    subject_kind: str
-    subject_id: str
-    facts: dict[str, Any]

@@ -11,6 +11,7 @@ from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash
 from registry.captable.models import Reconciliation
 from registry.captable.service import CapTableEntry, TransferRow
 from registry.kernel.vault import Vault
+from registry.party.details import masked_name
 from registry.party.service import masked_cnic
 
 
@@ -71,7 +72,7 @@ class CapTableRead(Read):
 
 
 class HolderRow(CapTableRow):
-    """A holding with the person behind it; the CNIC is masked."""
+    """A holding with the person behind it; name and CNIC are masked."""
 
     party_id: UUID | None
     name: str | None
@@ -86,7 +87,7 @@ class HolderRow(CapTableRow):
         return cls(
             **holding.model_dump(),
             party_id=party.id if party else None,
-            name=party.name if party else None,
+            name=masked_name(vault, party) if party else None,
             cnic_masked=masked_cnic(vault, party) if party else None,
             country=entry.country,
             identity=address_of(entry.identity) if entry.identity else None,

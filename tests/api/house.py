@@ -42,6 +42,7 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
     fields: dict[str, Any] = {
         "data_dir": data_dir,
         "pii_key": SecretStr(Fernet.generate_key().decode()),
+        "pii_index_key": SecretStr(Fernet.generate_key().decode()),
         "token_key": SecretStr(secrets.token_urlsafe(48)),
         "payment_webhook_secret": SecretStr(BANK_SECRET),
         "max_upload_bytes": MAX_UPLOAD_BYTES,

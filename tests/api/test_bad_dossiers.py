@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from registry.asset.models import AssetClass
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from tests.api.town import Refusal, Town
+from tests.dossiers import sample
 from tests.factories import ACTORS, MAKER
 
 pytestmark = pytest.mark.db
@@ -79,10 +81,13 @@ def test_party__wrong__is_refused(town: Town, case: Refusal) -> None:
     case.check(town)
 
 
+PUNJAB = {"province": "PK-PB", "place": "Gulberg III"}
+
+
 def dossier(town: Town, **changes: Any) -> dict[str, Any]:
     return {
         "title_regime": "REGISTERED_DEED_URBAN",
-        "location": {"province": "PK-PB", "place": "Gulberg III"},
+        "location": PUNJAB,
         "details": {
             "parent_area_kms": [4, 0, 0],
             "marla_kind": "MARLA_272_25",
@@ -135,14 +140,67 @@ ASSETS = {
     "share_over_one": asset(422, "details_invalid", details=detailed(undivided_share=[2, 1])),
     "twenty_marla": asset(422, "details_invalid", details=detailed(parent_area_kms=[0, 20, 0])),
     "wrong_class": asset(422, "request_invalid", asset_class="SPACESHIP"),
+    "marla_of_another_regime": asset(
+        422, "area_unit_not_applicable", details=detailed(marla_kind="MARLA_250")
+    ),
+    "lease_missing": asset(
+        422,
+        "lease_missing",
+        asset_class="LAND_COMMERCIAL",
+        title_regime="CDA_LEASEHOLD",
+        underlying_keys=["UNIT|CDA|A|B|C"],
+        details={"covered_area_sqft": "10"},
+    ),
+    "lease_of_no_lease": asset(
+        422,
+        "lease_not_applicable",
+        details=detailed(leasehold={"lessor": "CDA", "ends": "2051-06-30"}),
+    ),
+    "country_unsaid": asset(422, "jurisdiction_unknown", location={"place": "Gulberg III"}),
+    "province_unknown": asset(422, "region_unknown", location={"province": "PB"}),
+    "village_unsaid": asset(
+        422,
+        "location_incomplete",
+        asset_class="LAND_AGRICULTURAL",
+        title_regime="REVENUE_RECORD_RURAL",
+    ),
+    "key_of_another_place": asset(
+        422,
+        "underlying_key_elsewhere",
+        title_regime="FREEHOLD",
+        location={"region": "DE-BY"},
+        details={
+            "parent_area": {"quantity": "900", "unit": "SQM"},
+            "undivided_share": [1, 9],
+            "covered_area": {"quantity": "90", "unit": "SQM"},
+        },
+        underlying_keys=["PARCEL|DE-BE|12|3"],
+    ),
+    "bar_not_claimed": asset(
+        422,
+        "underlying_keys_incomplete",
+        asset_class="COMMODITY_BULLION",
+        title_regime="VAULT_ALLOCATED",
+        details=sample(AssetClass.COMMODITY_BULLION).details,
+        underlying_keys=["BAR|DMO1|DM0001|2024"],
+    ),
+    "geometry_no_object": asset(
+        422,
+        "details_invalid",
+        asset_class="LAND_PLOT",
+        underlying_keys=["PLT|A|B|C"],
+        details={"area_kms": [1, 0, 0], "marla_kind": "MARLA_225", "geom": "POLYGON"},
+    ),
     "regime_of_another_class": asset(422, "regime_not_applicable", title_regime="EWR"),
     "regime_long": asset(422, "request_invalid", title_regime="X" * 201),
     "key_malformed": asset(422, "underlying_key_malformed", underlying_keys=["' OR 1=1 --"]),
     "key_twice": asset(422, "underlying_key_repeated", underlying_keys=["APT|A|B|C"] * 2),
     "no_key": asset(422, "request_invalid", underlying_keys=[]),
     "too_many_keys": asset(422, "request_invalid", underlying_keys=["APT|A|B|C"] * 1001),
-    "location_key_half_a_character": asset(422, "value_not_storable", location={"\ud800": "x"}),
-    "location_key_nul": asset(422, "value_not_storable", location={"a\u0000": "x"}),
+    "location_key_half_a_character": asset(
+        422, "value_not_storable", location=PUNJAB | {"\ud800": "x"}
+    ),
+    "location_key_nul": asset(422, "value_not_storable", location=PUNJAB | {"a\u0000": "x"}),
     "location_nested": asset(422, "request_invalid", location={"place": {"deep": "x"}}),
     "code_small": asset(422, "request_invalid", code="lhr-apt-9999"),
     "code_arabic_digits": asset(422, "request_invalid", code="LHR-APT-999٩"),
@@ -332,7 +390,18 @@ WORKFLOW = {
         "checker_is_maker",
     ),
     "discharge_what_is_not_in_force": act(
-        R.REGISTRAR_MAKER, "/v1/encumbrances/{t.lien.id}/discharge", 409, "transition_refused"
+        R.REGISTRAR_CHECKER,
+        "/v1/encumbrances/{t.lien.id}/discharge",
+        409,
+        "transition_refused",
+        {"confirmation": "The court's letter of today"},
+    ),
+    "discharge_by_nothing": act(
+        R.REGISTRAR_MAKER,
+        "/v1/encumbrances/{t.lien.id}/discharge",
+        422,
+        "discharge_step_unclear",
+        {},
     ),
 }
 

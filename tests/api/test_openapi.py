@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from api.auth.access import ACCESS, PUBLIC
-from api.cli import OPENAPI
+from api.cli import OPENAPI, app
 from api.problems import MEDIA_TYPE
 from registry.kernel.actor import Role
 from tests.api.house import House
@@ -56,8 +58,11 @@ def test_openapi__every_operation__documents_its_problems(document: dict[str, An
         if not path.startswith("/v1/"):
             continue
         refusals = {status for status in operation["responses"] if int(status) >= 400}
-        expected = ALWAYS | ({"412", "428"} if method == "patch" else set())
-        expected |= {"413"} if path.endswith("/documents") and method == "post" else set()
+        is_edit = method == "patch" or (path.endswith("/amendments") and method == "post")
+        expected = ALWAYS | ({"412", "428"} if is_edit else set())
+        expected |= (
+            {"413"} if path.endswith(("/documents", "/imports")) and method == "post" else set()
+        )
         assert refusals == expected, (method, path)
         for status in refusals:
             content = operation["responses"][status]["content"]
@@ -130,3 +135,16 @@ def test_answers__of_some_refusals__have_the_documented_media_type(
     for answer in answers:
         assert answer.headers["content-type"] == MEDIA_TYPE
         assert set(problem["required"]) <= answer.json().keys()
+
+
+def test_openapi__printed__needs_no_bucket(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DOCUMENT_STORE", "s3://nowhere")
+    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    printed = CliRunner().invoke(app, ["openapi"])
+
+    assert printed.exit_code == 0, printed.output
+    assert json.loads(printed.stdout)["paths"] == json.loads(json.dumps(document["paths"]))

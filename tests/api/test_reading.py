@@ -64,7 +64,10 @@ def test_asset__two_edits_of_one_version_at_one_moment__one_is_refused(
     path = f"/v1/assets/{draft.id}"
     now = maker.get(path)
     owner = now.json()["owners"][0]["party_id"]
-    edits = [sold_to(now.json(), owner) | {"location": {"place": place}} for place in ("A", "B")]
+    edits = [
+        sold_to(now.json(), owner) | {"location": {"province": place}}
+        for place in ("PK-PB", "PK-SD")
+    ]
 
     answers = at_once(
         *[

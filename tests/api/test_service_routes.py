@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
 from tests.api.house import House, house_settings, open_house, problem_of
 from tests.api.projected import mint_to_many
@@ -112,3 +113,26 @@ def test_metrics__operations_planned__are_counted(fresh_house: House) -> None:
     assert gauge(fresh_house, "milkiyat_operation_oldest_seconds") >= 0
     assert gauge(fresh_house, "milkiyat_sync_lag_blocks") == 1
     assert gauge(fresh_house, "milkiyat_sync_degraded") == 0
+
+
+def test_journal__newest_seal_rewritten__is_told_by_readyz_and_metrics(fresh_house: House) -> None:
+    mint_to_many(fresh_house, 3)
+    waiting = gauge(fresh_house, "milkiyat_journal_waiting")
+    seal_all(fresh_house.database)
+    assert gauge(fresh_house, "milkiyat_journal_sealed") == waiting > 0
+    assert gauge(fresh_house, "milkiyat_journal_waiting") == 0
+    assert gauge(fresh_house, "milkiyat_journal_waiting_seconds") == 0
+    assert gauge(fresh_house, "milkiyat_journal_rows_missing") == 0
+    assert gauge(fresh_house, "milkiyat_journal_broken") == 0
+    with fresh_house.desk() as desk:
+        connection = desk.session.connection()
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        connection.exec_driver_sql("UPDATE journal_seal SET root = sha256('x')")
+
+    response = fresh_house.stranger().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["reasons"] == [
+        "the newest seal of the journal does not hold (rule AUD-01)"
+    ]
+    assert gauge(fresh_house, "milkiyat_journal_broken") == 1

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from registry.asset import service as assets
-from registry.document.store import DocumentStore
+from registry.document.store import FolderStore
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
@@ -179,7 +179,8 @@ def build(world: World, folder: Path) -> Deal:
 
 
 def desk(session: Session, folder: Path) -> factories.Desk:
-    return factories.Desk(session, Vault(Fernet.generate_key().decode()), DocumentStore(folder))
+    keys = (Fernet.generate_key().decode() for _ in range(2))
+    return factories.Desk(session, Vault(*keys), FolderStore(folder))
 
 
 def buyer_of(session: Session, who: Actor) -> factories.Buyer:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry.document.store import DocumentStore
+from registry.document.store import FolderStore
 from registry.kernel.vault import Vault
 from tests.conftest import DatabaseMaker
 from tests.db.stage import Scene, Stage, StageMaker
@@ -24,7 +24,7 @@ def make_stage(
 
     @contextmanager
     def make(build: Callable[[Desk], Scene]) -> Iterator[Stage[Scene]]:
-        store = DocumentStore(tmp_path_factory.mktemp("documents"))
+        store = FolderStore(tmp_path_factory.mktemp("documents"))
         with make_database() as database:
             with database.transaction() as session:
                 scene = build(Desk(session, vault, store))

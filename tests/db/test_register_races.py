@@ -287,7 +287,7 @@ def test_accept__two_opinions_at_one_moment__one_stands(
                 method="MARKET_COMPARABLE",
                 report_sha256=bytes(32),
             ).id
-            for amount in (100, 200)
+            for amount in (100, 110)
         ]
 
     def accept(opinion: UUID) -> Callable[[Session], Valuation]:

@@ -12,19 +12,22 @@ from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.asset.models import Asset
+from registry.document import service as documents
+from registry.document.models import DocumentState
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.kernel.db import Database
-from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
 from registry.title.models import TitleState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization, TokenizationState
+from registry.valuation import service as valuations
 from tests import factories as make
 from tests import sales
 from tests.db.stage import Stage, StageMaker
@@ -47,6 +50,8 @@ def encumber(desk: Desk, asset: Asset, kind: EncumbranceKind, **terms: Any) -> N
 
 
 def mortgage(desk: Desk, asset: Asset, amount_paisa: int, *, consent: bool) -> None:
+    if consent:
+        make.file_document(desk, asset, "LENDER_CONSENT")
     encumber(
         desk,
         asset,
@@ -156,6 +161,38 @@ def test_gate__lender_consents_to_more_than_half__is_closed_by_enc_04(
     assert asked(desk, wrapped.asset) == ["ENC-04"]
 
 
+def test_gate__consent_revoked_since__is_closed_by_enc_01(desk: Desk, wrapped: Wrapped) -> None:
+    mortgage(desk, wrapped.asset, VALUE_PAISA // 2, consent=True)
+    [consent] = [
+        paper
+        for paper in documents.list_documents(desk.session, wrapped.asset.id)
+        if paper.kind == "LENDER_CONSENT"
+    ]
+    consent.state = DocumentState.REVOKED
+    desk.session.flush()
+
+    assert asked(desk, wrapped.asset) == ["ENC-01"]
+
+
+def test_gate__value_marked_stale__is_closed_by_val_01_alone(desk: Desk, wrapped: Wrapped) -> None:
+    valuation = valuations.accepted_valuation(desk.session, wrapped.asset.id)
+    assert valuation is not None
+    valuation.basis_date = today() - timedelta(days=181)
+    desk.session.flush()
+    valuations.mark_stale(desk.session, valuation.id)
+
+    assert asked(desk, wrapped.asset) == ["VAL-01"]
+
+
+def test_structure__more_than_the_whole_of_the_economics__is_refused_by_tok_05(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        sales.structured(desk, wrapped, economic_share=Fraction(1001, 1000))
+
+    assert (refusal.value.code, refusal.value.rule) == ("token_terms_invalid", "TOK-05")
+
+
 def test_gate__stay_order__is_closed_by_enc_02(desk: Desk, wrapped: Wrapped) -> None:
     encumber(desk, wrapped.asset, EncumbranceKind.STAY_ORDER)
 
@@ -172,7 +209,10 @@ def test_gate__fractions_worth_more_than_the_asset__is_closed_by_tok_04(
 def test_gate__value_of_land__is_good_for_180_days(
     desk: Desk, wrapped: Wrapped, age_days: int, rules: list[str]
 ) -> None:
-    make.value(desk, wrapped.asset, basis_date=today() - timedelta(days=age_days))
+    valuation = valuations.accepted_valuation(desk.session, wrapped.asset.id)
+    assert valuation is not None
+    valuation.basis_date = today() - timedelta(days=age_days)
+    desk.session.flush()
 
     assert asked(desk, wrapped.asset) == rules
 
@@ -210,14 +250,29 @@ def test_gate__tokenized_already__is_closed_by_tok_01_for_a_second(
     assert tokenizations.list_tokenizations(desk.session, wrapped.asset.id) == [first]
 
 
-def test_gate__asset_with_the_same_key_is_tokenized__is_closed_by_key_01_and_tok_01(
+def test_gate__key_held_by_a_tokenized_asset__is_closed_by_key_01_alone(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    # the worked asset OKR-AGR-0019, while the token of OKR-AGR-0004 lives
+    sales.structured(desk, wrapped)
+    keys = assets.list_keys(desk.session, wrapped.asset.id)
+    twin = make.open_apartment(desk, underlying_keys=keys)
+    make.file_required(desk, twin)
+    make.value(desk, twin)
+    make.submit(desk, twin)
+
+    assert asked(desk, twin) == ["KEY-01", "WRP-01"]
+
+
+def test_gate__key_let_go_while_its_token_lives__is_closed_by_tok_01(
     desk: Desk, wrapped: Wrapped
 ) -> None:
     sales.structured(desk, wrapped)
     keys = assets.list_keys(desk.session, wrapped.asset.id)
-    twin = make.open_apartment(desk, underlying_keys=keys)
+    assets.release_claims(desk.session, wrapped.asset.id)
+    twin = make.registered(desk, make.open_apartment(desk, underlying_keys=keys))
 
-    assert {"KEY-01", "TOK-01"} <= set(asked(desk, twin))
+    assert asked(desk, twin) == ["WRP-01", "TOK-01"]
 
 
 def test_structure__asset_not_registered__is_refused(desk: Desk) -> None:

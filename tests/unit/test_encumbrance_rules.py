@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from registry.encumbrance.models import Effect, EncumbranceKind
-from registry.encumbrance.rules import COURT_AND_STATE, SECURITY_INTERESTS, check_terms, effect_of
+from registry.encumbrance.rules import (
+    COURT_AND_STATE,
+    SECURITY_INTERESTS,
+    SELF_LAPSING,
+    check_consent,
+    check_terms,
+    discharge_papers,
+    effect_of,
+    has_lapsed,
+)
 from registry.kernel.errors import Invalid
 
 pytestmark = pytest.mark.unit
@@ -63,7 +73,52 @@ def test_effect_of__consent__opens_security_interests_and_nothing_else(
 
 @pytest.mark.parametrize("kind", EncumbranceKind)
 def test_check_terms__everything_stated__is_accepted(kind: EncumbranceKind) -> None:
-    check_terms(kind, **COMPLETE)
+    ranked = {} if kind in SECURITY_INTERESTS else {"rank": None}
+
+    check_terms(kind, **COMPLETE | ranked)
+
+
+@pytest.mark.parametrize("kind", sorted(set(EncumbranceKind) - SECURITY_INTERESTS))
+def test_check_terms__rank_without_a_debt__is_refused_by_enc_03(kind: EncumbranceKind) -> None:
+    with pytest.raises(Invalid) as refusal:
+        check_terms(kind, **COMPLETE)
+
+    assert (refusal.value.code, refusal.value.rule) == ("rank_not_applicable", "ENC-03")
+
+
+@pytest.mark.parametrize("kind", EncumbranceKind)
+def test_check_consent__without_a_lender__is_refused(kind: EncumbranceKind) -> None:
+    check_consent(kind, lender_consent=False)
+    if kind in SECURITY_INTERESTS:
+        check_consent(kind, lender_consent=True)
+    else:
+        with pytest.raises(Invalid, match="consent_not_applicable"):
+            check_consent(kind, lender_consent=True)
+
+
+@pytest.mark.parametrize("kind", EncumbranceKind)
+def test_has_lapsed__day_after_the_last__only_where_the_kind_ends_by_itself(
+    kind: EncumbranceKind,
+) -> None:
+    last = date(2026, 11, 24)
+
+    assert has_lapsed(kind, last, last + timedelta(days=1)) == (kind in SELF_LAPSING)
+    assert not has_lapsed(kind, last, last)
+    assert not has_lapsed(kind, None, last)
+
+
+def test_self_lapsing__orders_and_debts__never_are() -> None:
+    assert SELF_LAPSING.isdisjoint(SECURITY_INTERESTS | COURT_AND_STATE)
+
+
+@pytest.mark.parametrize("kind", EncumbranceKind)
+def test_discharge_papers__each_kind__has_some_and_an_order_only_its_vacation(
+    kind: EncumbranceKind,
+) -> None:
+    papers = discharge_papers(kind)
+
+    assert papers
+    assert (papers == {"VACATING_ORDER"}) == (kind in COURT_AND_STATE)
 
 
 @pytest.mark.parametrize("kind", sorted(SECURITY_INTERESTS))
@@ -81,7 +136,7 @@ def test_check_terms__order_without_authority_or_case__is_refused(
     kind: EncumbranceKind, missing: str
 ) -> None:
     with pytest.raises(Invalid, match="encumbrance_incomplete"):
-        check_terms(kind, **COMPLETE | {missing: EMPTY[missing]})
+        check_terms(kind, **COMPLETE | {"rank": None, missing: EMPTY[missing]})
 
 
 @pytest.mark.parametrize("kind", sorted(COURT_AND_STATE))

@@ -1,0 +1,58 @@
+"""The register at a moment: as it is read, and as the journal alone replays it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from registry.history.tables import LEGAL_TABLES
+from registry.journal.leaves import bodies
+from registry.journal.models import JournalLeaf
+from registry.journal.sealer import seal_all
+from registry.kernel.db import Database
+
+State = dict[str, list[str]]
+
+
+def state_of(session: Session) -> State:
+    """Read every legal row, without what may name a person."""
+    found = {}
+    for table in LEGAL_TABLES:
+        rows = session.connection().execute(
+            text(f"SELECT to_jsonb(t) - CAST(:hidden AS text[]) FROM {table.name} AS t"),
+            {"hidden": [*table.private, *table.keeping]},
+        )
+        found[table.name] = sorted(json.dumps(row, sort_keys=True) for row in rows.scalars())
+    return found
+
+
+def replay(entries: list[dict[str, Any]], until: datetime) -> State:
+    """Build the state at a moment from the journal alone."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in entries:
+        if entry["kind"] == "fact" and datetime.fromisoformat(entry["recorded_at"]) <= until:
+            key = entry["table"], entry["row_id"]
+            if entry["op"] == "DELETE":
+                del rows[key]
+            else:
+                rows[key] = entry["image"]
+    found: State = {table.name: [] for table in LEGAL_TABLES}
+    for (table, _), image in rows.items():
+        found[table].append(json.dumps(image, sort_keys=True))
+    return {table: sorted(images) for table, images in found.items()}
+
+
+def journal_of(database: Database) -> list[dict[str, Any]]:
+    seal_all(database)
+    with database.reading() as session:
+        leaves = session.exec(select(JournalLeaf).order_by(col(JournalLeaf.seq))).all()
+        return [bodies_of(session, leaf) for leaf in leaves]
+
+
+def bodies_of(session: Session, leaf: JournalLeaf) -> dict[str, Any]:
+    [(_, body)] = bodies(session, leaf.kind, [leaf.entry_id])
+    return body
