@@ -22,7 +22,7 @@ from registry.court_order.repository import (
     require_unbound,
     wallets_of,
 )
-from registry.document import service as documents
+from registry.document import sources
 from registry.encumbrance import rules
 from registry.encumbrance.models import EncumbranceKind
 from registry.journal import service as journal
@@ -160,9 +160,7 @@ def _check_scope(session: Session, new: NewOrder) -> None:
 
 def _check_paper(session: Session, asset_id: UUID, document_id: UUID, sha256: bytes) -> None:
     assets.get_asset(session, asset_id)
-    paper = documents.get_document(session, document_id)
-    if paper.asset_id != asset_id:
-        raise Invalid("source_of_other_asset", "The paper belongs to another asset.")
+    paper = sources.paper_of(session, asset_id, document_id)
     if paper.sha256 != sha256:
         raise Invalid("order_paper_differs", "The paper that is filed has another hash.")
 

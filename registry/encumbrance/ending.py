@@ -6,14 +6,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.asset import service as assets
-from registry.document import service as documents
+from registry.document import sources
 from registry.document.models import Document
 from registry.encumbrance import guards, repository
 from registry.encumbrance.models import Encumbrance
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Invalid
 from registry.lifecycle.service import fire
 from registry.title import service as titles
 
@@ -145,19 +143,11 @@ def lapse_encumbrance(session: Session, encumbrance_id: UUID) -> Encumbrance:
 def _open(
     session: Session, encumbrance_id: UUID, document_id: UUID | None = None
 ) -> tuple[Encumbrance, Document | None]:
-    encumbrance = repository.get_encumbrance(session, encumbrance_id)
-    title = titles.get_title(session, encumbrance.title_id)
-    assets.get_asset(session, title.asset_id, lock=True)
-    encumbrance = repository.get_encumbrance(session, encumbrance_id, lock=True)
+    encumbrance = repository.lock_encumbrance(session, encumbrance_id)
     if document_id is None:
         return encumbrance, None
-    paper = documents.get_document(session, document_id)
-    if paper.asset_id != title.asset_id:
-        raise Invalid(
-            "source_of_other_asset",
-            "The paper belongs to another asset.",
-            field="/document_id",
-        )
+    title = titles.get_title(session, encumbrance.title_id)
+    paper = sources.paper_of(session, title.asset_id, document_id, field="/document_id")
     return encumbrance, paper
 
 

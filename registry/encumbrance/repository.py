@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, or_, select
 
+from registry.asset import service as assets
 from registry.encumbrance.models import (
     IN_FORCE,
     Encumbrance,
@@ -16,6 +17,7 @@ from registry.encumbrance.models import (
 )
 from registry.encumbrance.rules import SELF_LAPSING
 from registry.kernel.rows import get_row
+from registry.title import service as titles
 
 
 def get_encumbrance(session: Session, encumbrance_id: UUID, *, lock: bool = False) -> Encumbrance:
@@ -27,6 +29,22 @@ def get_encumbrance(session: Session, encumbrance_id: UUID, *, lock: bool = Fals
         There is none of that id.
     """
     return get_row(session, Encumbrance, encumbrance_id, kind="encumbrance", lock=lock)
+
+
+def lock_encumbrance(session: Session, encumbrance_id: UUID) -> Encumbrance:
+    """Return the encumbrance, which no other writer changes until this one is done.
+
+    Everybody locks in this order, the asset first: so nobody waits in a circle.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    encumbrance = get_encumbrance(session, encumbrance_id)
+    title = titles.get_title(session, encumbrance.title_id)
+    assets.get_asset(session, title.asset_id, lock=True)
+    return get_encumbrance(session, encumbrance_id, lock=True)
 
 
 def list_encumbrances(

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.asset import service as assets
 from registry.document import service as documents
+from registry.document import sources
 from registry.document.models import Document, DocumentState
 from registry.encumbrance import guards, repository, rules
 from registry.encumbrance.ending import (
@@ -38,7 +38,6 @@ from registry.encumbrance.repository import (
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Invalid
 from registry.lifecycle.service import fire
 from registry.party import service as parties
 from registry.title import service as titles
@@ -159,13 +158,9 @@ def _check(
         parties.get_party(session, terms.holder_id)
     for name in ("source_document_id", "consent_document_id"):
         paper_id: UUID | None = getattr(terms, name)
-        if paper_id is None:
-            continue
-        if documents.get_document(session, paper_id).asset_id != title.asset_id:
-            raise Invalid(
-                "source_of_other_asset",
-                "The source document belongs to another asset.",
-                field=f"/{name}",
+        if paper_id is not None:
+            sources.paper_of(
+                session, title.asset_id, paper_id, called="source document", field=f"/{name}"
             )
 
 
@@ -183,7 +178,7 @@ def register_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) -
         ``source_not_verified``, ``consent_missing``, ``rank_taken`` (ENC-03),
         ``transition_refused``.
     """
-    encumbrance = _locked(session, encumbrance_id)
+    encumbrance = repository.lock_encumbrance(session, encumbrance_id)
     consent = _consent_paper(session, encumbrance, encumbrance)
     given = {"source": _source(session, encumbrance), "consent": consent}
     fire(
@@ -218,7 +213,7 @@ def reject_encumbrance(
     Conflict
         ``transition_refused``.
     """
-    encumbrance = _locked(session, encumbrance_id)
+    encumbrance = repository.lock_encumbrance(session, encumbrance_id)
     given = {"reason": reason}
     fire(session, actor, guards.MACHINE, encumbrance, "reject", given=given, reason=reason)
     encumbrance.checker = actor.subject
@@ -236,7 +231,7 @@ def propose_variation(
     Invalid
         As `lodge_encumbrance`.
     """
-    encumbrance = _locked(session, encumbrance_id)
+    encumbrance = repository.lock_encumbrance(session, encumbrance_id)
     _check(
         session,
         encumbrance.title_id,
@@ -268,7 +263,7 @@ def vary_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) -> En
     Conflict
         ``variation_missing``, or as `register_encumbrance`.
     """
-    encumbrance = _locked(session, encumbrance_id)
+    encumbrance = repository.lock_encumbrance(session, encumbrance_id)
     terms = repository.find_proposed_terms(session, encumbrance.id)
     source = documents.get_document(session, terms.source_document_id) if terms else None
     consent = _consent_paper(session, encumbrance, terms) if terms else None
@@ -286,14 +281,6 @@ def vary_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) -> En
     encumbrance.effect = terms.effect
     session.flush()
     return encumbrance
-
-
-def _locked(session: Session, encumbrance_id: UUID) -> Encumbrance:
-    encumbrance = get_encumbrance(session, encumbrance_id)
-    title = titles.get_title(session, encumbrance.title_id)
-    # Everybody in this order, asset first: so nobody waits in a circle.
-    assets.get_asset(session, title.asset_id, lock=True)
-    return get_encumbrance(session, encumbrance_id, lock=True)
 
 
 def _source(session: Session, encumbrance: Encumbrance) -> Document:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
-from registry.document import service as documents
-from registry.document.models import DocumentState
+from registry.document import sources
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Effect, EncumbranceState
 from registry.kernel.clock import today
@@ -77,20 +76,14 @@ def _instrument_of(mutation: Mutation) -> tuple[str, ...]:
 def require_source(session: Session, mutation: Mutation) -> None:
     """Let a right rest on a verified paper of the title's asset only."""
     assert mutation.source_document_id is not None
-    source = documents.get_document(session, mutation.source_document_id)
-    title = titles.get_title(session, mutation.title_id)
-    if source.asset_id != title.asset_id:
-        raise Invalid(
-            "source_of_other_asset",
-            "The source document belongs to another asset.",
-            field="/source_document_id",
-        )
-    if source.state != DocumentState.VERIFIED:
-        raise Conflict(
-            "source_not_verified",
-            f"The source document is {source.state}; no right rests on an unverified paper.",
-            remedy="Have the document verifier confirm it with its registry.",
-        )
+    source = sources.paper_of(
+        session,
+        titles.get_title(session, mutation.title_id).asset_id,
+        mutation.source_document_id,
+        called="source document",
+        field="/source_document_id",
+    )
+    sources.require_verified(source)
 
 
 def require_current_shares(session: Session, mutation: Mutation) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
-from registry.document import service as documents
+from registry.document import sources
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
@@ -258,13 +258,9 @@ def retire_asset(
         ``asset_encumbered``, ``loss_not_shown``, ``token_alive``, ``transition_refused``.
     """
     asset = assets.get_asset(session, asset_id, lock=True)
-    loss = documents.get_document(session, loss_document_id) if loss_document_id else None
-    if loss is not None and loss.asset_id != asset.id:
-        raise Invalid(
-            "source_of_other_asset",
-            "The paper belongs to another asset.",
-            field="/loss_document_id",
-        )
+    loss = None
+    if loss_document_id is not None:
+        loss = sources.paper_of(session, asset.id, loss_document_id, field="/loss_document_id")
     given = {"reason": reason, "loss": loss}
     fire(session, actor, guards.MACHINE, asset, "retire", given=given, reason=reason)
     claims.release(session, asset)

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from registry.asset import service as assets
 from registry.asset.law import law_of
 from registry.document import service as documents
-from registry.document.models import DocumentState
+from registry.document import sources
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
@@ -31,7 +31,7 @@ def evidence_is_there(attempt: Attempt[Title]) -> None:
     session, title = attempt.session, attempt.record
     source = attempt.given.get("source_document_id")
     if source is not None:
-        _require_verified(session, source)
+        sources.require_verified(documents.get_document(session, source))
     else:
         _require_proof(session, title)
     require_whole(session, title)
@@ -39,16 +39,6 @@ def evidence_is_there(attempt: Attempt[Title]) -> None:
     if set(assets.rival_claims(session, title.asset_id).values()) - parents:
         raise Conflict(
             "key_taken", "Another asset claims what this title is of (rule KEY-01).", rule="KEY-01"
-        )
-
-
-def _require_verified(session: Session, document_id: UUID) -> None:
-    state = documents.get_document(session, document_id).state
-    if state != DocumentState.VERIFIED:
-        raise Conflict(
-            "source_not_verified",
-            f"The source document is {state}; no right rests on an unverified paper.",
-            remedy="Have the document verifier confirm it with its registry.",
         )
 
 
@@ -148,10 +138,8 @@ def require_order(session: Session, title: Title, document_id: UUID | None) -> N
             field="/order_document_id",
             remedy="File it under the asset, have it verified, and send its id.",
         )
-    if documents.get_document(session, document_id).asset_id != title.asset_id:
-        raise Invalid(
-            "source_of_other_asset",
-            "The order belongs to another asset.",
-            field="/order_document_id",
+    sources.require_verified(
+        sources.paper_of(
+            session, title.asset_id, document_id, called="order", field="/order_document_id"
         )
-    _require_verified(session, document_id)
+    )

@@ -286,12 +286,7 @@ def fire(
 def run_gate(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:
     """Ask and store every rule of tokenization on an asset."""
     asset = assets.get_asset(session, asset_id)
-    alive = session.exec(
-        select(Tokenization).where(
-            col(Tokenization.asset_id) == asset_id, col(Tokenization.state).not_in(ENDED)
-        )
-    ).first()
-    facts = gate_facts(session, asset, alive)
+    facts = gate_facts(session, asset, guards.find_alive(session, asset_id))
     return rulebook.run(session, actor, asset_id, Moment.TOKENIZATION, facts)
 
 
