@@ -33,8 +33,9 @@ types: setup
 imports: setup
 	@$(RUN)/lint-imports
 
+# A file goes to one process: its stages are built once. Beyond four, PostgreSQL is what waits.
 unit: setup
-	@$(RUN)/pytest $(PYTEST_ARGS)
+	@$(RUN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
 
 test-contracts: setup-brownie  ## Brownie tests of our own Solidity, on anvil
 	@$(PY) scripts/test_contracts.py

@@ -46,6 +46,7 @@ def upload(desk: Desk, asset: Asset, content: bytes, **fields: object) -> Docume
         (JPEG, "image/jpeg"),
         (TIFF, "image/tiff"),
     ],
+    ids=["PDF", "PNG", "JPEG", "TIFF"],
 )
 def test_upload__accepted_type__is_read_from_the_bytes(
     desk: Desk, content: bytes, media_type: str

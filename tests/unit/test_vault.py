@@ -73,7 +73,11 @@ def test_fingerprint__text__is_keyed_and_tells_people_apart() -> None:
     assert vault.fingerprint(CNIC) != vault.fingerprint("35202-1234567-2")
 
 
-@pytest.mark.parametrize("keys", ["", "secret", f"{OLD},", f"{OLD};{NEW}", OLD[:-4], "ü" * 44])
+@pytest.mark.parametrize(
+    "keys",
+    ["", "secret", f"{OLD},", f"{OLD};{NEW}", OLD[:-4], "ü" * 44],
+    ids=["empty", "a word", "nothing after a comma", "a semicolon", "too short", "not ASCII"],
+)
 def test_vault__malformed_keys__says_so_without_showing_them(keys: str) -> None:
     with pytest.raises(VaultKeyMalformed) as refusal:
         Vault(keys, INDEX)
