@@ -18,7 +18,7 @@ from tests.api.town import Town, build_town
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quiet_log() -> Iterator[None]:
     """Keep faults out of the report: a test says itself which answer it did not expect."""
     configure_logging("critical")

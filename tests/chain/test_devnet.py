@@ -197,6 +197,8 @@ def at_rest(devnet: Devnet, wallet: Wallet) -> None:
     eventually(lambda: not wallet.call("eth_getBlockByNumber", "latest", False)["transactions"])
     head = wallet.call("eth_getBlockByNumber", "latest", False)["hash"]
     eventually(lambda: devnet._saved_head == head and not devnet._is_touched.is_set())
+    # Whoever saves it turns mining on again afterwards.
+    eventually(lambda: wallet.call("anvil_getAutomine"))
 
 
 def test_restart__stopped__keeps_everything_a_reader_sees(devnet: Devnet, wallet: Wallet) -> None:
