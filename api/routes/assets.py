@@ -48,7 +48,7 @@ def create_asset(
 
 @router.get("/assets")
 def list_assets(
-    session: ReadSessionDep,
+    session: KnownSessionDep,
     paging: PagingDep,
     code: str | None = None,
     state: AssetState | None = None,

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.as_of import KnownSessionDep
+from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
@@ -39,7 +40,7 @@ def receive_court_order(
 
 @router.get("/court_orders")
 def list_court_orders(
-    session: ReadSessionDep, paging: PagingDep, state: OrderState | None = None
+    session: KnownSessionDep, paging: PagingDep, state: OrderState | None = None
 ) -> Page[CourtOrderRead]:
     """List orders in the order in which they came in."""
     rows = orders.list_orders(session, state=state, after=paging.after_id, limit=paging.fetch)
@@ -47,7 +48,7 @@ def list_court_orders(
 
 
 @router.get("/court_orders/{order_id}")
-def get_court_order(order_id: UUID, session: ReadSessionDep) -> CourtOrderRead:
+def get_court_order(order_id: UUID, session: KnownSessionDep) -> CourtOrderRead:
     """Read one order."""
     return CourtOrderRead.of(orders.get_order(session, order_id))
 

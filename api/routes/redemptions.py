@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
+from api.as_of import KnownSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -43,7 +44,7 @@ def request_redemption(
 
 
 @router.get("/tokenizations/{tokenization_id}/redemptions")
-def list_redemptions(tokenization_id: UUID, session: ReadSessionDep) -> list[RedemptionRead]:
+def list_redemptions(tokenization_id: UUID, session: KnownSessionDep) -> list[RedemptionRead]:
     """List the redemptions of a token."""
     tokenizations.get_tokenization(session, tokenization_id)
     rows = repository.list_redemptions(session, tokenization_id)
@@ -51,7 +52,7 @@ def list_redemptions(tokenization_id: UUID, session: ReadSessionDep) -> list[Red
 
 
 @router.get("/redemptions/{redemption_id}")
-def get_redemption(redemption_id: UUID, session: ReadSessionDep) -> RedemptionRead:
+def get_redemption(redemption_id: UUID, session: KnownSessionDep) -> RedemptionRead:
     """Read one redemption."""
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,14 +13,36 @@ from registry.asset.models import Asset
 from registry.encumbrance import service as encumbrances
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
+from registry.receipt import service as receipts
 from registry.title import service as titles
+from tests import court, liens, sales
 from tests import factories as make
-from tests import liens
+from tests import goods as lots
 from tests.api.house import House, problem_of
 
 pytestmark = pytest.mark.db
 
 LONG_AGO = "2001-01-01T00:00:00Z"
+
+NO_LEGAL_PAST = (
+    "/healthz",
+    "/metrics",
+    "/readyz",
+    "/v1/assets/imports",  # work in progress; what it recorded has its own past
+    "/v1/assets/{asset_id}/rule_runs",  # only ever added, each with its time
+    "/v1/breaks",
+    "/v1/documents/{document_id}/content",  # bytes never change
+    "/v1/investors",  # each decision is an entry of the journal
+    "/v1/journal",  # the past itself
+    "/v1/me",
+    "/v1/offerings",
+    "/v1/operations",
+    "/v1/orders",
+    "/v1/parties",  # persons are corrected and erased under another law (registry.history.tables)
+    "/v1/redemptions/{redemption_id}/payouts",
+    "/v1/tokens",  # projected from the chain, whose past is told by block
+)
+"""Reads of what is no legal fact, or has its past another way."""
 
 
 @dataclass
@@ -129,3 +151,54 @@ def test_as_of__before_the_first_right__is_not_found(story: Story, path: str) ->
     problem_of(story.get(path, as_of=LONG_AGO), 404, "not_found")
     for wrong in ("yesterday", "2026-07-28T09:00:00"):
         assert story.get(path, as_of=wrong).status_code == 422
+
+
+def test_openapi__every_read_of_legal_facts__takes_known_at(house: House) -> None:
+    takes = {
+        path: "known_at" in {item["name"] for item in methods["get"].get("parameters", [])}
+        for path, methods in house.app.openapi()["paths"].items()
+        if "get" in methods
+    }
+    exempt = {path for path in takes if path.startswith(NO_LEGAL_PAST)}
+
+    assert {path for path, known in takes.items() if not known} == exempt
+
+
+def test_receipt__known_at__is_as_it_stood_then(story: Story) -> None:
+    with story.house.desk() as desk:
+        lot = lots.deposited(desk)
+    deposited = told()
+    with story.house.desk() as desk:
+        asset = desk.session.get_one(Asset, lot.asset.id)
+        lots.grade(desk, replace(lot, asset=asset))
+        receipts.accept_grade(desk.session, lot.holder.actor, lot.receipt.id)
+    path = f"receipts/{lot.receipt.id}"
+
+    assert story.read(path, known_at=deposited)["state"] == "DEPOSITED"
+    assert story.read(path)["state"] == "ASSAYED"
+    listed = f"assets/{lot.asset.id}/receipts"
+    assert [row["state"] for row in story.read(listed, known_at=deposited)] == ["DEPOSITED"]
+    problem_of(story.get(path, known_at=story.moments["freed"]), 404, "not_found")
+
+
+def test_court_order__known_at__is_as_it_stood_then(story: Story) -> None:
+    with story.house.desk() as desk:
+        order = court.on_wallet(desk, b"\x11" * 20)
+    received = told()
+    with story.house.desk() as desk:
+        court.authenticate(desk, order)
+    path = f"court_orders/{order.id}"
+
+    assert story.read(path, known_at=received)["state"] == "RECEIVED"
+    assert story.read(path)["state"] == "AUTHENTICATED"
+    problem_of(story.get(path, known_at=story.moments["freed"]), 404, "not_found")
+
+
+def test_tokenization__known_at__is_as_it_stood_then(story: Story) -> None:
+    with story.house.desk() as desk:
+        wrapped = sales.wrapped_apartment(desk)
+        tokenization = sales.structured(desk, wrapped)
+    path = f"tokenizations/{tokenization.id}"
+
+    assert story.read(path, known_at=told())["state"] == "STRUCTURED"
+    problem_of(story.get(path, known_at=story.moments["freed"]), 404, "not_found")
