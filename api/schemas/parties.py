@@ -14,6 +14,7 @@ from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
 from registry.party.details import NAMES, Details, known_of
 from registry.party.models import Party, PartyKind
+from registry.party.rules import unusual_cnic
 from registry.party.service import NewParty, cnic_of, masked_cnic
 from registry.party.ubo import BeneficialOwner, OwnershipBasis
 
@@ -122,6 +123,7 @@ class PartyRead(Read):
     """A party as the register shows it: what is personal is masked.
 
     `personal` holds it unmasked where the caller may see it, and has asked with a reason.
+    `warnings` tell what is unusual about it, and refuses nothing.
     """
 
     id: UUID
@@ -144,15 +146,19 @@ class PartyRead(Read):
     residence_country: str
     ubo: list[BeneficialOwnerFields]
     version: int
+    warnings: list[str]
     personal: PersonalRead | None = None
 
     @classmethod
     def of(cls, vault: Vault, party: Party) -> Self:
+        cnic = masked_cnic(vault, party)
+        unusual = unusual_cnic(cnic) if cnic else None
         public = ("id", "kind", "lei", "cuin", "scac", "residence_country", "ubo", "version")
         return cls(
             **party.model_dump(include=set(public)),
             **_masked(known_of(vault, party), is_person=party.kind == PartyKind.NATURAL),
-            cnic_masked=masked_cnic(vault, party),
+            cnic_masked=cnic,
+            warnings=[unusual] if unusual else [],
         )
 
     @classmethod

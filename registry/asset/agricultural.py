@@ -76,6 +76,7 @@ class AgriculturalDetails(GroundDetails):
                 area=self._area_of(khasra),
                 geometry=khasra.geom,
                 pointer=f"/details/khasras/{place}/geom",
+                land_class=khasra.land_class,
             )
             for place, khasra in enumerate(self.khasras)
         )

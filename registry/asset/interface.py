@@ -33,12 +33,15 @@ class SpatialUnit:
         GeoJSON geometry (RFC 7946, EPSG:4326), where the parcel was surveyed.
     pointer
         Where the geometry stands in the dossier, as a JSON pointer.
+    land_class
+        What the record calls the land, where it says so.
     """
 
     number: str
     area: Area | None
     geometry: Mapping[str, Any] | None
     pointer: str = "/details/geom"
+    land_class: str | None = None
 
 
 class ClassDetails(BaseModel):

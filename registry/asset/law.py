@@ -200,7 +200,27 @@ def _check_key_place(form: KeyForm, keys: Sequence[str], location: Mapping[str, 
             )
 
 
-def dossier_findings(details: ClassDetails, location: Mapping[str, str]) -> dict[str, Finding]:
+def dossier_findings(
+    law: Law, details: ClassDetails, location: Mapping[str, str]
+) -> dict[str, Finding]:
     """Return what the fields of a dossier break, for all rules that need nothing else."""
     ports = (unlocode_fault(location[name]) for name in PORTS if name in location)
-    return {**details.findings(), **found(ID_04=ports)}
+    return {**details.findings(), **found(ID_04=ports), **_unusual(law, details)}
+
+
+def _unusual(law: Law, details: ClassDetails) -> dict[str, Finding]:
+    """Note what the record of the place does not usually say: never a reason to refuse."""
+    units, known = details.spatial_units(), law.jurisdiction.land_classes
+    form = law.jurisdiction.parcel_numbers.get(law.spec.subject)
+    return found(
+        PAR_05=(
+            f"{unit.number!r} is not written as {form.form}."
+            for unit in units
+            if form is not None and not form.pattern.fullmatch(unit.number)
+        ),
+        PAR_06=(
+            f"{unit.land_class!r} is no class of land that the record knows."
+            for unit in units
+            if known and unit.land_class is not None and unit.land_class.lower() not in known
+        ),
+    )

@@ -159,6 +159,10 @@ class Jurisdiction:
         Natural keys of land; those of goods are the same everywhere.
     identifiers
         Forms of the identifiers that its authorities give.
+    parcel_numbers
+        How its record numbers the parcels of a kind of land; another form is only noted (PAR-05).
+    land_classes
+        What its record calls the classes of land; another name is only noted (PAR-06).
     """
 
     country: str | None
@@ -170,6 +174,8 @@ class Jurisdiction:
     key_forms: Mapping[Subject, KeyForm]
     identifiers: Mapping[str, re.Pattern[str]]
     policy: Policy
+    parcel_numbers: Mapping[Subject, KeyForm] = field(default_factory=dict)
+    land_classes: frozenset[str] = frozenset()
 
     def region_of(self, location: Mapping[str, str]) -> str | None:
         return location.get(self.region_field)

@@ -139,6 +139,27 @@ ENERGY_REGIMES: Mapping[str, TitleRegime] = {
     ),
 }
 
+LAND_CLASSES = frozenset(
+    {
+        "abi",
+        "banjar jadid",
+        "banjar qadim",
+        "barani",
+        "chahi",
+        "ghair mumkin",
+        "nehri",
+        "rosli",
+        "sailaba",
+    }
+)
+"""Irrigated, rain-fed, fallow, uncultivable …: no list is complete, so it only ever warns."""
+
+_KHASRA_NUMBER = KeyForm(
+    # Not verified for every settlement: it only ever warns.
+    re.compile(r"[0-9]+(/[0-9]+){0,3}( ?min)?"),
+    "512, 512/1 or 512/1/2, with min where it is a part of one",
+)
+
 _PLACE = r"[A-Z0-9-]+"
 _NUMBER = r"[A-Z1-9][A-Z0-9-]*"  # 0512 and 512 would be two keys of one field
 _PREMISES_KEY = KeyForm(
@@ -174,6 +195,8 @@ PAKISTAN = Jurisdiction(
         Subject.PREMISES: _PREMISES_KEY,
     },
     identifiers=IDENTIFIERS,
+    parcel_numbers={Subject.FARMLAND: _KHASRA_NUMBER},
+    land_classes=LAND_CLASSES,
     policy=Policy(
         ubo_fraction=Fraction(1, 4),  # Companies Act 2017, s. 123A
         second_checker_above_paisa=500_000_000 * PAISA_PER_RUPEE,

@@ -57,7 +57,7 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
             **receipts.findings(session, asset),
             **bills.findings(session, asset),
             **mutations.findings(session, title.id),
-            **dossier_findings(details, asset.location),
+            **dossier_findings(law, details, asset.location),
             **parcels.findings(session, asset.id, law.jurisdiction.policy),
             **shares.findings(session, asset.id),
             **paper_findings(law, papers, version.basis, today()),

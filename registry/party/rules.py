@@ -11,7 +11,7 @@ import pycountry
 from stdnum import iban as stdnum_iban
 from stdnum.exceptions import ValidationError as NotAnIban
 
-from registry.jurisdiction.pakistan import IDENTIFIERS
+from registry.jurisdiction.pakistan import CNIC_PROVINCES, IDENTIFIERS
 from registry.kernel.clock import today
 from registry.kernel.errors import Invalid
 from registry.kernel.identifiers import lei_fault
@@ -41,6 +41,19 @@ def check_cnic(cnic: str, *, field: str = "/cnic") -> str:
             rule="ID-01",
         )
     return cnic
+
+
+def unusual_cnic(cnic: str) -> str | None:
+    """Return what is unusual about a CNIC that has the right form: a warning, never a refusal.
+
+    Parameters
+    ----------
+    cnic
+        Masked or not: its first digit is enough.
+    """
+    if cnic[0] in CNIC_PROVINCES:
+        return None
+    return f"No province issues a CNIC that begins with {cnic[0]} (rule ID-01); look at the card."
 
 
 def check_lei(lei: str) -> str:

@@ -65,6 +65,16 @@ def values_of(body: Mapping[str, Any]) -> list[str]:
     return [str(body[name]) for name in body.keys() - open_ones] + [str(item) for item in address]
 
 
+def test_person__cnic_of_no_province__is_recorded_with_a_warning(house: House) -> None:
+    number = next(numbers)
+    _, usual = record(house)
+    _, unusual = record(house, cnic=f"97405-{number:07}-9")
+
+    assert usual.json()["warnings"] == []
+    [warning] = unusual.json()["warnings"]
+    assert "ID-01" in warning
+
+
 def test_person__every_answer__is_masked(house: House) -> None:
     body, created = record(house)
     path = f"/v1/parties/{created.json()['id']}"

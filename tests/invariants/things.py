@@ -139,6 +139,17 @@ def khasras_a_sarsai_short(desk: Desk) -> object:
     return farm(desk, [ground("77021", [8, 0, 0]), ground("77022", [8, 0, 0])], [16, 0, 1])
 
 
+@violates("PAR-05")
+def khasra_that_is_a_name(desk: Desk) -> object:
+    return farm(desk, [ground("EAST-FIELD", [8, 0, 0])], [8, 0, 0])
+
+
+@violates("PAR-06")
+def land_of_no_known_class(desk: Desk) -> object:
+    field = ground("77031", [8, 0, 0]) | {"land_class": "orchard"}
+    return farm(desk, [field], [8, 0, 0])
+
+
 @violates("PAR-04")
 def units_with_more_than_their_parcel(desk: Desk) -> object:
     for number in (1, 2):

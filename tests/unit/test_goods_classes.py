@@ -12,7 +12,7 @@ import pytest
 from registry.asset.bullion import fine_ounces
 from registry.asset.classes import check_details, class_of
 from registry.asset.interface import ClassDetails
-from registry.asset.law import dossier_findings
+from registry.asset.law import dossier_findings, read_law
 from registry.asset.models import AssetClass
 from registry.kernel.errors import Invalid
 from tests.dossiers import PORTS, sample
@@ -138,7 +138,9 @@ def container(number: str, **changes: str) -> dict[str, str]:
 def test_bill_of_lading__identifiers__fire_exactly_their_rules(
     changes: dict[str, Any], location: dict[str, str], rules: set[str]
 ) -> None:
-    assert set(dossier_findings(read(EBL, **changes), PORTS | location)) == rules
+    law = read_law(class_of(EBL), sample(EBL).regime, PORTS)
+
+    assert set(dossier_findings(law, read(EBL, **changes), PORTS | location)) == rules
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from registry.asset.classes import check_details, class_of
 from registry.asset.interface import ClassDetails
+from registry.asset.law import dossier_findings, read_law
 from registry.asset.models import AssetClass
 from registry.kernel.errors import Invalid
+from registry.rulebook.service import rule_book
 from tests.dossiers import sample, square
 
 pytestmark = pytest.mark.unit
@@ -53,6 +55,32 @@ def test_farmland__khasras__are_its_parcels() -> None:
     assert second.area.area_sqm.quantize(Decimal("0.0001")) == Decimal("6255.7656")
     assert details.key_endings() == ("|512/1", "|512/2-MIN")
     assert details.findings() == {}
+
+
+@pytest.mark.parametrize(
+    ("khasra", "rules"),
+    [
+        ({"no": "512/1/2/3"}, set()),
+        ({"no": "512 min", "land_class": "Ghair Mumkin"}, set()),
+        ({"no": "512min"}, set()),
+        ({"no": "512/1/2/3/4"}, {"PAR-05"}),
+        ({"no": "A-12"}, {"PAR-05"}),
+        ({"no": "512/"}, {"PAR-05"}),
+        ({"no": "٥١٢"}, {"PAR-05"}),
+        ({"no": "512", "land_class": "orchard"}, {"PAR-06"}),
+        ({"no": "twelve", "land_class": "orchard"}, {"PAR-05", "PAR-06"}),
+    ],
+)
+def test_farmland__what_the_record_does_not_usually_say__is_only_noted(
+    khasra: dict[str, Any], rules: set[str]
+) -> None:
+    said = sample(FARMLAND)
+    law = read_law(class_of(FARMLAND), said.regime, said.location)
+    details = read(FARMLAND, khasras=[{"area_kms": [8, 0, 0]} | khasra], area_kms=[8, 0, 0])
+
+    assert set(dossier_findings(law, details, said.location)) == rules
+    for rule in rules:
+        assert set(rule_book()[rule].moments.values()) == {"WARNING"}
 
 
 @pytest.mark.parametrize(

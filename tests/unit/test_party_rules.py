@@ -51,6 +51,16 @@ def test_check_cnic__malformed__is_not_repeated_in_the_message() -> None:
     assert "7654321" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("cnic", "is_unusual"),
+    [("10000-0000000-9", False), ("82101-9999999-2", False), ("92101-9999999-2", True)],
+)
+def test_unusual_cnic__first_digit__only_warns(cnic: str, is_unusual: bool) -> None:
+    assert rules.check_cnic(cnic) == cnic
+    for shown in (cnic, mask_cnic(cnic)):
+        assert (rules.unusual_cnic(shown) is not None) == is_unusual
+
+
 def test_mask_cnic__cnic__shows_place_and_last_digits_only() -> None:
     assert mask_cnic("35202-1234501-1") == "35202-*****01-1"
 
