@@ -5,7 +5,8 @@ While one batch waits for the database, a second thread reads and measures the n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -106,12 +107,16 @@ class ImportWorker:
 
     def _work(self, job: BulkImport, stop: Event) -> None:
         batches = self._batches(job.id)
-        with ThreadPoolExecutor(1, thread_name_prefix="import") as reader:
+        with (
+            _collected_by_batch() as collect,
+            ThreadPoolExecutor(1, thread_name_prefix="import") as reader,
+        ):
             coming: Future[list[Draft] | None] = reader.submit(next, batches, None)
             while (drafts := coming.result()) is not None and not stop.is_set():
                 coming = reader.submit(next, batches, None)
                 if not self._commit(job.id, drafts, stop):
                     return
+                collect()
 
     def _batches(self, import_id: UUID) -> Iterator[list[Draft]]:
         """Read the rows behind the cursor."""
@@ -193,6 +198,22 @@ class ImportWorker:
                 self._store.remove(job.stored_as)
                 job.stored_as = job.sealed = None
                 session.add(job)
+
+
+@contextmanager
+def _collected_by_batch() -> Iterator[Callable[[], object]]:
+    """Have rubbish collected once a batch, not whenever a few thousand objects are made.
+
+    Rows are many small objects that live as long as their batch: the collector looked at all of
+    them again and again, for two fifths of the time that Python took.
+    """
+    gc.freeze()
+    gc.disable()
+    try:
+        yield gc.collect
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def _ended_with_files(session: Session) -> Sequence[BulkImport]:
