@@ -1,4 +1,4 @@
-"""/v1/parties: natural and legal persons."""
+"""/v1/parties: persons, groups, and assets as parties."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from api.schemas.common import Page, problems
 from api.schemas.parties import PartyCreate, PartyPatch, PartyRead
 from registry.party import service as parties
 from registry.party.revealing import reveal_party
+from registry.title.owners import record_party
 
 router = resource_router("parties")
 Reason = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
@@ -25,8 +26,8 @@ Reason = Annotated[str | None, Query(max_length=500, description="Needed with `r
 def create_party(
     body: PartyCreate, session: SessionDep, actor: ActorDep, vault: VaultDep, response: Response
 ) -> PartyRead:
-    """Record a natural or legal person."""
-    party = parties.create_party(session, vault, actor, body.new())
+    """Record a person, a group of persons, or an asset as a party."""
+    party = record_party(session, vault, actor, body.new())
     response.headers["Location"] = f"/v1/parties/{party.id}"
     set_etag(response, party.version)
     return PartyRead.of(vault, party)

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.schemas.assets import Hissa, OwnerRead
 from api.schemas.common import Body, Country, Read, ShortText
 from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
 from registry.party.details import NAMES, Details, known_of
-from registry.party.models import Party, PartyKind
+from registry.party.group import Member
+from registry.party.models import NAMED_OPENLY, Party, PartyKind
 from registry.party.rules import unusual_cnic
 from registry.party.service import NewParty, cnic_of, masked_cnic
 from registry.party.ubo import BeneficialOwner, OwnershipBasis
@@ -46,6 +48,16 @@ class BeneficialOwnerFields(Body):
         )
 
 
+class MemberFields(Body):
+    """One member of a group, and their part of it; the whole is the sum of all parts."""
+
+    party_id: UUID
+    hissa: Hissa
+
+    def member(self) -> Member:
+        return Member(self.party_id, int(self.hissa))
+
+
 class PersonFields(Body):
     """Who somebody is."""
 
@@ -65,17 +77,23 @@ class PersonFields(Body):
 
 
 class PartyCreate(PersonFields):
-    """A natural or legal person to be recorded."""
+    """A person, a group of persons, or an asset as a party, to be recorded."""
 
     kind: PartyKind
     lei: Annotated[str | None, Field(max_length=32)] = None
     cuin: Annotated[str | None, Field(max_length=32)] = None
     scac: Annotated[str | None, Field(max_length=8)] = None
     ubo: list[BeneficialOwnerFields] = Field(default_factory=list, max_length=50)
+    members: list[MemberFields] = Field(default_factory=list, max_length=1000)
+    asset_id: UUID | None = None
 
     def new(self) -> NewParty:
-        fields = self.model_dump(exclude={"ubo"})
-        return NewParty(**fields, ubo=[owner.owner() for owner in self.ubo])
+        fields = self.model_dump(exclude={"ubo", "members"})
+        return NewParty(
+            **fields,
+            ubo=[owner.owner() for owner in self.ubo],
+            members=[member.member() for member in self.members],
+        )
 
 
 class PartyPatch(Body):
@@ -145,6 +163,8 @@ class PartyRead(Read):
     scac: str | None
     residence_country: str
     ubo: list[BeneficialOwnerFields]
+    members: list[OwnerRead]
+    asset_id: UUID | None
     version: int
     warnings: list[str]
     personal: PersonalRead | None = None
@@ -153,10 +173,13 @@ class PartyRead(Read):
     def of(cls, vault: Vault, party: Party) -> Self:
         cnic = masked_cnic(vault, party)
         unusual = unusual_cnic(cnic) if cnic else None
-        public = ("id", "kind", "lei", "cuin", "scac", "residence_country", "ubo", "version")
+        public = (
+            "id", "kind", "lei", "cuin", "scac", "residence_country", "ubo", "members", "asset_id",
+            "version",
+        )  # fmt: skip
         return cls(
             **party.model_dump(include=set(public)),
-            **_masked(known_of(vault, party), is_person=party.kind == PartyKind.NATURAL),
+            **_masked(known_of(vault, party), is_open=party.kind in NAMED_OPENLY),
             cnic_masked=cnic,
             warnings=[unusual] if unusual else [],
         )
@@ -169,12 +192,12 @@ class PartyRead(Read):
         return read
 
 
-def _masked(known: Details, *, is_person: bool) -> dict[str, Any]:
+def _masked(known: Details, *, is_open: bool) -> dict[str, Any]:
     names = {
         name: getattr(known, name)
         for name in ("name", "name_ur", "father_or_spouse_name", "place_of_birth")
     }
-    if is_person:
+    if not is_open:
         names = {name: value and mask_name(value) for name, value in names.items()}
     return names | {
         "year_of_birth": known.dob.year if known.dob else None,

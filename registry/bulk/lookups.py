@@ -18,7 +18,8 @@ from registry.parcel.batch import Neighbour, Overlap, Shape, find_overlaps, lock
 from registry.parcel.shares import parents_of
 
 _FINGERPRINTS = text("SELECT cnic_fingerprint, id FROM party WHERE cnic_fingerprint = ANY(:known)")
-_PARTIES = text("SELECT id FROM party WHERE id = ANY(:known)")
+# Land whose owner is other land comes through a dossier of its own, where circles are looked for.
+_PARTIES = text("SELECT id FROM party WHERE id = ANY(:known) AND asset_id IS NULL")
 _CODES = text("SELECT code, id FROM asset WHERE code = ANY(:known)")
 _KEYS = text("SELECT key, asset_id FROM underlying_key WHERE live AND key = ANY(:known)")
 _ROWS = text(

@@ -26,6 +26,7 @@ from registry.mutation.models import (
 )
 from registry.title import service as titles
 from registry.title.models import Title, TitleState
+from registry.title.owners import require_holds_no_land
 
 WITNESSES_OF_AN_ORAL_MUTATION = 2
 _STOPS = (Effect.BLOCK_ALL, Effect.BLOCK_TRANSFER)
@@ -210,6 +211,7 @@ def everything_is_as_attested(attempt: Attempt[Mutation]) -> None:
         require_no_restriction(session, title)
         if mutation.kind in rules.DIVISIONS:
             require_no_burden(session, title)
+            require_holds_no_land(session, title.asset_id)
     _require_burden(session, mutation)
 
 

@@ -12,7 +12,7 @@ from registry.kernel.errors import Invalid
 from registry.kernel.masking import mask_name
 from registry.kernel.vault import SealBroken, Vault
 from registry.party import rules
-from registry.party.models import Party, PartyKind
+from registry.party.models import NAMED_OPENLY, Party, PartyKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Details:
 
 NAMES = tuple(field.name for field in fields(Details))
 _PUBLIC = ("name", "name_ur")
-"""Open where the party is no natural person."""
+"""Open where they name no natural person (`NAMED_OPENLY`)."""
 _OF_PERSONS_ONLY = NAMES[2:8]
 
 
@@ -85,7 +85,7 @@ def _checks(said: Details) -> Mapping[str, Callable[[Any], Any]]:
 def keep(vault: Vault, party: Party, details: Details) -> None:
     """Keep `details` with `party`: what was sealed of another party does not open here."""
     secret = {name: getattr(details, name) for name in NAMES}
-    if party.kind != PartyKind.NATURAL:
+    if party.kind in NAMED_OPENLY:
         party.name, party.name_ur = secret.pop("name"), secret.pop("name_ur")
     known = {name: value for name, value in secret.items() if value is not None}
     said = json.dumps({"id": str(party.id), "known": known}, default=date.isoformat)
@@ -128,7 +128,7 @@ def iban_fingerprint(vault: Vault, details: Details) -> bytes | None:
 
 
 def masked_name(vault: Vault, party: Party) -> str:
-    """Return the name as everybody may see it: a company's as it is, a person's masked."""
+    """Return the name as everybody may see it: a company's as it is, people's masked."""
     name = known_of(vault, party).name
     assert name is not None, "everybody has a name"
-    return mask_name(name) if party.kind == PartyKind.NATURAL else name
+    return name if party.kind in NAMED_OPENLY else mask_name(name)

@@ -18,6 +18,7 @@ from registry.kernel.vault import Vault
 from registry.party import details as personal
 from registry.party import rules
 from registry.party.details import Details
+from registry.party.group import PERSONS, Member, checked_members
 from registry.party.models import Party, PartyKind
 from registry.party.ubo import BeneficialOwner, declared
 
@@ -29,7 +30,11 @@ class NewParty(Details):
     Parameters
     ----------
     cnic
-        A natural person has one, or a passport; a legal person has none.
+        A natural person has one, or a passport; nobody else has any.
+    members
+        Of a group, two or more.
+    asset_id
+        Of an asset as a party.
     """
 
     kind: PartyKind
@@ -40,19 +45,22 @@ class NewParty(Details):
     scac: str | None = None
     residence_country: str = "PK"
     ubo: Sequence[BeneficialOwner] = ()
+    members: Sequence[Member] = ()
+    asset_id: UUID | None = None
 
 
 def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) -> Party:
-    """Record a person.
+    """Record a person or a group; an asset as a party by `registry.title.owners`.
 
     Raises
     ------
     Invalid
-        An identifier is malformed, or missing for this kind of person.
+        An identifier is malformed, or missing for this kind of party, or as `checked_members`.
     Conflict
         ``party_exists``: somebody is recorded under one of the identifiers.
     """
     _check_identifiers(new)
+    _check_stand_in(new)
     party = Party(
         kind=new.kind,
         cnic_sealed=vault.seal(new.cnic) if new.cnic else None,
@@ -61,6 +69,8 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
         cuin=new.cuin,
         scac=new.scac,
         residence_country=new.residence_country,
+        members=checked_members(session, new.kind, new.members),
+        asset_id=new.asset_id,
         created_by=actor.subject,
     )
     party.ubo = declared(session, party, new.ubo)
@@ -142,12 +152,32 @@ def _check_identifiers(new: NewParty) -> None:
     rules.check_country(new.residence_country)
 
 
+def _check_stand_in(new: NewParty) -> None:
+    """Let a party that stands for others name them, and carry nobody's number."""
+    if (new.kind == PartyKind.ASSET_AS_PARTY) != (new.asset_id is not None):
+        raise Invalid(
+            "asset_reference_wrong",
+            "An ASSET_AS_PARTY names its asset, and nobody else does.",
+            field="/asset_id",
+        )
+    if new.kind in PERSONS:
+        return
+    for name in ("cnic", "lei", "cuin", "scac"):
+        if getattr(new, name) is not None:
+            raise Invalid(
+                "identifier_not_applicable",
+                f"Only a person has a {name}; a {new.kind} is known by whom it stands for.",
+                field=f"/{name}",
+            )
+
+
 def _refuse_known_identifier(session: Session, party: Party) -> None:
     for name, column, value in (
         ("CNIC", col(Party.cnic_fingerprint), party.cnic_fingerprint),
         ("passport", col(Party.passport_fingerprint), party.passport_fingerprint),
         ("LEI", col(Party.lei), party.lei),
         ("CUIN", col(Party.cuin), party.cuin),
+        ("asset", col(Party.asset_id), party.asset_id),
     ):
         if value is None:
             continue

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, or_, select
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, NotFound
 from registry.title.models import Title, TitleShare, TitleVersion
+from registry.title.owners import require_lawful_owners
 from registry.title.rules import Ownership, Share
 
 
@@ -47,7 +48,15 @@ def add_version(
     valid_to: datetime | None = None,
     is_first: bool = False,
 ) -> TitleVersion:
-    """Write a version and its shares."""
+    """Write a version and its shares.
+
+    Raises
+    ------
+    Invalid, Conflict
+        As `owners.require_lawful_owners`, of a right that goes on.
+    """
+    if valid_to is None:
+        require_lawful_owners(session, title.asset_id, right.ownership)
     version = TitleVersion(
         title_id=title.id,
         seq=1 if is_first else _next_seq(session, title),

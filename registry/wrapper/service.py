@@ -9,8 +9,9 @@ from sqlmodel import Session, col, select
 from registry.asset import service as assets
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Invalid
 from registry.party import service as parties
+from registry.party.models import PartyKind
 from registry.wrapper.models import RegisterOfRecord, Wrapper, WrapperType
 
 
@@ -27,11 +28,19 @@ def name_wrapper(
 
     Raises
     ------
+    Invalid
+        ``wrapper_not_a_company``.
     Conflict
         ``wrapper_named``: the asset has one.
     """
     assets.get_asset(session, asset_id, lock=True)
-    parties.get_party(session, party_id)
+    if parties.get_party(session, party_id).kind != PartyKind.LEGAL:
+        raise Invalid(
+            "wrapper_not_a_company",
+            "A wrapper is a legal person: it holds the asset for all token holders.",
+            field="/party_id",
+            rule="WRP-01",
+        )
     if find_wrapper(session, asset_id) is not None:
         raise Conflict("wrapper_named", "A wrapper is already named for this asset.")
     wrapper = Wrapper(
