@@ -15,7 +15,8 @@ from api.schemas.assets import Hissa
 from api.schemas.common import BigInteger, Body, LongText, MoneyAmount, Read, ShortText
 from api.schemas.titles import TitleVersionRead
 from registry.mutation import repository
-from registry.mutation.forms import Estate, NewMutation, Side
+from registry.mutation.exchange import find_counterpart
+from registry.mutation.forms import Estate, NewMutation, OtherHalf, Side
 from registry.mutation.heirs import Heir, Relation
 from registry.mutation.models import (
     Initiation,
@@ -73,6 +74,27 @@ Sides = Annotated[tuple[SideFields, ...], Field(max_length=MOST_PARTIES)]
 Ids = Annotated[tuple[UUID, ...], Field(max_length=100)]
 
 
+class OtherHalfFields(Body):
+    """What passes on the other title of an exchange; who gives here takes there."""
+
+    title_id: UUID
+    number: ShortText
+    kul_hissay: Hissa = 1
+    sellers: Sides
+    buyers: Sides
+    witness_ids: Ids = ()
+
+    def half(self) -> OtherHalf:
+        return OtherHalf(
+            title_id=self.title_id,
+            number=self.number,
+            kul_hissay=int(self.kul_hissay),
+            sellers=[side.side() for side in self.sellers],
+            buyers=[side.side() for side in self.buyers],
+            witness_ids=self.witness_ids,
+        )
+
+
 class MutationCreate(Body):
     """A mutation as it is entered; sellers and buyers, or an estate, or neither, by its kind."""
 
@@ -95,10 +117,19 @@ class MutationCreate(Body):
     assessed_value: MoneyAmount | None = None
     fard_token_no: ShortText | None = None
     fard_token_on: date | None = None
+    exchanged_for: OtherHalfFields | None = None
 
     def new(self) -> NewMutation:
         plain = self.model_dump(
-            exclude={"kul_hissay", "sellers", "buyers", "estate", "land_value", "assessed_value"}
+            exclude={
+                "kul_hissay",
+                "sellers",
+                "buyers",
+                "estate",
+                "land_value",
+                "assessed_value",
+                "exchanged_for",
+            }
         )
         return NewMutation(
             **plain,
@@ -106,6 +137,7 @@ class MutationCreate(Body):
             sellers=[side.side() for side in self.sellers],
             buyers=[side.side() for side in self.buyers],
             estate=self.estate.estate() if self.estate else None,
+            exchanged_for=self.exchanged_for.half() if self.exchanged_for else None,
             land_value_paisa=_paisa(self.land_value, "/land_value/amount"),
             assessed_paisa=_paisa(self.assessed_value, "/assessed_value/amount"),
         )
@@ -184,6 +216,7 @@ class MutationRead(Read):
     result_title_ids: list[UUID]
     predecessor_id: UUID | None
     reverses_id: UUID | None
+    counterpart_id: UUID | None
     encumbrance_id: UUID | None
     effective_at: datetime | None
     land_value: MoneyAmount | None
@@ -215,8 +248,10 @@ class MutationRead(Read):
         subjects = repository.titles_of(session, mutation.id, TitlePart.SUBJECT)
         results = repository.titles_of(session, mutation.id, TitlePart.RESULT)
         witnesses = repository.parties_of(session, mutation.id, Part.WITNESS)
+        other = find_counterpart(session, mutation)
         return cls(
-            **mutation.model_dump(exclude={"land_value_paisa", "assessed_paisa"}),
+            **mutation.model_dump(exclude={"land_value_paisa", "assessed_paisa", "counterpart_id"}),
+            counterpart_id=other.id if other else None,
             sellers=PartyRead.all_of(session, mutation, Part.SELLER),
             buyers=PartyRead.all_of(session, mutation, Part.BUYER),
             witness_ids=[row.party_id for row in witnesses],

@@ -66,6 +66,7 @@ def lodge_mutation(session: Session, actor: Actor, title_id: UUID, new: NewMutat
         predecessor_id=new.predecessor_id,
         reverses_id=new.reverses_id,
         encumbrance_id=new.encumbrance_id,
+        counterpart_id=new.counterpart_id,
         effective_at=new.effective_at,
         land_value_paisa=new.land_value_paisa,
         assessed_paisa=new.assessed_paisa,

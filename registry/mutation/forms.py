@@ -37,6 +37,26 @@ class Estate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherHalf:
+    """What passes on the other title of an exchange; who gives here takes there.
+
+    Parameters
+    ----------
+    number
+        Of the mutation that is entered on that title.
+    kul_hissay
+        The whole in which its parts are counted.
+    """
+
+    title_id: UUID
+    number: str
+    kul_hissay: int
+    sellers: Sequence[Side]
+    buyers: Sequence[Side]
+    witness_ids: Sequence[UUID] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewMutation:
     """What a mutation is entered with.
 
@@ -56,6 +76,10 @@ class NewMutation:
         Titles that a consolidation merges with this one.
     result_asset_ids
         Assets, opened as drafts, whose titles come out of a partition or consolidation.
+    exchanged_for
+        The other half of an exchange of one title for another.
+    counterpart_id
+        The half that was entered before this one.
     """
 
     kind: MutationKind
@@ -77,3 +101,10 @@ class NewMutation:
     assessed_paisa: int | None = None
     fard_token_no: str | None = None
     fard_token_on: date | None = None
+    exchanged_for: OtherHalf | None = None
+    counterpart_id: UUID | None = None
+
+    @property
+    def is_half(self) -> bool:
+        """Whether what is given here is paid for on another title."""
+        return self.exchanged_for is not None or self.counterpart_id is not None

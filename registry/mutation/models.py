@@ -67,7 +67,8 @@ class Mutation(Record, table=True):
     """One mutation of one or more titles.
 
     Implemented, it never changes (MUT-03, a trigger); the one thing that may still happen to it
-    is REVERSED, by a compensating mutation whose `reverses_id` names it.
+    is REVERSED, by a compensating mutation whose `reverses_id` names it. `counterpart_id` is the
+    other half of an exchange of two titles: both are implemented, or neither.
 
     `version_id` is the version of the title from which it was entered: the sellers' share rows
     are those of this version, and of no other (SHR-03). `kul_hissay` is the whole in which the
@@ -83,6 +84,7 @@ class Mutation(Record, table=True):
             name="ck_mutation_four_people",
         ),
         UniqueConstraint("title_id", "number", name="uq_mutation_number"),
+        UniqueConstraint("counterpart_id", name="uq_mutation_counterpart"),
         Index(
             "uq_mutation_reverses",
             "reverses_id",
@@ -101,6 +103,7 @@ class Mutation(Record, table=True):
     kul_hissay: int = bigint()
     predecessor_id: UUID | None = Field(default=None, foreign_key="mutation.id")
     reverses_id: UUID | None = Field(default=None, foreign_key="mutation.id")
+    counterpart_id: UUID | None = Field(default=None, foreign_key="mutation.id")
     encumbrance_id: UUID | None = Field(default=None, foreign_key="encumbrance.id")
     effective_at: AwareDatetime | None = instant()
     land_value_paisa: int | None = bigint(default=None)

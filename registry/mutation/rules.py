@@ -130,8 +130,13 @@ def transfer(ownership: Ownership, passing: Transfer) -> Ownership:
     return ownership_of({party: part for party, part in after.items() if part})
 
 
-def check_sides(kind: MutationKind, passing: Transfer) -> None:
+def check_sides(kind: MutationKind, passing: Transfer, *, is_half: bool = False) -> None:
     """Refuse parties that this kind does not have.
+
+    Parameters
+    ----------
+    is_half
+        Of an exchange that is paid for on another title: here it is like a sale.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def check_sides(kind: MutationKind, passing: Transfer) -> None:
         return
     if not passing.given or not passing.taken:
         raise Invalid("parties_required", f"A {kind} has sellers and buyers.", field="/sellers")
-    if kind == MutationKind.EXCHANGE:
+    if kind == MutationKind.EXCHANGE and not is_half:
         _check_exchange(passing)
     elif not passing.given.keys().isdisjoint(passing.taken):
         raise Invalid(

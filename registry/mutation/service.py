@@ -13,9 +13,8 @@ from sqlmodel import Session
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.lifecycle import service as lifecycle
-from registry.mutation import guards, implementation, repository, title_guards
-from registry.mutation.entry import lodge_mutation
-from registry.mutation.forms import Estate, NewMutation, Side
+from registry.mutation import entry, exchange, guards, implementation, repository, title_guards
+from registry.mutation.forms import Estate, NewMutation, OtherHalf, Side
 from registry.mutation.models import Mutation, MutationKind, TitlePart
 from registry.mutation.repository import find_open, get_mutation, list_mutations
 from registry.rulebook.facts import Finding
@@ -48,6 +47,19 @@ class Instrument:
     court: str | None = None
     misl_no: str | None = None
     decree_on: date | None = None
+
+
+def lodge_mutation(session: Session, actor: Actor, title_id: UUID, new: NewMutation) -> Mutation:
+    """Enter a mutation; from now on nothing else passes on its titles (MUT-01).
+
+    Raises
+    ------
+    Invalid, Conflict
+        As `entry.lodge_mutation`, or `exchange.lodge_exchange`.
+    """
+    if new.exchanged_for is not None:
+        return exchange.lodge_exchange(session, actor, title_id, new, new.exchanged_for)
+    return entry.lodge_mutation(session, actor, title_id, new)
 
 
 def complete_mutation(
@@ -169,7 +181,8 @@ def implement_mutation(
 ) -> Mutation:
     """Write the mutation into the title: the old right ends as the new one begins.
 
-    A compensating mutation also marks the one that it undoes as REVERSED.
+    A compensating mutation also marks the one that it undoes as REVERSED. Of an exchange of two
+    titles both halves are written, or none.
 
     Raises
     ------
@@ -177,22 +190,28 @@ def implement_mutation(
         ``checker_is_maker`` (APR-01).
     Conflict
         ``predecessor_not_implemented`` (MUT-02), ``share_row_changed`` (SHR-03),
-        ``transfer_blocked``, ``transition_refused``.
+        ``transfer_blocked``, ``counterpart_not_attested``, ``transition_refused``.
     """
-    mutation = get_mutation(session, mutation_id, lock=True)
+    mutation = get_mutation(session, mutation_id)
+    halves = exchange.passing_together(session, mutation)
     touched = [
-        title for part in TitlePart for title in repository.titles_of(session, mutation.id, part)
+        title
+        for half in halves
+        for part in TitlePart
+        for title in repository.titles_of(session, half.id, part)
     ]
     repository.lock_titles(session, [title.id for title in touched])
-    stamps = {
-        "registrar_checker": actor.subject,
-        "appeal_filed": appeal_filed,
-        "implemented_at": now(),
-        "effective_at": mutation.effective_at or mutation.attested_at,
-    }
-    given = {"appeal_filed": appeal_filed}
-    _act(session, actor, mutation, "implement", stamps=stamps, given=given)
-    implementation.write_rights(session, actor, mutation)
+    at = now()
+    for half in halves:
+        stamps = {
+            "registrar_checker": actor.subject,
+            "appeal_filed": appeal_filed,
+            "implemented_at": at,
+            "effective_at": half.effective_at or half.attested_at,
+        }
+        given = {"appeal_filed": appeal_filed}
+        _act(session, actor, half, "implement", stamps=stamps, given=given)
+        implementation.write_rights(session, actor, half)
     return mutation
 
 
@@ -269,11 +288,11 @@ def findings(session: Session, title_id: UUID) -> Mapping[str, Finding]:
 __all__ = [
     "Estate",
     "NewMutation",
+    "OtherHalf",
     "Side",
     "find_open",
     "get_mutation",
     "guards",
     "list_mutations",
-    "lodge_mutation",
     "title_guards",
 ]

@@ -45,7 +45,7 @@ def sides_of(session: Session, version: TitleVersion, new: NewMutation) -> Sides
         _parts(sides.buyers, sides.kul_hissay, "/buyers"),
     )
     if new.kind in rules.TRANSFERS and new.reverses_id is None:
-        rules.check_sides(new.kind, passing)
+        rules.check_sides(new.kind, passing, is_half=new.is_half)
         rules.transfer(ownership, passing)
         _check_deaths(new.kind, sides, passing, ownership)
     elif passing.given or passing.taken:

@@ -17,6 +17,7 @@ from registry.kernel.errors import Conflict
 from registry.lifecycle.service import Attempt, guard
 from registry.mutation import repository, rules
 from registry.mutation import service as mutations
+from registry.mutation.exchange import find_counterpart
 from registry.mutation.models import Mutation, TitlePart
 from registry.onboarding import claims
 from registry.onboarding import service as onboarding
@@ -100,9 +101,17 @@ def implement_mutation(
     if mutation.kind in rules.DIVISIONS:
         _hand_over(session, actor, mutation, subjects)
     if mutation.kind in rules.FORCED:
-        for title in subjects:
+        for title in (*subjects, *_title_of_other_half(session, mutation.reverses_id)):
             _stop(session, title, CauseKind.FORCED_SALE, mutation.id, f"{mutation.kind}")
     return mutation
+
+
+def _title_of_other_half(session: Session, exchange_id: UUID | None) -> list[Title]:
+    """Return the title under which the other half of an exchange passed, if it was one."""
+    if exchange_id is None:
+        return []
+    other = find_counterpart(session, mutations.get_mutation(session, exchange_id))
+    return [titles.get_title(session, other.title_id)] if other is not None else []
 
 
 def _hand_over(session: Session, actor: Actor, mutation: Mutation, ended: list[Title]) -> None:
@@ -141,8 +150,9 @@ def reverse_mutation(
         As `registry.mutation.service.reverse_mutation`.
     """
     mutation = mutations.reverse_mutation(session, actor, mutation_id, appeal_filed=appeal_filed)
-    title = titles.get_title(session, mutation.title_id)
-    _stop(session, title, CauseKind.TITLE_CHANGED, mutation.id, "a mutation is reversed")
+    of_this = titles.get_title(session, mutation.title_id)
+    for title in (of_this, *_title_of_other_half(session, mutation.id)):
+        _stop(session, title, CauseKind.TITLE_CHANGED, mutation.id, "a mutation is reversed")
     return mutation
 
 

@@ -34,6 +34,36 @@ def test_sale__by_four_people__passes_the_share(village: Village) -> None:
     }
 
 
+def test_exchange__of_two_titles__is_entered_as_two_halves_that_name_each_other(
+    village: Village, house: House
+) -> None:
+    there = Village(house)
+    half = {
+        "title_id": there.path.rsplit("/", 1)[-1],
+        "number": "413",
+        "kul_hissay": "2",
+        "sellers": [{"party_id": str(there.seller.id), "hissa": 1}],
+        "buyers": [{"party_id": str(village.seller.id), "hissa": "1"}],
+    }
+    said = {
+        "kind": "EXCHANGE", "initiation": "REGISTERED_DEED", "number": "412", "kul_hissay": 4,
+        "sellers": [{"party_id": str(village.seller.id), "hissa": 1}],
+        "buyers": [{"party_id": str(there.seller.id), "hissa": 1}],
+        "exchanged_for": half,
+    }  # fmt: skip
+    maker = village.caller(Role.REGISTRAR_MAKER)
+
+    entered = maker.post(f"{village.path}/mutations", said)
+
+    assert entered.status_code == 201, entered.text
+    other = maker.get(f"/v1/mutations/{entered.json()['counterpart_id']}").json()
+    assert (other["counterpart_id"], other["number"]) == (entered.json()["id"], "413")
+    assert other["sellers"][0]["fraction"] == "1/2"
+    half["buyers"] = half["sellers"]
+    uneven = maker.post(f"{village.path}/mutations", said | {"number": "414"})
+    problem_of(uneven, 422, "exchange_uneven")
+
+
 def test_title__of_an_owner__shows_hissa_and_fraction(village: Village) -> None:
     version = village.caller(Role.AUDITOR).get(village.path).json()["version"]
 
