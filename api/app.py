@@ -39,6 +39,7 @@ from api.routes import (
     tokenizations,
     tokens,
     valuations,
+    valuers,
 )
 
 VERSION = "0.2.0"
@@ -51,6 +52,7 @@ _ROUTERS = (
     standing.router,
     evidence.router,
     valuations.router,
+    valuers.router,
     titles.router,
     encumbrances.router,
     mutations.router,

@@ -13,7 +13,7 @@ from api.cli import clear_errors, load_settings, say, wait_for_signal
 from api.program import running_program
 from chain.client import ChainClient
 from demo.client import DemoFailed, Office
-from demo.onboarding import onboard
+from demo.onboarding import ensure_panel, onboard
 from demo.reckoning import Reckoning, reckon
 from demo.seed import load_seed
 from demo.tokenizing import enrol_buyers, is_sold, refuse, tokenize
@@ -26,6 +26,7 @@ def play(address: str, settings: Settings, console: Console) -> Reckoning:
     office = Office(address, settings.payment_webhook_secret.get_secret_value(), console)
     seed = load_seed()
     office.await_platform()
+    ensure_panel(office)
     sold = []
     for asset in seed.assets:
         record = onboard(office, seed, asset)

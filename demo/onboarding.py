@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from demo.client import DemoFailed, Office
 from demo.people import (
     APPROVERS,
     CHECKER,
+    COMPLIANCE,
     MAKER,
     SECOND_CHECKER,
     VALUATION_CHECKER,
@@ -18,6 +20,7 @@ from demo.people import (
 )
 from demo.seed import Seed, details_of, location_of, paper
 from registry.kernel.actor import Role
+from registry.kernel.clock import today
 from registry.kernel.money import Money, lakh_grouped
 
 ORDERS = frozenset({"STAY_ORDER"})
@@ -39,6 +42,19 @@ def ensure_party(office: Office, seed: Seed, name: str) -> str:
     party = office.post(MAKER, "/v1/parties", body)
     office.tell(name, MAKER, f"records {said['name']}")
     return str(party["id"])
+
+
+def ensure_panel(office: Office) -> None:
+    """Have the demo's valuer on the panel: proposed by one, confirmed by another."""
+    known = office.get(CHECKER, "/v1/valuers", limit="200")["items"]
+    entry = next((row for row in known if row["valuer"] == VALUER.subject), None)
+    if entry is None:
+        first_day = (today() - timedelta(days=365)).isoformat()
+        said = {"valuer": VALUER.subject, "licence_no": "DEMO-1", "begins_on": first_day}
+        entry = office.post(COMPLIANCE, "/v1/valuers", said)
+    if entry["confirmed_by"] is None:
+        office.post(CHECKER, f"/v1/valuers/{entry['id']}/confirm")
+        office.tell("panel", CHECKER, f"confirms the valuer {VALUER.subject}")
 
 
 def onboard(office: Office, seed: Seed, asset: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ import registry.rulebook.models
 import registry.title.models
 import registry.tokenization.models
 import registry.valuation.models
+import registry.valuation.panel
 import registry.wrapper.models  # noqa: F401
 
 metadata = SQLModel.metadata

@@ -22,7 +22,7 @@ from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import DATABASE, EmbeddedPostgres
 from registry.kernel.vault import Vault
-from tests.factories import Desk
+from tests.factories import PANEL_VALUER, Desk
 
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
@@ -69,6 +69,9 @@ def make_database() -> Iterator[DatabaseMaker]:
                 admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
             migrate.upgrade(original)
+            with original.transaction() as session:
+                # As every register has one before anything can be registered.
+                session.add(PANEL_VALUER)
 
             @contextmanager
             def make(of: Database | None = None) -> Iterator[Database]:

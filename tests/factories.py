@@ -38,8 +38,10 @@ from registry.party.models import Party, PartyKind
 from registry.party.service import NewParty
 from registry.rulebook.models import RuleRun
 from registry.title.rules import Ownership, Share, check_ownership
+from registry.valuation import panel
 from registry.valuation import service as valuations
 from registry.valuation.models import Valuation, ValuationState
+from registry.valuation.panel import PanelValuer
 
 VALUE_PAISA = 42_000_000_00
 
@@ -73,6 +75,21 @@ SECOND_CHECKER = actor(Role.REGISTRAR_CHECKER, subject="the-second-registrar_che
 SECOND_VALUATION_CHECKER = actor(Role.VALUATION_CHECKER, subject="the-second-valuation_checker")
 COMPLIANCE = ACTORS[Role.COMPLIANCE]
 VERIFIER = ACTORS[Role.DOCUMENT_VERIFIER]
+PANEL_VALUER = PanelValuer(
+    valuer=ACTORS[Role.VALUER].subject,
+    licence_no="PBA-1",
+    begins_on=date(2000, 1, 1),
+    proposed_by=COMPLIANCE.subject,
+    confirmed_by=CHECKER.subject,
+)
+"""The place on the panel of whoever values in the tests; it stands in every database of theirs."""
+
+
+def put_on_panel(desk: Desk, valuer: Actor) -> PanelValuer:
+    entry = panel.propose_valuer(
+        desk.session, COMPLIANCE, valuer=valuer.subject, licence_no="PBA-2", begins_on=today()
+    )
+    return panel.confirm_valuer(desk.session, CHECKER, entry.id)
 
 
 # Parties

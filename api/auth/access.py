@@ -87,6 +87,10 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_valuations": READERS,
     "accept_valuation": frozenset({R.VALUATION_CHECKER}),
     "reject_valuation": frozenset({R.VALUATION_CHECKER}),
+    "propose_valuer": COMPLIANCE,
+    "list_valuers": READERS,
+    "confirm_valuer": CHECKER,
+    "end_valuer": COMPLIANCE,
     "name_wrapper": MAKER,
     "get_wrapper": READERS,
     # titles and encumbrances

@@ -71,6 +71,7 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
 
 NOT_LEGAL: dict[str, str] = {
     "party": "persons are corrected and erased under another law, see registry.party",
+    "panel_valuer": "no right; its days tell the past, each act is an entry of the journal",
     "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
     "wallet": "belongs to its investor for good",
     "offering": "a sale, no right in the asset",

@@ -6,11 +6,12 @@ from fractions import Fraction
 
 from registry.asset import service as assets
 from registry.asset.law import law_of
-from registry.kernel.clock import today
+from registry.kernel.clock import day_of, today
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
 from registry.valuation.models import Valuation
+from registry.valuation.panel import require_on_panel
 
 MACHINE = "valuation"
 MAX_CHANGE = Fraction(1, 5)
@@ -54,6 +55,11 @@ def _checker_is_not_the_valuer(attempt: Attempt[Valuation]) -> None:
 @guard(MACHINE, "reject")
 def _rejection_has_a_reason(attempt: Attempt[Valuation]) -> None:
     require_reason(attempt)
+
+
+@guard(MACHINE, "accept")
+def _valuer_was_on_the_panel(attempt: Attempt[Valuation]) -> None:
+    require_on_panel(attempt.session, attempt.record.valuer, day_of(attempt.record.recorded_at))
 
 
 @guard(MACHINE, "accept")

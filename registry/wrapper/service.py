@@ -34,6 +34,8 @@ def name_wrapper(
         ``wrapper_named``: the asset has one.
     """
     assets.get_asset(session, asset_id, lock=True)
+    if find_wrapper(session, asset_id) is not None:
+        raise Conflict("wrapper_named", "A wrapper is already named for this asset.")
     if parties.get_party(session, party_id).kind != PartyKind.LEGAL:
         raise Invalid(
             "wrapper_not_a_company",
@@ -41,8 +43,6 @@ def name_wrapper(
             field="/party_id",
             rule="WRP-01",
         )
-    if find_wrapper(session, asset_id) is not None:
-        raise Conflict("wrapper_named", "A wrapper is already named for this asset.")
     wrapper = Wrapper(
         asset_id=asset_id,
         party_id=party_id,

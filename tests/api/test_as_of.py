@@ -40,6 +40,7 @@ NO_LEGAL_PAST = (
     "/v1/orders",
     "/v1/parties",  # persons are corrected and erased under another law (registry.history.tables)
     "/v1/redemptions/{redemption_id}/payouts",
+    "/v1/valuers",  # its days tell the past
     "/v1/tokens",  # projected from the chain, whose past is told by block
 )
 """Reads of what is no legal fact, or has its past another way."""

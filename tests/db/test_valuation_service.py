@@ -154,6 +154,7 @@ def test_accept__stale_opinion_before_it__still_counts_as_the_former_value(desk:
 def test_accept__valuer_who_made_the_dossier__is_forbidden(desk: Desk) -> None:
     asset = make.open_wheat(desk)
     maker = make.actor(Role.VALUER, subject=make.MAKER.subject)
+    make.put_on_panel(desk, maker)
     valuation = valuations.submit_valuation(
         desk.session,
         maker,
@@ -173,6 +174,7 @@ def test_accept__valuer_who_acts_for_an_owner__is_forbidden(desk: Desk) -> None:
     asset = make.open_wheat(desk, vehicle)
     principal = make.issuer(desk, vehicle).actor
     valuer = make.actor(Role.VALUER, subject=principal.subject)
+    make.put_on_panel(desk, valuer)
     valuation = valuations.submit_valuation(
         desk.session,
         valuer,

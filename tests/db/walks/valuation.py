@@ -67,7 +67,7 @@ WALK = Walk(
             event="accept",
             prepare=opinion,
             denied=lambda desk, _: accept_value(desk, opinion(desk, who=MAKER_WHO_VALUES)),
-            code="valuer_connected",
+            code="valuer_not_on_panel",
             play=accept_value,
         ),
         Scenario(
