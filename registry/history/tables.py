@@ -42,14 +42,16 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("title", parent="asset_id"),
     LegalTable("title_version", parent="title_id"),
     LegalTable("title_share", parent="version_id", key=("version_id", "party_id")),
-    LegalTable("encumbrance", parent="title_id", private=("authority", "case_no")),
+    LegalTable(
+        "encumbrance", parent="title_id", private=("authority", "case_no", "confirmation")
+    ),
     LegalTable(
         "document",
         parent="asset_id",
         private=("issuer", "issuer_ref", "source_registry", "source_reference", "reason"),
         keeping=("stored_as", "sealed", "sealed_with"),
     ),
-    LegalTable("valuation", parent="asset_id"),
+    LegalTable("valuation", parent="asset_id", private=("reason",)),
     LegalTable("wrapper", parent="asset_id"),
     LegalTable("approval", parent="subject_id"),
     LegalTable("tokenization", parent="asset_id"),

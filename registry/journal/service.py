@@ -10,13 +10,25 @@ from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry, JournalLeaf
 from registry.kernel.actor import Actor
+from registry.kernel.masking import mask_fields
 from registry.kernel.rows import page_after
+
+FREE_TEXTS = frozenset(
+    {"reason", "confirmation", "closing", "order_text", "purpose", "legal_basis"}
+)
+"""Facts in people's own words; a reason may name somebody's number."""
 
 
 def record(
     session: Session, actor: Actor, act: str, subject_kind: str, subject_id: object, **facts: Any
 ) -> None:
-    """Add one entry; it stands or falls with the transaction that it is part of."""
+    """Add one entry; it stands or falls with the transaction that it is part of.
+
+    Entries are sealed and may leave the house: numbers of people that somebody typed into a
+    reason are hidden.
+    """
+    for name in FREE_TEXTS & facts.keys():
+        facts[name] = mask_fields(facts[name])
     session.add(
         JournalEntry(
             actor=actor.subject,

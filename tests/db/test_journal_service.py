@@ -34,6 +34,23 @@ def test_record__acts__are_kept_in_order_with_actor_and_facts(session: Session) 
     assert after == second
 
 
+@pytest.mark.parametrize("name", sorted(journal.FREE_TEXTS))
+def test_record__number_of_a_person_in_somebodys_words__is_hidden(
+    session: Session, name: str
+) -> None:
+    said = "Asked by 35202-1234567-1, passport QX1234567, account PK36SCBL0000001123456702."
+    digest = "35202" + "1" * 8 + "ab" * 26
+    journal.record(session, MAKER, "suspended", "asset", 1, **{name: said}, sha256=digest)
+    session.flush()
+
+    [entry] = journal.list_entries(session, subject_id=None, after=None, limit=10)
+
+    assert entry.facts == {
+        name: "Asked by ***, passport ***, account ***.",
+        "sha256": digest,
+    }
+
+
 def test_record__transaction_fails__leaves_no_entry(fresh_database: Database) -> None:
     with pytest.raises(ZeroDivisionError), fresh_database.transaction() as session:  # noqa: PT012
         journal.record(session, MAKER, "opened", "asset", 1)
