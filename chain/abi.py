@@ -30,6 +30,12 @@ _PACKAGES = {
 }
 SOURCES = {
     "ClaimIssuer": "own:ClaimIssuer.json",
+    "ClaimStore": "own:ClaimStore.json",
+    "HolderIdentity": "own:HolderIdentity.json",
+    "IdentityFactory": "own:IdentityFactory.json",
+    "RegistrationDesk": "own:RegistrationDesk.json",
+    "RupeeToken": "own:RupeeToken.json",
+    "Settlement": "own:Settlement.json",
     "Token": "trex:token/Token.sol/Token.json",
     "ClaimTopicsRegistry": (
         "trex:registry/implementation/ClaimTopicsRegistry.sol/ClaimTopicsRegistry.json"

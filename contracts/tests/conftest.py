@@ -2,7 +2,7 @@ import gc
 import time
 
 import pytest
-from claims import DAY, claim_data, signed_claim
+from claims import DAY, KYC_TOPIC, claim_data, signed_claim
 from web3.middleware import Web3Middleware
 
 RECEIPT_PATIENCE_S = 2
@@ -78,8 +78,16 @@ def identity(accounts):
 
 
 @pytest.fixture(scope="module")
-def issuer(ClaimIssuer, owner, key):
-    return ClaimIssuer.deploy(owner, [key], {"from": owner})
+def store(ClaimStore, owner):
+    return ClaimStore.deploy(owner, {"from": owner})
+
+
+@pytest.fixture(scope="module")
+def issuer(ClaimIssuer, owner, key, store):
+    """An issuer whose KYC claims count."""
+    deployed = ClaimIssuer.deploy(owner, [key], store, {"from": owner})
+    store.admit(deployed, KYC_TOPIC, {"from": owner})
+    return deployed
 
 
 @pytest.fixture(scope="session")
