@@ -41,10 +41,10 @@ contract ClaimStore is Ownable2Step {
         bytes16 evidence;
     }
 
-    /// @notice Who claims what; a claim's id is the hash of both.
+    /// @notice Who claims what, in one slot; a claim's id is the hash of both.
     struct Kind {
         address issuer;
-        uint256 topic;
+        uint96 topic;
     }
 
     /// @notice ERC-735 scheme of every claim here: ask the issuer contract, there is no signature.
@@ -88,7 +88,7 @@ contract ClaimStore is Ownable2Step {
     /// @notice No claim can be about this identity.
     error ClaimStoreInvalidIdentity(address identity);
 
-    /// @notice No claim can be on this topic: identities use 0 for "no claim".
+    /// @notice No claim can be on this topic: 0 stands for "no claim", and a kind has 96 bits for it.
     error ClaimStoreInvalidTopic(uint256 topic);
 
     /// @notice The kind counts already.
@@ -120,7 +120,7 @@ contract ClaimStore is Ownable2Step {
         if (issuer == address(0)) {
             revert ClaimStoreInvalidIssuer(issuer);
         }
-        if (topic == 0) {
+        if (topic == 0 || topic > type(uint96).max) {
             revert ClaimStoreInvalidTopic(topic);
         }
         bytes32 claimId = claimIdOf(issuer, topic);
@@ -130,7 +130,7 @@ contract ClaimStore is Ownable2Step {
         if (_admitted[topic].length == MAX_ISSUERS_OF_TOPIC) {
             revert ClaimStoreTooManyIssuers(topic, MAX_ISSUERS_OF_TOPIC);
         }
-        _kinds[claimId] = Kind({issuer: issuer, topic: topic});
+        _kinds[claimId] = Kind({issuer: issuer, topic: uint96(topic)});
         _admitted[topic].push(claimId);
         emit KindAdmitted(issuer, topic, claimId);
     }
@@ -241,16 +241,17 @@ contract ClaimStore is Ownable2Step {
             string memory uri
         )
     {
-        Claim memory claim = _claims[identity][claimId];
-        if (claim.issuedAt == 0) {
-            return (0, 0, address(0), "", "", "");
+        Claim storage claim = _claims[identity][claimId];
+        Kind storage kind = _kinds[claimId];
+        (uint40 issuedAt, uint40 expiresAt, bytes16 evidence) = (claim.issuedAt, claim.expiresAt, claim.evidence);
+        (signature, uri) = ("", "");
+        if (issuedAt != 0) {
+            (issuer, topic) = (kind.issuer, kind.topic);
         }
-        issuer = _kinds[claimId].issuer;
-        if (issuer == address(0)) {
-            return (0, 0, address(0), "", "", "");
+        if (issuer != address(0)) {
+            scheme = SCHEME_CONTRACT;
+            data = abi.encode(issuedAt, expiresAt, evidence);
         }
-        topic = _kinds[claimId].topic;
-        return (topic, SCHEME_CONTRACT, issuer, "", abi.encode(claim.issuedAt, claim.expiresAt, claim.evidence), "");
     }
 
     /// @notice Ids of the claims on `topic` about `identity` whose kind is admitted.
