@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
-import {ISuiteCompliance, ISuiteToken} from "../interfaces/ISuite.sol";
 
 /**
  * @title Base of our compliance modules
@@ -107,10 +106,5 @@ abstract contract ComplianceModule is IModule {
         if (!isComplianceBound(compliance)) {
             revert ModuleComplianceNotBound(compliance);
         }
-    }
-
-    /// @dev Not cached, since the compliance's owner may bind another token.
-    function _tokenOf(address compliance) internal view returns (ISuiteToken) {
-        return ISuiteToken(ISuiteCompliance(compliance).getTokenBound());
     }
 }

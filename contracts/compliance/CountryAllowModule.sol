@@ -2,7 +2,9 @@
 pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
+import {ISuiteIdentityStorage, ISuiteToken} from "../interfaces/ISuite.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
+import {LinkedModule} from "./LinkedModule.sol";
 
 /**
  * @title Countries whose residents may receive
@@ -12,12 +14,19 @@ import {ComplianceModule} from "./ComplianceModule.sol";
  * read answers. A forced transfer is not checked by the suite, and not refused here either: a court
  * or an inheritance may give units to somebody abroad. It carries a case (see `CaseAgent`).
  */
-contract CountryAllowModule is ComplianceModule {
+contract CountryAllowModule is LinkedModule {
+    /// @dev Whether a compliance is bound, and its addresses.
+    struct Link {
+        ISuiteIdentityStorage identities;
+        bool bound;
+        ISuiteToken token;
+    }
+
     /// @notice The highest code of ISO 3166-1 numeric.
     uint16 public constant LAST_COUNTRY = 999;
 
     mapping(address compliance => mapping(uint256 word => uint256 bits)) private _allowed;
-    mapping(address compliance => bool) private _bound;
+    mapping(address compliance => Link) private _linkOf;
 
     /// @notice Residents of `country` may receive from now on.
     event CountryAllowed(address indexed compliance, uint16 indexed country);
@@ -85,7 +94,7 @@ contract CountryAllowModule is ComplianceModule {
         uint256,
         address compliance
     ) public view override returns (bytes memory reason) {
-        uint16 country = _tokenOf(compliance).identityRegistry().investorCountry(to);
+        uint16 country = _linkOf[compliance].identities.storedInvestorCountry(to);
         if (!isCountryAllowed(compliance, country)) {
             return abi.encodeWithSelector(CountryNotAllowed.selector, compliance, to, country);
         }
@@ -98,14 +107,31 @@ contract CountryAllowModule is ComplianceModule {
 
     /// @inheritdoc ComplianceModule
     function isComplianceBound(address compliance) public view override returns (bool) {
-        return _bound[compliance];
+        return _linkOf[compliance].bound;
     }
 
     function _bind(address compliance) internal override {
-        _bound[compliance] = true;
+        _linkOf[compliance].bound = true;
+        _link(compliance, _tokenOf(compliance));
     }
 
     function _unbind(address compliance) internal override {
-        _bound[compliance] = false;
+        _linkOf[compliance].bound = false;
+    }
+
+    /// @inheritdoc LinkedModule
+    function _storeLinks(
+        address compliance,
+        ISuiteToken token,
+        ISuiteIdentityStorage identities
+    ) internal override {
+        _linkOf[compliance].token = token;
+        _linkOf[compliance].identities = identities;
+    }
+
+    /// @inheritdoc LinkedModule
+    function _links(address compliance) internal view override returns (ISuiteToken, ISuiteIdentityStorage) {
+        Link storage link = _linkOf[compliance];
+        return (link.token, link.identities);
     }
 }

@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
-import {ISuiteIdentityRegistry, ISuiteToken} from "../interfaces/ISuite.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
 import {HolderModule} from "./HolderModule.sol";
 
@@ -38,24 +37,22 @@ contract HolderCapModule is HolderModule {
     /// @inheritdoc ComplianceModule
     function moduleTransferAction(address from, address to, uint256) external override {
         Book memory book = _openBook();
-        uint256 scope = _scope(msg.sender, book);
-        ISuiteToken token = _tokenOf(msg.sender);
-        _enter(msg.sender, scope, token, to);
-        if (token.balanceOf(from) == 0) {
-            _leave(msg.sender, scope, from);
+        _enter(msg.sender, book, to);
+        if (book.token.balanceOf(from) == 0) {
+            _leave(msg.sender, _scope(msg.sender, book), from);
         }
     }
 
     /// @inheritdoc ComplianceModule
     function moduleMintAction(address to, uint256) external override {
-        _enter(msg.sender, _scope(msg.sender, _openBook()), _tokenOf(msg.sender), to);
+        _enter(msg.sender, _openBook(), to);
     }
 
     /// @inheritdoc ComplianceModule
     function moduleBurnAction(address from, uint256) external override {
-        uint256 scope = _scope(msg.sender, _openBook());
-        if (_tokenOf(msg.sender).balanceOf(from) == 0) {
-            _leave(msg.sender, scope, from);
+        Book memory book = _openBook();
+        if (book.token.balanceOf(from) == 0) {
+            _leave(msg.sender, _scope(msg.sender, book), from);
         }
     }
 
@@ -87,21 +84,20 @@ contract HolderCapModule is HolderModule {
         address compliance
     ) public view override returns (bytes memory reason) {
         Book memory book = _books[compliance];
-        if (book.missing != 0) {
-            return abi.encodeWithSelector(HoldersNotAdopted.selector, compliance, book.missing);
+        if (book.adopting) {
+            return _notAdopted(compliance);
         }
         uint256 scope = _scope(compliance, book);
         if (_countedAs[scope][to] != address(0) || book.holders < book.limit) {
             return reason;
         }
-        ISuiteToken token = _tokenOf(compliance);
-        address identity = _ownerOf(token.identityRegistry(), to);
+        address identity = _ownerOf(book, to);
         if (_holdingWallets[scope][identity] != 0) {
             return reason;
         }
         bool oneLeaves = book.holders == book.limit &&
             _holdingWallets[scope][_countedAs[scope][from]] == 1 &&
-            token.balanceOf(from) == value;
+            book.token.balanceOf(from) == value;
         if (!oneLeaves) {
             return
                 abi.encodeWithSelector(
@@ -115,15 +111,10 @@ contract HolderCapModule is HolderModule {
     }
 
     /// @inheritdoc HolderModule
-    function _know(
-        address compliance,
-        uint256 scope,
-        ISuiteToken,
-        ISuiteIdentityRegistry registry,
-        address wallet
-    ) internal override {
+    function _know(address compliance, Book memory book, address wallet) internal override {
+        uint256 scope = _scope(compliance, book);
         address counted = _countedAs[scope][wallet];
-        address identity = registry.identity(wallet);
+        address identity = book.identities.storedIdentity(wallet);
         if (counted == address(0)) {
             _count(compliance, scope, wallet, identity == address(0) ? wallet : identity);
         } else if (identity != address(0) && identity != counted) {
@@ -132,9 +123,10 @@ contract HolderCapModule is HolderModule {
         }
     }
 
-    function _enter(address compliance, uint256 scope, ISuiteToken token, address wallet) private {
+    function _enter(address compliance, Book memory book, address wallet) private {
+        uint256 scope = _scope(compliance, book);
         if (_countedAs[scope][wallet] == address(0)) {
-            _count(compliance, scope, wallet, _ownerOf(token.identityRegistry(), wallet));
+            _count(compliance, scope, wallet, _ownerOf(book, wallet));
         }
     }
 

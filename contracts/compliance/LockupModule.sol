@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ISuiteCompliance, ISuiteToken} from "../interfaces/ISuite.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
 
 /**
@@ -31,8 +32,10 @@ contract LockupModule is ComplianceModule {
         uint64 releaseAt;
     }
 
-    /// @notice The lots of one wallet, from `head` until before `tail`, by time of release.
+    /// @notice The lots of one wallet, from `head` until before `tail`, by time of release; void if
+    /// they are of another generation than the compliance.
     struct Queue {
+        uint32 generation;
         uint64 head;
         uint64 tail;
         mapping(uint256 index => Lot) lots;
@@ -45,7 +48,7 @@ contract LockupModule is ComplianceModule {
     uint256 public constant MAX_LOTS = 64;
 
     mapping(address compliance => Period) private _periods;
-    mapping(uint256 scope => mapping(address wallet => Queue)) private _queues;
+    mapping(address compliance => mapping(address wallet => Queue)) private _queues;
 
     /// @notice Units minted from now on are locked for `lockSeconds`.
     event LockPeriodSet(address indexed compliance, uint64 lockSeconds);
@@ -72,7 +75,8 @@ contract LockupModule is ComplianceModule {
     }
 
     /// @inheritdoc ComplianceModule
-    function moduleTransferAction(address from, address to, uint256) external override onlyBoundCompliance {
+    /// @dev Open to all, since a caller moves lots of its own tokens only: saves a read.
+    function moduleTransferAction(address from, address to, uint256) external override {
         uint256 excess = _lockedBeyondBalance(from);
         if (excess != 0) {
             _take(from, to, excess);
@@ -88,7 +92,7 @@ contract LockupModule is ComplianceModule {
     }
 
     /// @inheritdoc ComplianceModule
-    function moduleBurnAction(address from, uint256) external override onlyBoundCompliance {
+    function moduleBurnAction(address from, uint256) external override {
         uint256 excess = _lockedBeyondBalance(from);
         if (excess != 0) {
             _take(from, address(0), excess);
@@ -102,14 +106,14 @@ contract LockupModule is ComplianceModule {
 
     /// @notice The units of `wallet` that are locked now.
     function lockedUnits(address compliance, address wallet) external view returns (uint256) {
-        return _locked(_queue(compliance, wallet));
+        return _locked(compliance, wallet);
     }
 
     /// @notice The lots of `wallet` that are locked now, by time of release.
     function lotsOf(address compliance, address wallet) external view returns (Lot[] memory lots) {
-        Queue storage queue = _queue(compliance, wallet);
-        uint256 head = _firstLocked(queue);
-        lots = new Lot[](queue.tail - head);
+        Queue storage queue = _queues[compliance][wallet];
+        (uint256 head, uint256 tail) = _range(compliance, queue);
+        lots = new Lot[](tail - head);
         for (uint256 i = 0; i < lots.length; ++i) {
             lots[i] = queue.lots[head + i];
         }
@@ -128,23 +132,17 @@ contract LockupModule is ComplianceModule {
         address compliance
     ) public view override returns (bytes memory reason) {
         if (from == address(0)) {
-            Queue storage queue = _queue(compliance, to);
-            // As many lots as were ever pushed are far from the limit, for nearly every wallet.
-            if (
-                queue.tail - queue.head >= MAX_LOTS &&
-                queue.tail - _firstLocked(queue) >= MAX_LOTS &&
-                _periods[compliance].lockSeconds != 0
-            ) {
+            (uint256 head, uint256 tail) = _range(compliance, _queues[compliance][to]);
+            if (tail - head >= MAX_LOTS && _periods[compliance].lockSeconds != 0) {
                 return abi.encodeWithSelector(LockupTooManyLots.selector, compliance, to, MAX_LOTS);
             }
             return reason;
         }
-        uint256 locked = _locked(_queue(compliance, from));
+        uint256 locked = _locked(compliance, from);
         if (locked == 0) {
             return reason;
         }
-        uint256 balance = _tokenOf(compliance).balanceOf(from);
-        // A burn may not have reached the lots yet; what is locked is at most what is held.
+        uint256 balance = _balanceOf(compliance, from);
         if (locked > balance || value > balance - locked) {
             return
                 abi.encodeWithSelector(LockupUnitsLocked.selector, compliance, from, balance, locked, value);
@@ -170,8 +168,8 @@ contract LockupModule is ComplianceModule {
 
     /// @dev Takes `units` locked ones from the front of one queue, to another or to nowhere.
     function _take(address from, address to, uint256 units) private {
-        Queue storage queue = _queue(msg.sender, from);
-        uint256 index = _firstLocked(queue);
+        Queue storage queue = _queues[msg.sender][from];
+        (uint256 index, ) = _range(msg.sender, queue);
         while (units != 0) {
             Lot memory lot = queue.lots[index];
             uint256 taken = units < lot.units ? units : lot.units;
@@ -191,10 +189,9 @@ contract LockupModule is ComplianceModule {
 
     /// @dev Puts a lot in its place by time of release, or joins it to one of the same time.
     function _insert(address wallet, uint128 units, uint64 releaseAt) private {
-        Queue storage queue = _queue(msg.sender, wallet);
+        Queue storage queue = _queues[msg.sender][wallet];
         emit UnitsLocked(msg.sender, wallet, units, releaseAt);
-        uint256 head = _firstLocked(queue);
-        uint256 tail = queue.tail;
+        (uint256 head, uint256 tail) = _range(msg.sender, queue);
         uint256 place = tail;
         while (place > head && queue.lots[place - 1].releaseAt > releaseAt) {
             --place;
@@ -217,38 +214,48 @@ contract LockupModule is ComplianceModule {
             queue.lots[i] = queue.lots[i - 1];
         }
         queue.lots[place] = Lot({units: units, releaseAt: releaseAt});
+        queue.generation = _periods[msg.sender].generation;
         queue.head = uint64(head);
         queue.tail = uint64(tail + 1);
     }
 
     /// @dev Called after units left `wallet`: how many of them must have been locked ones.
     function _lockedBeyondBalance(address wallet) private view returns (uint256) {
-        uint256 locked = _locked(_queue(msg.sender, wallet));
+        uint256 locked = _locked(msg.sender, wallet);
         if (locked == 0) {
             return 0;
         }
-        uint256 balance = _tokenOf(msg.sender).balanceOf(wallet);
+        uint256 balance = _balanceOf(msg.sender, wallet);
         return locked > balance ? locked - balance : 0;
     }
 
-    function _locked(Queue storage queue) private view returns (uint256 units) {
-        uint256 tail = queue.tail;
-        for (uint256 i = _firstLocked(queue); i < tail; ++i) {
+    /// @dev Read from the token that is bound now: only a wallet with lots costs this.
+    function _balanceOf(address compliance, address wallet) private view returns (uint256) {
+        return ISuiteToken(ISuiteCompliance(compliance).getTokenBound()).balanceOf(wallet);
+    }
+
+    function _locked(address compliance, address wallet) private view returns (uint256 units) {
+        Queue storage queue = _queues[compliance][wallet];
+        (uint256 head, uint256 tail) = _range(compliance, queue);
+        for (uint256 i = head; i < tail; ++i) {
             units += queue.lots[i].units;
         }
     }
 
-    /// @dev Lots are in order of release, so those that are released stand in front.
-    function _firstLocked(Queue storage queue) private view returns (uint256 index) {
-        uint256 tail = queue.tail;
-        index = queue.head;
-        while (index < tail && queue.lots[index].releaseAt <= block.timestamp) {
-            ++index;
+    /**
+     * @dev Where the locked lots stand. They are in order of release, so those that are released
+     * stand in front. The generation is read only where there are lots.
+     */
+    function _range(address compliance, Queue storage queue) private view returns (uint256 head, uint256 tail) {
+        (head, tail) = (queue.head, queue.tail);
+        if (head == tail) {
+            return (head, tail);
         }
-    }
-
-    function _queue(address compliance, address wallet) private view returns (Queue storage) {
-        uint256 scope = (uint256(_periods[compliance].generation) << 160) | uint160(compliance);
-        return _queues[scope][wallet];
+        if (queue.generation != _periods[compliance].generation) {
+            return (tail, tail);
+        }
+        while (head < tail && queue.lots[head].releaseAt <= block.timestamp) {
+            ++head;
+        }
     }
 }

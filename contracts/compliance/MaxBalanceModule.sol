@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
-import {ISuiteIdentityRegistry, ISuiteToken} from "../interfaces/ISuite.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
 import {HolderModule} from "./HolderModule.sol";
 
@@ -18,8 +17,8 @@ import {HolderModule} from "./HolderModule.sol";
  * balances are read from the token. So nothing can drift: not by a forced transfer, a recovery, a
  * burn, a deleted or a changed identity; and an ordinary transfer writes nothing.
  *
- * After `updateIdentity` for a wallet with units call {adopt} with it: until then its units count
- * for its new identity only when that wallet itself receives.
+ * After `updateIdentity` for a wallet with units call {adopt} with it: otherwise its units count
+ * for its new identity only from when that wallet itself receives.
  */
 contract MaxBalanceModule is HolderModule {
     /// @dev The wallets that hold under one identity; the first shares a word with their number.
@@ -62,13 +61,13 @@ contract MaxBalanceModule is HolderModule {
     }
 
     /// @inheritdoc ComplianceModule
-    function moduleTransferAction(address, address to, uint256 value) external override {
-        _received(to, value);
+    function moduleTransferAction(address, address to, uint256) external override {
+        _know(msg.sender, _openBook(), to);
     }
 
     /// @inheritdoc ComplianceModule
-    function moduleMintAction(address to, uint256 value) external override {
-        _received(to, value);
+    function moduleMintAction(address to, uint256) external override {
+        _know(msg.sender, _openBook(), to);
     }
 
     /// @inheritdoc ComplianceModule
@@ -83,8 +82,8 @@ contract MaxBalanceModule is HolderModule {
 
     /// @notice The units that `identity` holds in all of its known wallets.
     function heldBy(address compliance, address identity) external view returns (uint256 units) {
-        Wallets storage wallets = _wallets[_scope(compliance, _books[compliance])][identity];
-        return _tally(wallets, _tokenOf(compliance), identity, address(0), address(0)).held;
+        Book memory book = _books[compliance];
+        return _tally(book, _scope(compliance, book), identity, address(0), address(0)).held;
     }
 
     /// @inheritdoc IModule
@@ -100,12 +99,11 @@ contract MaxBalanceModule is HolderModule {
         address compliance
     ) public view override returns (bytes memory reason) {
         Book memory book = _books[compliance];
-        if (book.missing != 0) {
-            return abi.encodeWithSelector(HoldersNotAdopted.selector, compliance, book.missing);
+        if (book.adopting) {
+            return _notAdopted(compliance);
         }
-        ISuiteToken token = _tokenOf(compliance);
-        address identity = _ownerOf(token.identityRegistry(), to);
-        Tally memory tally = _tally(_wallets[_scope(compliance, book)][identity], token, identity, from, to);
+        address identity = _ownerOf(book, to);
+        Tally memory tally = _tally(book, _scope(compliance, book), identity, from, to);
         if (tally.full) {
             return abi.encodeWithSelector(MaxBalanceTooManyWallets.selector, compliance, identity, to);
         }
@@ -123,15 +121,9 @@ contract MaxBalanceModule is HolderModule {
     }
 
     /// @inheritdoc HolderModule
-    function _know(
-        address compliance,
-        uint256 scope,
-        ISuiteToken token,
-        ISuiteIdentityRegistry registry,
-        address wallet
-    ) internal override {
-        address identity = _ownerOf(registry, wallet);
-        Wallets storage wallets = _wallets[scope][identity];
+    function _know(address compliance, Book memory book, address wallet) internal override {
+        address identity = _ownerOf(book, wallet);
+        Wallets storage wallets = _wallets[_scope(compliance, book)][identity];
         uint256 count = wallets.count;
         uint256 place = count;
         for (uint256 i = 0; i < count; ++i) {
@@ -140,52 +132,44 @@ contract MaxBalanceModule is HolderModule {
                 return;
             }
             // The place of a wallet that holds nothing, or not for this identity, is free.
-            if (place == count && (token.balanceOf(known) == 0 || !_belongs(token, known, identity))) {
+            if (place == count && (book.token.balanceOf(known) == 0 || !_belongs(book, known, identity))) {
                 place = i;
             }
         }
         if (place == MAX_WALLETS) {
             revert MaxBalanceTooManyWallets(compliance, identity, wallet);
         }
+        if (place == count) {
+            wallets.count = uint96(count + 1);
+        }
         if (place == 0) {
             wallets.first = wallet;
         } else {
             wallets.others[place] = wallet;
         }
-        if (place == count) {
-            wallets.count = uint96(count + 1);
-        }
-    }
-
-    /// @dev A wallet that held before is known already.
-    function _received(address to, uint256 value) private {
-        Book memory book = _openBook();
-        ISuiteToken token = _tokenOf(msg.sender);
-        if (token.balanceOf(to) == value) {
-            _know(msg.sender, _scope(msg.sender, book), token, token.identityRegistry(), to);
-        }
     }
 
     /// @dev Sums what `identity` holds; `to` counts although it may not be known yet.
     function _tally(
-        Wallets storage wallets,
-        ISuiteToken token,
+        Book memory book,
+        uint256 scope,
         address identity,
         address from,
         address to
     ) private view returns (Tally memory tally) {
+        Wallets storage wallets = _wallets[scope][identity];
         uint256 count = wallets.count;
         tally.own = from == to;
         tally.full = count == MAX_WALLETS;
         if (to != address(0)) {
-            tally.held = token.balanceOf(to);
+            tally.held = book.token.balanceOf(to);
         }
         for (uint256 i = 0; i < count; ++i) {
             address wallet = _walletAt(wallets, i);
             if (wallet == to) {
                 tally.full = false;
-            } else if (_belongs(token, wallet, identity)) {
-                uint256 units = token.balanceOf(wallet);
+            } else if (_belongs(book, wallet, identity)) {
+                uint256 units = book.token.balanceOf(wallet);
                 tally.held += units;
                 tally.own = tally.own || wallet == from;
                 tally.full = tally.full && units != 0;
@@ -196,8 +180,8 @@ contract MaxBalanceModule is HolderModule {
     }
 
     /// @dev A wallet whose identity was deleted stays with whom it was known under.
-    function _belongs(ISuiteToken token, address wallet, address identity) private view returns (bool) {
-        address current = token.identityRegistry().identity(wallet);
+    function _belongs(Book memory book, address wallet, address identity) private view returns (bool) {
+        address current = book.identities.storedIdentity(wallet);
         return current == identity || current == address(0);
     }
 

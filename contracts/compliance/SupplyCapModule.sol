@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IModule} from "../interfaces/IModule.sol";
-import {ISuiteToken} from "../interfaces/ISuite.sol";
+import {ISuiteCompliance, ISuiteToken} from "../interfaces/ISuite.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
 
 /**
@@ -11,6 +11,7 @@ import {ComplianceModule} from "./ComplianceModule.sol";
  * made, nothing can be minted.
  * @dev The supply is read from the token and never counted here, so it cannot drift. Burned units
  * may be minted again, as when a lost holding is issued anew. The declaration outlives unbinding.
+ * A mint cannot pass the check by: the token asks for it before each one.
  */
 contract SupplyCapModule is ComplianceModule {
     /// @notice The declared units; zero before they are declared.
@@ -36,8 +37,7 @@ contract SupplyCapModule is ComplianceModule {
         if (declared != 0) {
             revert SupplyAlreadyDeclared(msg.sender, declared);
         }
-        ISuiteToken token = _tokenOf(msg.sender);
-        uint256 supply = address(token) == address(0) ? 0 : token.totalSupply();
+        uint256 supply = _supplyOf(msg.sender);
         if (units == 0 || units < supply) {
             revert SupplyInvalidDeclaration(msg.sender, units, supply);
         }
@@ -49,13 +49,7 @@ contract SupplyCapModule is ComplianceModule {
     function moduleTransferAction(address, address, uint256) external override {}
 
     /// @inheritdoc ComplianceModule
-    function moduleMintAction(address, uint256 value) external view override onlyBoundCompliance {
-        uint256 supply = _tokenOf(msg.sender).totalSupply();
-        uint256 declared = declaredSupply[msg.sender];
-        if (supply > declared) {
-            revert SupplyCapExceeded(msg.sender, supply - value, value, declared);
-        }
-    }
+    function moduleMintAction(address, uint256) external override {}
 
     /// @inheritdoc ComplianceModule
     function moduleBurnAction(address, uint256) external override {}
@@ -76,7 +70,7 @@ contract SupplyCapModule is ComplianceModule {
             return reason;
         }
         uint256 declared = declaredSupply[compliance];
-        uint256 supply = _tokenOf(compliance).totalSupply();
+        uint256 supply = _supplyOf(compliance);
         if (supply > declared || value > declared - supply) {
             return abi.encodeWithSelector(SupplyCapExceeded.selector, compliance, supply, value, declared);
         }
@@ -93,5 +87,11 @@ contract SupplyCapModule is ComplianceModule {
 
     function _unbind(address compliance) internal override {
         _bound[compliance] = false;
+    }
+
+    /// @dev Of the token that is bound now: only a mint costs this.
+    function _supplyOf(address compliance) private view returns (uint256) {
+        address token = ISuiteCompliance(compliance).getTokenBound();
+        return token == address(0) ? 0 : ISuiteToken(token).totalSupply();
     }
 }

@@ -66,11 +66,17 @@ interface ISuiteIdentityRegistry {
     /// @notice The ONCHAINID of `wallet`; zero where it is not registered.
     function identity(address wallet) external view returns (address);
 
-    /// @notice The country of `wallet` as ISO 3166-1 numeric; zero where it is not registered.
-    function investorCountry(address wallet) external view returns (uint16);
-
     /// @notice The storage behind the registry, which several registries may share.
     function identityStorage() external view returns (address);
+}
+
+/// @title The storage behind one or several identity registries
+interface ISuiteIdentityStorage {
+    /// @notice The ONCHAINID of `wallet`; zero where it is not registered.
+    function storedIdentity(address wallet) external view returns (address);
+
+    /// @notice The country of `wallet` as ISO 3166-1 numeric; zero where it is not registered.
+    function storedInvestorCountry(address wallet) external view returns (uint16);
 }
 
 /// @title The keys of an ONCHAINID (ERC-734)
