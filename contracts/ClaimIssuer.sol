@@ -205,22 +205,18 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
         }
         // Decoded as full words, because decoding to uint64 reverts when a higher bit is set.
         (uint256 issuedAt, uint256 expiresAt, bytes32 evidence) = abi.decode(data, (uint256, uint256, bytes32));
+        if (signature.length == 0) {
+            return _isActive(STORE.standingKey(identity, topic, issuedAt, expiresAt, evidence));
+        }
         if (issuedAt > type(uint64).max || expiresAt > type(uint64).max) {
             return false;
         }
         if (block.timestamp < issuedAt || block.timestamp >= expiresAt) {
             return false;
         }
-        ClaimStore.Claim memory standing = STORE.claimOf(address(this), identity, topic);
-        if (standing.revokedAt != 0 && issuedAt <= standing.revokedAt) {
+        uint256 revoked = revokedAt(identity, topic);
+        if (revoked != 0 && issuedAt <= revoked) {
             return false;
-        }
-        if (signature.length == 0) {
-            return
-                issuedAt == standing.issuedAt &&
-                expiresAt == standing.expiresAt &&
-                evidence == standing.evidence &&
-                _isActive(standing.keyIndex);
         }
         // ECDSA refuses every length but 65, an s in the upper half order, and a v but 27 and 28.
         (address signer, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(
@@ -231,7 +227,7 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
     }
 
     /// @notice Block time of the last revocation, in seconds since the epoch; zero if never revoked.
-    function revokedAt(address identity, uint256 topic) external view returns (uint40 timestamp) {
+    function revokedAt(address identity, uint256 topic) public view returns (uint40 timestamp) {
         return STORE.claimOf(address(this), identity, topic).revokedAt;
     }
 

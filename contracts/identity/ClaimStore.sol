@@ -223,6 +223,31 @@ contract ClaimStore is Ownable2Step {
     }
 
     /**
+     * @notice Tells whether the calling issuer's claim on `topic` about `identity` is exactly this one,
+     * and in force at the time of this block.
+     * @dev Asked in each transfer: one slot is read, and one word returned.
+     * @return keyIndex The key that issued it; zero if it is another claim, or void.
+     */
+    function standingKey(
+        address identity,
+        uint256 topic,
+        uint256 issuedAt,
+        uint256 expiresAt,
+        bytes32 evidence
+    ) external view returns (uint8 keyIndex) {
+        Claim memory claim = _claims[identity][claimIdOf(msg.sender, topic)];
+        if (
+            issuedAt == claim.issuedAt &&
+            expiresAt == claim.expiresAt &&
+            evidence == claim.evidence &&
+            issuedAt > claim.revokedAt &&
+            block.timestamp < expiresAt
+        ) {
+            keyIndex = claim.keyIndex;
+        }
+    }
+
+    /**
      * @notice The claim as an ONCHAINID identity gives it; all empty if there is none or if its kind
      * is not admitted. An expired or revoked claim is given too: the issuer says that it is void.
      */
