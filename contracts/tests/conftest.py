@@ -122,3 +122,21 @@ def next_block_at(web3):
 def claim(issuer, key, identity, now):
     """A claim that is valid for a day."""
     return signed_claim(issuer, key, identity, claim_data(now(), now() + DAY))
+
+
+@pytest.fixture(scope="session")
+def operator(accounts):
+    """The key of daily work; not the owner, who is cold."""
+    return accounts[8]
+
+
+@pytest.fixture(scope="module")
+def factory(IdentityFactory, owner, operator, store):
+    return IdentityFactory.deploy(owner, [operator], store, {"from": owner})
+
+
+@pytest.fixture(scope="module")
+def desk(RegistrationDesk, owner, operator, factory, issuer):
+    deployed = RegistrationDesk.deploy(owner, [operator], factory, issuer, {"from": owner})
+    factory.addOperator(deployed, {"from": owner})
+    return deployed
