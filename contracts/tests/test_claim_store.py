@@ -46,7 +46,9 @@ def claim_id(issuer, topic=KYC_TOPIC):
 
 def data_of(issued_at, expires_at):
     shortened = EVIDENCE_HASH[:16] + bytes(16)
-    return "0x" + encode(["uint256", "uint256", "bytes32"], [issued_at, expires_at, shortened]).hex()
+    return (
+        "0x" + encode(["uint256", "uint256", "bytes32"], [issued_at, expires_at, shortened]).hex()
+    )
 
 
 # Kinds

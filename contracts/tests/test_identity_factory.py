@@ -119,9 +119,7 @@ def test_retire__by_owner_or_operator__no_key_and_never_anothers(
 
 def test_retire__twice__refused(factory, operator, alice, accounts):
     factory.retire(accounts[1], {"from": operator})
-    with reverts(
-        f"IdentityFactoryWalletRetired: {accounts[1].address.lower()}, {alice.lower()}"
-    ):
+    with reverts(f"IdentityFactoryWalletRetired: {accounts[1].address.lower()}, {alice.lower()}"):
         factory.retire(accounts[1], {"from": operator})
 
 

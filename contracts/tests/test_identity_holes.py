@@ -184,7 +184,19 @@ def test_revocation__of_signed_claim_on_published_identity__lasts(
 
 
 def test_key_stolen__claims_it_issued__all_void_at_once(
-    guarded, alice, desk, issuer, owner, key, new_key, operator, wallet, thief, factory, now, mine_at
+    guarded,
+    alice,
+    desk,
+    issuer,
+    owner,
+    key,
+    new_key,
+    operator,
+    wallet,
+    thief,
+    factory,
+    now,
+    mine_at,
 ):
     """The good claims of the stolen key fall too, and are issued again by the next key."""
     salt = keccak(text="thief")
@@ -211,7 +223,9 @@ def test_kyc__runs_out__receives_no_more(guarded, alice, wallet, kyc, mine_at):
         guarded.mint(wallet, 1)
 
 
-def test_issuer_broken__dismissed__nobody_is_verified_by_it(guarded, alice, store, issuer, owner, wallet):
+def test_issuer_broken__dismissed__nobody_is_verified_by_it(
+    guarded, alice, store, issuer, owner, wallet
+):
     store.dismiss(issuer, KYC_TOPIC, {"from": owner})
     assert not guarded.registry.isVerified(wallet)
     store.admit(issuer, KYC_TOPIC, {"from": owner})
