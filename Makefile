@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts \
-        compile openapi bench-demo bench-registry reset
+        compile openapi bench-demo bench-registry bench-gas reset
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,9 @@ bench-demo: setup  ## Figures: warm demo wall time and memory, API start to read
 
 bench-registry: setup  ## Figures: bulk import, overlap check, title as of a date (BENCH_PARCELS, BENCH_ROWS)
 	@$(PY) -m bench.registry
+
+bench-gas: setup  ## Figures: gas of a new investor, a mint and a transfer beside the published suite
+	@$(PY) -m bench.gas
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

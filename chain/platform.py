@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from chain.abi import contract
 from chain.client import hex_of
+from registry.investor.service import KYC_TOPIC
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, PlatformContract
@@ -106,10 +107,43 @@ STEPS: tuple[Step, ...] = (
         arguments=lambda at: [at["TREXFactory"]],
         calls=("IdFactory", "addTokenFactory"),
     ),
-    Step(name="ClaimIssuer", arguments=lambda at: [at.platform, [at.claim_signer]]),
+    Step(name="ClaimStore", arguments=lambda at: [at.platform]),
+    Step(
+        name="ClaimIssuer",
+        needs=("ClaimStore",),
+        arguments=lambda at: [at.platform, [at.claim_signer], at["ClaimStore"]],
+    ),
+    Step(
+        # Without it the store refuses the claims of our own issuer.
+        name="admit_kyc_claims",
+        needs=("ClaimIssuer",),
+        arguments=lambda at: [at["ClaimIssuer"], KYC_TOPIC],
+        calls=("ClaimStore", "admit"),
+    ),
+    Step(
+        name="IdentityFactory",
+        needs=("ClaimStore",),
+        arguments=lambda at: [at.platform, [at.platform], at["ClaimStore"]],
+    ),
+    Step(
+        name="RegistrationDesk",
+        needs=("IdentityFactory", "ClaimIssuer"),
+        arguments=lambda at: [
+            at.platform,
+            [at.platform],
+            at["IdentityFactory"],
+            at["ClaimIssuer"],
+        ],
+    ),
+    Step(
+        # The desk opens identities itself when it enrols a batch of people.
+        name="let_desk_open_identities",
+        needs=("RegistrationDesk",),
+        arguments=lambda at: [at["RegistrationDesk"]],
+        calls=("IdentityFactory", "addOperator"),
+    ),
 )
 BY_NAME = {step.name: step for step in STEPS}
-LAST_STEPS = ("allow_token_factory", "ClaimIssuer")
 
 
 def step_key(chain_id: int, name: str) -> str:

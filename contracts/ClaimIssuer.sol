@@ -6,6 +6,8 @@ import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
+import {ClaimStore} from "./identity/ClaimStore.sol";
+
 /**
  * @title Claim issuer with expiry and lasting revocation
  * @notice Answers the one question that an ERC-3643 identity registry and an ONCHAINID identity ask
@@ -15,38 +17,76 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
  * rewriting the same signature (`v - 27`, or `s -> n - s`), its claims never expire, and they hold on
  * every chain where the identity has the same address. Here a claim
  *
- * - carries the time it was issued and the time it expires in its signed data;
+ * - carries the time it was issued and the time it expires;
  * - is signed as EIP-712 typed data, and so for one chain and one issuer contract;
- * - is revoked by identity and topic, whatever signature it comes with: only a claim issued strictly
- *   later than the revocation is valid again.
+ * - is revoked by identity and topic, whatever it comes with: only a claim issued strictly later
+ *   than the revocation is valid again;
+ * - falls with its key: removing a signing key voids every claim that it signed.
  *
- * @dev Claim data is `abi.encode(uint64 issuedAt, uint64 expiresAt, bytes32 evidenceHash)`, times in
- * seconds since the epoch. Signers must not post-date `issuedAt`: a post-dated claim outlives a
- * revocation made before that date, and has to be revoked again once the date has come.
+ * A claim comes in two forms. An *issued* claim ({issue}) is checked once, when this contract writes
+ * it into the {ClaimStore}, where the identities that our factory makes have their claims; it is
+ * presented without signature, and read without recovering one. A *signed* claim is held by any
+ * ONCHAINID identity together with its signature, which is recovered each time.
+ *
+ * @dev Data of a signed claim is `abi.encode(uint64 issuedAt, uint64 expiresAt, bytes32 evidenceHash)`,
+ * of an issued one the same with the first 16 bytes of the hash only, times in seconds since the
+ * epoch. Signers must not post-date the `issuedAt` of a signed claim: it would outlive a revocation
+ * made before that date, and would have to be revoked again once the date has come. An issued claim
+ * cannot be post-dated.
+ *
+ * A stolen signing key can issue claims about anybody until the owner removes it; then all of them
+ * are void at once, and the good ones have to be issued again by another key. It cannot register or
+ * move anything.
  *
  * Sources: ERC-3643, ERC-735, EIP-712, EIP-2 (low `s`).
  */
 contract ClaimIssuer is Ownable2Step, EIP712 {
-    /// @notice The EIP-712 type that is signed.
+    /// @notice A claim to write into the store; see {ClaimStore-Claim}.
+    struct IssuedClaim {
+        address identity;
+        uint256 topic;
+        uint40 issuedAt;
+        uint40 expiresAt;
+        bytes32 evidenceHash;
+    }
+
+    /// @notice The EIP-712 type of a signed claim.
     bytes32 public constant CLAIM_TYPEHASH = keccak256("Claim(address identity,uint256 topic,bytes data)");
+
+    /// @notice The EIP-712 type of one claim of a batch.
+    bytes32 public constant ISSUED_CLAIM_TYPEHASH =
+        keccak256("IssuedClaim(address identity,uint256 topic,uint40 issuedAt,uint40 expiresAt,bytes32 evidenceHash)");
+
+    /// @notice The EIP-712 type that is signed to issue claims.
+    bytes32 public constant BATCH_TYPEHASH =
+        keccak256(
+            "ClaimBatch(IssuedClaim[] claims)"
+            "IssuedClaim(address identity,uint256 topic,uint40 issuedAt,uint40 expiresAt,bytes32 evidenceHash)"
+        );
 
     /// @notice Length in bytes of well-formed claim data.
     uint256 public constant CLAIM_DATA_LENGTH = 96;
 
-    /// @notice Tells whether claims signed by this address are accepted.
-    mapping(address signingKey => bool active) public isSigningKey;
+    /// @notice Most signing keys that this contract can ever have; a removed key keeps its index.
+    uint256 public constant MAX_SIGNING_KEYS = 255;
 
-    /// @notice Block time of the last revocation, in seconds since the epoch; zero if never revoked.
-    mapping(address identity => mapping(uint256 topic => uint64 timestamp)) public revokedAt;
+    /// @notice Where issued claims and revocations stand.
+    ClaimStore public immutable STORE;
+
+    /// @notice By this index the store names the key; zero: never a key.
+    mapping(address signingKey => uint8 index) public keyIndexOf;
+
+    /// @notice How many addresses have been signing keys so far.
+    uint8 public keyCount;
+
+    /// @dev Bit i: the key of index i is active. One word, so that a batch of checks reads it once.
+    uint256 private _activeKeys;
 
     /// @notice Claims signed by `signingKey` are accepted from now on.
-    event SigningKeyAdded(address indexed signingKey);
+    event SigningKeyAdded(address indexed signingKey, uint8 index);
 
     /// @notice Every claim signed by `signingKey`, old or new, is refused from now on.
-    event SigningKeyRemoved(address indexed signingKey);
-
-    /// @notice Every claim on `topic` about `identity` issued up to and including `revokedAt` is void.
-    event ClaimRevoked(address indexed identity, uint256 indexed topic, uint64 revokedAt);
+    event SigningKeyRemoved(address indexed signingKey, uint8 index);
 
     /// @notice The address cannot sign claims.
     error ClaimIssuerInvalidSigningKey(address signingKey);
@@ -57,14 +97,17 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
     /// @notice The key to remove is not active.
     error ClaimIssuerSigningKeyNotActive(address signingKey);
 
+    /// @notice There have been `limit` keys already; a new issuer contract is needed.
+    error ClaimIssuerTooManySigningKeys(uint256 limit);
+
     /// @notice The caller is neither the owner nor an active signing key.
     error ClaimIssuerUnauthorizedRevoker(address account);
 
-    /// @notice No claim can be about this identity.
-    error ClaimIssuerInvalidIdentity(address identity);
+    /// @notice The signature over the claims is not that of an active signing key; zero: of nobody.
+    error ClaimIssuerUnauthorizedSigner(address signer);
 
-    /// @notice No claim can be on this topic.
-    error ClaimIssuerInvalidTopic(uint256 topic);
+    /// @notice There is nothing to issue.
+    error ClaimIssuerNoClaims();
 
     /// @notice Without an owner no key could ever be rotated, so `owner` stays.
     error ClaimIssuerOwnershipNotRenounceable(address owner);
@@ -72,11 +115,14 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
     /**
      * @param initialOwner Adds and removes signing keys, and may revoke claims.
      * @param signingKeys Addresses whose signatures are accepted from the start; may be empty.
+     * @param store Where issued claims and revocations stand.
      */
     constructor(
         address initialOwner,
-        address[] memory signingKeys
+        address[] memory signingKeys,
+        ClaimStore store
     ) Ownable(initialOwner) EIP712("Milkiyat ClaimIssuer", "1") {
+        STORE = store;
         for (uint256 i = 0; i < signingKeys.length; ++i) {
             _addSigningKey(signingKeys[i]);
         }
@@ -95,30 +141,45 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
      * @dev The last key may be removed: that is how to stop all claims of this issuer at once.
      */
     function removeSigningKey(address signingKey) external onlyOwner {
-        if (!isSigningKey[signingKey]) {
+        uint8 index = keyIndexOf[signingKey];
+        if (!_isActive(index)) {
             revert ClaimIssuerSigningKeyNotActive(signingKey);
         }
-        isSigningKey[signingKey] = false;
-        emit SigningKeyRemoved(signingKey);
+        _activeKeys &= ~(uint256(1) << index);
+        emit SigningKeyRemoved(signingKey, index);
     }
 
     /**
-     * @notice Voids every claim on `topic` about `identity` that was issued up to now.
+     * @notice Writes claims into the store. Anybody may send them: the signature is the authority.
+     * @dev The store takes a claim only if it is newer than what stands and than the revocation, so
+     * sending a signed batch again never brings anything back. All or nothing.
+     * @param signature Of an active signing key over {batchDigest}.
+     */
+    function issue(IssuedClaim[] calldata claims, bytes calldata signature) external {
+        if (claims.length == 0) {
+            revert ClaimIssuerNoClaims();
+        }
+        (address signer, , ) = ECDSA.tryRecoverCalldata(batchDigest(claims), signature);
+        uint8 index = keyIndexOf[signer];
+        if (!_isActive(index)) {
+            revert ClaimIssuerUnauthorizedSigner(signer);
+        }
+        for (uint256 i = 0; i < claims.length; ++i) {
+            IssuedClaim calldata claim = claims[i];
+            STORE.write(claim.identity, claim.topic, claim.issuedAt, claim.expiresAt, index, claim.evidenceHash);
+        }
+    }
+
+    /**
+     * @notice Voids every claim on `topic` about `identity` that was issued up to now, issued or
+     * signed. The store announces it: {ClaimStore-ClaimRevoked}.
      * @dev May be repeated: each revocation also voids the claims re-issued since the one before.
      */
     function revoke(address identity, uint256 topic) external {
-        if (msg.sender != owner() && !isSigningKey[msg.sender]) {
+        if (msg.sender != owner() && !isSigningKey(msg.sender)) {
             revert ClaimIssuerUnauthorizedRevoker(msg.sender);
         }
-        if (identity == address(0)) {
-            revert ClaimIssuerInvalidIdentity(identity);
-        }
-        if (topic == 0) {
-            revert ClaimIssuerInvalidTopic(topic);
-        }
-        uint64 timestamp = uint64(block.timestamp);
-        revokedAt[identity][topic] = timestamp;
-        emit ClaimRevoked(identity, topic, timestamp);
+        STORE.revoke(identity, topic);
     }
 
     /**
@@ -128,7 +189,8 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
      * transfer that asked, instead of letting the registry try the next trusted issuer.
      * @param identity The ONCHAINID contract that the claim is about.
      * @param topic The claim topic; topic 0 is never valid, as identities use it for "no claim".
-     * @param signature 65 bytes `r || s || v` with `s` in the lower half order and `v` 27 or 28.
+     * @param signature Empty for an issued claim; else 65 bytes `r || s || v` with `s` in the lower
+     * half order and `v` 27 or 28.
      * @param data The 96 bytes of claim data.
      * @return valid True if every condition holds.
      */
@@ -142,14 +204,17 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
             return false;
         }
         // Decoded as full words, because decoding to uint64 reverts when a higher bit is set.
-        (uint256 issuedAt, uint256 expiresAt, ) = abi.decode(data, (uint256, uint256, bytes32));
+        (uint256 issuedAt, uint256 expiresAt, bytes32 evidence) = abi.decode(data, (uint256, uint256, bytes32));
+        if (signature.length == 0) {
+            return _isActive(STORE.standingKey(identity, topic, issuedAt, expiresAt, evidence));
+        }
         if (issuedAt > type(uint64).max || expiresAt > type(uint64).max) {
             return false;
         }
         if (block.timestamp < issuedAt || block.timestamp >= expiresAt) {
             return false;
         }
-        uint256 revoked = revokedAt[identity][topic];
+        uint256 revoked = revokedAt(identity, topic);
         if (revoked != 0 && issuedAt <= revoked) {
             return false;
         }
@@ -158,15 +223,34 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
             claimDigest(identity, topic, data),
             signature
         );
-        return problem == ECDSA.RecoverError.NoError && isSigningKey[signer];
+        return problem == ECDSA.RecoverError.NoError && isSigningKey(signer);
+    }
+
+    /// @notice Block time of the last revocation, in seconds since the epoch; zero if never revoked.
+    function revokedAt(address identity, uint256 topic) public view returns (uint40 timestamp) {
+        return STORE.claimOf(address(this), identity, topic).revokedAt;
     }
 
     /**
-     * @notice The EIP-712 digest that a signing key signs to issue the claim.
+     * @notice The EIP-712 digest that a signing key signs for a claim with a signature of its own.
      * @dev Of any data: it does not tell whether the data is well formed.
      */
     function claimDigest(address identity, uint256 topic, bytes calldata data) public view returns (bytes32 digest) {
         return _hashTypedDataV4(keccak256(abi.encode(CLAIM_TYPEHASH, identity, topic, keccak256(data))));
+    }
+
+    /// @notice The EIP-712 digest that a signing key signs to issue these claims.
+    function batchDigest(IssuedClaim[] calldata claims) public view returns (bytes32 digest) {
+        bytes32[] memory hashes = new bytes32[](claims.length);
+        for (uint256 i = 0; i < claims.length; ++i) {
+            hashes[i] = keccak256(abi.encode(ISSUED_CLAIM_TYPEHASH, claims[i]));
+        }
+        return _hashTypedDataV4(keccak256(abi.encode(BATCH_TYPEHASH, keccak256(abi.encodePacked(hashes)))));
+    }
+
+    /// @notice Tells whether claims signed by this address are accepted.
+    function isSigningKey(address signingKey) public view returns (bool active) {
+        return _isActive(keyIndexOf[signingKey]);
     }
 
     /// @notice Always refused: see {ClaimIssuerOwnershipNotRenounceable}.
@@ -178,10 +262,23 @@ contract ClaimIssuer is Ownable2Step, EIP712 {
         if (signingKey == address(0)) {
             revert ClaimIssuerInvalidSigningKey(signingKey);
         }
-        if (isSigningKey[signingKey]) {
+        uint8 index = keyIndexOf[signingKey];
+        if (_isActive(index)) {
             revert ClaimIssuerSigningKeyAlreadyActive(signingKey);
         }
-        isSigningKey[signingKey] = true;
-        emit SigningKeyAdded(signingKey);
+        if (index == 0) {
+            if (keyCount == MAX_SIGNING_KEYS) {
+                revert ClaimIssuerTooManySigningKeys(MAX_SIGNING_KEYS);
+            }
+            index = ++keyCount;
+            keyIndexOf[signingKey] = index;
+        }
+        _activeKeys |= uint256(1) << index;
+        emit SigningKeyAdded(signingKey, index);
+    }
+
+    /// @dev Bit 0 is never set, so index 0, "never a key", is never active.
+    function _isActive(uint8 index) private view returns (bool) {
+        return (_activeKeys >> index) & 1 == 1;
     }
 }

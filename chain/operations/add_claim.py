@@ -1,11 +1,10 @@
-"""The KYC claim on an investor's identity, signed by our claim key (ERC-735, EIP-712)."""
+"""The KYC claim about an investor's identity, signed by our claim key (ERC-735, EIP-712)."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from eth_abi.abi import encode
 from sqlmodel import Session
 
 from chain.abi import contract
@@ -17,11 +16,17 @@ from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
 from registry.operation.models import Operation
 
-SCHEME_ECDSA = 1
+CLAIM_FIELDS = {
+    "identity": "address",
+    "topic": "uint256",
+    "issuedAt": "uint40",
+    "expiresAt": "uint40",
+    "evidenceHash": "bytes32",
+}
 
 
 class AddClaim(PlainEffect):
-    """Calls `addClaim` on the identity, as its manager."""
+    """Calls `ClaimIssuer.issue`, which writes the claim into the claim store."""
 
     def check(self, session: Session, operation: Operation) -> None:
         """Refuse a claim for somebody whose KYC no longer stands."""
@@ -32,32 +37,25 @@ class AddClaim(PlainEffect):
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
         assert wallet.identity is not None, "the identity is a dependency of its claim"
-        identity, topic = hex_of(wallet.identity), operation.params["topic"]
         issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
-        # The chain's own clock: a claim issued after the block that checks it would be refused.
-        issued_at = chain.client.head().timestamp
-        data = encode(
-            ["uint64", "uint64", "bytes32"],
-            [
-                issued_at,
-                operation.params["expires_at"],
-                bytes.fromhex(operation.params["evidence_sha256"]),
-            ],
-        )
+        claim = {
+            "identity": hex_of(wallet.identity),
+            "topic": operation.params["topic"],
+            # The chain's own clock: the store refuses a claim issued after the block it is in.
+            "issuedAt": chain.client.head().timestamp,
+            "expiresAt": operation.params["expires_at"],
+            "evidenceHash": bytes.fromhex(operation.params["evidence_sha256"]),
+        }
         signature = chain.claim_signer.sign_typed_data(
-            claim_typed_data(chain.chain_id, issuer, identity, topic, data)
+            claims_typed_data(chain.chain_id, issuer, [claim])
         )
-        add_claim = contract("Identity").functions["addClaim"]
-        return Call(
-            to=bytes_of(identity),
-            data=add_claim.encode(topic, SCHEME_ECDSA, issuer, signature, data, ""),
-        )
+        issue = contract("ClaimIssuer").functions["issue"]
+        values = tuple(claim[name] for name in CLAIM_FIELDS)
+        return Call(to=bytes_of(issuer), data=issue.encode([values], signature))
 
 
-def claim_typed_data(
-    chain_id: int, issuer: str, identity: str, topic: int, data: bytes
-) -> dict[str, Any]:
-    """Give the typed data that `ClaimIssuer.isClaimValid` recovers the signer from.
+def claims_typed_data(chain_id: int, issuer: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give the typed data that `ClaimIssuer.issue` recovers the signer from.
 
     Source: contracts/ClaimIssuer.sol; EIP-712.
     """
@@ -69,18 +67,15 @@ def claim_typed_data(
                 {"name": "chainId", "type": "uint256"},
                 {"name": "verifyingContract", "type": "address"},
             ],
-            "Claim": [
-                {"name": "identity", "type": "address"},
-                {"name": "topic", "type": "uint256"},
-                {"name": "data", "type": "bytes"},
-            ],
+            "ClaimBatch": [{"name": "claims", "type": "IssuedClaim[]"}],
+            "IssuedClaim": [{"name": name, "type": kind} for name, kind in CLAIM_FIELDS.items()],
         },
-        "primaryType": "Claim",
+        "primaryType": "ClaimBatch",
         "domain": {
             "name": "Milkiyat ClaimIssuer",
             "version": "1",
             "chainId": chain_id,
             "verifyingContract": issuer,
         },
-        "message": {"identity": identity, "topic": topic, "data": data},
+        "message": {"claims": claims},
     }

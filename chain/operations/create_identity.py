@@ -1,16 +1,15 @@
-"""An ONCHAINID for an investor's wallet, managed by the platform so that it needs no gas."""
+"""The identity of an investor, which their wallets are linked to."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from sqlmodel import Session
 
 from chain.abi import contract
-from chain.client import Receipt, bytes_of, hex_of
+from chain.client import Receipt, bytes_of
 from chain.errors import RpcInconsistent
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
@@ -19,29 +18,34 @@ from registry.operation.models import Operation
 
 
 class CreateIdentity(PlainEffect):
-    """Calls `IdFactory.createIdentityWithManagementKeys`.
+    """Calls `IdentityFactory.open`.
 
-    With `createIdentity` the investor would hold the only management key, and the platform
-    could never put the claim on it (`erc3643-facts` section 4).
+    The identity stands for the person, not for the wallet: another wallet of the same investor
+    is linked to the same identity.
     """
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        wallet = operation.params["wallet"]
-        manager = keccak(encode(["address"], [hex_of(chain.platform.address)]))
-        factory = contract("IdFactory").functions["createIdentityWithManagementKeys"]
+        wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
+        salt = identity_salt(wallet.investor_id)
+        open_identity = contract("IdentityFactory").functions["open"]
         return Call(
-            to=bytes_of(platform_address(session, chain.chain_id, "IdFactory")),
-            data=factory.encode(wallet, f"wallet:{wallet.lower()}", [manager]),
+            to=bytes_of(platform_address(session, chain.chain_id, "IdentityFactory")),
+            data=open_identity.encode(salt, operation.params["wallet"]),
         )
 
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
-        linked = contract("IdFactory").events["WalletLinked"]
+        linked = contract("IdentityFactory").events["WalletLinked"]
         for log in receipt.logs:
             if log.topics[0] == linked.topic:
                 return {"identity": str(linked.decode(log)["identity"])}
-        raise RpcInconsistent("the receipt of createIdentity holds no WalletLinked event")
+        raise RpcInconsistent("the receipt of IdentityFactory.open holds no WalletLinked event")
 
     def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
         wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
         wallet.identity = bytes_of(operation.result["identity"])
         session.add(wallet)
+
+
+def identity_salt(investor_id: UUID) -> bytes:
+    """Give the 32 bytes that stand for an investor at the factory, and tell nothing about them."""
+    return keccak(text=f"investor:{investor_id}")

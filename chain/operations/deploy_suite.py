@@ -37,6 +37,7 @@ class DeploySuite(PlainEffect):
         tokenization = _tokenization(session, operation)
         platform = hex_of(chain.platform.address)
         issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
+        desk = platform_address(session, chain.chain_id, "RegistrationDesk")
         token_details: tuple[Any, ...] = (
             platform,
             tokenization.name,
@@ -44,7 +45,7 @@ class DeploySuite(PlainEffect):
             DECIMALS,
             ZERO_ADDRESS,  # an identity storage of its own
             ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
-            [platform],
+            [desk],  # registers holders; nobody registers an identity of their own choice
             [platform],
             [],
             [],

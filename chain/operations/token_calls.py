@@ -9,6 +9,7 @@ from sqlmodel import Session
 from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
+from chain.platform import platform_address
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
@@ -20,10 +21,10 @@ from registry.tokenization.models import Tokenization, TokenizationState
 
 
 class RegisterIdentity(PlainEffect):
-    """Calls `IdentityRegistry.registerIdentity`.
+    """Calls `RegistrationDesk.register`, the one agent of the suite's identity registry.
 
-    Only identities that our own factory made are registered: a contract that names itself as
-    claim issuer would pass `isVerified` (`erc3643-facts` section 8, no. 9).
+    The desk gives the registry the identity that our factory knows the wallet by. Registered by
+    hand, a contract that names itself as claim issuer would pass `isVerified`.
     """
 
     def check(self, session: Session, operation: Operation) -> None:
@@ -32,12 +33,11 @@ class RegisterIdentity(PlainEffect):
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         wallet = _wallet(session, operation)
         assert wallet.identity is not None, "a wallet without identity cannot order"
-        register = contract("IdentityRegistry").functions["registerIdentity"]
+        registry = hex_of(_suite_address(session, operation, "identity_registry"))
+        register = contract("RegistrationDesk").functions["register"]
         return Call(
-            to=_suite_address(session, operation, "identity_registry"),
-            data=register.encode(
-                hex_of(wallet.address), hex_of(wallet.identity), operation.params["country"]
-            ),
+            to=bytes_of(platform_address(session, chain.chain_id, "RegistrationDesk")),
+            data=register.encode(registry, [hex_of(wallet.address)], [operation.params["country"]]),
         )
 
 

@@ -82,3 +82,65 @@ def with_other_s(signature):
 
 def with_v(signature, v):
     return signature[:64] + bytes([v])
+
+
+BATCH_TYPE = {
+    "ClaimBatch": [{"name": "claims", "type": "IssuedClaim[]"}],
+    "IssuedClaim": [
+        {"name": "identity", "type": "address"},
+        {"name": "topic", "type": "uint256"},
+        {"name": "issuedAt", "type": "uint40"},
+        {"name": "expiresAt", "type": "uint40"},
+        {"name": "evidenceHash", "type": "bytes32"},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class IssuedClaim:
+    """A claim that an issuer writes into the store."""
+
+    identity: str
+    issued_at: int
+    expires_at: int
+    topic: int = KYC_TOPIC
+    evidence_hash: bytes = EVIDENCE_HASH
+
+    def but(self, **changes):
+        return replace(self, **changes)
+
+    def values(self):
+        return (
+            str(self.identity),
+            self.topic,
+            self.issued_at,
+            self.expires_at,
+            self.evidence_hash,
+        )
+
+    def data(self):
+        """The data with which an identity presents it."""
+        return claim_data(self.issued_at, self.expires_at, self.evidence_hash[:16] + bytes(16))
+
+    def is_valid(self, issuer):
+        return issuer.isClaimValid(self.identity, self.topic, b"", self.data())
+
+
+def typed_batch(issuer, chain_id, claims):
+    """Return the EIP-712 message for claims that are issued together."""
+    domain = {
+        "name": "Milkiyat ClaimIssuer",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": str(issuer),
+    }
+    fields = [field["name"] for field in BATCH_TYPE["IssuedClaim"]]
+    message = {"claims": [dict(zip(fields, claim.values(), strict=True)) for claim in claims]}
+    return encode_typed_data(domain, BATCH_TYPE, message)
+
+
+def signed_batch(issuer, key, *claims, chain_id=31_337, address=None):
+    """Return the two arguments of ClaimIssuer.issue."""
+    message = typed_batch(address or issuer.address, chain_id, claims)
+    signature = Account.sign_message(message, key.private_key).signature
+    return [claim.values() for claim in claims], bytes(signature)

@@ -2,7 +2,7 @@ import gc
 import time
 
 import pytest
-from claims import DAY, claim_data, signed_claim
+from claims import DAY, KYC_TOPIC, claim_data, signed_claim
 from web3.middleware import Web3Middleware
 
 RECEIPT_PATIENCE_S = 2
@@ -78,8 +78,16 @@ def identity(accounts):
 
 
 @pytest.fixture(scope="module")
-def issuer(ClaimIssuer, owner, key):
-    return ClaimIssuer.deploy(owner, [key], {"from": owner})
+def store(ClaimStore, owner):
+    return ClaimStore.deploy(owner, {"from": owner})
+
+
+@pytest.fixture(scope="module")
+def issuer(ClaimIssuer, owner, key, store):
+    """An issuer whose KYC claims count."""
+    deployed = ClaimIssuer.deploy(owner, [key], store, {"from": owner})
+    store.admit(deployed, KYC_TOPIC, {"from": owner})
+    return deployed
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +122,21 @@ def next_block_at(web3):
 def claim(issuer, key, identity, now):
     """A claim that is valid for a day."""
     return signed_claim(issuer, key, identity, claim_data(now(), now() + DAY))
+
+
+@pytest.fixture(scope="session")
+def operator(accounts):
+    """The key of daily work; not the owner, who is cold."""
+    return accounts[8]
+
+
+@pytest.fixture(scope="module")
+def factory(IdentityFactory, owner, operator, store):
+    return IdentityFactory.deploy(owner, [operator], store, {"from": owner})
+
+
+@pytest.fixture(scope="module")
+def desk(RegistrationDesk, owner, operator, factory, issuer):
+    deployed = RegistrationDesk.deploy(owner, [operator], factory, issuer, {"from": owner})
+    factory.addOperator(deployed, {"from": owner})
+    return deployed

@@ -6,34 +6,37 @@ from brownie import ZERO_ADDRESS, reverts
 # Deployment
 
 
-def test_constructor__owner_and_keys__set_and_announced(ClaimIssuer, accounts, owner, key, new_key):
-    issuer = ClaimIssuer.deploy(owner, [key, new_key], {"from": accounts[3]})
+def test_constructor__owner_and_keys__set_and_announced(
+    ClaimIssuer, store, accounts, owner, key, new_key
+):
+    issuer = ClaimIssuer.deploy(owner, [key, new_key], store, {"from": accounts[3]})
     assert issuer.owner() == owner
     assert issuer.isSigningKey(key)
     assert issuer.isSigningKey(new_key)
     assert not issuer.isSigningKey(owner), "the owner signs no claims"
-    added = [event["signingKey"] for event in issuer.tx.events["SigningKeyAdded"]]
-    assert added == [key, new_key]
+    added = [dict(event) for event in issuer.tx.events["SigningKeyAdded"]]
+    assert added == [{"signingKey": key, "index": 1}, {"signingKey": new_key, "index": 2}]
+    assert issuer.STORE() == store
 
 
-def test_constructor__no_keys__deployed(ClaimIssuer, owner):
-    issuer = ClaimIssuer.deploy(owner, [], {"from": owner})
+def test_constructor__no_keys__deployed(ClaimIssuer, store, owner):
+    issuer = ClaimIssuer.deploy(owner, [], store, {"from": owner})
     assert "SigningKeyAdded" not in issuer.tx.events
 
 
-def test_constructor__no_owner__refused(ClaimIssuer, owner, key):
+def test_constructor__no_owner__refused(ClaimIssuer, store, owner, key):
     with reverts(f"OwnableInvalidOwner: {ZERO_ADDRESS}"):
-        ClaimIssuer.deploy(ZERO_ADDRESS, [key], {"from": owner})
+        ClaimIssuer.deploy(ZERO_ADDRESS, [key], store, {"from": owner})
 
 
-def test_constructor__zero_key__refused(ClaimIssuer, owner):
+def test_constructor__zero_key__refused(ClaimIssuer, store, owner):
     with reverts(f"ClaimIssuerInvalidSigningKey: {ZERO_ADDRESS}"):
-        ClaimIssuer.deploy(owner, [ZERO_ADDRESS], {"from": owner})
+        ClaimIssuer.deploy(owner, [ZERO_ADDRESS], store, {"from": owner})
 
 
-def test_constructor__same_key_twice__refused(ClaimIssuer, owner, key):
+def test_constructor__same_key_twice__refused(ClaimIssuer, store, owner, key):
     with reverts(f"ClaimIssuerSigningKeyAlreadyActive: {key.address.lower()}"):
-        ClaimIssuer.deploy(owner, [key, key], {"from": owner})
+        ClaimIssuer.deploy(owner, [key, key], store, {"from": owner})
 
 
 # Signing keys

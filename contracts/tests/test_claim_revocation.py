@@ -25,17 +25,19 @@ def test_revoked_at__never_revoked__zero(issuer, identity):
     assert issuer.revokedAt(identity, KYC_TOPIC) == 0
 
 
-def test_revoke__by_owner__recorded_and_announced(issuer, identity, revoke_at, now):
+def test_revoke__by_owner__recorded_and_announced(issuer, store, identity, revoke_at, now):
     time = now() + 50
     transaction = revoke_at(time)
     assert issuer.revokedAt(identity, KYC_TOPIC) == time
     assert dict(transaction.events["ClaimRevoked"][0]) == {
         "identity": identity,
         "topic": KYC_TOPIC,
+        "issuer": issuer,
         "revokedAt": time,
     }
+    assert transaction.events["ClaimRevoked"][0].address == store, "one address to listen to"
     topics = transaction.logs[0].topics
-    assert len(topics) == 3, "identity and topic are indexed"
+    assert len(topics) == 4, "identity, topic and issuer are indexed"
     assert int.from_bytes(topics[2], "big") == KYC_TOPIC
 
 
@@ -68,12 +70,12 @@ def test_revoke__by_holder_itself__refused(issuer, accounts, claim):
 
 
 def test_revoke__zero_identity__refused(issuer, owner):
-    with reverts(f"ClaimIssuerInvalidIdentity: {ZERO_ADDRESS}"):
+    with reverts(f"ClaimStoreInvalidIdentity: {ZERO_ADDRESS}"):
         issuer.revoke(ZERO_ADDRESS, KYC_TOPIC, {"from": owner})
 
 
 def test_revoke__topic_zero__refused(issuer, owner, identity):
-    with reverts("ClaimIssuerInvalidTopic: 0"):
+    with reverts("ClaimStoreInvalidTopic: 0"):
         issuer.revoke(identity, 0, {"from": owner})
 
 

@@ -119,8 +119,10 @@ def test_is_claim_valid__chain_forked_away__refused(web3, issuer, key, identity,
     assert claim.is_valid(issuer)
 
 
-def test_is_claim_valid__signed_for_other_issuer__refused(ClaimIssuer, issuer, claim, owner, key):
-    twin = ClaimIssuer.deploy(owner, [key], {"from": owner})
+def test_is_claim_valid__signed_for_other_issuer__refused(
+    ClaimIssuer, store, issuer, claim, owner, key
+):
+    twin = ClaimIssuer.deploy(owner, [key], store, {"from": owner})
     assert not claim.is_valid(twin)
     assert claim.is_valid(issuer)
 
@@ -140,8 +142,8 @@ def test_is_claim_valid__unknown_key__refused(issuer, new_key, identity, claim):
     assert not signed_claim(issuer, new_key, identity, claim.data).is_valid(issuer)
 
 
-def test_is_claim_valid__no_keys__refused(ClaimIssuer, owner, key, identity, claim):
-    keyless = ClaimIssuer.deploy(owner, [], {"from": owner})
+def test_is_claim_valid__no_keys__refused(ClaimIssuer, store, owner, key, identity, claim):
+    keyless = ClaimIssuer.deploy(owner, [], store, {"from": owner})
     assert not signed_claim(keyless, key, identity, claim.data).is_valid(keyless)
 
 

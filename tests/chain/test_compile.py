@@ -11,8 +11,9 @@ from chain.compile import ARTIFACTS, CONTRACTS, Compilation, compile_contracts, 
 
 pytestmark = pytest.mark.chain
 
-OWN = "contracts/ClaimIssuer.sol"
-PACKAGED = "node_modules/@openzeppelin/contracts/access/Ownable.sol"
+OWN = "contracts/settlement/RupeeToken.sol"
+ARTIFACT = "RupeeToken.json"
+PACKAGED = "node_modules/@openzeppelin/contracts/token/ERC20/extensions/ERC20Pausable.sol"
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +61,16 @@ def test_compile__other_folder__same_files(compilation: Compilation, elsewhere: 
 
 
 def test_compile__changed_source__noticed(compilation: Compilation, elsewhere: Path) -> None:
-    _append(elsewhere / "ClaimIssuer.sol", "// one more comment\n")
+    _append(elsewhere / OWN.removeprefix("contracts/"), "// one more comment\n")
     changed = compile_contracts(elsewhere)
-    assert find_differences(changed) == ["ClaimIssuer.json", "lock.json"]
+    assert find_differences(changed) == [ARTIFACT, "lock.json"]
     assert _sources_that_differ(compilation, changed) == [OWN]
 
 
 def test_compile__changed_package__noticed(compilation: Compilation, elsewhere: Path) -> None:
     _append(elsewhere / PACKAGED, "// one more comment\n")
     changed = compile_contracts(elsewhere)
-    assert find_differences(changed) == ["ClaimIssuer.json", "lock.json"]
+    assert find_differences(changed) == [ARTIFACT, "lock.json"]
     assert _sources_that_differ(compilation, changed) == [PACKAGED]
 
 
@@ -110,11 +111,13 @@ def test_write_artifacts__folder_with_leftovers__holds_exactly_this(
     (tmp_path / "Gone.json").write_text("{}", encoding="utf-8")
     (tmp_path / "lock.json").write_text("{}", encoding="utf-8")
     changed = compiler.write_artifacts(compilation, tmp_path)
-    assert changed == ["ClaimIssuer.json", "Gone.json", "lock.json"]
-    assert {path.name for path in tmp_path.iterdir()} == {"ClaimIssuer.json", "lock.json"}
+    assert changed == sorted([*compilation.files(), "Gone.json"])
+    assert {path.name for path in tmp_path.iterdir()} == set(compilation.files())
     assert compiler.write_artifacts(compilation, tmp_path) == []
 
 
-def test_main__check__succeeds_on_committed_artifacts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main__check__succeeds_on_committed_artifacts(
+    compilation: Compilation, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert compiler.main(["--check"]) == 0
-    assert capsys.readouterr().out == "Up to date: ClaimIssuer\n"
+    assert capsys.readouterr().out == f"Up to date: {', '.join(compilation.artifacts)}\n"

@@ -8,6 +8,7 @@ from eth_utils.crypto import keccak
 
 from chain.abi import contract
 from chain.client import bytes_of, hex_of
+from chain.operations.create_identity import identity_salt
 from chain.platform import platform_address
 from chain.reconciler import Reconciler
 from registry.investor.service import KYC_TOPIC
@@ -18,6 +19,7 @@ from registry.tokenization.models import TokenizationState
 from tests import sales
 from tests.chain.market import HELD, Market
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.outcomes import place
 from tests.chain.world import address_of, ask, key_of
 from tests.factories import COMPLIANCE
 
@@ -73,9 +75,9 @@ def test_issuance__kyc_claim__is_accepted_by_our_claim_issuer(market: Market) ->
         assert wallet.identity is not None
         claim_id = keccak(encode(["address", "uint256"], [issuer, KYC_TOPIC]))
         topic, scheme, signer, signature, data, uri = ask(
-            client, "Identity", wallet.identity, "getClaim", claim_id
+            client, "HolderIdentity", wallet.identity, "getClaim", claim_id
         )
-        assert (topic, scheme, signer, uri) == (KYC_TOPIC, 1, issuer, "")
+        assert (topic, scheme, signer, uri) == (KYC_TOPIC, 3, issuer, "")
         is_valid = contract("ClaimIssuer").functions["isClaimValid"]
         asked = is_valid.encode(hex_of(wallet.identity), topic, signature, data)
         assert is_valid.decode(client.call(bytes_of(issuer), asked)) is True
@@ -83,19 +85,29 @@ def test_issuance__kyc_claim__is_accepted_by_our_claim_issuer(market: Market) ->
         assert is_valid.decode(client.call(bytes_of(issuer), forged)) is False
 
 
-def test_issuance__identity__is_the_factorys_and_managed_by_the_platform(market: Market) -> None:
-    suite = market.suite()
-    manager = keccak(encode(["address"], [hex_of(market.world.chain.platform.address)]))
+def test_issuance__identity__is_the_factorys_and_has_the_wallet_as_its_key(market: Market) -> None:
+    client = market.world.client
+    factory = place(market.world, "IdentityFactory")
+    platform = keccak(encode(["address"], [hex_of(market.world.chain.platform.address)]))
     for person in HELD:
         wallet = market.wallet(person)
         assert wallet.identity is not None
-        assert suite.identity(person) == wallet.identity
+        at = hex_of(wallet.identity)
+        assert ask(client, "IdentityFactory", factory, "linkOf", wallet.address) == (at, False)
+        salt = identity_salt(wallet.investor_id)
+        assert ask(client, "IdentityFactory", factory, "identityOf", salt) == at
         holder = keccak(encode(["address"], [hex_of(wallet.address)]))
-        for key, purpose, has in ((manager, 1, True), (holder, 1, False), (holder, 3, False)):
-            found = ask(
-                market.world.client, "Identity", wallet.identity, "keyHasPurpose", key, purpose
-            )
+        for key, purpose, has in ((holder, 1, True), (holder, 3, False), (platform, 1, False)):
+            found = ask(client, "HolderIdentity", wallet.identity, "keyHasPurpose", key, purpose)
             assert found is has
+
+
+def test_issuance__identity_registry__takes_holders_from_the_desk_alone(market: Market) -> None:
+    client, registry = market.world.client, market.suite().registry
+    desk = place(market.world, "RegistrationDesk")
+    assert ask(client, "IdentityRegistry", registry, "isAgent", hex_of(desk)) is True
+    ours = market.world.chain.platform.address
+    assert ask(client, "IdentityRegistry", registry, "isAgent", hex_of(ours)) is False
 
 
 def test_issuance__suite__is_what_the_registry_says(market: Market) -> None:

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from chain.client import hex_of
 from chain.errors import SignerRefused
-from chain.operations.add_claim import claim_typed_data
+from chain.operations.add_claim import claims_typed_data
 from chain.signing.keystore import KeystoreSigner, create_keystore
 from chain.signing.port import UnsignedTransaction
 
@@ -30,6 +30,14 @@ CALL = UnsignedTransaction(
     max_fee_wei=3_000_000_000,
     tip_wei=1_000_000_000,
 )
+
+CLAIM = {
+    "identity": "0x" + "22" * 20,
+    "topic": 1,
+    "issuedAt": 1_800_000_000,
+    "expiresAt": 1_900_000_000,
+    "evidenceHash": b"\x33" * 32,
+}
 
 
 @pytest.fixture
@@ -145,7 +153,7 @@ def test_sign_transaction__anything_else__gives_other_bytes(
 
 
 def test_sign_typed_data__claim__is_recovered_to_the_keys_address(signer: KeystoreSigner) -> None:
-    claim = claim_typed_data(31337, "0x" + "11" * 20, "0x" + "22" * 20, 1, b"\x33" * 96)
+    claim = claims_typed_data(31337, "0x" + "11" * 20, [CLAIM])
 
     signature = signer.sign_typed_data(claim)
 
@@ -160,7 +168,7 @@ def test_sign_typed_data__other_chain_or_issuer__gives_another_signature(
     signer: KeystoreSigner,
 ) -> None:
     places = [(31337, "0x" + "11" * 20), (1, "0x" + "11" * 20), (31337, "0x" + "12" * 20)]
-    claims = [claim_typed_data(*place, "0x" + "22" * 20, 1, b"\x33" * 96) for place in places]
+    claims = [claims_typed_data(*place, [CLAIM]) for place in places]
     assert len({signer.sign_typed_data(claim) for claim in claims}) == len(places)
 
 

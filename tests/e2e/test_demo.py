@@ -34,7 +34,7 @@ from tests.e2e.program import (
 pytestmark = pytest.mark.e2e
 
 LAST_LINE = "demo: reconciled 6 tokens, 22 holders, 0 differences"
-PLATFORM_STEPS = 14
+PLATFORM_STEPS = 19
 WALLETS = 8
 TOKENS = 6
 ORDERS = 2 * 4 + 4 * 2
