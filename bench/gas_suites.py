@@ -46,7 +46,7 @@ class Suite:
 
 def deploy_platform(node: GasNode) -> Places:
     """Carry the platform's own steps out, one after the other."""
-    places = Places({}, PLATFORM, CLAIM_KEY.address)
+    places = Places({}, PLATFORM, CLAIM_KEY.address, PLATFORM)
     for step in STEPS:
         target = places[step.calls[0]] if step.calls else None
         created = node.send(PLATFORM, target, step.data(places)).contract_address

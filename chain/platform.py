@@ -21,6 +21,7 @@ from registry.operation.models import Operation, OperationKind, PlatformContract
 
 TREX_VERSION = (4, 1, 6)
 ZERO_ADDRESS = "0x" + "00" * 20
+ADMIN_DELAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Places:
     contracts: dict[str, str]
     platform: str
     claim_signer: str
+    confirmer: str
 
     def __getitem__(self, name: str) -> str:
         return self.contracts[name]
@@ -141,6 +143,11 @@ STEPS: tuple[Step, ...] = (
         needs=("RegistrationDesk",),
         arguments=lambda at: [at["RegistrationDesk"]],
         calls=("IdentityFactory", "addOperator"),
+    ),
+    Step(
+        # Lifting a halt takes both keys; a change of admin takes a day.
+        name="TitleStatusModule",
+        arguments=lambda at: [at.platform, ADMIN_DELAY_SECONDS, [at.platform, at.confirmer]],
     ),
 )
 BY_NAME = {step.name: step for step in STEPS}

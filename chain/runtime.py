@@ -15,6 +15,7 @@ from registry.kernel.settings import Settings
 
 PLATFORM_KEY = "platform.json"
 CLAIM_KEY = "claim_issuer.json"
+CONFIRMER_KEY = "confirmer.json"
 DEVNET_BALANCE_WEI = 10**24
 
 
@@ -40,6 +41,7 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
         client=client,
         platform=KeystoreSigner(directory / PLATFORM_KEY, password),
         claim_signer=KeystoreSigner(directory / CLAIM_KEY, password),
+        confirmer=KeystoreSigner(directory / CONFIRMER_KEY, password),
     )
 
 
@@ -47,11 +49,12 @@ def embedded_keys(settings: Settings) -> Path:
     """Return the folder of the embedded keys, making them the first time."""
     assert settings.signer_password is not None, "the embedded secrets hold one"
     directory = settings.data_dir / "keys"
-    for name in (PLATFORM_KEY, CLAIM_KEY):
+    for name in (PLATFORM_KEY, CLAIM_KEY, CONFIRMER_KEY):
         create_keystore(directory / name, settings.signer_password.get_secret_value())
     return directory
 
 
 def fund_platform(devnet: Devnet, chain: Chain) -> None:
-    """Give the platform's key what it spends on the embedded chain."""
-    devnet.fund(hex_of(chain.platform.address), DEVNET_BALANCE_WEI)
+    """Give the platform's keys what they spend on the embedded chain."""
+    for signer in chain.senders:
+        devnet.fund(hex_of(signer.address), DEVNET_BALANCE_WEI)

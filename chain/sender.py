@@ -28,7 +28,7 @@ from chain.errors import NonceAhead, Reverted, RpcRefused
 from chain.faults import contained
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
-from chain.signing.port import UnsignedTransaction
+from chain.signing.port import Signer, UnsignedTransaction
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
@@ -53,17 +53,25 @@ RESEND_AFTER = timedelta(seconds=15)
 
 
 class Sender:
-    """Signs and broadcasts what is planned.
+    """Signs and broadcasts what one key is to send.
 
     Parameters
     ----------
     database, chain
         Where operations stand, and where they go.
+    signer
+        One of the chain's senders.
     """
 
-    def __init__(self, database: Database, chain: Chain) -> None:
+    def __init__(self, database: Database, chain: Chain, signer: Signer) -> None:
         self._database = database
         self._chain = chain
+        self._signer = signer
+        self._kinds = [
+            kind
+            for kind, effect in EFFECTS.items()
+            if effect.signer(chain).address == signer.address
+        ]
 
     # -- planned -> signed -> broadcast ------------------------------------------------------
 
@@ -97,10 +105,14 @@ class Sender:
             col(required.state).not_in(ON_CHAIN),
         )
         with self._database.transaction() as session:
-            flying = len(_in_flight(session))
+            flying = len(_in_flight(session, self._signer))
             rows = session.exec(
                 select(Operation.id)
-                .where(col(Operation.state) == OperationState.PLANNED, ~waiting)
+                .where(
+                    col(Operation.state) == OperationState.PLANNED,
+                    col(Operation.kind).in_(self._kinds),
+                    ~waiting,
+                )
                 .order_by(col(Operation.id))
                 .limit(max(MAX_IN_FLIGHT - flying, 0))
             )
@@ -116,6 +128,7 @@ class Sender:
                 .join(required, col(required.id) == col(dependency.requires_id))
                 .where(
                     col(Operation.state) == OperationState.PLANNED,
+                    col(Operation.kind).in_(self._kinds),
                     col(required.state).in_(FAILED),
                 )
                 .with_for_update(of=Operation, skip_locked=True)
@@ -130,16 +143,14 @@ class Sender:
             return len(rows)
 
     def _require_known_nonce(self) -> None:
-        chain_nonce = self._chain.client.nonce(self._chain.platform.address)
+        chain_nonce = self._chain.client.nonce(self._signer.address)
         with self._database.transaction() as session:
             stream = self._stream(session, start=chain_nonce)
             if chain_nonce > stream.next_nonce:
-                raise NonceAhead(
-                    hex_of(self._chain.platform.address), chain_nonce, stream.next_nonce
-                )
+                raise NonceAhead(hex_of(self._signer.address), chain_nonce, stream.next_nonce)
 
     def _stream(self, session: Session, *, start: int | None = None) -> NonceStream:
-        identity = (self._chain.chain_id, self._chain.platform.address)
+        identity = (self._chain.chain_id, self._signer.address)
         stream = session.get(NonceStream, identity, with_for_update=True)
         if stream is None:
             assert start is not None, "the stream is opened before anything is signed"
@@ -148,7 +159,7 @@ class Sender:
                 upsert(NonceStream)
                 .values(
                     chain_id=self._chain.chain_id,
-                    signer=self._chain.platform.address,
+                    signer=self._signer.address,
                     next_nonce=start,
                 )
                 .on_conflict_do_nothing()
@@ -185,9 +196,7 @@ class Sender:
     def _estimate(self, call: Call) -> int:
         """Run the call to its end on the node's newest state, and return its gas."""
         try:
-            gas = self._chain.client.estimate_gas(
-                call.to, call.data, sender=self._chain.platform.address
-            )
+            gas = self._chain.client.estimate_gas(call.to, call.data, sender=self._signer.address)
         except RpcRefused as refused:
             if not refused.is_revert:
                 raise
@@ -195,7 +204,7 @@ class Sender:
         return gas + gas * GAS_MARGIN_PERCENT // 100
 
     def _has_pending(self) -> bool:
-        chain_nonce = self._chain.client.nonce(self._chain.platform.address)
+        chain_nonce = self._chain.client.nonce(self._signer.address)
         with self._database.transaction() as session:
             return chain_nonce < self._stream(session, start=chain_nonce).next_nonce
 
@@ -216,7 +225,7 @@ class Sender:
             if operation is None:
                 return None
             EFFECTS[operation.kind].check(session, operation)
-            signed = self._chain.platform.sign_transaction(
+            signed = self._signer.sign_transaction(
                 UnsignedTransaction(
                     chain_id=self._chain.chain_id,
                     nonce=stream.next_nonce,
@@ -228,7 +237,7 @@ class Sender:
                 )
             )
             operation.state = OperationState.SIGNED
-            operation.signer, operation.nonce = self._chain.platform.address, stream.next_nonce
+            operation.signer, operation.nonce = self._signer.address, stream.next_nonce
             stream.next_nonce += 1
             attempt = OperationAttempt(
                 tx_hash=signed.tx_hash,
@@ -283,12 +292,12 @@ class Sender:
         Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
         lost blocks: then what was mined, or even final, is taken back and followed again.
         """
-        chain_nonce = self._chain.client.nonce(self._chain.platform.address)
+        chain_nonce = self._chain.client.nonce(self._signer.address)
         with self._database.transaction() as session:
             vanished = session.exec(
                 select(Operation)
                 .where(
-                    col(Operation.signer) == self._chain.platform.address,
+                    col(Operation.signer) == self._signer.address,
                     col(Operation.nonce) >= chain_nonce,
                     # One that reverted has spent its nonce like the others: without it, every
                     # later one would wait for ever.
@@ -306,7 +315,7 @@ class Sender:
                 select(OperationAttempt)
                 .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
                 .where(
-                    col(Operation.signer) == self._chain.platform.address,
+                    col(Operation.signer) == self._signer.address,
                     col(Operation.nonce) >= chain_nonce,
                     col(Operation.state).in_([OperationState.SIGNED, OperationState.BROADCAST]),
                 )
@@ -320,8 +329,12 @@ class Sender:
         return len(due)
 
 
-def _in_flight(session: Session) -> Sequence[UUID]:
-    return session.exec(select(Operation.id).where(col(Operation.state).in_(IN_FLIGHT))).all()
+def _in_flight(session: Session, signer: Signer) -> Sequence[UUID]:
+    return session.exec(
+        select(Operation.id).where(
+            col(Operation.state).in_(IN_FLIGHT), col(Operation.signer) == signer.address
+        )
+    ).all()
 
 
 def _refuse(session: Session, operation: Operation, problem: dict[str, object]) -> None:

@@ -78,7 +78,7 @@ class Tracker:
                 .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
                 .where(
                     col(Operation.state).in_(IN_FLIGHT),
-                    col(Operation.signer) == self._chain.platform.address,
+                    col(Operation.signer).in_([key.address for key in self._chain.senders]),
                 )
                 .order_by(col(Operation.nonce), col(OperationAttempt.seq))
             )
@@ -171,7 +171,7 @@ class Tracker:
         for block in (receipt.block_number - 1, receipt.block_number):
             try:
                 self._chain.client.call(
-                    call.to, call.data, sender=self._chain.platform.address, block=block
+                    call.to, call.data, sender=flight.operation.signer, block=block
                 )
             except RpcRefused as refused:
                 return read_revert(bytes_of(refused.data or ""), refused.message)

@@ -44,7 +44,7 @@ def run_worker(
     database: Database, chain: Chain, stop: threading.Event, *, confirmations: int
 ) -> None:
     """Carry operations out, and fire what time fires, until `stop` is set."""
-    sender = Sender(database, chain)
+    senders = [Sender(database, chain, signer) for signer in chain.senders]
     tracker = Tracker(database, chain, confirmations=confirmations)
     waiter = _Waiter(database, stop)
     at_start, sweep_at = True, time.monotonic()
@@ -60,10 +60,10 @@ def run_worker(
                 plan_platform(session, chain.chain_id)
         # In this order: what the chain forgot is sent again before anything new is judged
         # against a state from which it is missing.
-        moved = sender.resend_forgotten(at_start=at_start)
+        moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         at_start = False
         moved += tracker.follow()
-        moved += sender.send_planned()
+        moved += sum(sender.send_planned() for sender in senders)
         return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
 
     _repeat("worker", turn, waiter.wait, stop)

@@ -9,6 +9,7 @@ from chain.operations.create_identity import CreateIdentity
 from chain.operations.deploy_suite import DeploySuite
 from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
+from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
 from chain.operations.token_calls import Mint, Pause, RegisterIdentity, Unpause
 from registry.operation.models import OperationKind
 
@@ -21,4 +22,7 @@ EFFECTS: Mapping[str, Effect] = {
     OperationKind.MINT: Mint(),
     OperationKind.PAUSE: Pause(),
     OperationKind.UNPAUSE: Unpause(),
+    OperationKind.SET_TITLE_STATUS: SetTitleStatus(),
+    OperationKind.PROPOSE_LIFT: ProposeLift(),
+    OperationKind.CONFIRM_LIFT: ConfirmLift(),
 }

@@ -47,7 +47,7 @@ class DeploySuite(PlainEffect):
             ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
             [desk],  # registers holders; nobody registers an identity of their own choice
             [platform],
-            [],
+            [platform_address(session, chain.chain_id, "TitleStatusModule")],
             [],
         )
         claim_details = ([KYC_TOPIC], [issuer], [[KYC_TOPIC]])

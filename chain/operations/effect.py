@@ -36,11 +36,19 @@ class Chain:
         Signs every transaction: owner and agent of the suites, manager of the identities.
     claim_signer
         Signs claims, off chain; the ClaimIssuer contract knows it.
+    confirmer
+        The second key without which no halt of a token ends; it signs nothing else.
     """
 
     client: ChainClient
     platform: Signer
     claim_signer: Signer
+    confirmer: Signer
+
+    @property
+    def senders(self) -> tuple[Signer, ...]:
+        """The keys that send transactions, each with a nonce of its own."""
+        return (self.platform, self.confirmer)
 
     @property
     def chain_id(self) -> int:
@@ -49,6 +57,10 @@ class Chain:
 
 class Effect(Protocol):
     """One kind of operation."""
+
+    def signer(self, chain: Chain) -> Signer:
+        """Give the key that sends this kind."""
+        ...
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the guards again, in the transaction that signs.
@@ -83,6 +95,10 @@ class Effect(Protocol):
 
 class PlainEffect:
     """The parts of an effect that most kinds do not need."""
+
+    def signer(self, chain: Chain) -> Signer:
+        """Give the platform's own key."""
+        return chain.platform
 
     def check(self, session: Session, operation: Operation) -> None:
         """Allow it: nothing in the register forbids this kind."""

@@ -23,6 +23,7 @@ class PlatformStep(PlainEffect):
             contracts={row.name: hex_of(row.address) for row in rows},
             platform=hex_of(chain.platform.address),
             claim_signer=hex_of(chain.claim_signer.address),
+            confirmer=hex_of(chain.confirmer.address),
         )
         step = BY_NAME[operation.params["step"]]
         target = bytes_of(places[step.calls[0]]) if step.calls else None

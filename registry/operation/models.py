@@ -25,6 +25,9 @@ class OperationKind(StrEnum):
     MINT = "mint"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    SET_TITLE_STATUS = "set_title_status"
+    PROPOSE_LIFT = "propose_lift"
+    CONFIRM_LIFT = "confirm_lift"
 
 
 class OperationState(StrEnum):

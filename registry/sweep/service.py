@@ -21,7 +21,7 @@ from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
 from registry.onboarding import service as onboarding
-from registry.tokenization import goods
+from registry.tokenization import goods, title_status
 from registry.valuation import service as valuations
 
 log = structlog.get_logger()
@@ -60,6 +60,8 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("valuation_stale", valuations.list_outdated, valuations.mark_stale),
     Clock("warehouse_receipt_expire", goods.due_receipts, goods.expire_receipt),
     Clock("order_expire", orders.due_orders, lifting.expire_order),
+    # Last: what the others changed is told in the same round.
+    Clock("title_status_tell", title_status.list_untold, title_status.tell_asset),
 )
 
 

@@ -18,6 +18,7 @@ from registry.title import service as titles
 from registry.tokenization import guards
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import TokenizationState
+from registry.tokenization.title_status import tell_chain
 
 
 def stop_dealings(
@@ -88,6 +89,7 @@ def put_encumbrance_in_force(session: Session, actor: Actor, encumbrance_id: UUI
             reason=f"{encumbrance.kind} {encumbrance.id}",
             by_court=encumbrance.kind in COURT_AND_STATE,
         )
+    tell_chain(session, _asset_of(session, encumbrance))
     return encumbrance
 
 
@@ -112,6 +114,7 @@ def grant_discharge(
         reference=str(encumbrance.id),
         closing=f"{encumbrance.kind} discharged",
     )
+    tell_chain(session, _asset_of(session, encumbrance))
     return encumbrance
 
 

@@ -36,7 +36,9 @@ ENDED = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 class Tokenization(Record, table=True):
     """One token of one asset; at most one is alive for an asset (TOK-01).
 
-    `suite` holds the addresses of the deployed contracts, as hex, by role.
+    `suite` holds the addresses of the deployed contracts, as hex, by role. `title_status` and
+    `title_root` are what the chain was told of the title last (`tokenization.title_status`), and
+    `title_told` how often.
     """
 
     __table_args__ = (
@@ -71,4 +73,7 @@ class Tokenization(Record, table=True):
     maturity: date | None = None
     structured_by: str
     token_address: bytes | None = binary(nullable=True, default=None, unique=True)
+    title_status: str | None = None
+    title_root: bytes | None = binary(nullable=True, default=None)
+    title_told: int = 0
     suite: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))

@@ -26,7 +26,7 @@ from registry.operation.models import Operation, OperationKind
 from registry.rulebook import service as rulebook
 from registry.rulebook.models import RuleRun
 from registry.rulebook.service import Moment
-from registry.tokenization import custody, guards
+from registry.tokenization import custody, guards, title_status
 from registry.tokenization.gate import gate_facts, require_open_gate
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -207,12 +207,16 @@ def confirm_deployment(session: Session, tokenization_id: UUID, suite: dict[str,
         Addresses as 0x-hex by role: token, identity_registry, identity_registry_storage,
         trusted_issuers_registry, claim_topics_registry, compliance.
     """
+    tokenization = get_tokenization(session, tokenization_id)
+    # The asset first, as whoever puts something in force on its title.
+    assets.get_asset(session, tokenization.asset_id, lock=True)
     tokenization = get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.DEPLOYING:
         fire(session, THE_SYSTEM, tokenization, "deploy_confirmed", given={"suite": suite})
         tokenization.suite = suite
         tokenization.token_address = bytes.fromhex(suite["token"].removeprefix("0x"))
         session.flush()
+        title_status.tell_asset(session, tokenization.asset_id)
 
 
 def fail_deployment(session: Session, tokenization_id: UUID) -> None:

@@ -23,7 +23,7 @@ from tests.chain.market import Deal, Market, build
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.stage import Signers, Stage
 from tests.chain.suite import Suite
-from tests.chain.world import CLAIM_SIGNER, PLATFORM, Databases, Hand, World
+from tests.chain.world import CLAIM_SIGNER, CONFIRMER, PLATFORM, Databases, Hand, World
 
 PASSWORD = "correct horse"
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
@@ -39,14 +39,14 @@ def databases(make_database: DatabaseMaker) -> Iterator[Databases]:
 
 @pytest.fixture(scope="session")
 def signers(tmp_path_factory: pytest.TempPathFactory) -> Signers:
-    """The platform's key and the claim key, from files that open quickly."""
+    """The platform's key, the claim key and the confirmer's, from files that open quickly."""
     folder = tmp_path_factory.mktemp("keys")
     opened = []
-    for account in (PLATFORM, CLAIM_SIGNER):
+    for account in (PLATFORM, CLAIM_SIGNER, CONFIRMER):
         path = folder / f"{account.address}.json"
         path.write_text(json.dumps(Account.encrypt(account.key, PASSWORD, "pbkdf2", 10)))
         opened.append(KeystoreSigner(path, PASSWORD))
-    return opened[0], opened[1]
+    return opened[0], opened[1], opened[2]
 
 
 @pytest.fixture(scope="session")

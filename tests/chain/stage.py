@@ -12,7 +12,13 @@ from chain.signing.keystore import KeystoreSigner
 from tests.chain.nodes import Node
 from tests.chain.world import Databases, World
 
-Signers = tuple[KeystoreSigner, KeystoreSigner]
+Signers = tuple[KeystoreSigner, KeystoreSigner, KeystoreSigner]
+
+
+def fund(node: Node, signers: Signers) -> None:
+    """Give money to the keys that send: the platform's and the confirmer's."""
+    for signer in (signers[0], signers[2]):
+        node.fund(signer.address)
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Stage:
     def open(self, directory: Path) -> Iterator[World]:
         copied = self.databases.copied(self.template)
         with copied as database, Node(directory, state=self.state) as node:
-            node.fund(self.signers[0].address)
+            fund(node, self.signers)
             yield World(node, database, Chain(node.client, *self.signers))
 
     def after(
@@ -37,7 +43,7 @@ class Stage:
         """Build on top of this stage, once."""
         database = self.databases.copy(self.template)
         with Node(directory, state=self.state) as node:
-            node.fund(self.signers[0].address)
+            fund(node, self.signers)
             build(World(node, database, Chain(node.client, *self.signers)))
             state = node.dump(directory / "state.json", history=history)
         return Stage(self.databases, self.signers, self.databases.as_template(database), state)

@@ -27,6 +27,7 @@ from tests.chain.nodes import CHAIN_ID, Node
 
 PLATFORM = Account.from_key(b"\x11" * 32)
 CLAIM_SIGNER = Account.from_key(b"\x22" * 32)
+CONFIRMER = Account.from_key(b"\x44" * 32)
 GAS = 1_000_000
 GAS_OF_SUITE = 8_000_000
 CONFIRMATIONS = 1
@@ -130,17 +131,17 @@ class World:
     # -- carrying operations out -------------------------------------------------------------
 
     def sender(self) -> Sender:
-        return Sender(self.database, self.chain)
+        return Sender(self.database, self.chain, self.chain.platform)
 
     def tracker(self) -> Tracker:
         return Tracker(self.database, self.chain, confirmations=CONFIRMATIONS)
 
     def turn(self, *, at_start: bool = False) -> int:
         """Take one turn of the worker's loop with objects that remember nothing."""
-        sender = self.sender()
-        moved = sender.resend_forgotten(at_start=at_start)
+        senders = [Sender(self.database, self.chain, key) for key in self.chain.senders]
+        moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         moved += self.tracker().follow()
-        return moved + sender.send_planned()
+        return moved + sum(sender.send_planned() for sender in senders)
 
     def settle(self, *, impatient: bool = False) -> None:
         """Take turns, with a block after each, until nothing is on its way.
