@@ -1,30 +1,17 @@
 """Our issuer under the published ONCHAINID and ERC-3643 contracts, and as it is deployed."""
 
 import json
-from pathlib import Path
 
 import pytest
-from brownie import ClaimIssuer, Contract, project, reverts, web3
+from brownie import ClaimIssuer, reverts
 from brownie.convert import to_bytes
 from claims import DAY, KYC_TOPIC, claim_data, signed_claim, with_other_s, with_v
 from eth_abi import encode
 from eth_utils import function_signature_to_4byte_selector, keccak
+from published import ONCHAINID, deploy_published
 
-ROOT = Path(project.get_loaded_projects()[0]._path)
-ONCHAINID = ROOT / "node_modules/@onchain-id/solidity/artifacts/contracts"
-TREX = ROOT / "node_modules/@tokenysolutions/t-rex/artifacts/contracts"
 PAKISTAN = 586
 SCHEME_ECDSA = 1
-
-
-def deploy_published(artifact_path, owner, *arguments):
-    """Deploy an unmodified artifact of an npm package."""
-    artifact = json.loads(artifact_path.read_text())
-    factory = web3.eth.contract(abi=artifact["abi"], bytecode=artifact["bytecode"])
-    sent = factory.constructor(*arguments).transact({"from": owner.address, "gasPrice": 0})
-    receipt = web3.eth.wait_for_transaction_receipt(sent)
-    assert receipt.status == 1
-    return Contract.from_abi(artifact["contractName"], receipt.contractAddress, artifact["abi"])
 
 
 def add_claim(identity, issuer, claim, sender):
@@ -45,14 +32,14 @@ def claim_id(issuer, topic=KYC_TOPIC):
 
 @pytest.fixture(scope="module")
 def onchainid(owner):
-    return deploy_published(ONCHAINID / "Identity.sol/Identity.json", owner, owner.address, False)
+    return deploy_published("Identity", owner, owner.address, False)
 
 
 @pytest.fixture(scope="module")
 def registry(owner, issuer, onchainid, stranger):
     """An identity registry that wants a KYC claim of our issuer; the stranger is registered."""
     topics, issuers, storage, registry = (
-        deploy_published(TREX / f"registry/implementation/{name}.sol/{name}.json", owner)
+        deploy_published(name, owner)
         for name in (
             "ClaimTopicsRegistry",
             "TrustedIssuersRegistry",
@@ -140,9 +127,3 @@ def test_is_verified__claim_through_its_life__follows_issuer(
     assert registry.isVerified(stranger)
     mine_at(issued_at + DAY)
     assert not registry.isVerified(stranger), "expired by itself"
-
-
-def test_artifact__committed__is_what_is_tested():
-    """The same compiler settings here and in chain/compile.py give the same bytecode."""
-    committed = json.loads((ROOT / "artifacts/ClaimIssuer.json").read_text())
-    assert committed["bytecode"] == f"0x{ClaimIssuer.bytecode}"
