@@ -186,6 +186,8 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         _requireSameLength(receivers.length, amounts.length);
         for (uint64 i = 0; i < receivers.length; ++i) {
             _execute(caseId, firstNumber + i, token, Act.FORCED_TRANSFER, from, receivers[i], amounts[i]);
+        }
+        for (uint256 i = 0; i < receivers.length; ++i) {
             _force(token, Act.FORCED_TRANSFER, from, receivers[i], amounts[i]);
         }
     }
