@@ -3,7 +3,8 @@
 Both suites stand on one node, deployed from the same published core, and differ in who the
 holders are. `stock` has ONCHAINID identities with signed claims, and **no compliance modules**: the
 published ones forbid commercial use, so they are not even loaded here. Ours has our identities, and
-carries five modules of ours in the mint and in the transfer. So these two are also held against
+carries five modules of ours in the mint and in the transfer; `.bare` is ours without modules. So
+those with modules are also held against
 
 - `stock_same_modules`: the published suite with the same five modules of ours;
 - `stock_three_modules_recorded`: what the published suite with three of its own modules was once
@@ -30,29 +31,26 @@ def main() -> None:
     with gas_node() as node:
         at = deploy_platform(node)
         modules = create_modules(node)
-        stock, ours = Published(node, at, "STOCK"), Ours(node, at, modules)
-        same = Published(node, at, "SAME", modules)
+        stock, same = Published(node, at, "STOCK"), Published(node, at, "SAME", modules)
+        ours, bare = Ours(node, at, "OURS", modules), Ours(node, at, "BARE")
+        people = {way: _wallets(BATCH) for way in (stock, same, ours, bare)}
+        enrolled = {way: way.enrol(wallets) / BATCH for way, wallets in people.items()}
+        _print("gas.new_investor", enrolled[ours], stock=enrolled[stock])
+        _print("gas.new_investor.alone", ours.enrol_alone(*_wallets(1)), stock=enrolled[stock])
 
-        people, ours_people, same_people = (_wallets(BATCH) for _ in range(3))
-        of_stock = stock.enrol(people) / BATCH
-        same.enrol(same_people)
-        _print("gas.new_investor", ours.enrol(ours_people) / BATCH, stock=of_stock)
-        _print("gas.new_investor.alone", ours.enrol_alone(*_wallets(1)), stock=of_stock)
-
-        _print(
-            "gas.mint_batch_new_holder",
-            _mint(node, ours.suite, ours_people),
-            stock=_mint(node, stock.suite, people),
-            stock_same_modules=_mint(node, same.suite, same_people),
-            stock_three_modules_recorded=RECORDED_MINT,
-        )
-        _print(
-            "gas.transfer",
-            _transfer(node, ours.suite, ours_people),
-            stock=_transfer(node, stock.suite, people),
-            stock_same_modules=_transfer(node, same.suite, same_people),
-            stock_three_modules_recorded=RECORDED_TRANSFER,
-        )
+        for name, measure, recorded in (
+            ("gas.mint_batch_new_holder", _mint, RECORDED_MINT),
+            ("gas.transfer", _transfer, RECORDED_TRANSFER),
+        ):
+            gas = {way: measure(node, way.suite, wallets) for way, wallets in people.items()}
+            _print(f"{name}.bare", gas[bare], stock=gas[stock])
+            _print(
+                name,
+                gas[ours],
+                stock=gas[stock],
+                stock_same_modules=gas[same],
+                stock_three_modules_recorded=recorded,
+            )
 
 
 def _print(figure: str, ours: float, **others: float) -> None:

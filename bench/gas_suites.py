@@ -133,11 +133,11 @@ class Published:
 class Ours:
     """Our way: a clone, whose claim stands in the store."""
 
-    def __init__(self, node: GasNode, at: Places, modules: Sequence[str]) -> None:
+    def __init__(self, node: GasNode, at: Places, name: str, modules: Sequence[str] = ()) -> None:
         self._node, self._at = node, at
         desk = at["RegistrationDesk"]
         self.suite = deploy_suite(
-            node, at, "OURS", issuer=at["ClaimIssuer"], agent=desk, modules=modules
+            node, at, name, issuer=at["ClaimIssuer"], agent=desk, modules=modules
         )
 
     def enrol_alone(self, wallet: str) -> int:

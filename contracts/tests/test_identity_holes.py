@@ -291,3 +291,24 @@ def test_recovery__two_tokens_on_one_storage__second_goes_by_forced_transfer(
     assert second.token.getFrozenTokens(new_wallet) == 4
     assert second.token.getFrozenTokens(wallet) == 0
     assert second.token.totalSupply() == 7
+
+
+def test_recovery__two_tokens_on_one_storage__case_agent_recovers_both(
+    CaseAgent, guarded, desk, issuer, owner, operator, factory, alice, wallet, new_wallet
+):
+    """Closed: the agent takes our identity's word for the new wallet, and moves the second itself."""
+    second = OneToken.deploy(owner, issuer, desk, storage=guarded.storage)
+    second.mint(wallet, 7)
+    agent = CaseAgent.deploy(owner, 0, [owner], [owner], [owner], {"from": owner})
+    case = keccak(text="lost key of Alice")
+    for number, suite in enumerate((guarded, second)):
+        suite.token.addAgent(agent, {"from": owner})
+        suite.token.freezePartialTokens(wallet, 2, {"from": owner})
+        agent.recover(case, number, suite.token, wallet, new_wallet, alice, {"from": owner})
+    factory.retire(wallet, {"from": operator})
+
+    for suite, units in ((guarded, 10), (second, 7)):
+        assert (suite.balance(wallet), suite.balance(new_wallet)) == (0, units)
+        assert suite.token.getFrozenTokens(new_wallet) == 2
+        assert suite.registry.isVerified(new_wallet)
+        assert not suite.registry.contains(wallet)
