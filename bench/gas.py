@@ -3,8 +3,8 @@
 Both suites stand on one node, deployed from the same published core, and differ in who the
 holders are. `stock` has ONCHAINID identities with signed claims, and **no compliance modules**: the
 published ones forbid commercial use, so they are not even loaded here. Ours has our identities, and
-carries five modules of ours in the mint and in the transfer; `.bare` is ours without them. So the
-figures with modules are also held against
+carries five modules of ours in the mint and in the transfer; `.bare` is ours without modules. So
+those with modules are also held against
 
 - `stock_same_modules`: the published suite with the same five modules of ours;
 - `stock_three_modules_recorded`: what the published suite with three of its own modules was once
