@@ -191,6 +191,24 @@ def test_recovery__shared_storage__only_to_the_wallet_of_the_first(shared, agent
         agent.recover(CASE, 103, second.token, wallet, thief, theirs, {"from": owner})
 
 
+def test_recovery__shared_storage__new_wallet_deleted_since__needs_its_identity_back(
+    shared, agent, owner, platform
+):
+    """A wallet without identity proves nothing, and must not be registered for whom one likes."""
+    first, second, wallet, new = shared
+    identity = first.registry.identity(wallet)
+    agent.recover(CASE, 102, first.token, wallet, new, identity, {"from": owner})
+    first.registry.deleteIdentity(new, {"from": owner})
+    another = platform.identity(new_wallet())
+    another.addKey(key_of(new), 1, 1, {"from": owner})
+    for claimed in (another.address, identity):
+        with reverts(error("CaseWalletOfOther", second.token, new, ZERO_ADDRESS, claimed)):
+            agent.recover(CASE, 103, second.token, wallet, new, claimed, {"from": owner})
+    first.register(new, identity)
+    agent.recover(CASE, 103, second.token, wallet, new, identity, {"from": owner})
+    assert second.token.balanceOf(new) == 100
+
+
 # 5. Moving one's own units between own wallets near the limit
 
 

@@ -34,7 +34,7 @@ from tests.e2e.program import (
 pytestmark = pytest.mark.e2e
 
 LAST_LINE = "demo: reconciled 6 tokens, 22 holders, 0 differences"
-PLATFORM_STEPS = 19
+PLATFORM_STEPS = 20
 WALLETS = 8
 TOKENS = 6
 ORDERS = 2 * 4 + 4 * 2
@@ -43,7 +43,9 @@ HOLDINGS = ORDERS + TOKENS
 """What is not sold stays with the wrapper."""
 CHAIN_ID = 31337
 STOP_SECONDS = 30
-OPERATIONS = PLATFORM_STEPS + 2 * WALLETS + 2 * TOKENS + 2 * HOLDINGS
+NOTICED = 2
+"""Tokens on a title with a debt whose lender agreed: the chain notes it."""
+OPERATIONS = PLATFORM_STEPS + 2 * WALLETS + 2 * TOKENS + 2 * HOLDINGS + NOTICED
 """Identity and claim a wallet; suite and unpause a token; registration and mint a holding."""
 
 
