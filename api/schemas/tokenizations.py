@@ -26,6 +26,7 @@ from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.service import TokenTermsProposal, terms_hash
+from registry.tokenization.title_status import TitleStatus
 
 Positive = Annotated[int, Field(gt=0, le=2**53)]
 
@@ -54,7 +55,10 @@ class TokenizationCreate(Body):
 
 
 class TokenizationRead(Read):
-    """A tokenization; `terms_hash` is what its approvals are of."""
+    """A tokenization; `terms_hash` is what its approvals are of.
+
+    `title_status` and `title_root` are what the chain was told last of the title behind it.
+    """
 
     id: UUID
     asset_id: UUID
@@ -69,16 +73,19 @@ class TokenizationRead(Read):
     terms_hash: str
     token_address: str | None
     suite: WithAddresses | None
+    title_status: TitleStatus | None
+    title_root: str | None
     recorded_at: datetime
 
     @classmethod
     def of(cls, row: Tokenization) -> Self:
         return cls(
-            **row.model_dump(exclude={"token_address"}),
+            **row.model_dump(exclude={"token_address", "title_root"}),
             price=MoneyAmount.of(row.price_paisa),
             economic_share=(row.economic_share_num, row.economic_share_den),
             terms_hash=terms_hash(row).hex(),
             token_address=address_of(row.token_address) if row.token_address else None,
+            title_root=row.title_root.hex() if row.title_root is not None else None,
         )
 
 

@@ -81,7 +81,7 @@ def test_serve__chain_of_another_id__names_both(tmp_path: Path, other_chain: str
 
 
 def test_serve__wrong_signer_password__names_the_setting(tmp_path: Path) -> None:
-    for name in ("platform.json", "claim_issuer.json"):
+    for name in ("platform.json", "claim_issuer.json", "confirmer.json"):
         create_keystore(tmp_path / "keys" / name, "right")
 
     said = refusal(
