@@ -178,20 +178,30 @@ class Sender:
             if self._has_pending():
                 # What reverts now may not once our earlier transactions are mined.
                 return 0
-            self._refuse(operation_id, revert_problem(reverted))
+            problem = self._register_refuses(operation_id) or revert_problem(reverted)
+            self._refuse(operation_id, problem)
             return 1
         except RpcRefused as refused:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
         except RegistryError as refused:
-            problem = operation_problem(refused.code, refused.detail, remedy=refused.remedy)
-            self._refuse(operation_id, problem)
+            self._refuse(operation_id, _problem_of(refused))
             return 1
         if attempt is None:
             return 0
         self._broadcast([attempt])
         return 1
+
+    def _register_refuses(self, operation_id: UUID) -> dict[str, object] | None:
+        """Return why the register forbids it: it says more than a contract that reverts."""
+        try:
+            with self._database.transaction() as session:
+                operation = session.get_one(Operation, operation_id)
+                EFFECTS[operation.kind].check(session, operation)
+        except RegistryError as refused:
+            return _problem_of(refused)
+        return None
 
     def _estimate(self, call: Call) -> int:
         """Run the call to its end on the node's newest state, and return its gas."""
@@ -343,6 +353,10 @@ def _refuse(session: Session, operation: Operation, problem: dict[str, object]) 
     session.add(operation)
     EFFECTS[operation.kind].on_failed(session, operation)
     log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
+
+
+def _problem_of(refused: RegistryError) -> dict[str, object]:
+    return operation_problem(refused.code, refused.detail, remedy=refused.remedy)
 
 
 def revert_problem(reverted: Reverted) -> dict[str, object]:
