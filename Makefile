@@ -4,7 +4,7 @@ PY := .venv/bin/python
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts \
+.PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
         compile openapi bench-demo bench-registry bench-gas reset
 
 help:  ## Show this list
@@ -39,6 +39,10 @@ unit: setup
 
 test-contracts: setup-brownie  ## Brownie tests of our own Solidity, on anvil
 	@$(PY) scripts/test_contracts.py
+
+slither: setup  ## Analyse our Solidity; each finding is fixed or answered in docs/reference/slither.md
+	@$(PYTHON) scripts/setup.py --slither
+	@$(PY) -m scripts.slither
 
 compile: setup  ## Recompile our Solidity and write chain/artifacts
 	@$(PY) -m chain.compile

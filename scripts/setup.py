@@ -7,7 +7,8 @@ would install is already there, so that a second run takes milliseconds:
 2. the Python packages of ``uv.lock``, into ``.venv``;
 3. Node >= 18: the one on PATH, or the one from PyPI, linked as ``.tools/bin/node``;
 4. the npm packages of ``contracts/package-lock.json`` (compiler, anvil, T-REX, ONCHAINID);
-5. with ``--brownie``: the contract test tools, into ``.tools/brownie``.
+5. with ``--brownie``: the contract test tools, into ``.tools/brownie``;
+6. with ``--slither``: the analyser of our Solidity, into ``.tools/slither``.
 """
 
 from __future__ import annotations
@@ -125,6 +126,14 @@ def ensure_brownie(uv: str) -> None:
     stamp("brownie", *inputs)
 
 
+def ensure_slither(uv: str) -> None:
+    inputs = (ROOT / "uv.lock", sys.version)
+    if is_stamped("slither", *inputs) and (TOOLS / "slither/bin/slither").exists():
+        return
+    uv_sync(uv, "contract analyser (slither)", TOOLS / "slither", "--only-group", "slither")
+    stamp("slither", *inputs)
+
+
 def ensure_node(uv: str) -> None:
     """Put ``node`` and ``npm`` of at least version 18 into ``.tools/bin``."""
     if _node_major(BIN / "node") >= NODE_MINIMUM and (BIN / "npm").exists():
@@ -166,6 +175,7 @@ def ensure_npm_packages() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--brownie", action="store_true", help="also the contract test tools")
+    parser.add_argument("--slither", action="store_true", help="also the contract analyser")
     wanted = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything checked it
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
@@ -183,6 +193,8 @@ def main() -> int:
             compile_own_code()
             if wanted.brownie:
                 ensure_brownie(uv)
+            if wanted.slither:
+                ensure_slither(uv)
         except SetupError as error:
             say(str(error))
             say("Remedy: look at the lines above; set-up needs the PyPI and npm registries.")

@@ -37,6 +37,7 @@ PYTEST_SETTINGS: Final = """\
 [pytest]
 addopts = -p no:cacheprovider
 filterwarnings =
+    ignore:.*does not contain enough topics:UserWarning
     ignore:rpc\\..* should not be called directly:FutureWarning
 """
 

@@ -129,7 +129,8 @@ contract CaseAgent is AccessControlDefaultAdminRules {
     /// @notice Mints `amount` units to `to`.
     function mint(ISuiteAgentToken token, address to, uint256 amount) external onlyRole(ISSUER_ROLE) {
         _requireMintable(token);
-        _mint(token, to, amount);
+        _requireNotFrozen(token, to);
+        token.mint(to, amount);
     }
 
     /// @notice Mints to several wallets, all or none.
@@ -141,8 +142,9 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         _requireSameLength(receivers.length, amounts.length);
         _requireMintable(token);
         for (uint256 i = 0; i < receivers.length; ++i) {
-            _mint(token, receivers[i], amounts[i]);
+            _requireNotFrozen(token, receivers[i]);
         }
+        token.batchMint(receivers, amounts);
     }
 
     /// @notice Pauses the token: holders transfer no more, and nothing is minted.
@@ -186,6 +188,8 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         _requireSameLength(receivers.length, amounts.length);
         for (uint64 i = 0; i < receivers.length; ++i) {
             _execute(caseId, firstNumber + i, token, Act.FORCED_TRANSFER, from, receivers[i], amounts[i]);
+        }
+        for (uint256 i = 0; i < receivers.length; ++i) {
             _force(token, Act.FORCED_TRANSFER, from, receivers[i], amounts[i]);
         }
     }
@@ -275,7 +279,7 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         if (lostOwner != identity && !recoveredBefore) {
             revert CaseWalletOfOther(address(token), lostWallet, lostOwner, identity);
         }
-        if (newOwner == address(0)) {
+        if (newOwner == address(0) && !recoveredBefore) {
             _successors[identityStorage][lostWallet] = newWallet;
             if (!token.recoveryAddress(lostWallet, newWallet, identity)) {
                 revert CaseActRefused(address(token), Act.RECOVERY);
@@ -316,13 +320,6 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         emit CaseActExecuted(caseId, address(token), act, number, wallet, counterparty, units, msg.sender);
     }
 
-    function _mint(ISuiteAgentToken token, address to, uint256 amount) private {
-        if (token.isFrozen(to)) {
-            revert MintToFrozenWallet(address(token), to);
-        }
-        token.mint(to, amount);
-    }
-
     /// @dev As the token's own recovery, but for the registration, which is done.
     function _moveAll(ISuiteAgentToken token, address lostWallet, address newWallet, uint256 units) private {
         uint256 frozenUnits = token.getFrozenTokens(lostWallet);
@@ -350,6 +347,12 @@ contract CaseAgent is AccessControlDefaultAdminRules {
     function _requireMintable(ISuiteAgentToken token) private view {
         if (opened[address(token)] && token.paused()) {
             revert MintWhilePaused(address(token));
+        }
+    }
+
+    function _requireNotFrozen(ISuiteAgentToken token, address to) private view {
+        if (token.isFrozen(to)) {
+            revert MintToFrozenWallet(address(token), to);
         }
     }
 

@@ -36,6 +36,9 @@ interface ISuiteAgentToken is ISuiteToken {
     /// @notice Creates `amount` units in `to`.
     function mint(address to, uint256 amount) external;
 
+    /// @notice Creates units in each of the wallets, all or none.
+    function batchMint(address[] calldata receivers, uint256[] calldata amounts) external;
+
     /// @notice Destroys `amount` units of `wallet`, frozen ones too where the free do not suffice.
     function burn(address wallet, uint256 amount) external;
 

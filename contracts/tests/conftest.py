@@ -3,6 +3,7 @@ import time
 
 import pytest
 from claims import DAY, KYC_TOPIC, claim_data, signed_claim
+from suite import Platform
 from web3.middleware import Web3Middleware
 
 RECEIPT_PATIENCE_S = 2
@@ -140,3 +141,65 @@ def desk(RegistrationDesk, owner, operator, factory, issuer):
     deployed = RegistrationDesk.deploy(owner, [operator], factory, issuer, {"from": owner})
     factory.addOperator(deployed, {"from": owner})
     return deployed
+
+
+@pytest.fixture(scope="module")
+def platform(owner, issuer, key):
+    """The published suite's factories, with our claim issuer."""
+    return Platform.deploy(owner, issuer, key)
+
+
+@pytest.fixture(scope="module")
+def agent(CaseAgent, owner):
+    """The only agent of the tokens; the owner has all of its roles."""
+    return CaseAgent.deploy(owner, 0, [owner], [owner], [owner], {"from": owner})
+
+
+@pytest.fixture(scope="session")
+def status_key(accounts):
+    return accounts[1]
+
+
+@pytest.fixture(scope="session")
+def second_status_key(accounts):
+    return accounts[2]
+
+
+@pytest.fixture(scope="module")
+def title(TitleStatusModule, owner, status_key, second_status_key):
+    return TitleStatusModule.deploy(owner, 0, [status_key, second_status_key], {"from": owner})
+
+
+@pytest.fixture(scope="module")
+def supply(SupplyCapModule, owner):
+    return SupplyCapModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def countries(CountryAllowModule, owner):
+    return CountryAllowModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def max_balance(MaxBalanceModule, owner):
+    return MaxBalanceModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def holder_cap(HolderCapModule, owner):
+    return HolderCapModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def lockup(LockupModule, owner):
+    return LockupModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def window(TransferWindowModule, owner):
+    return TransferWindowModule.deploy({"from": owner})
+
+
+@pytest.fixture(scope="module")
+def modules(title, supply, countries, max_balance, holder_cap, lockup, window):
+    return [title, supply, countries, max_balance, holder_cap, lockup, window]
