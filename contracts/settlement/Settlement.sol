@@ -107,7 +107,11 @@ contract Settlement is EIP712, ReentrancyGuard {
     constructor() EIP712("Milkiyat Settlement", "1") {}
 
     /// @notice Carries the trade out.
-    function settle(Trade calldata trade, bytes calldata sellerSignature, bytes calldata buyerSignature) external {
+    function settle(
+        Trade calldata trade,
+        bytes calldata sellerSignature,
+        bytes calldata buyerSignature
+    ) external nonReentrant {
         _settle(trade, sellerSignature, buyerSignature);
     }
 
@@ -121,7 +125,7 @@ contract Settlement is EIP712, ReentrancyGuard {
         bytes calldata sellerSignature,
         bytes calldata buyerSignature,
         Permit calldata permit
-    ) external {
+    ) external nonReentrant {
         try
             IERC20Permit(trade.rupee).permit(
                 trade.buyer,
@@ -151,7 +155,7 @@ contract Settlement is EIP712, ReentrancyGuard {
         Trade calldata trade,
         bytes calldata sellerSignature,
         bytes calldata buyerSignature
-    ) private nonReentrant {
+    ) private {
         _requireSound(trade);
         bytes32 digest = digestOf(trade);
         _requireSigned(trade.seller, digest, sellerSignature);
