@@ -53,7 +53,7 @@ contract TitleStatusModule is ComplianceModule, AccessControlDefaultAdminRules {
     /**
      * @notice A proposal to end a halt.
      * @param proposer The key that proposed, which cannot confirm; zero if there is no proposal.
-     * @param nonce The title's nonce when it was proposed: any change since voids the proposal.
+     * @param nonce The title's nonce; any change of the title deletes the proposal.
      * @param status The status to go to.
      * @param root The root to go to.
      */
@@ -199,8 +199,8 @@ contract TitleStatusModule is ComplianceModule, AccessControlDefaultAdminRules {
         Title storage title = _requireHalted(compliance, currentRoot);
         Lift memory lift = _lifts[compliance];
         if (
+            // A change of the title deletes the proposal, so the nonce of one that stands is current.
             lift.proposer == address(0) ||
-            nonce != title.nonce ||
             lift.nonce != nonce ||
             lift.status != status ||
             lift.root != newRoot
@@ -250,7 +250,7 @@ contract TitleStatusModule is ComplianceModule, AccessControlDefaultAdminRules {
         return _titles[compliance];
     }
 
-    /// @notice The proposal to end the halt of `compliance`; it counts only with the title's nonce.
+    /// @notice The proposal to end the halt of `compliance`; zeros if none stands.
     function liftOf(address compliance) external view returns (Lift memory) {
         return _lifts[compliance];
     }

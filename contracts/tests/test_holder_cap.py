@@ -157,9 +157,11 @@ def test_update_identity__then_adopt__counted_for_the_new_person(
 def test_adopt__of_a_known_or_deleted_wallet__changes_nothing(
     suite, holder_cap, people, owner, stranger
 ):
+    identity = suite.registry.identity(people[0])
     suite.registry.deleteIdentity(people[0], {"from": owner})
     holder_cap.adopt(suite.compliance, [*people, stranger], {"from": stranger})
     assert count(suite, holder_cap) == CAP
+    assert holder_cap.countedAs(suite.compliance, people[0]) == identity
 
 
 def test_recovery__of_a_holder__number_stays(suite, holder_cap, people, owner):

@@ -209,6 +209,16 @@ def test_recovery__shared_storage__new_wallet_deleted_since__needs_its_identity_
     assert second.token.balanceOf(new) == 100
 
 
+def test_recovery__lost_wallet_given_to_another_since__not_to_the_old_person(shared, agent, owner):
+    first, second, wallet, new = shared
+    identity = first.registry.identity(wallet)
+    agent.recover(CASE, 102, first.token, wallet, new, identity, {"from": owner})
+    another = second.platform.identity(new_wallet())
+    second.register(wallet, another)
+    with reverts(error("CaseWalletOfOther", second.token, wallet, another, identity)):
+        agent.recover(CASE, 103, second.token, wallet, new, identity, {"from": owner})
+
+
 # 5. Moving one's own units between own wallets near the limit
 
 

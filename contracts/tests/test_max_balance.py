@@ -189,6 +189,8 @@ def test_wallets__as_many_as_fit__one_more_refused_and_places_freed(suite, max_b
     suite.burn(others[3], 1)
     suite.mint(others[-1], 1)
     assert max_balance.heldBy(suite.compliance, identity) == len(others) + 1
+    full_again = error("MaxBalanceTooManyWallets", suite.compliance, identity, others[3])
+    assert suite.why(max_balance, None, others[3], 1) == full_again
     suite.burn(first, 1)
     suite.mint(others[3], 1)
     assert max_balance.heldBy(suite.compliance, identity) == len(others) + 1
