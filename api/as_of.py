@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 from pydantic import TypeAdapter, ValidationError
-from pydantic.types import AwareDatetime
 
 from api.deps import ServicesDep, TurnDep
+from api.schemas.common import Instant
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
 from registry.kernel.errors import Invalid
@@ -22,7 +22,7 @@ AsOfParam = Annotated[
 ]
 
 _BLOCK = re.compile(r"^block:([0-9]{1,15})$")
-_TIME = TypeAdapter(AwareDatetime)
+_TIME = TypeAdapter(Instant)
 
 
 def read_as_of(text: str | None) -> int | datetime | None:
@@ -50,7 +50,7 @@ def read_as_of(text: str | None) -> int | datetime | None:
 
 
 LegalTimeParam = Annotated[
-    AwareDatetime | None,
+    Instant | None,
     Query(alias="as_of", description="Answer with what was so in law at this time"),
 ]
 """For reads of legal facts that have a time in law."""
@@ -60,7 +60,7 @@ def get_known_session(
     services: ServicesDep,
     _turn: TurnDep,
     known_at: Annotated[
-        AwareDatetime | None,
+        Instant | None,
         Query(description="Answer with what the register knew at this time; without it, now"),
     ] = None,
 ) -> Iterator[ReadSession]:

@@ -6,12 +6,12 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from api.auth.errors import Unauthenticated
 from api.deps import ServicesDep, SessionDep
-from api.schemas.common import PROBLEMS, Body, MoneyAmount, ShortText
+from api.schemas.common import PROBLEMS, Body, Instant, MoneyAmount, ShortText
 from api.schemas.tokenizations import OrderRead
 from registry.kernel.errors import Invalid
 from registry.offering import orders
@@ -25,7 +25,7 @@ class PaymentNotice(Body):
     bank_reference: ShortText
     order_reference: ShortText
     amount: MoneyAmount
-    received_at: AwareDatetime
+    received_at: Instant
 
 
 async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any]:

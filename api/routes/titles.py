@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
 from api.as_of import KnownSessionDep
 from api.routes.router import resource_router
+from api.schemas.common import Instant
 from api.schemas.titles import TitleRead, TitleVersionRead
 from registry.kernel.clock import now
 from registry.title import service as titles
@@ -19,8 +18,8 @@ router = resource_router("titles")
 def get_title(
     title_id: UUID,
     session: KnownSessionDep,
-    as_of: AwareDatetime | None = None,
-    known_at: AwareDatetime | None = None,
+    as_of: Instant | None = None,
+    known_at: Instant | None = None,
 ) -> TitleRead:
     """Read who held the title at a time, as we knew it at a time."""
     moment = now()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -35,6 +38,19 @@ LongText = Annotated[
     StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
     AfterValidator(_no_control_characters),
 ]
+_DATE_FIRST = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+
+
+def _written_as_a_time(value: Any) -> Any:
+    """Refuse a bare number: 2026 would be read as so many seconds after 1970 began."""
+    if not isinstance(value, str) or not _DATE_FIRST.match(value):
+        raise ValueError("is not an RFC 3339 time such as 2026-07-28T09:00:00Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
+"""A moment as RFC 3339 writes it, with its offset."""
+
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Units = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,17})$")]

@@ -6,12 +6,13 @@ from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from api.schemas.common import (
     Address,
     BigInteger,
     Body,
+    Instant,
     LongText,
     Read,
     Sha256Hex,
@@ -33,7 +34,7 @@ class CourtOrderCreate(Body):
     authority: ShortText
     case_no: ShortText
     issued_on: date
-    received_at: AwareDatetime
+    received_at: Instant
     document_sha256: Sha256Hex
     asset_id: UUID | None = None
     party_id: UUID | None = None

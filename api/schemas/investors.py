@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 from sqlmodel import Session
 
-from api.schemas.common import Address, Body, Read, Sha256Hex, address_of
+from api.schemas.common import Address, Body, Instant, Read, Sha256Hex, address_of
 from api.schemas.parties import PersonFields
 from registry.investor import service as investors
 from registry.investor.models import Investor, KycState, Wallet, WalletState
@@ -76,6 +76,6 @@ class KycDecision(Body):
     """What compliance decides, on which evidence."""
 
     decision: Literal["APPROVED", "REJECTED"]
-    valid_until: AwareDatetime | None = None
+    valid_until: Instant | None = None
     evidence_sha256: Sha256Hex | None = None
     reason: Annotated[str | None, StringConstraints(min_length=3, max_length=2000)] = None

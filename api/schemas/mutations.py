@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlmodel import Session
 
 from api.schemas.assets import Hissa
-from api.schemas.common import BigInteger, Body, LongText, MoneyAmount, Read, ShortText
+from api.schemas.common import BigInteger, Body, Instant, LongText, MoneyAmount, Read, ShortText
 from api.schemas.titles import TitleVersionRead
 from registry.mutation import repository
 from registry.mutation.exchange import find_counterpart
@@ -107,7 +107,7 @@ class MutationCreate(Body):
     estate: EstateFields | None = None
     witness_ids: Ids = ()
     entered_on: date | None = None
-    effective_at: AwareDatetime | None = None
+    effective_at: Instant | None = None
     predecessor_id: UUID | None = None
     reverses_id: UUID | None = None
     encumbrance_id: UUID | None = None

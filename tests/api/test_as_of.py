@@ -143,14 +143,14 @@ def test_known_at__edges__are_refused(story: Story, path: str) -> None:
     problem_of(story.get(path, known_at=story.moments["before"]), 404, "not_found")
     problem_of(story.get(path, known_at=LONG_AGO), 404, "not_found")
     problem_of(story.get(path, known_at=tomorrow), 422, "known_at_in_future")
-    for wrong in ("yesterday", "2026-07-28", "2026-07-28T09:00:00", ""):
+    for wrong in ("yesterday", "2026-07-28", "2026-07-28T09:00:00", "", "2026", "1785200000", "-1"):
         assert story.get(path, known_at=wrong).status_code == 422, wrong
 
 
 @pytest.mark.parametrize("path", ["assets/{asset}", "titles/{title}"])
 def test_as_of__before_the_first_right__is_not_found(story: Story, path: str) -> None:
     problem_of(story.get(path, as_of=LONG_AGO), 404, "not_found")
-    for wrong in ("yesterday", "2026-07-28T09:00:00"):
+    for wrong in ("yesterday", "2026-07-28T09:00:00", "2026", "1785200000"):
         assert story.get(path, as_of=wrong).status_code == 422
 
 
