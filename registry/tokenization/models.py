@@ -75,5 +75,5 @@ class Tokenization(Record, table=True):
     token_address: bytes | None = binary(nullable=True, default=None, unique=True)
     title_status: str | None = None
     title_root: bytes | None = binary(nullable=True, default=None)
-    title_told: int = 0
+    title_told: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     suite: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))

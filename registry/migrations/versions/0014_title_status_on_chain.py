@@ -18,7 +18,6 @@ def upgrade() -> None:
         "tokenization",
         sa.Column("title_told", sa.Integer(), nullable=False, server_default=sa.text("0")),
     )
-    op.alter_column("tokenization", "title_told", server_default=None)
 
 
 def downgrade() -> None:
