@@ -74,6 +74,16 @@ _IMPLEMENTATIONS = (
     "ModularCompliance",
 )
 
+RULE_MODULES = (
+    "SupplyCapModule",
+    "CountryAllowModule",
+    "MaxBalanceModule",
+    "HolderCapModule",
+    "LockupModule",
+    "TransferWindowModule",
+)
+"""Compliance modules that a token's own terms may name; each serves every token."""
+
 STEPS: tuple[Step, ...] = (
     *(Step(name=name) for name in _IMPLEMENTATIONS),
     Step(name="Identity", arguments=lambda at: [at.platform, True]),
@@ -149,6 +159,15 @@ STEPS: tuple[Step, ...] = (
         name="TitleStatusModule",
         arguments=lambda at: [at.platform, ADMIN_DELAY_SECONDS, [at.platform, at.confirmer]],
     ),
+    *(Step(name=name) for name in RULE_MODULES),
+    Step(
+        # The only agent of every token: what is forced names its case on chain.
+        name="CaseAgent",
+        arguments=lambda at: [at.platform, ADMIN_DELAY_SECONDS, *[[at.platform]] * 3],
+    ),
+    Step(name="Settlement"),
+    Step(name="RupeeToken", arguments=lambda at: [at.platform, [at.platform]]),
+    Step(name="RegistryAnchor", arguments=lambda at: [at.platform, at.platform]),
 )
 BY_NAME = {step.name: step for step in STEPS}
 

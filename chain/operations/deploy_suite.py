@@ -46,7 +46,7 @@ class DeploySuite(PlainEffect):
             ZERO_ADDRESS,  # an identity storage of its own
             ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
             [desk],  # registers holders; nobody registers an identity of their own choice
-            [platform],
+            [platform_address(session, chain.chain_id, "CaseAgent")],
             [platform_address(session, chain.chain_id, "TitleStatusModule")],
             [],
         )

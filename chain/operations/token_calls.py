@@ -1,4 +1,8 @@
-"""Calls on one token as its agent: register a holder, mint, pause, unpause."""
+"""Calls on one token through its agents: register a holder, mint, pause, unpause.
+
+The CaseAgent is the only agent of a token, the RegistrationDesk the only one of its identity
+registry (ADR 0022, 0024).
+"""
 
 from __future__ import annotations
 
@@ -42,13 +46,13 @@ class RegisterIdentity(PlainEffect):
 
 
 class Mint(PlainEffect):
-    """Calls `Token.mint`: the only way in which a fraction comes into being."""
+    """Calls `CaseAgent.mint`: the only way in which a fraction comes into being."""
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the gate again, and whether the buyer may still hold.
 
-        The token contract would mint while paused, to a frozen wallet and past any lien, so
-        this is where a lien that came after the order stops it.
+        The token contract would mint past any lien, so this is where a lien that came after the
+        order stops it; the agent refuses a frozen wallet, and a pause after the opening.
         """
         tokenization = _tokenization(session, operation)
         require_open_gate(session, tokenization)
@@ -58,11 +62,8 @@ class Mint(PlainEffect):
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         wallet = _wallet(session, operation)
-        mint = contract("Token").functions["mint"]
-        return Call(
-            to=_suite_address(session, operation, "token"),
-            data=mint.encode(hex_of(wallet.address), int(operation.params["units"])),
-        )
+        units = int(operation.params["units"])
+        return _as_agent(session, chain, operation, "mint", hex_of(wallet.address), units)
 
     def on_final(self, session: Session, operation: Operation) -> None:
         if operation.subject_kind == "order":
@@ -70,22 +71,20 @@ class Mint(PlainEffect):
 
 
 class Pause(PlainEffect):
-    """Calls `Token.pause`."""
+    """Calls `CaseAgent.pause`."""
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        pause = contract("Token").functions["pause"]
-        return Call(to=_suite_address(session, operation, "token"), data=pause.encode())
+        return _as_agent(session, chain, operation, "pause")
 
 
 class Unpause(PlainEffect):
-    """Calls `Token.unpause`; with it the token is live."""
+    """Calls `CaseAgent.unpause`; with it the token is live."""
 
     def check(self, session: Session, operation: Operation) -> None:
         require_open_gate(session, _tokenization(session, operation))
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        unpause = contract("Token").functions["unpause"]
-        return Call(to=_suite_address(session, operation, "token"), data=unpause.encode())
+        return _as_agent(session, chain, operation, "unpause")
 
     def on_final(self, session: Session, operation: Operation) -> None:
         offerings.confirm_live(session, UUID(operation.params["tokenization_id"]))
@@ -99,6 +98,16 @@ def _suite_address(session: Session, operation: Operation, role: str) -> bytes:
     suite = _tokenization(session, operation).suite
     assert suite is not None, "a token is called only after its suite is final"
     return bytes_of(suite[role])
+
+
+def _as_agent(
+    session: Session, chain: Chain, operation: Operation, function: str, *values: object
+) -> Call:
+    token = hex_of(_suite_address(session, operation, "token"))
+    return Call(
+        to=bytes_of(platform_address(session, chain.chain_id, "CaseAgent")),
+        data=contract("CaseAgent").functions[function].encode(token, *values),
+    )
 
 
 def _wallet(session: Session, operation: Operation) -> Wallet:

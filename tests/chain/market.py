@@ -70,6 +70,12 @@ class Market:
         """Return the deployed token, as its agent sees it."""
         return Suite(self.world, Hand(self.world.node, PLATFORM), str(self.deal.tokenization_id))
 
+    def open(self) -> None:
+        """Have the token opened by its agent, as no use case of the registry would."""
+        token = self.suite()
+        agent = self.world.place("CaseAgent")
+        token.agent.call("CaseAgent", agent, "unpause", token.token)
+
     def wallet(self, person: int) -> Wallet:
         with self.world.database.reading() as session:
             found = investors.find_wallet(session, address_of(key_of(person)))

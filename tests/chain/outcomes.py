@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from chain.client import bytes_of, hex_of
-from chain.platform import STEPS, platform_address
+from chain.client import hex_of
+from chain.platform import STEPS
 from registry.kernel.db import Database
 from registry.operation.models import (
     Operation,
@@ -18,7 +18,6 @@ from registry.operation.models import (
 )
 from tests import sales
 from tests.chain.market import Market
-from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import count
 from tests.chain.world import World
 
@@ -53,11 +52,6 @@ def assert_each_once(market: Market) -> None:
     assert len(stored) == len(world.operations())
 
 
-def place(world: World, name: str) -> bytes:
-    with world.database.reading() as session:
-        return bytes_of(platform_address(session, CHAIN_ID, name))
-
-
 def assert_deployed_once(world: World) -> None:
     """Every step is final, and the chain holds nothing but one transaction for each."""
     operations = world.operations()
@@ -71,7 +65,7 @@ def assert_deployed_once(world: World) -> None:
     created = [step for step in STEPS if step.calls is None]
     assert count(world.database, PlatformContract) == len(created)
     for step in created:
-        assert world.client.code(place(world, step.name)), step.name
+        assert world.client.code(world.place(step.name)), step.name
 
 
 def everything(database: Database) -> dict[str, list[Any]]:

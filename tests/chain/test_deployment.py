@@ -14,7 +14,7 @@ from registry.operation.models import (
 )
 from tests.chain.faults import Died, Mortal
 from tests.chain.nodes import CHAIN_ID
-from tests.chain.outcomes import assert_deployed_once, place
+from tests.chain.outcomes import assert_deployed_once
 from tests.chain.world import CLAIM_SIGNER, World, address_of, ask
 
 pytestmark = pytest.mark.chain
@@ -40,12 +40,12 @@ def test_deployment__undisturbed__carries_out_every_step_once(planned: World) ->
 
 def test_deployment__done__contracts_know_each_other(platform: World) -> None:
     def say(name: str, function: str, *arguments: object) -> object:
-        return ask(platform.client, name, place(platform, name), function, *arguments)
+        return ask(platform.client, name, platform.place(name), function, *arguments)
 
     ours = hex_of(platform.chain.platform.address)
-    assert say("IdFactory", "isTokenFactory", place(platform, "TREXFactory")) is True
+    assert say("IdFactory", "isTokenFactory", platform.place("TREXFactory")) is True
     assert say("TREXImplementationAuthority", "getCurrentVersion") == TREX_VERSION
-    assert say("TREXFactory", "getIdFactory") == hex_of(place(platform, "IdFactory"))
+    assert say("TREXFactory", "getIdFactory") == hex_of(platform.place("IdFactory"))
     for name in ("IdFactory", "TREXFactory", "ClaimIssuer"):
         assert say(name, "owner") == ours
     assert say("ClaimIssuer", "isSigningKey", address_of(CLAIM_SIGNER)) is True

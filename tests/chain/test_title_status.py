@@ -81,7 +81,7 @@ def test_stay_order__in_force__halts_the_token_also_for_its_agent(minted: Market
     assert on_chain(minted) == wanted(minted)
     assert on_chain(minted)[0] == "HALT"
     suite, holder = minted.suite(), address_of(key_of(ISSUER))
-    agent = minted.world.chain.platform.address
+    agent = minted.world.place("CaseAgent")
     for function, arguments in (("burn", (holder, 1)), ("forcedTransfer", (holder, holder, 1))):
         plain = [hex_of(value) if isinstance(value, bytes) else value for value in arguments]
         data = contract("Token").functions[function].encode(*plain)

@@ -17,8 +17,9 @@ from psycopg import sql
 from sqlmodel import col, select
 
 from chain.abi import contract
-from chain.client import BlockId, ChainClient, Receipt, hex_of
+from chain.client import BlockId, ChainClient, Receipt, bytes_of, hex_of
 from chain.operations.effect import Chain
+from chain.platform import platform_address
 from chain.sender import Sender
 from chain.tracker import Tracker
 from registry.kernel.db import Database
@@ -123,6 +124,11 @@ class World:
     @property
     def client(self) -> ChainClient:
         return self.chain.client
+
+    def place(self, name: str) -> bytes:
+        """Return where a contract of the platform stands."""
+        with self.database.reading() as session:
+            return bytes_of(platform_address(session, CHAIN_ID, name))
 
     def through(self, client: ChainClient) -> World:
         """See the same world through another client."""
