@@ -30,6 +30,8 @@ class Block:
         Seconds since the epoch.
     base_fee_wei : int
         0 on a chain without EIP-1559.
+    gas_limit : int
+        What all transactions of the block may use together.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Block:
     parent_hash: bytes
     timestamp: int
     base_fee_wei: int
+    gas_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,7 @@ def read_block(answer: dict[str, Any] | None) -> Block | None:
         parent_hash=bytes_of(answer["parentHash"]),
         timestamp=int(answer["timestamp"], 16),
         base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
+        gas_limit=int(answer["gasLimit"], 16),
     )
 
 

@@ -8,39 +8,42 @@ The order of commits is the whole point (ADR 0004):
 3. the bytes are broadcast, outside any transaction;
 4. from then on every doubt is answered by looking at the chain, and the only thing ever sent
    again for this operation is an attempt on the same nonce.
+
+Operations of one kind go together in a batch where they can (ADR 0027).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import exists
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from chain import batches
 from chain.abi import read_revert
 from chain.client import bytes_of, hex_of
-from chain.errors import NonceAhead, Reverted, RpcRefused
+from chain.errors import Reverted, RpcRefused
 from chain.faults import contained
+from chain.nonces import Nonces
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
+from chain.outbox import list_ready, problem_of, refuse, refuse_orphans, revert_problem
 from chain.signing.port import Signer, UnsignedTransaction
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
-from registry.operation.errors import operation_problem
+from registry.operation import service as operations
 from registry.operation.models import (
-    FAILED,
     IN_FLIGHT,
     ON_CHAIN,
-    NonceStream,
     Operation,
     OperationAttempt,
-    OperationDependency,
+    OperationKind,
     OperationState,
 )
 
@@ -49,7 +52,33 @@ log = structlog.get_logger()
 GAS_MARGIN_PERCENT = 25
 TIP_WEI = 1_000_000_000
 MAX_IN_FLIGHT = 64
+BATCH_ROWS = 100
+"""Rows of the largest batch: what a batch of mints may be by `erc3643-facts` section 7."""
+
+BATCH_SHARE_OF_BLOCK = 2
+"""A batch takes at most half of a block's gas, so that it fits beside what others send."""
+
+PLAIN_TRANSFER_GAS = 21_000
+REPLACEMENT_PERCENT = 25
+"""Nodes want 10 % more for the place of a transaction that they hold."""
+
 RESEND_AFTER = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """A call that runs to its end, and what it may take.
+
+    Parameters
+    ----------
+    fits
+        Whether it leaves the better part of a block to others.
+    """
+
+    call: Call
+    gas: int
+    max_fee_wei: int
+    fits: bool
 
 
 class Sender:
@@ -61,12 +90,18 @@ class Sender:
         Where operations stand, and where they go.
     signer
         One of the chain's senders.
+    batch_rows
+        Operations that go in one transaction at most; 1 sends each alone.
     """
 
-    def __init__(self, database: Database, chain: Chain, signer: Signer) -> None:
+    def __init__(
+        self, database: Database, chain: Chain, signer: Signer, *, batch_rows: int = BATCH_ROWS
+    ) -> None:
         self._database = database
         self._chain = chain
         self._signer = signer
+        self._batch_rows = batch_rows
+        self._nonces = Nonces(database, chain, signer)
         self._kinds = [
             kind
             for kind, effect in EFFECTS.items()
@@ -90,175 +125,150 @@ class Sender:
         RpcUnavailable
             The node is away; nothing is lost.
         """
-        moved = self._refuse_orphans()
-        self._require_known_nonce()
-        for operation_id in self._ready():
-            with contained(operation_id):
-                moved += self._send_one(operation_id)
+        with self._database.transaction() as session:
+            moved = refuse_orphans(session, self._kinds)
+        self._nonces.require_known()
+        for together in self._ready():
+            with contained(together[0]):
+                moved += self._send(together)
         return moved
 
-    def _ready(self) -> list[UUID]:
-        dependency, required = aliased(OperationDependency), aliased(Operation)
-        waiting = exists().where(
-            col(dependency.operation_id) == col(Operation.id),
-            col(required.id) == col(dependency.requires_id),
-            col(required.state).not_in(ON_CHAIN),
-        )
+    def _ready(self) -> list[list[UUID]]:
+        """Give what may be sent now, by transaction."""
         with self._database.transaction() as session:
-            flying = len(_in_flight(session, self._signer))
-            rows = session.exec(
-                select(Operation.id)
-                .where(
-                    col(Operation.state) == OperationState.PLANNED,
-                    col(Operation.kind).in_(self._kinds),
-                    ~waiting,
-                )
-                .order_by(col(Operation.id))
-                .limit(max(MAX_IN_FLIGHT - flying, 0))
-            )
-            return list(rows.all())
+            free = max(MAX_IN_FLIGHT - len(_in_flight(session, self._signer)), 0)
+            ready = list_ready(session, self._kinds, free * self._batch_rows)
+            return batches.group(ready, self._batch_rows)[:free]
 
-    def _refuse_orphans(self) -> int:
-        """Refuse what depends on an operation that failed."""
-        dependency, required = aliased(OperationDependency), aliased(Operation)
-        with self._database.transaction() as session:
-            rows = session.exec(
-                select(Operation, required.kind, required.id)
-                .join(dependency, col(dependency.operation_id) == col(Operation.id))
-                .join(required, col(required.id) == col(dependency.requires_id))
-                .where(
-                    col(Operation.state) == OperationState.PLANNED,
-                    col(Operation.kind).in_(self._kinds),
-                    col(required.state).in_(FAILED),
-                )
-                .with_for_update(of=Operation, skip_locked=True)
-            ).all()
-            for operation, kind, required_id in rows:
-                problem = operation_problem(
-                    "dependency_failed",
-                    f"The {kind} that must come first has failed.",
-                    remedy=f"See operation {required_id}.",
-                )
-                _refuse(session, operation, problem)
-            return len(rows)
+    def _send(self, together: Sequence[UUID]) -> int:
+        if len(together) == 1:
+            return self._send_one(together[0])
+        allowed = [row for row in together if not self._refused_by_register(row)]
+        return len(together) - len(allowed) + self._send_batch(allowed)
 
-    def _require_known_nonce(self) -> None:
-        chain_nonce = self._chain.client.nonce(self._signer.address)
-        with self._database.transaction() as session:
-            stream = self._stream(session, start=chain_nonce)
-            if chain_nonce > stream.next_nonce:
-                raise NonceAhead(hex_of(self._signer.address), chain_nonce, stream.next_nonce)
-
-    def _stream(self, session: Session, *, start: int | None = None) -> NonceStream:
-        identity = (self._chain.chain_id, self._signer.address)
-        stream = session.get(NonceStream, identity, with_for_update=True)
-        if stream is None:
-            assert start is not None, "the stream is opened before anything is signed"
-            # Another worker may be opening it at this moment.
-            session.execute(
-                upsert(NonceStream)
-                .values(
-                    chain_id=self._chain.chain_id,
-                    signer=self._signer.address,
-                    next_nonce=start,
-                )
-                .on_conflict_do_nothing()
-            )
-            stream = session.get_one(NonceStream, identity, with_for_update=True)
-        return stream
+    def _send_batch(self, rows: Sequence[UUID]) -> int:
+        """Send operations as one transaction, or as two where they do not fit or one is bad."""
+        if len(rows) < 2:  # noqa: PLR2004
+            return sum(self._send_one(row) for row in rows)
+        try:
+            with self._database.transaction() as session:
+                found = [session.get_one(Operation, row) for row in rows]
+                call = EFFECTS[found[0].kind].fold(session, self._chain, found)
+            priced = self._price(call)
+            if priced.fits:
+                return len(rows) if self._sign_and_broadcast(rows, priced) else 0
+        except Reverted:
+            if self._nonces.any_pending():
+                return 0
+        except RpcRefused as refused:
+            log.warning("batch_waits", first=str(rows[0]), reason=str(refused))
+            return 0
+        except RegistryError as refusal:
+            # Every row was allowed a moment ago; the next turn tells which is not.
+            log.info("batch_waits", first=str(rows[0]), reason=refusal.code)
+            return 0
+        middle = len(rows) // 2
+        return self._send_batch(rows[:middle]) + self._send_batch(rows[middle:])
 
     def _send_one(self, operation_id: UUID) -> int:
         try:
             with self._database.transaction() as session:
                 operation = session.get_one(Operation, operation_id)
                 call = EFFECTS[operation.kind].prepare(session, self._chain, operation)
-            gas = self._estimate(call)
-            attempt = self._sign(operation_id, call, gas)
+            return int(self._sign_and_broadcast([operation_id], self._price(call)))
         except Reverted as reverted:
-            if self._has_pending():
+            if self._nonces.any_pending():
                 # What reverts now may not once our earlier transactions are mined.
                 return 0
-            problem = self._register_refuses(operation_id) or revert_problem(reverted)
-            self._refuse(operation_id, problem)
+            # The register says more than a contract that reverts.
+            if not self._refused_by_register(operation_id):
+                self._refuse(operation_id, revert_problem(reverted))
             return 1
         except RpcRefused as refused:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
         except RegistryError as refused:
-            self._refuse(operation_id, _problem_of(refused))
+            self._refuse(operation_id, problem_of(refused))
             return 1
-        if attempt is None:
-            return 0
-        self._broadcast([attempt])
-        return 1
 
-    def _register_refuses(self, operation_id: UUID) -> dict[str, object] | None:
-        """Return why the register forbids it: it says more than a contract that reverts."""
+    def _refused_by_register(self, operation_id: UUID) -> bool:
+        """Refuse the operation if the register forbids it, and tell whether it does."""
         try:
             with self._database.transaction() as session:
                 operation = session.get_one(Operation, operation_id)
                 EFFECTS[operation.kind].check(session, operation)
         except RegistryError as refused:
-            return _problem_of(refused)
-        return None
+            self._refuse(operation_id, problem_of(refused))
+            return True
+        return False
 
-    def _estimate(self, call: Call) -> int:
-        """Run the call to its end on the node's newest state, and return its gas."""
+    def _price(self, call: Call) -> _Priced:
+        """Run the call to its end on the node's newest state, and say what it may take."""
+        head = self._chain.client.head()
         try:
             gas = self._chain.client.estimate_gas(call.to, call.data, sender=self._signer.address)
         except RpcRefused as refused:
             if not refused.is_revert:
                 raise
             raise read_revert(bytes_of(refused.data or ""), refused.message) from refused
-        return gas + gas * GAS_MARGIN_PERCENT // 100
+        gas += gas * GAS_MARGIN_PERCENT // 100
+        fits = gas <= head.gas_limit // BATCH_SHARE_OF_BLOCK
+        return _Priced(call, gas, 2 * head.base_fee_wei + TIP_WEI, fits)
 
-    def _has_pending(self) -> bool:
-        chain_nonce = self._chain.client.nonce(self._signer.address)
-        with self._database.transaction() as session:
-            return chain_nonce < self._stream(session, start=chain_nonce).next_nonce
+    def _sign_and_broadcast(self, rows: Sequence[UUID], priced: _Priced) -> bool:
+        attempt = self._sign(rows, priced)
+        if attempt is not None:
+            self._broadcast([attempt])
+        return attempt is not None
 
-    def _sign(self, operation_id: UUID, call: Call, gas: int) -> OperationAttempt | None:
+    def _sign(self, rows: Sequence[UUID], priced: _Priced) -> OperationAttempt | None:
         """Take the nonce, sign and store, in one transaction; None if another worker did."""
-        base_fee_wei = self._chain.client.head().base_fee_wei
-        max_fee_wei = 2 * base_fee_wei + TIP_WEI
         with self._database.transaction() as session:
-            stream = self._stream(session)
-            operation = session.exec(
+            found = session.exec(
                 select(Operation)
                 .where(
-                    col(Operation.id) == operation_id,
+                    col(Operation.id).in_(rows),
                     col(Operation.state) == OperationState.PLANNED,
                 )
+                .order_by(col(Operation.id))
                 .with_for_update(skip_locked=True)
-            ).first()
-            if operation is None:
+            ).all()
+            if len(found) != len(rows):
                 return None
-            EFFECTS[operation.kind].check(session, operation)
-            signed = self._signer.sign_transaction(
-                UnsignedTransaction(
-                    chain_id=self._chain.chain_id,
-                    nonce=stream.next_nonce,
-                    to=call.to,
-                    data=call.data,
-                    gas=gas,
-                    max_fee_wei=max_fee_wei,
-                    tip_wei=TIP_WEI,
-                )
+            for operation in found:
+                EFFECTS[operation.kind].check(session, operation)
+            carrier = found[0] if len(found) == 1 else batches.bind(session, found)
+            carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
+            batches.move(session, carrier, OperationState.SIGNED)
+            return self._attempt(session, carrier, priced, seq=1)
+
+    def _attempt(
+        self, session: Session, operation: Operation, priced: _Priced, *, seq: int
+    ) -> OperationAttempt:
+        """Sign a call with the nonce that the operation owns, and store the bytes."""
+        assert operation.nonce is not None, "what is signed owns a nonce"
+        signed = self._signer.sign_transaction(
+            UnsignedTransaction(
+                chain_id=self._chain.chain_id,
+                nonce=operation.nonce,
+                to=priced.call.to,
+                data=priced.call.data,
+                gas=priced.gas,
+                max_fee_wei=priced.max_fee_wei,
+                tip_wei=TIP_WEI,
             )
-            operation.state = OperationState.SIGNED
-            operation.signer, operation.nonce = self._signer.address, stream.next_nonce
-            stream.next_nonce += 1
-            attempt = OperationAttempt(
-                tx_hash=signed.tx_hash,
-                operation_id=operation.id,
-                seq=1,
-                raw=signed.raw,
-                gas=gas,
-                max_fee_wei=max_fee_wei,
-                signed_at=now(),
-            )
-            session.add_all([stream, operation, attempt])
+        )
+        attempt = OperationAttempt(
+            tx_hash=signed.tx_hash,
+            operation_id=operation.id,
+            seq=seq,
+            raw=signed.raw,
+            gas=priced.gas,
+            max_fee_wei=priced.max_fee_wei,
+            signed_at=now(),
+        )
+        session.add(attempt)
         return attempt
 
     def _broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
@@ -278,10 +288,10 @@ class Sender:
             with self._database.transaction() as session:
                 operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
                 if operation.state == OperationState.SIGNED:
-                    operation.state = OperationState.BROADCAST
+                    batches.move(session, operation, OperationState.BROADCAST)
                 stored = session.get_one(OperationAttempt, attempt.tx_hash)
                 stored.last_sent_at = now()
-                session.add_all([operation, stored])
+                session.add(stored)
             log.info(
                 "operation_broadcast",
                 operation=str(attempt.operation_id),
@@ -292,7 +302,7 @@ class Sender:
         with self._database.transaction() as session:
             operation = session.get_one(Operation, operation_id, with_for_update=True)
             if operation.state == OperationState.PLANNED:
-                _refuse(session, operation, problem)
+                refuse(session, operation, problem)
 
     # -- what the node forgot ----------------------------------------------------------------
 
@@ -302,7 +312,7 @@ class Sender:
         Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
         lost blocks: then what was mined, or even final, is taken back and followed again.
         """
-        chain_nonce = self._chain.client.nonce(self._signer.address)
+        chain_nonce = self._nonces.used_on_chain()
         with self._database.transaction() as session:
             vanished = session.exec(
                 select(Operation)
@@ -317,10 +327,13 @@ class Sender:
             ).all()
             for operation in vanished:
                 log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
-                operation.state, operation.ended_at = OperationState.BROADCAST, None
-                operation.problem = None
-                session.add(operation)
+                if operation.kind == OperationKind.BATCH and operation.problem is not None:
+                    # Its rows went on without it: nothing may take its nonce but an empty call.
+                    self._attempt(session, operation, self._nothing(session, operation), seq=2)
+                operation.ended_at = operation.problem = None
+                batches.move(session, operation, OperationState.BROADCAST)
             session.flush()
+            later = aliased(OperationAttempt)
             rows = session.exec(
                 select(OperationAttempt)
                 .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
@@ -328,8 +341,12 @@ class Sender:
                     col(Operation.signer) == self._signer.address,
                     col(Operation.nonce) >= chain_nonce,
                     col(Operation.state).in_([OperationState.SIGNED, OperationState.BROADCAST]),
+                    ~exists().where(
+                        col(later.operation_id) == col(Operation.id),
+                        col(later.seq) > col(OperationAttempt.seq),
+                    ),
                 )
-                .order_by(col(Operation.nonce), col(OperationAttempt.seq))
+                .order_by(col(Operation.nonce))
             ).all()
             patience = timedelta(0) if at_start or vanished else RESEND_AFTER
             due = [
@@ -338,6 +355,12 @@ class Sender:
         self._broadcast(due)
         return len(due)
 
+    def _nothing(self, session: Session, operation: Operation) -> _Priced:
+        """Give an empty call that takes the place of an operation's attempt in any pool."""
+        last = operations.list_attempts(session, operation)[-1]
+        fee = last.max_fee_wei + last.max_fee_wei * REPLACEMENT_PERCENT // 100
+        return _Priced(Call(self._signer.address, b""), PLAIN_TRANSFER_GAS, fee, fits=True)
+
 
 def _in_flight(session: Session, signer: Signer) -> Sequence[UUID]:
     return session.exec(
@@ -345,25 +368,3 @@ def _in_flight(session: Session, signer: Signer) -> Sequence[UUID]:
             col(Operation.state).in_(IN_FLIGHT), col(Operation.signer) == signer.address
         )
     ).all()
-
-
-def _refuse(session: Session, operation: Operation, problem: dict[str, object]) -> None:
-    operation.state, operation.problem = OperationState.REFUSED, problem
-    operation.ended_at = now()
-    session.add(operation)
-    EFFECTS[operation.kind].on_failed(session, operation)
-    log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
-
-
-def _problem_of(refused: RegistryError) -> dict[str, object]:
-    return operation_problem(refused.code, refused.detail, remedy=refused.remedy)
-
-
-def revert_problem(reverted: Reverted) -> dict[str, object]:
-    """Say what a contract refused, as an operation's problem."""
-    return operation_problem(
-        "call_would_revert",
-        f"The contract refuses this: {reverted.name.rstrip('.')}.",
-        selector=reverted.selector,
-        arguments=reverted.arguments,
-    )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import structlog
 from sqlmodel import col, select
 
+from chain import batches
 from chain.abi import read_revert
 from chain.client import Block, Receipt, bytes_of, hex_of
 from chain.errors import Reverted, RpcRefused
 from chain.faults import contained
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
-from chain.sender import revert_problem
+from chain.outbox import revert_problem
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation.models import (
@@ -105,9 +106,9 @@ class Tracker:
             attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
             if operation.state != OperationState.MINED or attempt.block_hash is None:
                 return 0
-            operation.state = OperationState.BROADCAST
+            batches.move(session, operation, OperationState.BROADCAST)
             attempt.block_number = attempt.block_hash = attempt.last_sent_at = None
-            session.add_all([operation, attempt])
+            session.add(attempt)
         log.warning("operation_unmined", operation=str(operation.id))
         return 1
 
@@ -116,13 +117,15 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state not in IN_FLIGHT:
                 return 0
-            effect = EFFECTS[operation.kind]
-            operation.state = OperationState.MINED
-            operation.result = effect.read_result(operation, receipt)
             attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
-            session.add_all([operation, attempt])
-            effect.on_mined(session, self._chain, operation)
+            session.add(attempt)
+            for row in batches.whole(session, operation):
+                effect = EFFECTS[row.kind]
+                row.state = OperationState.MINED
+                row.result = effect.read_result(row, receipt)
+                session.add(row)
+                effect.on_mined(session, self._chain, row)
         log.info(
             "operation_mined",
             operation=str(operation.id),
@@ -138,9 +141,10 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
                 return 0
-            operation.state, operation.ended_at = OperationState.FINAL, now()
-            session.add(operation)
-            EFFECTS[operation.kind].on_final(session, operation)
+            for row in batches.whole(session, operation):
+                row.state, row.ended_at = OperationState.FINAL, now()
+                session.add(row)
+                EFFECTS[row.kind].on_final(session, row)
         log.info("operation_final", operation=str(operation.id), kind=operation.kind)
         return 1
 
@@ -156,6 +160,7 @@ class Tracker:
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
             session.add_all([operation, attempt])
             EFFECTS[operation.kind].on_failed(session, operation)
+            batches.disband(session, operation)
         log.warning("operation_reverted", operation=str(operation.id), reason=reason.name)
         return 1
 

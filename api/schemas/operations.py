@@ -38,7 +38,10 @@ class AttemptRead(Read):
 
 
 class OperationRead(Read):
-    """What the chain is doing for you."""
+    """What the chain is doing for you.
+
+    One that shares its transaction with others names their `batch_id`, and shows its attempts.
+    """
 
     id: UUID
     kind: OperationKind
@@ -47,6 +50,7 @@ class OperationRead(Read):
     subject_id: str
     signer: str | None
     nonce: int | None
+    batch_id: UUID | None
     result: WithAddresses
     problem: dict[str, Any] | None
     recorded_at: datetime
@@ -61,6 +65,6 @@ class OperationRead(Read):
             signer=address_of(operation.signer) if operation.signer else None,
             attempts=[
                 AttemptRead.of(attempt, cursor.head_number if cursor else None)
-                for attempt in operations.list_attempts(session, operation.id)
+                for attempt in operations.list_attempts(session, operation)
             ],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chain.operations.add_claim import AddClaim
+from chain.operations.batch import Batch
 from chain.operations.create_identity import CreateIdentity
 from chain.operations.deploy_suite import DeploySuite
 from chain.operations.effect import Effect
@@ -13,7 +14,7 @@ from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStat
 from chain.operations.token_calls import Mint, Pause, RegisterIdentity, Unpause
 from registry.operation.models import OperationKind
 
-EFFECTS: Mapping[str, Effect] = {
+_SINGLE: Mapping[str, Effect] = {
     OperationKind.PLATFORM_STEP: PlatformStep(),
     OperationKind.CREATE_IDENTITY: CreateIdentity(),
     OperationKind.ADD_CLAIM: AddClaim(),
@@ -26,3 +27,4 @@ EFFECTS: Mapping[str, Effect] = {
     OperationKind.PROPOSE_LIFT: ProposeLift(),
     OperationKind.CONFIRM_LIFT: ConfirmLift(),
 }
+EFFECTS: Mapping[str, Effect] = {**_SINGLE, OperationKind.BATCH: Batch(_SINGLE)}

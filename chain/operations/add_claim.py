@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ CLAIM_FIELDS = {
 
 
 class AddClaim(PlainEffect):
-    """Calls `ClaimIssuer.issue`, which writes the claim into the claim store."""
+    """Calls `ClaimIssuer.issue`, which writes claims, under one signature, into the claim store."""
 
     def check(self, session: Session, operation: Operation) -> None:
         """Refuse a claim for somebody whose KYC no longer stands."""
@@ -35,23 +36,34 @@ class AddClaim(PlainEffect):
             raise Conflict("kyc_not_passed", "The investor's KYC is not in force.")
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-        assert wallet.identity is not None, "the identity is a dependency of its claim"
+        return self.fold(session, chain, [operation])
+
+    def batch_key(self, operation: Operation) -> str:
+        return "claims"
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
         issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
-        claim = {
-            "identity": hex_of(wallet.identity),
-            "topic": operation.params["topic"],
-            # The chain's own clock: the store refuses a claim issued after the block it is in.
-            "issuedAt": chain.client.head().timestamp,
-            "expiresAt": operation.params["expires_at"],
-            "evidenceHash": bytes.fromhex(operation.params["evidence_sha256"]),
-        }
+        # The chain's own clock: the store refuses a claim issued after the block it is in.
+        issued_at = chain.client.head().timestamp
+        claims = [_claim(session, operation, issued_at) for operation in operations]
         signature = chain.claim_signer.sign_typed_data(
-            claims_typed_data(chain.chain_id, issuer, [claim])
+            claims_typed_data(chain.chain_id, issuer, claims)
         )
+        values = [tuple(claim[name] for name in CLAIM_FIELDS) for claim in claims]
         issue = contract("ClaimIssuer").functions["issue"]
-        values = tuple(claim[name] for name in CLAIM_FIELDS)
-        return Call(to=bytes_of(issuer), data=issue.encode([values], signature))
+        return Call(to=bytes_of(issuer), data=issue.encode(values, signature))
+
+
+def _claim(session: Session, operation: Operation, issued_at: int) -> dict[str, Any]:
+    wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
+    assert wallet.identity is not None, "the identity is a dependency of its claim"
+    return {
+        "identity": hex_of(wallet.identity),
+        "topic": operation.params["topic"],
+        "issuedAt": issued_at,
+        "expiresAt": operation.params["expires_at"],
+        "evidenceHash": bytes.fromhex(operation.params["evidence_sha256"]),
+    }
 
 
 def claims_typed_data(chain_id: int, issuer: str, claims: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from chain.abi import contract
 from chain.client import Receipt, bytes_of
 from chain.errors import RpcInconsistent
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
+from chain.platform import ZERO_ADDRESS, platform_address
 from registry.investor.models import Wallet
 from registry.operation.models import Operation
 
@@ -33,12 +34,29 @@ class CreateIdentity(PlainEffect):
             data=open_identity.encode(salt, operation.params["wallet"]),
         )
 
+    def batch_key(self, operation: Operation) -> str:
+        return "people"
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        """Have the desk open them: it registers nobody where it is given no registry."""
+        people = []
+        for operation in operations:
+            wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
+            people.append((identity_salt(wallet.investor_id), operation.params["wallet"], 0))
+        enrol = contract("RegistrationDesk").functions["enrol"]
+        return Call(
+            to=bytes_of(platform_address(session, chain.chain_id, "RegistrationDesk")),
+            data=enrol.encode(ZERO_ADDRESS, people, [], b""),
+        )
+
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
         linked = contract("IdentityFactory").events["WalletLinked"]
         for log in receipt.logs:
             if log.topics[0] == linked.topic:
-                return {"identity": str(linked.decode(log)["identity"])}
-        raise RpcInconsistent("the receipt of IdentityFactory.open holds no WalletLinked event")
+                said = linked.decode(log)
+                if bytes_of(said["wallet"]) == bytes_of(operation.params["wallet"]):
+                    return {"identity": str(said["identity"])}
+        raise RpcInconsistent("the receipt holds no WalletLinked event of this wallet")
 
     def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
         wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))

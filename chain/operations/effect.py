@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,6 +77,14 @@ class Effect(Protocol):
         """Give the call; what it depends on is on chain already."""
         ...
 
+    def batch_key(self, operation: Operation) -> str | None:
+        """Name what operations of this kind must share to go in one call; None: they never do."""
+        ...
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        """Give the one call that does all of these, which share their batch key, or none."""
+        ...
+
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
         """Read from the receipt what later operations need to know."""
         ...
@@ -102,6 +111,14 @@ class PlainEffect:
 
     def check(self, session: Session, operation: Operation) -> None:
         """Allow it: nothing in the register forbids this kind."""
+
+    def batch_key(self, operation: Operation) -> str | None:
+        """Send each alone."""
+        return None
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        """Never asked of a kind without batch key."""
+        raise NotImplementedError(f"{operations[0].kind} goes alone")
 
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
         """Read nothing: no later operation needs a result of this kind."""

@@ -6,6 +6,7 @@ registry (ADR 0022, 0024).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlmodel import Session
@@ -37,11 +38,19 @@ class RegisterIdentity(PlainEffect):
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         wallet = _wallet(session, operation)
         assert wallet.identity is not None, "a wallet without identity cannot order"
-        registry = hex_of(_suite_address(session, operation, "identity_registry"))
+        return self.fold(session, chain, [operation])
+
+    def batch_key(self, operation: Operation) -> str:
+        return str(operation.params["tokenization_id"])
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        wallets = [hex_of(_wallet(session, operation).address) for operation in operations]
+        countries = [operation.params["country"] for operation in operations]
+        registry = hex_of(_suite_address(session, operations[0], "identity_registry"))
         register = contract("RegistrationDesk").functions["register"]
         return Call(
             to=bytes_of(platform_address(session, chain.chain_id, "RegistrationDesk")),
-            data=register.encode(registry, [hex_of(wallet.address)], [operation.params["country"]]),
+            data=register.encode(registry, wallets, countries),
         )
 
 
@@ -64,6 +73,14 @@ class Mint(PlainEffect):
         wallet = _wallet(session, operation)
         units = int(operation.params["units"])
         return _as_agent(session, chain, operation, "mint", hex_of(wallet.address), units)
+
+    def batch_key(self, operation: Operation) -> str:
+        return str(operation.params["tokenization_id"])
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        wallets = [hex_of(_wallet(session, operation).address) for operation in operations]
+        units = [int(operation.params["units"]) for operation in operations]
+        return _as_agent(session, chain, operations[0], "batchMint", wallets, units)
 
     def on_final(self, session: Session, operation: Operation) -> None:
         if operation.subject_kind == "order":

@@ -28,6 +28,7 @@ class OperationKind(StrEnum):
     SET_TITLE_STATUS = "set_title_status"
     PROPOSE_LIFT = "propose_lift"
     CONFIRM_LIFT = "confirm_lift"
+    BATCH = "batch"
 
 
 class OperationState(StrEnum):
@@ -60,6 +61,14 @@ class Operation(Record, table=True):
     It owns one (signer, nonce) for life: a retry is a new attempt on the same nonce, so two
     of them can never both succeed (ADR 0004). `key` names the effect ("mint:order:<id>"), so
     that the same effect cannot be planned twice.
+
+    Parameters
+    ----------
+    batch_id
+        The operation whose transaction carries this one too: then that one owns the nonce, and
+        this one follows its states (ADR 0027).
+    batch_limit
+        The most rows of its next batch, once a batch with it has reverted.
     """
 
     __table_args__ = (
@@ -71,6 +80,8 @@ class Operation(Record, table=True):
             "nonce",
             postgresql_where=text("state IN ('signed', 'broadcast', 'mined')"),
         ),
+        CheckConstraint("batch_id IS NULL OR nonce IS NULL", name="ck_operation_carried"),
+        Index("ix_operation_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
     )
 
     kind: OperationKind = enumeration(OperationKind)
@@ -84,6 +95,8 @@ class Operation(Record, table=True):
     problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     signer: bytes | None = binary(nullable=True, default=None)
     nonce: int | None = bigint(default=None)
+    batch_id: UUID | None = Field(default=None, foreign_key="operation.id")
+    batch_limit: int | None = None
     ended_at: AwareDatetime | None = instant()
 
 

@@ -85,11 +85,11 @@ def get_operation(session: Session, operation_id: UUID) -> Operation:
     return get_row(session, Operation, operation_id, kind="operation")
 
 
-def list_attempts(session: Session, operation_id: UUID) -> Sequence[OperationAttempt]:
-    """List the signed transactions of an operation, oldest first."""
+def list_attempts(session: Session, operation: Operation) -> Sequence[OperationAttempt]:
+    """List the signed transactions of an operation, or of its batch, oldest first."""
     return session.exec(
         select(OperationAttempt)
-        .where(col(OperationAttempt.operation_id) == operation_id)
+        .where(col(OperationAttempt.operation_id) == (operation.batch_id or operation.id))
         .order_by(col(OperationAttempt.seq))
     ).all()
 

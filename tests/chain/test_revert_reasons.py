@@ -7,7 +7,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from chain.abi import read_revert
-from chain.sender import revert_problem
+from chain.outbox import revert_problem
 
 pytestmark = pytest.mark.unit
 

@@ -21,6 +21,7 @@ from chain.client import BlockId, ChainClient, Receipt, bytes_of, hex_of
 from chain.operations.effect import Chain
 from chain.platform import platform_address
 from chain.sender import Sender
+from chain.signing.port import Signer
 from chain.tracker import Tracker
 from registry.kernel.db import Database
 from registry.operation.models import IN_FLIGHT, Operation, OperationState
@@ -115,11 +116,18 @@ class Databases:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A node, a database that knows what is on it, and the platform's keys."""
+    """A node, a database that knows what is on it, and the platform's keys.
+
+    Parameters
+    ----------
+    batch_rows
+        Operations in one transaction; most tests look at each by itself.
+    """
 
     node: Node
     database: Database
     chain: Chain
+    batch_rows: int = 1
 
     @property
     def client(self) -> ChainClient:
@@ -137,14 +145,17 @@ class World:
     # -- carrying operations out -------------------------------------------------------------
 
     def sender(self) -> Sender:
-        return Sender(self.database, self.chain, self.chain.platform)
+        return self._sender(self.chain.platform)
+
+    def _sender(self, key: Signer) -> Sender:
+        return Sender(self.database, self.chain, key, batch_rows=self.batch_rows)
 
     def tracker(self) -> Tracker:
         return Tracker(self.database, self.chain, confirmations=CONFIRMATIONS)
 
     def turn(self, *, at_start: bool = False) -> int:
         """Take one turn of the worker's loop with objects that remember nothing."""
-        senders = [Sender(self.database, self.chain, key) for key in self.chain.senders]
+        senders = [self._sender(key) for key in self.chain.senders]
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         moved += self.tracker().follow()
         return moved + sum(sender.send_planned() for sender in senders)

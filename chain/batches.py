@@ -1,0 +1,84 @@
+"""Many operations in one transaction: which go together, and what becomes of each.
+
+A batch is an operation of its own: it owns the nonce and the attempts, and its rows follow its
+states. A batch that reverts leaves its rows planned, to be sent again in smaller ones, so that a
+bad row is in the end refused alone (ADR 0027).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chain.operations import EFFECTS
+from chain.operations.batch import rows_of
+from registry.kernel.actor import THE_SYSTEM
+from registry.operation.models import Operation, OperationKind, OperationState
+
+
+def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
+    """Give what goes together, in the order in which the first of each was planned.
+
+    Parameters
+    ----------
+    most
+        Rows of one batch; 1 sends everything alone.
+    """
+    groups: list[list[UUID]] = []
+    open_groups: dict[tuple[str, str, int], list[UUID]] = {}
+    for operation in ready:
+        shared = EFFECTS[operation.kind].batch_key(operation)
+        rows = min(most, operation.batch_limit or most)
+        key = (operation.kind, shared or str(operation.id), rows)
+        if len(open_groups.get(key, ())) in {0, rows}:
+            open_groups[key] = []
+            groups.append(open_groups[key])
+        open_groups[key].append(operation.id)
+    return groups
+
+
+def bind(session: Session, rows: Sequence[Operation]) -> Operation:
+    """Make the operation that carries several others of one kind, and bind them to it."""
+    batch = Operation(
+        kind=OperationKind.BATCH,
+        key="",
+        subject_kind="operation",
+        subject_id=str(rows[0].id),
+        requested_by=THE_SYSTEM.subject,
+        params={"kind": rows[0].kind, "rows": len(rows)},
+    )
+    batch.key = f"batch:{batch.id}"
+    session.add(batch)
+    session.flush()
+    for row in rows:
+        row.batch_id = batch.id
+        session.add(row)
+    return batch
+
+
+def whole(session: Session, operation: Operation) -> list[Operation]:
+    """Give an operation with whatever it carries: they go through their states together."""
+    if operation.kind != OperationKind.BATCH:
+        return [operation]
+    return [operation, *rows_of(session, operation)]
+
+
+def move(session: Session, operation: Operation, state: OperationState) -> None:
+    """Take an operation, and whatever it carries, to another state of being on its way."""
+    for row in whole(session, operation):
+        row.state, row.ended_at = state, None
+        session.add(row)
+
+
+def disband(session: Session, batch: Operation) -> None:
+    """Leave the rows of a batch that reverted to be sent again, half as many at a time.
+
+    Its nonce is spent, so what it carried cannot happen any more.
+    """
+    rows = rows_of(session, batch)
+    for row in rows:
+        row.state, row.batch_id = OperationState.PLANNED, None
+        row.batch_limit = max(len(rows) // 2, 1)
+        session.add(row)

@@ -1,0 +1,81 @@
+"""The nonces of one key: a single counter, under a lock, never behind the chain's own."""
+
+from __future__ import annotations
+
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import Session
+
+from chain.client import hex_of
+from chain.errors import NonceAhead
+from chain.operations.effect import Chain
+from chain.signing.port import Signer
+from registry.kernel.db import Database
+from registry.operation.models import NonceStream
+
+
+class Nonces:
+    """Gives each nonce of one key out once.
+
+    Parameters
+    ----------
+    signer
+        Whose nonces they are.
+    """
+
+    def __init__(self, database: Database, chain: Chain, signer: Signer) -> None:
+        self._database = database
+        self._chain = chain
+        self._signer = signer
+
+    def require_known(self) -> None:
+        """Make sure that the chain knows no more of the key than we do, and open its stream.
+
+        Raises
+        ------
+        NonceAhead
+            Something was sent of which the database knows nothing.
+        """
+        used = self.used_on_chain()
+        with self._database.transaction() as session:
+            stream = self._open(session, start=used)
+            if used > stream.next_nonce:
+                raise NonceAhead(hex_of(self._signer.address), used, stream.next_nonce)
+
+    def take(self, session: Session) -> int:
+        """Give the next nonce out; it is taken once the session commits."""
+        stream = self._locked(session)
+        assert stream is not None, "the stream is opened before anything is signed"
+        nonce: int = stream.next_nonce
+        stream.next_nonce = nonce + 1
+        session.add(stream)
+        return nonce
+
+    def any_pending(self) -> bool:
+        """Tell whether a nonce was given out that the chain has not seen used."""
+        used = self.used_on_chain()
+        with self._database.transaction() as session:
+            return used < self._open(session, start=used).next_nonce
+
+    def used_on_chain(self) -> int:
+        return self._chain.client.nonce(self._signer.address)
+
+    def _locked(self, session: Session) -> NonceStream | None:
+        identity = (self._chain.chain_id, self._signer.address)
+        return session.get(NonceStream, identity, with_for_update=True)
+
+    def _open(self, session: Session, *, start: int) -> NonceStream:
+        stream = self._locked(session)
+        if stream is None:
+            # Another worker may be opening it at this moment.
+            session.execute(
+                upsert(NonceStream)
+                .values(
+                    chain_id=self._chain.chain_id,
+                    signer=self._signer.address,
+                    next_nonce=start,
+                )
+                .on_conflict_do_nothing()
+            )
+            stream = self._locked(session)
+            assert stream is not None
+        return stream

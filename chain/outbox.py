@@ -1,0 +1,93 @@
+"""The planned operations: which may be sent now, and refusing those that never can be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import structlog
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from chain.errors import Reverted
+from chain.operations import EFFECTS
+from registry.kernel.clock import now
+from registry.kernel.errors import RegistryError
+from registry.operation.errors import operation_problem
+from registry.operation.models import (
+    FAILED,
+    ON_CHAIN,
+    Operation,
+    OperationDependency,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+
+def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
+    """List what is planned and whose dependencies are on chain, oldest first."""
+    dependency, required = aliased(OperationDependency), aliased(Operation)
+    waiting = exists().where(
+        col(dependency.operation_id) == col(Operation.id),
+        col(required.id) == col(dependency.requires_id),
+        col(required.state).not_in(ON_CHAIN),
+    )
+    return session.exec(
+        select(Operation)
+        .where(
+            col(Operation.state) == OperationState.PLANNED,
+            col(Operation.kind).in_(kinds),
+            ~waiting,
+        )
+        .order_by(col(Operation.id))
+        .limit(limit)
+    ).all()
+
+
+def refuse_orphans(session: Session, kinds: Collection[str]) -> int:
+    """Refuse what depends on an operation that failed, and return how many that were."""
+    dependency, required = aliased(OperationDependency), aliased(Operation)
+    rows = session.exec(
+        select(Operation, required.kind, required.id)
+        .join(dependency, col(dependency.operation_id) == col(Operation.id))
+        .join(required, col(required.id) == col(dependency.requires_id))
+        .where(
+            col(Operation.state) == OperationState.PLANNED,
+            col(Operation.kind).in_(kinds),
+            col(required.state).in_(FAILED),
+        )
+        .with_for_update(of=Operation, skip_locked=True)
+    ).all()
+    for operation, kind, required_id in rows:
+        problem = operation_problem(
+            "dependency_failed",
+            f"The {kind} that must come first has failed.",
+            remedy=f"See operation {required_id}.",
+        )
+        refuse(session, operation, problem)
+    return len(rows)
+
+
+def refuse(session: Session, operation: Operation, problem: dict[str, object]) -> None:
+    """End an operation of which nothing was sent."""
+    operation.state, operation.problem = OperationState.REFUSED, problem
+    operation.ended_at = now()
+    session.add(operation)
+    EFFECTS[operation.kind].on_failed(session, operation)
+    log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
+
+
+def problem_of(refused: RegistryError) -> dict[str, object]:
+    """Say what the register refused, as an operation's problem."""
+    return operation_problem(refused.code, refused.detail, remedy=refused.remedy)
+
+
+def revert_problem(reverted: Reverted) -> dict[str, object]:
+    """Say what a contract refused, as an operation's problem."""
+    return operation_problem(
+        "call_would_revert",
+        f"The contract refuses this: {reverted.name.rstrip('.')}.",
+        selector=reverted.selector,
+        arguments=reverted.arguments,
+    )
