@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from eth_utils.crypto import keccak
 from sqlmodel import Session
 
 from chain.abi import contract
-from chain.client import Receipt, bytes_of
+from chain.client import bytes_of
 from chain.errors import RpcInconsistent
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import ZERO_ADDRESS, platform_address
@@ -49,19 +48,24 @@ class CreateIdentity(PlainEffect):
             data=enrol.encode(ZERO_ADDRESS, people, [], b""),
         )
 
-    def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
-        linked = contract("IdentityFactory").events["WalletLinked"]
-        for log in receipt.logs:
-            if log.topics[0] == linked.topic:
-                said = linked.decode(log)
-                if bytes_of(said["wallet"]) == bytes_of(operation.params["wallet"]):
-                    return {"identity": str(said["identity"])}
-        raise RpcInconsistent("the receipt holds no WalletLinked event of this wallet")
-
     def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
+        """Ask the factory: to open an identity that stands already is no error, and no event.
+
+        Raises
+        ------
+        RpcInconsistent
+            The factory does not know the wallet.
+        """
+        link_of = contract("IdentityFactory").functions["linkOf"]
+        factory = bytes_of(platform_address(session, chain.chain_id, "IdentityFactory"))
+        asked = chain.client.call(factory, link_of.encode(operation.params["wallet"]))
+        identity, _ = link_of.decode(asked)
+        if identity == ZERO_ADDRESS:
+            raise RpcInconsistent("the identity was opened, and the factory does not know it")
         wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-        wallet.identity = bytes_of(operation.result["identity"])
-        session.add(wallet)
+        wallet.identity = bytes_of(identity)
+        operation.result = {"identity": identity}
+        session.add_all([wallet, operation])
 
 
 def identity_salt(investor_id: UUID) -> bytes:
