@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chain.operations import EFFECTS
-from chain.operations.batch import rows_of
 from registry.kernel.actor import THE_SYSTEM
+from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, OperationState
 
 
@@ -62,7 +62,7 @@ def whole(session: Session, operation: Operation) -> list[Operation]:
     """Give an operation with whatever it carries: they go through their states together."""
     if operation.kind != OperationKind.BATCH:
         return [operation]
-    return [operation, *rows_of(session, operation)]
+    return [operation, *operations.list_carried(session, operation.id)]
 
 
 def move(session: Session, operation: Operation, state: OperationState) -> None:
@@ -77,7 +77,7 @@ def disband(session: Session, batch: Operation) -> None:
 
     Its nonce is spent, so what it carried cannot happen any more.
     """
-    rows = rows_of(session, batch)
+    rows = operations.list_carried(session, batch.id)
     for row in rows:
         row.state, row.batch_id = OperationState.PLANNED, None
         row.batch_limit = max(len(rows) // 2, 1)

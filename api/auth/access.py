@@ -140,6 +140,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "mint_tokenization": COMPLIANCE,
     "go_live_tokenization": COMPLIANCE,
     "pause_tokenization": COMPLIANCE,
+    "unpause_tokenization": COMPLIANCE | CHECKER,
     # tokens
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,

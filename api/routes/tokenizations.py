@@ -19,9 +19,12 @@ from api.schemas.tokenizations import (
     TokenizationApproval,
     TokenizationCreate,
     TokenizationRead,
+    UnpauseCreate,
+    UnpauseRead,
 )
 from registry.asset import service as assets
 from registry.offering import service as offerings
+from registry.reopening.service import agree_to_unpause
 from registry.tokenization import service as tokenizations
 
 router = resource_router("tokenizations")
@@ -130,3 +133,19 @@ def pause_tokenization(
     """Stop the token's transfers."""
     operation = tokenizations.pause_token(session, actor, tokenization_id, reason=body.reason)
     return accept(operation)
+
+
+@router.post("/tokenizations/{tokenization_id}/unpause", status_code=202, dependencies=IDEMPOTENT)
+def unpause_tokenization(
+    tokenization_id: UUID,
+    body: UnpauseCreate,
+    session: SessionDep,
+    actor: ActorDep,
+    accept: AcceptDep,
+) -> UnpauseRead:
+    """Agree that transfers go on: compliance, then a registrar's checker; then the chain opens."""
+    reopening = agree_to_unpause(
+        session, actor, tokenization_id, role=body.role, reason=body.reason
+    )
+    operation = accept(reopening.operation) if reopening.operation else None
+    return UnpauseRead(missing=sorted(reopening.missing.elements()), operation=operation)

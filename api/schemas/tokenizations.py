@@ -21,6 +21,7 @@ from api.schemas.common import (
     WithAddresses,
     address_of,
 )
+from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
@@ -94,6 +95,20 @@ class TokenizationApproval(Body):
 
     role: Role
     terms_hash: Sha256Hex
+
+
+class UnpauseCreate(Body):
+    """Agreement, in one role, that transfers go on, and why they may."""
+
+    role: Role
+    reason: Annotated[str, StringConstraints(min_length=3, max_length=2000)]
+
+
+class UnpauseRead(Read):
+    """Who must still agree; the operation is there once everybody has."""
+
+    missing: list[Role]
+    operation: OperationRead | None
 
 
 class OfferingCreate(Body):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from chain.operations.effect import Call, Chain, Effect, PlainEffect
+from registry.operation import service as operations
 from registry.operation.models import Operation
 
 
@@ -23,12 +24,5 @@ class Batch(PlainEffect):
         self._effects = effects
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        rows = rows_of(session, operation)
+        rows = operations.list_carried(session, operation.id)
         return self._effects[operation.params["kind"]].fold(session, chain, rows)
-
-
-def rows_of(session: Session, batch: Operation) -> Sequence[Operation]:
-    """List the operations that a batch carries, in the order of its call."""
-    return session.exec(
-        select(Operation).where(col(Operation.batch_id) == batch.id).order_by(col(Operation.id))
-    ).all()

@@ -20,6 +20,7 @@ from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
 from registry.offering import service as offerings
 from registry.operation.models import Operation
+from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -95,16 +96,19 @@ class Pause(PlainEffect):
 
 
 class Unpause(PlainEffect):
-    """Calls `CaseAgent.unpause`; with it the token is live."""
+    """Calls `CaseAgent.unpause`; with it the token is live, or live again."""
 
     def check(self, session: Session, operation: Operation) -> None:
-        require_open_gate(session, _tokenization(session, operation))
+        """Ask the gate before the first opening, and the guards of a pause's end after it."""
+        reopening.require_openable(session, UUID(operation.params["tokenization_id"]))
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         return _as_agent(session, chain, operation, "unpause")
 
     def on_final(self, session: Session, operation: Operation) -> None:
-        offerings.confirm_live(session, UUID(operation.params["tokenization_id"]))
+        tokenization_id = UUID(operation.params["tokenization_id"])
+        offerings.confirm_live(session, tokenization_id)
+        reopening.confirm_unpause(session, operation, tokenization_id)
 
 
 def _tokenization(session: Session, operation: Operation) -> Tokenization:

@@ -94,6 +94,13 @@ def list_attempts(session: Session, operation: Operation) -> Sequence[OperationA
     ).all()
 
 
+def list_carried(session: Session, batch_id: UUID) -> Sequence[Operation]:
+    """List the operations that a batch carries, in the order of its call."""
+    return session.exec(
+        select(Operation).where(col(Operation.batch_id) == batch_id).order_by(col(Operation.id))
+    ).all()
+
+
 def list_operations(
     session: Session, *, subject_id: str | None, state: str | None, after: UUID | None, limit: int
 ) -> Sequence[Operation]:

@@ -5,13 +5,15 @@ A check reads the projected chain and the register, and says what differs; it wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.models import EventKind, Token, TokenEvent
+from registry.operation import service as operations
 from registry.operation.models import Operation, OperationAttempt, OperationKind
 from registry.reconciliation.freezes import order_differences
 from registry.reconciliation.statements import statement_differences
@@ -103,7 +105,17 @@ def _instructed_events(session: Session, token: Token) -> list[_Instructed]:
         )
         .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
     )
-    return [_Instructed(event, operation) for event, operation in rows.all()]
+    carried: dict[UUID, Iterator[Operation]] = {}
+    found = []
+    for event, operation in rows.all():
+        instruction: Operation | None = operation
+        if operation is not None and operation.kind == OperationKind.BATCH:
+            # The events of a batch come in the order of its rows.
+            if operation.id not in carried:
+                carried[operation.id] = iter(operations.list_carried(session, operation.id))
+            instruction = next(carried[operation.id], None)
+        found.append(_Instructed(event, instruction))
+    return found
 
 
 def _fault(item: _Instructed, tokenization: Tokenization) -> str | None:

@@ -236,15 +236,37 @@ def pause_token(session: Session, actor: Actor, tokenization_id: UUID, *, reason
     """
     tokenization = get_tokenization(session, tokenization_id, lock=True)
     fire(session, actor, tokenization, "pause", given={"reason": reason}, reason=reason)
+    return plan_pause(session, actor, tokenization)
+
+
+def plan_pause(session: Session, actor: Actor, tokenization: Tokenization) -> Operation:
+    """Have the chain pause a token whose row is locked."""
+    earlier = len(_pauses(session, tokenization.id))
     return operations.plan(
         session,
         actor,
         OperationKind.PAUSE,
-        # Hashed: a long reason would not fit into the key's index.
-        key=f"pause:{tokenization.id}:{record_hash({'reason': reason}).hex()}",
+        key=f"pause:{tokenization.id}:{earlier}",
         subject=("tokenization", tokenization.id),
         params={"tokenization_id": str(tokenization.id)},
     )
+
+
+def last_pause(session: Session, tokenization_id: UUID) -> Operation | None:
+    """Return the operation that paused the token last."""
+    return next(iter(_pauses(session, tokenization_id)), None)
+
+
+def _pauses(session: Session, tokenization_id: UUID) -> Sequence[Operation]:
+    """List the pauses of a token, newest first."""
+    return session.exec(
+        select(Operation)
+        .where(
+            col(Operation.kind) == OperationKind.PAUSE,
+            col(Operation.subject_id) == str(tokenization_id),
+        )
+        .order_by(col(Operation.id).desc())
+    ).all()
 
 
 def cancel_tokenization(

@@ -12,6 +12,7 @@ from chain.errors import RpcUnavailable
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, OperationState
+from registry.reconciliation import service as reconciliation
 from tests.chain.faults import AfterEstimate, LosesSends
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.outcomes import assert_each_once
@@ -67,6 +68,14 @@ def test_batch__registrations_and_mints__take_one_transaction_each(fair: Market)
     with fair.world.database.reading() as session:
         shown = [operations.list_attempts(session, row) for row in mints]
         assert [attempt.operation_id for (attempt,) in shown] == [carrier] * len(mints)
+
+
+def test_batch__its_mints__are_each_their_own_instructions(fair: Market) -> None:
+    fair.world.settle()
+    fair.suite().index()
+
+    with fair.world.database.transaction() as session:
+        assert reconciliation.run_checks(session, fair.deal.tokenization_id) == []
 
 
 def test_batch__people_and_claims__are_as_if_each_came_alone(fair: Market) -> None:

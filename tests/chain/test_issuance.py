@@ -12,15 +12,18 @@ from chain.operations.create_identity import identity_salt
 from chain.platform import platform_address
 from chain.reconciler import Reconciler
 from registry.investor.service import KYC_TOPIC
+from registry.kernel.actor import THE_SYSTEM, Role
 from registry.offering import service as offerings
 from registry.offering.models import Order, OrderState
 from registry.operation.models import OperationKind, OperationState
+from registry.reopening import service as reopening
+from registry.tokenization import service as tokenizations
 from registry.tokenization.models import TokenizationState
 from tests import sales
 from tests.chain.market import HELD, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.world import address_of, ask, key_of
-from tests.factories import COMPLIANCE
+from tests.factories import CHECKER, COMPLIANCE
 
 pytestmark = pytest.mark.chain
 
@@ -142,3 +145,25 @@ def test_issuance__mint__waits_for_the_registration_of_its_holder(market: Market
     states = {operation.kind: operation.state for operation in world.operations()}
     assert states[OperationKind.REGISTER_IDENTITY] == OperationState.MINED
     assert states[OperationKind.MINT] == OperationState.BROADCAST
+
+
+def test_pause__and_its_end__stop_and_open_the_token_on_chain(minted: Market) -> None:
+    world, suite, token = minted.world, minted.suite(), minted.deal.tokenization_id
+    suite.index()
+    assert Reconciler(world.database, world.client).reconcile_due() == 1
+    for pause in (False, True, False, True):
+        with world.database.transaction() as session:
+            if minted.tokenization().state == TokenizationState.MINTING:
+                offerings.go_live(session, COMPLIANCE, token)
+            elif pause:
+                tokenizations.pause_token(session, THE_SYSTEM, token, reason="Looked into")
+            else:
+                for role, who in (
+                    (Role.COMPLIANCE, COMPLIANCE),
+                    (Role.REGISTRAR_CHECKER, CHECKER),
+                ):
+                    reopening.agree_to_unpause(session, who, token, role=role, reason="Well")
+        world.settle()
+        assert suite.on_chain().paused is pause
+        wanted = TokenizationState.PAUSED if pause else TokenizationState.LIVE
+        assert minted.tokenization().state == wanted

@@ -9,13 +9,14 @@ from registry.kernel.actor import Role
 from registry.offering import orders
 from registry.offering import service as offerings
 from registry.offering.service import OfferTerms
+from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import SUITE
 from registry.tokenization.models import Tokenization
 from tests import factories as make
 from tests import liens, sales, standing
 from tests.db.walks.board import Scenario, Walk
-from tests.factories import COMPLIANCE, Desk
+from tests.factories import CHECKER, COMPLIANCE, Desk
 
 
 def structured(desk: Desk) -> Tokenization:
@@ -113,6 +114,32 @@ def pause(desk: Desk, token: Tokenization, reason: str = "A break is looked into
     tokenizations.pause_token(desk.session, COMPLIANCE, token.id, reason=reason)
 
 
+def paused(desk: Desk) -> Tokenization:
+    token = live(desk)
+    tokenizations.pause_token(desk.session, make.actor(Role.COMPLIANCE), token.id, reason="A break")
+    return token
+
+
+def unpause(desk: Desk, token: Tokenization) -> None:
+    """Have two others agree, and the chain open the token."""
+    agreed = reopening.agree_to_unpause(
+        desk.session, COMPLIANCE, token.id, role=Role.COMPLIANCE, reason="Looked into"
+    )
+    assert agreed.operation is None
+    done = reopening.agree_to_unpause(
+        desk.session, CHECKER, token.id, role=Role.REGISTRAR_CHECKER, reason="Looked into"
+    )
+    assert done.operation is not None
+    reopening.confirm_unpause(desk.session, done.operation, token.id)
+
+
+def unpause_suspended(desk: Desk, token: Tokenization) -> None:
+    standing.suspend(desk, asset_of(desk, token))
+    reopening.agree_to_unpause(
+        desk.session, COMPLIANCE, token.id, role=Role.COMPLIANCE, reason="Looked into"
+    )
+
+
 REDEMPTION = "redemption's execution on chain"
 UNWINDING = "refunds of a sale that failed"
 
@@ -192,6 +219,14 @@ WALK = Walk(
             code="reason_missing",
             play=pause,
         ),
+        Scenario(
+            source="PAUSED",
+            event="unpause",
+            prepare=paused,
+            denied=unpause_suspended,
+            code="asset_not_registered",
+            play=unpause,
+        ),
     ),
     waits={
         ("PROPOSED", "cancel"): "proposed and structured in one act",
@@ -199,7 +234,6 @@ WALK = Walk(
         ("OFFERING", "fail_offer"): UNWINDING,
         ("UNWINDING", "refunds_done"): UNWINDING,
         ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
-        ("PAUSED", "unpause"): "an unpause after the first, on chain",
         ("LIVE", "start_redemption"): REDEMPTION,
         ("PAUSED", "start_redemption"): REDEMPTION,
         ("REDEEMING", "redemption_settled"): REDEMPTION,

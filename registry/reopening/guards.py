@@ -1,0 +1,69 @@
+"""Whether a paused token may be opened again."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from registry.asset import service as assets
+from registry.asset.models import AssetState
+from registry.kernel.errors import Conflict
+from registry.lifecycle.service import Attempt, guard
+from registry.reconciliation.models import CLOSED, ReconciliationBreak
+from registry.redemption.models import ENDED, Redemption, RedemptionState
+from registry.tokenization.guards import MACHINE
+from registry.tokenization.models import Tokenization
+
+_UNDECIDED = (RedemptionState.REQUESTED, RedemptionState.VALIDATED, RedemptionState.VOTED)
+
+Try = Attempt[Tokenization]
+
+
+@guard(MACHINE, "unpause")
+def asset_is_registered(attempt: Try) -> None:
+    """The state machine's guard: a suspended asset is reinstated first."""
+    asset = assets.get_asset(attempt.session, attempt.record.asset_id, lock=True)
+    if asset.state != AssetState.REGISTERED:
+        raise Conflict(
+            "asset_not_registered",
+            f"The asset is {asset.state}; its token stays paused.",
+            remedy="Close what suspended it and reinstate it first.",
+        )
+
+
+@guard(MACHINE, "unpause")
+def no_break_is_open(attempt: Try) -> None:
+    """The state machine's guard: nobody trades what does not add up."""
+    found = attempt.session.exec(
+        select(ReconciliationBreak).where(
+            col(ReconciliationBreak.tokenization_id) == attempt.record.id,
+            col(ReconciliationBreak.state).not_in(CLOSED),
+        )
+    ).first()
+    if found is not None:
+        raise Conflict(
+            "break_open",
+            f"A break of rule {found.rule} is open: {found.detail}",
+            remedy=f"Resolve /v1/reconciliation_breaks/{found.id} first.",
+            rule=found.rule,
+        )
+
+
+@guard(MACHINE, "unpause")
+def no_redemption_holds_it(attempt: Try) -> None:
+    """An approved redemption pays the cap table of a token that stands still."""
+    if find_binding(attempt.session, attempt.record) is not None:
+        raise Conflict(
+            "redemption_under_way",
+            "A redemption of this token is approved; it is paused until that ends.",
+            remedy="Let the redemption settle, or abort it after its long stop.",
+        )
+
+
+def find_binding(session: Session, tokenization: Tokenization) -> Redemption | None:
+    """Return the redemption of the token that is decided and has not ended."""
+    return session.exec(
+        select(Redemption).where(
+            col(Redemption.tokenization_id) == tokenization.id,
+            col(Redemption.state).not_in([*ENDED, *_UNDECIDED]),
+        )
+    ).first()
