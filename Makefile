@@ -56,8 +56,9 @@ bench-demo: setup  ## Figures: warm demo wall time and memory, API start to read
 bench-registry: setup  ## Figures: bulk import, overlap check, title as of a date (BENCH_PARCELS, BENCH_ROWS)
 	@$(PY) -m bench.registry
 
-bench-gas: setup  ## Figures: gas of a new investor, a mint and a transfer beside the published suite
+bench-gas: setup  ## Figures: gas beside the published suite; from an order to a halted token (BENCH_HALTS)
 	@$(PY) -m bench.gas
+	@$(PY) -m bench.halt
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

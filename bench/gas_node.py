@@ -75,14 +75,14 @@ class GasNode:
 def gas_node() -> Iterator[GasNode]:
     """Run a node that is forgotten at the end."""
     with tempfile.TemporaryDirectory(prefix="milkiyat-gas-") as folder:
-        node = launch(Path(folder), _free_port(), CHAIN_ID)
+        node = launch(Path(folder), free_port(), CHAIN_ID)
         try:
             yield GasNode(ChainClient(f"http://{HOST}:{node.port}", CHAIN_ID))
         finally:
             node.end()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

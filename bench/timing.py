@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -19,4 +20,9 @@ def p99_ms(call: Callable[[Item], object], items: Sequence[Item]) -> float:
         started = time.perf_counter()
         call(item)
         taken.append(time.perf_counter() - started)
-    return sorted(taken)[max(0, len(taken) * 99 // 100 - 1)] * 1000
+    return percentile(taken, 99) * 1000
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return the smallest value that so many percent do not pass (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]

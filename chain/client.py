@@ -167,6 +167,10 @@ class ChainClient:
             raise RpcInconsistent("the node knows no latest block")
         return head
 
+    def block_number(self) -> int:
+        """Return the number of the newest block."""
+        return int(self.request("eth_blockNumber"), 16)
+
     def nonce(self, address: bytes, block: str = "latest") -> int:
         """Return how many transactions of `address` are on chain."""
         return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)

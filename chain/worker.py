@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead
 from chain.indexer import Indexer
 from chain.operations.effect import Chain
@@ -28,7 +29,12 @@ from registry.sweep.service import sweep
 
 log = structlog.get_logger()
 
-BUSY_SECONDS = 0.1
+BUSY_SECONDS = 0.5
+"""The longest that the worker waits for a block while something is on its way."""
+
+HEAD_SECONDS = 0.02
+"""How often it then looks whether there is one: a halt is final that much later at most."""
+
 IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BACKOFF_SECONDS = 1.0
@@ -46,7 +52,7 @@ def run_worker(
     """Carry operations out, and fire what time fires, until `stop` is set."""
     senders = [Sender(database, chain, signer) for signer in chain.senders]
     tracker = Tracker(database, chain, confirmations=confirmations)
-    waiter = _Waiter(database, stop)
+    waiter = _Waiter(database, chain.client, stop)
     at_start, sweep_at = True, time.monotonic()
 
     def turn() -> float:
@@ -64,6 +70,7 @@ def run_worker(
         at_start = False
         moved += tracker.follow()
         moved += sum(sender.send_planned() for sender in senders)
+        waiter.awaits_block = tracker.is_following
         return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
 
     _repeat("worker", turn, waiter.wait, stop)
@@ -122,18 +129,38 @@ def _repeat(
 
 
 class _Waiter:
-    """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up."""
+    """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up.
 
-    def __init__(self, database: Database, stop: threading.Event) -> None:
+    Parameters
+    ----------
+    client
+        Where a new block is looked for while `awaits_block`: it ends the sleep too.
+    """
+
+    def __init__(self, database: Database, client: ChainClient, stop: threading.Event) -> None:
         self._url = database.driver_url
+        self._client = client
         self._stop = stop
         self._connection: psycopg.Connection | None = None
+        self.awaits_block = False
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
+        height = self._height()
+        slice_seconds = STOP_SECONDS if height is None else HEAD_SECONDS
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if self._is_woken(min(left, STOP_SECONDS)):
+            if self._is_woken(min(left, slice_seconds)) or self._height() != height:
                 return
+
+    def _height(self) -> int | None:
+        """Return the newest block's number; None where nobody waits for one."""
+        if not self.awaits_block:
+            return None
+        try:
+            return self._client.block_number()
+        except ChainError:
+            # The next turn meets the fault, tells it, and waits it out.
+            return -1
 
     def _is_woken(self, seconds: float) -> bool:
         try:
