@@ -141,6 +141,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "go_live_tokenization": COMPLIANCE,
     "pause_tokenization": COMPLIANCE,
     "unpause_tokenization": COMPLIANCE | CHECKER,
+    "unwind_tokenization": COMPLIANCE,
     # tokens
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,
@@ -161,6 +162,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     # offerings
     "list_offerings": EVERYONE,
     "get_offering": EVERYONE,
+    "refund_order": frozenset({R.TREASURY}),
     "place_order": BUYERS,
     "get_order": BUYERS,
     "cancel_order": BUYERS,

@@ -11,8 +11,9 @@ from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
+from api.schemas.redemptions import RailReference
 from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead
-from registry.offering import orders
+from registry.offering import orders, unwinding
 
 router = resource_router("offerings")
 
@@ -56,3 +57,12 @@ def get_order(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> Order
 def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
     """Give an unpaid order's fractions back."""
     return OrderRead.of(orders.cancel_order(session, actor, order_id))
+
+
+@router.post("/orders/{order_id}/refund", dependencies=IDEMPOTENT)
+def refund_order(
+    order_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
+) -> OrderRead:
+    """Record that the payment of a failed sale went back, by the bank's own reference."""
+    row = unwinding.record_refund(session, actor, order_id, rail_reference=body.rail_reference)
+    return OrderRead.of(row)

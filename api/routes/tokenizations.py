@@ -24,6 +24,7 @@ from api.schemas.tokenizations import (
 )
 from registry.asset import service as assets
 from registry.offering import service as offerings
+from registry.offering import unwinding
 from registry.reopening.service import agree_to_unpause
 from registry.tokenization import service as tokenizations
 
@@ -76,7 +77,7 @@ def approve_tokenization(
 def cancel_tokenization(
     tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
 ) -> TokenizationRead:
-    """Give up a token of which nothing stands on chain."""
+    """Give up a token of which no fraction exists; its contracts are closed for ever."""
     tokenization = tokenizations.cancel_tokenization(
         session, actor, tokenization_id, reason=body.reason
     )
@@ -112,6 +113,15 @@ def mint_tokenization(
     """Close the sale and mint: paid orders to their buyers, the rest to the wrapper."""
     planned = offerings.close_and_mint(session, actor, tokenization_id)
     return [accept(operation) for operation in planned]
+
+
+@router.post("/tokenizations/{tokenization_id}/unwind", dependencies=IDEMPOTENT)
+def unwind_tokenization(
+    tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> TokenizationRead:
+    """Give up a sale that missed its minimum; what was paid is to be refunded."""
+    row = unwinding.unwind_offering(session, actor, tokenization_id, reason=body.reason)
+    return TokenizationRead.of(row)
 
 
 @router.post("/tokenizations/{tokenization_id}/go_live", status_code=202, dependencies=IDEMPOTENT)

@@ -11,7 +11,7 @@ from chain.operations.deploy_suite import DeploySuite
 from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
 from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
-from chain.operations.token_calls import Mint, Pause, RegisterIdentity, Unpause
+from chain.operations.token_calls import CloseSuite, Mint, Pause, RegisterIdentity, Unpause
 from registry.operation.models import OperationKind
 
 _SINGLE: Mapping[str, Effect] = {
@@ -23,6 +23,7 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.MINT: Mint(),
     OperationKind.PAUSE: Pause(),
     OperationKind.UNPAUSE: Unpause(),
+    OperationKind.CLOSE_SUITE: CloseSuite(),
     OperationKind.SET_TITLE_STATUS: SetTitleStatus(),
     OperationKind.PROPOSE_LIFT: ProposeLift(),
     OperationKind.CONFIRM_LIFT: ConfirmLift(),

@@ -111,6 +111,20 @@ class Unpause(PlainEffect):
         reopening.confirm_unpause(session, operation, tokenization_id)
 
 
+class CloseSuite(PlainEffect):
+    """Calls `Token.removeAgent` for the only agent: nobody can mint, open or burn any more."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        tokenization = _tokenization(session, operation)
+        if tokenization.state != TokenizationState.CANCELLED:
+            raise Conflict("not_cancelled", f"The tokenization is {tokenization.state}.")
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        agent = platform_address(session, chain.chain_id, "CaseAgent")
+        remove = contract("Token").functions["removeAgent"]
+        return Call(_suite_address(session, operation, "token"), remove.encode(agent))
+
+
 def _tokenization(session: Session, operation: Operation) -> Tokenization:
     return tokenizations.get_tokenization(session, UUID(operation.params["tokenization_id"]))
 

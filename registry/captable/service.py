@@ -69,10 +69,15 @@ def get_token(session: Session, address: bytes) -> Token:
     NotFound
         The chain's events have not told us of it (yet).
     """
-    token = session.exec(select(Token).where(col(Token.address) == address)).first()
+    token = find_token(session, address)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
     return token
+
+
+def find_token(session: Session, address: bytes) -> Token | None:
+    """Return the projected token, if the chain's events have told us of it."""
+    return session.exec(select(Token).where(col(Token.address) == address)).first()
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:

@@ -79,6 +79,7 @@ NOT_LEGAL: dict[str, str] = {
     "offering": "a sale, no right in the asset",
     "purchase_order": "a sale, no right in the asset",
     "payment": "what a bank said, only ever added",
+    "refund": "what a bank said, only ever added",
     "redemption_payout": "money paid to token holders, no right in the asset",
     "redemption_vote": "only ever added",
     "reconciliation_break": "a difference that somebody looks into, no right",

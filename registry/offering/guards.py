@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.kernel.errors import Conflict, Invalid
@@ -11,7 +11,7 @@ from registry.lifecycle.service import Attempt, guard
 from registry.offering.models import Offering, Order, OrderState
 from registry.rulebook.service import Moment
 from registry.tokenization.gate import require_open_gate
-from registry.tokenization.models import Tokenization
+from registry.tokenization.models import Tokenization, TokenizationState
 
 MACHINE = "tokenization"
 
@@ -37,11 +37,7 @@ def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
 def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
     offering: Offering = attempt.given["offering"]
-    sold = attempt.session.exec(
-        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
-            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
-        )
-    ).one()
+    sold = _paid_units(attempt.session, offering)
     if sold < offering.minimum_units:
         raise Conflict(
             "offering_below_minimum",
@@ -71,3 +67,51 @@ def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
             f"{supply} of {tokenization.declared_fractions} fractions are minted and reconciled.",
             remedy="Wait until the mint operations are final, or look at /reconciliations.",
         )
+
+
+@guard(MACHINE, "fail_offer")
+def too_little_is_paid_for(attempt: Attempt[Tokenization]) -> None:
+    offering: Offering = attempt.given["offering"]
+    sold = _paid_units(attempt.session, offering)
+    if sold >= offering.minimum_units:
+        raise Conflict(
+            "minimum_reached",
+            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+            remedy="Close the sale with /mint.",
+        )
+
+
+@guard(MACHINE, "refunds_done")
+def everything_went_back(attempt: Attempt[Tokenization]) -> None:
+    """The state machine's guard: all refunded, and nothing was ever minted."""
+    _require_nothing_minted(attempt)
+    offering: Offering = attempt.given["offering"]
+    due = attempt.session.exec(
+        select(func.count()).where(
+            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.REFUND_DUE
+        )
+    ).one()
+    if due:
+        raise Conflict("refunds_due", f"{due} payments have not gone back yet.")
+
+
+@guard(MACHINE, "cancel")
+def nothing_was_minted(attempt: Attempt[Tokenization]) -> None:
+    if attempt.record.state == TokenizationState.DEPLOYED:
+        _require_nothing_minted(attempt)
+
+
+def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
+    address = attempt.record.token_address
+    assert address is not None, "a deployed token has an address"
+    token = captable.find_token(attempt.session, address)
+    if token is not None and token.supply_units:
+        raise Conflict("token_on_chain", f"{token.supply_units} fractions exist on chain.")
+
+
+def _paid_units(session: Session, offering: Offering) -> int:
+    return session.exec(
+        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
+            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
+        )
+    ).one()

@@ -217,6 +217,17 @@ def release_order(session: Session, actor: Actor, offering: Offering, order: Ord
     journal.record(session, actor, "order_cancelled", "order", order.id)
 
 
+def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
+    """Lock every order of a sale: a payment that is being booked at this moment comes before."""
+    return session.exec(
+        select(Order)
+        .where(col(Order.offering_id) == offering.id)
+        .order_by(col(Order.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
 def get_offering(session: Session, offering_id: UUID, *, lock: bool = False) -> Offering:
     """Return the offering.
 

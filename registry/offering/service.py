@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
@@ -125,15 +125,8 @@ def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Ord
 
     Every order is locked first: a payment that is being booked at this moment comes before.
     """
-    book = session.exec(
-        select(Order)
-        .where(col(Order.offering_id) == offering.id)
-        .order_by(col(Order.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
     paid = []
-    for order in book.all():
+    for order in orders.lock_book(session, offering):
         if order.state == OrderState.AWAITING_PAYMENT:
             orders.release_order(session, actor, offering, order)
         elif order.state == OrderState.PAID:

@@ -29,6 +29,7 @@ class OperationKind(StrEnum):
     PROPOSE_LIFT = "propose_lift"
     CONFIRM_LIFT = "confirm_lift"
     BATCH = "batch"
+    CLOSE_SUITE = "close_suite"
 
 
 class OperationState(StrEnum):

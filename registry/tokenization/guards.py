@@ -69,15 +69,6 @@ def _the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
 
 
-@guard(MACHINE, "cancel")
-def _nothing_stands_on_chain(attempt: Attempt[Tokenization]) -> None:
-    if attempt.record.token_address is not None:
-        raise Conflict(
-            "token_on_chain",
-            "The token's contracts stand on chain; they must first be paused for ever.",
-        )
-
-
 @guard(MACHINE, "deploy_confirmed")
 def _every_contract_stands(attempt: Attempt[Tokenization]) -> None:
     missing = SUITE - attempt.given["suite"].keys()

@@ -272,7 +272,7 @@ def _pauses(session: Session, tokenization_id: UUID) -> Sequence[Operation]:
 def cancel_tokenization(
     session: Session, actor: Actor, tokenization_id: UUID, *, reason: str
 ) -> Tokenization:
-    """Give a token up of which nothing stands on chain.
+    """Give a token up of which no fraction exists; its contracts are closed for ever.
 
     Raises
     ------
@@ -285,7 +285,21 @@ def cancel_tokenization(
     if tokenization.state == TokenizationState.STRUCTURED:
         _require_issuer(session, actor, tokenization)
     fire(session, _as_structurer(actor), tokenization, "cancel", reason=reason)
+    if tokenization.token_address is not None:
+        close_on_chain(session, actor, tokenization)
     return tokenization
+
+
+def close_on_chain(session: Session, actor: Actor, tokenization: Tokenization) -> Operation:
+    """Have the contracts of a cancelled token lose their agent: it stays paused for ever."""
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.CLOSE_SUITE,
+        key=f"close_suite:{tokenization.id}",
+        subject=("tokenization", tokenization.id),
+        params={"tokenization_id": str(tokenization.id)},
+    )
 
 
 def fire(

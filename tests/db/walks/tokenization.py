@@ -6,8 +6,9 @@ import secrets
 
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
-from registry.offering import orders
+from registry.offering import orders, unwinding
 from registry.offering import service as offerings
+from registry.offering.models import Offering
 from registry.offering.service import OfferTerms
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
@@ -16,7 +17,7 @@ from registry.tokenization.models import Tokenization
 from tests import factories as make
 from tests import liens, sales, standing
 from tests.db.walks.board import Scenario, Walk
-from tests.factories import CHECKER, COMPLIANCE, Desk
+from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 
 
 def structured(desk: Desk) -> Tokenization:
@@ -92,9 +93,7 @@ def close(desk: Desk, token: Tokenization) -> None:
 
 
 def pay_and_close(desk: Desk, token: Tokenization) -> None:
-    sale = orders.find_offering_of(desk.session, token.id)
-    assert sale is not None
-    sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+    sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
     close(desk, token)
 
 
@@ -112,6 +111,37 @@ def cancel_by_its_issuer(desk: Desk, _: object) -> Tokenization:
 
 def pause(desk: Desk, token: Tokenization, reason: str = "A break is looked into") -> None:
     tokenizations.pause_token(desk.session, COMPLIANCE, token.id, reason=reason)
+
+
+def unwind(desk: Desk, token: Tokenization) -> None:
+    unwinding.unwind_offering(desk.session, COMPLIANCE, token.id, reason="Too few")
+
+
+def unwind_paid(desk: Desk, token: Tokenization) -> None:
+    sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
+    unwind(desk, token)
+
+
+def unwinding_one(desk: Desk) -> Tokenization:
+    """Give a failed sale in which one order was paid, of the two that it wanted."""
+    sale = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=20)
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), units=10))
+    token = tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+    unwind(desk, token)
+    return token
+
+
+def refund_all(desk: Desk, token: Tokenization) -> None:
+    for order in unwinding.unpaid_refunds(desk.session, sale_of(desk, token).id):
+        unwinding.record_refund(
+            desk.session, ACTORS[Role.TREASURY], order.id, rail_reference=secrets.token_hex(8)
+        )
+
+
+def sale_of(desk: Desk, token: Tokenization) -> Offering:
+    sale = orders.find_offering_of(desk.session, token.id)
+    assert sale is not None
+    return sale
 
 
 def paused(desk: Desk) -> Tokenization:
@@ -141,7 +171,6 @@ def unpause_suspended(desk: Desk, token: Tokenization) -> None:
 
 
 REDEMPTION = "redemption's execution on chain"
-UNWINDING = "refunds of a sale that failed"
 
 WALK = Walk(
     machine="tokenization",
@@ -204,6 +233,28 @@ WALK = Walk(
             play=pay_and_close,
         ),
         Scenario(
+            source="DEPLOYED",
+            event="cancel",
+            prepare=deployed,
+            play=cancel,
+            kept="a deployed token is never minted before it is on sale",
+        ),
+        Scenario(
+            source="OFFERING",
+            event="fail_offer",
+            prepare=offering,
+            denied=unwind_paid,
+            code="minimum_reached",
+            play=unwind,
+        ),
+        Scenario(
+            source="UNWINDING",
+            event="refunds_done",
+            prepare=unwinding_one,
+            play=refund_all,
+            kept="fired by the refund after which nothing is due, and never by anybody else",
+        ),
+        Scenario(
             source="MINTING",
             event="mint_confirmed",
             prepare=minting,
@@ -230,9 +281,6 @@ WALK = Walk(
     ),
     waits={
         ("PROPOSED", "cancel"): "proposed and structured in one act",
-        ("DEPLOYED", "cancel"): "pausing a token for ever",
-        ("OFFERING", "fail_offer"): UNWINDING,
-        ("UNWINDING", "refunds_done"): UNWINDING,
         ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
         ("LIVE", "start_redemption"): REDEMPTION,
         ("PAUSED", "start_redemption"): REDEMPTION,
