@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import File, Form, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ServicesDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -71,14 +71,14 @@ def upload_document(
 
 
 @router.get("/assets/{asset_id}/documents")
-def list_documents(asset_id: UUID, session: KnownSessionDep, vault: VaultDep) -> list[DocumentRead]:
+def list_documents(asset_id: UUID, session: LegalSessionDep, vault: VaultDep) -> list[DocumentRead]:
     """List the papers of an asset."""
     assets.get_asset(session, asset_id)
     return [DocumentRead.of(vault, row) for row in documents.list_documents(session, asset_id)]
 
 
 @router.get("/documents/{document_id}")
-def get_document(document_id: UUID, session: KnownSessionDep, vault: VaultDep) -> DocumentRead:
+def get_document(document_id: UUID, session: LegalSessionDep, vault: VaultDep) -> DocumentRead:
     """Read what is known of a paper."""
     return DocumentRead.of(vault, documents.get_document(session, document_id))
 

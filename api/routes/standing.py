@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.etag import IfMatch, version_of
 from api.idempotency import IDEMPOTENT
@@ -44,7 +44,7 @@ def suspend_asset(
 
 
 @router.get("/assets/{asset_id}/standing")
-def get_asset_standing(asset_id: UUID, session: KnownSessionDep) -> StandingRead:
+def get_asset_standing(asset_id: UUID, session: LegalSessionDep) -> StandingRead:
     """Read why the asset is suspended, and who must agree to its reinstatement."""
     asset = assets.get_asset(session, asset_id)
     digest = onboarding.standing_hash(session, asset)
@@ -116,7 +116,7 @@ def propose_asset_amendment(
 
 
 @router.get("/assets/{asset_id}/amendments")
-def list_asset_amendments(asset_id: UUID, session: KnownSessionDep) -> list[AmendmentRead]:
+def list_asset_amendments(asset_id: UUID, session: LegalSessionDep) -> list[AmendmentRead]:
     """List every amendment ever proposed, with what it changes."""
     assets.get_asset(session, asset_id)
     return [AmendmentRead.of(row) for row in onboarding.list_amendments(session, asset_id)]

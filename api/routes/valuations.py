@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.as_of import KnownSessionDep, LegalTimeParam
+from api.as_of import KnownSessionDep, LegalSessionDep, LegalTimeParam
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -81,7 +81,7 @@ def name_wrapper(
 
 
 @router.get("/assets/{asset_id}/wrapper")
-def get_wrapper(asset_id: UUID, session: KnownSessionDep) -> WrapperRead:
+def get_wrapper(asset_id: UUID, session: LegalSessionDep) -> WrapperRead:
     """Read which vehicle holds the asset."""
     wrapper = wrappers.find_wrapper(session, asset_id)
     if wrapper is None:

@@ -308,8 +308,10 @@ class HistoryEntryRead(Read):
         ]
 
     @classmethod
-    def of_title(cls, session: Session, title_id: UUID) -> list[Self]:
-        return cls.all_of(session, titles.list_versions(session, title_id))
+    def of_title(
+        cls, session: Session, title_id: UUID, *, until: datetime | None = None
+    ) -> list[Self]:
+        return cls.all_of(session, titles.list_versions(session, title_id, until=until))
 
 
 class DisputeCreate(Body):

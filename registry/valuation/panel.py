@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, ColumnElement
 from sqlmodel import Field, Session, col, or_, select
 
 from registry.journal import service as journal
@@ -147,12 +147,7 @@ def require_on_panel(session: Session, valuer: str, day: date) -> None:
     Conflict
         ``valuer_not_on_panel``.
     """
-    query = select(PanelValuer.id).where(
-        col(PanelValuer.valuer) == valuer,
-        col(PanelValuer.confirmed_by).is_not(None),
-        col(PanelValuer.begins_on) <= day,
-        or_(col(PanelValuer.ends_on).is_(None), col(PanelValuer.ends_on) >= day),
-    )
+    query = select(PanelValuer.id).where(col(PanelValuer.valuer) == valuer, *_counts(day))
     if session.exec(query).first() is None:
         raise Conflict(
             "valuer_not_on_panel",
@@ -162,7 +157,19 @@ def require_on_panel(session: Session, valuer: str, day: date) -> None:
         )
 
 
-def list_panel(session: Session, *, after: UUID | None, limit: int) -> Sequence[PanelValuer]:
-    """List every entry there ever was, oldest first."""
-    query = page_after(select(PanelValuer), col(PanelValuer.id), after=after, limit=limit)
-    return session.exec(query).all()
+def list_panel(
+    session: Session, *, after: UUID | None, limit: int, on: date | None = None
+) -> Sequence[PanelValuer]:
+    """List every entry there ever was, or those that counted on a day, oldest first."""
+    query = select(PanelValuer)
+    if on is not None:
+        query = query.where(*_counts(on))
+    return session.exec(page_after(query, col(PanelValuer.id), after=after, limit=limit)).all()
+
+
+def _counts(day: date) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(PanelValuer.confirmed_by).is_not(None),
+        col(PanelValuer.begins_on) <= day,
+        or_(col(PanelValuer.ends_on).is_(None), col(PanelValuer.ends_on) >= day),
+    )
