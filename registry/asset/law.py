@@ -83,6 +83,14 @@ def _fields_of_place(law: Law) -> set[str]:
     return region | wanted | set(law.key_form.location_fields)
 
 
+def places_of(asset: Asset) -> frozenset[str]:
+    """Name where an asset is: its region and country, or the country of its port of loading."""
+    region = jurisdiction_of(asset.location).region_of(asset.location)
+    if region is None:
+        return frozenset({asset.location["unlocode_pol"][:2]})
+    return frozenset({region, region[:2]})
+
+
 def law_of(asset: Asset) -> Law:
     """Return the law of an asset that is recorded."""
     return read_law(class_of(asset.asset_class), asset.title_regime, asset.location)
