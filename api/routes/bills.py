@@ -9,6 +9,7 @@ from fastapi import Response
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.goods import (
@@ -51,7 +52,7 @@ def get_bill(bill_id: UUID, session: LegalSessionDep) -> BillRead:
     return BillRead.of(session, bills.get_bill(session, bill_id))
 
 
-@router.get("/bills_of_lading/{bill_id}/endorsements")
+@router.get("/bills_of_lading/{bill_id}/endorsements", dependencies=REVEALING)
 def list_endorsements(bill_id: UUID, session: LegalSessionDep) -> list[EndorsementRead]:
     """Read the endorsement chain, those void by a reissue included."""
     bills.get_bill(session, bill_id)

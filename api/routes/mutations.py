@@ -10,6 +10,7 @@ from api.as_of import KnownSessionDep, LegalSessionDep, LegalTimeParam
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -47,7 +48,7 @@ def lodge_mutation(
     return MutationRead.of(session, mutation)
 
 
-@router.get("/titles/{title_id}/mutations")
+@router.get("/titles/{title_id}/mutations", dependencies=REVEALING)
 def list_mutations(
     title_id: UUID, session: LegalSessionDep, paging: PagingDep
 ) -> Page[MutationRead]:
@@ -66,7 +67,7 @@ def list_title_history(
     return HistoryEntryRead.of_title(session, title_id, until=as_of)
 
 
-@router.get("/mutations/{mutation_id}")
+@router.get("/mutations/{mutation_id}", dependencies=REVEALING)
 def get_mutation(mutation_id: UUID, session: LegalSessionDep) -> MutationRead:
     """Read one mutation."""
     return MutationRead.of(session, mutations.get_mutation(session, mutation_id))

@@ -9,6 +9,7 @@ from fastapi import Response
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.redemptions import (
@@ -57,7 +58,7 @@ def get_redemption(redemption_id: UUID, session: LegalSessionDep) -> RedemptionR
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 
 
-@router.get("/redemptions/{redemption_id}/payouts")
+@router.get("/redemptions/{redemption_id}/payouts", dependencies=REVEALING)
 def list_payouts(redemption_id: UUID, session: ReadSessionDep) -> list[PayoutRead]:
     """List who is paid what."""
     repository.get_redemption(session, redemption_id)
