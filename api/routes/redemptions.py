@@ -6,9 +6,10 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.redemptions import (
@@ -44,7 +45,7 @@ def request_redemption(
 
 
 @router.get("/tokenizations/{tokenization_id}/redemptions")
-def list_redemptions(tokenization_id: UUID, session: KnownSessionDep) -> list[RedemptionRead]:
+def list_redemptions(tokenization_id: UUID, session: LegalSessionDep) -> list[RedemptionRead]:
     """List the redemptions of a token."""
     tokenizations.get_tokenization(session, tokenization_id)
     rows = repository.list_redemptions(session, tokenization_id)
@@ -52,12 +53,12 @@ def list_redemptions(tokenization_id: UUID, session: KnownSessionDep) -> list[Re
 
 
 @router.get("/redemptions/{redemption_id}")
-def get_redemption(redemption_id: UUID, session: KnownSessionDep) -> RedemptionRead:
+def get_redemption(redemption_id: UUID, session: LegalSessionDep) -> RedemptionRead:
     """Read one redemption."""
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 
 
-@router.get("/redemptions/{redemption_id}/payouts")
+@router.get("/redemptions/{redemption_id}/payouts", dependencies=REVEALING)
 def list_payouts(redemption_id: UUID, session: ReadSessionDep) -> list[PayoutRead]:
     """List who is paid what."""
     repository.get_redemption(session, redemption_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 
 from api.accepted import AcceptDep
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -46,14 +46,14 @@ def structure_tokenization(
 
 
 @router.get("/assets/{asset_id}/tokenizations")
-def list_tokenizations(asset_id: UUID, session: KnownSessionDep) -> list[TokenizationRead]:
+def list_tokenizations(asset_id: UUID, session: LegalSessionDep) -> list[TokenizationRead]:
     """List the tokenizations of an asset."""
     assets.get_asset(session, asset_id)
     return [TokenizationRead.of(row) for row in tokenizations.list_tokenizations(session, asset_id)]
 
 
 @router.get("/tokenizations/{tokenization_id}")
-def get_tokenization(tokenization_id: UUID, session: KnownSessionDep) -> TokenizationRead:
+def get_tokenization(tokenization_id: UUID, session: LegalSessionDep) -> TokenizationRead:
     """Read one tokenization."""
     return TokenizationRead.of(tokenizations.get_tokenization(session, tokenization_id))
 

@@ -66,6 +66,7 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     ),
     LegalTable("mutation_party", parent="mutation_id", private=("died_on", "relation")),
     LegalTable("mutation_title", parent="title_id", key=("mutation_id", "title_id")),
+    LegalTable("panel_valuer", private=("licence_no",)),
     LegalTable("redemption", parent="tokenization_id"),
     LegalTable("suspension_cause", parent="asset_id", private=("reference", "reason", "closing")),
     LegalTable("warehouse_receipt", parent="asset_id"),
@@ -73,7 +74,6 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
 
 NOT_LEGAL: dict[str, str] = {
     "party": "persons are corrected and erased under another law, see registry.party",
-    "panel_valuer": "no right; its days tell the past, each act is an entry of the journal",
     "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
     "wallet": "belongs to its investor for good",
     "offering": "a sale, no right in the asset",
