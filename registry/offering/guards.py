@@ -11,7 +11,7 @@ from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
 from registry.offering.models import Offering, Order, OrderState
 from registry.rulebook.service import Moment
-from registry.tokenization.compliance import require_sound_terms
+from registry.tokenization.compliance import require_rest_fits, require_sound_terms
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization
 
@@ -57,6 +57,7 @@ def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
             "offering_below_minimum",
             f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
         )
+    require_rest_fits(attempt.session, attempt.record, attempt.record.declared_fractions - sold)
 
 
 @guard(MACHINE, "mint_confirmed")

@@ -13,6 +13,7 @@ from eth_utils.address import to_checksum_address
 
 from chain.indexer import Indexer
 from registry.compliance.terms import ComplianceTerms
+from registry.investor import service as investors
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.operation.models import OperationState
@@ -48,7 +49,7 @@ def wallet_of(person: int) -> str:
 
 def actor_of(market: Market, person: int) -> Actor:
     with market.world.database.reading() as session:
-        investor = make.investors.get_investor(session, market.wallet(person).investor_id)
+        investor = investors.get_investor(session, market.wallet(person).investor_id)
         return make.actor(Role.INVESTOR, subject=investor.subject)
 
 

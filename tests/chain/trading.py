@@ -74,6 +74,8 @@ class Floor:
             }
             tokenization = Tokenization(
                 id=uuid4(),
+                asset_id=uuid4(),
+                structured_by="the test",
                 name="Floor",
                 symbol="FLOOR",
                 declared_fractions=declared,
