@@ -16,6 +16,7 @@ from api.deps import Services
 from api.routes import (
     assets,
     bills,
+    compliance,
     court_orders,
     development,
     encumbrances,
@@ -58,6 +59,7 @@ _ROUTERS = (
     mutations.router,
     tokenizations.router,
     tokens.router,
+    compliance.router,
     investors.router,
     offerings.router,
     me.router,

@@ -90,9 +90,13 @@ class ChainClient:
         http or https.
     chain_id : int
         The chain that the node must serve.
+    timeout_seconds : float
+        How long one call may take.
     """
 
-    def __init__(self, rpc_url: str, chain_id: int) -> None:
+    def __init__(
+        self, rpc_url: str, chain_id: int, *, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.rpc_url = rpc_url
         self.chain_id = chain_id
         if urlsplit(rpc_url).scheme not in {"http", "https"}:
@@ -100,7 +104,7 @@ class ChainClient:
         # No retries below us: whether a call may be repeated is the caller's knowledge.
         self._provider = _Provider(
             rpc_url,
-            request_kwargs={"timeout": TIMEOUT_SECONDS},
+            request_kwargs={"timeout": timeout_seconds},
             exception_retry_configuration=None,
         )
 

@@ -142,6 +142,12 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "pause_tokenization": COMPLIANCE,
     "unpause_tokenization": COMPLIANCE | CHECKER,
     "unwind_tokenization": COMPLIANCE,
+    # rules of a token: questions, which change nothing
+    "lint_compliance": READERS,
+    "lint_tokenization": READERS,
+    "dry_run_tokenization": READERS,
+    "ask_what_if": READERS,
+    "check_eligibility": EVERYONE,  # an outsider about movements of their own
     # tokens
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,

@@ -6,10 +6,12 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.compliance.lint import Sale
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
 from registry.offering.models import Offering, Order, OrderState
 from registry.rulebook.service import Moment
+from registry.tokenization.compliance import require_rest_fits, require_sound_terms
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -31,6 +33,14 @@ def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
             "The minimum is at most what is offered, and the ticket at least one fraction.",
         )
     require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
+    if attempt.record.compliance is not None:
+        # A token from before compliance terms has no module that could refuse its buyers.
+        sale = Sale(
+            offered_units=terms.offered_units,
+            minimum_units=terms.minimum_units,
+            min_ticket_units=terms.min_ticket_units,
+        )
+        require_sound_terms(attempt.session, attempt.record, sale)
 
 
 @guard(MACHINE, "close_offer")
@@ -43,6 +53,7 @@ def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
             "offering_below_minimum",
             f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
         )
+    require_rest_fits(attempt.session, attempt.record, attempt.record.declared_fractions - sold)
 
 
 @guard(MACHINE, "mint_confirmed")

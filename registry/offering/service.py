@@ -56,7 +56,8 @@ def open_offering(
     Invalid
         ``offer_exceeds_declared``, ``offer_terms_invalid``.
     RulesRefused
-        The gate has closed, or the price is not of today (VAL-02).
+        The gate has closed, the price is not of today (VAL-02), or the compliance terms and the
+        sale cannot both be kept.
     Conflict
         ``transition_refused``.
     """

@@ -14,6 +14,7 @@ from registry.asset.models import Asset
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_reason
 from registry.lifecycle.service import Attempt, guard
+from registry.tokenization.compliance import require_sound_terms
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -67,6 +68,11 @@ def _terms_and_wrapper_are_there(attempt: Attempt[Tokenization]) -> None:
 @guard(MACHINE, "approve", "deploy")
 def _the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
+
+
+@guard(MACHINE, "deploy")
+def _the_compliance_terms_are_sound(attempt: Attempt[Tokenization]) -> None:
+    require_sound_terms(attempt.session, attempt.record)
 
 
 @guard(MACHINE, "deploy_confirmed")
