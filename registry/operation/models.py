@@ -29,6 +29,8 @@ class OperationKind(StrEnum):
     PROPOSE_LIFT = "propose_lift"
     CONFIRM_LIFT = "confirm_lift"
     BATCH = "batch"
+    CASE_ACT = "case_act"
+    RETIRE_WALLET = "retire_wallet"
 
 
 class OperationState(StrEnum):
