@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, Token, TokenEvent
@@ -29,7 +30,7 @@ def list_newest_acts(session: Session, chain_id: int) -> dict[UUID, Place]:
             col(Token.chain_id) == chain_id,
             agent_acts() | (col(TokenEvent.kind) == EventKind.AGENT_ADDED),
         )
-        .distinct(col(Tokenization.id))
+        .ext(distinct_on(col(Tokenization.id)))
         .order_by(
             col(Tokenization.id),
             col(TokenEvent.block_number).desc(),
