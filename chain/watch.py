@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from sqlmodel import Session
 
+from registry.captable.models import ChainBlock, SyncCursor
 from registry.kernel.db import Database
-from registry.reconciliation.alarm import Place, list_newest_acts, sound_alarm
+from registry.reconciliation.alarm import list_acted_on, sound_alarm
+
+NOTHING = -1
+"""Below every block."""
 
 
 class Watch:
@@ -14,14 +18,15 @@ class Watch:
     Parameters
     ----------
     database
-        Where the projection stands. What was looked at is remembered here only: after a start
-        everything is looked at once more, and no break is opened twice.
+        Where the projection stands. How far it was looked at is remembered here only: after a
+        start, or where a reorg took that block back, everything is looked at once more, and no
+        break is opened twice.
     """
 
     def __init__(self, database: Database, chain_id: int) -> None:
         self._database = database
         self._chain_id = chain_id
-        self._seen: dict[UUID, Place] = {}
+        self._looked: tuple[int, bytes] | None = None
 
     def look(self) -> int:
         """Look at every token on which an agent has acted since the last look.
@@ -32,11 +37,22 @@ class Watch:
             Breaks opened.
         """
         with self._database.reading() as session:
-            newest = list_newest_acts(session, self._chain_id)
+            cursor = session.get(SyncCursor, self._chain_id)
+            if cursor is None or (cursor.number, cursor.hash) == self._looked:
+                return 0
+            seen = (cursor.number, cursor.hash)
+            tokens = list_acted_on(session, self._chain_id, after=self._believed(session))
         opened = 0
-        for token, place in newest.items():
-            if self._seen.get(token) != place:
-                with self._database.transaction() as session:
-                    opened += sound_alarm(session, token)
-                self._seen[token] = place
+        for token in tokens:
+            with self._database.transaction() as session:
+                opened += sound_alarm(session, token)
+        self._looked = seen
         return opened
+
+    def _believed(self, session: Session) -> int:
+        """Return the last block that was looked at, if it is still there."""
+        if self._looked is None:
+            return NOTHING
+        number, digest = self._looked
+        block = session.get(ChainBlock, (self._chain_id, number))
+        return number if block is not None and block.hash == digest else NOTHING

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from uuid import UUID
+
+from registry.captable import portfolio
 from registry.captable.models import ForcedAct
 from registry.case import soundness
 from registry.case.hashing import case_hash
-from registry.case.layout import PlannedAct, lay_out
+from registry.case.layout import PlannedAct
 from registry.case.models import FREEZES, Case, CaseKind
 from registry.case.repository import acts_in_hand, current_lift, happened
 from registry.kernel.errors import Conflict, Forbidden
@@ -78,17 +82,25 @@ def _require_possible(attempt: Try) -> None:
 
 
 def _require_same_estate(attempt: Try, left: list[PlannedAct]) -> None:
-    """Of the wallets that are not divided yet, the units are still those of the case."""
-    sources = {(act.tokenization_id, act.wallet) for act in left}
-    found = [
-        act
-        for act in lay_out(attempt.session, attempt.record)
-        if (act.tokenization_id, act.wallet) in sources or not attempt.given.get("again")
-    ]
-    if found != left:
+    """The wallets hold what is divided: then anybody divides them as the case does.
+
+    Once some were divided, only those that are left are looked at.
+    """
+    due: dict[tuple[UUID, bytes], int] = defaultdict(int)
+    for act in left:
+        due[act.tokenization_id, act.wallet] += act.units or 0
+    assert attempt.record.investor_id is not None
+    held = portfolio.list_holdings(attempt.session, attempt.record.investor_id)
+    again = attempt.given.get("again", False)
+    found = {
+        (holding.tokenization.id, holding.wallet): holding.balance_units
+        for holding in held
+        if not again or (holding.tokenization.id, holding.wallet) in due
+    }
+    if found != due or any(holding.frozen_units for holding in held):
         raise Conflict(
             "holdings_changed",
-            "The wallets of the deceased do not hold what this case divides.",
+            "The wallets of the deceased do not hold, freely, what this case divides.",
             remedy="Open the case anew; freeze the wallets first, so that nothing moves meanwhile.",
         )
 

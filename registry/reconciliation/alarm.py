@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, Token, TokenEvent
@@ -16,28 +15,23 @@ from registry.tokenization.models import Tokenization
 log = structlog.get_logger()
 
 RULE = "TOK-07"
-Place = tuple[int, int, bytes]
-"""Block, index and transaction of an event: where a reorg put another one, it differs."""
 
 
-def list_newest_acts(session: Session, chain_id: int) -> dict[UUID, Place]:
-    """Return the newest event of each token that only an agent can have caused."""
+def list_acted_on(session: Session, chain_id: int, *, after: int) -> list[UUID]:
+    """List the tokens on which an agent has acted in blocks above `after`."""
     rows = session.exec(
-        select(Tokenization.id, TokenEvent.block_number, TokenEvent.log_index, TokenEvent.tx_hash)
+        select(Tokenization.id)
         .join(Token, col(Token.address) == col(Tokenization.token_address))
         .join(TokenEvent, col(TokenEvent.token_no) == col(Token.token_no))
         .where(
             col(Token.chain_id) == chain_id,
+            col(TokenEvent.block_number) > after,
             agent_acts() | (col(TokenEvent.kind) == EventKind.AGENT_ADDED),
         )
-        .ext(distinct_on(col(Tokenization.id)))
-        .order_by(
-            col(Tokenization.id),
-            col(TokenEvent.block_number).desc(),
-            col(TokenEvent.log_index).desc(),
-        )
+        .distinct()
+        .order_by(col(Tokenization.id))
     )
-    return {token: (block, index, tx_hash) for token, block, index, tx_hash in rows.all()}
+    return list(rows.all())
 
 
 def sound_alarm(session: Session, tokenization_id: UUID) -> int:

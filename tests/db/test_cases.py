@@ -17,6 +17,7 @@ from registry.case import service as cases
 from registry.case.hashing import case_hash
 from registry.case.layout import TokenUnits
 from registry.case.models import Case, CaseKind, CaseState
+from registry.court_order.models import OrderState
 from registry.investor import service as investors
 from registry.investor.models import WalletState
 from registry.kernel.actor import Actor, Role
@@ -164,6 +165,46 @@ def test_lift__of_what_is_no_freeze__is_refused(desk: Desk, chain: Ledger, kind:
     make_case.carry_out(chain, case)
 
     assert code_of(lambda: make_case.open_lift(chain, case)) == "case_not_liftable"
+
+
+def test_order__on_an_amount_that_a_case_freezes__is_obeyed_counted_once_and_released(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = court.apply(desk, court.on_amount(desk, chain, 100))
+    case = make_case.executing(chain, CaseKind.FREEZE_UNITS, order_id=order.id)
+    make_case.carry_out(chain, case)
+    reconciliation.confirm_order(desk.session, order.id)
+    assert order.state == OrderState.IN_FORCE
+    assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
+    chain.freeze_units(chain.holders[0].wallet.address, 1)
+    rules = {item.rule for item in reconciliation.run_checks(desk.session, chain.tokenization.id)}
+    assert "ORD-01" in rules, "order and case want the same units, not each its own"
+    chain.mine({"kind": 4, "target": chain.holders[0].wallet.address, "units": 1})
+
+    assert code_of(lambda: make_case.open_lift(chain, case)) == "order_in_force"
+    court.vacate(desk, order)
+    assert code_of(lambda: reconciliation.lift_order(desk.session, order.id)) == (
+        "order_still_on_chain"
+    )
+    make_case.open_lift(chain, case)
+    make_case.approve(desk, case)
+    make_case.execute(desk, case)
+    make_case.carry_out(chain, case)
+
+    assert reconciliation.lift_order(desk.session, order.id).state == OrderState.VACATED
+
+
+def test_order__released__where_a_case_of_its_own_goes_on_freezing(
+    desk: Desk, chain: Ledger
+) -> None:
+    holder = chain.holders[0].wallet.address
+    case = make_case.executing(chain, CaseKind.FREEZE_WALLET)
+    make_case.carry_out(chain, case)
+    order = court.in_force(desk, court.on_wallet(desk, holder))
+    court.vacate(desk, order)
+
+    assert reconciliation.lift_order(desk.session, order.id).state == OrderState.VACATED
+    assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
 
 
 # What is refused before anything is planned
@@ -578,6 +619,30 @@ def test_succession__estate_that_changed__is_refused_at_its_execution(
     chain.move(other, one, 1)
 
     assert code_of(lambda: make_case.execute(desk, case)) == "holdings_changed"
+
+
+def test_succession__half_done__goes_on_with_the_other_wallet(desk: Desk, chain: Ledger) -> None:
+    dead, *others = chain.holders
+    second = make.proven_wallet(desk, dead.actor, dead.investor.id)
+    chain.register(second.address)
+    chain.move(dead.wallet.address, second.address, 201)
+    case = make_case.executing(
+        chain, CaseKind.SUCCESSION, heirs=make_case.heirs(*others, hissa=(7, 9))
+    )
+    done, refused = make_case.pending(desk, case)
+    make_case.end(desk, done, OperationState.FINAL)
+    make_case.show(chain, done)
+    make_case.end(desk, refused, OperationState.REFUSED)
+    make_case.tell(desk, case)
+    assert state(case) == CaseState.INCOMPLETE
+
+    [again] = make_case.execute(desk, case)
+
+    assert again.params == refused.params
+    make_case.carry_out(chain, case)
+    assert state(case) == CaseState.EXECUTED
+    assert [make_case.held(chain, who.wallet.address) for who in others] == [563, 437]
+    assert make_case.held(chain, second.address) == 0
 
 
 def test_succession__with_frozen_units__is_refused(chain: Ledger) -> None:
