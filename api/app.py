@@ -16,6 +16,7 @@ from api.deps import Services
 from api.routes import (
     assets,
     bills,
+    cases,
     compliance,
     court_orders,
     development,
@@ -67,6 +68,7 @@ _ROUTERS = (
     receipts.router,
     bills.router,
     court_orders.router,
+    cases.router,
     reconciliation.router,
     redemptions.router,
     record.router,

@@ -11,6 +11,8 @@ from registry.journal import health as journal
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
 from registry.operation.models import Operation, OperationState
+from registry.reconciliation import service as reconciliation
+from registry.reconciliation.checks import CHECKS
 
 _OPERATIONS = Gauge("milkiyat_operations", "Operations by state", ["state"])
 _OLDEST = Gauge(
@@ -18,6 +20,7 @@ _OLDEST = Gauge(
 )
 _LAG = Gauge("milkiyat_sync_lag_blocks", "Blocks of the chain that are not projected")
 _DEGRADED = Gauge("milkiyat_sync_degraded", "1 while the projection differs from the chain")
+_BREAKS = Gauge("milkiyat_breaks_open", "Breaks of reconciliation that nobody closed", ["rule"])
 
 _SEALED = Gauge("milkiyat_journal_sealed", "Rows of the journal that are sealed")
 _WAITING = Gauge("milkiyat_journal_waiting", "Rows that wait for their seal")
@@ -42,6 +45,9 @@ def observe(session: ReadSession, chain_id: int) -> None:
     cursor = session.get(SyncCursor, chain_id)
     _LAG.set(cursor.head_number - cursor.number if cursor else 0)
     _DEGRADED.set(1 if cursor and cursor.degraded else 0)
+    breaks = reconciliation.count_open(session)
+    for rule in CHECKS:
+        _BREAKS.labels(rule=rule).set(breaks.get(rule, 0))
     _observe_journal(session)
 
 

@@ -68,6 +68,15 @@ class Receipt:
     logs: tuple[Log, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a transaction asked for; `to` is None where it created a contract."""
+
+    sender: bytes
+    to: bytes | None
+    data: bytes
+
+
 class _Provider(HTTPProvider):
     """web3's own batches take answers that do not say to which call they belong."""
 
@@ -203,6 +212,28 @@ class ChainClient:
             if receipt is not None and receipt.tx_hash != tx_hash:
                 raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another receipt")
         return found
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        """Return what transactions that are on chain asked for.
+
+        Raises
+        ------
+        RpcInconsistent
+            The node does not know one whose log it gave.
+        """
+        calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
+        answers = self.batch(calls)
+        for tx_hash, answer in zip(tx_hashes, answers, strict=True):
+            if answer is None or bytes_of(answer["hash"]) != tx_hash:
+                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another transaction")
+        return [
+            Sent(
+                sender=bytes_of(answer["from"]),
+                to=bytes_of(answer["to"]) if answer["to"] else None,
+                data=bytes_of(answer["input"]),
+            )
+            for answer in answers
+        ]
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""

@@ -17,8 +17,9 @@ from sqlmodel import Session, col, select
 
 from chain.abi import contract
 from chain.client import Block, ChainClient, Log, block_query, hex_of, read_block
-from chain.decode import read_deployment, read_event
+from chain.decode import read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
+from chain.forced import mark_forced
 from chain.platform import platform_contract
 from registry.captable import projection
 from registry.captable.events import (
@@ -40,10 +41,21 @@ BEAT_EVERY = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry)."""
+    """Whose logs are read: address to (token, whether it is the token's identity registry).
+
+    Parameters
+    ----------
+    agent
+        The CaseAgent, which tells of forced acts on every token.
+    """
 
     factory: bytes | None
+    agent: bytes | None
     emitters: dict[bytes, tuple[bytes, bool]]
+
+    @property
+    def addresses(self) -> list[bytes]:
+        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
 
     def with_tokens(self, tokens: Sequence[ProjectedToken]) -> _Watched:
         emitters = dict(self.emitters)
@@ -166,7 +178,7 @@ class Indexer:
         """Read the range's logs, those of tokens that are deployed within it included."""
         if watched.factory is None:
             return [], []
-        logs = self._client.logs([watched.factory, *watched.emitters], first, last)
+        logs = self._client.logs(watched.addresses, first, last)
         deployed = [
             token
             for entry in logs
@@ -186,16 +198,13 @@ class Indexer:
     def _decode(self, watched: _Watched, logs: Sequence[Log]) -> list[ProjectedEvent]:
         events = []
         for entry in logs:
-            if entry.address not in watched.emitters:
-                continue
-            token, is_registry = watched.emitters[entry.address]
-            event = read_event(entry, token, is_registry=is_registry)
+            event = _read(watched, entry)
             if event is None:
                 continue
             if event.kind == EventKind.IDENTITY_REGISTERED:
                 event = self._with_country(event, entry)
             events.append(event)
-        return events
+        return mark_forced(self._client, events, logs)
 
     def _with_country(self, event: ProjectedEvent, entry: Log) -> ProjectedEvent:
         """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
@@ -251,10 +260,21 @@ class Indexer:
         return _projected(genesis)
 
 
+def _read(watched: _Watched, entry: Log) -> ProjectedEvent | None:
+    if entry.address == watched.agent:
+        act = read_case_act(entry)
+        return act if act and watched.emitters.get(act.token) == (act.token, False) else None
+    if entry.address not in watched.emitters:
+        return None
+    token, is_registry = watched.emitters[entry.address]
+    return read_event(entry, token, is_registry=is_registry)
+
+
 def _watched(session: Session, chain_id: int) -> _Watched:
     factory = platform_contract(session, chain_id, "TREXFactory")
     tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id))
-    watched = _Watched(factory.address if factory else None, {})
+    agent = platform_contract(session, chain_id, "CaseAgent")
+    watched = _Watched(factory.address if factory else None, agent.address if agent else None, {})
     return watched.with_tokens(
         [
             ProjectedToken(

@@ -19,6 +19,7 @@ from chain.platform import plan_platform
 from chain.reconciler import Reconciler
 from chain.sender import Sender
 from chain.tracker import Tracker
+from chain.watch import Watch
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -78,13 +79,15 @@ def run_worker(
 
 
 def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
-    """Project the chain's events, and prove the projection, until `stop` is set."""
+    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set."""
     indexer = Indexer(database, chain.client)
     reconciler = Reconciler(database, chain.client)
+    watch = Watch(database, chain.chain_id)
 
     def turn() -> float:
         if indexer.advance():
             return 0.0
+        watch.look()
         reconciler.reconcile_due()
         return POLL_SECONDS
 

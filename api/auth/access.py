@@ -221,6 +221,15 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "vary_court_order": COMPLIANCE,
     "vacate_court_order": COMPLIANCE | CHECKER,
     "lift_court_order": COMPLIANCE,
+    # cases: forced acts
+    "open_case": COMPLIANCE,
+    "list_cases": OVERSIGHT | CHECKER,
+    "get_case": OVERSIGHT | CHECKER,
+    "approve_case": COMPLIANCE | CHECKER,
+    "reject_case": COMPLIANCE | CHECKER,
+    "withdraw_case": COMPLIANCE,
+    "execute_case": COMPLIANCE | CHECKER,
+    "lift_case": COMPLIANCE,
     # reconciliation
     "run_reconciliation": COMPLIANCE | {R.OPERATIONS},
     "list_breaks": OVERSIGHT | CHECKER | {R.OPERATIONS},

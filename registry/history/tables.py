@@ -59,6 +59,9 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("bill_endorsement", parent="bill_id", private=("reference", "reason")),
     LegalTable("bill_equipment", parent="bill_id"),
     LegalTable("bill_of_lading", parent="asset_id"),
+    LegalTable("legal_case", parent="investor_id", private=("legal_basis", "reason", "heirs")),
+    LegalTable("case_act", parent="case_id"),
+    LegalTable("case_lift", parent="case_id", private=("legal_basis", "reason")),
     LegalTable("court_order", parent="asset_id", private=("authority", "case_no")),
     LegalTable("encumbrance_terms", parent="encumbrance_id"),
     LegalTable(

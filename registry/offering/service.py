@@ -19,11 +19,10 @@ from registry.offering import guards, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
-from registry.party import service as parties
-from registry.party.rules import country_number
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.registration import plan_registration
 from registry.wrapper import service as wrappers
 
 
@@ -187,24 +186,18 @@ def _plan_mint(
     units: int,
     subject: tuple[str, UUID],
 ) -> Operation:
-    investor = investors.get_investor(session, wallet.investor_id)
-    party = parties.get_party(session, investor.party_id)
-    where = {"tokenization_id": str(tokenization.id), "wallet_id": str(wallet.id)}
-    registered = operations.plan(
-        session,
-        actor,
-        OperationKind.REGISTER_IDENTITY,
-        key=f"register_identity:{tokenization.id}:{wallet.id}",
-        subject=("tokenization", tokenization.id),
-        params=where | {"country": country_number(party.residence_country)},
-    )
+    registered = plan_registration(session, actor, tokenization, wallet)
     return operations.plan(
         session,
         actor,
         OperationKind.MINT,
         key=key,
         subject=subject,
-        params=where | {"units": str(units)},
+        params={
+            "tokenization_id": str(tokenization.id),
+            "wallet_id": str(wallet.id),
+            "units": str(units),
+        },
         after=[registered],
     )
 

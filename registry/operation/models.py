@@ -30,6 +30,8 @@ class OperationKind(StrEnum):
     CONFIRM_LIFT = "confirm_lift"
     BATCH = "batch"
     CLOSE_SUITE = "close_suite"
+    CASE_ACT = "case_act"
+    RETIRE_WALLET = "retire_wallet"
 
 
 class OperationState(StrEnum):

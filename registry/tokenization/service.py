@@ -351,6 +351,13 @@ def get_tokenization(
     return get_row(session, Tokenization, tokenization_id, kind="tokenization", lock=lock)
 
 
+def find_by_address(session: Session, token_address: bytes) -> Tokenization | None:
+    """Return the tokenization whose token stands at an address."""
+    return session.exec(
+        select(Tokenization).where(col(Tokenization.token_address) == token_address)
+    ).first()
+
+
 def list_tokenizations(session: Session, asset_id: UUID) -> Sequence[Tokenization]:
     """List the tokenizations of an asset, oldest first."""
     return session.exec(
