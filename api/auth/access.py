@@ -251,6 +251,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "approve_redemption": COMPLIANCE | CHECKER,
     "reject_redemption": COMPLIANCE,
     "freeze_redemption": COMPLIANCE,
+    "burn_redeemed": COMPLIANCE,
     "fund_redemption": frozenset({R.TREASURY}),
     "pay_redemption": frozenset({R.TREASURY}),
     "record_payout": frozenset({R.TREASURY}),

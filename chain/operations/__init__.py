@@ -11,6 +11,7 @@ from chain.operations.create_identity import CreateIdentity
 from chain.operations.deploy_suite import DeploySuite
 from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
+from chain.operations.redeem import Redeem
 from chain.operations.retire_wallet import RetireWallet
 from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
 from chain.operations.token_calls import CloseSuite, Mint, Pause, RegisterIdentity, Unpause
@@ -30,6 +31,7 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.PROPOSE_LIFT: ProposeLift(),
     OperationKind.CONFIRM_LIFT: ConfirmLift(),
     OperationKind.CASE_ACT: CaseAct(),
+    OperationKind.REDEEM: Redeem(),
     OperationKind.RETIRE_WALLET: RetireWallet(),
 }
 EFFECTS: Mapping[str, Effect] = {**_SINGLE, OperationKind.BATCH: Batch(_SINGLE)}

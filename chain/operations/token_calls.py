@@ -23,7 +23,7 @@ from registry.operation.models import Operation
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
-from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 
 
 class RegisterIdentity(PlainEffect):
@@ -116,8 +116,8 @@ class CloseSuite(PlainEffect):
 
     def check(self, session: Session, operation: Operation) -> None:
         tokenization = _tokenization(session, operation)
-        if tokenization.state != TokenizationState.CANCELLED:
-            raise Conflict("not_cancelled", f"The tokenization is {tokenization.state}.")
+        if tokenization.state not in ENDED:
+            raise Conflict("token_alive", f"The tokenization is {tokenization.state}.")
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         agent = platform_address(session, chain.chain_id, "CaseAgent")

@@ -31,6 +31,7 @@ class OperationKind(StrEnum):
     BATCH = "batch"
     CLOSE_SUITE = "close_suite"
     CASE_ACT = "case_act"
+    REDEEM = "redeem"
     RETIRE_WALLET = "retire_wallet"
 
 

@@ -161,9 +161,31 @@ def _expected_effects(session: Session, view: TokenView) -> Mapping[bytes, list[
     names = _addresses(session, rows)
     for event in rows:
         act = _known_act(session, view, event, names)
-        if act is not None:
+        if act is not None or _is_redeemed(session, view, event, names):
             found[event.tx_hash] += _effects(event)
     return found
+
+
+def _is_redeemed(
+    session: Session, view: TokenView, event: TokenEvent, names: Mapping[int | None, bytes]
+) -> bool:
+    """Tell whether the act is the burn that a redemption, paid and approved, has planned."""
+    sent = session.exec(
+        select(Operation)
+        .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+        .where(
+            col(OperationAttempt.tx_hash) == event.tx_hash,
+            col(Operation.kind) == OperationKind.REDEEM,
+        )
+    ).first()
+    if sent is None or event.source is None or (event.extra or {})["act"] != ForcedAct.BURN:
+        return False
+    said = sent.params
+    return (
+        said["tokenization_id"] == str(view.tokenization.id)
+        and said["wallet"] == f"0x{names[event.source].hex()}"
+        and int(said["units"]) == int(event.units or 0)
+    )
 
 
 def _addresses(session: Session, events: Sequence[TokenEvent]) -> dict[int | None, bytes]:

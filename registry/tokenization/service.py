@@ -299,7 +299,7 @@ def cancel_tokenization(
 
 
 def close_on_chain(session: Session, actor: Actor, tokenization: Tokenization) -> Operation:
-    """Have the contracts of a cancelled token lose their agent: it stays paused for ever."""
+    """Have the contracts of a token that ended lose their agent: it stays paused for ever."""
     return operations.plan(
         session,
         actor,
