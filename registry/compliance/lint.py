@@ -1,7 +1,7 @@
 """What compliance terms make impossible, found before anything is deployed.
 
 Pure: the same terms at the same moment give the same findings. An ERROR is true whatever people
-do; a WARNING is true of some course that the sale may take.
+do, or of the sale that is named; a WARNING is true of some course that a sale may take.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from registry.kernel.clock import day_of
 from registry.rulebook.service import Rule, RuleResult, RulesRefused
 
 ERROR = "ERROR"
+OF_THE_MINIMUM = frozenset({"CMP-06", "CMP-09"})
+"""What a named sale with a higher minimum would mend: of such a sale it is an ERROR.
+
+Else a sale could reach its minimum and then neither close nor be unwound.
+"""
 _Finding = tuple[str, str]
 
 
@@ -89,6 +94,8 @@ def lint(terms: ComplianceTerms | None, facts: LintFacts) -> tuple[RuleResult, .
     results = []
     for identifier, detail in sorted(found):
         rule, severity = lint_book()[identifier]
+        if facts.sale is not None and identifier in OF_THE_MINIMUM:
+            severity = ERROR
         results.append(RuleResult(rule, severity, passed=False, detail=detail))
     return tuple(results)
 

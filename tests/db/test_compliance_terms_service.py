@@ -134,7 +134,11 @@ def test_deploy__window_that_closed_since_the_approval__is_refused(
 @pytest.mark.parametrize(
     ("offer", "finding"),
     [
-        ({"offered_units": FRACTIONS, "min_ticket_units": 401}, "CMP-07"),
+        (
+            {"offered_units": FRACTIONS, "minimum_units": 600, "min_ticket_units": 401},
+            "CMP-07",
+        ),
+        ({"offered_units": FRACTIONS, "minimum_units": 599}, "CMP-06"),
         ({"offered_units": FRACTIONS - 401}, "CMP-05"),
     ],
 )

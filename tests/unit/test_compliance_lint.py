@@ -117,6 +117,18 @@ def test_lint__terms_just_within__find_nothing(said: ComplianceTerms, given: Lin
     assert [finding.id for finding in lint(said, given)] == []
 
 
+@pytest.mark.parametrize("said", [
+    terms(max_units_per_holder=50), terms(allowed_countries=("AE",)),
+])  # fmt: skip
+def test_lint__rest_that_may_not_fit__is_an_error_of_a_sale_that_is_named(
+    said: ComplianceTerms,
+) -> None:
+    [thought_of], [named] = lint(said, FACTS), lint(said, sale(100, 49))
+
+    assert (thought_of.id, thought_of.severity) == (named.id, "WARNING")
+    assert named.severity == "ERROR"
+
+
 def test_lint__every_finding__is_broken_here_and_documented() -> None:
     documented = (ROOT / "docs" / "reference" / "compliance.md").read_text("utf-8")
 
