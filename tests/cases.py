@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,15 @@ from registry.case import execution, repository
 from registry.case import service as cases
 from registry.case.hashing import case_hash
 from registry.case.layout import TokenUnits
-from registry.case.models import Case, CaseAct, CaseKind
+from registry.case.models import Case, CaseAct, CaseKind, CaseState
 from registry.case.service import NamedHeir, NewCase, NewLift
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.mutation.heirs import Relation
 from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
+from registry.tokenization.models import TokenizationState
 from tests import factories as make
+from tests.deeds import refusal
 from tests.factories import CHECKER, COMPLIANCE, Buyer, Desk
 from tests.ledger import Ledger
 
@@ -71,6 +74,27 @@ def opened(chain: Ledger, kind: CaseKind, *, who: Actor = COMPLIANCE, **changes:
     said = terms_of(chain, kind) | changes
     new = new_case(chain.desk, kind, chain.wrapped.asset, **said)
     return cases.open_case(chain.desk.session, who, new)
+
+
+def redeeming(chain: Ledger) -> None:
+    """Put the token into its redemption: only then it is burned."""
+    chain.tokenization.state = TokenizationState.REDEEMING
+    chain.desk.session.flush()
+
+
+def code_of(act: Callable[[], object]) -> str:
+    """Return the code with which an act is refused."""
+    return refusal(act)[0]
+
+
+def open_refused(chain: Ledger, kind: CaseKind, **changes: Any) -> str:
+    """Return the code with which a case is refused when it is opened."""
+    return code_of(lambda: opened(chain, kind, **changes))
+
+
+def state(case: Case) -> CaseState:
+    """Return where a case stands; a checker of types would believe what it saw before."""
+    return case.state
 
 
 def approve(desk: Desk, case: Case, who: Actor = CHECKER, role: Role | None = None) -> Case:

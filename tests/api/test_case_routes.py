@@ -12,6 +12,7 @@ from eth_utils.address import to_checksum_address
 
 from registry.case.repository import get_case, list_case_operations
 from registry.kernel.actor import Actor, Role
+from registry.kernel.clock import now
 from registry.operation.models import Operation
 from tests import cases as make_case
 from tests import factories as make
@@ -169,6 +170,33 @@ def test_succession__shows_heirs_with_exact_shares(place: Place) -> None:
     [heir] = made["heirs"]
     assert (heir["relation"], heir["share"]) == ("SON", ["1", "1"])
     assert heir["wallet"] == to_checksum_address(who[1].wallet.address)
+
+
+def test_read__of_then__is_the_case_as_it_was(place: Place) -> None:
+    made = place.open()
+    then = now()
+    place.approve(made)
+    regulator = place.house.caller(Role.REGULATOR)
+
+    for moment in ("as_of", "known_at"):
+        seen = regulator.get(f"{CASES}/{made['id']}", **{moment: then.isoformat()})
+        assert seen.json()["state"] == "OPENED", seen.text
+        assert seen.json()["case_hash"] == made["case_hash"]
+    assert place.read(made)["state"] == "APPROVED"
+
+
+def test_read__numbers_of_people_in_its_words__are_hidden_unless_revealed(place: Place) -> None:
+    said = "Card 37405-1234567-9 of the debtor"
+    made = place.open(reason=said)
+    assert made["reason"] == "Card *** of the debtor"
+    regulator = place.house.caller(Role.REGULATOR)
+    why = {"purpose": "inquiry 12/2026", "legal_basis": "AML Act 2010, section 25"}
+
+    shown = regulator.get(f"{CASES}/{made['id']}", reveal=True, **why)
+
+    assert shown.json()["reason"] == said
+    noted = "SELECT count(*) FROM journal_entry WHERE act = 'personal_data_read'"
+    assert place.house.one(f"{noted} AND subject_id = :id", id=made["id"]) == 1
 
 
 def test_list__by_state_and_kind__gives_those(place: Place) -> None:

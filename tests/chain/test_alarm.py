@@ -11,6 +11,7 @@ import pytest
 from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.create_identity import identity_salt
+from chain.watch import Watch
 from chain.worker import run_sync
 from registry.captable.service import TransferNature
 from registry.case.models import CaseKind
@@ -18,6 +19,7 @@ from registry.case.repository import chain_id_of
 from registry.reconciliation.models import BreakState
 from tests.chain.bench import NEW_WALLET, Bench
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.world import GAS_OF_SUITE, Hand, address_of, key_of
 
 pytestmark = pytest.mark.chain
@@ -226,6 +228,25 @@ def test_our_agent__other_units_than_the_approved_case__is_a_break(bench: Bench)
     assert bench.watch() == 1
 
     assert details(bench) == ["A FORCED_TRANSFER of 11 matches no case of the register."]
+
+
+def test_watch__act_that_a_reorg_took_back_and_another_one__is_looked_at_anew(
+    bench: Bench, rogue: Hand
+) -> None:
+    world, token = bench.market.world, bench.market.suite().token
+    watch = Watch(world.database, CHAIN_ID)
+    watch.look()
+    rogue.call("Token", token, "freezePartialTokens", FIRST_WALLET, 10)
+    bench.index()
+    assert watch.look() == 1
+
+    world.node.roll_back(1)
+    rogue.call("Token", token, "freezePartialTokens", FIRST_WALLET, 11)
+    bench.index()
+
+    # The same place, another act: the break that is open says what is there now.
+    assert watch.look() == 0
+    assert details(bench) == ["A TOKENS_FROZEN of 11 matches no case of the register."]
 
 
 def test_holders_own_transfers__are_no_breaks(bench: Bench) -> None:

@@ -248,6 +248,19 @@ def test_act__send_times_out__happens_once(bench: Bench, arrives: bool) -> None:
     once(bench, case_id)
 
 
+def test_act__lost_with_its_block__is_sent_again_and_happens_once(bench: Bench) -> None:
+    world = bench.market.world
+    before = world.client.head().number
+    case = bench.done(CaseKind.FORCED_TRANSFER)
+
+    world.node.roll_back(world.client.head().number - before)
+    bench.index()
+    assert bench.acts_on_chain() == []
+
+    once(bench, case.id)
+    assert_explained(bench)
+
+
 def test_act__number_carried_out_already__is_refused_by_the_agent(bench: Bench) -> None:
     case = bench.done(CaseKind.FORCED_TRANSFER)
     first = bench.market.world.find(OperationKind.CASE_ACT)

@@ -1,12 +1,6 @@
-"""Cases in the register: what is refused before anything is signed, and what the acts are."""
+"""Cases in the register: what they do, who agrees, and what is done again."""
 
 from __future__ import annotations
-
-import secrets
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlmodel import Session
@@ -15,22 +9,15 @@ from registry.captable.models import ForcedAct
 from registry.case import repository
 from registry.case import service as cases
 from registry.case.hashing import case_hash
-from registry.case.layout import TokenUnits
 from registry.case.models import Case, CaseKind, CaseState
 from registry.court_order.models import OrderState
-from registry.investor import service as investors
-from registry.investor.models import WalletState
 from registry.kernel.actor import Actor, Role
-from registry.kernel.clock import now
-from registry.kernel.errors import NotFound
 from registry.operation.models import OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
-from registry.tokenization.models import TokenizationState
 from tests import cases as make_case
 from tests import court, ledger
 from tests import factories as make
 from tests.db.rows import refused_by
-from tests.deeds import refusal
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
@@ -45,23 +32,6 @@ def chain(desk: Desk) -> Ledger:
     return ledger.live(desk, 600, 300, 100)
 
 
-def code_of(act: Callable[[], object]) -> str:
-    return refusal(act)[0]
-
-
-def open_refused(chain: Ledger, kind: CaseKind, **changes: Any) -> str:
-    return code_of(lambda: make_case.opened(chain, kind, **changes))
-
-
-def state(case: Case) -> CaseState:
-    return case.state
-
-
-def redeeming(chain: Ledger) -> None:
-    chain.tokenization.state = TokenizationState.REDEEMING
-    chain.desk.session.flush()
-
-
 # What a case does
 
 
@@ -70,13 +40,13 @@ def test_case__of_each_kind__is_carried_out_and_no_break_is_left(
     desk: Desk, chain: Ledger, kind: CaseKind
 ) -> None:
     if kind == CaseKind.BURN:
-        redeeming(chain)
+        make_case.redeeming(chain)
     case = make_case.executing(chain, kind)
-    assert state(case) == CaseState.EXECUTING
+    assert make_case.state(case) == CaseState.EXECUTING
 
     make_case.carry_out(chain, case)
 
-    assert state(case) == CaseState.EXECUTED
+    assert make_case.state(case) == CaseState.EXECUTED
     assert case.executed_at is not None
     found = reconciliation.run_checks(desk.session, chain.tokenization.id)
     # The ledger of the tests registers nobody anew; the chain tests look at that.
@@ -112,7 +82,7 @@ def test_freeze__by_a_case__is_what_ord_01_wants_and_its_lift_ends_it(
         make_case.execute(desk, case)
         make_case.carry_out(chain, case)
 
-        assert state(case) == CaseState.LIFTED
+        assert make_case.state(case) == CaseState.LIFTED
         assert case.lifted_at is not None
         assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
         numbers = [act.number for act in repository.list_acts(desk.session, case.id)]
@@ -128,7 +98,7 @@ def test_lift__rejected__leaves_the_freeze_and_a_new_one_can_be_opened(
     own = case_hash(desk.session, case)
     make_case.open_lift(chain, case)
     assert case_hash(desk.session, case) != own
-    said = code_of(
+    said = make_case.code_of(
         lambda: cases.approve_case(
             desk.session, CHECKER, case.id, role=Role.REGISTRAR_CHECKER, seen_hash=own
         )
@@ -136,9 +106,9 @@ def test_lift__rejected__leaves_the_freeze_and_a_new_one_can_be_opened(
     assert said == "case_changed"
 
     cases.reject_case(desk.session, CHECKER, case.id, reason="The order stands.")
-    assert state(case) == CaseState.EXECUTED
+    assert make_case.state(case) == CaseState.EXECUTED
     make_case.open_lift(chain, case)
-    assert state(case) == CaseState.LIFT_OPENED
+    assert make_case.state(case) == CaseState.LIFT_OPENED
     assert [act.number for act in repository.acts_in_hand(desk.session, case)] == [3]
 
 
@@ -164,7 +134,7 @@ def test_lift__of_what_is_no_freeze__is_refused(desk: Desk, chain: Ledger, kind:
     case = make_case.executing(chain, kind)
     make_case.carry_out(chain, case)
 
-    assert code_of(lambda: make_case.open_lift(chain, case)) == "case_not_liftable"
+    assert make_case.code_of(lambda: make_case.open_lift(chain, case)) == "case_not_liftable"
 
 
 def test_order__on_an_amount_that_a_case_freezes__is_obeyed_counted_once_and_released(
@@ -181,9 +151,9 @@ def test_order__on_an_amount_that_a_case_freezes__is_obeyed_counted_once_and_rel
     assert "ORD-01" in rules, "order and case want the same units, not each its own"
     chain.mine({"kind": 4, "target": chain.holders[0].wallet.address, "units": 1})
 
-    assert code_of(lambda: make_case.open_lift(chain, case)) == "order_in_force"
+    assert make_case.code_of(lambda: make_case.open_lift(chain, case)) == "order_in_force"
     court.vacate(desk, order)
-    assert code_of(lambda: reconciliation.lift_order(desk.session, order.id)) == (
+    assert make_case.code_of(lambda: reconciliation.lift_order(desk.session, order.id)) == (
         "order_still_on_chain"
     )
     make_case.open_lift(chain, case)
@@ -207,141 +177,6 @@ def test_order__released__where_a_case_of_its_own_goes_on_freezing(
     assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
 
 
-# What is refused before anything is planned
-
-
-BAD_SHAPES: list[tuple[CaseKind, dict[str, Any], str]] = [
-    (CaseKind.FREEZE_WALLET, {"wallet": None}, "case_malformed"),
-    (CaseKind.FREEZE_WALLET, {"wallet": bytes(20)}, "case_malformed"),
-    (CaseKind.FREEZE_WALLET, {"wallet": b"\x01" * 19}, "case_malformed"),
-    (CaseKind.FREEZE_WALLET, {"counterparty": b"\x01" * 20}, "case_malformed"),
-    (CaseKind.FREEZE_UNITS, {"tokens": ()}, "case_tokens_malformed"),
-    (CaseKind.FREEZE_UNITS, {"takes_frozen": True}, "case_malformed"),
-    (CaseKind.FORCED_TRANSFER, {"counterparty": None}, "case_malformed"),
-    (CaseKind.RECOVERY, {"counterparty": None}, "case_malformed"),
-    (CaseKind.RECOVERY, {"tokens": (TokenUnits(uuid4()),)}, "case_malformed"),
-    (CaseKind.SUCCESSION, {"heirs": ()}, "case_malformed"),
-    (CaseKind.SUCCESSION, {"wallet": b"\x01" * 20}, "case_malformed"),
-    (CaseKind.SUCCESSION, {"tokens": (TokenUnits(uuid4()),)}, "case_malformed"),
-]
-
-
-@pytest.mark.parametrize(("kind", "changes", "code"), BAD_SHAPES)
-def test_open__without_what_its_kind_needs__is_refused(
-    chain: Ledger, kind: CaseKind, changes: dict[str, Any], code: str
-) -> None:
-    assert open_refused(chain, kind, **changes) == code
-
-
-def test_open__tokens_twice_without_units_or_with_none_to_spare__is_refused(
-    chain: Ledger,
-) -> None:
-    token = chain.tokenization.id
-    for tokens, code in (
-        ((TokenUnits(token),), "case_tokens_malformed"),
-        ((TokenUnits(token, 0),), "case_tokens_malformed"),
-        ((TokenUnits(token, 1), TokenUnits(token, 2)), "case_tokens_malformed"),
-        ((TokenUnits(token, 601),), "units_not_free"),
-    ):
-        assert open_refused(chain, CaseKind.FREEZE_UNITS, tokens=tokens) == code
-    chain.freeze_units(chain.holders[0].wallet.address, 550)
-    assert open_refused(chain, CaseKind.FREEZE_UNITS) == "units_not_free"
-
-
-def test_open__more_than_the_wallet_holds__is_refused(chain: Ledger) -> None:
-    for kind in (CaseKind.FORCED_TRANSFER, CaseKind.BURN):
-        if kind == CaseKind.BURN:
-            redeeming(chain)
-        tokens = (TokenUnits(chain.tokenization.id, 601),)
-        assert open_refused(chain, kind, tokens=tokens) == "units_not_held"
-
-
-def test_open__frozen_units__are_taken_only_where_the_case_says_so(chain: Ledger) -> None:
-    chain.freeze_units(chain.holders[0].wallet.address, 550)
-
-    assert open_refused(chain, CaseKind.FORCED_TRANSFER) == "units_frozen"
-    case = make_case.opened(chain, CaseKind.FORCED_TRANSFER, takes_frozen=True)
-    assert case.takes_frozen
-
-
-def test_open__burn_of_a_live_token__is_refused_by_tok_02(chain: Ledger) -> None:
-    said = refusal(lambda: make_case.opened(chain, CaseKind.BURN))
-
-    assert said == ("token_not_redeeming", "TOK-02")
-
-
-def test_open__wallet_that_nobody_knows__is_refused(chain: Ledger) -> None:
-    stranger = secrets.token_bytes(20)
-
-    assert open_refused(chain, CaseKind.FREEZE_WALLET, wallet=stranger) == "wallet_unknown"
-
-
-def test_open__stranger_who_holds__can_be_frozen(chain: Ledger) -> None:
-    stranger = secrets.token_bytes(20)
-    chain.move(chain.holders[0].wallet.address, stranger, 5)
-
-    case = make_case.opened(chain, CaseKind.FREEZE_WALLET, wallet=stranger)
-    assert case.investor_id is None
-
-
-def test_open__receiver_who_may_not_receive__is_refused_with_the_reason(
-    desk: Desk, chain: Ledger
-) -> None:
-    who, investor = make.enrolled(desk)
-    proven = make.proven_wallet(desk, who, investor.id)
-    lapsed = make.buyer(desk)
-    lapsed.investor.kyc_valid_until = now()
-    unlinked = make.buyer(desk)
-    unlinked.wallet.identity = None
-    lost = make.buyer(desk)
-    investors.retire_wallet(desk.session, lost.wallet.id)
-    desk.session.flush()
-    for address in (
-        secrets.token_bytes(20),
-        proven.address,
-        lapsed.wallet.address,
-        unlinked.wallet.address,
-        lost.wallet.address,
-    ):
-        said = open_refused(chain, CaseKind.FORCED_TRANSFER, counterparty=address)
-        assert said == "receiver_not_eligible"
-
-
-def test_open__paper_of_other_bytes_or_of_another_asset__is_refused(
-    desk: Desk, chain: Ledger
-) -> None:
-    other = make.open_apartment(desk)
-    elsewhere = make.file_document(desk, other, "COURT_ORDER")
-
-    said = open_refused(chain, CaseKind.FREEZE_UNITS, document_sha256=bytes(32))
-    assert said == "case_paper_differs"
-    said = open_refused(
-        chain,
-        CaseKind.FREEZE_UNITS,
-        document_id=elsewhere.id,
-        document_sha256=elsewhere.sha256,
-    )
-    assert said == "source_of_other_asset"
-    with pytest.raises(NotFound):
-        make_case.opened(chain, CaseKind.FREEZE_UNITS, document_id=uuid4())
-
-
-def test_open__order_that_binds_nobody__is_refused(desk: Desk, chain: Ledger) -> None:
-    order = court.on_wallet(desk, chain.holders[0].wallet.address)
-    assert open_refused(chain, CaseKind.FREEZE_WALLET, order_id=order.id) == "order_not_in_force"
-
-    court.apply(desk, order)
-    case = make_case.opened(chain, CaseKind.FREEZE_WALLET, order_id=order.id)
-    assert case.order_id == order.id
-
-
-def test_open__second_freeze_of_one_wallet__is_refused(desk: Desk, chain: Ledger) -> None:
-    case = make_case.executing(chain, CaseKind.FREEZE_WALLET)
-    make_case.carry_out(chain, case)
-
-    assert open_refused(chain, CaseKind.FREEZE_WALLET) == "wallet_frozen"
-
-
 # Four eyes
 
 
@@ -361,8 +196,8 @@ def test_approve__by_somebody_who_may_not__is_refused(
 ) -> None:
     case = make_case.opened(chain, CaseKind.FREEZE_UNITS)
 
-    assert code_of(lambda: make_case.approve(desk, case, who, role)) == code
-    assert state(case) == CaseState.OPENED
+    assert make_case.code_of(lambda: make_case.approve(desk, case, who, role)) == code
+    assert make_case.state(case) == CaseState.OPENED
 
 
 def test_approve__by_another_of_compliance__is_enough(desk: Desk, chain: Ledger) -> None:
@@ -383,7 +218,7 @@ def test_approve__what_is_not_what_was_read_or_not_verified__is_refused(
     seen = case_hash(desk.session, case)
     case.reason = "Another one"
     desk.session.flush()
-    said = code_of(
+    said = make_case.code_of(
         lambda: cases.approve_case(
             desk.session, CHECKER, case.id, role=Role.REGISTRAR_CHECKER, seen_hash=seen
         )
@@ -394,7 +229,7 @@ def test_approve__what_is_not_what_was_read_or_not_verified__is_refused(
     unread = make_case.opened(
         chain, CaseKind.FREEZE_UNITS, document_id=paper.id, document_sha256=paper.sha256
     )
-    assert code_of(lambda: make_case.approve(desk, unread)) == "source_not_verified"
+    assert make_case.code_of(lambda: make_case.approve(desk, unread)) == "source_not_verified"
 
 
 def test_database__approval_by_the_maker__is_refused(desk: Desk, chain: Ledger) -> None:
@@ -413,8 +248,8 @@ def test_execute__what_can_no_longer_be_done__is_refused(desk: Desk, chain: Ledg
     holder, other = (who.wallet.address for who in chain.holders[:2])
     chain.move(holder, other, 501)
 
-    assert code_of(lambda: make_case.execute(desk, case)) == "units_not_held"
-    assert state(case) == CaseState.APPROVED
+    assert make_case.code_of(lambda: make_case.execute(desk, case)) == "units_not_held"
+    assert make_case.state(case) == CaseState.APPROVED
     assert make_case.planned(desk, OperationKind.CASE_ACT) == []
 
 
@@ -437,8 +272,10 @@ def test_execute__again__plans_only_what_did_not_happen(desk: Desk) -> None:
     refused.problem = {"code": "call_would_revert", "detail": "TitleHalted."}
     make_case.end(desk, refused, OperationState.REFUSED)
     make_case.tell(desk, case)
-    assert state(case) == CaseState.INCOMPLETE
-    said = code_of(lambda: cases.withdraw_case(desk.session, COMPLIANCE, case.id, reason="Enough."))
+    assert make_case.state(case) == CaseState.INCOMPLETE
+    said = make_case.code_of(
+        lambda: cases.withdraw_case(desk.session, COMPLIANCE, case.id, reason="Enough.")
+    )
     assert said == "acts_happened"
 
     [again] = make_case.execute(desk, case)
@@ -447,7 +284,7 @@ def test_execute__again__plans_only_what_did_not_happen(desk: Desk) -> None:
     assert again.key == f"case_act:{case.id}:{refused.params['numbers'][0]}"
     make_case.end(desk, again, OperationState.FINAL)
     make_case.tell(desk, case)
-    assert state(case) == CaseState.EXECUTED
+    assert make_case.state(case) == CaseState.EXECUTED
 
 
 def test_execute__again__believes_the_chain_that_shows_the_act(desk: Desk) -> None:
@@ -458,7 +295,7 @@ def test_execute__again__believes_the_chain_that_shows_the_act(desk: Desk) -> No
 
     make_case.fail(chain, case)
 
-    assert state(case) == CaseState.EXECUTED, "its own event is on chain"
+    assert make_case.state(case) == CaseState.EXECUTED, "its own event is on chain"
 
 
 def test_withdraw__after_the_chain_refused_everything__is_possible(desk: Desk) -> None:
@@ -468,187 +305,7 @@ def test_withdraw__after_the_chain_refused_everything__is_possible(desk: Desk) -
 
     cases.withdraw_case(desk.session, COMPLIANCE, case.id, reason="The order was vacated.")
 
-    assert state(case) == CaseState.WITHDRAWN
-
-
-# Recovery
-
-
-def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: Ledger) -> None:
-    case = make_case.executing(chain, CaseKind.RECOVERY)
-    assert case.counterparty is not None
-    lost, new = chain.holders[0].wallet, investors.find_wallet(desk.session, case.counterparty)
-    [recover] = make_case.planned(desk, OperationKind.CASE_ACT)
-    [retire] = make_case.planned(desk, OperationKind.RETIRE_WALLET)
-    assert new is not None
-    assert recover.params["act"] == "RECOVERY"
-
-    make_case.carry_out(chain, case)
-
-    assert (lost.state, new.state) == (WalletState.RETIRED, WalletState.PROVEN)
-    assert (retire.state, case.state) == (OperationState.FINAL, CaseState.EXECUTED)
-    assert make_case.held(chain, new.address) == 600
-    who = chain.holders[0]
-    new.identity = lost.identity
-    assert investors.verified_wallet(desk.session, who.investor.id).id == new.id
-    for act in (
-        lambda: investors.challenge_wallet(
-            desk.session, who.actor, who.investor.id, address=lost.address, challenge="Sign."
-        ),
-        lambda: investors.open_challenge(desk.session, who.actor, who.investor.id, lost.address),
-    ):
-        assert code_of(act) == "wallet_retired"
-
-
-def test_recovery__to_somebody_elses_wallet__is_refused(chain: Ledger) -> None:
-    other = chain.holders[1].wallet.address
-
-    assert open_refused(chain, CaseKind.RECOVERY, counterparty=other) == "wallet_of_other"
-
-
-def test_recovery__of_a_wallet_that_holds_nothing__is_refused(desk: Desk, chain: Ledger) -> None:
-    who = make.buyer(desk)
-    new = make.proven_wallet(desk, who.actor, who.investor.id)
-
-    said = open_refused(
-        chain, CaseKind.RECOVERY, wallet=who.wallet.address, counterparty=new.address
-    )
-    assert said == "nothing_held"
-
-
-def test_recovery__takes_what_the_wallet_was_given_since(desk: Desk, chain: Ledger) -> None:
-    case = make_case.approve(desk, make_case.opened(chain, CaseKind.RECOVERY))
-    other = ledger.live(desk, 500)
-    lost = chain.holders[0].wallet.address
-    other.register(lost)
-    other.move(other.holders[0].wallet.address, lost, 7)
-
-    make_case.execute(desk, case)
-
-    recovered = make_case.planned(desk, OperationKind.CASE_ACT)
-    tokens = {item.params["tokenization_id"] for item in recovered}
-    assert tokens == {str(chain.tokenization.id), str(other.tokenization.id)}
-
-
-def test_recovery__of_a_frozen_wallet__takes_the_freeze_along(desk: Desk, chain: Ledger) -> None:
-    frozen = make_case.executing(chain, CaseKind.FREEZE_WALLET)
-    make_case.carry_out(chain, frozen)
-    case = make_case.executing(chain, CaseKind.RECOVERY)
-    make_case.carry_out(chain, case)
-    assert case.counterparty is not None
-    chain.freeze(case.counterparty)
-
-    found = reconciliation.run_checks(desk.session, chain.tokenization.id)
-    assert "ORD-01" not in {item.rule for item in found}
-    make_case.open_lift(chain, frozen)
-    [act] = repository.acts_in_hand(desk.session, frozen)
-    assert act.wallet == case.counterparty
-
-
-# Succession
-
-
-def test_succession__divides_every_unit_of_every_wallet(desk: Desk, chain: Ledger) -> None:
-    dead, *others = chain.holders
-    second = make.proven_wallet(desk, dead.actor, dead.investor.id)
-    chain.register(second.address)
-    chain.move(dead.wallet.address, second.address, 201)
-    case = make_case.opened(
-        chain, CaseKind.SUCCESSION, heirs=make_case.heirs(*others, hissa=(7, 9))
-    )
-
-    acts = repository.list_acts(desk.session, case.id)
-
-    # 7/16 and 9/16 of 600 are 262.5 and 337.5: the remainders are equal, the first takes it.
-    got = {who.wallet.address: 0 for who in others}
-    left = {dead.wallet.address: 0, second.address: 0}
-    for act in acts:
-        assert act.counterparty is not None
-        got[act.counterparty] += int(act.units or 0)
-        left[act.wallet] += int(act.units or 0)
-    assert list(got.values()) == [263, 337]
-    assert left == {dead.wallet.address: 399, second.address: 201}
-    make_case.approve(desk, case)
-    assert len(make_case.execute(desk, case)) == 2, "one transaction for each wallet"
-
-
-def test_succession__heir_who_may_not_hold__is_refused(desk: Desk, chain: Ledger) -> None:
-    heir = make.buyer(desk)
-    heir.investor.kyc_valid_until = now()
-    desk.session.flush()
-    assert (
-        open_refused(chain, CaseKind.SUCCESSION, heirs=make_case.heirs(heir))
-        == "receiver_not_eligible"
-    )
-    _, stranger = make.enrolled(desk)
-    named = make_case.heirs(replace(heir, investor=stranger))
-    assert open_refused(chain, CaseKind.SUCCESSION, heirs=named) == "identity_not_ready"
-
-
-def test_succession__heirs_wrong__is_refused(desk: Desk, chain: Ledger) -> None:
-    dead, one, other = chain.holders
-    for heirs, code in (
-        (make_case.heirs(dead, one), "heirs_invalid"),
-        (make_case.heirs(one, one), "heirs_invalid"),
-        (make_case.heirs(one, other, hissa=(1, 0)), "share_not_positive"),
-    ):
-        assert open_refused(chain, CaseKind.SUCCESSION, heirs=heirs) == code
-
-
-def test_succession__heir_of_no_token_yet__is_registered_first(desk: Desk, chain: Ledger) -> None:
-    heir = make.buyer(desk)
-    case = make_case.approve(
-        desk, make_case.opened(chain, CaseKind.SUCCESSION, heirs=make_case.heirs(heir))
-    )
-
-    make_case.execute(desk, case)
-
-    [registered] = [
-        item
-        for item in make_case.planned(desk, OperationKind.REGISTER_IDENTITY)
-        if item.params["wallet_id"] == str(heir.wallet.id)
-    ]
-    assert registered.params["country"] == 586
-
-
-def test_succession__estate_that_changed__is_refused_at_its_execution(
-    desk: Desk, chain: Ledger
-) -> None:
-    case = make_case.approve(desk, make_case.opened(chain, CaseKind.SUCCESSION))
-    one, other = (who.wallet.address for who in chain.holders[:2])
-    chain.move(other, one, 1)
-
-    assert code_of(lambda: make_case.execute(desk, case)) == "holdings_changed"
-
-
-def test_succession__half_done__goes_on_with_the_other_wallet(desk: Desk, chain: Ledger) -> None:
-    dead, *others = chain.holders
-    second = make.proven_wallet(desk, dead.actor, dead.investor.id)
-    chain.register(second.address)
-    chain.move(dead.wallet.address, second.address, 201)
-    case = make_case.executing(
-        chain, CaseKind.SUCCESSION, heirs=make_case.heirs(*others, hissa=(7, 9))
-    )
-    done, refused = make_case.pending(desk, case)
-    make_case.end(desk, done, OperationState.FINAL)
-    make_case.show(chain, done)
-    make_case.end(desk, refused, OperationState.REFUSED)
-    make_case.tell(desk, case)
-    assert state(case) == CaseState.INCOMPLETE
-
-    [again] = make_case.execute(desk, case)
-
-    assert again.params == refused.params
-    make_case.carry_out(chain, case)
-    assert state(case) == CaseState.EXECUTED
-    assert [make_case.held(chain, who.wallet.address) for who in others] == [563, 437]
-    assert make_case.held(chain, second.address) == 0
-
-
-def test_succession__with_frozen_units__is_refused(chain: Ledger) -> None:
-    chain.freeze_units(chain.holders[0].wallet.address, 1)
-
-    assert open_refused(chain, CaseKind.SUCCESSION) == "units_frozen"
+    assert make_case.state(case) == CaseState.WITHDRAWN
 
 
 def test_database__number_of_a_case_twice__is_refused(session: Session, chain: Ledger) -> None:
