@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.cases import CaseApproval, CaseCreate, CaseRead, LiftCreate
@@ -33,7 +34,7 @@ def open_case(
 
 @router.get("/cases")
 def list_cases(
-    session: KnownSessionDep,
+    session: LegalSessionDep,
     paging: PagingDep,
     state: CaseState | None = None,
     kind: CaseKind | None = None,
@@ -45,8 +46,8 @@ def list_cases(
     return paging.page(rows, lambda row: str(row.id), lambda row: CaseRead.of(session, row))
 
 
-@router.get("/cases/{case_id}")
-def get_case(case_id: UUID, session: KnownSessionDep) -> CaseRead:
+@router.get("/cases/{case_id}", dependencies=REVEALING)
+def get_case(case_id: UUID, session: LegalSessionDep) -> CaseRead:
     """Read one case, with every act and what the chain did of it."""
     return CaseRead.of(session, repository.get_case(session, case_id))
 

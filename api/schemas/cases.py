@@ -19,6 +19,7 @@ from api.schemas.common import (
     Units,
     address_of,
 )
+from api.schemas.free_text import FreeText
 from registry.captable.models import ForcedAct
 from registry.case.hashing import case_hash
 from registry.case.layout import MAX_TOKENS, TokenUnits
@@ -161,8 +162,8 @@ class LiftRead(Read):
     """The end of a freeze."""
 
     id: UUID
-    legal_basis: str
-    reason: str
+    legal_basis: FreeText
+    reason: FreeText
     document_id: UUID
     document_sha256: str
     maker: str
@@ -184,8 +185,8 @@ class CaseRead(Read):
     recorded_at: datetime
     kind: CaseKind
     state: CaseState
-    legal_basis: str
-    reason: str
+    legal_basis: FreeText
+    reason: FreeText
     document_id: UUID
     document_sha256: str
     order_id: UUID | None

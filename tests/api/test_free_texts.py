@@ -199,7 +199,12 @@ def test_text__of_nothing__is_no_answer(house: House, path: str) -> None:
 
 MASKED_ONLY = {
     "/v1/breaks": "a list of many; each is read in full by its own path",
+    "/v1/cases": "a list of many; each is read in full by its own path",
 }
+
+
+NOBODYS_WORDS = {"ChainAnswerRead", "DeploymentRehearsed"}
+"""Their `reason` is the name of a contract's own error."""
 
 
 def read_models(kind: type[BaseModel] = Read) -> Iterator[type[BaseModel]]:
@@ -235,10 +240,10 @@ def test_answers__every_field_in_peoples_own_words__is_a_free_text() -> None:
         (model.__name__, name, field)
         for model in read_models()
         for name, field in model.model_fields.items()
-        if name in FREE_TEXTS
+        if name in FREE_TEXTS and model.__name__ not in NOBODYS_WORDS
     ]
 
-    assert {name for _, name, _ in named} == {"reason", "closing", "order_text"}
+    assert {name for _, name, _ in named} == {"reason", "closing", "order_text", "legal_basis"}
     assert [
         (model, name)
         for model, name, field in named
