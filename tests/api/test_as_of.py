@@ -40,6 +40,7 @@ NO_LEGAL_PAST = {
     "/v1/orders": "a sale, no right in the asset",
     "/v1/parties": "persons are corrected and erased under another law (registry.history.tables)",
     "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
+    "/v1/tokenizations/{tokenization_id}/lint": "what an analysis of the terms finds, no fact",
     "/v1/tokens": "projected from the chain, whose past is told by block",
 }
 """Reads of what is no legal fact, or has its past another way, each with the reason."""

@@ -203,6 +203,10 @@ MASKED_ONLY = {
 }
 
 
+NOBODYS_WORDS = {"ChainAnswerRead", "DeploymentRehearsed"}
+"""Their `reason` is the name of a contract's own error."""
+
+
 def read_models(kind: type[BaseModel] = Read) -> Iterator[type[BaseModel]]:
     for model in kind.__subclasses__():
         yield model
@@ -236,7 +240,7 @@ def test_answers__every_field_in_peoples_own_words__is_a_free_text() -> None:
         (model.__name__, name, field)
         for model in read_models()
         for name, field in model.model_fields.items()
-        if name in FREE_TEXTS
+        if name in FREE_TEXTS and model.__name__ not in NOBODYS_WORDS
     ]
 
     assert {name for _, name, _ in named} == {"reason", "closing", "order_text", "legal_basis"}
