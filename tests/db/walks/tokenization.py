@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
+from uuid import UUID
 
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
+from registry.kernel.clock import today
 from registry.offering import orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering
 from registry.offering.service import OfferTerms
+from registry.redemption import burning, paying
+from registry.redemption.service import freeze_cap_table
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import SUITE
 from registry.tokenization.models import Tokenization
 from tests import factories as make
-from tests import liens, sales, standing
+from tests import liens, redemptions, sales, standing
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
+from tests.redemptions import Redeeming
+
+_REDEEMING: dict[UUID, Redeeming] = {}
 
 
 def structured(desk: Desk) -> Tokenization:
@@ -144,6 +152,53 @@ def sale_of(desk: Desk, token: Tokenization) -> Offering:
     return sale
 
 
+def of(desk: Desk, made: Redeeming) -> Tokenization:
+    """Give the token of a redemption, and keep the redemption for what comes next."""
+    _REDEEMING[made.ledger.tokenization.id] = made
+    return tokenizations.get_tokenization(desk.session, made.ledger.tokenization.id)
+
+
+def awaiting_redemption(desk: Desk) -> Tokenization:
+    made = redemptions.approved(desk)
+    made.ledger.pause()
+    return of(desk, made)
+
+
+def freeze(desk: Desk, token: Tokenization) -> None:
+    freeze_cap_table(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
+
+
+def paid_off(desk: Desk) -> Tokenization:
+    return of(desk, redemptions.paid(desk))
+
+
+def end(desk: Desk, token: Tokenization) -> None:
+    burning.end_burned(desk.session, _REDEEMING[token.id].redemption.id)
+
+
+def burn_and_end(desk: Desk, token: Tokenization) -> None:
+    made = _REDEEMING[token.id]
+    burning.burn_redeemed(desk.session, COMPLIANCE, made.redemption.id)
+    for holder, units in zip(made.ledger.holders, redemptions.UNITS, strict=True):
+        made.ledger.burn(holder.wallet.address, units)
+    assert burning.due_endings(desk.session) == [made.redemption.id]
+    end(desk, token)
+
+
+def unfunded(desk: Desk) -> Tokenization:
+    return of(desk, redemptions.frozen(desk))
+
+
+def abort(desk: Desk, token: Tokenization) -> None:
+    paying.abort_redemption(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
+
+
+def pass_the_long_stop_and_abort(desk: Desk, token: Tokenization) -> None:
+    _REDEEMING[token.id].redemption.long_stop_on = today() - timedelta(days=1)
+    desk.session.flush()
+    abort(desk, token)
+
+
 def paused(desk: Desk) -> Tokenization:
     token = live(desk)
     tokenizations.pause_token(desk.session, make.actor(Role.COMPLIANCE), token.id, reason="A break")
@@ -169,8 +224,6 @@ def unpause_suspended(desk: Desk, token: Tokenization) -> None:
         desk.session, COMPLIANCE, token.id, role=Role.COMPLIANCE, reason="Looked into"
     )
 
-
-REDEMPTION = "redemption's execution on chain"
 
 WALK = Walk(
     machine="tokenization",
@@ -278,13 +331,33 @@ WALK = Walk(
             code="asset_not_registered",
             play=unpause,
         ),
+        Scenario(
+            source="PAUSED",
+            event="start_redemption",
+            prepare=awaiting_redemption,
+            play=freeze,
+            kept="asked for with the redemption itself, which is approved or nothing is frozen",
+        ),
+        Scenario(
+            source="REDEEMING",
+            event="redemption_settled",
+            prepare=paid_off,
+            denied=end,
+            code="supply_not_as_expected",
+            play=burn_and_end,
+        ),
+        Scenario(
+            source="REDEEMING",
+            event="redemption_aborted",
+            prepare=unfunded,
+            denied=abort,
+            code="long_stop_ahead",
+            play=pass_the_long_stop_and_abort,
+        ),
     ),
     waits={
         ("PROPOSED", "cancel"): "proposed and structured in one act",
         ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
-        ("LIVE", "start_redemption"): REDEMPTION,
-        ("PAUSED", "start_redemption"): REDEMPTION,
-        ("REDEEMING", "redemption_settled"): REDEMPTION,
-        ("REDEEMING", "redemption_aborted"): REDEMPTION,
+        ("LIVE", "start_redemption"): "an approved redemption has paused its token",
     },
 )
