@@ -168,6 +168,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     # offerings
     "list_offerings": EVERYONE,
     "get_offering": EVERYONE,
+    "give_back_order": COMPLIANCE,
     "refund_order": frozenset({R.TREASURY}),
     "place_order": BUYERS,
     "get_order": BUYERS,

@@ -110,7 +110,7 @@ def open_tokenization(
 def mint_tokenization(
     tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
 ) -> list[OperationRead]:
-    """Close the sale and mint: paid orders to their buyers, the rest to the wrapper."""
+    """Close the sale and mint to buyers, the rest to the wrapper; asked again: what failed."""
     planned = offerings.close_and_mint(session, actor, tokenization_id)
     return [accept(operation) for operation in planned]
 

@@ -18,6 +18,7 @@ from chain.platform import platform_address
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
+from registry.offering import minting
 from registry.offering import service as offerings
 from registry.operation.models import Operation
 from registry.reopening import service as reopening
@@ -85,7 +86,7 @@ class Mint(PlainEffect):
 
     def on_final(self, session: Session, operation: Operation) -> None:
         if operation.subject_kind == "order":
-            offerings.settle_order(session, UUID(operation.subject_id))
+            minting.settle_order(session, UUID(operation.subject_id))
 
 
 class Pause(PlainEffect):

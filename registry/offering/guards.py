@@ -9,6 +9,7 @@ from registry.captable import service as captable
 from registry.compliance.lint import Sale
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
+from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.rulebook.service import Moment
 from registry.tokenization.compliance import require_rest_fits, require_sound_terms
@@ -126,3 +127,13 @@ def _paid_units(session: Session, offering: Offering) -> int:
             col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
         )
     ).one()
+
+
+@guard(MACHINE, "mint_failed")
+def nothing_is_minted(attempt: Attempt[Tokenization]) -> None:
+    if not is_nothing_minted(attempt.session, attempt.record):
+        raise Conflict(
+            "something_minted",
+            "A mint of this sale is done or on its way.",
+            remedy="Ask for what failed again with /mint.",
+        )

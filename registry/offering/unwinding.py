@@ -14,7 +14,7 @@ from registry.kernel.rows import get_row
 from registry.offering import orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment, Refund
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization
+from registry.tokenization.models import Tokenization, TokenizationState
 
 
 def unwind_offering(
@@ -51,7 +51,7 @@ def unwind_offering(
 
 
 def record_refund(session: Session, actor: Actor, order_id: UUID, *, rail_reference: str) -> Order:
-    """Record that a payment of a failed sale went back, whole; the last one ends the token.
+    """Record that a payment went back, whole; the last one of a failed sale ends the token.
 
     Parameters
     ----------
@@ -108,6 +108,8 @@ def unpaid_refunds(session: Session, offering_id: UUID) -> Sequence[Order]:
 
 
 def _end_if_repaid(session: Session, tokenization: Tokenization, offering: Offering) -> None:
+    if tokenization.state != TokenizationState.UNWINDING:
+        return  # the refund of one order, whose sale went on
     if unpaid_refunds(session, offering.id):
         return
     given = {"offering": offering}

@@ -6,13 +6,17 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
+from sqlmodel import select
+
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from registry.offering import minting as mints
 from registry.offering import orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering
 from registry.offering.service import OfferTerms
+from registry.operation.models import Operation, OperationKind, OperationState
 from registry.redemption import burning, paying
 from registry.redemption.service import freeze_cap_table
 from registry.reopening import service as reopening
@@ -119,6 +123,19 @@ def cancel_by_its_issuer(desk: Desk, _: object) -> Tokenization:
 
 def pause(desk: Desk, token: Tokenization, reason: str = "A break is looked into") -> None:
     tokenizations.pause_token(desk.session, COMPLIANCE, token.id, reason=reason)
+
+
+def reopen_sale(desk: Desk, token: Tokenization) -> None:
+    mints.reopen_sale(desk.session, token.id)
+
+
+def refuse_mints_and_reopen(desk: Desk, token: Tokenization) -> None:
+    for mint in desk.session.exec(select(Operation)).all():
+        if mint.kind == OperationKind.MINT:
+            mint.state = OperationState.REFUSED
+    desk.session.flush()
+    assert mints.due_failures(desk.session) == [token.id]
+    reopen_sale(desk, token)
 
 
 def unwind(desk: Desk, token: Tokenization) -> None:
@@ -316,6 +333,14 @@ WALK = Walk(
             play=lambda desk, token: offerings.confirm_live(desk.session, token.id),
         ),
         Scenario(
+            source="MINTING",
+            event="mint_failed",
+            prepare=minting,
+            denied=reopen_sale,
+            code="something_minted",
+            play=refuse_mints_and_reopen,
+        ),
+        Scenario(
             source="LIVE",
             event="pause",
             prepare=live,
@@ -357,7 +382,6 @@ WALK = Walk(
     ),
     waits={
         ("PROPOSED", "cancel"): "proposed and structured in one act",
-        ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
         ("LIVE", "start_redemption"): "an approved redemption has paused its token",
     },
 )
