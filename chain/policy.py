@@ -31,8 +31,13 @@ from registry.operation.models import (
     OperationKind,
     PlatformContract,
 )
+from registry.tokenization import service as tokenizations
 
 DAY = timedelta(hours=24)
+OF_A_SUITE = "SuiteToken"
+"""The token of any suite that the platform deployed."""
+
+PUBLISHED_AS = {OF_A_SUITE: "Token"}
 _MINTS = {"mint", "batchMint"}
 
 
@@ -82,15 +87,11 @@ def _require_call(
         if not (policy.creates and known):
             raise _forbidden(role, "the creation of this contract")
         return 0
-    name = session.exec(
-        select(PlatformContract.name).where(
-            col(PlatformContract.chain_id) == chain.chain_id,
-            col(PlatformContract.address) == call.to,
-        )
-    ).first()
+    name = _name_of(session, chain, call.to)
     if name is None or name not in policy.calls:
         raise _forbidden(role, f"calls of {name or hex_of(call.to)}")
-    for function in contract(name).functions.values():
+    functions = contract(PUBLISHED_AS.get(name, name)).functions
+    for function in functions.values():
         if function.selector == call.data[:4] and function.name in policy.calls[name]:
             if name == "CaseAgent" and function.name in _MINTS:
                 amounts = decode(list(function.inputs), call.data[4:])[2]
@@ -103,6 +104,19 @@ def _require_call(
             remedy="Allow it in SIGNER_POLICY, if it is meant.",
         )
     )
+
+
+def _name_of(session: Session, chain: Chain, address: bytes) -> str | None:
+    """Give what a policy calls the contract at an address; None where it is none of ours."""
+    name = session.exec(
+        select(PlatformContract.name).where(
+            col(PlatformContract.chain_id) == chain.chain_id,
+            col(PlatformContract.address) == address,
+        )
+    ).first()
+    if name is None and tokenizations.find_by_address(session, address) is not None:
+        return OF_A_SUITE
+    return name
 
 
 def _forbidden(role: SignerRole, what: str) -> PolicyRefused:
