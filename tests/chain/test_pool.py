@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from coincurve import PrivateKey
+from sqlmodel import col, select
 
 from chain.client import hex_of
 from chain.errors import SignerRefused, SignerUnavailable
@@ -231,9 +232,11 @@ def test_pool__two_workers_at_once__each_once(market: Market) -> None:
 
 def test_pool__more_than_one_key_may_have_in_flight__goes_to_the_next(minted: Market) -> None:
     market, keys = pooled(minted)
-    wallet = str(market.wallet(FIRST).id)
+    wallet = market.wallet(FIRST)
+    # To open an identity that stands already is no error, however often.
+    opening = {"wallet_id": str(wallet.id), "wallet": hex_of(wallet.address)}
     for number in range(MAX_IN_FLIGHT + 8):
-        market.plan(OperationKind.MINT, f"mint {number}", wallet_id=wallet, units="1")
+        market.plan(OperationKind.CREATE_IDENTITY, f"identity {number}", (), **opening)
 
     market.world.turn()
 
@@ -242,6 +245,33 @@ def test_pool__more_than_one_key_may_have_in_flight__goes_to_the_next(minted: Ma
     )
     assert sorted(counts.values()) == [24, 24, 24]
     assert set(counts) == {key.address for key in keys}
+
+
+def test_claim_key__cannot_sign__the_claim_waits_and_no_agent_rests(market: Market) -> None:
+    world = market.world
+    trouble = SignerUnavailable("gcp-kms:key answers 429 RESOURCE_EXHAUSTED.")
+    broken = replace(world.chain, claim_signer=Key(99, trouble=trouble))
+    claim = market.plan(
+        OperationKind.ADD_CLAIM,
+        "one more claim",
+        wallet_id=str(market.wallet(FIRST).id),
+        topic=1,
+        expires_at=2_000_000_000,
+        evidence_sha256="ab" * 32,
+    )
+    ours = replace(world, chain=broken)
+    ours.settle()
+
+    (waiting,) = [each for each in world.operations() if each.id == claim.id]
+    assert waiting.state == OperationState.PLANNED
+    assert waiting.waits_for is not None
+    assert waiting.waits_for["code"] == "signer_unavailable"
+    with world.database.reading() as session:
+        resting = session.exec(
+            select(SignerWatch).where(col(SignerWatch.resting_until).is_not(None))
+        ).all()
+    assert resting == []
+    assert_all_once(market)
 
 
 def test_roles__of_keys__are_told(market: Market) -> None:
