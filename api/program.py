@@ -205,7 +205,10 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
         threading.Thread(
             target=run_worker,
             args=(base.database, chain, stop),
-            kwargs={"confirmations": base.settings.confirmations},
+            kwargs={
+                "confirmations": base.settings.confirmations,
+                "wanted_operations": base.settings.signer_warn_operations,
+            },
             name="worker",
             daemon=True,
         ),

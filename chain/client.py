@@ -77,6 +77,26 @@ class Sent:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the next transaction of a key depends on.
+
+    Parameters
+    ----------
+    balance_wei : int
+        What the key has.
+    base_fees_wei : tuple of int
+        Per gas, of the newest blocks and last of the next one; empty where the node tells none.
+    gas_price_wei : int or None
+        What the node proposes on a chain without EIP-1559.
+    """
+
+    head: Block
+    balance_wei: int
+    base_fees_wei: tuple[int, ...]
+    gas_price_wei: int | None
+
+
 class _Provider(HTTPProvider):
     """web3's own batches take answers that do not say to which call they belong."""
 
@@ -187,6 +207,46 @@ class ChainClient:
     def nonce(self, address: bytes, block: str = "latest") -> int:
         """Return how many transactions of `address` are on chain."""
         return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
+
+    def outlook(self, sender: bytes, blocks: int, *, legacy: bool = False) -> Outlook:
+        """Return what the next transaction of `sender` depends on, in one round trip.
+
+        Parameters
+        ----------
+        blocks
+            How far back base fees are told; a node that keeps no history tells none.
+        legacy
+            The chain knows no EIP-1559.
+        """
+        method, *header = block_query("latest")
+        calls: list[tuple[str, tuple[Any, ...]]] = [
+            (method, tuple(header)),
+            ("eth_getBalance", (hex_of(sender), "latest")),
+            ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
+        ]
+        try:
+            head, balance, fees = self.batch(calls)
+        except RpcRefused as refused:
+            if legacy or refused.method != "eth_feeHistory":
+                raise
+            (head, balance), fees = self.batch(calls[:2]), None
+        block = read_block(head)
+        if block is None:
+            raise RpcInconsistent("the node knows no latest block")
+        history = [] if legacy else (fees or {}).get("baseFeePerGas") or []
+        return Outlook(
+            head=block,
+            balance_wei=int(balance, 16),
+            base_fees_wei=tuple(int(fee, 16) for fee in history),
+            gas_price_wei=int(fees, 16) if legacy else None,
+        )
+
+    def nonce_and_height(self, address: bytes) -> tuple[int, int]:
+        """Return how many transactions of `address` are on chain, and the newest block's number."""
+        nonce, height = self.batch(
+            [("eth_getTransactionCount", (hex_of(address), "latest")), ("eth_blockNumber", ())]
+        )
+        return int(nonce, 16), int(height, 16)
 
     def code(self, address: bytes) -> bytes:
         return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))

@@ -15,6 +15,7 @@ from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
+from chain.policies import SignerRole
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
@@ -33,6 +34,8 @@ class RegisterIdentity(PlainEffect):
     The desk gives the registry the identity that our factory knows the wallet by. Registered by
     hand, a contract that names itself as claim issuer would pass `isVerified`.
     """
+
+    role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
         _require_kyc(session, _wallet(session, operation))
@@ -58,6 +61,8 @@ class RegisterIdentity(PlainEffect):
 
 class Mint(PlainEffect):
     """Calls `CaseAgent.mint`: the only way in which a fraction comes into being."""
+
+    role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the gate again, and whether the buyer may still hold.
