@@ -63,6 +63,7 @@ bench-registry: setup  ## Figures: bulk import, overlap check, title as of a dat
 bench-gas: setup  ## Figures: gas beside the published suite; from an order to a halted token (BENCH_HALTS)
 	@$(PY) -m bench.gas
 	@$(PY) -m bench.halt
+	@CONFIRMATIONS=0 $(PY) -m bench.halt
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset
