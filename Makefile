@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas reset
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable reset
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -59,6 +59,12 @@ bench-registry: setup  ## Figures: bulk import, overlap check, title as of a dat
 bench-gas: setup  ## Figures: gas beside the published suite; from an order to a halted token (BENCH_HALTS)
 	@$(PY) -m bench.gas
 	@$(PY) -m bench.halt
+
+bench-sync: setup  ## Figures: events/s from empty database to proven cap table (BENCH_RUNS, BENCH_SCALE)
+	@$(PY) -m bench.sync
+
+bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS, BENCH_TRANSFERS)
+	@$(PY) -m bench.captable
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

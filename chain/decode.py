@@ -123,6 +123,8 @@ def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent |
 
 
 TRANSFER = hex_of(contract("Token").events["Transfer"].topic)
+# Looked up once: a member of an enumeration is found by a descriptor that is written in Python.
+_KIND = EventKind.TRANSFER
 _PADDING = "0x" + "0" * 24
 _WORD_CHARACTERS = 2 + 64
 _TOPICS = 3
@@ -156,7 +158,7 @@ class TransferReader:
                 block_number=block_number,
                 log_index=int(entry.log_index, 16),
                 tx_hash=bytes.fromhex(entry.transaction_hash[2:]),
-                kind=EventKind.TRANSFER,
+                kind=_KIND,
                 source=known[source] if source in known else self._address(source),
                 target=known[target] if target in known else self._address(target),
                 units=int(data, 16),

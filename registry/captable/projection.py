@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk
-from registry.captable.bulk import EventRow
 from registry.captable.events import ProjectedBlock, ProjectedEvent, ProjectedRange
+from registry.captable.ledger import Ledger, addresses_moving
 from registry.captable.models import (
     EventKind,
     RegisteredWallet,
     SyncCursor,
     Token,
 )
-from registry.captable.spans import Span, fold, touched_by
+from registry.captable.spans import Span
 from registry.kernel.clock import now
 
 
@@ -107,68 +108,49 @@ def touch_cursor(session: Session, chain_id: int) -> None:
 
 
 def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
-    tokens = {
-        token.address: token
-        for token in session.exec(
-            select(Token)
-            .where(col(Token.address).in_({event.token for event in events}))
-            .with_for_update()
-        )
-    }
+    moving = addresses_moving(events)
+    tokens = session.exec(
+        select(Token).where(col(Token.address).in_(list(moving))).with_for_update()
+    ).all()
     addresses = {event.source for event in events} | {event.target for event in events}
-    holders: dict[bytes | None, int | None] = {None: None}
-    holders |= bulk.intern(session, {item for item in addresses if item is not None}).items()
-    numbers = {address: token.token_no or 0 for address, token in tokens.items()}
-    rows = [
-        EventRow(
-            numbers[event.token],
-            event.block_number,
-            event.log_index,
-            int(event.kind),
-            event.tx_hash,
-            holders[event.source],
-            holders[event.target],
-            event.units,
-            event.extra,
-        )
-        for event in events
-    ]
-    bulk.copy_events(session, rows)
-    fold_balances(session, rows)
-    fold_tokens(session, list(tokens.values()), rows)
-    fold_wallets(session, rows)
-
-
-def fold_balances(session: Session, rows: Sequence[EventRow]) -> None:
-    """Fold transfers and freezes into balances and their history, in the order of the chain."""
-    touched = touched_by(rows)
-    if not touched:
-        return
-    held = bulk.read_holdings(session, touched)
-    spans = {key: Span(held.get(key, (0, 0))) for key in touched}
-    fold(rows, spans)
-    changed = {key: span for key, span in spans.items() if span.blocks}
-    bulk.copy_spans(session, changed)
-    bulk.store_balances(session, changed)
-
-
-def fold_tokens(session: Session, tokens: Sequence[Token], rows: Sequence[EventRow]) -> None:
-    """Fold mints, burns and pauses into the tokens themselves."""
-    minted = {token.token_no: 0 for token in tokens}
-    paused = {}
-    for row in rows:
-        if row.kind == EventKind.TRANSFER:
-            if row.source is None:
-                minted[row.token_no] += row.units or 0
-            if row.target is None:
-                minted[row.token_no] -= row.units or 0
-        elif row.kind in {EventKind.PAUSED, EventKind.UNPAUSED}:
-            paused[row.token_no] = row.kind == EventKind.PAUSED
+    numbers = bulk.intern(session, {item for item in addresses if item is not None})
+    ledgers = {
+        token.address: _open_ledger(session, token, moving[token.address], numbers)
+        for token in tokens
+    }
+    bulk.copy_events(session, [ledgers[event.token].fold(event) for event in events])
+    bulk.copy_spans(session, ledgers.values())
     for token in tokens:
-        token.supply_units = int(token.supply_units) + minted[token.token_no]
-        token.paused = paused.get(token.token_no or 0, token.paused)
+        ledger = ledgers[token.address]
+        bulk.store_balances(session, ledger)
+        token.supply_units = int(token.supply_units) + ledger.minted
+        if ledger.paused is not None:
+            token.paused = ledger.paused
     session.add_all(tokens)
     session.flush()
+    fold_wallets(
+        session,
+        [
+            WalletEvent(
+                token_no=ledgers[event.token].token_no,
+                block_number=event.block_number,
+                kind=event.kind,
+                holder_no=numbers[event.target] if event.target else None,
+                extra=event.extra or {},
+            )
+            for event in events
+            if event.kind in OF_WALLETS
+        ],
+    )
+
+
+def _open_ledger(
+    session: Session, token: Token, moving: Collection[bytes], numbers: Mapping[bytes, int]
+) -> Ledger:
+    assert token.token_no is not None
+    held = bulk.read_holdings(session, token.token_no, [numbers[item] for item in moving])
+    spans = {item: Span(numbers[item], *held.get(numbers[item], (0, 0))) for item in moving}
+    return Ledger(token.token_no, spans, numbers)
 
 
 OF_WALLETS = frozenset(
@@ -181,45 +163,54 @@ OF_WALLETS = frozenset(
 )
 
 
-def fold_wallets(session: Session, rows: Iterable[EventRow]) -> None:
+class WalletEvent(NamedTuple):
+    """What an identity registry said."""
+
+    token_no: int
+    block_number: int
+    kind: int
+    holder_no: int | None
+    extra: dict[str, Any]
+
+
+def fold_wallets(session: Session, events: Iterable[WalletEvent]) -> None:
     """Fold the identity registries' events into who is registered for which token."""
-    for row in rows:
-        if row.kind in OF_WALLETS:
-            _fold_wallet(session, row)
+    for event in events:
+        _fold_wallet(session, event)
 
 
-def _fold_wallet(session: Session, row: EventRow) -> None:
-    extra = row.extra or {}
-    if row.kind == EventKind.IDENTITY_REGISTERED:
-        assert row.target is not None
+def _fold_wallet(session: Session, event: WalletEvent) -> None:
+    if event.kind == EventKind.IDENTITY_REGISTERED:
+        assert event.holder_no is not None
         session.merge(
             RegisteredWallet(
-                token_no=row.token_no,
-                holder_no=row.target,
-                identity=bytes.fromhex(extra["identity"]),
-                country=extra["country"],
-                block_number=row.block_number,
+                token_no=event.token_no,
+                holder_no=event.holder_no,
+                identity=bytes.fromhex(event.extra["identity"]),
+                country=event.extra["country"],
+                block_number=event.block_number,
             )
         )
-    elif row.kind == EventKind.IDENTITY_REMOVED:
+    elif event.kind == EventKind.IDENTITY_REMOVED:
         session.execute(
             delete(RegisteredWallet).where(
-                col(RegisteredWallet.token_no) == row.token_no,
-                col(RegisteredWallet.holder_no) == row.target,
+                col(RegisteredWallet.token_no) == event.token_no,
+                col(RegisteredWallet.holder_no) == event.holder_no,
             )
         )
-    elif row.kind == EventKind.COUNTRY_UPDATED:
-        wallet = session.get_one(RegisteredWallet, (row.token_no, row.target))
-        wallet.country, wallet.block_number = extra["country"], row.block_number
+    elif event.kind == EventKind.COUNTRY_UPDATED:
+        wallet = session.get_one(RegisteredWallet, (event.token_no, event.holder_no))
+        wallet.country, wallet.block_number = event.extra["country"], event.block_number
         session.add(wallet)
-    elif row.kind == EventKind.IDENTITY_UPDATED:
+    elif event.kind == EventKind.IDENTITY_UPDATED:
         # The log names no wallet: every wallet of the old identity has the new one.
+        old, new = event.extra["old_identity"], event.extra["identity"]
         session.execute(
             update(RegisteredWallet)
             .where(
-                col(RegisteredWallet.token_no) == row.token_no,
-                col(RegisteredWallet.identity) == bytes.fromhex(extra["old_identity"]),
+                col(RegisteredWallet.token_no) == event.token_no,
+                col(RegisteredWallet.identity) == bytes.fromhex(old),
             )
-            .values(identity=bytes.fromhex(extra["identity"]), block_number=row.block_number)
+            .values(identity=bytes.fromhex(new), block_number=event.block_number)
         )
     session.flush()

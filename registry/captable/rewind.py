@@ -6,12 +6,15 @@ the size of the token.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import NamedTuple
+
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk
-from registry.captable.bulk import EventRow
 from registry.captable.events import ProjectedBlock
+from registry.captable.ledger import MOVING
 from registry.captable.models import (
     ChainBlock,
     EventKind,
@@ -21,8 +24,7 @@ from registry.captable.models import (
     Token,
     TokenEvent,
 )
-from registry.captable.projection import OF_WALLETS, fold_wallets
-from registry.captable.spans import touched_by
+from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
 from registry.kernel.clock import now
 
 
@@ -94,32 +96,40 @@ def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
         session.delete(token)
         return
     transfers = [row for row in undone if row.kind == EventKind.TRANSFER]
-    minted = sum(row.units or 0 for row in transfers if row.source is None)
-    burned = sum(row.units or 0 for row in transfers if row.target is None)
+    minted = sum(int(row.units or 0) for row in transfers if row.source is None)
+    burned = sum(int(row.units or 0) for row in transfers if row.target is None)
     token.supply_units = int(token.supply_units) - minted + burned
     if any(row.kind in {EventKind.PAUSED, EventKind.UNPAUSED} for row in undone):
         token.paused = _was_paused(session, token.token_no)
     session.add(token)
     session.flush()
     if of_wallets:
-        fold_wallets(session, _rare_events(session, token.token_no))
+        fold_wallets(session, _wallet_events(session, token.token_no))
 
 
 _TAKE = """
 DELETE FROM token_event WHERE token_no = %s AND block_number > %s
-RETURNING token_no, block_number, log_index, kind, tx_hash, source, target, units, extra
+RETURNING kind, source, target, units
 """
 
 
-def _take_events(session: Session, token_no: int, ancestor: int) -> list[EventRow]:
+class _Undone(NamedTuple):
+    """What is looked at of an event that is taken back."""
+
+    kind: int
+    source: int | None
+    target: int | None
+    units: Decimal | None
+
+
+def _take_events(session: Session, token_no: int, ancestor: int) -> list[_Undone]:
     with bulk.cursor_of(session) as cursor:
         cursor.execute(
             _TAKE,
             [token_no, ancestor],
             binary=True,
         )
-        rows = [EventRow(*row) for row in cursor]
-    return [row._replace(units=int(row.units)) if row.units is not None else row for row in rows]
+        return [_Undone(*row) for row in cursor.fetchall()]
 
 
 def _was_paused(session: Session, token_no: int) -> bool:
@@ -137,14 +147,22 @@ def _was_paused(session: Session, token_no: int) -> bool:
     return last is None or last == EventKind.PAUSED
 
 
-def _rare_events(session: Session, token_no: int) -> list[EventRow]:
-    """Return all events but transfers that remain, in the order of the chain."""
+def _wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
+    """Return what the identity registry said that remains, in the order of the chain."""
     events = session.exec(
         select(TokenEvent)
-        .where(col(TokenEvent.token_no) == token_no, col(TokenEvent.kind) != EventKind.TRANSFER)
+        .where(
+            col(TokenEvent.token_no) == token_no,
+            # Said for the planner: all of these are in the small index.
+            col(TokenEvent.kind) != EventKind.TRANSFER,
+            col(TokenEvent.kind).in_(OF_WALLETS),
+        )
         .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
     )
-    return [EventRow(**event.model_dump()) for event in events]
+    return [
+        WalletEvent(token_no, event.block_number, event.kind, event.target, event.extra or {})
+        for event in events
+    ]
 
 
 _TAKE_BALANCES = """
@@ -175,11 +193,11 @@ CROSS JOIN LATERAL (
 """
 
 
-def _rewind_balances(
-    session: Session, token_no: int, undone: list[EventRow], ancestor: int
-) -> None:
+def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], ancestor: int) -> None:
     """Give every touched holder the balance of the ancestor block."""
-    holders = sorted(holder for _, holder in touched_by(undone))
+    moved = [row for row in undone if row.kind in MOVING]
+    parties = {row.source for row in moved} | {row.target for row in moved}
+    holders = sorted(holder for holder in parties if holder is not None)
     if not holders:
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}

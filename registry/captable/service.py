@@ -173,6 +173,22 @@ def list_holders(
     ]
 
 
+def holding_at(session: Session, token: Token, address: bytes, number: int) -> tuple[int, int]:
+    """Return what an address held at a block: balance and frozen part; nothing is (0, 0)."""
+    row = session.execute(
+        sql_select(balance_at(number), frozen_at(number))
+        .join(Holder, col(Holder.holder_no) == col(BalanceAt.holder_no))
+        .where(
+            col(Holder.address) == address,
+            col(BalanceAt.token_no) == token.token_no,
+            col(BalanceAt.block_number) <= number,
+        )
+        .order_by(col(BalanceAt.block_number).desc())
+        .limit(1)
+    ).first()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
 def _held_at(token: Token, number: int) -> tuple[ColumnElement[int], ColumnElement[int], Any]:
     """Give balance and frozen part at a block, beside `Balance` joined with the lateral.
 

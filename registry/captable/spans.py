@@ -6,82 +6,83 @@ of times in one range, so those changes share a row and an index entry (ADR 0029
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col
 
-from registry.captable.models import BalanceAt, EventKind
+from registry.captable.models import BalanceAt
 
-if TYPE_CHECKING:
-    from registry.captable.bulk import EventRow
-
-Key = tuple[int, int]
-"""Token and holder."""
-Holding = tuple[int, int]
-"""Balance and frozen part, in whole fractions."""
-MOVING = frozenset({EventKind.TRANSFER, EventKind.TOKENS_FROZEN, EventKind.TOKENS_UNFROZEN})
+NULL = "\\N"
+"""As COPY's text format writes it."""
 
 
 class Span:
-    """The changes of one holder of one token within one range; one for each block."""
+    """The changes of one holder of one token within one range; one for each block.
 
-    __slots__ = ("_balance", "_frozen", "balances", "blocks", "frozen")
+    Parameters
+    ----------
+    holder_no
+        Number of the holder.
+    balance, frozen
+        Before the range, in whole fractions.
+    """
 
-    def __init__(self, holding: Holding) -> None:
-        self._balance, self._frozen = holding
+    __slots__ = ("balance", "balances", "blocks", "frozen", "frozens", "holder_no")
+
+    def __init__(self, holder_no: int, balance: int, frozen: int) -> None:
+        self.holder_no = holder_no
+        self.balance = balance
+        self.frozen = frozen
         self.blocks: list[int] = []
         self.balances: list[int] = []
-        self.frozen: list[int] = []
+        # One for each block, but only from the first freeze on: there seldom is any.
+        self.frozens: list[int] | None = None
 
-    def change(self, block: int, balance: int, frozen: int) -> None:
-        """Add to the balance and to its frozen part at `block`."""
-        self._balance += balance
-        self._frozen += frozen
-        if self.blocks and self.blocks[-1] == block:
-            self.balances[-1] = self._balance
-            self.frozen[-1] = self._frozen
+    def move(self, block: int, units: int) -> None:
+        """Add to the balance at `block`."""
+        self.balance += units
+        blocks = self.blocks
+        if self.frozens is not None:
+            self._note(block)
+        elif blocks and blocks[-1] == block:
+            self.balances[-1] = self.balance
         else:
-            self.blocks.append(block)
-            self.balances.append(self._balance)
-            self.frozen.append(self._frozen)
+            blocks.append(block)
+            self.balances.append(self.balance)
 
-    def as_line(self, key: Key) -> str:
+    def freeze(self, block: int, units: int) -> None:
+        """Add to the frozen part at `block`."""
+        if self.frozens is None:
+            self.frozens = [self.frozen] * len(self.blocks)
+        self.frozen += units
+        self._note(block)
+
+    def _note(self, block: int) -> None:
+        blocks = self.blocks
+        if blocks and blocks[-1] == block:
+            self.balances[-1] = self.balance
+            if self.frozens is not None:
+                self.frozens[-1] = self.frozen
+        else:
+            blocks.append(block)
+            self.balances.append(self.balance)
+            if self.frozens is not None:
+                self.frozens.append(self.frozen)
+
+    def as_line(self, token_no: int) -> str:
         """Give the row of ``balance_at`` as COPY's text format has it."""
-        token, holder = key
-        blocks, balances, frozen = self.blocks, self.balances, self.frozen
-        first = f"{token}\t{holder}\t{blocks[0]}\t{balances[0]}\t{frozen[0]}"
+        blocks, balances, frozens = self.blocks, self.balances, self.frozens
+        frozen = self.frozen if frozens is None else frozens[0]
+        first = f"{token_no}\t{self.holder_no}\t{blocks[0]}\t{balances[0]}\t{frozen}"
         if len(blocks) == 1:
             return f"{first}\t\\N\t\\N\t\\N\n"
-        later = "\\N" if frozen.count(frozen[0]) == len(frozen) else _array(frozen)
-        return f"{first}\t{_array(blocks)}\t{_array(balances)}\t{later}\n"
+        later = NULL if frozens is None else _later(frozens)
+        return f"{first}\t{_later(blocks)}\t{_later(balances)}\t{later}\n"
 
 
-def _array(values: list[int]) -> str:
+def _later(values: list[int]) -> str:
     return "{" + ",".join(map(str, values[1:])) + "}"
-
-
-def touched_by(rows: Iterable[EventRow]) -> set[Key]:
-    """Name everybody whose balance or frozen part the events change."""
-    keys = {(row.token_no, row.source) for row in rows if row.kind in MOVING}
-    keys |= {(row.token_no, row.target) for row in rows if row.kind in MOVING}
-    return {(token, holder) for token, holder in keys if holder is not None}
-
-
-def fold(rows: Iterable[EventRow], spans: Mapping[Key, Span]) -> None:
-    """Fold transfers and freezes into `spans`, in the order of the chain."""
-    transfer, freeze = int(EventKind.TRANSFER), int(EventKind.TOKENS_FROZEN)
-    for token, block, _, kind, _, source, target, units, _ in rows:
-        if units is None or kind not in MOVING:
-            continue
-        if kind == transfer:
-            if source is not None:
-                spans[token, source].change(block, -units, 0)
-            if target is not None:
-                spans[token, target].change(block, units, 0)
-        elif target is not None:
-            spans[token, target].change(block, 0, units if kind == freeze else -units)
 
 
 def balance_at(block_number: Any) -> ColumnElement[int]:
