@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable reset
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable duel-reorg reset
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -65,6 +65,9 @@ bench-sync: setup  ## Figures: events/s from empty database to proven cap table 
 
 bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS, BENCH_TRANSFERS)
 	@$(PY) -m bench.captable
+
+duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
+	@$(PY) -m bench.duel
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

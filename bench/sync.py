@@ -119,8 +119,11 @@ def _own_database(admin: Database, contender: str) -> Iterator[str]:
         )
         # Nobody pays for what another left to be written.
         connection.execute("CHECKPOINT")
-        yield _named(url, name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        try:
+            yield _named(url, name)
+        finally:
+            dropped = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(dropped)
 
 
 def _named(url: str, name: str) -> str:

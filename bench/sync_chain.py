@@ -27,6 +27,7 @@ from chain.client import ChainClient, bytes_of, hex_of
 from chain.compile import SETTINGS, SOLC
 
 HOLDERS = 5_000
+EMITTER_HOLDERS = 50
 MINTS_PER_BLOCK = 200
 UNITS = 10**24
 GAS = 29_000_000
@@ -119,37 +120,63 @@ def _creation_of(client: ChainClient, number: int) -> bytes:
 
 
 def _fill(client: ChainClient, workload: Workload) -> None:
-    client.request("anvil_setBalance", PLATFORM, hex(10**30))
-    client.request("anvil_impersonateAccount", PLATFORM)
-    # Mined by hand, one transaction a block: its own mining may put two into one.
-    client.request("evm_setAutomine", False)
-    sender = _Sender(client)
     before = client.block_number()
-    token = sender.create(_bytecode())
-    for first in range(0, HOLDERS, MINTS_PER_BLOCK):
-        sender.call(token, "mint(uint256,uint256,uint256)", first, MINTS_PER_BLOCK, UNITS)
+    emitter = Emitter.deploy(client, HOLDERS)
     for seed in range(workload.blocks):
-        sender.call(token, "move(uint256,uint256,uint256)", seed, workload.per_block, HOLDERS)
+        emitter.move(seed, workload.per_block)
     blocks = 1 + HOLDERS // MINTS_PER_BLOCK + workload.blocks
     assert client.block_number() == before + blocks
 
 
-class _Sender:
-    def __init__(self, client: ChainClient) -> None:
-        self._client = client
-        self._nonce = client.nonce(bytes_of(PLATFORM))
+class Emitter:
+    """The token, and the one account that lets it move balances, a transaction a block."""
 
-    def create(self, code: bytes) -> bytes:
-        created = self._client.receipts([self.send(None, code)])[0]
+    def __init__(self, client: ChainClient, token: bytes, deployed_at: int, count: int) -> None:
+        self.token = token
+        self.deployed_at = deployed_at
+        self._client = client
+        self._count = count
+        self._nonce = 0
+        self.resume()
+
+    @classmethod
+    def deploy(cls, client: ChainClient, count: int) -> Emitter:
+        """Deploy the token, and give each of its `count` holders as much."""
+        client.request("anvil_setBalance", PLATFORM, hex(10**30))
+        client.request("anvil_impersonateAccount", PLATFORM)
+        # Mined by hand, one transaction a block: its own mining may put two into one.
+        client.request("evm_setAutomine", False)
+        emitter = cls(client, b"", 0, count)
+        created = client.receipts([emitter.send(None, _bytecode())])[0]
         assert created is not None
         assert created.contract_address is not None
-        return created.contract_address
+        emitter.token, emitter.deployed_at = created.contract_address, created.block_number
+        for first in range(0, count, MINTS_PER_BLOCK):
+            minted = min(MINTS_PER_BLOCK, count - first)
+            emitter.call("mint(uint256,uint256,uint256)", first, minted, UNITS)
+        return emitter
 
-    def call(self, to: bytes, signature: str, *numbers: int) -> None:
+    def move(self, seed: int, transfers: int) -> None:
+        """Mine a block of transfers that only this seed gives."""
+        self.call("move(uint256,uint256,uint256)", seed, transfers, self._count)
+
+    def holders(self) -> list[bytes]:
+        return [keccak(encode(["uint256"], [number]))[12:] for number in range(self._count)]
+
+    def balance_call(self, holder: bytes) -> bytes:
+        """Give the data of the call that asks for a balance."""
+        return keccak(text="balanceOf(address)")[:4] + encode(["address"], [holder])
+
+    def resume(self) -> None:
+        """Go on from the account's nonce, which a rollback takes back too."""
+        self._nonce = self._client.nonce(bytes_of(PLATFORM))
+
+    def call(self, signature: str, *numbers: int) -> None:
         selector = keccak(text=signature)[:4]
-        self.send(to, selector + encode(["uint256"] * len(numbers), numbers))
+        self.send(self.token, selector + encode(["uint256"] * len(numbers), numbers))
 
     def send(self, to: bytes | None, data: bytes) -> bytes:
+        """Send a transaction, and mine it."""
         fields: dict[str, Any] = {
             "from": PLATFORM,
             "data": hex_of(data),

@@ -8,7 +8,7 @@ import time
 import structlog
 from sqlmodel import select
 
-from bench.sync_peers.run import Task, read_task, report
+from bench.sync_peers.run import read_task, report
 from chain.client import ChainClient, bytes_of
 from chain.indexer import Indexer
 from chain.ranges import projected
@@ -18,20 +18,19 @@ from registry.captable.projection import open_cursor
 from registry.kernel.db import Database
 
 
-def prepare(database: Database, client: ChainClient, task: Task) -> None:
+def prepare_token(database: Database, client: ChainClient, token: bytes, deployed_at: int) -> None:
     """Let the projection begin before the token, and know of it as if we had deployed it."""
-    before = client.block(task.deployed_at - 1)
+    before = client.block(deployed_at - 1)
     assert before is not None
     with database.transaction() as session:
-        open_cursor(session, task.chain_id, projected(before), before.number)
-        address = bytes_of(task.token)
+        open_cursor(session, client.chain_id, projected(before), before.number)
         session.add(
             Token(
-                chain_id=task.chain_id,
-                address=address,
+                chain_id=client.chain_id,
+                address=token,
                 identity_registry=b"\x01" * 20,
                 compliance=b"\x02" * 20,
-                block_number=task.deployed_at,
+                block_number=deployed_at,
                 paused=False,
             )
         )
@@ -42,7 +41,7 @@ def main() -> None:
     task = read_task()
     database = Database(task.database)
     client = ChainClient(task.url, task.chain_id)
-    prepare(database, client, task)
+    prepare_token(database, client, bytes_of(task.token), task.deployed_at)
     indexer, reconciler = Indexer(database, client), Reconciler(database, client)
     started = time.perf_counter()
     while indexer.advance():

@@ -6,6 +6,7 @@ All of it happens on the session's own connection, inside its transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from psycopg import Cursor
@@ -15,6 +16,7 @@ from sqlmodel import Session
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import Holding, Ledger
 
+LINES_AT_ONCE = 500
 _BLOCK_TYPES = ["int8", "int8", "bytea", "bytea", "timestamptz"]
 _EVENT_COLUMNS = "token_no, block_number, log_index, kind, tx_hash, source, target, units, extra"
 _SPAN_COLUMNS = (
@@ -52,13 +54,16 @@ def copy_events(session: Session, lines: Iterable[str]) -> None:
 
 def copy_spans(session: Session, ledgers: Iterable[Ledger]) -> None:
     """Append the changes of a range to the history, sorted as its index is."""
-    lines = [span.as_line(ledger.token_no) for ledger in ledgers for span in ledger.changed()]
+    lines = (span.as_line(ledger.token_no) for ledger in ledgers for span in ledger.changed())
     _copy_text(session, f"COPY balance_at ({_SPAN_COLUMNS}) FROM STDIN", lines)
 
 
 def _copy_text(session: Session, statement: str, lines: Iterable[str]) -> None:
+    """Send lines as they are made: the server stores the first while the next are folded."""
+    left = iter(lines)
     with cursor_of(session) as cursor, cursor.copy(statement.encode()) as copy:
-        copy.write("".join(lines))
+        while some := "".join(islice(left, LINES_AT_ONCE)):
+            copy.write(some)
 
 
 def intern(session: Session, addresses: Collection[bytes]) -> dict[bytes, int]:

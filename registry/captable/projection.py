@@ -118,7 +118,7 @@ def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
         token.address: _open_ledger(session, token, moving[token.address], numbers)
         for token in tokens
     }
-    bulk.copy_events(session, [ledgers[event.token].fold(event) for event in events])
+    bulk.copy_events(session, (ledgers[event.token].fold(event) for event in events))
     bulk.copy_spans(session, ledgers.values())
     for token in tokens:
         ledger = ledgers[token.address]

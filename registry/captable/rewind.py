@@ -172,13 +172,19 @@ _TAKE_SPANS = """
 DELETE FROM balance_at WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
   AND block_number > %(ancestor)s
 """
+# Spans of one holder do not overlap: only the last that begins in time can reach too far.
 _CUT = """
-UPDATE balance_at SET
-  later_blocks = later_blocks[:width_bucket(%(ancestor)s, later_blocks)],
-  later_balances = later_balances[:width_bucket(%(ancestor)s, later_blocks)],
-  later_frozen = later_frozen[:width_bucket(%(ancestor)s, later_blocks)]
-WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
-  AND later_blocks[cardinality(later_blocks)] > %(ancestor)s
+UPDATE balance_at AS b SET
+  later_blocks = b.later_blocks[:width_bucket(%(ancestor)s, b.later_blocks)],
+  later_balances = b.later_balances[:width_bucket(%(ancestor)s, b.later_blocks)],
+  later_frozen = b.later_frozen[:width_bucket(%(ancestor)s, b.later_blocks)]
+FROM unnest(%(holders)s::int4[]) AS h(holder_no)
+CROSS JOIN LATERAL (
+  SELECT block_number, later_blocks FROM balance_at
+  WHERE token_no = %(token)s AND holder_no = h.holder_no AND block_number <= %(ancestor)s
+  ORDER BY block_number DESC LIMIT 1) AS last
+WHERE last.later_blocks[cardinality(last.later_blocks)] > %(ancestor)s
+  AND b.token_no = %(token)s AND b.holder_no = h.holder_no AND b.block_number = last.block_number
 """
 _RESTORE = """
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)
