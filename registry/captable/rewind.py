@@ -165,9 +165,6 @@ def _wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
     ]
 
 
-_TAKE_BALANCES = """
-DELETE FROM balance WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
-"""
 _TAKE_SPANS = """
 DELETE FROM balance_at WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
   AND block_number > %(ancestor)s
@@ -187,15 +184,20 @@ WHERE last.later_blocks[cardinality(last.later_blocks)] > %(ancestor)s
   AND b.token_no = %(token)s AND b.holder_no = h.holder_no AND b.block_number = last.block_number
 """
 _RESTORE = """
-INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)
-SELECT %(token)s, h.holder_no,
-  coalesce(b.later_balances[cardinality(b.later_blocks)], b.balance_units),
-  coalesce(b.later_frozen[cardinality(b.later_blocks)], b.frozen_units),
-  coalesce(b.later_blocks[cardinality(b.later_blocks)], b.block_number)
+UPDATE balance AS n SET
+  balance_units = coalesce(b.later_balances[cardinality(b.later_blocks)], b.balance_units),
+  frozen_units = coalesce(b.later_frozen[cardinality(b.later_blocks)], b.frozen_units),
+  block_number = coalesce(b.later_blocks[cardinality(b.later_blocks)], b.block_number)
 FROM unnest(%(holders)s::int4[]) AS h(holder_no)
 CROSS JOIN LATERAL (
   SELECT * FROM balance_at WHERE token_no = %(token)s AND holder_no = h.holder_no
   ORDER BY block_number DESC LIMIT 1) AS b
+WHERE n.token_no = %(token)s AND n.holder_no = h.holder_no
+"""
+# Whoever still has a change above the ancestor was not restored: they have no past before it.
+_FORGET = """
+DELETE FROM balance WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+  AND block_number > %(ancestor)s
 """
 
 
@@ -208,8 +210,8 @@ def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], anc
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_TAKE_BALANCES, where)
         cursor.execute(_TAKE_SPANS, where)
         cursor.execute(_CUT, where)
         cursor.execute(_RESTORE, where)
+        cursor.execute(_FORGET, where)
     session.expire_all()
