@@ -5,7 +5,8 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable duel-reorg reset
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable duel-reorg reset \
+        test-eligibility
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +40,9 @@ unit: setup
 
 test-contracts: setup-brownie  ## Brownie tests of our own Solidity, on anvil
 	@$(PY) scripts/test_contracts.py
+
+test-eligibility: setup  ## Our rules of eligibility against the chain's own, on 500 random tokens
+	@HYPOTHESIS_PROFILE=thorough $(RUN)/pytest tests/chain/test_eligibility_agrees.py $(PYTEST_ARGS)
 
 slither: setup  ## Analyse our Solidity; each finding is fixed or answered in docs/reference/slither.md
 	@$(PYTHON) scripts/setup.py --slither

@@ -56,13 +56,17 @@ LegalTimeParam = Annotated[
 """For reads of legal facts that have a time in law."""
 
 
+KnownAtParam = Annotated[
+    Instant | None,
+    Query(
+        alias="known_at",
+        description="Answer with what the register knew at this time; without it, now",
+    ),
+]
+
+
 def get_known_session(
-    services: ServicesDep,
-    _turn: TurnDep,
-    known_at: Annotated[
-        Instant | None,
-        Query(description="Answer with what the register knew at this time; without it, now"),
-    ] = None,
+    services: ServicesDep, _turn: TurnDep, known_at: KnownAtParam = None
 ) -> Iterator[ReadSession]:
     """Give a read-only session in which legal rows are as the register knew them at `known_at`.
 
@@ -71,6 +75,39 @@ def get_known_session(
     Invalid
         ``known_at_in_future``.
     """
+    _require_past(known_at)
+    with services.database.reading(known_at=known_at) as session:
+        yield session
+
+
+KnownSessionDep = Annotated[ReadSession, Depends(get_known_session, scope="function")]
+"""For reads of facts with a time in law of their own, which the query asks for (`as_of`)."""
+
+
+def get_legal_session(
+    services: ServicesDep,
+    _turn: TurnDep,
+    as_of: LegalTimeParam = None,
+    known_at: KnownAtParam = None,
+) -> Iterator[ReadSession]:
+    """Give a read-only session in which legal rows are as they were in law at `as_of`.
+
+    For acts that have their effect by being recorded: an approval, the issue of a receipt, a
+    court order in force. What was so at a time is what was recorded by then, as far as the
+    register knew of it at `known_at`.
+
+    Raises
+    ------
+    Invalid
+        ``known_at_in_future``.
+    """
+    _require_past(known_at)
+    known = [moment for moment in (as_of, known_at) if moment is not None and moment <= now()]
+    with services.database.reading(known_at=min(known, default=None)) as session:
+        yield session
+
+
+def _require_past(known_at: datetime | None) -> None:
     if known_at is not None and known_at > now():
         raise Invalid(
             "known_at_in_future",
@@ -78,9 +115,7 @@ def get_known_session(
             field="known_at",
             remedy="Leave known_at out to read what is known now.",
         )
-    with services.database.reading(known_at=known_at) as session:
-        yield session
 
 
-KnownSessionDep = Annotated[ReadSession, Depends(get_known_session, scope="function")]
-"""For every read of legal facts: the same queries, on the tables or on their past."""
+LegalSessionDep = Annotated[ReadSession, Depends(get_legal_session, scope="function")]
+"""For every other read of legal facts: the same queries, on the tables or on their past."""

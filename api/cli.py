@@ -182,6 +182,7 @@ def run_worker_alone() -> None:
                 open_keys(base),
                 wait_for_signal(),
                 confirmations=settings.confirmations,
+                wanted_operations=settings.signer_warn_operations,
             )
 
 
@@ -244,7 +245,7 @@ def show_operations(
                 session, subject_id=None, state=state, after=None, limit=limit
             )
             for row in rows:
-                detail = (row.problem or {}).get("detail", "")
+                detail = (row.problem or row.waits_for or {}).get("detail", "")
                 nonce = "" if row.nonce is None else str(row.nonce)
                 table.add_row(str(row.id), row.kind, row.state, nonce, detail)
         Console().print(table)

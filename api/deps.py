@@ -13,6 +13,7 @@ from sqlmodel import Session
 from api.auth.access import ACCESS
 from api.auth.errors import Unauthenticated
 from api.auth.tokens import TokenVerifier
+from chain.client import ChainClient
 from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database, ReadSession
@@ -23,13 +24,17 @@ from registry.kernel.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the application was started with."""
+    """What the application was started with.
+
+    `node` is only ever read from, and outside of any transaction (ADR 0025).
+    """
 
     settings: Settings
     database: Database
     vault: Vault
     store: DocumentStore
     tokens: TokenVerifier
+    node: ChainClient
 
 
 def get_services(request: Request) -> Services:

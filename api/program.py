@@ -15,6 +15,8 @@ from api.app import create_app
 from api.auth.tokens import token_verifier
 from api.deps import Services
 from api.s3_store import open_store
+from chain.anvil import HOST
+from chain.client import ChainClient
 from chain.devnet import Devnet
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain
@@ -28,6 +30,8 @@ from registry.kernel.vault import Vault
 
 Say = Callable[[str], None]
 START_SECONDS = 30.0
+NODE_SECONDS = 5.0
+"""How long a request waits for the node: a person is waiting for the answer."""
 
 
 class PortTaken(Exception):
@@ -106,6 +110,11 @@ def services(settings: Settings, database: Database) -> Services:
         vault=Vault(settings.pii_key.get_secret_value(), settings.pii_index_key.get_secret_value()),
         store=open_store(settings),
         tokens=token_verifier(settings),
+        node=ChainClient(
+            settings.rpc_url or f"http://{HOST}:{settings.devnet_port}",
+            settings.chain_id,
+            timeout_seconds=NODE_SECONDS,
+        ),
     )
 
 
@@ -196,7 +205,10 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
         threading.Thread(
             target=run_worker,
             args=(base.database, chain, stop),
-            kwargs={"confirmations": base.settings.confirmations},
+            kwargs={
+                "confirmations": base.settings.confirmations,
+                "wanted_operations": base.settings.signer_warn_operations,
+            },
             name="worker",
             daemon=True,
         ),

@@ -18,7 +18,7 @@ from itertools import count
 
 from bench.figures import print_figure
 from bench.gas_node import GasNode, gas_node
-from bench.gas_suites import Ours, Published, Suite, create_modules, deploy_platform
+from bench.gas_suites import MODULES, Ours, Published, Suite, deploy_platform
 
 BATCH = 40
 UNITS = 100
@@ -30,7 +30,7 @@ _NUMBERS = count(1)
 def main() -> None:
     with gas_node() as node:
         at = deploy_platform(node)
-        modules = create_modules(node)
+        modules = [at[name] for name, _, _ in MODULES]
         stock, same = Published(node, at, "STOCK"), Published(node, at, "SAME", modules)
         ours, bare = Ours(node, at, "OURS", modules), Ours(node, at, "BARE")
         people = {way: _wallets(BATCH) for way in (stock, same, ours, bare)}

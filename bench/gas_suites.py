@@ -26,14 +26,14 @@ SUPPLY = 10**6
 LIFETIME_S = 365 * 86_400
 EVIDENCE = keccak(text="evidence")
 
-MODULES: tuple[tuple[str, tuple[Any, ...], str, tuple[Any, ...]], ...] = (
-    ("TitleStatusModule", (PLATFORM, 0, []), "", ()),
-    ("SupplyCapModule", (), "declareSupply", (SUPPLY,)),
-    ("CountryAllowModule", (), "allowCountries", ([PAKISTAN],)),
-    ("MaxBalanceModule", (), "setMaxBalance", (SUPPLY,)),
-    ("TransferWindowModule", (), "setDates", (1, 0)),
+MODULES: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+    ("TitleStatusModule", "", ()),
+    ("SupplyCapModule", "declareSupply", (SUPPLY,)),
+    ("CountryAllowModule", "allowCountries", ([PAKISTAN],)),
+    ("MaxBalanceModule", "setMaxBalance", (SUPPLY,)),
+    ("TransferWindowModule", "setDates", (1, 0)),
 )
-"""Name, arguments of the constructor, and what each token sets, with its arguments."""
+"""Step of the platform, and what each token sets, with its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,6 @@ def deploy_platform(node: GasNode) -> Places:
         if created is not None:
             places.contracts[step.name] = hex_of(created)
     return places
-
-
-def create_modules(node: GasNode) -> list[str]:
-    return [node.create(name, *arguments) for name, arguments, _, _ in MODULES]
 
 
 def deploy_suite(
@@ -79,7 +75,7 @@ def deploy_suite(
     """
     settings = [
         contract(module).functions[setter].encode(*values) if setter else b""
-        for module, _, setter, values in MODULES[: len(modules)]
+        for module, setter, values in MODULES[: len(modules)]
     ]
     # A setting belongs to the module at its own place, so those that need none come last.
     paired = sorted(zip(modules, settings, strict=True), key=lambda pair: not pair[1])

@@ -68,7 +68,7 @@ def whole(session: Session, operation: Operation) -> list[Operation]:
 def move(session: Session, operation: Operation, state: OperationState) -> None:
     """Take an operation, and whatever it carries, to another state of being on its way."""
     for row in whole(session, operation):
-        row.state, row.ended_at = state, None
+        row.state, row.ended_at, row.waits_for = state, None, None
         session.add(row)
 
 
@@ -79,6 +79,13 @@ def disband(session: Session, batch: Operation) -> None:
     """
     rows = operations.list_carried(session, batch.id)
     for row in rows:
-        row.state, row.batch_id = OperationState.PLANNED, None
+        row.state, row.batch_id, row.waits_for = OperationState.PLANNED, None, None
         row.batch_limit = max(len(rows) // 2, 1)
         session.add(row)
+
+
+def kind_of(operation: Operation) -> str:
+    """Give the kind of an operation, or of what a batch carries."""
+    if operation.kind == OperationKind.BATCH:
+        return str(operation.params["kind"])
+    return operation.kind

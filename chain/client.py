@@ -83,6 +83,35 @@ class Receipt:
     logs: tuple[Log, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a transaction asked for; `to` is None where it created a contract."""
+
+    sender: bytes
+    to: bytes | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the next transaction of a key depends on.
+
+    Parameters
+    ----------
+    balance_wei : int
+        What the key has.
+    base_fees_wei : tuple of int
+        Per gas, of the newest blocks and last of the next one; empty where the node tells none.
+    gas_price_wei : int or None
+        What the node proposes on a chain without EIP-1559.
+    """
+
+    head: Block
+    balance_wei: int
+    base_fees_wei: tuple[int, ...]
+    gas_price_wei: int | None
+
+
 class _Provider(HTTPProvider):
     """web3's own batches take answers that do not say to which call they belong."""
 
@@ -105,9 +134,13 @@ class ChainClient:
         http or https.
     chain_id : int
         The chain that the node must serve.
+    timeout_seconds : float
+        How long one call may take.
     """
 
-    def __init__(self, rpc_url: str, chain_id: int) -> None:
+    def __init__(
+        self, rpc_url: str, chain_id: int, *, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.rpc_url = rpc_url
         self.chain_id = chain_id
         if urlsplit(rpc_url).scheme not in {"http", "https"}:
@@ -115,7 +148,7 @@ class ChainClient:
         # No retries below us: whether a call may be repeated is the caller's knowledge.
         self._provider = _Provider(
             rpc_url,
-            request_kwargs={"timeout": TIMEOUT_SECONDS},
+            request_kwargs={"timeout": timeout_seconds},
             exception_retry_configuration=None,
         )
         self._wire = Wire(rpc_url, TIMEOUT_SECONDS)
@@ -191,6 +224,46 @@ class ChainClient:
         """Return how many transactions of `address` are on chain."""
         return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
 
+    def outlook(self, sender: bytes, blocks: int, *, legacy: bool = False) -> Outlook:
+        """Return what the next transaction of `sender` depends on, in one round trip.
+
+        Parameters
+        ----------
+        blocks
+            How far back base fees are told; a node that keeps no history tells none.
+        legacy
+            The chain knows no EIP-1559.
+        """
+        method, *header = block_query("latest")
+        calls: list[tuple[str, tuple[Any, ...]]] = [
+            (method, tuple(header)),
+            ("eth_getBalance", (hex_of(sender), "latest")),
+            ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
+        ]
+        try:
+            head, balance, fees = self.batch(calls)
+        except RpcRefused as refused:
+            if legacy or refused.method != "eth_feeHistory":
+                raise
+            (head, balance), fees = self.batch(calls[:2]), None
+        block = read_block(head)
+        if block is None:
+            raise RpcInconsistent("the node knows no latest block")
+        history = [] if legacy else (fees or {}).get("baseFeePerGas") or []
+        return Outlook(
+            head=block,
+            balance_wei=int(balance, 16),
+            base_fees_wei=tuple(int(fee, 16) for fee in history),
+            gas_price_wei=int(fees, 16) if legacy else None,
+        )
+
+    def nonce_and_height(self, address: bytes) -> tuple[int, int]:
+        """Return how many transactions of `address` are on chain, and the newest block's number."""
+        nonce, height = self.batch(
+            [("eth_getTransactionCount", (hex_of(address), "latest")), ("eth_blockNumber", ())]
+        )
+        return int(nonce, 16), int(height, 16)
+
     def code(self, address: bytes) -> bytes:
         return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))
 
@@ -215,6 +288,28 @@ class ChainClient:
             if receipt is not None and receipt.tx_hash != tx_hash:
                 raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another receipt")
         return found
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        """Return what transactions that are on chain asked for.
+
+        Raises
+        ------
+        RpcInconsistent
+            The node does not know one whose log it gave.
+        """
+        calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
+        answers = self.batch(calls)
+        for tx_hash, answer in zip(tx_hashes, answers, strict=True):
+            if answer is None or bytes_of(answer["hash"]) != tx_hash:
+                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another transaction")
+        return [
+            Sent(
+                sender=bytes_of(answer["from"]),
+                to=bytes_of(answer["to"]) if answer["to"] else None,
+                data=bytes_of(answer["input"]),
+            )
+            for answer in answers
+        ]
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""

@@ -14,7 +14,7 @@ from chain.abi import contract
 from chain.client import Log, bytes_of, hex_of
 from chain.wire import WireLog
 from registry.captable.events import ProjectedEvent, ProjectedToken
-from registry.captable.models import EventKind
+from registry.captable.models import EventKind, ForcedAct
 
 ZERO = bytes(20)
 
@@ -51,6 +51,8 @@ _TOKEN: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
     ),
     "Paused": (EventKind.PAUSED, lambda said: {"extra": {"agent": said["_userAddress"]}}),
     "Unpaused": (EventKind.UNPAUSED, lambda said: {"extra": {"agent": said["_userAddress"]}}),
+    "AgentAdded": (EventKind.AGENT_ADDED, lambda said: {"target": bytes_of(said["_agent"])}),
+    "AgentRemoved": (EventKind.AGENT_REMOVED, lambda said: {"target": bytes_of(said["_agent"])}),
     "RecoverySuccess": (
         EventKind.RECOVERY,
         lambda said: {
@@ -171,6 +173,67 @@ class TransferReader:
             raise ValueError(f"{topic} is not an address")
         address = self._addresses[topic] = bytes.fromhex(topic[len(_PADDING) :])
         return address
+
+
+def read_case_act(log: Log) -> ProjectedEvent | None:
+    """Decode an act of the case agent; None for its other events.
+
+    Raises
+    ------
+    UndecodableLog
+        Topics or data are not those of the event.
+    """
+    executed = contract("CaseAgent").events["CaseActExecuted"]
+    if not log.topics or log.topics[0] != executed.topic:
+        return None
+    try:
+        said = executed.decode(log)
+    except ValueError as error:
+        raise UndecodableLog(f"CaseActExecuted of {hex_of(log.address)}: {error}") from error
+    return ProjectedEvent(
+        token=bytes_of(said["token"]),
+        block_number=log.block_number,
+        log_index=log.log_index,
+        tx_hash=log.tx_hash,
+        kind=EventKind.CASE_ACT,
+        **_parties(bytes_of(said["wallet"]), bytes_of(said["counterparty"]), said["units"]),
+        extra={
+            "case_id": said["caseId"].hex(),
+            "number": str(said["number"]),
+            "act": list(ForcedAct)[said["act"]].value,
+            "operator": said["operator"],
+        },
+    )
+
+
+def is_allowance_spent(approval: Log, transfer: ProjectedEvent) -> bool:
+    """Tell whether a log is the Approval that `transferFrom` writes right before its Transfer."""
+    spent = contract("Token").events["Approval"]
+    if not approval.topics or approval.topics[0] != spent.topic:
+        return False
+    try:
+        owner = bytes_of(spent.decode(approval)["owner"])
+    except ValueError as error:
+        raise UndecodableLog(f"Approval of {hex_of(approval.address)}: {error}") from error
+    return (
+        approval.address == transfer.token
+        and approval.tx_hash == transfer.tx_hash
+        and approval.log_index + 1 == transfer.log_index
+        and owner == transfer.source
+    )
+
+
+def is_own_transfer(sender: bytes, to: bytes | None, data: bytes, transfer: ProjectedEvent) -> bool:
+    """Tell whether a transaction is a holder's own call of the token to transfer.
+
+    Parameters
+    ----------
+    sender, to, data
+        Of the transaction itself.
+    """
+    functions = contract("Token").functions
+    own = {functions[name].selector for name in ("transfer", "batchTransfer")}
+    return sender == transfer.source and to == transfer.token and data[:4] in own
 
 
 @cache

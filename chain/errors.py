@@ -91,3 +91,38 @@ class Reverted(ChainError):
 
 class SignerRefused(ChainError):
     """The key is locked, missing or not the one that was expected."""
+
+
+class SignerUnavailable(ChainError):
+    """The key's hardware does not answer, or has too much to do; the same may succeed later."""
+
+
+class MustWait(ChainError):
+    """Nothing is wrong with the operation, but it cannot be sent now.
+
+    Parameters
+    ----------
+    problem
+        Why, in the form of an operation's problem.
+    of_key
+        Whether another key of the same pool could send it.
+    """
+
+    def __init__(self, problem: dict[str, Any], *, of_key: bool = False) -> None:
+        super().__init__(problem["detail"])
+        self.problem = problem
+        self.of_key = of_key
+
+
+class PolicyRefused(ChainError):
+    """The policy of the key forbids to sign this.
+
+    Parameters
+    ----------
+    problem
+        What it forbids, as an operation's problem.
+    """
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(problem["detail"])
+        self.problem = problem

@@ -212,8 +212,12 @@ class Indexer:
         chain_id = self._client.chain_id
         with self._database.reading() as session:
             factory = platform_contract(session, chain_id, "TREXFactory")
+            agent = platform_contract(session, chain_id, "CaseAgent")
             tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id)).all()
-        return Watched(factory.address if factory else None, {}).with_tokens(
+        watched = Watched(
+            factory.address if factory else None, agent.address if agent else None, {}
+        )
+        return watched.with_tokens(
             ProjectedToken(
                 address=token.address,
                 identity_registry=token.identity_registry,

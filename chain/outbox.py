@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
 
 import structlog
 from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from chain.errors import Reverted
+from chain.errors import ChainError, Reverted, SignerUnavailable
 from chain.operations import EFFECTS
 from registry.kernel.clock import now
 from registry.kernel.errors import RegistryError
@@ -72,10 +73,43 @@ def refuse_orphans(session: Session, kinds: Collection[str]) -> int:
 def refuse(session: Session, operation: Operation, problem: dict[str, object]) -> None:
     """End an operation of which nothing was sent."""
     operation.state, operation.problem = OperationState.REFUSED, problem
-    operation.ended_at = now()
+    operation.ended_at, operation.waits_for = now(), None
     session.add(operation)
     EFFECTS[operation.kind].on_failed(session, operation)
     log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
+
+
+def note_waiting(session: Session, rows: Sequence[UUID], problem: Mapping[str, object]) -> None:
+    """Write down what operations that have not failed wait for; the same reason once only."""
+    waiting = session.exec(
+        select(Operation)
+        .where(
+            col(Operation.id).in_(rows),
+            col(Operation.state).in_(
+                [OperationState.PLANNED, OperationState.SIGNED, OperationState.BROADCAST]
+            ),
+            col(Operation.waits_for)["code"].astext.is_distinct_from(problem["code"]),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    for operation in waiting:
+        operation.waits_for = dict(problem)
+        session.add(operation)
+    if waiting:
+        log.warning(
+            "operation_waits", operation=str(waiting[0].id), rows=len(waiting), **dict(problem)
+        )
+
+
+def key_problem(fault: ChainError) -> dict[str, object]:
+    """Say why a key does not sign, in the form of an operation's problem."""
+    if isinstance(fault, SignerUnavailable):
+        return operation_problem(
+            "signer_unavailable", str(fault), remedy="It goes on when the service answers."
+        )
+    return operation_problem(
+        "signer_refused", str(fault), remedy="Allow the service to use the key."
+    )
 
 
 def problem_of(refused: RegistryError) -> dict[str, object]:

@@ -159,7 +159,13 @@ STEPS: tuple[Step, ...] = (
         name="TitleStatusModule",
         arguments=lambda at: [at.platform, ADMIN_DELAY_SECONDS, [at.platform, at.confirmer]],
     ),
-    *(Step(name=name) for name in RULE_MODULES),
+    *(Step(name=name) for name in RULE_MODULES if name != "MaxBalanceModule"),
+    Step(
+        # The factory lists the wallets of each identity, which the module adds up.
+        name="MaxBalanceModule",
+        needs=("IdentityFactory",),
+        arguments=lambda at: [at["IdentityFactory"]],
+    ),
     Step(
         # The only agent of every token: what is forced names its case on chain.
         name="CaseAgent",

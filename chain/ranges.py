@@ -16,9 +16,10 @@ import structlog
 
 from chain.abi import contract
 from chain.bloom import may_hold
-from chain.client import Block, ChainClient, bytes_of, hex_of, log_of
-from chain.decode import TRANSFER, TransferReader, read_deployment, read_event
+from chain.client import Block, ChainClient, Log, bytes_of, hex_of, log_of
+from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
+from chain.forced import mark_forced
 from chain.wire import WireLog
 from registry.captable.events import (
     ProjectedBlock,
@@ -33,14 +34,21 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry)."""
+    """Whose logs are read: address to (token, whether it is the token's identity registry).
+
+    Parameters
+    ----------
+    agent
+        The CaseAgent, which tells of forced acts on every token.
+    """
 
     factory: bytes | None
+    agent: bytes | None
     emitters: Mapping[bytes, tuple[bytes, bool]]
 
     @property
     def addresses(self) -> list[bytes]:
-        return [item for item in (self.factory, *self.emitters) if item is not None]
+        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
         emitters = dict(self.emitters)
@@ -156,21 +164,21 @@ class RangeReader:
         emitters = {hex_of(address): emitter for address, emitter in watched.emitters.items()}
         read_transfer = TransferReader().read
         events = []
+        others = []
         for entry, number in zip(logs, numbers, strict=True):
             emitter = emitters.get(entry.address)
-            if emitter is None:
+            if emitter and not emitter[1] and entry.topics and entry.topics[0] == TRANSFER:
+                events.append(read_transfer(entry, emitter[0], number))
                 continue
-            token, is_registry = emitter
-            if not is_registry and entry.topics and entry.topics[0] == TRANSFER:
-                events.append(read_transfer(entry, token, number))
-                continue
-            event = read_event(log_of(entry), token, is_registry=is_registry)
+            known = log_of(entry)
+            others.append(known)
+            event = _read(watched, known)
             if event is None:
                 continue
             if event.kind == EventKind.IDENTITY_REGISTERED:
                 event = self._with_country(event, entry)
             events.append(event)
-        return events
+        return mark_forced(self._client, events, others)
 
     def _with_country(self, event: ProjectedEvent, entry: WireLog) -> ProjectedEvent:
         """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
@@ -187,6 +195,16 @@ class RangeReader:
             answer = self._client.call(registry, data)
         extra = event.extra | {"country": function.decode(answer)}
         return msgspec.structs.replace(event, extra=extra)
+
+
+def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:
+    if entry.address == watched.agent:
+        act = read_case_act(entry)
+        return act if act and watched.emitters.get(act.token) == (act.token, False) else None
+    if entry.address not in watched.emitters:
+        return None
+    token, is_registry = watched.emitters[entry.address]
+    return read_event(entry, token, is_registry=is_registry)
 
 
 def _rising_numbers(logs: Sequence[WireLog], first: int, last: int) -> list[int]:

@@ -10,12 +10,13 @@ from chain.client import ChainClient, hex_of
 from chain.devnet import Devnet
 from chain.errors import SignerRefused
 from chain.operations.effect import Chain
-from chain.signing.keystore import KeystoreSigner, create_keystore
+from chain.policies import FeePolicy, SigningPolicy, load_policy
+from chain.signing.gcp_kms import AccessTokens
+from chain.signing.keystore import create_keystore
+from chain.signing.port import Signer
+from chain.signing.uri import keystore_name, open_signer
 from registry.kernel.settings import Settings
 
-PLATFORM_KEY = "platform.json"
-CLAIM_KEY = "claim_issuer.json"
-CONFIRMER_KEY = "confirmer.json"
 DEVNET_BALANCE_WEI = 10**24
 
 
@@ -27,29 +28,79 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
     RpcUnavailable, WrongChain
         The node is away, or serves another chain.
     SignerRefused
-        A key cannot be opened, or signing would be nine times too slow.
+        A key or the policy cannot be used, or signing would be nine times too slow.
+    SignerUnavailable
+        The service that holds a key does not answer.
     """
     if "CoinCurve" not in get_backend_class().__name__:
         raise SignerRefused("coincurve is not installed; it signs nine times faster.")
     client = ChainClient(rpc_url, settings.chain_id)
     client.check()
-    directory = settings.signer_keystore or embedded_keys(settings)
-    if settings.signer_password is None:
-        raise SignerRefused("SIGNER_KEYSTORE needs SIGNER_PASSWORD.")
-    password = settings.signer_password.get_secret_value()
-    return Chain(
+    keys = _Keys(settings)
+    settlement = settings.signer_settlement
+    chain = Chain(
         client=client,
-        platform=KeystoreSigner(directory / PLATFORM_KEY, password),
-        claim_signer=KeystoreSigner(directory / CLAIM_KEY, password),
-        confirmer=KeystoreSigner(directory / CONFIRMER_KEY, password),
+        platform=keys.open(settings.signer_deployer),
+        claim_signer=keys.open(settings.signer_claim_issuer),
+        confirmer=keys.open(settings.signer_confirmer),
+        agents=tuple(keys.open(uri) for uri in settings.agent_keys),
+        settlement=keys.open(settlement) if settlement else None,
+        fees=_fee_policy(settings),
+        policy=_signing_policy(settings),
     )
+    _require_apart(chain)
+    return chain
+
+
+class _Keys:
+    """Opens each key once, however often the settings name it."""
+
+    def __init__(self, settings: Settings) -> None:
+        token, password = settings.gcp_access_token, settings.signer_password
+        self._directory = settings.signer_keystore or embedded_keys(settings)
+        self._password = password.get_secret_value() if password else None
+        self._tokens = AccessTokens(
+            token.get_secret_value() if token else None, settings.gcp_metadata_url
+        )
+        self._opened: dict[str, Signer] = {}
+
+    def open(self, uri: str) -> Signer:
+        if uri not in self._opened:
+            self._opened[uri] = open_signer(
+                uri, directory=self._directory, password=self._password, tokens=self._tokens
+            )
+        return self._opened[uri]
+
+
+def _fee_policy(settings: Settings) -> FeePolicy:
+    return FeePolicy(
+        ceiling_wei=settings.fee_ceiling_wei,
+        tip_wei=settings.fee_tip_wei,
+        bump_percent=settings.fee_bump_percent,
+        stuck_blocks=settings.fee_stuck_blocks,
+        legacy=settings.fee_legacy,
+    )
+
+
+def _signing_policy(settings: Settings) -> SigningPolicy:
+    return load_policy(settings.signer_policy) if settings.signer_policy else load_policy()
+
+
+def _require_apart(chain: Chain) -> None:
+    """Refuse keys that are one where two are meant."""
+    if chain.confirmer.address in {chain.platform.address, *(key.address for key in chain.agents)}:
+        raise SignerRefused(
+            "SIGNER_CONFIRMER is the key of another role; the end of a halt takes two keys."
+        )
+    if len({key.address for key in chain.agents}) < len(chain.agents):
+        raise SignerRefused("SIGNER_AGENTS names a key twice.")
 
 
 def embedded_keys(settings: Settings) -> Path:
     """Return the folder of the embedded keys, making them the first time."""
-    assert settings.signer_password is not None, "the embedded secrets hold one"
     directory = settings.data_dir / "keys"
-    for name in (PLATFORM_KEY, CLAIM_KEY, CONFIRMER_KEY):
+    for name in filter(None, map(keystore_name, settings.signer_keys)):
+        assert settings.signer_password is not None, "the embedded secrets hold one"
         create_keystore(directory / name, settings.signer_password.get_secret_value())
     return directory
 

@@ -15,70 +15,54 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from chain import batches
-from chain.abi import read_revert
-from chain.client import bytes_of, hex_of
-from chain.errors import Reverted, RpcRefused
+from chain.attempts import Attempts
+from chain.errors import (
+    ChainError,
+    MustWait,
+    PolicyRefused,
+    Reverted,
+    RpcRefused,
+    SignerRefused,
+    SignerUnavailable,
+)
 from chain.faults import contained
+from chain.fees import Fees, Market, Priced
+from chain.funds import Purse
 from chain.nonces import Nonces
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
-from chain.outbox import list_ready, problem_of, refuse, refuse_orphans, revert_problem
-from chain.signing.port import Signer, UnsignedTransaction
-from registry.kernel.clock import now
+from chain.outbox import (
+    key_problem,
+    list_ready,
+    note_waiting,
+    problem_of,
+    refuse,
+    refuse_orphans,
+    revert_problem,
+)
+from chain.pool import MAX_IN_FLIGHT, Pool
+from chain.resender import Resender
+from chain.signing.port import Signer
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
-from registry.operation import service as operations
-from registry.operation.models import (
-    IN_FLIGHT,
-    ON_CHAIN,
-    Operation,
-    OperationAttempt,
-    OperationKind,
-    OperationState,
-)
+from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
 
-GAS_MARGIN_PERCENT = 25
-TIP_WEI = 1_000_000_000
-MAX_IN_FLIGHT = 64
+__all__ = ["MAX_IN_FLIGHT", "Sender"]
+
 BATCH_ROWS = 100
 """Rows of the largest batch: what a batch of mints may be by `erc3643-facts` section 7."""
 
-BATCH_SHARE_OF_BLOCK = 2
-"""A batch takes at most half of a block's gas, so that it fits beside what others send."""
 
-PLAIN_TRANSFER_GAS = 21_000
-REPLACEMENT_PERCENT = 25
-"""Nodes want 10 % more for the place of a transaction that they hold."""
-
-RESEND_AFTER = timedelta(seconds=15)
-
-
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """A call that runs to its end, and what it may take.
-
-    Parameters
-    ----------
-    fits
-        Whether it leaves the better part of a block to others.
-    """
-
-    call: Call
-    gas: int
-    max_fee_wei: int
-    fits: bool
+class _NotNow(ChainError):
+    """Whether the call may be sent will be known later."""
 
 
 class Sender:
@@ -101,12 +85,18 @@ class Sender:
         self._chain = chain
         self._signer = signer
         self._batch_rows = batch_rows
+        self._pool = Pool(chain, signer)
         self._nonces = Nonces(database, chain, signer)
-        self._kinds = [
-            kind
-            for kind, effect in EFFECTS.items()
-            if effect.signer(chain).address == signer.address
-        ]
+        self._fees = Fees(chain.client, chain.fees, signer.address)
+        self._attempts = Attempts(database, chain, signer)
+        self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
+        # Of one turn: what the chain asks for, and what the key can spend.
+        self._market: Market | None = None
+        self._purse: Purse | None = None
+
+    def resend_forgotten(self, *, at_start: bool = False) -> int:
+        """Send again what the chain does not show, and offer more for what is stuck."""
+        return self._resender.follow(at_start=at_start)
 
     # -- planned -> signed -> broadcast ------------------------------------------------------
 
@@ -125,8 +115,9 @@ class Sender:
         RpcUnavailable
             The node is away; nothing is lost.
         """
+        self._market = self._purse = None
         with self._database.transaction() as session:
-            moved = refuse_orphans(session, self._kinds)
+            moved = refuse_orphans(session, self._pool.kinds)
         self._nonces.require_known()
         for together in self._ready():
             with contained(together[0]):
@@ -136,9 +127,11 @@ class Sender:
     def _ready(self) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""
         with self._database.transaction() as session:
-            free = max(MAX_IN_FLIGHT - len(_in_flight(session, self._signer)), 0)
-            ready = list_ready(session, self._kinds, free * self._batch_rows)
-            return batches.group(ready, self._batch_rows)[:free]
+            most = self._pool.free(session) * self._batch_rows
+            ready = list_ready(session, self._pool.ready_kinds(session), most)
+            kinds = {operation.id: operation.kind for operation in ready}
+            groups = batches.group(ready, self._batch_rows)
+            return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
 
     def _send(self, together: Sequence[UUID]) -> int:
         if len(together) == 1:
@@ -151,16 +144,15 @@ class Sender:
         if len(rows) < 2:  # noqa: PLR2004
             return sum(self._send_one(row) for row in rows)
         try:
-            with self._database.transaction() as session:
-                found = [session.get_one(Operation, row) for row in rows]
-                call = EFFECTS[found[0].kind].fold(session, self._chain, found)
-            priced = self._price(call)
+            priced = self._price(self._call(rows))
             if priced.fits:
                 return len(rows) if self._sign_and_broadcast(rows, priced) else 0
-        except Reverted:
-            if self._nonces.any_pending():
-                return 0
-        except RpcRefused as refused:
+        except (Reverted, PolicyRefused) as refusal:
+            log.info("batch_halved", first=str(rows[0]), reason=str(refusal))
+        except MustWait as wait:
+            self._wait(rows, wait)
+            return 0
+        except (RpcRefused, _NotNow) as refused:
             log.warning("batch_waits", first=str(rows[0]), reason=str(refused))
             return 0
         except RegistryError as refusal:
@@ -172,19 +164,20 @@ class Sender:
 
     def _send_one(self, operation_id: UUID) -> int:
         try:
-            with self._database.transaction() as session:
-                operation = session.get_one(Operation, operation_id)
-                call = EFFECTS[operation.kind].prepare(session, self._chain, operation)
-            return int(self._sign_and_broadcast([operation_id], self._price(call)))
+            priced = self._price(self._call([operation_id]))
+            return int(self._sign_and_broadcast([operation_id], priced))
         except Reverted as reverted:
-            if self._nonces.any_pending():
-                # What reverts now may not once our earlier transactions are mined.
-                return 0
             # The register says more than a contract that reverts.
             if not self._refused_by_register(operation_id):
                 self._refuse(operation_id, revert_problem(reverted))
             return 1
-        except RpcRefused as refused:
+        except PolicyRefused as forbidden:
+            self._refuse(operation_id, forbidden.problem)
+            return 1
+        except MustWait as wait:
+            self._wait([operation_id], wait)
+            return 0
+        except (RpcRefused, _NotNow) as refused:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
@@ -203,26 +196,64 @@ class Sender:
             return True
         return False
 
-    def _price(self, call: Call) -> _Priced:
-        """Run the call to its end on the node's newest state, and say what it may take."""
-        head = self._chain.client.head()
+    def _call(self, rows: Sequence[UUID]) -> Call:
+        """Give the one call that does these."""
         try:
-            gas = self._chain.client.estimate_gas(call.to, call.data, sender=self._signer.address)
-        except RpcRefused as refused:
-            if not refused.is_revert:
-                raise
-            raise read_revert(bytes_of(refused.data or ""), refused.message) from refused
-        gas += gas * GAS_MARGIN_PERCENT // 100
-        fits = gas <= head.gas_limit // BATCH_SHARE_OF_BLOCK
-        return _Priced(call, gas, 2 * head.base_fee_wei + TIP_WEI, fits)
+            with self._database.transaction() as session:
+                found = [session.get_one(Operation, row) for row in rows]
+                effect = EFFECTS[found[0].kind]
+                if len(found) == 1:
+                    return effect.prepare(session, self._chain, found[0])
+                return effect.fold(session, self._chain, found)
+        except (SignerUnavailable, SignerRefused) as fault:
+            # The claim key: whoever sends would have to ask it.
+            raise MustWait(key_problem(fault)) from fault
 
-    def _sign_and_broadcast(self, rows: Sequence[UUID], priced: _Priced) -> bool:
-        attempt = self._sign(rows, priced)
+    def _price(self, call: Call) -> Priced:
+        """Price a call; what reverts is judged only when nothing of ours is on its way."""
+        market = self._look()
+        try:
+            return self._fees.price(call, market)
+        except Reverted:
+            if self._any_pending():
+                raise _NotNow("it reverts, and something of ours is not mined yet") from None
+        # One of ours may have been mined between the two looks; now nothing is on its way.
+        return self._fees.price(call, market)
+
+    def _look(self) -> Market:
+        """Give what the chain asks for, as it was when this turn first asked."""
+        if self._market is None:
+            self._market = self._fees.look()
+        return self._market
+
+    def _any_pending(self) -> bool:
+        """Tell whether any key of ours has something on its way."""
+        return any(
+            Nonces(self._database, self._chain, key).any_pending() for key in self._chain.senders
+        )
+
+    def _wait(self, rows: Sequence[UUID], wait: MustWait) -> None:
+        """Say what operations wait for, and leave them to another key if one can send them."""
+        with self._database.transaction() as session:
+            note_waiting(session, rows, wait.problem)
+            if wait.of_key:
+                self._pool.rest(session, str(wait.problem["code"]))
+
+    def _sign_and_broadcast(self, rows: Sequence[UUID], priced: Priced) -> bool:
+        if self._purse is None:
+            with self._database.transaction() as session:
+                self._purse = Purse.open(session, self._signer, self._look().balance_wei)
+        self._purse.require(self._signer, priced.cost_wei)
+        try:
+            attempt = self._sign(rows, priced)
+        except (SignerUnavailable, SignerRefused) as fault:
+            raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:
-            self._broadcast([attempt])
+            self._purse.spend(priced.cost_wei)
+            self._attempts.broadcast([attempt])
         return attempt is not None
 
-    def _sign(self, rows: Sequence[UUID], priced: _Priced) -> OperationAttempt | None:
+    def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
         """Take the nonce, sign and store, in one transaction; None if another worker did."""
         with self._database.transaction() as session:
             found = session.exec(
@@ -241,130 +272,10 @@ class Sender:
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
-            return self._attempt(session, carrier, priced, seq=1)
-
-    def _attempt(
-        self, session: Session, operation: Operation, priced: _Priced, *, seq: int
-    ) -> OperationAttempt:
-        """Sign a call with the nonce that the operation owns, and store the bytes."""
-        assert operation.nonce is not None, "what is signed owns a nonce"
-        signed = self._signer.sign_transaction(
-            UnsignedTransaction(
-                chain_id=self._chain.chain_id,
-                nonce=operation.nonce,
-                to=priced.call.to,
-                data=priced.call.data,
-                gas=priced.gas,
-                max_fee_wei=priced.max_fee_wei,
-                tip_wei=TIP_WEI,
-            )
-        )
-        attempt = OperationAttempt(
-            tx_hash=signed.tx_hash,
-            operation_id=operation.id,
-            seq=seq,
-            raw=signed.raw,
-            gas=priced.gas,
-            max_fee_wei=priced.max_fee_wei,
-            signed_at=now(),
-        )
-        session.add(attempt)
-        return attempt
-
-    def _broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
-        """Hand signed bytes to the node, in the order of their nonces."""
-        for attempt in attempts:
-            try:
-                self._chain.client.send_raw(attempt.raw)
-            except RpcRefused as refused:
-                # "Already known", "nonce too low", anything: the chain will tell. Never a new
-                # nonce.
-                log.info(
-                    "broadcast_refused",
-                    operation=str(attempt.operation_id),
-                    tx=hex_of(attempt.tx_hash),
-                    reason=refused.message,
-                )
-            with self._database.transaction() as session:
-                operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
-                if operation.state == OperationState.SIGNED:
-                    batches.move(session, operation, OperationState.BROADCAST)
-                stored = session.get_one(OperationAttempt, attempt.tx_hash)
-                stored.last_sent_at = now()
-                session.add(stored)
-            log.info(
-                "operation_broadcast",
-                operation=str(attempt.operation_id),
-                tx=hex_of(attempt.tx_hash),
-            )
+            return self._attempts.sign(session, carrier, priced)
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> None:
         with self._database.transaction() as session:
             operation = session.get_one(Operation, operation_id, with_for_update=True)
             if operation.state == OperationState.PLANNED:
                 refuse(session, operation, problem)
-
-    # -- what the node forgot ----------------------------------------------------------------
-
-    def resend_forgotten(self, *, at_start: bool = False) -> int:
-        """Send again what the chain does not show, always the same signed bytes.
-
-        Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
-        lost blocks: then what was mined, or even final, is taken back and followed again.
-        """
-        chain_nonce = self._nonces.used_on_chain()
-        with self._database.transaction() as session:
-            vanished = session.exec(
-                select(Operation)
-                .where(
-                    col(Operation.signer) == self._signer.address,
-                    col(Operation.nonce) >= chain_nonce,
-                    # One that reverted has spent its nonce like the others: without it, every
-                    # later one would wait for ever.
-                    col(Operation.state).in_([*ON_CHAIN, OperationState.REVERTED]),
-                )
-                .with_for_update()
-            ).all()
-            for operation in vanished:
-                log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
-                if operation.kind == OperationKind.BATCH and operation.problem is not None:
-                    # Its rows went on without it: nothing may take its nonce but an empty call.
-                    self._attempt(session, operation, self._nothing(session, operation), seq=2)
-                operation.ended_at = operation.problem = None
-                batches.move(session, operation, OperationState.BROADCAST)
-            session.flush()
-            later = aliased(OperationAttempt)
-            rows = session.exec(
-                select(OperationAttempt)
-                .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
-                .where(
-                    col(Operation.signer) == self._signer.address,
-                    col(Operation.nonce) >= chain_nonce,
-                    col(Operation.state).in_([OperationState.SIGNED, OperationState.BROADCAST]),
-                    ~exists().where(
-                        col(later.operation_id) == col(Operation.id),
-                        col(later.seq) > col(OperationAttempt.seq),
-                    ),
-                )
-                .order_by(col(Operation.nonce))
-            ).all()
-            patience = timedelta(0) if at_start or vanished else RESEND_AFTER
-            due = [
-                row for row in rows if not row.last_sent_at or row.last_sent_at < now() - patience
-            ]
-        self._broadcast(due)
-        return len(due)
-
-    def _nothing(self, session: Session, operation: Operation) -> _Priced:
-        """Give an empty call that takes the place of an operation's attempt in any pool."""
-        last = operations.list_attempts(session, operation)[-1]
-        fee = last.max_fee_wei + last.max_fee_wei * REPLACEMENT_PERCENT // 100
-        return _Priced(Call(self._signer.address, b""), PLAIN_TRANSFER_GAS, fee, fits=True)
-
-
-def _in_flight(session: Session, signer: Signer) -> Sequence[UUID]:
-    return session.exec(
-        select(Operation.id).where(
-            col(Operation.state).in_(IN_FLIGHT), col(Operation.signer) == signer.address
-        )
-    ).all()

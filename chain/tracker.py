@@ -122,7 +122,7 @@ class Tracker:
             session.add(attempt)
             for row in batches.whole(session, operation):
                 effect = EFFECTS[row.kind]
-                row.state = OperationState.MINED
+                row.state, row.waits_for = OperationState.MINED, None
                 row.result = effect.read_result(row, receipt)
                 session.add(row)
                 effect.on_mined(session, self._chain, row)
@@ -155,6 +155,7 @@ class Tracker:
             if operation.state not in IN_FLIGHT:
                 return 0
             operation.state, operation.ended_at = OperationState.REVERTED, now()
+            operation.waits_for = None
             operation.problem = revert_problem(reason) | {"tx_hash": hex_of(receipt.tx_hash)}
             attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash

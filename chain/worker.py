@@ -13,12 +13,15 @@ from sqlalchemy.exc import OperationalError
 
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead
+from chain.funds import FundsWatch
 from chain.indexer import Indexer
 from chain.operations.effect import Chain
 from chain.platform import plan_platform
 from chain.reconciler import Reconciler
+from chain.roles import plan_grants
 from chain.sender import Sender
 from chain.tracker import Tracker
+from chain.watch import Watch
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -42,16 +45,30 @@ IMPORT_POLL_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 """How often the worker looks at what time alone brings about."""
 
+WANTED_OPERATIONS = 100
+
 STOP_SECONDS = 0.5
 """The longest that a sleeping worker does not notice that it shall stop."""
 
 
 def run_worker(
-    database: Database, chain: Chain, stop: threading.Event, *, confirmations: int
+    database: Database,
+    chain: Chain,
+    stop: threading.Event,
+    *,
+    confirmations: int,
+    wanted_operations: int = WANTED_OPERATIONS,
 ) -> None:
-    """Carry operations out, and fire what time fires, until `stop` is set."""
+    """Carry operations out, and fire what time fires, until `stop` is set.
+
+    Parameters
+    ----------
+    wanted_operations
+        A key whose money lasts for fewer is warned of.
+    """
     senders = [Sender(database, chain, signer) for signer in chain.senders]
     tracker = Tracker(database, chain, confirmations=confirmations)
+    funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, chain.client, stop)
     at_start, sweep_at = True, time.monotonic()
 
@@ -61,9 +78,11 @@ def run_worker(
             # Set first: a round that fails waits for the next one like any other.
             sweep_at = time.monotonic() + SWEEP_SECONDS
             sweep(database)
+            funds.look()
         if at_start:
             with database.transaction() as session:
                 plan_platform(session, chain.chain_id)
+                plan_grants(session, chain)
         # In this order: what the chain forgot is sent again before anything new is judged
         # against a state from which it is missing.
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
@@ -78,13 +97,15 @@ def run_worker(
 
 
 def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
-    """Project the chain's events, and prove the projection, until `stop` is set."""
+    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set."""
     indexer = Indexer(database, chain.client)
     reconciler = Reconciler(database, chain.client)
+    watch = Watch(database, chain.chain_id)
 
     def turn() -> float:
         if indexer.advance():
             return 0.0
+        watch.look()
         reconciler.reconcile_due()
         return POLL_SECONDS
 

@@ -8,6 +8,7 @@ import registry.asset.models
 import registry.bill_of_lading.models
 import registry.bulk.models
 import registry.captable.models
+import registry.case.models
 import registry.court_order.models
 import registry.document.models
 import registry.encumbrance.models

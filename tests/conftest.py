@@ -45,16 +45,24 @@ def tmp_path() -> Iterator[Path]:
         yield folder
 
 
+EMPTY = "empty"
+
+
 class DatabaseMaker(Protocol):
     """Makes databases; each is dropped when its context ends.
 
     Parameters
     ----------
     of
-        The database to copy; without it, an empty one as the migrations make it.
+        The database to copy; without it, one as the migrations make it, with a valuer on the
+        panel.
+    empty
+        Without the valuer: nothing was ever recorded, and the journal is empty.
     """
 
-    def __call__(self, of: Database | None = None) -> AbstractContextManager[Database]: ...
+    def __call__(
+        self, of: Database | None = None, *, empty: bool = False
+    ) -> AbstractContextManager[Database]: ...
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +77,20 @@ def make_database() -> Iterator[DatabaseMaker]:
                 admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
             migrate.upgrade(original)
+            original.dispose()
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(EMPTY), sql.Identifier(_name(original))
+                )
+            )
+            nothing = Database(original.url.replace(f"/{DATABASE}?", f"/{EMPTY}?", 1))
             with original.transaction() as session:
                 # As every register has one before anything can be registered.
                 session.add(PANEL_VALUER)
 
             @contextmanager
-            def make(of: Database | None = None) -> Iterator[Database]:
-                source = of or original
+            def make(of: Database | None = None, *, empty: bool = False) -> Iterator[Database]:
+                source = of or (nothing if empty else original)
                 source.dispose()
                 name = f"copy_{next(numbers)}"
                 admin.execute(
@@ -128,6 +143,13 @@ def session(database: Database) -> Iterator[Session]:
 def fresh_database(make_database: DatabaseMaker) -> Iterator[Database]:
     """A database of the test's own, to which it really commits."""
     with make_database() as database:
+        yield database
+
+
+@pytest.fixture
+def empty_database(make_database: DatabaseMaker) -> Iterator[Database]:
+    """The same, in which nothing was ever recorded: its journal is empty."""
+    with make_database(empty=True) as database:
         yield database
 
 

@@ -141,6 +141,13 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "go_live_tokenization": COMPLIANCE,
     "pause_tokenization": COMPLIANCE,
     "unpause_tokenization": COMPLIANCE | CHECKER,
+    "unwind_tokenization": COMPLIANCE,
+    # rules of a token: questions, which change nothing
+    "lint_compliance": READERS,
+    "lint_tokenization": READERS,
+    "dry_run_tokenization": READERS,
+    "ask_what_if": READERS,
+    "check_eligibility": EVERYONE,  # an outsider about movements of their own
     # tokens
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,
@@ -161,6 +168,8 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     # offerings
     "list_offerings": EVERYONE,
     "get_offering": EVERYONE,
+    "give_back_order": COMPLIANCE,
+    "refund_order": frozenset({R.TREASURY}),
     "place_order": BUYERS,
     "get_order": BUYERS,
     "cancel_order": BUYERS,
@@ -213,6 +222,15 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "vary_court_order": COMPLIANCE,
     "vacate_court_order": COMPLIANCE | CHECKER,
     "lift_court_order": COMPLIANCE,
+    # cases: forced acts
+    "open_case": COMPLIANCE,
+    "list_cases": OVERSIGHT | CHECKER,
+    "get_case": OVERSIGHT | CHECKER,
+    "approve_case": COMPLIANCE | CHECKER,
+    "reject_case": COMPLIANCE | CHECKER,
+    "withdraw_case": COMPLIANCE,
+    "execute_case": COMPLIANCE | CHECKER,
+    "lift_case": COMPLIANCE,
     # reconciliation
     "run_reconciliation": COMPLIANCE | {R.OPERATIONS},
     "list_breaks": OVERSIGHT | CHECKER | {R.OPERATIONS},
@@ -234,6 +252,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "approve_redemption": COMPLIANCE | CHECKER,
     "reject_redemption": COMPLIANCE,
     "freeze_redemption": COMPLIANCE,
+    "burn_redeemed": COMPLIANCE,
     "fund_redemption": frozenset({R.TREASURY}),
     "pay_redemption": frozenset({R.TREASURY}),
     "record_payout": frozenset({R.TREASURY}),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep, LegalTimeParam
+from api.as_of import KnownSessionDep, LegalSessionDep, LegalTimeParam
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
@@ -28,6 +28,7 @@ from registry.asset.models import AssetState
 from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
 from registry.rulebook import service as rulebook
+from registry.title import service as titles
 from registry.tokenization import service as tokenizations
 
 router = resource_router("assets")
@@ -52,12 +53,16 @@ def list_assets(
     paging: PagingDep,
     code: str | None = None,
     state: AssetState | None = None,
+    as_of: LegalTimeParam = None,
 ) -> Page[AssetRead]:
-    """List assets, or find the one of a code."""
+    """List assets, or find the one of a code; or those that had an owner at a time, with it."""
+    among = titles.assets_with_right(as_of) if as_of else None
     rows = assets.list_assets(
-        session, code=code, state=state, after=paging.after_id, limit=paging.fetch
+        session, code=code, state=state, after=paging.after_id, limit=paging.fetch, among=among
     )
-    return paging.page(rows, lambda row: str(row.id), lambda row: AssetRead.of(session, row))
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: AssetRead.of(session, row, as_of=as_of)
+    )
 
 
 @router.get("/assets/{asset_id}")
@@ -105,7 +110,7 @@ def approve_asset(
 
 
 @router.get("/assets/{asset_id}/approvals")
-def list_asset_approvals(asset_id: UUID, session: KnownSessionDep) -> ApprovalsRead:
+def list_asset_approvals(asset_id: UUID, session: LegalSessionDep) -> ApprovalsRead:
     """See who ever approved the dossier, what counts now, and which roles are missing."""
     asset = assets.get_asset(session, asset_id)
     digest = onboarding.dossier_hash(session, asset)

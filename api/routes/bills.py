@@ -6,9 +6,10 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.goods import (
@@ -39,20 +40,20 @@ def make_out_bill(
 
 
 @router.get("/assets/{asset_id}/bills_of_lading")
-def list_bills(asset_id: UUID, session: KnownSessionDep) -> list[BillRead]:
+def list_bills(asset_id: UUID, session: LegalSessionDep) -> list[BillRead]:
     """List every bill of a cargo."""
     assets.get_asset(session, asset_id)
     return [BillRead.of(session, row) for row in bills.list_bills(session, asset_id)]
 
 
 @router.get("/bills_of_lading/{bill_id}")
-def get_bill(bill_id: UUID, session: KnownSessionDep) -> BillRead:
+def get_bill(bill_id: UUID, session: LegalSessionDep) -> BillRead:
     """Read one bill."""
     return BillRead.of(session, bills.get_bill(session, bill_id))
 
 
-@router.get("/bills_of_lading/{bill_id}/endorsements")
-def list_endorsements(bill_id: UUID, session: KnownSessionDep) -> list[EndorsementRead]:
+@router.get("/bills_of_lading/{bill_id}/endorsements", dependencies=REVEALING)
+def list_endorsements(bill_id: UUID, session: LegalSessionDep) -> list[EndorsementRead]:
     """Read the endorsement chain, those void by a reissue included."""
     bills.get_bill(session, bill_id)
     rows = chain.list_endorsements(session, bill_id)

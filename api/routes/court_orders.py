@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
@@ -40,7 +40,7 @@ def receive_court_order(
 
 @router.get("/court_orders")
 def list_court_orders(
-    session: KnownSessionDep, paging: PagingDep, state: OrderState | None = None
+    session: LegalSessionDep, paging: PagingDep, state: OrderState | None = None
 ) -> Page[CourtOrderRead]:
     """List orders in the order in which they came in."""
     rows = orders.list_orders(session, state=state, after=paging.after_id, limit=paging.fetch)
@@ -48,7 +48,7 @@ def list_court_orders(
 
 
 @router.get("/court_orders/{order_id}")
-def get_court_order(order_id: UUID, session: KnownSessionDep) -> CourtOrderRead:
+def get_court_order(order_id: UUID, session: LegalSessionDep) -> CourtOrderRead:
     """Read one order."""
     return CourtOrderRead.of(orders.get_order(session, order_id))
 

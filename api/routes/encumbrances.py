@@ -49,22 +49,25 @@ def list_encumbrances(
     """List every encumbrance that the title ever had, or those that bound it at a time."""
     titles.get_title(session, title_id)
     rows = encumbrances.list_encumbrances(session, title_id, as_of=as_of)
-    return [EncumbranceRead.of(row) for row in rows]
+    return [EncumbranceRead.at(session, row, as_of) for row in rows]
 
 
 @router.get("/encumbrances/{encumbrance_id}")
-def get_encumbrance(encumbrance_id: UUID, session: KnownSessionDep) -> EncumbranceRead:
-    """Read one encumbrance."""
-    return EncumbranceRead.of(encumbrances.get_encumbrance(session, encumbrance_id))
+def get_encumbrance(
+    encumbrance_id: UUID, session: KnownSessionDep, as_of: LegalTimeParam = None
+) -> EncumbranceRead:
+    """Read one encumbrance, or the terms on which it bound at a time."""
+    row = encumbrances.get_encumbrance(session, encumbrance_id)
+    return EncumbranceRead.at(session, row, as_of)
 
 
 @router.get("/encumbrances/{encumbrance_id}/terms")
 def list_encumbrance_terms(
-    encumbrance_id: UUID, session: KnownSessionDep
+    encumbrance_id: UUID, session: KnownSessionDep, as_of: LegalTimeParam = None
 ) -> list[EncumbranceTermsRead]:
-    """List every version of its terms, oldest first."""
+    """List every version of its terms, or those in force by a time, oldest first."""
     encumbrances.get_encumbrance(session, encumbrance_id)
-    rows = encumbrances.list_terms(session, encumbrance_id)
+    rows = encumbrances.list_terms(session, encumbrance_id, until=as_of)
     return [EncumbranceTermsRead.of(row) for row in rows]
 
 

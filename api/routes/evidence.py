@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import File, Form, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ServicesDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import ShortText, problems
@@ -70,15 +71,15 @@ def upload_document(
     return DocumentRead.of(vault, document)
 
 
-@router.get("/assets/{asset_id}/documents")
-def list_documents(asset_id: UUID, session: KnownSessionDep, vault: VaultDep) -> list[DocumentRead]:
+@router.get("/assets/{asset_id}/documents", dependencies=REVEALING)
+def list_documents(asset_id: UUID, session: LegalSessionDep, vault: VaultDep) -> list[DocumentRead]:
     """List the papers of an asset."""
     assets.get_asset(session, asset_id)
     return [DocumentRead.of(vault, row) for row in documents.list_documents(session, asset_id)]
 
 
-@router.get("/documents/{document_id}")
-def get_document(document_id: UUID, session: KnownSessionDep, vault: VaultDep) -> DocumentRead:
+@router.get("/documents/{document_id}", dependencies=REVEALING)
+def get_document(document_id: UUID, session: LegalSessionDep, vault: VaultDep) -> DocumentRead:
     """Read what is known of a paper."""
     return DocumentRead.of(vault, documents.get_document(session, document_id))
 

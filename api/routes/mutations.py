@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import KnownSessionDep, LegalSessionDep, LegalTimeParam
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -47,9 +48,9 @@ def lodge_mutation(
     return MutationRead.of(session, mutation)
 
 
-@router.get("/titles/{title_id}/mutations")
+@router.get("/titles/{title_id}/mutations", dependencies=REVEALING)
 def list_mutations(
-    title_id: UUID, session: KnownSessionDep, paging: PagingDep
+    title_id: UUID, session: LegalSessionDep, paging: PagingDep
 ) -> Page[MutationRead]:
     """List the mutations that ever touched the title, oldest first."""
     titles.get_title(session, title_id)
@@ -58,14 +59,16 @@ def list_mutations(
 
 
 @router.get("/titles/{title_id}/history")
-def list_title_history(title_id: UUID, session: KnownSessionDep) -> list[HistoryEntryRead]:
-    """List every version ever recorded, each with the mutation that made it."""
+def list_title_history(
+    title_id: UUID, session: KnownSessionDep, as_of: LegalTimeParam = None
+) -> list[HistoryEntryRead]:
+    """List every version ever recorded, or those that began by a time, with their mutations."""
     titles.get_title(session, title_id)
-    return HistoryEntryRead.of_title(session, title_id)
+    return HistoryEntryRead.of_title(session, title_id, until=as_of)
 
 
-@router.get("/mutations/{mutation_id}")
-def get_mutation(mutation_id: UUID, session: KnownSessionDep) -> MutationRead:
+@router.get("/mutations/{mutation_id}", dependencies=REVEALING)
+def get_mutation(mutation_id: UUID, session: LegalSessionDep) -> MutationRead:
     """Read one mutation."""
     return MutationRead.of(session, mutations.get_mutation(session, mutation_id))
 

@@ -10,9 +10,11 @@ from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
+from api.schemas.assets import Reason
 from api.schemas.common import Page
+from api.schemas.redemptions import RailReference
 from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead
-from registry.offering import orders
+from registry.offering import minting, orders, unwinding
 
 router = resource_router("offerings")
 
@@ -56,3 +58,21 @@ def get_order(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> Order
 def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
     """Give an unpaid order's fractions back."""
     return OrderRead.of(orders.cancel_order(session, actor, order_id))
+
+
+@router.post("/orders/{order_id}/refund", dependencies=IDEMPOTENT)
+def refund_order(
+    order_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
+) -> OrderRead:
+    """Record that the payment of an order went back, by the bank's own reference."""
+    row = unwinding.record_refund(session, actor, order_id, rail_reference=body.rail_reference)
+    return OrderRead.of(row)
+
+
+@router.post("/orders/{order_id}/give_back", dependencies=IDEMPOTENT)
+def give_back_order(
+    order_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> OrderRead:
+    """Give up a mint that was refused: the wrapper keeps the fractions, the buyer is refunded."""
+    row = minting.give_back_order(session, actor, order_id, reason=body.reason)
+    return OrderRead.of(row)

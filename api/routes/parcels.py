@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
@@ -20,7 +20,7 @@ router = resource_router("parcels")
 
 
 @router.get("/assets/{asset_id}/parcels")
-def list_asset_parcels(asset_id: UUID, session: KnownSessionDep) -> ParcelCollection:
+def list_asset_parcels(asset_id: UUID, session: LegalSessionDep) -> ParcelCollection:
     """See the parcels that an asset is, with measured and stated areas side by side."""
     assets.get_asset(session, asset_id)
     found = parcels.list_of_asset(session, asset_id)
@@ -29,7 +29,7 @@ def list_asset_parcels(asset_id: UUID, session: KnownSessionDep) -> ParcelCollec
 
 @router.get("/parcels")
 def list_parcels(
-    session: KnownSessionDep,
+    session: LegalSessionDep,
     paging: PagingDep,
     bbox: Annotated[str, Query(max_length=200, examples=["73.1,30.6,73.2,30.7"])],
 ) -> Page[ParcelRead]:

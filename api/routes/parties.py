@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Response
 
 from api.deps import ActorDep, ReadSessionDep, SessionDep, VaultDep
 from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.revealing import ReasonParam, RevealParam
 from api.routes.router import resource_router
 from api.schemas.common import Page, problems
 from api.schemas.parties import PartyCreate, PartyPatch, PartyRead
@@ -19,7 +19,6 @@ from registry.party.revealing import reveal_party
 from registry.title.owners import record_party
 
 router = resource_router("parties")
-Reason = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
 
 
 @router.post("/parties", status_code=201, dependencies=IDEMPOTENT)
@@ -65,9 +64,9 @@ def get_party(
     actor: ActorDep,
     vault: VaultDep,
     response: Response,
-    reveal: Annotated[bool, Query(description="Unmasked; journalled")] = False,
-    purpose: Reason = None,
-    legal_basis: Reason = None,
+    reveal: RevealParam = False,
+    purpose: ReasonParam = None,
+    legal_basis: ReasonParam = None,
 ) -> PartyRead:
     """Read one person: masked, or, with a purpose and a legal basis, as they are."""
     if reveal:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -44,14 +44,14 @@ def open_receipt(
 
 
 @router.get("/assets/{asset_id}/receipts")
-def list_receipts(asset_id: UUID, session: KnownSessionDep) -> list[ReceiptRead]:
+def list_receipts(asset_id: UUID, session: LegalSessionDep) -> list[ReceiptRead]:
     """List every receipt of an asset's goods, those that were split included."""
     assets.get_asset(session, asset_id)
     return [ReceiptRead.of(row) for row in receipts.list_receipts(session, asset_id)]
 
 
 @router.get("/receipts/{receipt_id}")
-def get_receipt(receipt_id: UUID, session: KnownSessionDep) -> ReceiptRead:
+def get_receipt(receipt_id: UUID, session: LegalSessionDep) -> ReceiptRead:
     """Read one receipt."""
     return ReceiptRead.of(receipts.get_receipt(session, receipt_id))
 

@@ -9,6 +9,7 @@ from fastapi import Response
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -52,7 +53,7 @@ def list_breaks(
     return paging.page(rows, lambda row: str(row.id), BreakRead.model_validate)
 
 
-@router.get("/breaks/{break_id}")
+@router.get("/breaks/{break_id}", dependencies=REVEALING)
 def get_break(break_id: UUID, session: ReadSessionDep) -> BreakRead:
     """Read one break."""
     return BreakRead.model_validate(reconciliation.get_break(session, break_id))

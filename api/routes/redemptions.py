@@ -6,11 +6,14 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.as_of import KnownSessionDep
+from api.accepted import AcceptDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
+from api.schemas.operations import OperationRead
 from api.schemas.redemptions import (
     FundingCreate,
     PayoutRead,
@@ -20,7 +23,7 @@ from api.schemas.redemptions import (
     RoleGiven,
     VoteCreate,
 )
-from registry.redemption import paying, repository
+from registry.redemption import burning, paying, repository
 from registry.redemption import service as redemptions
 from registry.tokenization import service as tokenizations
 
@@ -44,7 +47,7 @@ def request_redemption(
 
 
 @router.get("/tokenizations/{tokenization_id}/redemptions")
-def list_redemptions(tokenization_id: UUID, session: KnownSessionDep) -> list[RedemptionRead]:
+def list_redemptions(tokenization_id: UUID, session: LegalSessionDep) -> list[RedemptionRead]:
     """List the redemptions of a token."""
     tokenizations.get_tokenization(session, tokenization_id)
     rows = repository.list_redemptions(session, tokenization_id)
@@ -52,12 +55,12 @@ def list_redemptions(tokenization_id: UUID, session: KnownSessionDep) -> list[Re
 
 
 @router.get("/redemptions/{redemption_id}")
-def get_redemption(redemption_id: UUID, session: KnownSessionDep) -> RedemptionRead:
+def get_redemption(redemption_id: UUID, session: LegalSessionDep) -> RedemptionRead:
     """Read one redemption."""
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 
 
-@router.get("/redemptions/{redemption_id}/payouts")
+@router.get("/redemptions/{redemption_id}/payouts", dependencies=REVEALING)
 def list_payouts(redemption_id: UUID, session: ReadSessionDep) -> list[PayoutRead]:
     """List who is paid what."""
     repository.get_redemption(session, redemption_id)
@@ -151,10 +154,19 @@ def abort_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep) 
     return RedemptionRead.of(session, paying.abort_redemption(session, actor, redemption_id))
 
 
+@router.post("/redemptions/{redemption_id}/burn", status_code=202, dependencies=IDEMPOTENT)
+def burn_redeemed(
+    redemption_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
+) -> list[OperationRead]:
+    """Burn every fraction that was paid for, or held; asked again, what did not happen."""
+    planned = burning.burn_redeemed(session, actor, redemption_id)
+    return [accept(operation) for operation in planned]
+
+
 @router.post("/redemptions/{redemption_id}/end_token", dependencies=IDEMPOTENT)
 def end_redeemed_token(redemption_id: UUID, session: SessionDep) -> RedemptionRead:
-    """Record that the token is burned, once the chain shows no fraction of it."""
-    paying.end_token(session, redemption_id)
+    """Record that the token is burned, once the chain shows no fraction; the clock does too."""
+    burning.end_burned(session, redemption_id)
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 
 

@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from api.deps import ReadSessionDep, ServicesDep
 from api.metrics import observe
+from api.schemas.common import address_of
 from registry.captable.models import SyncCursor
 from registry.journal.health import is_broken
 from registry.kernel.clock import now
+from registry.operation import service as operations
 
 router = APIRouter(tags=["service"])
 
@@ -26,10 +28,14 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether what we answer can be relied on, and why not."""
+    """Whether what we answer can be relied on, and why not.
+
+    `warnings` are what an operator should mend before it stops something.
+    """
 
     ready: bool
     reasons: list[str]
+    warnings: list[str]
     block_number: int | None
     head_number: int | None
     checked_at: datetime | None
@@ -59,10 +65,20 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
     return Readiness(
         ready=not reasons,
         reasons=reasons,
+        warnings=_low_funds(session, services.settings.chain_id),
         block_number=cursor.number if cursor else None,
         head_number=cursor.head_number if cursor else None,
         checked_at=cursor.checked_at if cursor else None,
     )
+
+
+def _low_funds(session: ReadSessionDep, chain_id: int) -> list[str]:
+    return [
+        f"{address_of(watch.signer)} ({watch.roles}) has {watch.balance_wei} wei, which lasts for "
+        f"fewer than {watch.wanted_operations} operations"
+        for watch in operations.list_signers(session, chain_id)
+        if watch.is_low
+    ]
 
 
 @router.get("/metrics", response_class=Response)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.etag import IfMatch, version_of
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import ApprovalRead, AssetRead, Reason
 from api.schemas.common import problems
@@ -43,8 +44,8 @@ def suspend_asset(
     return AssetRead.of(session, asset)
 
 
-@router.get("/assets/{asset_id}/standing")
-def get_asset_standing(asset_id: UUID, session: KnownSessionDep) -> StandingRead:
+@router.get("/assets/{asset_id}/standing", dependencies=REVEALING)
+def get_asset_standing(asset_id: UUID, session: LegalSessionDep) -> StandingRead:
     """Read why the asset is suspended, and who must agree to its reinstatement."""
     asset = assets.get_asset(session, asset_id)
     digest = onboarding.standing_hash(session, asset)
@@ -115,8 +116,8 @@ def propose_asset_amendment(
     return AmendmentRead.of(amendment)
 
 
-@router.get("/assets/{asset_id}/amendments")
-def list_asset_amendments(asset_id: UUID, session: KnownSessionDep) -> list[AmendmentRead]:
+@router.get("/assets/{asset_id}/amendments", dependencies=REVEALING)
+def list_asset_amendments(asset_id: UUID, session: LegalSessionDep) -> list[AmendmentRead]:
     """List every amendment ever proposed, with what it changes."""
     assets.get_asset(session, asset_id)
     return [AmendmentRead.of(row) for row in onboarding.list_amendments(session, asset_id)]

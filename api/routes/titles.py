@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.as_of import KnownSessionDep
+from api.as_of import KnownAtParam, KnownSessionDep, LegalTimeParam
 from api.routes.router import resource_router
-from api.schemas.common import Instant
 from api.schemas.titles import TitleRead, TitleVersionRead
 from registry.kernel.clock import now
 from registry.title import service as titles
@@ -18,8 +17,8 @@ router = resource_router("titles")
 def get_title(
     title_id: UUID,
     session: KnownSessionDep,
-    as_of: Instant | None = None,
-    known_at: Instant | None = None,
+    as_of: LegalTimeParam = None,
+    known_at: KnownAtParam = None,
 ) -> TitleRead:
     """Read who held the title at a time, as we knew it at a time."""
     moment = now()
@@ -32,7 +31,10 @@ def get_title(
 
 
 @router.get("/titles/{title_id}/versions")
-def list_title_versions(title_id: UUID, session: KnownSessionDep) -> list[TitleVersionRead]:
-    """List every version ever recorded, those superseded included."""
+def list_title_versions(
+    title_id: UUID, session: KnownSessionDep, as_of: LegalTimeParam = None
+) -> list[TitleVersionRead]:
+    """List every version ever recorded, those superseded included, or those begun by a time."""
     titles.get_title(session, title_id)
-    return [TitleVersionRead.of(session, row) for row in titles.list_versions(session, title_id)]
+    rows = titles.list_versions(session, title_id, until=as_of)
+    return [TitleVersionRead.of(session, row) for row in rows]

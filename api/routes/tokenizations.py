@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 
 from api.accepted import AcceptDep
-from api.as_of import KnownSessionDep
+from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
@@ -24,6 +24,7 @@ from api.schemas.tokenizations import (
 )
 from registry.asset import service as assets
 from registry.offering import service as offerings
+from registry.offering import unwinding
 from registry.reopening.service import agree_to_unpause
 from registry.tokenization import service as tokenizations
 
@@ -45,14 +46,14 @@ def structure_tokenization(
 
 
 @router.get("/assets/{asset_id}/tokenizations")
-def list_tokenizations(asset_id: UUID, session: KnownSessionDep) -> list[TokenizationRead]:
+def list_tokenizations(asset_id: UUID, session: LegalSessionDep) -> list[TokenizationRead]:
     """List the tokenizations of an asset."""
     assets.get_asset(session, asset_id)
     return [TokenizationRead.of(row) for row in tokenizations.list_tokenizations(session, asset_id)]
 
 
 @router.get("/tokenizations/{tokenization_id}")
-def get_tokenization(tokenization_id: UUID, session: KnownSessionDep) -> TokenizationRead:
+def get_tokenization(tokenization_id: UUID, session: LegalSessionDep) -> TokenizationRead:
     """Read one tokenization."""
     return TokenizationRead.of(tokenizations.get_tokenization(session, tokenization_id))
 
@@ -76,7 +77,7 @@ def approve_tokenization(
 def cancel_tokenization(
     tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
 ) -> TokenizationRead:
-    """Give up a token of which nothing stands on chain."""
+    """Give up a token of which no fraction exists; its contracts are closed for ever."""
     tokenization = tokenizations.cancel_tokenization(
         session, actor, tokenization_id, reason=body.reason
     )
@@ -109,9 +110,18 @@ def open_tokenization(
 def mint_tokenization(
     tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
 ) -> list[OperationRead]:
-    """Close the sale and mint: paid orders to their buyers, the rest to the wrapper."""
+    """Close the sale and mint to buyers, the rest to the wrapper; asked again: what failed."""
     planned = offerings.close_and_mint(session, actor, tokenization_id)
     return [accept(operation) for operation in planned]
+
+
+@router.post("/tokenizations/{tokenization_id}/unwind", dependencies=IDEMPOTENT)
+def unwind_tokenization(
+    tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> TokenizationRead:
+    """Give up a sale that missed its minimum; what was paid is to be refunded."""
+    row = unwinding.unwind_offering(session, actor, tokenization_id, reason=body.reason)
+    return TokenizationRead.of(row)
 
 
 @router.post("/tokenizations/{tokenization_id}/go_live", status_code=202, dependencies=IDEMPOTENT)

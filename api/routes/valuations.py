@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.as_of import KnownSessionDep, LegalTimeParam
+from api.as_of import KnownSessionDep, LegalSessionDep, LegalTimeParam
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.valuations import ValuationCreate, ValuationRead, WrapperCreate, WrapperRead
@@ -38,7 +39,7 @@ def submit_valuation(
     return ValuationRead.of(valuation)
 
 
-@router.get("/assets/{asset_id}/valuations")
+@router.get("/assets/{asset_id}/valuations", dependencies=REVEALING)
 def list_valuations(
     asset_id: UUID, session: KnownSessionDep, as_of: LegalTimeParam = None
 ) -> list[ValuationRead]:
@@ -81,7 +82,7 @@ def name_wrapper(
 
 
 @router.get("/assets/{asset_id}/wrapper")
-def get_wrapper(asset_id: UUID, session: KnownSessionDep) -> WrapperRead:
+def get_wrapper(asset_id: UUID, session: LegalSessionDep) -> WrapperRead:
     """Read which vehicle holds the asset."""
     wrapper = wrappers.find_wrapper(session, asset_id)
     if wrapper is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.as_of import KnownSessionDep, LegalTimeParam
+from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
 from api.schemas.valuers import PanelValuerCreate, PanelValuerEnd, PanelValuerRead
+from registry.kernel.clock import day_of
 from registry.valuation import panel
 
 router = resource_router("valuers")
@@ -25,9 +27,12 @@ def propose_valuer(
 
 
 @router.get("/valuers")
-def list_valuers(session: ReadSessionDep, paging: PagingDep) -> Page[PanelValuerRead]:
-    """List every place on the panel that there ever was, oldest first."""
-    rows = panel.list_panel(session, after=paging.after_id, limit=paging.fetch)
+def list_valuers(
+    session: KnownSessionDep, paging: PagingDep, as_of: LegalTimeParam = None
+) -> Page[PanelValuerRead]:
+    """List every place on the panel that there ever was, or who was on it at a time."""
+    on = day_of(as_of) if as_of else None
+    rows = panel.list_panel(session, after=paging.after_id, limit=paging.fetch, on=on)
     return paging.page(rows, lambda row: str(row.id), PanelValuerRead.model_validate)
 
 

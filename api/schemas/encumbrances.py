@@ -7,8 +7,10 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
+from sqlmodel import Session
 
 from api.schemas.common import Body, MoneyAmount, Read, ShortText
+from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import (
     Effect,
     Encumbrance,
@@ -105,6 +107,27 @@ class EncumbranceRead(Read):
             **encumbrance.model_dump(exclude={"amount_paisa", "confirmation"}),
             amount=_money(encumbrance.amount_paisa),
         )
+
+    @classmethod
+    def at(cls, session: Session, encumbrance: Encumbrance, as_of: datetime | None) -> Self:
+        """Read it with the terms on which it bound at `as_of`, or with those of now.
+
+        Raises
+        ------
+        NotFound
+            It did not bind then.
+        """
+        today = cls.of(encumbrance)
+        if as_of is None:
+            return today
+        terms = encumbrances.terms_at(session, encumbrance, as_of)
+        then = EncumbranceTermsRead.of(terms).model_dump(include=_TERMS)
+        return today.model_copy(
+            update=then | {"amount": _money(terms.amount_paisa), "effect": terms.effect}
+        )
+
+
+_TERMS = {"rank", "holder_id", "lender_consent", "ends_on", "source_document_id"}
 
 
 class EncumbranceTermsRead(Read):

@@ -7,6 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from api.schemas.common import Body, Read, ShortText
+from api.schemas.free_text import FreeText
 from registry.document.content import file_name_of
 from registry.document.models import Document, DocumentState
 from registry.kernel.vault import Vault
@@ -33,7 +34,7 @@ class DocumentRead(Read):
     verified_at: datetime | None
     source_registry: str | None
     source_reference: str | None
-    reason: str | None
+    reason: FreeText | None
 
     @classmethod
     def of(cls, vault: Vault, document: Document) -> Self:

@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlmodel import Session
 
 from api.schemas.common import Body, MoneyAmount, Read, ShortText
+from api.schemas.free_text import FreeText
 from registry.bill_of_lading import chain
 from registry.bill_of_lading.models import Action, BillOfLading, BillState
 from registry.bill_of_lading.service import NewBill
@@ -192,5 +193,5 @@ class EndorsementRead(Read):
     from_party_id: UUID | None
     to_party_id: UUID | None
     reference: str
-    reason: str | None
+    reason: FreeText | None
     recorded_at: datetime

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from api.schemas.assets import Hissa
 from api.schemas.common import BigInteger, Body, Instant, LongText, MoneyAmount, Read, ShortText
+from api.schemas.free_text import FreeText
 from api.schemas.titles import TitleVersionRead
 from registry.mutation import repository
 from registry.mutation.exchange import find_counterpart
@@ -236,8 +237,8 @@ class MutationRead(Read):
     field_verifier: str | None
     revenue_officer: str | None
     registrar_checker: str | None
-    order_text: str | None
-    reason: str | None
+    order_text: FreeText | None
+    reason: FreeText | None
     recorded_at: datetime
     attested_at: datetime | None
     implemented_at: datetime | None
@@ -308,8 +309,10 @@ class HistoryEntryRead(Read):
         ]
 
     @classmethod
-    def of_title(cls, session: Session, title_id: UUID) -> list[Self]:
-        return cls.all_of(session, titles.list_versions(session, title_id))
+    def of_title(
+        cls, session: Session, title_id: UUID, *, until: datetime | None = None
+    ) -> list[Self]:
+        return cls.all_of(session, titles.list_versions(session, title_id, until=until))
 
 
 class DisputeCreate(Body):

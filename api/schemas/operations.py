@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from api.schemas.common import Read, WithAddresses, address_of, hash_of
+from api.schemas.common import BigInteger, Read, WithAddresses, address_of, hash_of
 from registry.captable.models import SyncCursor
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
@@ -20,6 +20,7 @@ class AttemptRead(Read):
     tx_hash: str
     seq: int
     gas: int
+    max_fee_wei: BigInteger
     signed_at: datetime
     last_sent_at: datetime | None
     block_number: int | None
@@ -41,6 +42,7 @@ class OperationRead(Read):
     """What the chain is doing for you.
 
     One that shares its transaction with others names their `batch_id`, and shows its attempts.
+    `waits_for` says, in the form of a problem, why it does not go on though it has not failed.
     """
 
     id: UUID
@@ -53,6 +55,7 @@ class OperationRead(Read):
     batch_id: UUID | None
     result: WithAddresses
     problem: dict[str, Any] | None
+    waits_for: dict[str, Any] | None
     recorded_at: datetime
     ended_at: datetime | None
     attempts: list[AttemptRead]

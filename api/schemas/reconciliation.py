@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from api.schemas.common import BigInteger, Body, LongText, Read, ShortText, Units
+from api.schemas.free_text import FreeTexts
 from registry.kernel.actor import Role
 from registry.reconciliation.models import BreakState
 from registry.wrapper.models import RegisterOfRecord
@@ -25,7 +26,7 @@ class BreakRead(Read):
     state: BreakState
     recorded_at: datetime
     last_seen_at: datetime
-    fix: dict[str, Any] | None
+    fix: FreeTexts | None
     investigated_by: str | None
     proposed_by: str | None
     closed_by: str | None

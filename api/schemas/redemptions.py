@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from api.schemas.common import BigInteger, Body, LongText, MoneyAmount, Read, ShortText, address_of
+from api.schemas.free_text import FreeText
 from registry.kernel.actor import Role
 from registry.redemption.models import (
     PayoutState,
@@ -110,7 +111,7 @@ class PayoutRead(Read):
     amount: MoneyAmount
     state: PayoutState
     rail_reference: str | None
-    reason: str | None
+    reason: FreeText | None
 
     @classmethod
     def of(cls, row: RedemptionPayout) -> Self:

@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 
 from api.schemas.assets import ApprovalRead, DossierFields
 from api.schemas.common import Body, Read, Sha256Hex, ShortText
+from api.schemas.free_text import FreeText
 from registry.kernel.actor import Role
 from registry.onboarding.models import Amendment, AmendmentState, CauseKind, SuspensionCause
 
@@ -30,13 +31,13 @@ class CauseRead(Read):
     id: UUID
     kind: CauseKind
     reference: str
-    reason: str
+    reason: FreeText
     by_court: bool
     opened_by: str
     recorded_at: datetime
     closed_at: datetime | None
     closed_by: str | None
-    closing: str | None
+    closing: FreeText | None
 
     @classmethod
     def of(cls, cause: SuspensionCause) -> Self:
@@ -84,7 +85,7 @@ class AmendmentRead(Read):
     id: UUID
     asset_id: UUID
     state: AmendmentState
-    reason: str
+    reason: FreeText
     diff: dict[str, Any]
     amended_hash: str
     maker: str

@@ -21,10 +21,12 @@ from api.schemas.common import (
     WithAddresses,
     address_of,
 )
+from api.schemas.compliance import ComplianceBody
 from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
+from registry.tokenization.compliance import terms_of
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.service import TokenTermsProposal, terms_hash
 from registry.tokenization.title_status import TitleStatus
@@ -43,6 +45,7 @@ class TokenizationCreate(Body):
         tuple[Positive, Positive], Field(description="Numerator and denominator, at most 1")
     ] = (1, 1)
     maturity: date | None = None
+    compliance: ComplianceBody = ComplianceBody()
 
     def terms(self) -> TokenTermsProposal:
         return TokenTermsProposal(
@@ -52,13 +55,15 @@ class TokenizationCreate(Body):
             price_paisa=self.price.paisa("/price/amount"),
             economic_share=Fraction(*self.economic_share),
             maturity=self.maturity,
+            compliance=self.compliance.terms(),
         )
 
 
 class TokenizationRead(Read):
     """A tokenization; `terms_hash` is what its approvals are of.
 
-    `title_status` and `title_root` are what the chain was told last of the title behind it.
+    `compliance` is null for a token from before its terms were asked for. `title_status` and
+    `title_root` are what the chain was told last of the title behind it.
     """
 
     id: UUID
@@ -70,6 +75,7 @@ class TokenizationRead(Read):
     price: MoneyAmount
     economic_share: tuple[int, int]
     maturity: date | None
+    compliance: ComplianceBody | None
     structured_by: str
     terms_hash: str
     token_address: str | None
@@ -80,8 +86,10 @@ class TokenizationRead(Read):
 
     @classmethod
     def of(cls, row: Tokenization) -> Self:
+        terms = terms_of(row)
         return cls(
-            **row.model_dump(exclude={"token_address", "title_root"}),
+            **row.model_dump(exclude={"token_address", "title_root", "compliance"}),
+            compliance=ComplianceBody.of(terms) if terms else None,
             price=MoneyAmount.of(row.price_paisa),
             economic_share=(row.economic_share_num, row.economic_share_den),
             terms_hash=terms_hash(row).hex(),

@@ -7,6 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from api.schemas.common import Body, MoneyAmount, Read, Sha256Hex, ShortText
+from api.schemas.free_text import FreeText
 from registry.valuation.models import Valuation, ValuationState
 from registry.wrapper.models import RegisterOfRecord, WrapperType
 
@@ -38,7 +39,7 @@ class ValuationRead(Read):
     checker: str | None
     second_checker: str | None
     changed_much: bool
-    reason: str | None
+    reason: FreeText | None
     recorded_at: datetime
 
     @classmethod

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 from chain.operations.add_claim import AddClaim
 from chain.operations.batch import Batch
+from chain.operations.case_act import CaseAct
 from chain.operations.create_identity import CreateIdentity
 from chain.operations.deploy_suite import DeploySuite
 from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
+from chain.operations.redeem import Redeem
+from chain.operations.retire_wallet import RetireWallet
 from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
-from chain.operations.token_calls import Mint, Pause, RegisterIdentity, Unpause
+from chain.operations.token_calls import CloseSuite, Mint, Pause, RegisterIdentity, Unpause
 from registry.operation.models import OperationKind
 
 _SINGLE: Mapping[str, Effect] = {
@@ -23,8 +26,12 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.MINT: Mint(),
     OperationKind.PAUSE: Pause(),
     OperationKind.UNPAUSE: Unpause(),
+    OperationKind.CLOSE_SUITE: CloseSuite(),
     OperationKind.SET_TITLE_STATUS: SetTitleStatus(),
     OperationKind.PROPOSE_LIFT: ProposeLift(),
     OperationKind.CONFIRM_LIFT: ConfirmLift(),
+    OperationKind.CASE_ACT: CaseAct(),
+    OperationKind.REDEEM: Redeem(),
+    OperationKind.RETIRE_WALLET: RetireWallet(),
 }
 EFFECTS: Mapping[str, Effect] = {**_SINGLE, OperationKind.BATCH: Batch(_SINGLE)}

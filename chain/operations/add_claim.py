@@ -12,6 +12,7 @@ from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
+from chain.policies import SignerRole
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
@@ -28,6 +29,8 @@ CLAIM_FIELDS = {
 
 class AddClaim(PlainEffect):
     """Calls `ClaimIssuer.issue`, which writes claims, under one signature, into the claim store."""
+
+    role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
         """Refuse a claim for somebody whose KYC no longer stands."""

@@ -13,6 +13,7 @@ from chain.client import bytes_of
 from chain.errors import RpcInconsistent
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import ZERO_ADDRESS, platform_address
+from chain.policies import SignerRole
 from registry.investor.models import Wallet
 from registry.operation.models import Operation
 
@@ -23,6 +24,8 @@ class CreateIdentity(PlainEffect):
     The identity stands for the person, not for the wallet: another wallet of the same investor
     is linked to the same identity.
     """
+
+    role = SignerRole.AGENT
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))

@@ -10,11 +10,13 @@ from sqlmodel import Session
 from chain.abi import contract
 from chain.client import Receipt, bytes_of, hex_of
 from chain.errors import RpcInconsistent
+from chain.module_settings import module_settings
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import ZERO_ADDRESS, platform_address
 from registry.investor.service import KYC_TOPIC
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations
+from registry.tokenization.compliance import require_sound_terms, terms_of
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization
 
@@ -30,31 +32,15 @@ class DeploySuite(PlainEffect):
     """
 
     def check(self, session: Session, operation: Operation) -> None:
-        """Ask the gate again: what has come into force since then counts."""
-        require_open_gate(session, _tokenization(session, operation))
+        """Ask the gate and the lint again: what has changed since then counts."""
+        tokenization = _tokenization(session, operation)
+        require_open_gate(session, tokenization)
+        require_sound_terms(session, tokenization)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        tokenization = _tokenization(session, operation)
         platform = hex_of(chain.platform.address)
-        issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
-        desk = platform_address(session, chain.chain_id, "RegistrationDesk")
-        token_details: tuple[Any, ...] = (
-            platform,
-            tokenization.name,
-            tokenization.symbol,
-            DECIMALS,
-            ZERO_ADDRESS,  # an identity storage of its own
-            ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
-            [desk],  # registers holders; nobody registers an identity of their own choice
-            [platform_address(session, chain.chain_id, "CaseAgent")],
-            [platform_address(session, chain.chain_id, "TitleStatusModule")],
-            [],
-        )
-        claim_details = ([KYC_TOPIC], [issuer], [[KYC_TOPIC]])
-        deploy = contract("TREXFactory").functions["deployTREXSuite"]
-        return Call(
-            to=bytes_of(platform_address(session, chain.chain_id, "TREXFactory")),
-            data=deploy.encode(str(tokenization.id), token_details, claim_details),
+        return deployment_call(
+            session, chain.chain_id, _tokenization(session, operation), owner=platform
         )
 
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
@@ -106,3 +92,38 @@ class DeploySuite(PlainEffect):
 
 def _tokenization(session: Session, operation: Operation) -> Tokenization:
     return tokenizations.get_tokenization(session, UUID(operation.params["tokenization_id"]))
+
+
+def deployment_call(
+    session: Session, chain_id: int, tokenization: Tokenization, *, owner: str
+) -> Call:
+    """Give the call of `TREXFactory.deployTREXSuite` for a tokenization.
+
+    Parameters
+    ----------
+    owner
+        0x-address of the platform, which will own every contract of the suite.
+    """
+
+    def at(name: str) -> str:
+        return platform_address(session, chain_id, name)
+
+    settings = module_settings(terms_of(tokenization), tokenization.declared_fractions)
+    token_details: tuple[Any, ...] = (
+        owner,
+        tokenization.name,
+        tokenization.symbol,
+        DECIMALS,
+        ZERO_ADDRESS,  # an identity storage of its own
+        ZERO_ADDRESS,  # the factory makes the token's ONCHAINID
+        [at("RegistrationDesk")],  # registers holders; nobody registers one of their own choice
+        [at("CaseAgent")],
+        [at(module) for module, _ in settings],
+        [setting for _, setting in settings if setting is not None],
+    )
+    claim_details = ([KYC_TOPIC], [at("ClaimIssuer")], [[KYC_TOPIC]])
+    deploy = contract("TREXFactory").functions["deployTREXSuite"]
+    return Call(
+        to=bytes_of(at("TREXFactory")),
+        data=deploy.encode(str(tokenization.id), token_details, claim_details),
+    )

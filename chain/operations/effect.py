@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from sqlmodel import Session
 
 from chain.client import ChainClient, Receipt
+from chain.policies import FeePolicy, SignerRole, SigningPolicy, load_policy
 from chain.signing.port import Signer
 from registry.operation.models import Operation
 
@@ -34,22 +35,52 @@ class Chain:
     Parameters
     ----------
     platform
-        Signs every transaction: owner and agent of the suites, manager of the identities.
+        Deploys, owns the contracts, and tells tokens their title.
     claim_signer
         Signs claims, off chain; the ClaimIssuer contract knows it.
     confirmer
         The second key without which no halt of a token ends; it signs nothing else.
+    agents
+        A pool that shares mints, registrations, identities and claims; without one the
+        platform's key does that too.
+    settlement
+        Issues rupees and carries trades out; by default the platform's.
+    fees, policy
+        What a transaction may offer, and which ones each role may sign.
     """
 
     client: ChainClient
     platform: Signer
     claim_signer: Signer
     confirmer: Signer
+    agents: tuple[Signer, ...] = ()
+    settlement: Signer | None = None
+    fees: FeePolicy = field(default_factory=FeePolicy)
+    policy: SigningPolicy = field(default_factory=load_policy)
+
+    def keys(self, role: SignerRole) -> tuple[Signer, ...]:
+        """Give the keys of a role."""
+        keys = {
+            SignerRole.DEPLOYER: (self.platform,),
+            SignerRole.AGENT: self.agents or (self.platform,),
+            SignerRole.CONFIRMER: (self.confirmer,),
+            SignerRole.SETTLEMENT: (self.settlement or self.platform,),
+        }
+        return keys[role]
+
+    def roles(self, signer: Signer) -> list[SignerRole]:
+        """Give what a key is for."""
+        return [
+            role
+            for role in SignerRole
+            if any(key.address == signer.address for key in self.keys(role))
+        ]
 
     @property
     def senders(self) -> tuple[Signer, ...]:
         """The keys that send transactions, each with a nonce of its own."""
-        return (self.platform, self.confirmer)
+        every = (key for role in SignerRole for key in self.keys(role))
+        return tuple({key.address: key for key in every}.values())
 
     @property
     def chain_id(self) -> int:
@@ -59,9 +90,8 @@ class Chain:
 class Effect(Protocol):
     """One kind of operation."""
 
-    def signer(self, chain: Chain) -> Signer:
-        """Give the key that sends this kind."""
-        ...
+    role: ClassVar[SignerRole]
+    """Whose keys send this kind. Each goes out by any of them, once what it needs is mined."""
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the guards again, in the transaction that signs.
@@ -105,9 +135,7 @@ class Effect(Protocol):
 class PlainEffect:
     """The parts of an effect that most kinds do not need."""
 
-    def signer(self, chain: Chain) -> Signer:
-        """Give the platform's own key."""
-        return chain.platform
+    role: ClassVar[SignerRole] = SignerRole.DEPLOYER
 
     def check(self, session: Session, operation: Operation) -> None:
         """Allow it: nothing in the register forbids this kind."""

@@ -7,15 +7,21 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from chain.client import Receipt, bytes_of, hex_of
+from chain.grants import grant_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import BY_NAME, Places
+from chain.platform import BY_NAME, Places, platform_address
 from registry.operation.models import Operation, PlatformContract
 
 
 class PlatformStep(PlainEffect):
-    """Creates a contract of the platform, or wires two of them."""
+    """Creates a contract of the platform, wires two of them, or grants a key its role."""
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        grant = grant_of(operation)
+        if grant is not None:
+            right, account = grant
+            place = platform_address(session, chain.chain_id, right.contract)
+            return Call(to=bytes_of(place), data=right.data(account))
         rows = session.exec(
             select(PlatformContract).where(col(PlatformContract.chain_id) == chain.chain_id)
         )

@@ -14,7 +14,7 @@ from chain.abi import contract
 from chain.client import bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
-from chain.signing.port import Signer
+from chain.policies import SignerRole
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations
 from registry.tokenization import title_status
@@ -46,8 +46,7 @@ class ProposeLift(PlainEffect):
 class ConfirmLift(ProposeLift):
     """Calls `TitleStatusModule.confirmLift`, with the second key."""
 
-    def signer(self, chain: Chain) -> Signer:
-        return chain.confirmer
+    role = SignerRole.CONFIRMER
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         halted = bytes.fromhex(operation.params["halted_root"])

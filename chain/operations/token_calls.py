@@ -15,15 +15,17 @@ from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
+from chain.policies import SignerRole
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict
+from registry.offering import minting
 from registry.offering import service as offerings
 from registry.operation.models import Operation
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
-from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 
 
 class RegisterIdentity(PlainEffect):
@@ -32,6 +34,8 @@ class RegisterIdentity(PlainEffect):
     The desk gives the registry the identity that our factory knows the wallet by. Registered by
     hand, a contract that names itself as claim issuer would pass `isVerified`.
     """
+
+    role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
         _require_kyc(session, _wallet(session, operation))
@@ -57,6 +61,8 @@ class RegisterIdentity(PlainEffect):
 
 class Mint(PlainEffect):
     """Calls `CaseAgent.mint`: the only way in which a fraction comes into being."""
+
+    role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the gate again, and whether the buyer may still hold.
@@ -85,7 +91,7 @@ class Mint(PlainEffect):
 
     def on_final(self, session: Session, operation: Operation) -> None:
         if operation.subject_kind == "order":
-            offerings.settle_order(session, UUID(operation.subject_id))
+            minting.settle_order(session, UUID(operation.subject_id))
 
 
 class Pause(PlainEffect):
@@ -109,6 +115,20 @@ class Unpause(PlainEffect):
         tokenization_id = UUID(operation.params["tokenization_id"])
         offerings.confirm_live(session, tokenization_id)
         reopening.confirm_unpause(session, operation, tokenization_id)
+
+
+class CloseSuite(PlainEffect):
+    """Calls `Token.removeAgent` for the only agent: nobody can mint, open or burn any more."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        tokenization = _tokenization(session, operation)
+        if tokenization.state not in ENDED:
+            raise Conflict("token_alive", f"The tokenization is {tokenization.state}.")
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        agent = platform_address(session, chain.chain_id, "CaseAgent")
+        remove = contract("Token").functions["removeAgent"]
+        return Call(_suite_address(session, operation, "token"), remove.encode(agent))
 
 
 def _tokenization(session: Session, operation: Operation) -> Tokenization:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
+from coincurve import PrivateKey
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
 
 from chain.errors import SignerRefused
-from chain.signing.port import SignedTransaction, UnsignedTransaction
+from chain.signing.digest import DigestSigner, address_of_point
+from chain.signing.envelope import Signature
 
 KDF_ROUNDS = 262_144
 
 
-class KeystoreSigner:
+class KeystoreSigner(DigestSigner):
     """A key unlocked once, at start.
 
     Parameters
@@ -41,30 +41,18 @@ class KeystoreSigner:
             raise SignerRefused(
                 f"The keystore {path.name} cannot be opened: {error}. Is SIGNER_PASSWORD right?"
             ) from error
-        self._account: LocalAccount = Account.from_key(key)
+        self._key = PrivateKey(bytes(key))
+        self._address = address_of_point(self._key.public_key.format(compressed=False))
 
     @property
     def address(self) -> bytes:
-        return bytes.fromhex(self._account.address.removeprefix("0x"))
+        return self._address
 
-    def sign_transaction(self, transaction: UnsignedTransaction) -> SignedTransaction:
-        fields: dict[str, Any] = {
-            "type": 2,
-            "chainId": transaction.chain_id,
-            "nonce": transaction.nonce,
-            "value": 0,
-            "data": transaction.data,
-            "gas": transaction.gas,
-            "maxFeePerGas": transaction.max_fee_wei,
-            "maxPriorityFeePerGas": transaction.tip_wei,
-        }
-        if transaction.to is not None:
-            fields["to"] = transaction.to
-        signed = self._account.sign_transaction(fields)
-        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash))
-
-    def sign_typed_data(self, typed_data: dict[str, Any]) -> bytes:
-        return bytes(self._account.sign_typed_data(full_message=typed_data).signature)
+    def _sign_digest(self, digest: bytes) -> Signature:
+        signed = self._key.sign_recoverable(digest, hasher=None)
+        return Signature(
+            int.from_bytes(signed[:32], "big"), int.from_bytes(signed[32:64], "big"), signed[64]
+        )
 
 
 def create_keystore(path: Path, password: str) -> None:

@@ -15,10 +15,15 @@ import {LinkedModule} from "./LinkedModule.sol";
  * or an inheritance may give units to somebody abroad. It carries a case (see `CaseAgent`).
  */
 contract CountryAllowModule is LinkedModule {
-    /// @dev Whether a compliance is bound, and its addresses.
+    /**
+     * @dev What is kept for a compliance.
+     * @param home One country of the list, or zero. It stands in the word that every check reads, so
+     * that the check of its residents reads no other.
+     */
     struct Link {
         ISuiteIdentityStorage identities;
         bool bound;
+        uint16 home;
         ISuiteToken token;
     }
 
@@ -57,6 +62,9 @@ contract CountryAllowModule is LinkedModule {
                 revert CountryAlreadyAllowed(msg.sender, country);
             }
             _allowed[msg.sender][country >> 8] ^= 1 << (country & 0xff);
+            if (_linkOf[msg.sender].home == 0) {
+                _linkOf[msg.sender].home = country;
+            }
             emit CountryAllowed(msg.sender, country);
         }
     }
@@ -69,6 +77,9 @@ contract CountryAllowModule is LinkedModule {
                 revert CountryNotOnList(msg.sender, country);
             }
             _allowed[msg.sender][country >> 8] ^= 1 << (country & 0xff);
+            if (_linkOf[msg.sender].home == country) {
+                _linkOf[msg.sender].home = 0;
+            }
             emit CountryDisallowed(msg.sender, country);
         }
     }
@@ -94,8 +105,11 @@ contract CountryAllowModule is LinkedModule {
         uint256,
         address compliance
     ) public view override returns (bytes memory reason) {
-        uint16 country = _linkOf[compliance].identities.storedInvestorCountry(to);
-        if (!isCountryAllowed(compliance, country)) {
+        Link storage link = _linkOf[compliance];
+        uint16 home = link.home;
+        uint16 country = link.identities.storedInvestorCountry(to);
+        bool atHome = country == home && country != 0;
+        if (!atHome && !isCountryAllowed(compliance, country)) {
             return abi.encodeWithSelector(CountryNotAllowed.selector, compliance, to, country);
         }
     }

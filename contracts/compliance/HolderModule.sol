@@ -23,6 +23,7 @@ abstract contract HolderModule is LinkedModule {
      * @param identities Whose wallet is whose.
      * @param bound Whether the compliance is bound to this module.
      * @param adopting Whether units are missing.
+     * @param storing Whether a list of wallets is stored; used by `MaxBalanceModule` alone.
      * @param generation How often it was bound.
      * @param holders Identities that hold; counted by `HolderCapModule` alone.
      */
@@ -32,6 +33,7 @@ abstract contract HolderModule is LinkedModule {
         ISuiteIdentityStorage identities;
         bool bound;
         bool adopting;
+        bool storing;
         uint32 generation;
         uint32 holders;
     }
@@ -94,6 +96,7 @@ abstract contract HolderModule is LinkedModule {
         book.limit = 0;
         book.bound = true;
         book.adopting = supply != 0;
+        book.storing = false;
         ++book.generation;
         book.holders = 0;
     }

@@ -16,6 +16,11 @@ import {HolderIdentity, IKeyLinks} from "./HolderIdentity.sol";
  * The address of an identity follows from its salt alone, so it is known before it is made, and
  * claims for it can be signed in the same breath.
  *
+ * Of each identity the first {MAX_LISTED} wallets are listed, and none ever leaves the list: not
+ * when it is retired, nor when a token's registry forgets it. So a rule about a person can read
+ * their wallets here, instead of storing them for each token. Later wallets are linked like any
+ * other and not listed; were they refused, whoever fills the list would shut the person out.
+ *
  * @dev A stolen operator key can make identities and link wallets, also a wallet of the thief to
  * somebody's identity. It cannot write claims, register at a token or move anything. The owner
  * removes the key, and retires such wallets, which {WalletLinked} names.
@@ -35,10 +40,24 @@ contract IdentityFactory is IKeyLinks, Operated {
         bool retired;
     }
 
+    /// @dev The listed wallets of one identity; the first shares a word with their number.
+    struct Wallets {
+        address first;
+        uint96 count;
+        mapping(uint256 index => address) others;
+    }
+
+    /// @notice Wallets of one identity that are listed.
+    uint256 public constant MAX_LISTED = 8;
+
     /// @notice The code behind every identity.
     address public immutable IMPLEMENTATION;
 
+    /// @notice The hash of each identity's own code, the ERC-1167 clone: tells ours from others.
+    bytes32 public immutable IDENTITY_CODE_HASH;
+
     mapping(bytes32 key => Link) private _links;
+    mapping(address identity => Wallets) private _wallets;
 
     /// @notice The identity of `salt` was made.
     event IdentityOpened(address indexed identity, bytes32 indexed salt);
@@ -78,6 +97,9 @@ contract IdentityFactory is IKeyLinks, Operated {
         ClaimStore store
     ) Operated(initialOwner, operators) {
         IMPLEMENTATION = address(new HolderIdentity(this, store));
+        IDENTITY_CODE_HASH = keccak256(
+            abi.encodePacked(hex"363d3d373d3d3d363d73", IMPLEMENTATION, hex"5af43d82803e903d91602b57fd5bf3")
+        );
     }
 
     /**
@@ -131,6 +153,18 @@ contract IdentityFactory is IKeyLinks, Operated {
         return (link.identity, link.retired);
     }
 
+    /// @notice The first wallet of `identity`, and how many are listed; zeros if it is none of ours.
+    function listOf(address identity) external view returns (address first, uint256 count) {
+        Wallets storage wallets = _wallets[identity];
+        return (wallets.first, wallets.count);
+    }
+
+    /// @notice A listed wallet of `identity`, retired or not; zero if there are not so many.
+    function walletAt(address identity, uint256 index) external view returns (address wallet) {
+        Wallets storage wallets = _wallets[identity];
+        return index == 0 ? wallets.first : wallets.others[index];
+    }
+
     /// @notice Where the identity of `salt` stands, or will stand.
     function identityOf(bytes32 salt) public view returns (address identity) {
         return Clones.predictDeterministicAddress(IMPLEMENTATION, salt);
@@ -146,7 +180,10 @@ contract IdentityFactory is IKeyLinks, Operated {
             revert IdentityFactoryInvalidWallet(wallet);
         }
         identity = identityOf(salt);
-        if (identity.code.length == 0) {
+        Wallets storage wallets = _wallets[identity];
+        uint256 count = wallets.count;
+        // It is made with its first wallet; asking for its code would cost 2,600 gas.
+        if (count == 0) {
             Clones.cloneDeterministic(IMPLEMENTATION, salt);
             emit IdentityOpened(identity, salt);
         }
@@ -154,6 +191,7 @@ contract IdentityFactory is IKeyLinks, Operated {
         Link memory standing = link;
         if (standing.identity == address(0)) {
             link.identity = identity;
+            _list(wallets, count, wallet);
             emit WalletLinked(wallet, identity);
             return identity;
         }
@@ -163,6 +201,18 @@ contract IdentityFactory is IKeyLinks, Operated {
         if (standing.retired) {
             revert IdentityFactoryWalletRetired(wallet, identity);
         }
+    }
+
+    function _list(Wallets storage wallets, uint256 count, address wallet) private {
+        if (count == MAX_LISTED) {
+            return;
+        }
+        if (count == 0) {
+            wallets.first = wallet;
+        } else {
+            wallets.others[count] = wallet;
+        }
+        wallets.count = uint96(count + 1);
     }
 
     function _link(address wallet) private view returns (Link storage link) {

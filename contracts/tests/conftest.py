@@ -181,8 +181,8 @@ def countries(CountryAllowModule, owner):
 
 
 @pytest.fixture(scope="module")
-def max_balance(MaxBalanceModule, owner):
-    return MaxBalanceModule.deploy({"from": owner})
+def max_balance(MaxBalanceModule, owner, factory):
+    return MaxBalanceModule.deploy(factory, {"from": owner})
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def test_open__new_person__clone_at_the_foretold_address(factory, operator, acco
     code = bytes.fromhex("363d3d373d3d3d363d73") + implementation
     code += bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
     assert web3.eth.get_code(foretold) == code, "ERC-1167"
+    assert bytes(factory.IDENTITY_CODE_HASH()) == keccak(code)
     assert tuple(factory.linkOf(accounts[1])) == (foretold, False)
     assert factory.identityOfKey(key_of(accounts[1])) == foretold
     assert bytes(factory.keyOf(accounts[1])) == key_of(accounts[1])
@@ -156,6 +157,55 @@ def test_restore__not_retired_or_unknown__refused(factory, owner, alice, account
         factory.restore(accounts[1], {"from": owner})
     with reverts(f"IdentityFactoryWalletUnknown: {stranger.address.lower()}"):
         factory.restore(stranger, {"from": owner})
+
+
+# The list of an identity's first wallets
+
+
+def listed(factory, identity):
+    """The list, read as a module reads it."""
+    first, count = factory.listOf(identity)
+    wallets = [factory.walletAt(identity, index) for index in range(count)]
+    assert wallets[:1] == ([first] if count else [])
+    assert factory.walletAt(identity, count) == ZERO_ADDRESS
+    return wallets
+
+
+def test_list__nobody__empty(factory, accounts):
+    assert tuple(factory.listOf(accounts[1])) == (ZERO_ADDRESS, 0)
+    assert listed(factory, factory.identityOf(ALICE)) == []
+
+
+def test_list__wallets_of_two__each_in_order_of_linking(factory, operator, alice, accounts):
+    openings = [(BOB, accounts[2]), (ALICE, accounts[3]), (ALICE, accounts[1])]
+    factory.openBatch(openings, {"from": operator})
+    assert listed(factory, alice) == [accounts[1], accounts[3]], "one of them opened twice"
+    assert listed(factory, factory.identityOf(BOB)) == [accounts[2]]
+
+
+def test_list__retired_and_restored__stays(factory, owner, operator, alice, accounts):
+    factory.open(ALICE, accounts[2], {"from": operator})
+    factory.retire(accounts[1], {"from": operator})
+    assert listed(factory, alice) == [accounts[1], accounts[2]]
+    factory.restore(accounts[1], {"from": owner})
+    assert listed(factory, alice) == [accounts[1], accounts[2]]
+
+
+def test_list__refused_opening__nothing_listed(factory, operator, alice, accounts):
+    with reverts():
+        factory.open(BOB, accounts[1], {"from": operator})
+    assert listed(factory, factory.identityOf(BOB)) == []
+
+
+def test_list__full__the_next_is_linked_all_the_same(factory, operator, alice, accounts):
+    """Whoever fills somebody's list does not shut them out."""
+    most = factory.MAX_LISTED()
+    wallets = [f"0x{number:040x}" for number in range(1, most + 2)]
+    factory.openBatch([(ALICE, wallet) for wallet in wallets], {"from": operator})
+    assert listed(factory, alice) == [accounts[1], *wallets[: most - 1]]
+    for wallet in wallets:
+        assert tuple(factory.linkOf(wallet)) == (alice, False)
+        assert factory.identityOfKey(key_of(wallet)) == alice
 
 
 STEPS = st.lists(

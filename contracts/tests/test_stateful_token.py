@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from own_people import OwnPeople
 from suite import BRITAIN, CASE, CLEAR, HALT, NO_MINT, NOTICE, PAKISTAN, ROOT_A, ROOT_B, new_wallet
 
 DECLARED, MAX_BALANCE, HOLDER_CAP = 1_000, 250, 3
@@ -116,7 +117,9 @@ class Model:
 
 
 @pytest.fixture(scope="module")
-def world(platform, agent, modules, supply, countries, max_balance, holder_cap, lockup):
+def world(
+    platform, agent, modules, supply, countries, max_balance, holder_cap, lockup, factory, operator
+):
     """A token with all modules, and wallets of every kind."""
     suite = platform.suite(agent, modules)
     suite.set(supply.declareSupply, DECLARED)
@@ -124,26 +127,29 @@ def world(platform, agent, modules, supply, countries, max_balance, holder_cap, 
     suite.set(max_balance.setMaxBalance, MAX_BALANCE)
     suite.set(holder_cap.setHolderCap, HOLDER_CAP)
     suite.set(lockup.setLockPeriod, LOCK_SECONDS)
-    people = [suite.person() for _ in range(4)]
-    second, abroad = suite.second_wallet(people[0]), suite.person(BRITAIN)
+    own = OwnPeople(suite, factory, operator)
+    people = [own.person(), suite.person(), own.person(), suite.person()]
+    second, abroad = own.second_wallet(people[0]), suite.person(BRITAIN)
+    another = suite.second_wallet(people[1])
     unverified = suite.person()
     identity = suite.registry.identity(unverified)
     suite.platform.issuer.revoke(identity, 1_001, {"from": suite.platform.key})
     nobody = new_wallet()
-    wallets = [*people, second, abroad, unverified, nobody]
-    owners = {wallet: wallet for wallet in wallets} | {second: people[0]}
+    wallets = [*people, second, abroad, unverified, nobody, another]
+    owners = {wallet: wallet for wallet in wallets} | {second: people[0], another: people[1]}
     return {
         "suite": suite,
         "wallets": wallets,
         "owners": owners,
         "identities": {wallet: suite.registry.identity(wallet) for wallet in (*people, abroad)},
-        "verified": {*people, second, abroad},
+        "verified": {*people, second, another, abroad},
         "countries": dict.fromkeys(wallets, PAKISTAN) | {abroad: BRITAIN, nobody: 0},
     }
 
 
-# Four people, then: a second wallet of the first, one abroad, one unverified, one unknown.
-WALLETS = [0, 1, 2, 3, 4, 0, 1, 4, 5, 6, 7]
+# Four people, the first and third with identities of our factory; then: a second wallet of the
+# first, one abroad, one unverified, one unknown, a second wallet of the second.
+WALLETS = [0, 1, 2, 3, 4, 8, 0, 1, 4, 5, 6, 7]
 STATUSES = [CLEAR, CLEAR, CLEAR, NOTICE, NO_MINT, HALT]
 ACTS = {
     "transfer": 6,

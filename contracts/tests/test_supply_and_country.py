@@ -121,6 +121,40 @@ def test_receive__no_country_allowed__refused(suite, countries, newcomer):
     assert suite.why(countries, None, newcomer, 1) == refused
 
 
+def test_receive__not_registered_and_no_country_allowed__refused(suite, countries, stranger):
+    """Neither the wallet has a country nor the list: that is no match."""
+    refused = error("CountryNotAllowed", suite.compliance, stranger, 0)
+    assert suite.why(countries, None, stranger, 1) == refused
+
+
+def test_receive__each_country_taken_off_and_put_back__as_the_list_says(
+    suite, countries, newcomer, owner
+):
+    """Whichever country is kept beside the addresses."""
+
+    def allowed():
+        answers = set()
+        for country in (PAKISTAN, EMIRATES, BRITAIN):
+            suite.registry.updateCountry(newcomer, country, {"from": owner})
+            if suite.why(countries, None, newcomer, 1) is None:
+                answers.add(country)
+        return answers
+
+    suite.set(countries.allowCountries, [PAKISTAN, EMIRATES])
+    assert allowed() == {PAKISTAN, EMIRATES}
+    suite.set(countries.disallowCountries, [EMIRATES])
+    assert allowed() == {PAKISTAN}
+    suite.set(countries.disallowCountries, [PAKISTAN])
+    assert allowed() == set()
+    suite.set(countries.allowCountries, [BRITAIN, PAKISTAN])
+    assert allowed() == {BRITAIN, PAKISTAN}
+    suite.set(countries.disallowCountries, [BRITAIN])
+    assert allowed() == {PAKISTAN}
+    suite.remove(countries)
+    suite.add(countries)
+    assert allowed() == {PAKISTAN}, "the list outlives unbinding"
+
+
 def test_allow_countries__some__stored_and_announced(suite, countries):
     sent = suite.set(countries.allowCountries, [PAKISTAN, EMIRATES])
     said = [(event["compliance"], event["country"]) for event in sent.events["CountryAllowed"]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from registry.asset.classes import class_of
 from registry.asset.interface import AssetClassSpec, ClassDetails, found
+from registry.asset.key_place import check_key_place, place_fault
 from registry.asset.models import Asset
 from registry.jurisdiction.interface import LAND, Jurisdiction, KeyForm, TitleRegime
 from registry.jurisdiction.profiles import jurisdiction_of
@@ -82,6 +83,14 @@ def _fields_of_place(law: Law) -> set[str]:
     return region | wanted | set(law.key_form.location_fields)
 
 
+def places_of(asset: Asset) -> frozenset[str]:
+    """Name where an asset is: its region and country, or the country of its port of loading."""
+    region = jurisdiction_of(asset.location).region_of(asset.location)
+    if region is None:
+        return frozenset({asset.location["unlocode_pol"][:2]})
+    return frozenset({region, region[:2]})
+
+
 def law_of(asset: Asset) -> Law:
     """Return the law of an asset that is recorded."""
     return read_law(class_of(asset.asset_class), asset.title_regime, asset.location)
@@ -96,13 +105,14 @@ def check_against_law(
     ------
     Invalid
         ``area_unit_not_applicable``, ``lease_missing``, ``lease_not_applicable``,
-        ``underlying_keys_incomplete``, ``underlying_key_elsewhere``, or as `check_keys`.
+        ``underlying_keys_incomplete``, or as `check_keys` and `check_key_place`.
     """
     check_keys(law, keys)
     _check_area_unit(law.regime, details)
     _check_lease(law.regime, details)
     _check_key_endings(details, keys)
-    _check_key_place(law.key_form, keys, location)
+    if law.spec.subject in LAND:
+        check_key_place(law.jurisdiction, law.key_form, keys, location)
 
 
 def check_keys(law: Law, keys: Sequence[str]) -> None:
@@ -187,25 +197,21 @@ def _check_key_endings(details: ClassDetails, keys: Sequence[str]) -> None:
         )
 
 
-def _check_key_place(form: KeyForm, keys: Sequence[str], location: Mapping[str, str]) -> None:
-    """Hold the place in a key against the location: one thing must not have two keys."""
-    place = [location[name].upper().replace(" ", "-") for name in form.location_fields]
-    for index, key in enumerate(keys):
-        if key.split("|")[1 : 1 + len(place)] != place:
-            raise Invalid(
-                "underlying_key_elsewhere",
-                f"The key {key!r} names another place than the location.",
-                field=f"/underlying_keys/{index}",
-                remedy=f"After its first word stands {'|'.join(place)}.",
-            )
-
-
 def dossier_findings(
-    law: Law, details: ClassDetails, location: Mapping[str, str]
+    law: Law, details: ClassDetails, keys: Sequence[str], location: Mapping[str, str]
 ) -> dict[str, Finding]:
     """Return what the fields of a dossier break, for all rules that need nothing else."""
     ports = (unlocode_fault(location[name]) for name in PORTS if name in location)
-    return {**details.findings(), **found(ID_04=ports), **_unusual(law, details)}
+    # Refused as it is written; what was recorded before that rule is found here.
+    places = (_elsewhere(law, key, location) for key in keys)
+    return {**details.findings(), **found(ID_04=ports, KEY_02=places), **_unusual(law, details)}
+
+
+def _elsewhere(law: Law, key: str, location: Mapping[str, str]) -> str | None:
+    if law.spec.subject not in LAND:
+        return None
+    fault = place_fault(law.jurisdiction, law.key_form, key, location)
+    return None if fault is None else f"{key} lies elsewhere: {fault}"
 
 
 def _unusual(law: Law, details: ClassDetails) -> dict[str, Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.asset.models import Asset, UnderlyingKey
 from registry.kernel.rows import get_row, page_after
@@ -23,10 +24,18 @@ def get_asset(session: Session, asset_id: UUID, *, lock: bool = False) -> Asset:
 
 
 def list_assets(
-    session: Session, *, code: str | None, state: str | None, after: UUID | None, limit: int
+    session: Session,
+    *,
+    code: str | None,
+    state: str | None,
+    after: UUID | None,
+    limit: int,
+    among: SelectOfScalar[UUID] | None = None,
 ) -> Sequence[Asset]:
-    """List assets in the order in which they were recorded."""
+    """List assets, or those `among` some, in the order in which they were recorded."""
     query = select(Asset)
+    if among is not None:
+        query = query.where(col(Asset.id).in_(among))
     if code is not None:
         query = query.where(col(Asset.code) == code)
     if state is not None:

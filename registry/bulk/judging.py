@@ -115,7 +115,7 @@ class Judge:
             expires_on=details.expires_on(),
             right_ends_on=details.right_ends_on(),
             findings={
-                **dossier_findings(law, details, draft.location),
+                **dossier_findings(law, details, draft.keys, draft.location),
                 **_named("PAR-01", area_finding(_measured(draft), policy)),
                 **_named("PAR-02", self._overlap_finding(draft)),
                 **_named("PAR-04", self._share_finding(draft)),

@@ -6,7 +6,7 @@ way of a bulk load (ADR 0005). Only `chain.indexer` writes here.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
@@ -31,6 +31,21 @@ class EventKind(IntEnum):
     IDENTITY_REMOVED = 9
     IDENTITY_UPDATED = 10
     COUNTRY_UPDATED = 11
+    CASE_ACT = 12
+    AGENT_ADDED = 13
+    AGENT_REMOVED = 14
+
+
+class ForcedAct(StrEnum):
+    """What is done to somebody's units without them; in the order of `CaseAgent.Act`."""
+
+    FORCED_TRANSFER = "FORCED_TRANSFER"
+    BURN = "BURN"
+    FREEZE_WALLET = "FREEZE_WALLET"
+    UNFREEZE_WALLET = "UNFREEZE_WALLET"
+    FREEZE_UNITS = "FREEZE_UNITS"
+    UNFREEZE_UNITS = "UNFREEZE_UNITS"
+    RECOVERY = "RECOVERY"
 
 
 class SyncCursor(SQLModel, table=True):

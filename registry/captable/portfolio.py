@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.captable.models import Balance, Holder, Token
+from registry.captable.models import Balance, Holder, RegisteredWallet, Token
 from registry.investor.models import Wallet
 from registry.tokenization.models import Tokenization
 
@@ -38,3 +38,52 @@ def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:
         Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
         for tokenization, wallet, balance in rows
     ]
+
+
+def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> Holding:
+    """Return what a wallet, known to us or not, holds of one token now."""
+    balance = session.exec(
+        select(Balance)
+        .join(Token, col(Token.token_no) == col(Balance.token_no))
+        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
+        .where(col(Token.address) == tokenization.token_address, col(Holder.address) == wallet)
+    ).first()
+    if balance is None:
+        return Holding(tokenization, wallet, 0, 0)
+    return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
+
+
+def list_tokens_of(session: Session, wallet: bytes) -> Sequence[Tokenization]:
+    """List the tokens that a wallet holds, or is registered for."""
+    held = select(Balance.token_no).where(
+        col(Balance.holder_no) == col(Holder.holder_no), col(Balance.balance_units) > 0
+    )
+    registered = select(RegisteredWallet.token_no).where(
+        col(RegisteredWallet.holder_no) == col(Holder.holder_no)
+    )
+    return session.exec(
+        select(Tokenization)
+        .join(Token, col(Token.address) == col(Tokenization.token_address))
+        .join(Holder, col(Holder.address) == wallet)
+        .where(col(Token.token_no).in_(held) | col(Token.token_no).in_(registered))
+        .order_by(col(Tokenization.id))
+    ).all()
+
+
+def is_registered(session: Session, tokenization: Tokenization, wallet: bytes) -> bool:
+    """Tell whether a wallet is registered for a token, or for one that shares its storage."""
+    assert tokenization.suite is not None
+    storage = tokenization.suite["identity_registry_storage"]
+    return (
+        session.exec(
+            select(RegisteredWallet.token_no)
+            .join(Holder, col(Holder.holder_no) == col(RegisteredWallet.holder_no))
+            .join(Token, col(Token.token_no) == col(RegisteredWallet.token_no))
+            .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+            .where(
+                col(Holder.address) == wallet,
+                col(Tokenization.suite)["identity_registry_storage"].astext == storage,
+            )
+        ).first()
+        is not None
+    )

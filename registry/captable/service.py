@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, func, true
 from sqlalchemy import select as sql_select
@@ -17,6 +19,7 @@ from registry.captable.models import (
     BalanceAt,
     ChainBlock,
     EventKind,
+    ForcedAct,
     Holder,
     Reconciliation,
     RegisteredWallet,
@@ -74,10 +77,15 @@ def get_token(session: Session, address: bytes) -> Token:
     NotFound
         The chain's events have not told us of it (yet).
     """
-    token = session.exec(select(Token).where(col(Token.address) == address)).first()
+    token = find_token(session, address)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
     return token
+
+
+def find_token(session: Session, address: bytes) -> Token | None:
+    """Return the projected token, if the chain's events have told us of it."""
+    return session.exec(select(Token).where(col(Token.address) == address)).first()
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:
@@ -223,10 +231,28 @@ def _held_at(token: Token, number: int) -> tuple[ColumnElement[int], ColumnEleme
     )
 
 
+class TransferNature(StrEnum):
+    """What a Transfer log was: the token itself logs them all alike."""
+
+    MINTED = "MINTED"
+    BURNED = "BURNED"
+    TRANSFERRED = "TRANSFERRED"
+    FORCED = "FORCED"
+    RECOVERED = "RECOVERED"
+
+
 @dataclass(frozen=True, slots=True)
 class TransferRow:
-    """One Transfer log; a mint has no source, a burn no target."""
+    """One Transfer log; a mint has no source, a burn no target.
 
+    Parameters
+    ----------
+    case_id
+        The case under which the agent acted, where it named one.
+    """
+
+    nature: TransferNature
+    case_id: UUID | None
     block_number: int
     log_index: int
     tx_hash: bytes
@@ -264,8 +290,11 @@ def list_transfers(
             select(Holder.holder_no, Holder.address).where(col(Holder.holder_no).in_(numbers))
         ).all()
     )
+    causes = _causes_of(session, token, events)
     return [
         TransferRow(
+            nature=_nature_of(event, causes.get(_moved(event))),
+            case_id=_case_of(causes.get(_moved(event))),
             block_number=event.block_number,
             log_index=event.log_index,
             tx_hash=event.tx_hash,
@@ -275,6 +304,48 @@ def list_transfers(
         )
         for event in events
     ]
+
+
+Moved = tuple[bytes, int | None, int | None]
+"""Transaction, source and target of a movement."""
+
+
+def _moved(event: TokenEvent) -> Moved:
+    return (event.tx_hash, event.source, event.target)
+
+
+def _causes_of(
+    session: Session, token: Token, transfers: Sequence[TokenEvent]
+) -> dict[Moved, TokenEvent]:
+    """Return what the agent, or the token itself, said of each movement in its transaction."""
+    rows = session.exec(
+        select(TokenEvent)
+        .where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind).in_([EventKind.CASE_ACT, EventKind.RECOVERY]),
+            col(TokenEvent.tx_hash).in_({event.tx_hash for event in transfers}),
+        )
+        # The agent's own word last: it names the case.
+        .order_by(col(TokenEvent.kind))
+    )
+    return {_moved(event): event for event in rows.all()}
+
+
+def _nature_of(event: TokenEvent, cause: TokenEvent | None) -> TransferNature:
+    if event.source is None:
+        return TransferNature.MINTED
+    if event.target is None:
+        return TransferNature.BURNED
+    acts = (cause.extra or {}).get("act") if cause else None
+    if cause is not None and (cause.kind == EventKind.RECOVERY or acts == ForcedAct.RECOVERY):
+        return TransferNature.RECOVERED
+    forced = cause is not None or bool((event.extra or {}).get("forced"))
+    return TransferNature.FORCED if forced else TransferNature.TRANSFERRED
+
+
+def _case_of(cause: TokenEvent | None) -> UUID | None:
+    named = (cause.extra or {}).get("case_id") if cause else None
+    return UUID(bytes=bytes.fromhex(named)[16:]) if named else None
 
 
 def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:

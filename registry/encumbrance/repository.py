@@ -16,6 +16,7 @@ from registry.encumbrance.models import (
     EncumbranceTerms,
 )
 from registry.encumbrance.rules import SELF_LAPSING
+from registry.kernel.errors import NotFound
 from registry.kernel.rows import get_row
 from registry.title import service as titles
 
@@ -65,13 +66,32 @@ def in_force(session: Session, title_id: UUID) -> list[Encumbrance]:
     return [item for item in list_encumbrances(session, title_id) if item.state in IN_FORCE]
 
 
-def list_terms(session: Session, encumbrance_id: UUID) -> Sequence[EncumbranceTerms]:
-    """List every version of the terms, those that were never in force included."""
-    return session.exec(
-        select(EncumbranceTerms)
-        .where(col(EncumbranceTerms.encumbrance_id) == encumbrance_id)
-        .order_by(col(EncumbranceTerms.seq))
-    ).all()
+def list_terms(
+    session: Session, encumbrance_id: UUID, *, until: datetime | None = None
+) -> Sequence[EncumbranceTerms]:
+    """List every version of the terms, or those in force by a time, oldest first.
+
+    Without a time those that were never in force are listed too.
+    """
+    query = select(EncumbranceTerms).where(col(EncumbranceTerms.encumbrance_id) == encumbrance_id)
+    if until is not None:
+        query = query.where(col(EncumbranceTerms.valid_from) <= until)
+    return session.exec(query.order_by(col(EncumbranceTerms.seq))).all()
+
+
+def terms_at(session: Session, encumbrance: Encumbrance, as_of: datetime) -> EncumbranceTerms:
+    """Return the terms on which an encumbrance bound at `as_of`.
+
+    Raises
+    ------
+    NotFound
+        It did not bind then.
+    """
+    terms = list_terms(session, encumbrance.id, until=as_of)
+    ended = encumbrance.valid_to is not None and encumbrance.valid_to <= as_of
+    if ended or not terms:
+        raise NotFound("encumbrance", f"{encumbrance.id} at {as_of.isoformat()}")
+    return terms[-1]
 
 
 def current_terms(session: Session, encumbrance_id: UUID) -> EncumbranceTerms:

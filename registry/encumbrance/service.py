@@ -34,6 +34,7 @@ from registry.encumbrance.repository import (
     list_encumbrances,
     list_lapsed,
     list_terms,
+    terms_at,
 )
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -63,6 +64,7 @@ __all__ = [
     "reject_encumbrance",
     "request_discharge",
     "settle_encumbrance",
+    "terms_at",
     "vary_encumbrance",
 ]
 

@@ -59,6 +59,9 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("bill_endorsement", parent="bill_id", private=("reference", "reason")),
     LegalTable("bill_equipment", parent="bill_id"),
     LegalTable("bill_of_lading", parent="asset_id"),
+    LegalTable("legal_case", parent="investor_id", private=("legal_basis", "reason", "heirs")),
+    LegalTable("case_act", parent="case_id"),
+    LegalTable("case_lift", parent="case_id", private=("legal_basis", "reason")),
     LegalTable("court_order", parent="asset_id", private=("authority", "case_no")),
     LegalTable("encumbrance_terms", parent="encumbrance_id"),
     LegalTable(
@@ -66,6 +69,7 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     ),
     LegalTable("mutation_party", parent="mutation_id", private=("died_on", "relation")),
     LegalTable("mutation_title", parent="title_id", key=("mutation_id", "title_id")),
+    LegalTable("panel_valuer", private=("licence_no",)),
     LegalTable("redemption", parent="tokenization_id"),
     LegalTable("suspension_cause", parent="asset_id", private=("reference", "reason", "closing")),
     LegalTable("warehouse_receipt", parent="asset_id"),
@@ -73,12 +77,12 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
 
 NOT_LEGAL: dict[str, str] = {
     "party": "persons are corrected and erased under another law, see registry.party",
-    "panel_valuer": "no right; its days tell the past, each act is an entry of the journal",
     "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
     "wallet": "belongs to its investor for good",
     "offering": "a sale, no right in the asset",
     "purchase_order": "a sale, no right in the asset",
     "payment": "what a bank said, only ever added",
+    "refund": "what a bank said, only ever added",
     "redemption_payout": "money paid to token holders, no right in the asset",
     "redemption_vote": "only ever added",
     "reconciliation_break": "a difference that somebody looks into, no right",

@@ -20,6 +20,7 @@ class KycState(StrEnum):
 class WalletState(StrEnum):
     CHALLENGED = "CHALLENGED"
     PROVEN = "PROVEN"
+    RETIRED = "RETIRED"
 
 
 class Investor(Record, table=True):
@@ -36,7 +37,7 @@ class Investor(Record, table=True):
 class Wallet(Record, table=True):
     """An address that an investor proved to control (EIP-4361), and its ONCHAINID.
 
-    An address belongs to one investor for good.
+    An address belongs to one investor for good; one that is lost is RETIRED, and used no more.
     """
 
     investor_id: UUID = Field(foreign_key="investor.id", index=True)

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.investor.models import Investor, KycState, Wallet, WalletState
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.kernel.rows import get_row, page_after
@@ -93,14 +93,16 @@ def challenge_wallet(
     ------
     Conflict
         ``wallet_taken``: it is somebody else's. ``wallet_proven``: nothing is left to prove.
+        ``wallet_retired``: it was lost.
     """
     _own(session, actor, investor_id)
     wallet = session.exec(
         select(Wallet).where(col(Wallet.address) == address).with_for_update()
     ).first()
-    if wallet is not None and wallet.state == WalletState.PROVEN:
+    if wallet is not None and wallet.state != WalletState.CHALLENGED:
         if wallet.investor_id != investor_id:
             raise Conflict("wallet_taken", "This wallet belongs to another investor.")
+        _refuse_retired(wallet)
         raise Conflict("wallet_proven", "This wallet is proven already.")
     if wallet is None:
         wallet = Wallet(
@@ -126,7 +128,7 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     NotFound
         No challenge was asked for.
     Conflict
-        ``challenge_expired``.
+        ``challenge_expired``, ``wallet_retired``.
     """
     _own(session, actor, investor_id)
     # Locked until the proof is recorded: else another could take the challenge over meanwhile,
@@ -139,11 +141,21 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     ).first()
     if wallet is None or wallet.investor_id != investor_id:
         raise NotFound("wallet", f"0x{address.hex()}")
+    _refuse_retired(wallet)
     if wallet.state == WalletState.CHALLENGED and wallet.challenge_expires_at < now():
         raise Conflict(
             "challenge_expired", "The message to sign has expired.", remedy="Ask for a new one."
         )
     return wallet
+
+
+def _refuse_retired(wallet: Wallet) -> None:
+    if wallet.state == WalletState.RETIRED:
+        raise Conflict(
+            "wallet_retired",
+            "This wallet was given up as lost.",
+            remedy="Prove another wallet.",
+        )
 
 
 def accept_proof(session: Session, actor: Actor, wallet: Wallet) -> Wallet:
@@ -222,16 +234,22 @@ def approve_kyc(
     return _plan_identity(session, actor, investor, wallets[0])
 
 
-def _plan_identity(session: Session, actor: Actor, investor: Investor, wallet: Wallet) -> Operation:
+def plan_link(session: Session, actor: Actor, wallet: Wallet) -> Operation:
+    """Have a wallet linked to its investor's identity, which the first one makes."""
     address = f"0x{wallet.address.hex()}"
-    identity = operations.plan(
+    return operations.plan(
         session,
         actor,
         OperationKind.CREATE_IDENTITY,
         key=f"create_identity:{address}",
-        subject=("investor", investor.id),
+        subject=("investor", wallet.investor_id),
         params={"wallet": address, "wallet_id": str(wallet.id)},
     )
+
+
+def _plan_identity(session: Session, actor: Actor, investor: Investor, wallet: Wallet) -> Operation:
+    address = f"0x{wallet.address.hex()}"
+    identity = plan_link(session, actor, wallet)
     assert investor.kyc_valid_until is not None
     assert investor.kyc_evidence_sha256 is not None
     return operations.plan(
@@ -326,6 +344,18 @@ def find_wallet(session: Session, address: bytes) -> Wallet | None:
     return session.exec(select(Wallet).where(col(Wallet.address) == address)).first()
 
 
+def retire_wallet(session: Session, wallet_id: UUID) -> None:
+    """Give a wallet up as lost, once the chain shows it; a repeat changes nothing."""
+    wallet = get_row(session, Wallet, wallet_id, kind="wallet", lock=True)
+    if wallet.state != WalletState.RETIRED:
+        wallet.state = WalletState.RETIRED
+        session.flush()
+        journal.record(
+            session, THE_SYSTEM, "wallet_retired", "investor", wallet.investor_id,
+            address=f"0x{wallet.address.hex()}",
+        )  # fmt: skip
+
+
 def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
     """Return the investor's wallet that carries an identity on chain.
 
@@ -335,7 +365,7 @@ def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
         ``identity_not_ready``.
     """
     for wallet in list_wallets(session, investor_id):
-        if wallet.identity is not None:
+        if wallet.state == WalletState.PROVEN and wallet.identity is not None:
             return wallet
     raise Conflict(
         "identity_not_ready",

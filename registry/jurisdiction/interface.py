@@ -52,11 +52,15 @@ class KeyForm:
         The same for people.
     location_fields
         What of the location stands in it, in this order, after its first word.
+    region_led_fields
+        The same for a key that may begin with an authority's name instead: what stands in it
+        where it begins with a region.
     """
 
     pattern: re.Pattern[str]
     form: str
     location_fields: tuple[str, ...] = ()
+    region_led_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,11 @@ class Jurisdiction:
         How its record numbers the parcels of a kind of land; another form is only noted (PAR-05).
     land_classes
         What its record calls the classes of land; another name is only noted (PAR-06).
+    authorities
+        Authorities whose names begin keys, and the regions in which each allots land; one that
+        is not listed may allot anywhere (KEY-02).
+    city_of_district
+        Districts that are part of a city, as keys write both: keys of units name the city.
     """
 
     country: str | None
@@ -176,6 +185,8 @@ class Jurisdiction:
     policy: Policy
     parcel_numbers: Mapping[Subject, KeyForm] = field(default_factory=dict)
     land_classes: frozenset[str] = frozenset()
+    authorities: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    city_of_district: Mapping[str, str] = field(default_factory=dict)
 
     def region_of(self, location: Mapping[str, str]) -> str | None:
         return location.get(self.region_field)

@@ -162,13 +162,36 @@ _KHASRA_NUMBER = KeyForm(
 
 _PLACE = r"[A-Z0-9-]+"
 _NUMBER = r"[A-Z1-9][A-Z0-9-]*"  # 0512 and 512 would be two keys of one field
+_LED_BY_PROVINCE = ("province", "district")
 _PREMISES_KEY = KeyForm(
     re.compile(rf"UNIT(\|{_PLACE}){{4,6}}"),
-    "UNIT|authority or province|place|scheme|unit, upper case",
+    "UNIT|authority, or province and district|place or scheme|unit, upper case",
+    region_led_fields=_LED_BY_PROVINCE,
 )
 _PLOT_KEY = KeyForm(
     re.compile(rf"PLT(\|{_PLACE}){{3,5}}"),
-    "PLT|authority|scheme|block|number, upper case",
+    "PLT|authority, or province and district|scheme|block|number, upper case",
+    region_led_fields=_LED_BY_PROVINCE,
+)
+
+AUTHORITIES: Mapping[str, frozenset[str]] = {
+    "CDA": frozenset({"PK-IS"}),
+    "GWADAR-FZ": frozenset({"PK-BA"}),
+    "LDA": frozenset({"PK-PB"}),
+}
+"""Those of one province. DHA allots in most of them; of a society nobody keeps a list."""
+
+CITY_OF_DISTRICT: Mapping[str, str] = dict.fromkeys(
+    (
+        "KARACHI-CENTRAL",
+        "KARACHI-EAST",
+        "KARACHI-SOUTH",
+        "KARACHI-WEST",
+        "KEAMARI",
+        "KORANGI",
+        "MALIR",
+    ),
+    "KARACHI",
 )
 
 PAKISTAN = Jurisdiction(
@@ -190,13 +213,16 @@ PAKISTAN = Jurisdiction(
         Subject.INDUSTRIAL_SITE: _PLOT_KEY,
         Subject.APARTMENT: KeyForm(
             re.compile(rf"APT(\|{_PLACE}){{3,6}}"),
-            "APT|authority or province|place|scheme|building|unit, upper case",
+            "APT|authority, or province and district|place or scheme|building|unit, upper case",
+            region_led_fields=_LED_BY_PROVINCE,
         ),
         Subject.PREMISES: _PREMISES_KEY,
     },
     identifiers=IDENTIFIERS,
     parcel_numbers={Subject.FARMLAND: _KHASRA_NUMBER},
     land_classes=LAND_CLASSES,
+    authorities=AUTHORITIES,
+    city_of_district=CITY_OF_DISTRICT,
     policy=Policy(
         ubo_fraction=Fraction(1, 4),  # Companies Act 2017, s. 123A
         second_checker_above_paisa=500_000_000 * PAISA_PER_RUPEE,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+import pycountry
 
 from registry.jurisdiction.interface import Jurisdiction
 from registry.jurisdiction.pakistan import PAKISTAN
@@ -11,6 +14,8 @@ from registry.kernel.errors import Invalid
 
 JURISDICTIONS = (PAKISTAN, PLAIN)
 """The profile without a country stands last: it takes whatever no other one does."""
+
+_COUNTRY = re.compile(r"[A-Z]{2}")  # pycountry itself ignores case
 
 
 def jurisdiction_of(location: Mapping[str, str]) -> Jurisdiction:
@@ -34,6 +39,14 @@ def jurisdiction_of(location: Mapping[str, str]) -> Jurisdiction:
             remedy='Give one "province" of Pakistan (PK-PB), or the "region" of another country.',
         )
     return next(item for item in JURISDICTIONS if item.country in {port[:2], None})
+
+
+def is_place(code: str) -> bool:
+    """Tell whether `code` is a country of ISO 3166-1, or a region of one (ISO 3166-2)."""
+    if _COUNTRY.fullmatch(code):
+        return pycountry.countries.get(alpha_2=code) is not None
+    profile = next(item for item in JURISDICTIONS if item.country in {code[:2], None})
+    return profile.has_region(code)
 
 
 def _with_region(jurisdiction: Jurisdiction, location: Mapping[str, str]) -> Jurisdiction:

@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+KEY = r"^(file|aws-kms|gcp-kms):\S+$"
+GWEI = 10**9
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -35,6 +37,31 @@ class Settings(BaseSettings):
     confirmations: int = Field(default=1, ge=0)
     signer_keystore: Path | None = None
     signer_password: SecretStr | None = None
+
+    # Keys: file:NAME in SIGNER_KEYSTORE, aws-kms:KEY?region=…, or gcp-kms:projects/….
+    signer_deployer: str = Field(default="file:platform.json", pattern=KEY)
+    signer_agents: str | None = Field(default=None, pattern=KEY)
+    """Comma-separated: a pool that shares mints and registrations; without it the deployer's."""
+    signer_claim_issuer: str = Field(default="file:claim_issuer.json", pattern=KEY)
+    signer_confirmer: str = Field(default="file:confirmer.json", pattern=KEY)
+    signer_settlement: str | None = Field(default=None, pattern=KEY)
+    signer_policy: Path | None = None
+    """What each role may sign; without it `chain/policy.json`."""
+    signer_warn_operations: int = Field(default=100, ge=1)
+    """A key whose money lasts for fewer operations is warned of."""
+    gcp_access_token: SecretStr | None = None
+    gcp_metadata_url: str = Field(
+        default="http://metadata.google.internal", pattern=r"^https?://[^/]+$"
+    )
+
+    fee_ceiling_wei: int = Field(default=500 * GWEI, ge=1)
+    """The most that is ever offered per gas."""
+    fee_tip_wei: int = Field(default=GWEI, ge=0)
+    fee_bump_percent: int = Field(default=12, ge=10, le=100)
+    """By how much a stuck transaction is raised; nodes want 10 at least."""
+    fee_stuck_blocks: int = Field(default=10, ge=1)
+    fee_legacy: bool = False
+    """The chain knows no EIP-1559."""
 
     oidc_issuer: str | None = None
     oidc_audience: str = "milkiyat"
@@ -65,6 +92,21 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         return self.environment == "production"
 
+    @property
+    def agent_keys(self) -> list[str]:
+        """The keys of the pool, in the order in which they are named."""
+        return self.signer_agents.split(",") if self.signer_agents else []
+
+    @property
+    def signer_keys(self) -> list[str]:
+        """Every key that the settings name."""
+        named = (self.signer_deployer, self.signer_claim_issuer, self.signer_confirmer)
+        return [*named, *self.agent_keys, *filter(None, [self.signer_settlement])]
+
+    @property
+    def _has_key_files(self) -> bool:
+        return any(key.startswith("file:") for key in self.signer_keys)
+
     @model_validator(mode="after")
     def _development_stays_at_home(self) -> Self:
         # The development issuer signs anybody in as anybody.
@@ -90,13 +132,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _tip_is_within_the_fee(self) -> Self:
+        if self.fee_tip_wei > self.fee_ceiling_wei:
+            raise ValueError("FEE_TIP_WEI is more than FEE_CEILING_WEI, the whole fee")
+        return self
+
+    @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
         if self.is_production:
             needed = (
                 "database_url",
                 "rpc_url",
-                "signer_keystore",
-                "signer_password",
+                *(("signer_keystore", "signer_password") if self._has_key_files else ()),
                 "oidc_issuer",
                 "oidc_jwks_url",
                 "pii_key",

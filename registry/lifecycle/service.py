@@ -1,4 +1,4 @@
-"""Firing events on records that have a state: one way for all twelve machines.
+"""Firing events on records that have a state: one way for every machine.
 
 `state_machines.json` says from where to where, and who may; the guards, which each context
 writes beside its use cases, say whether. An event whose row names a guard cannot be fired at all

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.compliance.lint import Sale
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
+from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.rulebook.service import Moment
+from registry.tokenization.compliance import require_rest_fits, require_sound_terms
 from registry.tokenization.gate import require_open_gate
-from registry.tokenization.models import Tokenization
+from registry.tokenization.models import Tokenization, TokenizationState
 
 MACHINE = "tokenization"
 
@@ -31,22 +34,27 @@ def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
             "The minimum is at most what is offered, and the ticket at least one fraction.",
         )
     require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
+    if attempt.record.compliance is not None:
+        # A token from before compliance terms has no module that could refuse its buyers.
+        sale = Sale(
+            offered_units=terms.offered_units,
+            minimum_units=terms.minimum_units,
+            min_ticket_units=terms.min_ticket_units,
+        )
+        require_sound_terms(attempt.session, attempt.record, sale)
 
 
 @guard(MACHINE, "close_offer")
 def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
     offering: Offering = attempt.given["offering"]
-    sold = attempt.session.exec(
-        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
-            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
-        )
-    ).one()
+    sold = _paid_units(attempt.session, offering)
     if sold < offering.minimum_units:
         raise Conflict(
             "offering_below_minimum",
             f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
         )
+    require_rest_fits(attempt.session, attempt.record, attempt.record.declared_fractions - sold)
 
 
 @guard(MACHINE, "mint_confirmed")
@@ -70,4 +78,62 @@ def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
             "not_reconciled",
             f"{supply} of {tokenization.declared_fractions} fractions are minted and reconciled.",
             remedy="Wait until the mint operations are final, or look at /reconciliations.",
+        )
+
+
+@guard(MACHINE, "fail_offer")
+def too_little_is_paid_for(attempt: Attempt[Tokenization]) -> None:
+    offering: Offering = attempt.given["offering"]
+    sold = _paid_units(attempt.session, offering)
+    if sold >= offering.minimum_units:
+        raise Conflict(
+            "minimum_reached",
+            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+            remedy="Close the sale with /mint.",
+        )
+
+
+@guard(MACHINE, "refunds_done")
+def everything_went_back(attempt: Attempt[Tokenization]) -> None:
+    """The state machine's guard: all refunded, and nothing was ever minted."""
+    _require_nothing_minted(attempt)
+    offering: Offering = attempt.given["offering"]
+    due = attempt.session.exec(
+        select(func.count()).where(
+            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.REFUND_DUE
+        )
+    ).one()
+    if due:
+        raise Conflict("refunds_due", f"{due} payments have not gone back yet.")
+
+
+@guard(MACHINE, "cancel")
+def nothing_was_minted(attempt: Attempt[Tokenization]) -> None:
+    if attempt.record.state == TokenizationState.DEPLOYED:
+        _require_nothing_minted(attempt)
+
+
+def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
+    address = attempt.record.token_address
+    assert address is not None, "a deployed token has an address"
+    token = captable.find_token(attempt.session, address)
+    if token is not None and token.supply_units:
+        raise Conflict("token_on_chain", f"{token.supply_units} fractions exist on chain.")
+
+
+def _paid_units(session: Session, offering: Offering) -> int:
+    return session.exec(
+        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
+            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
+        )
+    ).one()
+
+
+@guard(MACHINE, "mint_failed")
+def nothing_is_minted(attempt: Attempt[Tokenization]) -> None:
+    if not is_nothing_minted(attempt.session, attempt.record):
+        raise Conflict(
+            "something_minted",
+            "A mint of this sale is done or on its way.",
+            remedy="Ask for what failed again with /mint.",
         )

@@ -15,6 +15,7 @@ from registry.kernel.columns import Record, bigint, enumeration, instant
 class OfferingState(StrEnum):
     OPEN = "OPEN"
     CLOSED = "CLOSED"
+    FAILED = "FAILED"
 
 
 class OrderState(StrEnum):
@@ -23,6 +24,8 @@ class OrderState(StrEnum):
     MINTING = "MINTING"
     SETTLED = "SETTLED"
     CANCELLED = "CANCELLED"
+    REFUND_DUE = "REFUND_DUE"
+    REFUNDED = "REFUNDED"
 
 
 RESERVING = (OrderState.AWAITING_PAYMENT, OrderState.PAID, OrderState.MINTING, OrderState.SETTLED)
@@ -80,3 +83,15 @@ class Payment(Record, table=True):
     order_id: UUID = Field(foreign_key="purchase_order.id", unique=True)
     amount_paisa: int = bigint()
     received_at: AwareDatetime = instant(nullable=False)
+
+
+class Refund(Record, table=True):
+    """A payment that went back whole, as treasury says its bank confirmed."""
+
+    __table_args__ = (CheckConstraint("amount_paisa > 0", name="ck_refund_amount"),)
+
+    payment_id: UUID = Field(foreign_key="payment.id", unique=True)
+    rail: str
+    rail_reference: str = Field(unique=True)
+    amount_paisa: int = bigint()
+    recorded_by: str

@@ -18,8 +18,10 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.kernel.rows import get_row, page_after
+from registry.offering import limits
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
 from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
 
 
 def place_order(
@@ -42,7 +44,8 @@ def place_order(
         ``kyc_not_passed``.
     Conflict
         ``offering_closed``, ``asset_not_registered``, ``order_exceeds_offer``,
-        ``wallet_not_proven``, ``party_under_order``.
+        ``wallet_not_proven``, ``party_under_order``, ``country_not_allowed``,
+        ``order_exceeds_holding``, ``holders_exhausted``.
     Invalid
         ``order_below_ticket``.
     """
@@ -52,7 +55,8 @@ def place_order(
     offering = get_offering(session, offering_id, lock=True)
     if offering.state != OfferingState.OPEN:
         raise Conflict("offering_closed", "The offering is closed.")
-    _require_registered(session, offering)
+    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
+    _require_registered(session, tokenization)
     if units < offering.min_ticket_units:
         raise Invalid(
             "order_below_ticket",
@@ -66,6 +70,7 @@ def place_order(
             f"{units} fractions are ordered, {left} are left of {offering.offered_units}.",
             remedy=f"Order at most {left}." if left else "The offering is fully subscribed.",
         )
+    limits.require_within(session, tokenization, offering, investor, units)
     offering.reserved_units += units
     order = Order(
         offering_id=offering.id,
@@ -90,9 +95,8 @@ def place_order(
     return order
 
 
-def _require_registered(session: Session, offering: Offering) -> None:
+def _require_registered(session: Session, tokenization: Tokenization) -> None:
     # Not the whole gate, which the mint asks: only that nobody pays for what a court has stopped.
-    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     asset = assets.get_asset(session, tokenization.asset_id)
     if asset.state != AssetState.REGISTERED:
         raise Conflict("asset_not_registered", f"The asset is {asset.state}; the sale rests.")
@@ -215,6 +219,17 @@ def release_order(session: Session, actor: Actor, offering: Offering, order: Ord
     session.add_all([order, offering])
     session.flush()
     journal.record(session, actor, "order_cancelled", "order", order.id)
+
+
+def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
+    """Lock every order of a sale: a payment that is being booked at this moment comes before."""
+    return session.exec(
+        select(Order)
+        .where(col(Order.offering_id) == offering.id)
+        .order_by(col(Order.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
 
 
 def get_offering(session: Session, offering_id: UUID, *, lock: bool = False) -> Offering:

@@ -5,26 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
-from registry.investor import service as investors
-from registry.investor.models import Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.lifecycle import service as lifecycle
-from registry.offering import guards, orders
+from registry.offering import guards, minting, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
-from registry.party import service as parties
-from registry.party.rules import country_number
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
-from registry.tokenization.models import Tokenization, TokenizationState
-from registry.wrapper import service as wrappers
+from registry.tokenization.models import TokenizationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +51,8 @@ def open_offering(
     Invalid
         ``offer_exceeds_declared``, ``offer_terms_invalid``.
     RulesRefused
-        The gate has closed, or the price is not of today (VAL-02).
+        The gate has closed, the price is not of today (VAL-02), or the compliance terms and the
+        sale cannot both be kept.
     Conflict
         ``transition_refused``.
     """
@@ -79,21 +75,25 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     """Close the sale and have every declared fraction minted, once.
 
     Paid orders are minted to their buyers, what is left to the wrapper's own wallet, so that
-    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled.
+    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled. Asked again while
+    the chain mints, what it refused is planned anew.
 
     Returns
     -------
     list[Operation]
-        One mint for each paid order, and one for the rest.
+        One mint for each paid order, and one for the rest; asked again, one for each that failed.
 
     Raises
     ------
     RulesRefused
         The gate has closed.
     Conflict
-        ``offering_below_minimum``, ``treasury_not_ready``, ``transition_refused``.
+        ``offering_below_minimum``, ``treasury_not_ready``, ``transition_refused``,
+        ``no_mint_failed``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    if tokenization.state == TokenizationState.MINTING:
+        return minting.mint_again(session, actor, tokenization)
     offering = orders.find_offering_of(session, tokenization_id)
     if offering is not None:
         offering = orders.get_offering(session, offering.id, lock=True)
@@ -104,10 +104,10 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     sold = sum(order.units for order in paid)
     offering.state = OfferingState.CLOSED
     session.add(offering)
-    planned = [_plan_order_mint(session, actor, tokenization, order) for order in paid]
+    planned = [minting.plan_order_mint(session, actor, tokenization, order) for order in paid]
     rest = tokenization.declared_fractions - sold
     if rest > 0:
-        planned.append(_plan_treasury_mint(session, actor, tokenization, rest))
+        planned.append(minting.plan_treasury_mint(session, actor, tokenization, rest))
     journal.record(
         session,
         actor,
@@ -125,103 +125,13 @@ def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Ord
 
     Every order is locked first: a payment that is being booked at this moment comes before.
     """
-    book = session.exec(
-        select(Order)
-        .where(col(Order.offering_id) == offering.id)
-        .order_by(col(Order.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
     paid = []
-    for order in book.all():
+    for order in orders.lock_book(session, offering):
         if order.state == OrderState.AWAITING_PAYMENT:
             orders.release_order(session, actor, offering, order)
         elif order.state == OrderState.PAID:
             paid.append(order)
     return paid
-
-
-def _plan_order_mint(
-    session: Session, actor: Actor, tokenization: Tokenization, order: Order
-) -> Operation:
-    wallet = session.get_one(Wallet, order.wallet_id)
-    mint = _plan_mint(
-        session,
-        actor,
-        tokenization,
-        wallet,
-        key=f"mint:order:{order.id}",
-        units=order.units,
-        subject=("order", order.id),
-    )
-    order.state, order.operation_id = OrderState.MINTING, mint.id
-    session.add(order)
-    session.flush()
-    return mint
-
-
-def _plan_treasury_mint(
-    session: Session, actor: Actor, tokenization: Tokenization, units: int
-) -> Operation:
-    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
-    holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
-    if holder is None:
-        raise Conflict(
-            "treasury_not_ready",
-            f"{units} fractions are unsold, and the wrapper has no wallet to keep them.",
-            remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
-        )
-    wallet = investors.verified_wallet(session, holder.id)
-    return _plan_mint(
-        session,
-        actor,
-        tokenization,
-        wallet,
-        key=f"mint:treasury:{tokenization.id}",
-        units=units,
-        subject=("tokenization", tokenization.id),
-    )
-
-
-def _plan_mint(
-    session: Session,
-    actor: Actor,
-    tokenization: Tokenization,
-    wallet: Wallet,
-    *,
-    key: str,
-    units: int,
-    subject: tuple[str, UUID],
-) -> Operation:
-    investor = investors.get_investor(session, wallet.investor_id)
-    party = parties.get_party(session, investor.party_id)
-    where = {"tokenization_id": str(tokenization.id), "wallet_id": str(wallet.id)}
-    registered = operations.plan(
-        session,
-        actor,
-        OperationKind.REGISTER_IDENTITY,
-        key=f"register_identity:{tokenization.id}:{wallet.id}",
-        subject=("tokenization", tokenization.id),
-        params=where | {"country": country_number(party.residence_country)},
-    )
-    return operations.plan(
-        session,
-        actor,
-        OperationKind.MINT,
-        key=key,
-        subject=subject,
-        params=where | {"units": str(units)},
-        after=[registered],
-    )
-
-
-def settle_order(session: Session, order_id: UUID) -> None:
-    """Mark an order settled once its mint is final; a repeat changes nothing."""
-    order = session.get_one(Order, order_id, with_for_update=True)
-    if order.state == OrderState.MINTING:
-        order.state = OrderState.SETTLED
-        session.flush()
-        journal.record(session, THE_SYSTEM, "order_settled", "order", order.id)
 
 
 def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:

@@ -27,6 +27,7 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
     """Read everything that the rules need to know of `asset`, as of now."""
     law = law_of(asset)
     details = check_details(law.spec, asset.details)
+    keys = assets.list_keys(session, asset.id)
     title = titles.title_of_asset(session, asset.id)
     version = titles.current_version(session, title.id)
     ownership = titles.ownership_of(session, version)
@@ -57,7 +58,7 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
             **receipts.findings(session, asset),
             **bills.findings(session, asset),
             **mutations.findings(session, title.id),
-            **dossier_findings(law, details, asset.location),
+            **dossier_findings(law, details, keys, asset.location),
             **parcels.findings(session, asset.id, law.jurisdiction.policy),
             **shares.findings(session, asset.id),
             **paper_findings(law, papers, version.basis, today()),

@@ -26,7 +26,9 @@ from registry.rulebook import service as rulebook
 from registry.rulebook.service import Moment
 from registry.title import service as titles
 from registry.title.models import TitleState
+from registry.title.owners import parties_behind
 from registry.valuation.models import Valuation
+from registry.valuation.panel import parties_of_valuer
 from registry.wrapper import service as wrappers
 
 MACHINE = "asset_onboarding"
@@ -179,7 +181,11 @@ def _nobody_holds_anything_against_it(attempt: Attempt[Asset]) -> None:
 
 @guard("valuation", "accept")
 def _valuer_is_a_stranger(attempt: Attempt[Valuation]) -> None:
-    """Refuse an opinion of somebody who wins by it: the maker, an owner, the issuer."""
+    """Refuse an opinion of somebody who wins by it: the maker, an owner, the issuer.
+
+    Whoever is behind an owner is one (a member of a group, a beneficial owner), and so is whoever
+    shares somebody behind them with an owner.
+    """
     session, valuation = attempt.session, attempt.record
     asset = attempt.given["asset"]
     title = titles.title_of_asset(session, asset.id)
@@ -188,11 +194,14 @@ def _valuer_is_a_stranger(attempt: Attempt[Valuation]) -> None:
     wrapper = wrappers.find_wrapper(session, asset.id)
     if wrapper is not None:
         interested.add(wrapper.party_id)
+    valuer = parties_of_valuer(session, valuation.valuer)
     principal = investors.find_investor_of(session, valuation.valuer)
-    connected = principal is not None and principal.party_id in interested
+    if principal is not None:
+        valuer.add(principal.party_id)
+    connected = parties_behind(session, valuer) & parties_behind(session, interested)
     if connected or valuation.valuer == asset.maker:
         raise Forbidden(
             "valuer_connected",
-            "The valuer is a connected party: maker of the dossier, owner or issuer.",
+            "The valuer is maker of the dossier, owner or issuer, or connected to one of them.",
             remedy="Have another valuer of the panel value it.",
         )

@@ -29,6 +29,10 @@ class OperationKind(StrEnum):
     PROPOSE_LIFT = "propose_lift"
     CONFIRM_LIFT = "confirm_lift"
     BATCH = "batch"
+    CLOSE_SUITE = "close_suite"
+    CASE_ACT = "case_act"
+    REDEEM = "redeem"
+    RETIRE_WALLET = "retire_wallet"
 
 
 class OperationState(StrEnum):
@@ -69,6 +73,8 @@ class Operation(Record, table=True):
         this one follows its states (ADR 0027).
     batch_limit
         The most rows of its next batch, once a batch with it has reverted.
+    waits_for
+        Why it does not go on, in the form of a problem, while it has not failed.
     """
 
     __table_args__ = (
@@ -93,6 +99,9 @@ class Operation(Record, table=True):
     params: dict[str, Any] = document()
     result: dict[str, Any] = document(default_factory=dict)
     problem: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    waits_for: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
     signer: bytes | None = binary(nullable=True, default=None)
     nonce: int | None = bigint(default=None)
     batch_id: UUID | None = Field(default=None, foreign_key="operation.id")
@@ -110,10 +119,21 @@ class OperationDependency(SQLModel, table=True):
 
 
 class OperationAttempt(SQLModel, table=True):
-    """One signed transaction of an operation, stored before it is first broadcast."""
+    """One signed transaction of an operation, stored before it is first broadcast.
+
+    Parameters
+    ----------
+    tip_wei
+        None on a chain without EIP-1559, where `max_fee_wei` is the whole price of gas.
+    signed_at_block
+        The chain's height when it was signed; it is stuck some blocks later.
+    """
 
     __tablename__ = "operation_attempt"
-    __table_args__ = (UniqueConstraint("operation_id", "seq", name="uq_attempt_seq"),)
+    __table_args__ = (
+        UniqueConstraint("operation_id", "seq", name="uq_attempt_seq"),
+        Index("ix_operation_attempt_signed_at", "signed_at"),
+    )
 
     tx_hash: bytes = binary(primary_key=True)
     operation_id: UUID = Field(sa_column=Column(ForeignKey("operation.id"), nullable=False))
@@ -121,6 +141,8 @@ class OperationAttempt(SQLModel, table=True):
     raw: bytes = binary()
     gas: int = bigint()
     max_fee_wei: int = uint256()
+    tip_wei: int | None = uint256(nullable=True, default=None)
+    signed_at_block: int = bigint()
     signed_at: AwareDatetime = instant(nullable=False)
     last_sent_at: AwareDatetime | None = instant()
     block_number: int | None = bigint(default=None)
@@ -135,6 +157,36 @@ class NonceStream(SQLModel, table=True):
     chain_id: int = bigint(primary_key=True)
     signer: bytes = binary(primary_key=True)
     next_nonce: int = bigint()
+
+
+class SignerWatch(SQLModel, table=True):
+    """How one signing key stood when it was last looked at.
+
+    Parameters
+    ----------
+    operation_cost_wei
+        What one further operation of this key would cost at most.
+    wanted_operations
+        For how many of them the money is to last.
+    resting_until
+        Until then other keys of its pool do its work; `reason` says why.
+    """
+
+    __tablename__ = "signer_watch"
+
+    chain_id: int = bigint(primary_key=True)
+    signer: bytes = binary(primary_key=True)
+    roles: str = ""
+    balance_wei: int = uint256(default=0)
+    operation_cost_wei: int = uint256(default=0)
+    wanted_operations: int = bigint(default=0)
+    watched_at: AwareDatetime = instant(nullable=False)
+    resting_until: AwareDatetime | None = instant()
+    reason: str | None = None
+
+    @property
+    def is_low(self) -> bool:
+        return self.balance_wei < self.operation_cost_wei * self.wanted_operations
 
 
 class PlatformContract(SQLModel, table=True):

@@ -17,6 +17,7 @@ from registry.operation.models import (
     OperationAttempt,
     OperationDependency,
     OperationKind,
+    SignerWatch,
 )
 
 WAKE_CHANNEL = "milkiyat_operation"
@@ -111,3 +112,12 @@ def list_operations(
     if state is not None:
         query = query.where(col(Operation.state) == state)
     return session.exec(page_after(query, col(Operation.id), after=after, limit=limit)).all()
+
+
+def list_signers(session: Session, chain_id: int) -> Sequence[SignerWatch]:
+    """List how the keys stand that were looked at, by address."""
+    return session.exec(
+        select(SignerWatch)
+        .where(col(SignerWatch.chain_id) == chain_id, col(SignerWatch.wanted_operations) > 0)
+        .order_by(col(SignerWatch.signer))
+    ).all()

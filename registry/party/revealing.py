@@ -41,6 +41,39 @@ def reveal_party(
         ``purpose_required``.
     NotFound
     """
+    given = _stated(actor, purpose, legal_basis)
+    party = get_party(session, party_id)
+    journal.record(session, actor, "personal_data_read", "party", party.id, **given)
+    return party
+
+
+def reveal_free_texts(
+    session: Session,
+    actor: Actor,
+    subject: tuple[str, UUID],
+    *,
+    purpose: str | None,
+    legal_basis: str | None,
+) -> None:
+    """Note that the caller reads what people wrote of a record, with the numbers in it.
+
+    Parameters
+    ----------
+    subject
+        Kind and id of the record.
+
+    Raises
+    ------
+    Forbidden
+        ``reveal_not_allowed``.
+    Invalid
+        ``purpose_required``.
+    """
+    given = _stated(actor, purpose, legal_basis)
+    journal.record(session, actor, "personal_data_read", *subject, **given)
+
+
+def _stated(actor: Actor, purpose: str | None, legal_basis: str | None) -> dict[str, str]:
     if not actor.has(*MAY_REVEAL):
         raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
     given = {"purpose": (purpose or "").strip(), "legal_basis": (legal_basis or "").strip()}
@@ -52,6 +85,4 @@ def reveal_party(
                 field=name,
                 remedy="Send `purpose` and `legal_basis` with `reveal=true`.",
             )
-    party = get_party(session, party_id)
-    journal.record(session, actor, "personal_data_read", "party", party.id, **given)
-    return party
+    return given

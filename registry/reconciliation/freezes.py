@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
+from registry.case import repository as cases
+from registry.case.models import FREEZES, CaseKind
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, OrderScope, OrderState
 from registry.reconciliation.views import Difference, TokenView
@@ -50,25 +53,58 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
         for order in in_force
         if _concerns(session, order, view) and not _obeyed_by(session, order, token)
     ]
-    wanted = {address for order in binding for address in orders.wallets_of(session, order)}
-    amounts: dict[bytes, int] = defaultdict(int)
+    in_force_ids = {order.id for order in binding}
+    wanted, amounts = frozen_by_cases(session, view.tokenization.id, under=in_force_ids)
     for order in binding:
+        for address in orders.wallets_of(session, order):
+            wanted |= {address, cases.successor_of(session, address)}
         if order.scope == OrderScope.AMOUNT and order.tokenization_id == view.tokenization.id:
-            amounts[order.wallet or b""] += order.amount_units or 0
+            amounts[_wallet_of(session, order)] += order.amount_units or 0
     found += [
-        Difference("ORD-01", f"0x{address.hex()}", "The address is frozen without an order.")
+        Difference(
+            "ORD-01", f"0x{address.hex()}", "The address is frozen without an order or a case."
+        )
         for address in sorted(frozen_addresses(session, token) - wanted)
     ]
     found += [
         Difference(
             "ORD-01",
             f"0x{address.hex()}:units",
-            f"{units} fractions are frozen, orders want {int(amounts[address])}.",
+            f"{units} fractions are frozen, orders and cases want {int(amounts[address])}.",
         )
         for address, units in sorted(frozen_units(session, token).items())
         if units > amounts[address]
     ]
     return found
+
+
+def frozen_by_cases(
+    session: Session, tokenization_id: UUID, *, under: Collection[UUID] = ()
+) -> tuple[set[bytes], dict[bytes, int]]:
+    """Return which addresses cases freeze for a token, and how many units of which.
+
+    Parameters
+    ----------
+    under
+        Orders whose own cases are left out: what they freeze is what the order wants.
+    """
+    wallets: set[bytes] = set()
+    amounts: dict[bytes, int] = defaultdict(int)
+    for kind in FREEZES:
+        for case, act in cases.list_freezes(session, kind):
+            if act.tokenization_id != tokenization_id or case.order_id in under:
+                continue
+            if kind == CaseKind.FREEZE_WALLET:
+                # A recovery takes the freeze along, and leaves it on the lost wallet too.
+                wallets |= {act.wallet, cases.successor_of(session, act.wallet)}
+            else:
+                amounts[cases.successor_of(session, act.wallet)] += int(act.units or 0)
+    return wallets, amounts
+
+
+def _wallet_of(session: Session, order: CourtOrder) -> bytes:
+    """Return the wallet of an order on an amount, as it is now: recoveries take freezes along."""
+    return cases.successor_of(session, order.wallet or b"")
 
 
 def _concerns(session: Session, order: CourtOrder, view: TokenView) -> bool:
@@ -93,29 +129,41 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
     if order.scope == OrderScope.ASSET:
         return True
     others = [other for other in orders.list_binding(session) if other.id != order.id]
+    ids = {order.id, *(other.id for other in others)}
     if order.scope == OrderScope.AMOUNT:
-        kept = sum(
-            other.amount_units or 0
-            for other in others
-            if other.scope == OrderScope.AMOUNT and other.wallet == order.wallet
-            and other.tokenization_id == order.tokenization_id
-        )  # fmt: skip
+        assert order.tokenization_id is not None
+        _, kept = frozen_by_cases(session, order.tokenization_id, under=ids)
+        for other in others:
+            if (
+                other.scope == OrderScope.AMOUNT
+                and other.wallet == order.wallet
+                and other.tokenization_id == order.tokenization_id
+            ):
+                kept[_wallet_of(session, other)] += other.amount_units or 0
+        wallet = _wallet_of(session, order)
         return all(
-            frozen_units(session, token).get(order.wallet or b"", 0) <= kept
+            frozen_units(session, token).get(wallet, 0) <= kept[wallet]
             for token in _tokens_of(session, order)
         )
     wanted = {address for other in others for address in orders.wallets_of(session, other)}
     free = set(orders.wallets_of(session, order)) - wanted
     return all(
-        free.isdisjoint(frozen_addresses(session, token)) for token in _tokens_of(session, order)
+        (free - _kept_frozen(session, token, ids)).isdisjoint(frozen_addresses(session, token))
+        for token in _tokens_of(session, order)
     )
+
+
+def _kept_frozen(session: Session, token: Token, ids: Collection[UUID]) -> set[bytes]:
+    """Return the addresses that cases of their own keep frozen."""
+    tokenization = tokenizations.find_by_address(session, token.address)
+    return frozen_by_cases(session, tokenization.id, under=ids)[0] if tokenization else set()
 
 
 def _obeyed_by(session: Session, order: CourtOrder, token: Token) -> bool:
     if order.scope == OrderScope.ASSET:
         return token.paused or not order.pause_wanted
     if order.scope == OrderScope.AMOUNT:
-        frozen = frozen_units(session, token).get(order.wallet or b"", 0)
+        frozen = frozen_units(session, token).get(_wallet_of(session, order), 0)
         return frozen >= int(order.amount_units or 0) + _claimed_before(session, order)
     registered = set(_registered(session, token))
     to_freeze = registered.intersection(orders.wallets_of(session, order))

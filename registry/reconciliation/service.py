@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.court_order import lifting
@@ -40,16 +41,30 @@ def run_checks(session: Session, tokenization_id: UUID) -> list[ReconciliationBr
     Unavailable
         ``sync_not_started``.
     """
+    return [item for rule in CHECKS for item, _ in run_rule(session, tokenization_id, rule)]
+
+
+def run_rule(
+    session: Session, tokenization_id: UUID, rule: str
+) -> list[tuple[ReconciliationBreak, bool]]:
+    """Ask one rule of a token; return a break for each difference, and whether it is new.
+
+    Raises
+    ------
+    Conflict
+        ``token_not_deployed``.
+    Unavailable
+        ``sync_not_started``.
+    """
     # Two runs at once would open one break twice, and one of them would fail.
     tokenizations.get_tokenization(session, tokenization_id, lock=True)
     view = look_at(session, tokenization_id)
-    found = [item for check in CHECKS.values() for item in check(session, view)]
-    return [_open_or_touch(session, tokenization_id, item) for item in found]
+    return [_open_or_touch(session, tokenization_id, item) for item in CHECKS[rule](session, view)]
 
 
 def _open_or_touch(
     session: Session, tokenization_id: UUID, item: Difference
-) -> ReconciliationBreak:
+) -> tuple[ReconciliationBreak, bool]:
     # What two people wrote off stays written off while it is exactly that; an open one first.
     accepted = (col(ReconciliationBreak.state) == BreakState.WRITTEN_OFF) & (
         col(ReconciliationBreak.detail) == item.detail
@@ -67,7 +82,7 @@ def _open_or_touch(
     if seen is not None:
         seen.last_seen_at, seen.detail = now(), item.detail
         session.flush()
-        return seen
+        return seen, False
     made = ReconciliationBreak(
         tokenization_id=tokenization_id,
         rule=item.rule,
@@ -81,7 +96,7 @@ def _open_or_touch(
         session, THE_SYSTEM, "reconciliation_break_opened", "reconciliation_break", made.id,
         rule=item.rule, break_subject=item.subject, tokenization_id=str(tokenization_id),
     )  # fmt: skip
-    return made
+    return made, True
 
 
 def investigate_break(session: Session, actor: Actor, break_id: UUID) -> ReconciliationBreak:
@@ -232,6 +247,16 @@ def get_break(session: Session, break_id: UUID, *, lock: bool = False) -> Reconc
         There is none of that id.
     """
     return get_row(session, ReconciliationBreak, break_id, kind="break", lock=lock)
+
+
+def count_open(session: Session) -> dict[str, int]:
+    """Return how many breaks are not closed, by rule."""
+    rows = session.exec(
+        select(ReconciliationBreak.rule, func.count())
+        .where(col(ReconciliationBreak.state).not_in(CLOSED))
+        .group_by(col(ReconciliationBreak.rule))
+    )
+    return dict(rows.all())
 
 
 def list_breaks(

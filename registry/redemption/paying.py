@@ -15,6 +15,7 @@ from registry.captable import service as captable
 from registry.court_order import service as orders
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.allotment import allot
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle import service as lifecycle
 from registry.operation import service as operations
@@ -23,7 +24,6 @@ from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE as RECEIPT
 from registry.receipt.models import WarehouseReceipt
 from registry.reconciliation.views import look_at
-from registry.redemption import rules
 from registry.redemption.guards import MACHINE
 from registry.redemption.models import (
     PayoutState,
@@ -71,7 +71,7 @@ def fund_redemption(
     )  # fmt: skip
     redemption.funded_paisa, redemption.escrow_reference = redemption.price_paisa, reference
     payouts = list_payouts(session, redemption.id)
-    amounts = rules.allot(redemption.funded_paisa, [int(payout.units) for payout in payouts])
+    amounts = allot(redemption.funded_paisa, [int(payout.units) for payout in payouts])
     for payout, amount_paisa in zip(payouts, amounts, strict=True):
         payout.amount_paisa = amount_paisa
     session.flush()

@@ -20,7 +20,9 @@ from registry.encumbrance import service as encumbrances
 from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
+from registry.offering import minting
 from registry.onboarding import service as onboarding
+from registry.redemption import burning
 from registry.tokenization import goods, title_status
 from registry.valuation import service as valuations
 
@@ -60,6 +62,8 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("valuation_stale", valuations.list_outdated, valuations.mark_stale),
     Clock("warehouse_receipt_expire", goods.due_receipts, goods.expire_receipt),
     Clock("order_expire", orders.due_orders, lifting.expire_order),
+    Clock("mint_failed", minting.due_failures, minting.reopen_sale),
+    Clock("redemption_burned", burning.due_endings, burning.end_burned),
     # Last: what the others changed is told in the same round.
     Clock("title_status_tell", title_status.list_untold, title_status.tell_asset),
 )

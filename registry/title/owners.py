@@ -95,6 +95,23 @@ def require_lawful_owners(session: Session, asset_id: UUID, ownership: Ownership
         behind = _assets_behind(session, _owners_of(session, behind)) - seen
 
 
+def parties_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
+    """Return these parties and everybody behind them, however far one follows.
+
+    Behind a group are its members, behind a company its beneficial owners, behind land that is a
+    party whoever owns that land now.
+    """
+    seen: set[UUID] = set()
+    ahead = set(party_ids)
+    while ahead:
+        seen |= ahead
+        found = session.exec(select(Party).where(col(Party.id).in_(ahead))).all()
+        lands = {party.asset_id for party in found if party.asset_id is not None}
+        named = (UUID(row["party_id"]) for party in found for row in (*party.members, *party.ubo))
+        ahead = {*named, *_owners_of(session, lands)} - seen
+    return seen
+
+
 def _assets_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
     query = select(Party.asset_id).where(
         col(Party.id).in_(list(party_ids)), col(Party.asset_id).is_not(None)

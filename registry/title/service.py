@@ -20,6 +20,7 @@ from registry.title.rules import Ownership
 from registry.title.versions import (
     NewRight,
     add_version,
+    assets_with_right,
     current_version,
     list_versions,
     ownership_of,
@@ -135,6 +136,7 @@ def title_of_asset(session: Session, asset_id: UUID) -> Title:
 
 
 __all__ = [
+    "assets_with_right",
     "current_version",
     "dispute_title",
     "fire",

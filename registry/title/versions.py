@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, NotFound
@@ -196,13 +197,27 @@ def version_at(
     return version
 
 
-def list_versions(session: Session, title_id: UUID) -> Sequence[TitleVersion]:
-    """List every version ever recorded, oldest first."""
-    return session.exec(
-        select(TitleVersion)
-        .where(col(TitleVersion.title_id) == title_id)
-        .order_by(col(TitleVersion.seq))
-    ).all()
+def list_versions(
+    session: Session, title_id: UUID, *, until: datetime | None = None
+) -> Sequence[TitleVersion]:
+    """List every version ever recorded, or those of rights that began by a time, oldest first."""
+    query = select(TitleVersion).where(col(TitleVersion.title_id) == title_id)
+    if until is not None:
+        query = query.where(col(TitleVersion.valid_from) <= until)
+    return session.exec(query.order_by(col(TitleVersion.seq))).all()
+
+
+def assets_with_right(as_of: datetime) -> SelectOfScalar[UUID]:
+    """Select the assets whose titles had a right at `as_of`, as far as the session knows."""
+    return (
+        select(Title.asset_id)
+        .join(TitleVersion, col(TitleVersion.title_id) == col(Title.id))
+        .where(
+            col(TitleVersion.valid_from) <= as_of,
+            or_(col(TitleVersion.valid_to).is_(None), col(TitleVersion.valid_to) > as_of),
+            col(TitleVersion.superseded_at).is_(None),
+        )
+    )
 
 
 def ownership_of(session: Session, version: TitleVersion) -> Ownership:

@@ -14,6 +14,7 @@ from registry.asset.models import Asset
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_reason
 from registry.lifecycle.service import Attempt, guard
+from registry.tokenization.compliance import require_sound_terms
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -69,13 +70,9 @@ def _the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
 
 
-@guard(MACHINE, "cancel")
-def _nothing_stands_on_chain(attempt: Attempt[Tokenization]) -> None:
-    if attempt.record.token_address is not None:
-        raise Conflict(
-            "token_on_chain",
-            "The token's contracts stand on chain; they must first be paused for ever.",
-        )
+@guard(MACHINE, "deploy")
+def _the_compliance_terms_are_sound(attempt: Attempt[Tokenization]) -> None:
+    require_sound_terms(attempt.session, attempt.record)
 
 
 @guard(MACHINE, "deploy_confirmed")

@@ -36,6 +36,7 @@ ENDED = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 class Tokenization(Record, table=True):
     """One token of one asset; at most one is alive for an asset (TOK-01).
 
+    `compliance` is `ComplianceTerms.record`; none in a row from before they were asked for.
     `suite` holds the addresses of the deployed contracts, as hex, by role. `title_status` and
     `title_root` are what the chain was told of the title last (`tokenization.title_status`), and
     `title_told` how often.
@@ -71,6 +72,9 @@ class Tokenization(Record, table=True):
     economic_share_num: int = bigint()
     economic_share_den: int = bigint()
     maturity: date | None = None
+    compliance: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
     structured_by: str
     token_address: bytes | None = binary(nullable=True, default=None, unique=True)
     title_status: str | None = None

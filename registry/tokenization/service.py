@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
+from registry.compliance.terms import ComplianceTerms, check_compliance_terms
 from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
@@ -49,6 +50,8 @@ class TokenTermsProposal:
         Price of one fraction at issue.
     economic_share
         Part of the asset's economics that the tokens carry together.
+    compliance
+        Rules that the token is deployed with, besides the cap on its supply.
     """
 
     symbol: str
@@ -57,6 +60,7 @@ class TokenTermsProposal:
     price_paisa: int
     economic_share: Fraction
     maturity: date | None = None
+    compliance: ComplianceTerms = field(default_factory=ComplianceTerms)
 
 
 def structure_tokenization(
@@ -67,7 +71,7 @@ def structure_tokenization(
     Raises
     ------
     Invalid
-        ``token_terms_invalid``.
+        ``token_terms_invalid``, ``compliance_terms_invalid``, ``country_unknown``.
     RulesRefused
         A rule of tokenization fails; nothing is recorded.
     Forbidden
@@ -76,6 +80,7 @@ def structure_tokenization(
         ``asset_not_registered``, ``title_not_active``, ``symbol_taken``.
     """
     guards.check_terms(terms.declared_fractions, terms.price_paisa, terms.economic_share)
+    check_compliance_terms(terms.compliance)
     asset = assets.get_asset(session, asset_id, lock=True)
     tokenization = Tokenization(
         asset_id=asset_id,
@@ -86,6 +91,7 @@ def structure_tokenization(
         economic_share_num=terms.economic_share.numerator,
         economic_share_den=terms.economic_share.denominator,
         maturity=terms.maturity,
+        compliance=terms.compliance.record(),
         structured_by=actor.subject,
     )
     rulebook.require(Moment.TOKENIZATION, gate_facts(session, asset, tokenization))
@@ -126,20 +132,22 @@ def _refuse_taken_symbol(session: Session, symbol: str) -> None:
 
 def terms_hash(tokenization: Tokenization) -> bytes:
     """Return the SHA-256 of the terms, to which approvals bind."""
-    return record_hash(
-        {
-            "asset_id": str(tokenization.asset_id),
-            "symbol": tokenization.symbol,
-            "name": tokenization.name,
-            "declared_fractions": str(tokenization.declared_fractions),
-            "price_paisa": str(tokenization.price_paisa),
-            "economic_share": [
-                str(tokenization.economic_share_num),
-                str(tokenization.economic_share_den),
-            ],
-            "maturity": tokenization.maturity.isoformat() if tokenization.maturity else None,
-        }
-    )
+    said: dict[str, Any] = {
+        "asset_id": str(tokenization.asset_id),
+        "symbol": tokenization.symbol,
+        "name": tokenization.name,
+        "declared_fractions": str(tokenization.declared_fractions),
+        "price_paisa": str(tokenization.price_paisa),
+        "economic_share": [
+            str(tokenization.economic_share_num),
+            str(tokenization.economic_share_den),
+        ],
+        "maturity": tokenization.maturity.isoformat() if tokenization.maturity else None,
+    }
+    if tokenization.compliance is not None:
+        # Terms from before compliance was asked for keep the hash that was approved.
+        said["compliance"] = tokenization.compliance
+    return record_hash(said)
 
 
 def approve_tokenization(
@@ -181,7 +189,7 @@ def deploy_token(session: Session, actor: Actor, tokenization_id: UUID) -> Opera
     Raises
     ------
     RulesRefused
-        The gate has closed.
+        The gate has closed, or the lint finds an error in the compliance terms.
     Conflict
         ``transition_refused``.
     """
@@ -272,7 +280,7 @@ def _pauses(session: Session, tokenization_id: UUID) -> Sequence[Operation]:
 def cancel_tokenization(
     session: Session, actor: Actor, tokenization_id: UUID, *, reason: str
 ) -> Tokenization:
-    """Give a token up of which nothing stands on chain.
+    """Give a token up of which no fraction exists; its contracts are closed for ever.
 
     Raises
     ------
@@ -285,7 +293,21 @@ def cancel_tokenization(
     if tokenization.state == TokenizationState.STRUCTURED:
         _require_issuer(session, actor, tokenization)
     fire(session, _as_structurer(actor), tokenization, "cancel", reason=reason)
+    if tokenization.token_address is not None:
+        close_on_chain(session, actor, tokenization)
     return tokenization
+
+
+def close_on_chain(session: Session, actor: Actor, tokenization: Tokenization) -> Operation:
+    """Have the contracts of a token that ended lose their agent: it stays paused for ever."""
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.CLOSE_SUITE,
+        key=f"close_suite:{tokenization.id}",
+        subject=("tokenization", tokenization.id),
+        params={"tokenization_id": str(tokenization.id)},
+    )
 
 
 def fire(
@@ -327,6 +349,13 @@ def get_tokenization(
         There is none of that id.
     """
     return get_row(session, Tokenization, tokenization_id, kind="tokenization", lock=lock)
+
+
+def find_by_address(session: Session, token_address: bytes) -> Tokenization | None:
+    """Return the tokenization whose token stands at an address."""
+    return session.exec(
+        select(Tokenization).where(col(Tokenization.token_address) == token_address)
+    ).first()
 
 
 def list_tokenizations(session: Session, asset_id: UUID) -> Sequence[Tokenization]:

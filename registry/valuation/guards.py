@@ -58,8 +58,11 @@ def _rejection_has_a_reason(attempt: Attempt[Valuation]) -> None:
 
 
 @guard(MACHINE, "accept")
-def _valuer_was_on_the_panel(attempt: Attempt[Valuation]) -> None:
-    require_on_panel(attempt.session, attempt.record.valuer, day_of(attempt.record.recorded_at))
+def _valuer_is_on_the_panel_then_and_now(attempt: Attempt[Valuation]) -> None:
+    """Hold the panel on the day of the opinion, and on the day on which somebody relies on it."""
+    valuation = attempt.record
+    for day in (day_of(valuation.recorded_at), today()):
+        require_on_panel(attempt.session, valuation.valuer, day, attempt.given["asset"])
 
 
 @guard(MACHINE, "accept")

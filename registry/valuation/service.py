@@ -83,8 +83,10 @@ def accept_valuation(session: Session, actor: Actor, valuation_id: UUID) -> Valu
     ------
     Forbidden
         ``checker_is_maker``: neither a valuer nor a first checker accepts it, also not again.
+        ``valuer_connected``.
     Conflict
-        ``valuation_older``, ``valuer_connected``, ``transition_refused``.
+        ``valuer_not_on_panel``, ``valuer_out_of_scope``, ``valuation_older``,
+        ``transition_refused``.
     """
     valuation = _locked(session, valuation_id)
     asset = assets.get_asset(session, valuation.asset_id)

@@ -28,7 +28,7 @@ def owner(fresh_house: House) -> str:
         return str(make.person(desk).id)
 
 
-def mapping(owner: str) -> dict[str, Any]:
+def mapping(owner: str, led_by: str = "PK-PB|LAHORE") -> dict[str, Any]:
     """Map a building manager's sheet: unit, parts of the parcel, covered area."""
     return {
         "location": {"province": "PK-PB", "district": "Lahore", "place": "Gulberg III"},
@@ -38,7 +38,7 @@ def mapping(owner: str) -> dict[str, Any]:
             "undivided_share": [{"from": "parts"}, {"from": "of"}],
             "covered_area_sqft": {"from": "sqft"},
         },
-        "underlying_keys": [{"template": "APT|PK-PB|LAHORE|GULBERG-III|{tower:key}|{unit:key}"}],
+        "underlying_keys": [{"template": f"APT|{led_by}|GULBERG-III|{{tower:key}}|{{unit:key}}"}],
         "ownership": {"kul_hissay": 1, "owners": [{"party_id": owner, "hissa": 1}]},
     }
 
@@ -53,9 +53,15 @@ def sheet(*units: list[Any]) -> bytes:
     return text.getvalue().encode()
 
 
-def onboard(house: House, owner: str, *units: list[Any], batch_rows: int = 100) -> Any:
+def onboard(
+    house: House,
+    owner: str,
+    *units: list[Any],
+    batch_rows: int = 100,
+    led_by: str = "PK-PB|LAHORE",
+) -> Any:
     """Hand a sheet in, have it worked, and return what became of its rows, by number."""
-    answer = send(house, sheet(*units), mapping(owner), **FLATS)
+    answer = send(house, sheet(*units), mapping(owner, led_by), **FLATS)
     assert answer.status_code == 202, answer.text
     work(house, batch_rows)
     job = house.caller(Role.AUDITOR).get(answer.headers["Location"]).json()
@@ -95,6 +101,18 @@ def test_flats__more_than_the_register_leaves__are_refused(fresh_house: House, o
     said = onboard(fresh_house, owner, unit(40, 2), unit(41, 1), unit(1, 1, 10_000))
 
     assert said == {1: ["PAR-04"], 2: "accepted", 3: ["KEY-01", "PAR-04"]}
+
+
+@pytest.mark.parametrize("led_by", ["PK-SD|LAHORE", "PK-PB|MULTAN", "CDA|LAHORE"])
+def test_flats__keyed_in_another_place__make_no_second_parcel_of_the_ground(
+    fresh_house: House, owner: str, led_by: str
+) -> None:
+    onboard(fresh_house, owner, *(unit(number) for number in range(20)))
+
+    said = onboard(fresh_house, owner, unit(1), unit(2), led_by=led_by)
+
+    assert said == {1: ["KEY-02"], 2: ["KEY-02"]}
+    assert fresh_house.one("SELECT count(DISTINCT parent_key) FROM undivided_share") == 1
 
 
 def test_flats__shares_that_are_none__are_refused(fresh_house: House, owner: str) -> None:

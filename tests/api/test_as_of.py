@@ -24,26 +24,29 @@ pytestmark = pytest.mark.db
 
 LONG_AGO = "2001-01-01T00:00:00Z"
 
-NO_LEGAL_PAST = (
-    "/healthz",
-    "/metrics",
-    "/readyz",
-    "/v1/assets/imports",  # work in progress; what it recorded has its own past
-    "/v1/assets/{asset_id}/rule_runs",  # only ever added, each with its time
-    "/v1/breaks",
-    "/v1/documents/{document_id}/content",  # bytes never change
-    "/v1/investors",  # each decision is an entry of the journal
-    "/v1/journal",  # the past itself
-    "/v1/me",
-    "/v1/offerings",
-    "/v1/operations",
-    "/v1/orders",
-    "/v1/parties",  # persons are corrected and erased under another law (registry.history.tables)
-    "/v1/redemptions/{redemption_id}/payouts",
-    "/v1/valuers",  # its days tell the past
-    "/v1/tokens",  # projected from the chain, whose past is told by block
-)
-"""Reads of what is no legal fact, or has its past another way."""
+NO_LEGAL_PAST = {
+    "/healthz": "about the service",
+    "/metrics": "about the service",
+    "/readyz": "about the service",
+    "/v1/assets/imports": "work in progress; what it recorded has its own past",
+    "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
+    "/v1/breaks": "differences that somebody looks into, no right",
+    "/v1/documents/{document_id}/content": "bytes never change",
+    "/v1/investors": "may hold tokens; each decision is an entry of the journal",
+    "/v1/journal": "the past itself",
+    "/v1/me": "what the phone shows now",
+    "/v1/offerings": "a sale, no right in the asset",
+    "/v1/operations": "what is being done on chain",
+    "/v1/orders": "a sale, no right in the asset",
+    "/v1/parties": "persons are corrected and erased under another law (registry.history.tables)",
+    "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
+    "/v1/tokenizations/{tokenization_id}/lint": "what an analysis of the terms finds, no fact",
+    "/v1/tokens": "projected from the chain, whose past is told by block",
+}
+"""Reads of what is no legal fact, or has its past another way, each with the reason."""
+
+TOLD_BY_BLOCK = "/v1/tokens/{token_id}"
+OF_A_DAY = {TOLD_BY_BLOCK + "/register_statements": "each states the day of which it speaks"}
 
 
 @dataclass
@@ -154,15 +157,37 @@ def test_as_of__before_the_first_right__is_not_found(story: Story, path: str) ->
         assert story.get(path, as_of=wrong).status_code == 422
 
 
-def test_openapi__every_read_of_legal_facts__takes_known_at(house: House) -> None:
-    takes = {
-        path: "known_at" in {item["name"] for item in methods["get"].get("parameters", [])}
+@pytest.fixture
+def reads(house: House) -> dict[str, set[str]]:
+    """Return the path of every GET, with the names of its parameters."""
+    return {
+        path: {item["name"] for item in methods["get"].get("parameters", [])}
         for path, methods in house.app.openapi()["paths"].items()
         if "get" in methods
     }
-    exempt = {path for path in takes if path.startswith(NO_LEGAL_PAST)}
 
-    assert {path for path, known in takes.items() if not known} == exempt
+
+def test_openapi__every_read_of_legal_facts__takes_known_at(reads: dict[str, set[str]]) -> None:
+    exempt = {path for path in reads if path.startswith(tuple(NO_LEGAL_PAST))}
+
+    assert {path for path, takes in reads.items() if "known_at" not in takes} == exempt
+
+
+def test_openapi__every_read_of_legal_facts__takes_as_of(reads: dict[str, set[str]]) -> None:
+    exempt = {
+        path
+        for path in reads
+        if path.startswith(tuple(NO_LEGAL_PAST)) and not path.startswith(TOLD_BY_BLOCK)
+    }
+
+    assert {
+        path for path, takes in reads.items() if "as_of" not in takes
+    } == exempt | OF_A_DAY.keys()
+
+
+def test_openapi__every_exception__is_a_read_that_there_is(reads: dict[str, set[str]]) -> None:
+    for path in (*NO_LEGAL_PAST, *OF_A_DAY):
+        assert any(read.startswith(path) for read in reads), path
 
 
 def test_receipt__known_at__is_as_it_stood_then(story: Story) -> None:

@@ -81,7 +81,7 @@ def test_party__wrong__is_refused(town: Town, case: Refusal) -> None:
     case.check(town)
 
 
-PUNJAB = {"province": "PK-PB", "place": "Gulberg III"}
+PUNJAB = {"province": "PK-PB", "district": "Lahore", "place": "Gulberg III"}
 
 
 def dossier(town: Town, **changes: Any) -> dict[str, Any]:
@@ -175,6 +175,27 @@ ASSETS = {
             "covered_area": {"quantity": "90", "unit": "SQM"},
         },
         underlying_keys=["PARCEL|DE-BE|12|3"],
+    ),
+    "key_of_another_province": asset(
+        422,
+        "underlying_key_elsewhere",
+        underlying_keys=[
+            "APT|PK-PB|LAHORE|GULBERG-III|NEW|1",
+            "APT|PK-SD|LAHORE|GULBERG-III|NEW|2",
+        ],
+        pointer="/underlying_keys/1",
+    ),
+    "key_of_another_district": asset(
+        422, "underlying_key_elsewhere", underlying_keys=["APT|PK-PB|MULTAN|GULBERG-III|NEW|1"]
+    ),
+    "key_of_an_authority_elsewhere": asset(
+        422, "underlying_key_elsewhere", underlying_keys=["APT|CDA|GULBERG-III|NEW|1"]
+    ),
+    "district_of_the_key_unsaid": asset(
+        422,
+        "location_incomplete",
+        location={"province": "PK-PB", "place": "Gulberg III"},
+        pointer="/location/district",
     ),
     "bar_not_claimed": asset(
         422,
@@ -336,6 +357,15 @@ WORKFLOW = {
         412,
         "stale_version",
         dossier,
+        method="PATCH",
+        headers=IF_MATCH,
+    ),
+    "amend_to_another_place": act(
+        R.REGISTRAR_MAKER,
+        "/v1/assets/{t.draft.id}",
+        422,
+        "underlying_key_elsewhere",
+        lambda town: dossier(town, underlying_keys=["APT|PK-SD|LAHORE|GULBERG-III|NEW|1"]),
         method="PATCH",
         headers=IF_MATCH,
     ),

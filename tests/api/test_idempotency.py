@@ -60,7 +60,7 @@ def test_key__answer_with_etag_and_location__is_replayed_with_them(
         "code": "LHR-APT-7001",
         "asset_class": "LAND_APARTMENT",
         "title_regime": "REGISTERED_DEED_URBAN",
-        "location": {"province": "PK-PB"},
+        "location": {"province": "PK-PB", "district": "Lahore"},
         "details": {
             "parent_area_kms": [4, 0, 0],
             "marla_kind": "MARLA_272_25",

@@ -46,13 +46,14 @@ def test_asset__amended_with_its_etag__has_another(house: House, draft: Asset) -
     read_first = maker.get(path)
     first = read_first.headers["etag"]
     body = sold_to(read_first.json(), *[item["party_id"] for item in read_first.json()["owners"]])
-    changed = body | {"location": {"province": "PK-SD"}}
+    elsewhere = body["location"] | {"place": "Elsewhere"}
+    changed = body | {"location": elsewhere}
 
     amended = maker.patch(path, changed, **{"If-Match": first})
 
     assert amended.status_code == 200, amended.text
     assert amended.headers["etag"] == maker.get(path).headers["etag"] != first
-    assert amended.json()["location"] == {"province": "PK-SD"}
+    assert amended.json()["location"] == elsewhere
     assert amended.json()["dossier_hash"] != read_first.json()["dossier_hash"]
     problem_of(maker.patch(path, changed, **{"If-Match": first}), 412, "stale_version")
 
@@ -65,8 +66,8 @@ def test_asset__two_edits_of_one_version_at_one_moment__one_is_refused(
     now = maker.get(path)
     owner = now.json()["owners"][0]["party_id"]
     edits = [
-        sold_to(now.json(), owner) | {"location": {"province": place}}
-        for place in ("PK-PB", "PK-SD")
+        sold_to(now.json(), owner) | {"location": now.json()["location"] | {"place": place}}
+        for place in ("Elsewhere", "Nowhere")
     ]
 
     answers = at_once(

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from registry.journal.sealer import seal_all
+from registry.kernel.clock import now
 from registry.kernel.db import Database
+from registry.operation.models import SignerWatch
 from tests.api.house import House, house_settings, open_house, problem_of
 from tests.api.projected import mint_to_many
 
@@ -47,10 +49,39 @@ def test_readyz__chain_read_a_moment_ago__is_ready(fresh_house: House) -> None:
     assert response.json() | {"checked_at": None} == {
         "ready": True,
         "reasons": [],
+        "warnings": [],
         "block_number": 103,
         "head_number": 104,
         "checked_at": None,
     }
+
+
+def test_readyz__a_key_runs_out_of_money__is_ready_and_warns(fresh_house: House) -> None:
+    mint_to_many(fresh_house, 3)
+    with fresh_house.database.transaction() as session:
+        for number, balance in enumerate((999, 1_000)):
+            session.add(
+                SignerWatch(
+                    chain_id=31337,
+                    signer=bytes([number + 1]) * 20,
+                    roles="agent",
+                    balance_wei=balance,
+                    operation_cost_wei=10,
+                    wanted_operations=100,
+                    watched_at=now(),
+                )
+            )
+
+    said = fresh_house.stranger().get("/readyz")
+
+    assert said.status_code == 200
+    [warning] = said.json()["warnings"]
+    assert warning.startswith("0x0101")
+    assert "999 wei" in warning
+    first = "0x" + "01" * 20
+    assert gauge(fresh_house, f'milkiyat_signer_funds_low{{roles="agent",signer="{first}"}}') == 1
+    left = gauge(fresh_house, f'milkiyat_signer_operations_left{{roles="agent",signer="{first}"}}')
+    assert left == 99
 
 
 @pytest.mark.parametrize(

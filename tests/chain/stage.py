@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.operations.effect import Chain
+from chain.policies import FeePolicy
 from chain.signing.keystore import KeystoreSigner
 from tests.chain.nodes import Node
 from tests.chain.world import Databases, World
+
+PATIENT = FeePolicy(stuck_blocks=10_000)
+"""Blocks of tests come faster than anybody would raise a fee; `test_fees` has its own policy."""
 
 Signers = tuple[KeystoreSigner, KeystoreSigner, KeystoreSigner]
 
@@ -35,7 +39,7 @@ class Stage:
         copied = self.databases.copied(self.template)
         with copied as database, Node(directory, state=self.state) as node:
             fund(node, self.signers)
-            yield World(node, database, Chain(node.client, *self.signers))
+            yield World(node, database, Chain(node.client, *self.signers, fees=PATIENT))
 
     def after(
         self, directory: Path, build: Callable[[World], object], *, history: bool = False
@@ -44,6 +48,6 @@ class Stage:
         database = self.databases.copy(self.template)
         with Node(directory, state=self.state) as node:
             fund(node, self.signers)
-            build(World(node, database, Chain(node.client, *self.signers)))
+            build(World(node, database, Chain(node.client, *self.signers, fees=PATIENT)))
             state = node.dump(directory / "state.json", history=history)
         return Stage(self.databases, self.signers, self.databases.as_template(database), state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -20,9 +22,9 @@ from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import TokenizationState
 from tests import sales
-from tests.chain.market import HELD, Market
+from tests.chain.market import HELD, Market, propose
 from tests.chain.nodes import CHAIN_ID
-from tests.chain.world import address_of, ask, key_of
+from tests.chain.world import World, address_of, ask, key_of
 from tests.factories import CHECKER, COMPLIANCE
 
 pytestmark = pytest.mark.chain
@@ -167,3 +169,23 @@ def test_pause__and_its_end__stop_and_open_the_token_on_chain(minted: Market) ->
         assert suite.on_chain().paused is pause
         wanted = TokenizationState.PAUSED if pause else TokenizationState.LIVE
         assert minted.tokenization().state == wanted
+
+
+def test_cancelled__deployed_token__can_never_be_opened_or_minted(
+    platform: World, tmp_path: Path
+) -> None:
+    proposal = propose(platform, tmp_path)
+    proposal.deploy(platform)
+    platform.settle()
+    with platform.database.transaction() as session:
+        token = tokenizations.cancel_tokenization(
+            session, COMPLIANCE, proposal.tokenization_id, reason="No longer wanted"
+        )
+        address = token.token_address
+    platform.settle()
+
+    assert address is not None
+    agent = platform.place("CaseAgent")
+    assert ask(platform.client, "Token", address, "isAgent", hex_of(agent)) is False
+    assert ask(platform.client, "Token", address, "paused") is True
+    assert {row.state for row in platform.operations()} == {OperationState.FINAL}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import text
@@ -56,3 +58,30 @@ def journal_of(database: Database) -> list[dict[str, Any]]:
 def bodies_of(session: Session, leaf: JournalLeaf) -> dict[str, Any]:
     [(_, body)] = bodies(session, leaf.kind, [leaf.entry_id])
     return body
+
+
+@dataclass
+class Watch:
+    """What was seen of the register, and when: its past must say the same."""
+
+    database: Database
+    seen: list[tuple[datetime, State]] = field(default_factory=list)
+
+    def look(self) -> datetime:
+        with self.database.reading() as session:
+            moment: datetime = (
+                session.connection().execute(text("SELECT clock_timestamp()")).scalar_one()
+            )
+            self.seen.append((moment, state_of(session)))
+        return moment
+
+    def hold(self) -> None:
+        """Read the register at every moment of the past, and replay the journal to it."""
+        entries = journal_of(self.database)
+        # A pledge that was released leaves everything as before; a step that does nothing is none.
+        states = [state for _, state in self.seen]
+        assert all(before != after for before, after in pairwise(states))
+        for moment, state in self.seen:
+            with self.database.reading(known_at=moment) as past:
+                assert state_of(past) == state
+            assert replay(entries, moment) == state

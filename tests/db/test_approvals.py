@@ -190,7 +190,8 @@ def test_edit_after_approval__taken_back_by_a_second_edit__does_not_revive_it(
         underlying_keys=assets.list_keys(desk.session, asset.id),
     )
     digest = onboarding.dossier_hash(desk.session, asset)
-    for dossier in (replace(before, location={"province": "PK-SD"}), before):
+    moved = {**before.location, "place": "Elsewhere"}
+    for dossier in (replace(before, location=moved), before):
         onboarding.return_dossier(desk.session, CHECKER, asset.id, reason="Wrong place")
         onboarding.amend_dossier(
             desk.session, MAKER, asset.id, version=asset.version, dossier=dossier

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +20,7 @@ from registry.title import service as titles
 from registry.valuation import service as valuations
 from tests import factories as make
 from tests import liens
-from tests.db.past import State, journal_of, replay, state_of
+from tests.db.past import Watch, journal_of
 from tests.factories import ACTORS, CHECKER, Desk
 
 pytestmark = pytest.mark.db
@@ -30,40 +29,30 @@ pytestmark = pytest.mark.db
 def test_past__a_life_of_assets__is_what_was_read_then_and_what_the_journal_replays(
     fresh_database: Database, vault: Vault, store: DocumentStore
 ) -> None:
-    seen: list[tuple[datetime, State]] = []
-
-    def look() -> None:
-        with fresh_database.reading() as session:
-            moment = session.connection().scalar(text("SELECT clock_timestamp()"))
-            seen.append((moment, state_of(session)))
+    watch = Watch(fresh_database)
 
     def desk(session: Session) -> Desk:
         return Desk(session, vault, store)
 
-    look()
+    watch.look()
     with fresh_database.transaction() as session:
         asset_id = make.open_apartment(desk(session)).id
-    look()
+    watch.look()
     with fresh_database.transaction() as session:
         make.open_wheat(desk(session))
-    look()
+    watch.look()
     with fresh_database.transaction() as session:
         make.file_required(desk(session), session.get_one(Asset, asset_id))
         make.value(desk(session), session.get_one(Asset, asset_id))
-    look()
+    watch.look()
     with fresh_database.transaction() as session:
         make.submit(desk(session), session.get_one(Asset, asset_id))
-    look()
+    watch.look()
     with fresh_database.transaction() as session:
         make.approve_all(desk(session), session.get_one(Asset, asset_id))
-    look()
+    watch.look()
 
-    entries = journal_of(fresh_database)
-    assert len({json.dumps(state) for _, state in seen}) == len(seen)
-    for moment, state in seen:
-        with fresh_database.reading(known_at=moment) as past:
-            assert state_of(past) == state
-        assert replay(entries, moment) == state
+    watch.hold()
 
 
 def test_past__a_title_read_through_the_services__is_that_of_the_moment(

@@ -38,15 +38,15 @@ def write(database: Database, number: int) -> None:
 
 
 @pytest.fixture
-def sealed(fresh_database: Database) -> Iterator[Session]:
+def sealed(empty_database: Database) -> Iterator[Session]:
     """A journal of 300 entries, sealed in batches of 100, and one of 7."""
-    write(fresh_database, 300)
+    write(empty_database, 300)
     for size in (100, 100, 100):
-        with fresh_database.transaction() as session:
+        with empty_database.transaction() as session:
             assert seal_batch(session, batch=size) == size
-    write(fresh_database, 7)
-    assert seal_all(fresh_database) == 7
-    with fresh_database.reading() as session:
+    write(empty_database, 7)
+    assert seal_all(empty_database) == 7
+    with empty_database.reading() as session:
         yield session
 
 
@@ -74,16 +74,16 @@ def test_seal__batches__continue_one_tree_of_what_stands_in_the_rows(sealed: Ses
 
 
 def test_seal__entry_that_commits_late__comes_behind_and_is_not_skipped(
-    fresh_database: Database,
+    empty_database: Database,
 ) -> None:
-    with fresh_database.transaction() as slow:
+    with empty_database.transaction() as slow:
         journal.record(slow, MAKER, "slow", "asset", 1)
         slow.flush()
-        write(fresh_database, 3)
-        assert seal_all(fresh_database) == 3
-    assert seal_all(fresh_database) == 1
+        write(empty_database, 3)
+        assert seal_all(empty_database) == 3
+    assert seal_all(empty_database) == 1
 
-    with fresh_database.reading() as session:
+    with empty_database.reading() as session:
         rows = session.exec(
             select(JournalEntry.act)
             .join(JournalLeaf, col(JournalLeaf.entry_id) == col(JournalEntry.id))
@@ -92,38 +92,38 @@ def test_seal__entry_that_commits_late__comes_behind_and_is_not_skipped(
     assert list(rows) == ["opened", "opened", "opened", "slow"]
 
 
-def test_seal__another_sealer_at_work__leaves_it_to_that_one(fresh_database: Database) -> None:
-    write(fresh_database, 2)
-    with fresh_database.transaction() as first:
+def test_seal__another_sealer_at_work__leaves_it_to_that_one(empty_database: Database) -> None:
+    write(empty_database, 2)
+    with empty_database.transaction() as first:
         assert seal_batch(first, batch=1) == 1
-        with fresh_database.transaction() as second:
+        with empty_database.transaction() as second:
             assert seal_batch(second) == 0
-    assert seal_all(fresh_database) == 1
+    assert seal_all(empty_database) == 1
 
 
-def test_seal__head_rewritten__is_not_built_upon(fresh_database: Database) -> None:
-    write(fresh_database, 3)
-    seal_all(fresh_database)
-    with fresh_database.engine.begin() as connection:
+def test_seal__head_rewritten__is_not_built_upon(empty_database: Database) -> None:
+    write(empty_database, 3)
+    seal_all(empty_database)
+    with empty_database.engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE journal_seal SET root = sha256('x')"))
-    write(fresh_database, 1)
+    write(empty_database, 1)
 
     with pytest.raises(Conflict) as refusal:
-        seal_all(fresh_database)
+        seal_all(empty_database)
     assert (refusal.value.code, refusal.value.rule) == ("journal_head_broken", "AUD-01")
 
 
 @pytest.mark.parametrize(
     "table", ["journal_leaf", "journal_node", "journal_seal", "recording", "journal_entry"]
 )
-def test_sealed_tables__delete__is_refused(fresh_database: Database, table: str) -> None:
-    write(fresh_database, 1)
-    seal_all(fresh_database)
+def test_sealed_tables__delete__is_refused(empty_database: Database, table: str) -> None:
+    write(empty_database, 1)
+    seal_all(empty_database)
 
     with (
         pytest.raises(IntegrityError, match="AUD-01"),
-        fresh_database.engine.begin() as connection,
+        empty_database.engine.begin() as connection,
     ):
         connection.execute(text(f"DELETE FROM {table}"))
 

@@ -13,7 +13,7 @@ from registry.asset.models import AssetState
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
-from registry.offering import orders
+from registry.offering import minting, orders
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
@@ -274,7 +274,7 @@ def test_settle__mint_final_twice__settles_once(desk: Desk, sale: Offering, buye
     close(desk, sale)
 
     for _ in range(2):
-        offerings.settle_order(desk.session, order.id)
+        minting.settle_order(desk.session, order.id)
 
     assert desk.session.get_one(Order, order.id).state == OrderState.SETTLED
 
@@ -284,7 +284,7 @@ def test_settle__order_not_minting__stays_as_it_is(
 ) -> None:
     order = sales.order(desk, sale, buyer)
 
-    offerings.settle_order(desk.session, order.id)
+    minting.settle_order(desk.session, order.id)
 
     assert order.state == OrderState.AWAITING_PAYMENT
 

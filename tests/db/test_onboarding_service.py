@@ -269,7 +269,7 @@ def test_amend__any_part_of_the_dossier__raises_its_version(desk: Desk, changed:
     others = make.apartment_dossier(
         make.owned_by(make.person(desk), make.person(desk)),
         details=dict(dossier.details) | {"covered_area_sqft": "1481"},
-        location={"province": "PK-PB", "place": "Elsewhere"},
+        location={"province": "PK-PB", "district": "Lahore", "place": "Elsewhere"},
     )
     read = asset.version
 

@@ -42,83 +42,83 @@ def health(database: Database) -> JournalHealth:
         return health_of(session)
 
 
-def test_seal_once__rows_wait__seals_them_and_then_rests(fresh_database: Database) -> None:
-    write(fresh_database, 3)
-    waiting = health(fresh_database)
+def test_seal_once__rows_wait__seals_them_and_then_rests(empty_database: Database) -> None:
+    write(empty_database, 3)
+    waiting = health(empty_database)
 
-    pauses = [seal_once(fresh_database), seal_once(fresh_database)]
+    pauses = [seal_once(empty_database), seal_once(empty_database)]
 
     assert (waiting.sealed, waiting.waiting) == (0, 3)
     assert waiting.waiting_since is not None
     assert pauses == [0.0, IDLE_SECONDS]
-    assert health(fresh_database) == JournalHealth(3, 0, None, missing=0, is_broken=False)
+    assert health(empty_database) == JournalHealth(3, 0, None, missing=0, is_broken=False)
 
 
 def test_seal_once__row_gone_before_its_seal__is_told_and_sealed_as_missing(
-    fresh_database: Database,
+    empty_database: Database,
 ) -> None:
-    _, gone, _ = write(fresh_database, 3)
-    meddle(fresh_database, f"DELETE FROM journal_entry WHERE id = '{gone}'")
+    _, gone, _ = write(empty_database, 3)
+    meddle(empty_database, f"DELETE FROM journal_entry WHERE id = '{gone}'")
 
     with capture_logs() as told:
-        while not seal_once(fresh_database):
+        while not seal_once(empty_database):
             pass
 
     [alarm] = [entry for entry in told if entry["event"] == "journal_row_missing"]
     assert (alarm["log_level"], alarm["entry_id"]) == ("error", str(gone))
-    with fresh_database.reading() as session:
+    with empty_database.reading() as session:
         last = session.exec(
             select(JournalEntry)
             .join(JournalLeaf, col(JournalLeaf.entry_id) == col(JournalEntry.id))
             .where(col(JournalLeaf.seq) == 3)
         ).one()
     assert (last.act, last.facts) == (ROW_MISSING, {"kind": "act", "entry_id": str(gone)})
-    assert health(fresh_database) == JournalHealth(3, 0, None, missing=1, is_broken=False)
+    assert health(empty_database) == JournalHealth(3, 0, None, missing=1, is_broken=False)
 
 
-def test_seal_once__row_queued_twice__is_sealed_once(fresh_database: Database) -> None:
-    [entry_id] = write(fresh_database)
+def test_seal_once__row_queued_twice__is_sealed_once(empty_database: Database) -> None:
+    [entry_id] = write(empty_database)
     queue_again = f"INSERT INTO journal_pending VALUES ('act', '{entry_id}')"
-    meddle(fresh_database, queue_again)
-    seal_once(fresh_database)
-    meddle(fresh_database, queue_again)
+    meddle(empty_database, queue_again)
+    seal_once(empty_database)
+    meddle(empty_database, queue_again)
 
-    assert [seal_once(fresh_database), seal_once(fresh_database)] == [0.0, IDLE_SECONDS]
-    assert health(fresh_database) == JournalHealth(1, 0, None, missing=0, is_broken=False)
+    assert [seal_once(empty_database), seal_once(empty_database)] == [0.0, IDLE_SECONDS]
+    assert health(empty_database) == JournalHealth(1, 0, None, missing=0, is_broken=False)
 
 
 def test_seal_once__newest_seal_rewritten__is_told_and_loses_nothing(
-    fresh_database: Database,
+    empty_database: Database,
 ) -> None:
-    write(fresh_database)
-    seal_once(fresh_database)
-    meddle(fresh_database, "UPDATE journal_seal SET root = sha256('x')")
-    write(fresh_database)
+    write(empty_database)
+    seal_once(empty_database)
+    meddle(empty_database, "UPDATE journal_seal SET root = sha256('x')")
+    write(empty_database)
 
     with capture_logs() as told:
-        assert seal_once(fresh_database) == BROKEN_SECONDS
+        assert seal_once(empty_database) == BROKEN_SECONDS
 
     assert [(entry["event"], entry["code"]) for entry in told] == [
         ("journal_not_sealed", "journal_head_broken")
     ]
-    assert health(fresh_database).is_broken
-    assert health(fresh_database).waiting == 1
+    assert health(empty_database).is_broken
+    assert health(empty_database).waiting == 1
 
 
 def test_run_sealer__while_others_write__seals_everything_until_it_is_stopped(
-    fresh_database: Database,
+    empty_database: Database,
 ) -> None:
     stop = threading.Event()
-    loop = threading.Thread(target=run_sealer, args=(fresh_database, stop))
+    loop = threading.Thread(target=run_sealer, args=(empty_database, stop))
     loop.start()
     try:
         for _ in range(5):
-            write(fresh_database, 4)
-        while health(fresh_database).sealed < 20:
+            write(empty_database, 4)
+        while health(empty_database).sealed < 20:
             assert loop.is_alive()
             time.sleep(0.01)
     finally:
         stop.set()
         loop.join()
 
-    assert health(fresh_database) == JournalHealth(20, 0, None, missing=0, is_broken=False)
+    assert health(empty_database) == JournalHealth(20, 0, None, missing=0, is_broken=False)

@@ -17,7 +17,6 @@ from eth_account.messages import encode_defunct
 
 from chain.client import hex_of
 from chain.devnet import Devnet
-from chain.runtime import CLAIM_KEY, CONFIRMER_KEY, PLATFORM_KEY
 from chain.signing.keystore import KeystoreSigner, create_keystore
 from registry.kernel.embedded import EmbeddedPostgres
 from tests.e2e.program import DEADLINE_S, environment, free_port, kill_group, start
@@ -86,12 +85,12 @@ class Parts:
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Iterator[Parts]:
-    for name in (PLATFORM_KEY, CLAIM_KEY, CONFIRMER_KEY):
+    for name in ("platform.json", "claim_issuer.json", "confirmer.json"):
         create_keystore(tmp_path / "keys" / name, PASSWORD)
     with ExitStack() as stack:
         node = stack.enter_context(Devnet(tmp_path / "node", port=free_port()))
         postgres = stack.enter_context(EmbeddedPostgres(tmp_path / "postgres"))
-        for name in (PLATFORM_KEY, CONFIRMER_KEY):
+        for name in ("platform.json", "confirmer.json"):
             sender = KeystoreSigner(tmp_path / "keys" / name, PASSWORD)
             node.fund(hex_of(sender.address), 10**24)
         env = environment(

@@ -53,16 +53,16 @@ def meddle(database: Database, statement: str) -> None:
 
 
 def test_journal__sealed_exported_and_verified_offline__holds(
-    fresh_database: Database, tmp_path: Path
+    empty_database: Database, tmp_path: Path
 ) -> None:
-    url, file = fresh_database.url, tmp_path / "journal.ndjson"
-    write(fresh_database, 12)
+    url, file = empty_database.url, tmp_path / "journal.ndjson"
+    write(empty_database, 12)
 
     assert run(tmp_path, "seal", database=url) == (0, "sealed 12 rows\n")
     code, said = run(tmp_path, "export", file, database=url)
     root = said.split()[-1]
-    write(fresh_database, 3)
-    seal_all(fresh_database)
+    write(empty_database, 3)
+    seal_all(empty_database)
     later = tmp_path / "later.ndjson"
     run(tmp_path, "export", later, database=url)
 
@@ -80,12 +80,12 @@ def test_journal__sealed_exported_and_verified_offline__holds(
 
 
 def test_journal__row_changed_by_a_superuser__is_named(
-    fresh_database: Database, tmp_path: Path
+    empty_database: Database, tmp_path: Path
 ) -> None:
-    url, file = fresh_database.url, tmp_path / "journal.ndjson"
-    write(fresh_database, 9)
-    seal_all(fresh_database)
-    meddle(fresh_database, "UPDATE journal_entry SET actor = 'nobody' WHERE subject_id = '6'")
+    url, file = empty_database.url, tmp_path / "journal.ndjson"
+    write(empty_database, 9)
+    seal_all(empty_database)
+    meddle(empty_database, "UPDATE journal_entry SET actor = 'nobody' WHERE subject_id = '6'")
 
     code, said = run(tmp_path, "check", database=url)
     assert (code, "Entry 7 is not what was sealed: its hash differs (rule AUD-01)." in said) == (
@@ -111,8 +111,8 @@ def test_verify__what_is_no_journal__is_refused_with_a_sentence(tmp_path: Path) 
 
 
 def test_export__to_where_nobody_may_write__is_refused(
-    fresh_database: Database, tmp_path: Path
+    empty_database: Database, tmp_path: Path
 ) -> None:
-    code, said = run(tmp_path, "export", tmp_path / "no" / "file", database=fresh_database.url)
+    code, said = run(tmp_path, "export", tmp_path / "no" / "file", database=empty_database.url)
 
     assert (code, "cannot be written" in said) == (1, True)

@@ -121,6 +121,23 @@ def one_key_live_twice_past_the_service(desk: Desk) -> None:
         rows.insert(desk.session, "underlying_key", asset_id=asset_id, key="APT|A|B|C", live=True)
 
 
+@violates("KEY-02")
+def apartment_keyed_in_another_province(desk: Desk) -> object:
+    return make.open_apartment(desk, underlying_keys=["APT|PK-SD|LAHORE|GULBERG-III|TWIN|1"])
+
+
+@violates("KEY-02")
+def land_keyed_in_another_province_before_the_rule(desk: Desk) -> object:
+    asset = make.open_apartment(desk)
+    make.file_required(desk, asset)
+    rows.execute(
+        desk.session,
+        "UPDATE underlying_key SET key = replace(key, 'PK-PB', 'PK-SD') WHERE asset_id = :id",
+        id=asset.id,
+    )
+    return make.submit(desk, asset)
+
+
 @violates("PAR-01")
 def field_a_hundredth_too_large(desk: Desk) -> object:
     # About 3,830 square metres, stated as 5,059.

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from registry.redemption.rules import NEEDED_IN_FAVOUR, allot, is_carried, is_lost
+from registry.kernel.allotment import allot
+from registry.redemption.rules import NEEDED_IN_FAVOUR, is_carried, is_lost
 
 pytestmark = pytest.mark.unit
 

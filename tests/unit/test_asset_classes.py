@@ -242,7 +242,7 @@ def test_class__sound_dossier__is_lawful_and_breaks_no_rule(asset_class: AssetCl
     details = check_details(law.spec, said.details)
     check_against_law(law, details, said.keys, said.location)
 
-    assert dossier_findings(law, details, said.location) == {}
+    assert dossier_findings(law, details, said.keys, said.location) == {}
     assert law.regime.title_proof
     assert law.papers
     stored = details.model_dump(mode="json", exclude_none=True)
@@ -446,8 +446,8 @@ def test_interface__thirteenth_class__needs_nothing_but_its_own_file() -> None:
 
     check_against_law(law, details, ["PATENT|143021"], LAHORE)
 
-    assert dossier_findings(law, details, LAHORE) == {}
-    assert set(dossier_findings(law, empty, LAHORE)) == {"TTL-02"}
+    assert dossier_findings(law, details, (), LAHORE) == {}
+    assert set(dossier_findings(law, empty, (), LAHORE)) == {"TTL-02"}
     assert details.right_ends_on() == date(2040, 1, 1)
     assert law.valuation_max_age_days == 30
     with pytest.raises(Invalid, match="underlying_key_malformed"):

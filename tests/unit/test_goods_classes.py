@@ -140,7 +140,7 @@ def test_bill_of_lading__identifiers__fire_exactly_their_rules(
 ) -> None:
     law = read_law(class_of(EBL), sample(EBL).regime, PORTS)
 
-    assert set(dossier_findings(law, read(EBL, **changes), PORTS | location)) == rules
+    assert set(dossier_findings(law, read(EBL, **changes), (), PORTS | location)) == rules
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_farmland__what_the_record_does_not_usually_say__is_only_noted(
     law = read_law(class_of(FARMLAND), said.regime, said.location)
     details = read(FARMLAND, khasras=[{"area_kms": [8, 0, 0]} | khasra], area_kms=[8, 0, 0])
 
-    assert set(dossier_findings(law, details, said.location)) == rules
+    assert set(dossier_findings(law, details, said.keys, said.location)) == rules
     for rule in rules:
         assert set(rule_book()[rule].moments.values()) == {"WARNING"}
 

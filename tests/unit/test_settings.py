@@ -86,7 +86,8 @@ def test_settings__production_without_anything__names_all_of_it(
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "0"), ("PORT", "65536"), ("ENVIRONMENT", "staging"), ("LOG_LEVEL", "loud"),
-     ("CHAIN_ID", "0"), ("CONFIRMATIONS", "-1")],
+     ("CHAIN_ID", "0"), ("CONFIRMATIONS", "-1"), ("FEE_BUMP_PERCENT", "9"),
+     ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b")],
 )  # fmt: skip
 def test_settings__value_out_of_range__is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -124,3 +125,27 @@ def test_settings__printed__shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
 
     assert "hunter" not in repr(Settings())
+
+
+def test_settings__production_with_all_keys_in_hardware__needs_no_key_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in PRODUCTION.items():
+        if not name.startswith("SIGNER_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    for role in ("DEPLOYER", "CLAIM_ISSUER", "CONFIRMER"):
+        monkeypatch.setenv(f"SIGNER_{role}", f"aws-kms:alias/{role.lower()}?region=eu-west-1")
+
+    assert Settings().agent_keys == []
+
+    monkeypatch.setenv("SIGNER_AGENTS", "aws-kms:alias/one,file:two.json")
+    with pytest.raises(ValidationError, match="needs SIGNER_KEYSTORE, SIGNER_PASSWORD"):
+        Settings()
+
+
+def test_settings__tip_above_the_ceiling__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEE_CEILING_WEI", "1000")
+    monkeypatch.setenv("FEE_TIP_WEI", "1001")
+    with pytest.raises(ValidationError, match="FEE_TIP_WEI"):
+        Settings()

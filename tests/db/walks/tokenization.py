@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
+from uuid import UUID
+
+from sqlmodel import select
 
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
-from registry.offering import orders
+from registry.kernel.clock import today
+from registry.offering import minting as mints
+from registry.offering import orders, unwinding
 from registry.offering import service as offerings
+from registry.offering.models import Offering
 from registry.offering.service import OfferTerms
+from registry.operation.models import Operation, OperationKind, OperationState
+from registry.redemption import burning, paying
+from registry.redemption.service import freeze_cap_table
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import SUITE
 from registry.tokenization.models import Tokenization
 from tests import factories as make
-from tests import liens, sales, standing
+from tests import liens, redemptions, sales, standing
 from tests.db.walks.board import Scenario, Walk
-from tests.factories import CHECKER, COMPLIANCE, Desk
+from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
+from tests.redemptions import Redeeming
+
+_REDEEMING: dict[UUID, Redeeming] = {}
 
 
 def structured(desk: Desk) -> Tokenization:
@@ -92,9 +105,7 @@ def close(desk: Desk, token: Tokenization) -> None:
 
 
 def pay_and_close(desk: Desk, token: Tokenization) -> None:
-    sale = orders.find_offering_of(desk.session, token.id)
-    assert sale is not None
-    sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+    sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
     close(desk, token)
 
 
@@ -112,6 +123,97 @@ def cancel_by_its_issuer(desk: Desk, _: object) -> Tokenization:
 
 def pause(desk: Desk, token: Tokenization, reason: str = "A break is looked into") -> None:
     tokenizations.pause_token(desk.session, COMPLIANCE, token.id, reason=reason)
+
+
+def reopen_sale(desk: Desk, token: Tokenization) -> None:
+    mints.reopen_sale(desk.session, token.id)
+
+
+def refuse_mints_and_reopen(desk: Desk, token: Tokenization) -> None:
+    for mint in desk.session.exec(select(Operation)).all():
+        if mint.kind == OperationKind.MINT:
+            mint.state = OperationState.REFUSED
+    desk.session.flush()
+    assert mints.due_failures(desk.session) == [token.id]
+    reopen_sale(desk, token)
+
+
+def unwind(desk: Desk, token: Tokenization) -> None:
+    unwinding.unwind_offering(desk.session, COMPLIANCE, token.id, reason="Too few")
+
+
+def unwind_paid(desk: Desk, token: Tokenization) -> None:
+    sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
+    unwind(desk, token)
+
+
+def unwinding_one(desk: Desk) -> Tokenization:
+    """Give a failed sale in which one order was paid, of the two that it wanted."""
+    sale = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=20)
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), units=10))
+    token = tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+    unwind(desk, token)
+    return token
+
+
+def refund_all(desk: Desk, token: Tokenization) -> None:
+    for order in unwinding.unpaid_refunds(desk.session, sale_of(desk, token).id):
+        unwinding.record_refund(
+            desk.session, ACTORS[Role.TREASURY], order.id, rail_reference=secrets.token_hex(8)
+        )
+
+
+def sale_of(desk: Desk, token: Tokenization) -> Offering:
+    sale = orders.find_offering_of(desk.session, token.id)
+    assert sale is not None
+    return sale
+
+
+def of(desk: Desk, made: Redeeming) -> Tokenization:
+    """Give the token of a redemption, and keep the redemption for what comes next."""
+    _REDEEMING[made.ledger.tokenization.id] = made
+    return tokenizations.get_tokenization(desk.session, made.ledger.tokenization.id)
+
+
+def awaiting_redemption(desk: Desk) -> Tokenization:
+    made = redemptions.approved(desk)
+    made.ledger.pause()
+    return of(desk, made)
+
+
+def freeze(desk: Desk, token: Tokenization) -> None:
+    freeze_cap_table(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
+
+
+def paid_off(desk: Desk) -> Tokenization:
+    return of(desk, redemptions.paid(desk))
+
+
+def end(desk: Desk, token: Tokenization) -> None:
+    burning.end_burned(desk.session, _REDEEMING[token.id].redemption.id)
+
+
+def burn_and_end(desk: Desk, token: Tokenization) -> None:
+    made = _REDEEMING[token.id]
+    burning.burn_redeemed(desk.session, COMPLIANCE, made.redemption.id)
+    for holder, units in zip(made.ledger.holders, redemptions.UNITS, strict=True):
+        made.ledger.burn(holder.wallet.address, units)
+    assert burning.due_endings(desk.session) == [made.redemption.id]
+    end(desk, token)
+
+
+def unfunded(desk: Desk) -> Tokenization:
+    return of(desk, redemptions.frozen(desk))
+
+
+def abort(desk: Desk, token: Tokenization) -> None:
+    paying.abort_redemption(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
+
+
+def pass_the_long_stop_and_abort(desk: Desk, token: Tokenization) -> None:
+    _REDEEMING[token.id].redemption.long_stop_on = today() - timedelta(days=1)
+    desk.session.flush()
+    abort(desk, token)
 
 
 def paused(desk: Desk) -> Tokenization:
@@ -139,9 +241,6 @@ def unpause_suspended(desk: Desk, token: Tokenization) -> None:
         desk.session, COMPLIANCE, token.id, role=Role.COMPLIANCE, reason="Looked into"
     )
 
-
-REDEMPTION = "redemption's execution on chain"
-UNWINDING = "refunds of a sale that failed"
 
 WALK = Walk(
     machine="tokenization",
@@ -204,12 +303,42 @@ WALK = Walk(
             play=pay_and_close,
         ),
         Scenario(
+            source="DEPLOYED",
+            event="cancel",
+            prepare=deployed,
+            play=cancel,
+            kept="a deployed token is never minted before it is on sale",
+        ),
+        Scenario(
+            source="OFFERING",
+            event="fail_offer",
+            prepare=offering,
+            denied=unwind_paid,
+            code="minimum_reached",
+            play=unwind,
+        ),
+        Scenario(
+            source="UNWINDING",
+            event="refunds_done",
+            prepare=unwinding_one,
+            play=refund_all,
+            kept="fired by the refund after which nothing is due, and never by anybody else",
+        ),
+        Scenario(
             source="MINTING",
             event="mint_confirmed",
             prepare=minting,
             denied=lambda desk, token: offerings.go_live(desk.session, COMPLIANCE, token.id),
             code="not_reconciled",
             play=lambda desk, token: offerings.confirm_live(desk.session, token.id),
+        ),
+        Scenario(
+            source="MINTING",
+            event="mint_failed",
+            prepare=minting,
+            denied=reopen_sale,
+            code="something_minted",
+            play=refuse_mints_and_reopen,
         ),
         Scenario(
             source="LIVE",
@@ -227,16 +356,32 @@ WALK = Walk(
             code="asset_not_registered",
             play=unpause,
         ),
+        Scenario(
+            source="PAUSED",
+            event="start_redemption",
+            prepare=awaiting_redemption,
+            play=freeze,
+            kept="asked for with the redemption itself, which is approved or nothing is frozen",
+        ),
+        Scenario(
+            source="REDEEMING",
+            event="redemption_settled",
+            prepare=paid_off,
+            denied=end,
+            code="supply_not_as_expected",
+            play=burn_and_end,
+        ),
+        Scenario(
+            source="REDEEMING",
+            event="redemption_aborted",
+            prepare=unfunded,
+            denied=abort,
+            code="long_stop_ahead",
+            play=pass_the_long_stop_and_abort,
+        ),
     ),
     waits={
         ("PROPOSED", "cancel"): "proposed and structured in one act",
-        ("DEPLOYED", "cancel"): "pausing a token for ever",
-        ("OFFERING", "fail_offer"): UNWINDING,
-        ("UNWINDING", "refunds_done"): UNWINDING,
-        ("MINTING", "mint_failed"): "a reconciliation that shows that nothing was minted",
-        ("LIVE", "start_redemption"): REDEMPTION,
-        ("PAUSED", "start_redemption"): REDEMPTION,
-        ("REDEEMING", "redemption_settled"): REDEMPTION,
-        ("REDEEMING", "redemption_aborted"): REDEMPTION,
+        ("LIVE", "start_redemption"): "an approved redemption has paused its token",
     },
 )

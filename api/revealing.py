@@ -1,0 +1,74 @@
+"""Reading people's own words in full: for those who may, for a purpose, and written down."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api.deps import ActorDep, Services, ServicesDep, TurnDep
+from api.schemas.free_text import show_in_full
+from registry.kernel.actor import Actor
+from registry.party.revealing import reveal_free_texts
+
+RevealParam = Annotated[bool, Query(description="Unmasked; journalled")]
+ReasonParam = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
+
+_KINDS = {"bill": "bill_of_lading", "break": "reconciliation_break", "case": "legal_case"}
+"""What the journal calls them, where the path says it shorter."""
+
+
+# Not in a thread of its own: what it sets would end there, and not reach the handler.
+async def read_texts(
+    *,
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    actor: ActorDep,
+    _turn: TurnDep,
+    reveal: RevealParam = False,
+    purpose: ReasonParam = None,
+    legal_basis: ReasonParam = None,
+) -> None:
+    """Show free texts of the answer in full, if the caller asks with a purpose and may see them.
+
+    Raises
+    ------
+    Forbidden
+        ``reveal_not_allowed``.
+    Invalid
+        ``purpose_required``.
+    """
+    subject = _subject_of(request)
+    if not reveal or subject is None:
+        return
+    reasons = {"purpose": purpose, "legal_basis": legal_basis}
+    await run_in_threadpool(_note, services, actor, subject, reasons)
+    response.headers["Cache-Control"] = "no-store"
+    show_in_full()
+
+
+def _subject_of(request: Request) -> tuple[str, UUID] | None:
+    """Return what the path names; of a malformed id the route itself speaks."""
+    name, value = next(iter(request.path_params.items()))
+    kind = str(name).removesuffix("_id")
+    try:
+        return _KINDS.get(kind, kind), UUID(value)
+    except ValueError:
+        return None
+
+
+def _note(
+    services: Services,
+    actor: Actor,
+    subject: tuple[str, UUID],
+    reasons: dict[str, str | None],
+) -> None:
+    with services.database.transaction() as session:
+        reveal_free_texts(session, actor, subject, **reasons)
+
+
+REVEALING = [Depends(read_texts)]
+"""For every read of a record with free texts."""

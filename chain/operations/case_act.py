@@ -1,0 +1,96 @@
+"""A forced act under its case, through the agent that logs the case before the token's events.
+
+The agent carries each number of a case out once, so that even a second instruction for the same
+act could not be executed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chain.abi import contract
+from chain.client import bytes_of, hex_of
+from chain.operations.effect import Call, Chain, PlainEffect
+from chain.platform import platform_address
+from registry.captable.models import ForcedAct
+from registry.case import execution
+from registry.case.models import CaseAct as Act
+from registry.case.models import CaseKind
+from registry.case.repository import chain_id_of, get_case
+from registry.investor import service as investors
+from registry.operation.models import Operation
+from registry.tokenization import service as tokenizations
+
+AGENT = "CaseAgent"
+
+_CALLS: Mapping[ForcedAct, tuple[str, Callable[[Act], tuple[Any, ...]]]] = {
+    ForcedAct.FORCED_TRANSFER: (
+        "forcedTransfer",
+        lambda act: (hex_of(act.wallet), _counterparty(act), _units(act)),
+    ),
+    ForcedAct.BURN: ("burn", lambda act: (hex_of(act.wallet), _units(act))),
+    ForcedAct.FREEZE_WALLET: ("setWalletFrozen", lambda act: (hex_of(act.wallet), True)),
+    ForcedAct.UNFREEZE_WALLET: ("setWalletFrozen", lambda act: (hex_of(act.wallet), False)),
+    ForcedAct.FREEZE_UNITS: ("freezeUnits", lambda act: (hex_of(act.wallet), _units(act))),
+    ForcedAct.UNFREEZE_UNITS: ("unfreezeUnits", lambda act: (hex_of(act.wallet), _units(act))),
+}
+
+
+class CaseAct(PlainEffect):
+    """Calls `CaseAgent` with the id of the case and the number of the act."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        """Ask again whether the case stands, is approved, and its receivers may receive."""
+        execution.require_act(session, operation)
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        acts = execution.acts_of(session, operation)
+        function, values = _call(session, acts)
+        suite = tokenizations.get_tokenization(session, acts[0].tokenization_id).suite
+        assert suite is not None, "a case is about tokens that stand"
+        head = (chain_id_of(acts[0].case_id), acts[0].number, suite["token"])
+        return Call(
+            to=bytes_of(platform_address(session, chain.chain_id, AGENT)),
+            data=contract(AGENT).functions[function].encode(*head, *values),
+        )
+
+    def on_final(self, session: Session, operation: Operation) -> None:
+        execution.follow_case(session, UUID(operation.params["case_id"]))
+
+    def on_failed(self, session: Session, operation: Operation) -> None:
+        execution.follow_case(session, UUID(operation.params["case_id"]))
+
+
+def _call(session: Session, acts: Sequence[Act]) -> tuple[str, tuple[Any, ...]]:
+    """Give the agent's function and its arguments after case, number and token."""
+    first = acts[0]
+    if first.act == ForcedAct.RECOVERY:
+        return "recover", _recovery(session, first)
+    if get_case(session, first.case_id).kind == CaseKind.SUCCESSION:
+        receivers = [_counterparty(act) for act in acts]
+        return "batchForcedTransfer", (hex_of(first.wallet), receivers, [*map(_units, acts)])
+    [act] = acts
+    function, values = _CALLS[act.act]
+    return function, values(act)
+
+
+def _recovery(session: Session, act: Act) -> tuple[Any, ...]:
+    assert act.counterparty is not None
+    new = investors.find_wallet(session, act.counterparty)
+    assert new is not None
+    assert new.identity is not None, "the link of the new wallet is a dependency of its recovery"
+    return hex_of(act.wallet), hex_of(act.counterparty), hex_of(new.identity)
+
+
+def _counterparty(act: Act) -> str:
+    assert act.counterparty is not None, "units are moved to somebody"
+    return hex_of(act.counterparty)
+
+
+def _units(act: Act) -> int:
+    assert act.units is not None, "this kind of act is of so many units"
+    return int(act.units)

@@ -1,0 +1,38 @@
+"""Burning the fractions that a redemption has paid for."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chain.abi import contract
+from chain.client import bytes_of
+from chain.operations.effect import Call, Chain, PlainEffect
+from chain.platform import platform_address
+from registry.case.repository import chain_id_of
+from registry.operation.models import Operation
+from registry.redemption import burning
+from registry.tokenization import service as tokenizations
+
+AGENT = "CaseAgent"
+
+
+class Redeem(PlainEffect):
+    """Calls `CaseAgent.burn`, with the redemption as the case and the payout's number in it."""
+
+    def check(self, session: Session, operation: Operation) -> None:
+        burning.require_burnable(session, operation)
+
+    def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        said = operation.params
+        suite = tokenizations.get_tokenization(session, UUID(said["tokenization_id"])).suite
+        assert suite is not None, "what is redeemed was deployed"
+        case_id = chain_id_of(UUID(said["redemption_id"]))
+        burn = contract(AGENT).functions["burn"]
+        return Call(
+            to=bytes_of(platform_address(session, chain.chain_id, AGENT)),
+            data=burn.encode(
+                case_id, said["number"], suite["token"], said["wallet"], int(said["units"])
+            ),
+        )

@@ -1,0 +1,203 @@
+"""What was signed and is not on chain: sent again, and offered a higher fee when it is stuck.
+
+Only ever on the nonce that the operation owns, and with the same call: whichever attempt is mined,
+it happens once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from chain import batches
+from chain.attempts import Attempts
+from chain.client import hex_of
+from chain.errors import MustWait, SignerRefused, SignerUnavailable
+from chain.fees import Fee, Fees, Market, Priced
+from chain.operations.effect import Call, Chain
+from chain.outbox import key_problem, note_waiting
+from chain.signing.envelope import read_signed
+from chain.signing.port import Signer
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.operation import service as operations
+from registry.operation.models import (
+    ON_CHAIN,
+    Operation,
+    OperationAttempt,
+    OperationKind,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+PLAIN_TRANSFER_GAS = 21_000
+RESEND_AFTER = timedelta(seconds=15)
+UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
+
+
+class Resender:
+    """Follows what one key has signed until it is on chain.
+
+    Parameters
+    ----------
+    attempts, fees
+        Of the same key.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        attempts: Attempts,
+        fees: Fees,
+    ) -> None:
+        self._database = database
+        self._chain = chain
+        self._signer = signer
+        self._attempts = attempts
+        self._fees = fees
+
+    def follow(self, *, at_start: bool = False) -> int:
+        """Send again what the chain does not show, and offer more for what is stuck.
+
+        Returns
+        -------
+        int
+            Transactions that were sent.
+        """
+        nonce, height = self._chain.client.nonce_and_height(self._signer.address)
+        return self._resend(nonce, at_start=at_start) + self._bump_stuck(nonce, height)
+
+    def _resend(self, chain_nonce: int, *, at_start: bool) -> int:
+        """Send again what the chain does not show, always the same signed bytes.
+
+        Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
+        lost blocks: then what was mined, or even final, is taken back and followed again.
+        """
+        with self._database.transaction() as session:
+            vanished = session.exec(
+                select(Operation)
+                .where(
+                    col(Operation.signer) == self._signer.address,
+                    col(Operation.nonce) >= chain_nonce,
+                    # One that reverted has spent its nonce like the others: without it, every
+                    # later one would wait for ever.
+                    col(Operation.state).in_([*ON_CHAIN, OperationState.REVERTED]),
+                )
+                .with_for_update()
+            ).all()
+            for operation in vanished:
+                log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
+                if operation.kind == OperationKind.BATCH and operation.problem is not None:
+                    # Its rows went on without it: nothing may take its nonce but an empty call.
+                    self._attempts.sign(session, operation, self._nothing(session, operation))
+                operation.ended_at = operation.problem = None
+                batches.move(session, operation, OperationState.BROADCAST)
+            session.flush()
+            rows = self._newest(session, chain_nonce)
+            patience = timedelta(0) if at_start or vanished else RESEND_AFTER
+            due = [
+                row
+                for _, row in rows
+                if not row.last_sent_at or row.last_sent_at < now() - patience
+            ]
+        self._attempts.broadcast(due)
+        return len(due)
+
+    def _newest(
+        self, session: Session, chain_nonce: int
+    ) -> Sequence[tuple[Operation, OperationAttempt]]:
+        """Give the last attempt of everything that is not on chain, in the order of nonces."""
+        later = aliased(OperationAttempt)
+        rows = session.exec(
+            select(Operation, OperationAttempt)
+            .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+            .where(
+                col(Operation.signer) == self._signer.address,
+                col(Operation.nonce) >= chain_nonce,
+                col(Operation.state).in_(UNMINED),
+                ~exists().where(
+                    col(later.operation_id) == col(Operation.id),
+                    col(later.seq) > col(OperationAttempt.seq),
+                ),
+            )
+            .order_by(col(Operation.nonce))
+        )
+        return [(operation, attempt) for operation, attempt in rows]
+
+    def _nothing(self, session: Session, operation: Operation) -> Priced:
+        """Give an empty call that takes the place of an operation's attempt in any pool.
+
+        Whatever the ceiling: it is 21,000 gas against a second mint.
+        """
+        last = operations.list_attempts(session, operation)[-1]
+        fee = self._fees.raised(Fee(last.max_fee_wei, last.tip_wei))
+        call = Call(self._signer.address, b"")
+        return Priced(call, PLAIN_TRANSFER_GAS, fee, self._chain.client.block_number())
+
+    # -- what is stuck -----------------------------------------------------------------------
+
+    def _bump_stuck(self, chain_nonce: int, height: int) -> int:
+        """Offer more for what no block takes."""
+        with self._database.transaction() as session:
+            rows = self._newest(session, chain_nonce)
+        patience = self._chain.fees.stuck_blocks
+        stuck = [row for row in rows if height - row[1].signed_at_block >= patience]
+        if not stuck:
+            return 0
+        market = self._fees.look()
+        made = []
+        for operation, attempt in stuck:
+            # What comes later may only be waiting for the first; it is raised if it is too cheap.
+            if operation.nonce == chain_nonce or attempt.max_fee_wei < market.due_wei:
+                bumped = self._bump(operation, attempt, market)
+                if bumped is not None:
+                    made.append(bumped)
+        self._attempts.broadcast(made)
+        return len(made)
+
+    def _bump(
+        self, operation: Operation, last: OperationAttempt, market: Market
+    ) -> OperationAttempt | None:
+        try:
+            fee = self._fees.bumped(Fee(last.max_fee_wei, last.tip_wei), market)
+            with self._database.transaction() as session:
+                found = session.exec(
+                    select(Operation)
+                    .where(col(Operation.id) == operation.id, col(Operation.state).in_(UNMINED))
+                    .with_for_update(skip_locked=True)
+                ).first()
+                if found is None or operations.list_attempts(session, found)[-1].seq != last.seq:
+                    return None
+                signed = read_signed(last.raw)
+                call = Call(signed.to, signed.data)
+                priced = Priced(call, signed.gas, fee, market.head.number)
+                attempt = self._attempts.sign(session, found, priced)
+                batches.move(session, found, found.state)
+        except MustWait as wait:
+            self._note(operation, wait.problem)
+            return None
+        except (SignerUnavailable, SignerRefused) as fault:
+            self._note(operation, key_problem(fault))
+            return None
+        log.info(
+            "fee_bumped",
+            operation=str(operation.id),
+            tx=hex_of(attempt.tx_hash),
+            seq=attempt.seq,
+            max_fee_wei=fee.max_fee_wei,
+        )
+        return attempt
+
+    def _note(self, operation: Operation, problem: dict[str, object]) -> None:
+        with self._database.transaction() as session:
+            whole = batches.whole(session, session.get_one(Operation, operation.id))
+            note_waiting(session, [row.id for row in whole], problem)

@@ -1,0 +1,38 @@
+"""What every signer shares: only the signature of 32 bytes differs from key to key."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
+
+from chain.signing.envelope import Signature, digest_of, seal
+from chain.signing.port import SignedTransaction, UnsignedTransaction
+
+
+class DigestSigner(ABC):
+    """Signs transactions and typed data with whatever signs a digest."""
+
+    @property
+    @abstractmethod
+    def address(self) -> bytes:
+        """The key's address, 20 bytes."""
+
+    @abstractmethod
+    def _sign_digest(self, digest: bytes) -> Signature:
+        """Sign 32 bytes as they are."""
+
+    def sign_transaction(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        return seal(transaction, self._sign_digest(digest_of(transaction)))
+
+    def sign_typed_data(self, typed_data: dict[str, Any]) -> bytes:
+        message = encode_typed_data(full_message=typed_data)
+        digest = keccak(b"\x19" + message.version + message.header + message.body)
+        return self._sign_digest(digest).to_bytes()
+
+
+def address_of_point(point: bytes) -> bytes:
+    """Give the address of a public key of 65 bytes, uncompressed (SEC 1)."""
+    return keccak(point[1:])[12:]

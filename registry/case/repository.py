@@ -1,0 +1,156 @@
+"""Finding cases, their acts and their lifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable.models import EventKind, TokenEvent
+from registry.case.models import (
+    IN_FORCE,
+    Case,
+    CaseAct,
+    CaseKind,
+    CaseLift,
+    CaseState,
+)
+from registry.kernel.rows import get_row, page_after
+from registry.operation import service as operations
+from registry.operation.models import FAILED, Operation, OperationState
+
+_LIFTING = (
+    CaseState.LIFT_OPENED,
+    CaseState.LIFT_APPROVED,
+    CaseState.LIFTING,
+    CaseState.LIFT_INCOMPLETE,
+    CaseState.LIFTED,
+)
+
+
+def chain_id_of(case_id: UUID) -> bytes:
+    """Return the 32 bytes by which the chain knows a case: its UUID, padded on the left."""
+    return case_id.bytes.rjust(32, b"\0")
+
+
+def get_case(session: Session, case_id: UUID, *, lock: bool = False) -> Case:
+    """Return the case.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    return get_row(session, Case, case_id, kind="case", lock=lock)
+
+
+def list_cases(
+    session: Session,
+    *,
+    state: str | None,
+    kind: str | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Case]:
+    """List cases in the order in which they were opened."""
+    query = select(Case)
+    if state is not None:
+        query = query.where(col(Case.state) == state)
+    if kind is not None:
+        query = query.where(col(Case.kind) == kind)
+    return session.exec(page_after(query, col(Case.id), after=after, limit=limit)).all()
+
+
+def list_acts(session: Session, case_id: UUID) -> Sequence[CaseAct]:
+    """List the acts of a case, by number; those of its lifts come after its own."""
+    return session.exec(
+        select(CaseAct).where(col(CaseAct.case_id) == case_id).order_by(col(CaseAct.number))
+    ).all()
+
+
+def list_own_acts(session: Session, case_id: UUID) -> list[CaseAct]:
+    """List what the case itself does, without its lifts."""
+    return [act for act in list_acts(session, case_id) if act.lift_id is None]
+
+
+def find_lift(session: Session, case_id: UUID) -> CaseLift | None:
+    """Return the lift that is under way or done."""
+    return session.exec(
+        select(CaseLift).where(col(CaseLift.case_id) == case_id, ~col(CaseLift.dropped))
+    ).first()
+
+
+def current_lift(session: Session, case: Case) -> CaseLift | None:
+    """Return the lift, where the case stands in it; None while the case itself is meant."""
+    return find_lift(session, case.id) if case.state in _LIFTING else None
+
+
+def acts_in_hand(session: Session, case: Case) -> list[CaseAct]:
+    """List the acts that the case is about now: its own, or those of its lift."""
+    lift = current_lift(session, case)
+    wanted = lift.id if lift else None
+    return [act for act in list_acts(session, case.id) if act.lift_id == wanted]
+
+
+def happened(session: Session, act: CaseAct) -> bool:
+    """Tell whether the chain shows the act: its operation is final, or its event is projected."""
+    if act.operation_id is not None:
+        operation = operations.get_operation(session, act.operation_id)
+        if operation.state == OperationState.FINAL:
+            return True
+        if operation.state not in FAILED:
+            return False
+    return (
+        session.exec(
+            select(TokenEvent.token_no).where(
+                col(TokenEvent.kind) == EventKind.CASE_ACT,
+                col(TokenEvent.extra)["case_id"].as_string() == chain_id_of(act.case_id).hex(),
+                col(TokenEvent.extra)["number"].as_string() == str(act.number),
+            )
+        ).first()
+        is not None
+    )
+
+
+def retire_key(case: Case) -> str:
+    """Name the operation that ends a recovery: it takes the lost wallet out of use."""
+    return f"retire_wallet:{case.id}"
+
+
+def list_case_operations(session: Session, case: Case) -> list[Operation]:
+    """List what carries out the acts that the case is about now, and what ends it."""
+    ids = dict.fromkeys(act.operation_id for act in acts_in_hand(session, case))
+    found = [operations.get_operation(session, item) for item in ids if item is not None]
+    closing = operations.find_by_key(session, retire_key(case))
+    return found + ([closing] if closing is not None else [])
+
+
+def list_freezes(session: Session, kind: CaseKind) -> Sequence[tuple[Case, CaseAct]]:
+    """List the acts of the freezes that are in force, of one kind."""
+    rows = session.exec(
+        select(Case, CaseAct)
+        .join(CaseAct, col(CaseAct.case_id) == col(Case.id))
+        .where(
+            col(Case.kind) == kind,
+            col(Case.state).in_(IN_FORCE),
+            col(CaseAct.lift_id).is_(None),
+        )
+        .order_by(col(Case.id), col(CaseAct.number))
+    )
+    return list(rows.all())
+
+
+def successor_of(session: Session, wallet: bytes) -> bytes:
+    """Follow a wallet through its recoveries to the one that has its units now."""
+    rows = session.exec(
+        select(Case.wallet, Case.counterparty).where(
+            col(Case.kind) == CaseKind.RECOVERY, col(Case.state).in_(IN_FORCE)
+        )
+    )
+    moved = dict(rows.all())
+    seen = set()
+    while wallet in moved and wallet not in seen:
+        seen.add(wallet)
+        wallet = moved[wallet] or wallet
+    return wallet

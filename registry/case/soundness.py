@@ -1,0 +1,224 @@
+"""Whether a case could be carried out as things stand: asked when it is opened, approved, executed.
+
+The chain asks most of it again; here the refusal says what to do about it, before anything is
+signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.captable import portfolio
+from registry.captable import service as captable
+from registry.captable.models import ForcedAct
+from registry.case.layout import PlannedAct
+from registry.case.models import Case, CaseKind
+from registry.case.repository import list_freezes, successor_of
+from registry.court_order import service as orders
+from registry.court_order.models import BINDING, CourtOrder, OrderScope, OrderState
+from registry.document import service as documents
+from registry.document import sources
+from registry.document.models import Document
+from registry.investor import service as investors
+from registry.investor.models import Investor, Wallet, WalletState
+from registry.kernel.errors import Conflict, Invalid
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
+
+_BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
+_NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
+
+
+def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
+    """Refuse a case of which some act could not be carried out now.
+
+    Raises
+    ------
+    Conflict
+        ``token_not_deployed``, ``token_not_redeeming`` (TOK-02), ``units_not_held``,
+        ``units_frozen``, ``units_not_free``, ``wallet_frozen``, ``receiver_not_eligible``,
+        ``order_not_in_force``.
+    """
+    if case.order_id is not None and orders.get_order(session, case.order_id).state not in BINDING:
+        raise Conflict("order_not_in_force", "The order of this case binds nobody now.")
+    if case.kind == CaseKind.RECOVERY:
+        assert case.counterparty is not None
+        require_receiver(session, case.counterparty, linked=False)
+    for act in acts:
+        tokenization = deployed(session, act.tokenization_id)
+        _require_act(session, case, act, tokenization)
+        if act.counterparty is not None and case.kind != CaseKind.RECOVERY:
+            require_receiver(session, act.counterparty)
+
+
+def deployed(session: Session, tokenization_id: UUID) -> Tokenization:
+    """Return a tokenization whose token stands on chain and is projected.
+
+    Raises
+    ------
+    Conflict
+        ``token_not_deployed``.
+    NotFound
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id)
+    if tokenization.token_address is None or tokenization.state in _NOTHING_ON_CHAIN:
+        raise Conflict("token_not_deployed", "The token does not stand on chain.")
+    captable.get_token(session, tokenization.token_address)
+    return tokenization
+
+
+def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: Tokenization) -> None:
+    held = portfolio.holding_in(session, tokenization, act.wallet)
+    units, free = act.units or 0, held.balance_units - held.frozen_units
+    if act.act == ForcedAct.BURN and tokenization.state not in _BURNABLE:
+        raise Conflict(
+            "token_not_redeeming",
+            f"The token is {tokenization.state}; its supply is what was declared (rule TOK-02).",
+            remedy="Fractions are burned in a redemption or when the token is unwound.",
+            rule="TOK-02",
+        )
+    if act.act == ForcedAct.UNFREEZE_UNITS and units > held.frozen_units:
+        raise Conflict("units_not_held", f"{held.frozen_units} units are frozen, not {units}.")
+    if act.act in {ForcedAct.FORCED_TRANSFER, ForcedAct.BURN}:
+        if units > held.balance_units:
+            raise Conflict("units_not_held", f"The wallet holds {held.balance_units} units.")
+        if units > free and not case.takes_frozen:
+            raise Conflict(
+                "units_frozen",
+                f"Only {free} units are not frozen; the act would free the others.",
+                remedy="Lift the freeze, or say takes_frozen where the order says so.",
+            )
+    if act.act == ForcedAct.FREEZE_UNITS and units > free:
+        raise Conflict("units_not_free", f"Only {free} units can still be frozen.")
+    if act.act == ForcedAct.FREEZE_WALLET:
+        _require_unfrozen(session, case, act)
+
+
+def _require_unfrozen(session: Session, case: Case, act: PlannedAct) -> None:
+    for other, frozen in list_freezes(session, CaseKind.FREEZE_WALLET):
+        same = successor_of(session, frozen.wallet) == act.wallet
+        if other.id != case.id and same and frozen.tokenization_id == act.tokenization_id:
+            raise Conflict(
+                "wallet_frozen",
+                f"Case {other.id} froze this wallet already.",
+                remedy="One freeze of a wallet is enough; the first to be lifted would end both.",
+            )
+
+
+def require_receiver(session: Session, address: bytes, *, linked: bool = True) -> Wallet:
+    """Return the wallet of somebody who may receive units.
+
+    Parameters
+    ----------
+    linked
+        Whether it must have its identity already; else the case itself links it.
+
+    Raises
+    ------
+    Conflict
+        ``receiver_not_eligible``, with the reason.
+    """
+    wallet = investors.find_wallet(session, address)
+    if wallet is None or wallet.state == WalletState.CHALLENGED:
+        raise _not_eligible(address, "nobody has proven this wallet")
+    if wallet.state == WalletState.RETIRED:
+        raise _not_eligible(address, "this wallet was given up as lost")
+    if not investors.may_hold(investors.get_investor(session, wallet.investor_id)):
+        raise _not_eligible(address, "the KYC of its investor is not in force")
+    if linked and wallet.identity is None:
+        raise _not_eligible(address, "it has no identity on chain yet")
+    return wallet
+
+
+def _not_eligible(address: bytes, why: str) -> Conflict:
+    return Conflict(
+        "receiver_not_eligible",
+        f"0x{address.hex()} cannot receive: {why}.",
+        remedy="Have the investor enrol, prove a wallet and pass KYC first.",
+    )
+
+
+def require_paper(
+    session: Session, document_id: UUID, sha256: bytes, tokenization_ids: Iterable[UUID]
+) -> Document:
+    """Return the paper that a case rests on, filed under an asset that the case is about.
+
+    Raises
+    ------
+    Invalid
+        ``case_paper_differs``, ``source_of_other_asset``.
+    NotFound
+    """
+    paper = documents.get_document(session, document_id)
+    if paper.sha256 != sha256:
+        raise Invalid(
+            "case_paper_differs",
+            "The document that is filed has another SHA-256.",
+            field="/document_sha256",
+        )
+    assets = {tokenizations.get_tokenization(session, item).asset_id for item in tokenization_ids}
+    if paper.asset_id not in assets:
+        raise Invalid(
+            "source_of_other_asset",
+            "The document is filed under an asset whose token the case does not touch.",
+            field="/document_id",
+        )
+    return paper
+
+
+def require_verified_paper(session: Session, document_id: UUID) -> None:
+    """Refuse to act on a paper that its registry has not confirmed.
+
+    Raises
+    ------
+    Conflict
+        ``source_not_verified``.
+    """
+    sources.require_verified(documents.get_document(session, document_id))
+
+
+def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
+    """Refuse to end a freeze that an order in force still wants.
+
+    Raises
+    ------
+    Conflict
+        ``order_in_force``, ``units_not_held``.
+    """
+    holding = [order for order in orders.list_binding(session) if _commands(order)]
+    for act in acts:
+        _require_act(session, case, act, deployed(session, act.tokenization_id))
+        for order in holding:
+            if _wants_frozen(session, order, act):
+                raise Conflict(
+                    "order_in_force",
+                    f"Order {order.id} wants this frozen.",
+                    remedy="Have the order vacated first.",
+                )
+
+
+def _commands(order: CourtOrder) -> bool:
+    """Tell whether the order still commands: one that is being lifted does not."""
+    return order.state != OrderState.LIFTING
+
+
+def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
+    if order.scope == OrderScope.AMOUNT:
+        return (
+            act.act == ForcedAct.UNFREEZE_UNITS
+            and order.tokenization_id == act.tokenization_id
+            and successor_of(session, order.wallet or b"") == act.wallet
+        )
+    wanted = {successor_of(session, wallet) for wallet in orders.wallets_of(session, order)}
+    return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted
+
+
+def find_holder(session: Session, wallet: bytes) -> Investor | None:
+    """Return whose the wallet is, if anybody has proven it."""
+    found = investors.find_wallet(session, wallet)
+    if found is None or found.state == WalletState.CHALLENGED:
+        return None
+    return investors.get_investor(session, found.investor_id)

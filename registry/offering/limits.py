@@ -1,0 +1,87 @@
+"""What the compliance terms of a token allow a buyer to order.
+
+The modules would refuse the mint; by then the buyer has paid. So it is asked before.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from registry.compliance.terms import ComplianceTerms
+from registry.investor.models import Investor
+from registry.kernel.errors import Conflict
+from registry.offering.models import RESERVING, Offering, Order
+from registry.party import service as parties
+from registry.tokenization import compliance
+from registry.tokenization.models import Tokenization
+
+
+def require_within(
+    session: Session,
+    tokenization: Tokenization,
+    offering: Offering,
+    investor: Investor,
+    units: int,
+) -> None:
+    """Let an order be placed only if its mint would pass the token's rules.
+
+    Parameters
+    ----------
+    offering
+        Locked, so that of two last holders one is refused.
+
+    Raises
+    ------
+    Conflict
+        ``country_not_allowed``, ``order_exceeds_holding``, ``holders_exhausted``.
+    """
+    terms = compliance.terms_of(tokenization)
+    if terms is None:
+        return
+    party = parties.get_party(session, investor.party_id)
+    if party.residence_country not in terms.allowed_countries:
+        raise Conflict(
+            "country_not_allowed",
+            f"Residents of {party.residence_country} may not hold {tokenization.symbol}.",
+        )
+    ordered = _ordered(session, offering, investor)
+    _require_below_maximum(terms, ordered, units)
+    if terms.max_holders is not None and not ordered:
+        # What is surely not sold has a holder too.
+        rest = 1 if offering.offered_units < tokenization.declared_fractions else 0
+        if _count_buyers(session, offering) + rest >= terms.max_holders:
+            raise Conflict(
+                "holders_exhausted",
+                f"{tokenization.symbol} may have {terms.max_holders} holders, and has them.",
+            )
+
+
+def _require_below_maximum(terms: ComplianceTerms, ordered: int, units: int) -> None:
+    most = terms.max_units_per_holder
+    if most is None or ordered + units <= most:
+        return
+    left = max(most - ordered, 0)
+    raise Conflict(
+        "order_exceeds_holding",
+        f"One holder may hold {most} fractions; you have ordered {ordered} already.",
+        remedy=f"Order at most {left}." if left else "Somebody else has to buy these.",
+    )
+
+
+def _ordered(session: Session, offering: Offering, investor: Investor) -> int:
+    return session.exec(
+        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
+            col(Order.offering_id) == offering.id,
+            col(Order.investor_id) == investor.id,
+            col(Order.state).in_(RESERVING),
+        )
+    ).one()
+
+
+def _count_buyers(session: Session, offering: Offering) -> int:
+    return session.exec(
+        select(func.count(func.distinct(col(Order.investor_id)))).where(
+            col(Order.offering_id) == offering.id, col(Order.state).in_(RESERVING)
+        )
+    ).one()

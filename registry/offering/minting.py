@@ -1,0 +1,245 @@
+"""The mints of a closed sale: planned, planned again where the chain refused, or given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable import service as captable
+from registry.investor import service as investors
+from registry.investor.models import Wallet, WalletState
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.errors import Conflict
+from registry.kernel.rows import get_row
+from registry.offering import orders
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.operation import service as operations
+from registry.operation.models import FAILED, Operation, OperationKind
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.registration import plan_registration
+from registry.wrapper import service as wrappers
+
+
+def treasury_key(tokenization_id: UUID) -> str:
+    return f"mint:treasury:{tokenization_id}"
+
+
+def plan_order_mint(
+    session: Session, actor: Actor, tokenization: Tokenization, order: Order
+) -> Operation:
+    """Have the fractions of a paid order minted to its buyer."""
+    wallet = session.get_one(Wallet, order.wallet_id)
+    mint = _plan_mint(
+        session,
+        actor,
+        tokenization,
+        wallet,
+        key=f"mint:order:{order.id}",
+        units=order.units,
+        subject=("order", order.id),
+    )
+    order.state, order.operation_id = OrderState.MINTING, mint.id
+    session.add(order)
+    session.flush()
+    return mint
+
+
+def plan_treasury_mint(
+    session: Session,
+    actor: Actor,
+    tokenization: Tokenization,
+    units: int,
+    *,
+    key: str | None = None,
+) -> Operation:
+    """Have fractions minted to the wrapper, which keeps what nobody bought.
+
+    Parameters
+    ----------
+    key
+        Names the effect; by default, that these are the unsold ones.
+
+    Raises
+    ------
+    Conflict
+        ``treasury_not_ready``.
+    """
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
+    if holder is None:
+        raise Conflict(
+            "treasury_not_ready",
+            f"{units} fractions are unsold, and the wrapper has no wallet to keep them.",
+            remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
+        )
+    wallet = investors.verified_wallet(session, holder.id)
+    return _plan_mint(
+        session,
+        actor,
+        tokenization,
+        wallet,
+        key=key or treasury_key(tokenization.id),
+        units=units,
+        subject=("tokenization", tokenization.id),
+    )
+
+
+def _plan_mint(
+    session: Session,
+    actor: Actor,
+    tokenization: Tokenization,
+    wallet: Wallet,
+    *,
+    key: str,
+    units: int,
+    subject: tuple[str, UUID],
+) -> Operation:
+    registered = plan_registration(session, actor, tokenization, wallet)
+    return operations.plan(
+        session,
+        actor,
+        OperationKind.MINT,
+        key=key,
+        subject=subject,
+        params={
+            "tokenization_id": str(tokenization.id),
+            "wallet_id": str(wallet.id),
+            "units": str(units),
+        },
+        after=[registered],
+    )
+
+
+def settle_order(session: Session, order_id: UUID) -> None:
+    """Mark an order settled once its mint is final; a repeat changes nothing."""
+    order = session.get_one(Order, order_id, with_for_update=True)
+    if order.state == OrderState.MINTING:
+        order.state = OrderState.SETTLED
+        session.flush()
+        journal.record(session, THE_SYSTEM, "order_settled", "order", order.id)
+
+
+def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:
+    """Plan anew each mint of a closed sale that the chain or the register refused.
+
+    A buyer who has lost the wallet since, and proven another, gets the fractions there.
+
+    Raises
+    ------
+    Conflict
+        ``no_mint_failed``, ``treasury_not_ready``.
+    """
+    offering = _closed_offering(session, tokenization)
+    planned = []
+    for order in _failed_orders(session, offering):
+        wallet = session.get_one(Wallet, order.wallet_id)
+        if wallet.state != WalletState.PROVEN:
+            order.wallet_id = investors.verified_wallet(session, order.investor_id).id
+        planned.append(plan_order_mint(session, actor, tokenization, order))
+    rest = operations.find_by_key(session, treasury_key(tokenization.id))
+    if rest is not None and rest.state in FAILED:
+        units = int(rest.params["units"])
+        planned.append(plan_treasury_mint(session, actor, tokenization, units))
+    if not planned:
+        raise Conflict(
+            "no_mint_failed",
+            "Every mint of this sale is done or on its way.",
+            remedy="Look at the operations of its orders.",
+        )
+    return planned
+
+
+def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: str) -> Order:
+    """Give up the mint of an order that was refused: its fractions go to the wrapper.
+
+    The buyer's money is to be refunded. Without this, one buyer whose KYC has ended would keep
+    the token from going live for ever.
+
+    Raises
+    ------
+    Conflict
+        ``mint_not_failed``, ``treasury_not_ready``.
+    """
+    found = get_row(session, Order, order_id, kind="order")
+    offering = orders.get_offering(session, found.offering_id)
+    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
+    order = get_row(session, Order, order_id, kind="order", lock=True)
+    if order not in _failed_orders(session, offering):
+        raise Conflict(
+            "mint_not_failed",
+            f"The order is {order.state}, and its mint has not failed.",
+            remedy="Only what the chain refused is given back.",
+        )
+    key = f"mint:given_back:{order.id}"
+    plan_treasury_mint(session, actor, tokenization, order.units, key=key)
+    order.state = OrderState.REFUND_DUE
+    session.add(order)
+    session.flush()
+    journal.record(session, actor, "order_given_back", "order", order.id, reason=reason)
+    return order
+
+
+def _closed_offering(session: Session, tokenization: Tokenization) -> Offering:
+    offering = orders.find_offering_of(session, tokenization.id)
+    assert offering is not None, "a MINTING tokenization has an offering"
+    return offering
+
+
+def _failed_orders(session: Session, offering: Offering) -> Sequence[Order]:
+    return session.exec(
+        select(Order)
+        .join(Operation, col(Operation.id) == col(Order.operation_id))
+        .where(
+            col(Order.offering_id) == offering.id,
+            col(Order.state) == OrderState.MINTING,
+            col(Operation.state).in_(FAILED),
+        )
+        .order_by(col(Order.id))
+    ).all()
+
+
+def due_failures(session: Session) -> Sequence[UUID]:
+    """List the tokenizations whose every mint has failed: nothing was sold after all."""
+    rows = session.exec(
+        select(Tokenization).where(col(Tokenization.state) == TokenizationState.MINTING)
+    ).all()
+    return [row.id for row in rows if is_nothing_minted(session, row)]
+
+
+def is_nothing_minted(session: Session, tokenization: Tokenization) -> bool:
+    """Tell whether no mint is done or on its way, and the chain shows no fraction."""
+    mints = session.exec(
+        select(Operation).where(
+            col(Operation.kind) == OperationKind.MINT,
+            col(Operation.params)["tokenization_id"].as_string() == str(tokenization.id),
+        )
+    ).all()
+    assert tokenization.token_address is not None, "a MINTING token is deployed"
+    token = captable.find_token(session, tokenization.token_address)
+    shown = token.supply_units if token is not None else 0
+    return shown == 0 and bool(mints) and all(mint.state in FAILED for mint in mints)
+
+
+def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
+    """Take a sale back of which nothing could be minted: it is open again, and paid for.
+
+    Raises
+    ------
+    Conflict
+        ``something_minted``, ``transition_refused``.
+    """
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_failed")
+    offering = _closed_offering(session, tokenization)
+    offering.state = OfferingState.OPEN
+    for order in orders.lock_book(session, offering):
+        if order.state == OrderState.MINTING:
+            order.state = OrderState.PAID
+            session.add(order)
+    session.add(offering)
+    session.flush()
+    return tokenization

@@ -1,0 +1,265 @@
+"""Numbers of persons in what people wrote: hidden when read back, save for a stated reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+from uuid import UUID
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
+
+from api.revealing import read_texts
+from api.schemas.common import Read
+from api.schemas.free_text import FreeText, FreeTexts
+from registry.document import service as documents
+from registry.journal.service import FREE_TEXTS
+from registry.kernel.actor import Role
+from registry.kernel.clock import today
+from registry.mutation import service as mutations
+from registry.onboarding.models import CauseKind
+from registry.tokenization import liens
+from registry.valuation import service as valuations
+from tests import deeds, standing
+from tests import factories as make
+from tests.api.house import House, problem_of
+from tests.factories import ACTORS, COMPLIANCE, VERIFIER, Desk
+
+pytestmark = pytest.mark.db
+
+WHY = {"reveal": True, "purpose": "inquiry 12/2026", "legal_basis": "AML Act 2010, section 25"}
+CNIC, IBAN, NTN = "37405-1234567-9", "PK36SCBL0000001123456702", "7654321-8"
+SAID = f"Card {CNIC}, account {IBAN}, tax {NTN}: not those of the owner"
+SHOWN = "Card ***, account ***, tax ***: not those of the owner"
+
+
+def rejected_paper(desk: Desk) -> tuple[str, UUID]:
+    paper = make.file_document(desk, make.open_apartment(desk), "NEC", verified=False)
+    documents.reject_document(desk.session, VERIFIER, paper.id, reason=SAID)
+    return f"documents/{paper.id}", paper.id
+
+
+def papers_of_an_asset(desk: Desk) -> tuple[str, UUID]:
+    _, paper_id = rejected_paper(desk)
+    asset_id = documents.get_document(desk.session, paper_id).asset_id
+    return f"assets/{asset_id}/documents", asset_id
+
+
+def suspended(desk: Desk) -> tuple[str, UUID]:
+    asset = standing.registered_apartment(desk)
+    kind = CauseKind.INSURANCE_EXPIRED
+    liens.suspend_asset(
+        desk.session, COMPLIANCE, asset.id, kind=kind, reference="POLICY-1", reason=SAID
+    )
+    return f"assets/{asset.id}/standing", asset.id
+
+
+def amended(desk: Desk) -> tuple[str, UUID]:
+    asset = standing.registered_apartment(desk)
+    standing.propose(desk, asset, reason=SAID)
+    return f"assets/{asset.id}/amendments", asset.id
+
+
+def valued_wrongly(desk: Desk) -> tuple[str, UUID]:
+    asset = make.open_apartment(desk)
+    opinion = valuations.submit_valuation(
+        desk.session,
+        ACTORS[Role.VALUER],
+        asset.id,
+        amount_paisa=100,
+        basis_date=today(),
+        method="MARKET_COMPARABLE",
+        report_sha256=bytes(32),
+    )
+    checker = ACTORS[Role.VALUATION_CHECKER]
+    valuations.reject_valuation(desk.session, checker, opinion.id, reason=SAID)
+    return f"assets/{asset.id}/valuations", asset.id
+
+
+def mutation_refused(desk: Desk) -> tuple[str, UUID]:
+    title, seller, _ = deeds.half_and_half(desk)
+    sold = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+    mutation = deeds.verified(desk, sold)
+    officer = ACTORS[Role.REVENUE_OFFICER]
+    mutations.reject_mutation(desk.session, officer, mutation.id, order_text=SAID)
+    return f"mutations/{mutation.id}", mutation.id
+
+
+WRITTEN = (
+    rejected_paper,
+    papers_of_an_asset,
+    suspended,
+    amended,
+    valued_wrongly,
+    mutation_refused,
+)
+
+
+@pytest.fixture(params=WRITTEN, ids=lambda write: write.__name__)
+def written(request: pytest.FixtureRequest, house: House) -> tuple[str, UUID]:
+    write: Callable[[Desk], tuple[str, UUID]] = request.param
+    with house.desk() as desk:
+        path, subject = write(desk)
+    return f"/v1/{path}", subject
+
+
+def entries(house: House, subject: UUID) -> Any:
+    return house.one(
+        "SELECT coalesce(string_agg(actor || ' ' || subject_kind || ' ' || facts::text, ' '), '')"
+        " FROM journal_entry WHERE act = 'personal_data_read' AND subject_id = :id",
+        id=str(subject),
+    )
+
+
+@pytest.mark.parametrize(
+    "role", [Role.REGISTRAR_MAKER, Role.ISSUER, Role.AUDITOR, Role.COMPLIANCE, Role.REGULATOR]
+)
+def test_text__read_back__hides_the_numbers(
+    house: House, written: tuple[str, UUID], role: Role
+) -> None:
+    path, subject = written
+    answer = house.caller(role).get(path)
+
+    assert answer.status_code == 200, answer.text
+    assert SHOWN in answer.text
+    assert not [number for number in (CNIC, IBAN, NTN) if number in answer.text]
+    assert entries(house, subject) == ""
+
+
+@pytest.mark.parametrize("role", [Role.COMPLIANCE, Role.REGULATOR])
+def test_text__asked_for_with_a_reason__is_shown_and_that_is_journalled(
+    house: House, written: tuple[str, UUID], role: Role
+) -> None:
+    path, subject = written
+    caller = house.caller(role)
+    answer = caller.get(path, **WHY)
+
+    assert SAID in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    noted = entries(house, subject)
+    assert WHY["purpose"] in noted
+    assert WHY["legal_basis"] in noted
+    assert CNIC not in noted
+    # the next answer hides them again
+    assert SAID not in caller.get(path).text
+
+
+@pytest.mark.parametrize(
+    ("role", "query", "status", "code"),
+    [
+        (Role.AUDITOR, WHY, 403, "reveal_not_allowed"),
+        (Role.ISSUER, WHY, 403, "reveal_not_allowed"),
+        (Role.INVESTOR, WHY, 403, "role_missing"),
+        (Role.COMPLIANCE, {"reveal": True}, 422, "purpose_required"),
+        (Role.REGULATOR, WHY | {"legal_basis": " "}, 422, "purpose_required"),
+        (Role.REGULATOR, WHY | {"purpose": "x" * 501}, 422, "request_invalid"),
+    ],
+)
+def test_text__not_for_them_or_without_a_reason__is_refused(  # noqa: PLR0917
+    house: House,
+    written: tuple[str, UUID],
+    role: Role,
+    query: dict[str, Any],
+    status: int,
+    code: str,
+) -> None:
+    path, subject = written
+    with house.unchanged():
+        answer = house.caller(role).get(path, **query)
+
+    problem_of(answer, status, code)
+    assert CNIC not in answer.text
+    assert entries(house, subject) == ""
+
+
+def test_text__answer_to_the_one_who_wrote_it__hides_the_numbers_too(house: House) -> None:
+    with house.desk() as desk:
+        paper = make.file_document(desk, make.open_apartment(desk), "NEC", verified=False)
+    path = f"/v1/documents/{paper.id}/reject"
+    verifier = house.caller(Role.DOCUMENT_VERIFIER)
+
+    answers = [verifier.post(path, {"reason": SAID}, key="said-once") for _ in range(2)]
+
+    for answer in answers:
+        assert answer.json()["reason"] == SHOWN
+    # an answer that is kept for a repeated request keeps no number
+    kept = house.one("SELECT string_agg(convert_from(body, 'UTF8'), ' ') FROM stored_answer")
+    assert CNIC not in kept
+
+
+@pytest.mark.parametrize("path", ["documents/not-an-id", "documents/" + str(UUID(int=7))])
+def test_text__of_nothing__is_no_answer(house: House, path: str) -> None:
+    answer = house.caller(Role.COMPLIANCE).get(f"/v1/{path}", **WHY)
+
+    assert answer.status_code in (404, 422)
+
+
+# Nothing is forgotten
+
+MASKED_ONLY = {
+    "/v1/breaks": "a list of many; each is read in full by its own path",
+    "/v1/cases": "a list of many; each is read in full by its own path",
+}
+
+
+NOBODYS_WORDS = {"ChainAnswerRead", "DeploymentRehearsed"}
+"""Their `reason` is the name of a contract's own error."""
+
+
+def read_models(kind: type[BaseModel] = Read) -> Iterator[type[BaseModel]]:
+    for model in kind.__subclasses__():
+        yield model
+        yield from read_models(model)
+
+
+def is_free(annotation: Any, metadata: Any) -> bool:
+    marks = {get_args(FreeText)[1], get_args(FreeTexts)[1]}
+    own = [item for item in metadata if item in marks]
+    return bool(own) or any(
+        is_free(part, getattr(part, "__metadata__", ())) for part in get_args(annotation)
+    )
+
+
+def says_freely(annotation: Any, seen: set[Any] | None = None) -> bool:
+    """Tell whether an answer of this type holds a free text anywhere."""
+    seen = set() if seen is None else seen
+    if annotation in seen:
+        return False
+    seen.add(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(
+            is_free(field.annotation, field.metadata) or says_freely(field.annotation, seen)
+            for field in annotation.model_fields.values()
+        )
+    return any(says_freely(part, seen) for part in get_args(annotation))
+
+
+def test_answers__every_field_in_peoples_own_words__is_a_free_text() -> None:
+    named = [
+        (model.__name__, name, field)
+        for model in read_models()
+        for name, field in model.model_fields.items()
+        if name in FREE_TEXTS and model.__name__ not in NOBODYS_WORDS
+    ]
+
+    assert {name for _, name, _ in named} == {"reason", "closing", "order_text", "legal_basis"}
+    assert [
+        (model, name)
+        for model, name, field in named
+        if not is_free(field.annotation, field.metadata)
+    ] == []
+
+
+def test_routes__every_read_with_a_free_text__shows_it_in_full_on_request(house: House) -> None:
+    routes = (context.original_route for context in iter_route_contexts(house.app.routes))
+    reads = {
+        route.path: read_texts in {item.call for item in route.dependant.dependencies}
+        for route in routes
+        if isinstance(route, APIRoute)
+        and route.methods == {"GET"}
+        and says_freely(route.response_model)
+    }
+
+    assert len(reads) >= 10
+    assert {path for path, reveals in reads.items() if not reveals} == MASKED_ONLY.keys()

@@ -1,0 +1,157 @@
+"""Nobody pays for fractions that the token's rules would not let be minted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+
+from registry.compliance.terms import ComplianceTerms
+from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
+from registry.offering import orders
+from registry.offering import service as offerings
+from registry.offering.models import Offering
+from registry.offering.service import OfferTerms
+from registry.party.models import Party
+from registry.rulebook.service import RulesRefused
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import TokenizationState
+from tests import factories as make
+from tests import sales
+from tests.db.stage import Stage, StageMaker
+from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.sales import FRACTIONS, Wrapped
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Wrapped]]:
+    with make_stage(sales.wrapped_apartment) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Wrapped]) -> Database:
+    return stage.database
+
+
+@pytest.fixture
+def wrapped(stage: Stage[Wrapped], session: Session) -> Wrapped:
+    return stage.on(session)
+
+
+def sale_of(
+    desk: Desk,
+    wrapped: Wrapped,
+    terms: ComplianceTerms,
+    offered: int = FRACTIONS,
+    minimum: int = 0,
+) -> Offering:
+    tokenization = sales.deployed(desk, wrapped, compliance=terms)
+    return offerings.open_offering(
+        desk.session,
+        COMPLIANCE,
+        tokenization.id,
+        OfferTerms(offered_units=offered, minimum_units=minimum),
+    )
+
+
+def resident(desk: Desk, country: str) -> Buyer:
+    buyer = make.buyer(desk)
+    party = desk.session.get_one(Party, buyer.investor.party_id)
+    party.residence_country = country
+    desk.session.flush()
+    return buyer
+
+
+def refused(desk: Desk, sale: Offering, who: Buyer, units: int) -> Any:
+    with pytest.raises(Conflict) as refusal:
+        sales.order(desk, sale, who, units)
+    return refusal.value
+
+
+def test_order__country_that_is_not_allowed__is_refused(desk: Desk, wrapped: Wrapped) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(allowed_countries=("PK", "AE")))
+
+    assert refused(desk, sale, resident(desk, "GB"), 1).code == "country_not_allowed"
+    sales.order(desk, sale, resident(desk, "AE"), 1)
+    assert sale.reserved_units == 1
+
+
+def test_order__beyond_what_one_may_hold__is_refused_over_all_orders(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_units_per_holder=100), minimum=900)
+    buyer = make.buyer(desk)
+    first = sales.order(desk, sale, buyer, 60)
+
+    refusal = refused(desk, sale, buyer, 41)
+    assert (refusal.code, refusal.remedy) == ("order_exceeds_holding", "Order at most 40.")
+    sales.order(desk, sale, buyer, 40)
+    assert refused(desk, sale, buyer, 1).code == "order_exceeds_holding"
+
+    orders.cancel_order(desk.session, buyer.actor, first.id)
+    sales.order(desk, sale, buyer, 60)
+
+
+@pytest.mark.parametrize(("offered", "buyers"), [(FRACTIONS, 3), (FRACTIONS - 1, 2)])
+def test_order__one_holder_too_many__is_refused_and_the_wrapper_counts(
+    desk: Desk, wrapped: Wrapped, offered: int, buyers: int
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=3), offered)
+    known = [make.buyer(desk) for _ in range(buyers)]
+    placed = [sales.order(desk, sale, buyer, 1) for buyer in known]
+
+    late = make.buyer(desk)
+    assert refused(desk, sale, late, 1).code == "holders_exhausted"
+    sales.order(desk, sale, known[0], 1)
+    orders.cancel_order(desk.session, known[1].actor, placed[1].id)
+    sales.order(desk, sale, late, 1)
+
+
+def test_order__token_from_before_terms__has_no_limits(desk: Desk, wrapped: Wrapped) -> None:
+    tokenization = sales.deployed(desk, wrapped)
+    tokenization.compliance = None
+    desk.session.flush()
+    sale = offerings.open_offering(
+        desk.session, COMPLIANCE, tokenization.id, OfferTerms(offered_units=FRACTIONS)
+    )
+
+    sales.order(desk, sale, resident(desk, "GB"), FRACTIONS)
+
+    assert sale.reserved_units == FRACTIONS
+
+
+def test_close__at_the_minimum__leaves_what_the_wrapper_may_hold(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    terms = ComplianceTerms(max_units_per_holder=600)
+    sale = sale_of(desk, wrapped, terms, minimum=400)
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), 400))
+
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    tokenization = tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+    assert tokenization.state == TokenizationState.MINTING
+
+
+def test_close__wrapper_that_moved_abroad__is_refused_while_anything_is_left(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms())
+    buyer = make.buyer(desk)
+    sales.pay(desk, sales.order(desk, sale, buyer, FRACTIONS - 1))
+    wrapper = desk.session.get_one(Party, wrapped.issuer.investor.party_id)
+    wrapper.residence_country = "GB"
+    desk.session.flush()
+
+    with pytest.raises(RulesRefused) as refusal:
+        offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    assert [result.id for result in refusal.value.failed] == ["CMP-08"]
+
+    sales.pay(desk, sales.order(desk, sale, buyer, 1))
+    assert len(offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)) == 2

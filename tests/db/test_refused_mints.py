@@ -1,0 +1,151 @@
+"""Mints of a closed sale that were refused: asked for again, given back, or all of them undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict
+from registry.offering import minting, unwinding
+from registry.offering import service as offerings
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.operation.models import Operation, OperationKind, OperationState
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
+from tests import factories as make
+from tests import sales
+from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
+
+pytestmark = pytest.mark.db
+
+UNITS = (30, 20)
+
+
+@pytest.fixture
+def sale(desk: Desk) -> Offering:
+    return sales.offering(desk, sales.wrapped_apartment(desk))
+
+
+@pytest.fixture
+def buyers(desk: Desk) -> list[Buyer]:
+    return [make.buyer(desk) for _ in UNITS]
+
+
+@pytest.fixture
+def bought(desk: Desk, sale: Offering, buyers: list[Buyer]) -> list[Order]:
+    """Two paid orders of a closed sale."""
+    found = [
+        sales.pay(desk, sales.order(desk, sale, buyer, units=units))
+        for buyer, units in zip(buyers, UNITS, strict=True)
+    ]
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    return found
+
+
+def token_of(desk: Desk, sale: Offering) -> Tokenization:
+    return tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+
+
+def mints(desk: Desk) -> Sequence[Operation]:
+    return desk.session.exec(
+        select(Operation)
+        .where(col(Operation.kind) == OperationKind.MINT)
+        .order_by(col(Operation.id))
+    ).all()
+
+
+def refuse(desk: Desk, *orders: Order) -> None:
+    for order in orders:
+        desk.session.get_one(Operation, order.operation_id).state = OperationState.REFUSED
+    desk.session.flush()
+
+
+def test_mint_again__one_refused__is_planned_once_more_alone(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refused = bought[0].operation_id
+    refuse(desk, bought[0])
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert again.id == bought[0].operation_id != refused
+    assert again.params["units"] == str(UNITS[0])
+    assert token_of(desk, sale).state == TokenizationState.MINTING
+
+
+def test_mint_again__rest_refused__is_planned_for_the_wrapper(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    rest = mints(desk)[-1]
+    assert rest.subject_kind == "tokenization"
+    rest.state = OperationState.REVERTED
+    desk.session.flush()
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert again.params == rest.params
+    assert [order.state for order in bought] == [OrderState.MINTING] * 2
+
+
+@pytest.mark.usefixtures("bought")
+def test_mint_again__nothing_failed__is_refused(desk: Desk, sale: Offering) -> None:
+    with pytest.raises(Conflict, match="no_mint_failed"):
+        offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+
+def test_give_back__refused_mint__goes_to_the_wrapper_and_is_refunded(
+    desk: Desk, sale: Offering, bought: list[Order], buyers: list[Buyer]
+) -> None:
+    buyers[0].investor.kyc_valid_until = now() - timedelta(days=1)
+    refuse(desk, bought[0])
+
+    order = minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+
+    assert order.state == OrderState.REFUND_DUE
+    made = mints(desk)[-1]
+    assert (made.subject_kind, made.params["units"]) == ("tokenization", str(UNITS[0]))
+    unwinding.record_refund(desk.session, ACTORS[Role.TREASURY], order.id, rail_reference="BACK-1")
+    assert bought[0].state == OrderState.REFUNDED
+    assert token_of(desk, sale).state == TokenizationState.MINTING
+    planned = [row for row in mints(desk) if row.state == OperationState.PLANNED]
+    assert sum(int(row.params["units"]) for row in planned) == sales.FRACTIONS
+
+
+def test_give_back__mint_on_its_way__is_refused(desk: Desk, bought: list[Order]) -> None:
+    with pytest.raises(Conflict, match="mint_not_failed"):
+        minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="No longer")
+
+
+def test_reopened__every_mint_refused__is_on_sale_again_with_what_was_paid(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+    assert minting.due_failures(desk.session) == [sale.tokenization_id]
+
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+
+    assert token_of(desk, sale).state == TokenizationState.OFFERING
+    assert sale.state == OfferingState.OPEN
+    assert [order.state for order in bought] == [OrderState.PAID] * 2
+    assert minting.due_failures(desk.session) == []
+    again = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    assert sum(int(mint.params["units"]) for mint in again) == sales.FRACTIONS
+
+
+def test_reopened__one_mint_is_done__is_refused(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refuse(desk, bought[0])
+    desk.session.get_one(Operation, bought[1].operation_id).state = OperationState.FINAL
+    desk.session.flush()
+
+    assert minting.due_failures(desk.session) == []
+    with pytest.raises(Conflict, match="something_minted"):
+        minting.reopen_sale(desk.session, sale.tokenization_id)

@@ -1,0 +1,213 @@
+"""The walk of a case: opened, approved, carried out by the chain, lifted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import col
+
+from registry.case import service as cases
+from registry.case.models import Case, CaseKind
+from registry.kernel.actor import Actor, Role
+from registry.kernel.clock import now
+from registry.onboarding.models import Approval
+from tests import cases as make_case
+from tests import court, ledger
+from tests.db.walks.board import Scenario, Walk
+from tests.factories import CHECKER, COMPLIANCE, Desk
+from tests.ledger import Ledger
+
+_CHAINS: dict[UUID, Ledger] = {}
+MAKER_AS_CHECKER = Actor(COMPLIANCE.subject, frozenset({Role.REGISTRAR_CHECKER}))
+OTHER_COMPLIANCE = court.SECOND_COMPLIANCE
+
+
+def opened(desk: Desk) -> Case:
+    chain = ledger.live(desk, 600, 400)
+    case = make_case.opened(chain, CaseKind.FREEZE_UNITS)
+    _CHAINS[case.id] = chain
+    return case
+
+
+def approved(desk: Desk) -> Case:
+    return make_case.approve(desk, opened(desk))
+
+
+def executing(desk: Desk) -> Case:
+    case = approved(desk)
+    make_case.execute(desk, case)
+    return case
+
+
+def carry_out(_: Desk, case: Case) -> None:
+    make_case.carry_out(_CHAINS[case.id], case)
+
+
+def fail(_: Desk, case: Case) -> None:
+    make_case.fail(_CHAINS[case.id], case)
+
+
+def incomplete(desk: Desk) -> Case:
+    case = executing(desk)
+    fail(desk, case)
+    return case
+
+
+def executed(desk: Desk) -> Case:
+    case = executing(desk)
+    carry_out(desk, case)
+    return case
+
+
+def lift(_: Desk, case: Case) -> None:
+    make_case.open_lift(_CHAINS[case.id], case)
+
+
+def lift_opened(desk: Desk) -> Case:
+    case = executed(desk)
+    lift(desk, case)
+    return case
+
+
+def lift_approved(desk: Desk) -> Case:
+    return make_case.approve(desk, lift_opened(desk))
+
+
+def lifting(desk: Desk) -> Case:
+    case = lift_approved(desk)
+    make_case.execute(desk, case)
+    return case
+
+
+def lift_incomplete(desk: Desk) -> Case:
+    case = lifting(desk)
+    fail(desk, case)
+    return case
+
+
+def approve(desk: Desk, case: Case) -> None:
+    make_case.approve(desk, case)
+
+
+def approve_own(desk: Desk, case: Case) -> None:
+    make_case.approve(desk, case, MAKER_AS_CHECKER)
+
+
+def reject(desk: Desk, case: Case, who: Actor = CHECKER) -> None:
+    cases.reject_case(desk.session, who, case.id, reason="No such order.")
+
+
+def withdraw(desk: Desk, case: Case, who: Actor = COMPLIANCE) -> None:
+    cases.withdraw_case(desk.session, who, case.id, reason="Opened by mistake.")
+
+
+def withdraw_anothers(desk: Desk, case: Case) -> None:
+    withdraw(desk, case, OTHER_COMPLIANCE)
+
+
+def execute(desk: Desk, case: Case) -> None:
+    make_case.execute(desk, case)
+
+
+def execute_too_late(desk: Desk, case: Case) -> None:
+    desk.session.execute(
+        update(Approval)
+        .where(col(Approval.subject_id) == case.id)
+        .values(expires_at=now() - timedelta(seconds=1))
+    )
+    execute(desk, case)
+
+
+def lift_what_an_order_wants(desk: Desk, case: Case) -> None:
+    chain = _CHAINS[case.id]
+    court.apply(desk, court.on_amount(desk, chain, 100))
+    lift(desk, case)
+
+
+def execute_what_an_order_wants(desk: Desk, case: Case) -> None:
+    court.apply(desk, court.on_amount(desk, _CHAINS[case.id], 100))
+    execute(desk, case)
+
+
+_EARLY = "Until the chain has ended every act, the use case fires nothing."
+
+WALK = Walk(
+    machine="case",
+    record=opened,
+    scenarios=(
+        *(
+            Scenario(
+                source=source,
+                event="approve",
+                prepare=prepare,
+                play=approve,
+                denied=approve_own,
+                code="checker_is_maker",
+            )
+            for source, prepare in (("OPENED", opened), ("LIFT_OPENED", lift_opened))
+        ),
+        *(
+            Scenario(
+                source=source,
+                event="reject",
+                prepare=prepare,
+                play=reject,
+                denied=lambda desk, case: reject(desk, case, MAKER_AS_CHECKER),
+                code="checker_is_maker",
+            )
+            for source, prepare in (("OPENED", opened), ("LIFT_OPENED", lift_opened))
+        ),
+        *(
+            Scenario(
+                source=source,
+                event="withdraw",
+                prepare=prepare,
+                play=withdraw,
+                denied=withdraw_anothers,
+                code="not_the_maker",
+            )
+            for source, prepare in (
+                ("OPENED", opened),
+                ("APPROVED", approved),
+                ("INCOMPLETE", incomplete),
+                ("LIFT_OPENED", lift_opened),
+                ("LIFT_APPROVED", lift_approved),
+            )
+        ),
+        *(
+            Scenario(
+                source=source,
+                event="execute",
+                prepare=prepare,
+                play=execute,
+                denied=denied,
+                code=code,
+            )
+            for source, prepare, denied, code in (
+                ("APPROVED", approved, execute_too_late, "approval_expired"),
+                ("INCOMPLETE", incomplete, execute_too_late, "approval_expired"),
+                ("LIFT_APPROVED", lift_approved, execute_what_an_order_wants, "order_in_force"),
+                ("LIFT_INCOMPLETE", lift_incomplete, execute_what_an_order_wants, "order_in_force"),
+            )
+        ),
+        *(
+            Scenario(source=source, event=event, prepare=prepare, play=play, kept=_EARLY)
+            for source, event, prepare, play in (
+                ("EXECUTING", "executed", executing, carry_out),
+                ("EXECUTING", "stopped", executing, fail),
+                ("LIFTING", "executed", lifting, carry_out),
+                ("LIFTING", "stopped", lifting, fail),
+            )
+        ),
+        Scenario(
+            source="EXECUTED",
+            event="lift",
+            prepare=executed,
+            play=lift,
+            denied=lift_what_an_order_wants,
+            code="order_in_force",
+        ),
+    ),
+)
