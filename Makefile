@@ -5,8 +5,8 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        test-eligibility \
-        compile openapi bench-demo bench-registry bench-gas reset
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable duel-reorg reset \
+        test-eligibility
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,6 +64,15 @@ bench-gas: setup  ## Figures: gas beside the published suite; from an order to a
 	@$(PY) -m bench.gas
 	@$(PY) -m bench.halt
 	@CONFIRMATIONS=0 $(PY) -m bench.halt
+
+bench-sync: setup  ## Figures: events/s from empty database to proven cap table (BENCH_RUNS, BENCH_SCALE)
+	@$(PY) -m bench.sync
+
+bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS, BENCH_TRANSFERS)
+	@$(PY) -m bench.captable
+
+duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
+	@$(PY) -m bench.duel
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

@@ -204,7 +204,14 @@ class Anvil:
         self._http.close()
 
 
-def launch(directory: Path, port: int, chain_id: int, *, load: Path | None = None) -> Anvil:
+def launch(
+    directory: Path,
+    port: int,
+    chain_id: int,
+    *,
+    load: Path | None = None,
+    states: int = STATES_KEPT,
+) -> Anvil:
     """Start a node whose process number and log are kept in `directory`.
 
     Parameters
@@ -229,7 +236,7 @@ def launch(directory: Path, port: int, chain_id: int, *, load: Path | None = Non
         # find_survivor reads these three.
         *_flags(port, chain_id).split(),
         *("--cache-path", str(directory / "cache")),
-        *("--host", HOST, "--hardfork", HARDFORK, "--prune-history", str(STATES_KEPT)),
+        *("--host", HOST, "--hardfork", HARDFORK, "--prune-history", str(states)),
         # No account whose key the whole world knows, and no call from a web page in a browser.
         *("--accounts", "0", "--no-cors", "--quiet"),
         *(("--load-state", str(load)) if load is not None else ()),

@@ -13,11 +13,23 @@ from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.wire import (
+    Wire,
+    WireHeader,
+    WireLog,
+    decode_headers,
+    decode_logs,
+    encode_batch,
+    encode_call,
+)
 
 BlockId = int | str | bytes
 """A number, a tag such as "latest", or a 32-byte hash (EIP-1898)."""
 
 TIMEOUT_SECONDS = 20.0
+ANSWER_BYTES = 64 * 2**20
+"""More is not read: the question was too wide."""
+HEADERS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class Block:
         0 on a chain without EIP-1559.
     gas_limit : int
         What all transactions of the block may use together.
+    logs_bloom : int
+        The filter of the block's logs, see `chain.bloom`.
     """
 
     number: int
@@ -40,6 +54,7 @@ class Block:
     timestamp: int
     base_fee_wei: int
     gas_limit: int
+    logs_bloom: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,7 @@ class ChainClient:
             request_kwargs={"timeout": timeout_seconds},
             exception_retry_configuration=None,
         )
+        self._wire = Wire(rpc_url, TIMEOUT_SECONDS)
 
     def check(self) -> None:
         """Make sure that the node answers and serves our chain.
@@ -295,14 +311,28 @@ class ChainClient:
             for answer in answers
         ]
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""
-        query = {
-            "address": [hex_of(address) for address in addresses],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-        }
-        return [read_log(entry) for entry in self.request("eth_getLogs", query)]
+        return self._logs(addresses, {"fromBlock": hex(first), "toBlock": hex(last)})
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+        """Return the logs of `addresses` in exactly this block (EIP-234)."""
+        return self._logs(addresses, {"blockHash": hex_of(block_hash)})
+
+    def _logs(self, addresses: Sequence[bytes], where: dict[str, str]) -> list[WireLog]:
+        query = {"address": [hex_of(address) for address in addresses], **where}
+        body = encode_call("eth_getLogs", query)
+        return decode_logs(self._wire.post("eth_getLogs", body, ANSWER_BYTES))
+
+    def headers(self, numbers: Sequence[int]) -> list[Block | None]:
+        """Return the headers of many blocks, in the order asked; None where there is none."""
+        found: list[Block | None] = []
+        for start in range(0, len(numbers), HEADERS_AT_ONCE):
+            calls = [block_query(number) for number in numbers[start : start + HEADERS_AT_ONCE]]
+            body = encode_batch([(method, params) for method, *params in calls])
+            answer = self._wire.post("eth_getBlockByNumber", body, ANSWER_BYTES)
+            found += map(_read_header, decode_headers(answer, len(calls)))
+        return found
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -353,6 +383,34 @@ def read_block(answer: dict[str, Any] | None) -> Block | None:
         timestamp=int(answer["timestamp"], 16),
         base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
         gas_limit=int(answer["gasLimit"], 16),
+        logs_bloom=int(answer["logsBloom"], 16),
+    )
+
+
+def _read_header(header: WireHeader | None) -> Block | None:
+    if header is None:
+        return None
+    return Block(
+        number=int(header.number, 16),
+        hash=bytes_of(header.hash),
+        parent_hash=bytes_of(header.parent_hash),
+        timestamp=int(header.timestamp, 16),
+        base_fee_wei=int(header.base_fee_per_gas or "0x0", 16),
+        gas_limit=int(header.gas_limit, 16),
+        logs_bloom=int(header.logs_bloom, 16),
+    )
+
+
+def log_of(entry: WireLog) -> Log:
+    """Give the exact types of a log."""
+    return Log(
+        address=bytes_of(entry.address),
+        topics=tuple(map(bytes_of, entry.topics)),
+        data=bytes_of(entry.data),
+        block_number=int(entry.block_number, 16),
+        block_hash=bytes_of(entry.block_hash),
+        tx_hash=bytes_of(entry.transaction_hash),
+        log_index=int(entry.log_index, 16),
     )
 
 

@@ -12,7 +12,8 @@ Source: `erc3643-facts` section 6; T-REX 4.1.6, `Token.sol`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+import msgspec
 
 from chain.client import ChainClient, Log, Sent
 from chain.decode import is_allowance_spent, is_own_transfer
@@ -35,7 +36,7 @@ def mark_forced(
     Parameters
     ----------
     logs
-        All logs of the range, from which `events` were read.
+        All logs of the range but its Transfers.
     """
     before = {(log.block_number, log.log_index): log for log in logs}
     cases = {
@@ -64,7 +65,7 @@ def mark_forced(
         if not is_own_transfer(asked.sender, asked.to, asked.data, event):
             forced.add(place)
     return [
-        replace(event, extra=FORCED)
+        msgspec.structs.replace(event, extra=FORCED)
         if (event.block_number, event.log_index) in forced and event.kind == EventKind.TRANSFER
         else event
         for event in events

@@ -1,68 +1,59 @@
-"""Reading the chain's events into the cap table, block range by block range.
+"""Following the chain: which range comes next, and what a reorg takes back.
 
-A range is believed only when everything about it agrees: its first header follows our cursor,
-its last header is the same before and after the logs were read, every log stands in the block
-that its header names, and logs come in strictly rising order (ADR 0005).
+Two ranges are being read while the one before is written: the node, this program and the
+database are busy at the same time (ADR 0029). What was read is applied strictly in order, each
+range in one transaction that moves the cursor from exactly where the range begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+import gc
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
+import psycopg
 import structlog
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import Block, ChainClient, Log, block_query, hex_of, read_block
-from chain.decode import read_case_act, read_deployment, read_event
-from chain.errors import RpcInconsistent, RpcRefused
-from chain.forced import mark_forced
+from chain.client import Block, ChainClient
+from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
+from chain.pace import Pace
 from chain.platform import platform_contract
+from chain.ranges import RangeReader, ReadRange, Watched, projected
 from registry.captable import projection
-from registry.captable.events import (
-    ProjectedBlock,
-    ProjectedEvent,
-    ProjectedRange,
-    ProjectedToken,
-)
-from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
+from registry.captable.events import ProjectedBlock, ProjectedRange, ProjectedToken
+from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 
 log = structlog.get_logger()
 
-MAX_RANGE = 2_000
 BEAT_EVERY = timedelta(seconds=5)
+IN_FLIGHT = 2
+TURN_SECONDS = 5.0
+"""After so long, catching up makes a pause, so that a program that is stopped notices."""
+FAR_BEHIND = 100
+"""Blocks from which on catching up is worth putting the garbage collector off."""
+
+Place = tuple[int, bytes]
+"""Number and hash of a block."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry).
+class _Asked:
+    """A range that is being read."""
 
-    Parameters
-    ----------
-    agent
-        The CaseAgent, which tells of forced acts on every token.
-    """
-
-    factory: bytes | None
-    agent: bytes | None
-    emitters: dict[bytes, tuple[bytes, bool]]
-
-    @property
-    def addresses(self) -> list[bytes]:
-        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
-
-    def with_tokens(self, tokens: Sequence[ProjectedToken]) -> _Watched:
-        emitters = dict(self.emitters)
-        for token in tokens:
-            emitters[token.address] = (token.address, False)
-            emitters[token.identity_registry] = (token.address, True)
-        return replace(self, emitters=emitters)
+    first: int
+    last: int
+    answer: Future[ReadRange]
 
 
 class Indexer:
@@ -77,10 +68,11 @@ class Indexer:
     def __init__(self, database: Database, client: ChainClient) -> None:
         self._database = database
         self._client = client
-        self._range = MAX_RANGE
+        self._reader = RangeReader(client)
+        self._pace = Pace()
 
     def advance(self) -> bool:
-        """Project the next range, or take back what a reorg undid.
+        """Project what is new, for some seconds at most, or take back what a reorg undid.
 
         Returns
         -------
@@ -90,9 +82,9 @@ class Indexer:
         Raises
         ------
         RpcInconsistent
-            The node contradicts itself; nothing is changed, and a later try may succeed.
+            The node contradicts itself; ranges before that one stay, and a later try may succeed.
         CursorMoved
-            Another indexer was faster; nothing is changed.
+            Another indexer was faster; what it has applied stays, and nothing is applied twice.
         """
         head = self._client.head()
         cursor = self._cursor(head)
@@ -103,25 +95,8 @@ class Indexer:
         if head.number <= cursor.number:
             self._beat(cursor)
             return False
-        last = min(head.number, cursor.number + self._range)
-        try:
-            found = self._read_range(cursor, last, head)
-        except RpcRefused as refused:
-            # Too many results, too wide a range: nodes word it differently, halving cures it.
-            if self._range == 1:
-                raise
-            self._range = max(self._range // 2, 1)
-            log.info("range_halved", blocks=self._range, reason=refused.message)
-            return True
-        self._range = min(self._range * 2, MAX_RANGE)
-        with self._database.transaction() as session:
-            projection.apply_range(
-                session, self._client.chain_id, after=(cursor.number, cursor.hash), found=found
-            )
-        if found.events:
-            log.info(
-                "range_projected", first=cursor.number + 1, last=last, events=len(found.events)
-            )
+        with _collector_put_off(far=head.number - cursor.number > FAR_BEHIND):
+            self._follow((cursor.number, cursor.hash), head)
         return True
 
     def _beat(self, cursor: SyncCursor) -> None:
@@ -134,92 +109,123 @@ class Indexer:
         """Return the cursor; the first time it stands at the head, before anything of ours."""
         with self._database.transaction() as session:
             return projection.open_cursor(
-                session, self._client.chain_id, _projected(head), head.number
+                session, self._client.chain_id, projected(head), head.number
             )
 
-    # -- reading a range ---------------------------------------------------------------------
+    # -- catching up -------------------------------------------------------------------------
 
-    def _read_range(self, cursor: SyncCursor, last: int, head: Block) -> ProjectedRange:
-        first = cursor.number + 1
-        ends = self._headers({first, last})
-        if ends[first].parent_hash != cursor.hash:
-            raise RpcInconsistent(f"block {first} does not follow our block {cursor.number}")
-        with self._database.reading() as session:
-            watched = _watched(session, self._client.chain_id)
-        logs, deployed = self._read_logs(watched, first, last)
-        headers = self._headers({entry.block_number for entry in logs} | {last})
-        if headers[last].hash != ends[last].hash:
-            raise RpcInconsistent(f"block {last} changed while its range was read")
-        for entry in logs:
-            if entry.block_hash != headers[entry.block_number].hash:
-                raise RpcInconsistent(f"a log of block {entry.block_number} is of another branch")
-        return ProjectedRange(
-            blocks=[_projected(headers[number]) for number in sorted(headers)],
-            tokens=deployed,
-            events=self._decode(watched.with_tokens(deployed), logs),
-            head_number=head.number,
-        )
+    def _follow(self, place: Place, head: Block) -> None:
+        """Read ranges ahead and apply them in order, from `place` towards the head."""
+        deadline = time.monotonic() + TURN_SECONDS
+        watched = self._watched()
+        asked: deque[_Asked] = deque()
+        following = place[0] + 1
+        writing: Future[None] | None = None
+        with ThreadPoolExecutor(IN_FLIGHT) as readers, ThreadPoolExecutor(1) as writer:
+            try:
+                while True:
+                    if time.monotonic() < deadline:
+                        self._ask_ahead(readers, asked, watched, following, head)
+                    if not asked:
+                        return
+                    current = asked.popleft()
+                    read = self._answer_of(current)
+                    if read is None:
+                        # Too wide: what was asked beyond it is asked again, from there.
+                        _forget(asked)
+                        continue
+                    if read.first.parent_hash != place[1]:
+                        raise RpcInconsistent(
+                            f"block {current.first} does not follow our block {place[0]}"
+                        )
+                    if writing is not None:
+                        writing.result()
+                    writing = writer.submit(self._apply, place, read.found)
+                    place = (read.found.end.number, read.found.end.hash)
+                    following = current.last + 1
+                    if read.found.tokens:
+                        writing.result()
+                        watched = self._watched()
+                        _forget(asked)
+            finally:
+                _forget(asked)
+                if writing is not None:
+                    writing.result()
 
-    def _headers(self, numbers: set[int]) -> dict[int, Block]:
-        answers = self._client.batch(
-            [(name, tuple(params)) for name, *params in map(block_query, sorted(numbers))]
-        )
-        headers = {}
-        for number, answer in zip(sorted(numbers), answers, strict=True):
-            block = read_block(answer)
-            if block is None or block.number != number:
-                raise RpcInconsistent(f"the node has no block {number} below its own head")
-            headers[number] = block
-        return headers
+    def _ask_ahead(
+        self,
+        readers: ThreadPoolExecutor,
+        asked: deque[_Asked],
+        watched: Watched,
+        following: int,
+        head: Block,
+    ) -> None:
+        first = asked[-1].last + 1 if asked else following
+        while len(asked) < IN_FLIGHT and first <= head.number:
+            last = min(first + self._pace.blocks - 1, head.number)
+            answer = readers.submit(self._reader.read, watched, first, last, head.number)
+            asked.append(_Asked(first, last, answer))
+            first = last + 1
 
-    def _read_logs(
-        self, watched: _Watched, first: int, last: int
-    ) -> tuple[list[Log], list[ProjectedToken]]:
-        """Read the range's logs, those of tokens that are deployed within it included."""
-        if watched.factory is None:
-            return [], []
-        logs = self._client.logs(watched.addresses, first, last)
-        deployed = [
-            token
-            for entry in logs
-            if entry.address == watched.factory and (token := read_deployment(entry)) is not None
-        ]
-        if deployed:
-            addresses = [item for new in deployed for item in (new.address, new.identity_registry)]
-            logs += self._client.logs(addresses, first, last)
-            logs.sort(key=lambda entry: (entry.block_number, entry.log_index))
-        places = [(entry.block_number, entry.log_index) for entry in logs]
-        if any(later <= earlier for earlier, later in pairwise(places)):
-            raise RpcInconsistent("the node's logs repeat or are out of order")
-        if places and not first <= places[0][0] <= places[-1][0] <= last:
-            raise RpcInconsistent("the node returned logs of blocks that were not asked for")
-        return logs, deployed
+    def _answer_of(self, asked: _Asked) -> ReadRange | None:
+        """Wait for a range; None where the node may give a narrower one.
 
-    def _decode(self, watched: _Watched, logs: Sequence[Log]) -> list[ProjectedEvent]:
-        events = []
-        for entry in logs:
-            event = _read(watched, entry)
-            if event is None:
-                continue
-            if event.kind == EventKind.IDENTITY_REGISTERED:
-                event = self._with_country(event, entry)
-            events.append(event)
-        return mark_forced(self._client, events, logs)
-
-    def _with_country(self, event: ProjectedEvent, entry: Log) -> ProjectedEvent:
-        """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
-        function = contract("IdentityRegistry").functions["investorCountry"]
-        assert event.target is not None
-        assert event.extra is not None
-        data = function.encode(hex_of(event.target))
+        Too many results, too wide a range: nodes word it differently, halving cures it.
+        """
+        blocks = asked.last - asked.first + 1
         try:
-            answer = self._client.call(entry.address, data, block=entry.block_hash)
-        except RpcRefused:
-            # A node that pruned that state still knows the newest country; a change since then
-            # is an event of its own, and will be projected in its turn.
-            log.warning("historic_state_pruned", block=entry.block_number)
-            answer = self._client.call(entry.address, data)
-        return replace(event, extra=event.extra | {"country": function.decode(answer)})
+            read = asked.answer.result()
+        except RpcRefused as refused:
+            self._pace.refused(blocks)
+            if blocks == 1:
+                raise
+            log.info("range_halved", blocks=self._pace.blocks, reason=refused.message)
+            return None
+        except RpcUnavailable:
+            self._pace.refused(blocks)
+            raise
+        self._pace.answered(blocks, read.logs)
+        return read
+
+    def _apply(self, after: Place, found: ProjectedRange) -> None:
+        """Apply a range in one transaction, whether or not the answer to its COMMIT arrives."""
+        chain_id = self._client.chain_id
+        try:
+            with self._database.transaction() as session:
+                projection.apply_range(session, chain_id, after=after, found=found)
+        except (DBAPIError, psycopg.Error):
+            # Only the cursor knows. Its row is locked until the lost transaction has ended.
+            with self._database.transaction() as session:
+                cursor = session.get(SyncCursor, chain_id, with_for_update=True)
+            if cursor is None or (cursor.number, cursor.hash) != (found.end.number, found.end.hash):
+                raise
+            log.warning("commit_confirmed", block=found.end.number)
+        if found.events:
+            log.info(
+                "range_projected",
+                first=after[0] + 1,
+                last=found.end.number,
+                events=len(found.events),
+            )
+
+    def _watched(self) -> Watched:
+        chain_id = self._client.chain_id
+        with self._database.reading() as session:
+            factory = platform_contract(session, chain_id, "TREXFactory")
+            agent = platform_contract(session, chain_id, "CaseAgent")
+            tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id)).all()
+        watched = Watched(
+            factory.address if factory else None, agent.address if agent else None, {}
+        )
+        return watched.with_tokens(
+            ProjectedToken(
+                address=token.address,
+                identity_registry=token.identity_registry,
+                compliance=token.compliance,
+                block_number=token.block_number,
+            )
+            for token in tokens
+        )
 
     # -- reorgs ------------------------------------------------------------------------------
 
@@ -253,45 +259,40 @@ class Indexer:
         for row in stored:
             block = self._client.block(row.number)
             if block is not None and block.hash == row.hash:
-                return _projected(block)
+                return projected(block)
         genesis = self._client.block(0)
         if genesis is None:
             raise RpcInconsistent("the node has no block 0")
-        return _projected(genesis)
+        return projected(genesis)
 
 
-def _read(watched: _Watched, entry: Log) -> ProjectedEvent | None:
-    if entry.address == watched.agent:
-        act = read_case_act(entry)
-        return act if act and watched.emitters.get(act.token) == (act.token, False) else None
-    if entry.address not in watched.emitters:
-        return None
-    token, is_registry = watched.emitters[entry.address]
-    return read_event(entry, token, is_registry=is_registry)
+def _forget(asked: deque[_Asked]) -> None:
+    """Drop what was asked ahead; an answer that is on its way is read and thrown away."""
+    while asked:
+        asked.pop().answer.cancel()
 
 
-def _watched(session: Session, chain_id: int) -> _Watched:
-    factory = platform_contract(session, chain_id, "TREXFactory")
-    tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id))
-    agent = platform_contract(session, chain_id, "CaseAgent")
-    watched = _Watched(factory.address if factory else None, agent.address if agent else None, {})
-    return watched.with_tokens(
-        [
-            ProjectedToken(
-                address=token.address,
-                identity_registry=token.identity_registry,
-                compliance=token.compliance,
-                block_number=token.block_number,
-            )
-            for token in tokens
-        ]
-    )
+_counting = threading.Lock()
+_far_behind = 0
 
 
-def _projected(block: Block) -> ProjectedBlock:
-    return ProjectedBlock(
-        number=block.number,
-        hash=block.hash,
-        parent_hash=block.parent_hash,
-        mined_at=datetime.fromtimestamp(block.timestamp, UTC),
-    )
+@contextmanager
+def _collector_put_off(*, far: bool) -> Iterator[None]:
+    """Put the garbage collector off while anybody in this process is far behind.
+
+    Nothing made meanwhile has cycles, but the collector would walk it again and again.
+    """
+    global _far_behind  # noqa: PLW0603
+    if not far:
+        yield
+        return
+    with _counting:
+        _far_behind += 1
+        gc.disable()
+    try:
+        yield
+    finally:
+        with _counting:
+            _far_behind -= 1
+            if not _far_behind:
+                gc.enable()

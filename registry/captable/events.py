@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from registry.captable.models import EventKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectedEvent:
+class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One log of a token or of its identity registry.
+
+    There are as many as logs: a struct is made four times as fast as a dataclass, and the
+    garbage collector does not walk it.
 
     Parameters
     ----------

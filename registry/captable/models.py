@@ -10,11 +10,11 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint, Column, Identity, Integer
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Integer, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from registry.kernel.columns import Record, bigint, binary, document, instant, uint256
+from registry.kernel.columns import Record, Uint256, bigint, binary, document, instant, uint256
 
 
 class EventKind(IntEnum):
@@ -115,6 +115,16 @@ class TokenEvent(SQLModel, table=True):
     """One log of a token or of its identity registry."""
 
     __tablename__ = "token_event"
+    __table_args__ = (
+        # All but transfers: few, and folded anew when a reorg takes some of them back.
+        Index(
+            "ix_token_event_rare",
+            "token_no",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind <> 1"),
+        ),
+    )
 
     token_no: int = Field(primary_key=True)
     block_number: int = bigint(primary_key=True)
@@ -128,7 +138,18 @@ class TokenEvent(SQLModel, table=True):
 
 
 class BalanceAt(SQLModel, table=True):
-    """A holder's balance from this block until the holder's next row."""
+    """A holder's balance from this block until the holder's next row.
+
+    What a bulk load finds in one range is one row: the first change in the plain columns, every
+    later one in the arrays (ADR 0029). The view ``balance_history`` has a row for each change.
+
+    Parameters
+    ----------
+    later_blocks, later_balances
+        Changes after `block_number`, ascending; None where the range holds no other.
+    later_frozen
+        None also where nothing of it changed since `block_number`.
+    """
 
     __tablename__ = "balance_at"
 
@@ -137,6 +158,9 @@ class BalanceAt(SQLModel, table=True):
     block_number: int = bigint(primary_key=True)
     balance_units: int = uint256()
     frozen_units: int = uint256()
+    later_blocks: list[int] | None = Field(default=None, sa_column=Column(ARRAY(BigInteger)))
+    later_balances: list[int] | None = Field(default=None, sa_column=Column(ARRAY(Uint256)))
+    later_frozen: list[int] | None = Field(default=None, sa_column=Column(ARRAY(Uint256)))
 
 
 class Balance(SQLModel, table=True):

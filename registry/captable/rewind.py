@@ -1,25 +1,30 @@
-"""Taking blocks back after a reorg, in one transaction, keeping what we knew."""
+"""Taking blocks back after a reorg, in one transaction, keeping what we knew.
+
+Only what the lost blocks touched is read or written, so that the time depends on them and not on
+the size of the token.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
+from registry.captable import bulk
 from registry.captable.events import ProjectedBlock
+from registry.captable.ledger import MOVING
 from registry.captable.models import (
-    Balance,
-    BalanceAt,
     ChainBlock,
-    OrphanBlock,
+    EventKind,
     Reconciliation,
     RegisteredWallet,
     SyncCursor,
     Token,
     TokenEvent,
 )
-from registry.captable.projection import fold_tokens, fold_wallets
+from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
 from registry.kernel.clock import now
 
 
@@ -36,33 +41,13 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
         select(Token).where(col(Token.chain_id) == chain_id).with_for_update()
     ).all()
     for token in tokens:
-        assert token.token_no is not None
-        _rewind_balances(session, token.token_no, ancestor.number)
-        session.execute(
-            delete(TokenEvent).where(
-                col(TokenEvent.token_no) == token.token_no,
-                col(TokenEvent.block_number) > ancestor.number,
-            )
-        )
-        session.execute(
-            delete(Reconciliation).where(
-                col(Reconciliation.token_no) == token.token_no,
-                col(Reconciliation.block_number) > ancestor.number,
-            )
-        )
-        session.execute(
-            delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token.token_no)
-        )
-        if token.block_number > ancestor.number:
-            session.delete(token)
-        else:
-            _refold(session, token)
+        _rewind_token(session, token, ancestor.number)
     session.execute(
         delete(ChainBlock).where(
             col(ChainBlock.chain_id) == chain_id, col(ChainBlock.number) >= ancestor.number
         )
     )
-    session.execute(insert(ChainBlock).values(chain_id=chain_id, **_columns(ancestor)))
+    bulk.copy_blocks(session, chain_id, [ancestor])
     session.execute(
         update(SyncCursor)
         .where(col(SyncCursor.chain_id) == chain_id)
@@ -72,88 +57,161 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     return taken
 
 
-def _columns(block: ProjectedBlock) -> dict[str, Any]:
-    return {
-        "number": block.number,
-        "hash": block.hash,
-        "parent_hash": block.parent_hash,
-        "mined_at": block.mined_at,
-    }
+_ORPHANS = """
+INSERT INTO orphan_block (chain_id, hash, number, orphaned_at, events)
+SELECT b.chain_id, b.hash, b.number, %(now)s, coalesce(
+  (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object(
+            'tx_hash', encode(e.tx_hash, 'hex'), 'units', e.units::text) ORDER BY e.log_index)
+   FROM token_event e
+   WHERE e.token_no = ANY(ARRAY(SELECT token_no FROM token WHERE chain_id = %(chain)s))
+     AND e.block_number = b.number), '[]')
+FROM chain_block b WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
+ON CONFLICT (chain_id, hash) DO UPDATE
+SET number = excluded.number, orphaned_at = excluded.orphaned_at, events = excluded.events
+"""
 
 
 def _keep_as_orphans(session: Session, chain_id: int, ancestor_number: int) -> int:
-    blocks = session.exec(
-        select(ChainBlock).where(
-            col(ChainBlock.chain_id) == chain_id, col(ChainBlock.number) > ancestor_number
-        )
-    ).all()
-    for block in blocks:
-        events = session.exec(
-            select(TokenEvent)
-            .join(Token, col(Token.token_no) == col(TokenEvent.token_no))
-            .where(col(Token.chain_id) == chain_id, col(TokenEvent.block_number) == block.number)
-            .order_by(col(TokenEvent.log_index))
-        )
-        session.merge(
-            OrphanBlock(
-                chain_id=chain_id,
-                hash=block.hash,
-                number=block.number,
-                orphaned_at=now(),
-                events=[_as_json(event) for event in events],
-            )
-        )
-    session.flush()
-    return len(blocks)
+    with bulk.cursor_of(session) as cursor:
+        cursor.execute(_ORPHANS, {"chain": chain_id, "ancestor": ancestor_number, "now": now()})
+        return cursor.rowcount
 
 
-def _as_json(event: TokenEvent) -> dict[str, Any]:
-    row = event.model_dump()
-    row["tx_hash"] = event.tx_hash.hex()
-    row["units"] = str(event.units) if event.units is not None else None
-    return row
-
-
-def _rewind_balances(session: Session, token_no: int, ancestor_number: int) -> None:
-    """Give every touched holder the balance of the ancestor block."""
-    undone = session.execute(
-        delete(BalanceAt)
-        .where(col(BalanceAt.token_no) == token_no, col(BalanceAt.block_number) > ancestor_number)
-        .returning(col(BalanceAt.holder_no))
-    )
-    holders = {row.holder_no for row in undone}
+def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
+    assert token.token_no is not None
+    undone = _take_events(session, token.token_no, ancestor)
+    _rewind_balances(session, token.token_no, undone, ancestor)
     session.execute(
-        delete(Balance).where(
-            col(Balance.token_no) == token_no, col(Balance.holder_no).in_(holders)
+        delete(Reconciliation).where(
+            col(Reconciliation.token_no) == token.token_no,
+            col(Reconciliation.block_number) > ancestor,
         )
     )
-    newest = (
-        select(BalanceAt.holder_no, func.max(col(BalanceAt.block_number)).label("block_number"))
-        .where(col(BalanceAt.token_no) == token_no, col(BalanceAt.holder_no).in_(holders))
-        .group_by(col(BalanceAt.holder_no))
-        .subquery()
-    )
-    rows = session.exec(
-        select(BalanceAt)
-        .join(
-            newest,
-            (col(BalanceAt.holder_no) == newest.c.holder_no)
-            & (col(BalanceAt.block_number) == newest.c.block_number),
+    of_wallets = any(row.kind in OF_WALLETS for row in undone)
+    if of_wallets or token.block_number > ancestor:
+        session.execute(
+            delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token.token_no)
         )
-        .where(col(BalanceAt.token_no) == token_no)
-    ).all()
-    session.add_all(Balance(**row.model_dump()) for row in rows)
+    if token.block_number > ancestor:
+        session.delete(token)
+        return
+    transfers = [row for row in undone if row.kind == EventKind.TRANSFER]
+    minted = sum(int(row.units or 0) for row in transfers if row.source is None)
+    burned = sum(int(row.units or 0) for row in transfers if row.target is None)
+    token.supply_units = int(token.supply_units) - minted + burned
+    if any(row.kind in {EventKind.PAUSED, EventKind.UNPAUSED} for row in undone):
+        token.paused = _was_paused(session, token.token_no)
+    session.add(token)
     session.flush()
+    if of_wallets:
+        fold_wallets(session, _wallet_events(session, token.token_no))
 
 
-def _refold(session: Session, token: Token) -> None:
-    """Recompute what is not kept as history from the events that remain."""
+_TAKE = """
+DELETE FROM token_event WHERE token_no = %s AND block_number > %s
+RETURNING kind, source, target, units
+"""
+
+
+class _Undone(NamedTuple):
+    """What is looked at of an event that is taken back."""
+
+    kind: int
+    source: int | None
+    target: int | None
+    units: Decimal | None
+
+
+def _take_events(session: Session, token_no: int, ancestor: int) -> list[_Undone]:
+    with bulk.cursor_of(session) as cursor:
+        cursor.execute(
+            _TAKE,
+            [token_no, ancestor],
+            binary=True,
+        )
+        return [_Undone(*row) for row in cursor.fetchall()]
+
+
+def _was_paused(session: Session, token_no: int) -> bool:
+    """Tell what the last event that remains says; a token begins paused."""
+    kinds = [EventKind.PAUSED, EventKind.UNPAUSED]
+    last = session.exec(
+        select(TokenEvent.kind)
+        .where(
+            col(TokenEvent.token_no) == token_no,
+            col(TokenEvent.kind) != EventKind.TRANSFER,
+            col(TokenEvent.kind).in_(kinds),
+        )
+        .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
+    ).first()
+    return last is None or last == EventKind.PAUSED
+
+
+def _wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
+    """Return what the identity registry said that remains, in the order of the chain."""
     events = session.exec(
         select(TokenEvent)
-        .where(col(TokenEvent.token_no) == token.token_no)
+        .where(
+            col(TokenEvent.token_no) == token_no,
+            # Said for the planner: all of these are in the small index.
+            col(TokenEvent.kind) != EventKind.TRANSFER,
+            col(TokenEvent.kind).in_(OF_WALLETS),
+        )
         .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
     )
-    rows = [event.model_dump() for event in events]
-    token.supply_units, token.paused = 0, True
-    fold_tokens(session, [token], rows)
-    fold_wallets(session, rows)
+    return [
+        WalletEvent(token_no, event.block_number, event.kind, event.target, event.extra or {})
+        for event in events
+    ]
+
+
+_TAKE_SPANS = """
+DELETE FROM balance_at WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+  AND block_number > %(ancestor)s
+"""
+# Spans of one holder do not overlap: only the last that begins in time can reach too far.
+_CUT = """
+UPDATE balance_at AS b SET
+  later_blocks = b.later_blocks[:width_bucket(%(ancestor)s, b.later_blocks)],
+  later_balances = b.later_balances[:width_bucket(%(ancestor)s, b.later_blocks)],
+  later_frozen = b.later_frozen[:width_bucket(%(ancestor)s, b.later_blocks)]
+FROM unnest(%(holders)s::int4[]) AS h(holder_no)
+CROSS JOIN LATERAL (
+  SELECT block_number, later_blocks FROM balance_at
+  WHERE token_no = %(token)s AND holder_no = h.holder_no AND block_number <= %(ancestor)s
+  ORDER BY block_number DESC LIMIT 1) AS last
+WHERE last.later_blocks[cardinality(last.later_blocks)] > %(ancestor)s
+  AND b.token_no = %(token)s AND b.holder_no = h.holder_no AND b.block_number = last.block_number
+"""
+_RESTORE = """
+UPDATE balance AS n SET
+  balance_units = coalesce(b.later_balances[cardinality(b.later_blocks)], b.balance_units),
+  frozen_units = coalesce(b.later_frozen[cardinality(b.later_blocks)], b.frozen_units),
+  block_number = coalesce(b.later_blocks[cardinality(b.later_blocks)], b.block_number)
+FROM unnest(%(holders)s::int4[]) AS h(holder_no)
+CROSS JOIN LATERAL (
+  SELECT * FROM balance_at WHERE token_no = %(token)s AND holder_no = h.holder_no
+  ORDER BY block_number DESC LIMIT 1) AS b
+WHERE n.token_no = %(token)s AND n.holder_no = h.holder_no
+"""
+# Whoever still has a change above the ancestor was not restored: they have no past before it.
+_FORGET = """
+DELETE FROM balance WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+  AND block_number > %(ancestor)s
+"""
+
+
+def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], ancestor: int) -> None:
+    """Give every touched holder the balance of the ancestor block."""
+    moved = [row for row in undone if row.kind in MOVING]
+    parties = {row.source for row in moved} | {row.target for row in moved}
+    holders = sorted(holder for holder in parties if holder is not None)
+    if not holders:
+        return
+    where = {"token": token_no, "holders": holders, "ancestor": ancestor}
+    with bulk.cursor_of(session) as cursor:
+        cursor.execute(_TAKE_SPANS, where)
+        cursor.execute(_CUT, where)
+        cursor.execute(_RESTORE, where)
+        cursor.execute(_FORGET, where)
+    session.expire_all()

@@ -78,7 +78,7 @@ def everything(database: Database) -> dict[str, list[Any]]:
         " JOIN token t USING (token_no) LEFT JOIN holder s ON s.holder_no = e.source"
         " LEFT JOIN holder g ON g.holder_no = e.target",
         "history": "SELECT t.address, h.address, b.block_number, b.balance_units, b.frozen_units"
-        " FROM balance_at b JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
+        " FROM balance_history b JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
         "balances": "SELECT t.address, h.address, b.block_number, b.balance_units, b.frozen_units"
         " FROM balance b JOIN token t USING (token_no) JOIN holder h USING (holder_no)",
         "wallets": "SELECT t.address, h.address, w.identity, w.country, w.block_number"

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from chain.abi import contract
@@ -16,7 +16,6 @@ from chain.platform import ZERO_ADDRESS, platform_address
 from registry.captable import service as captable
 from registry.captable.models import (
     Balance,
-    BalanceAt,
     EventKind,
     Holder,
     RegisteredWallet,
@@ -185,13 +184,16 @@ class Suite:
                 .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
                 .where(col(Balance.token_no) == number)
             ).all()
-            history = session.exec(
-                select(Holder.address, BalanceAt.balance_units, BalanceAt.frozen_units)
-                .join(BalanceAt, col(BalanceAt.holder_no) == col(Holder.holder_no))
-                .where(col(BalanceAt.token_no) == number)
-                .order_by(col(BalanceAt.block_number))
-            ).all()
-            assert {row[0]: row for row in balances} == {row[0]: row for row in history}
+            history = session.connection().execute(
+                text(
+                    "SELECT address, balance_units, frozen_units FROM balance_history"
+                    " JOIN holder USING (holder_no) WHERE token_no = :token ORDER BY block_number"
+                ),
+                {"token": number},
+            )
+            assert {row[0]: tuple(row) for row in balances} == {
+                row[0]: tuple(row) for row in history
+            }
             wallets = session.exec(
                 select(Holder.address, RegisteredWallet.identity, RegisteredWallet.country)
                 .join(RegisteredWallet, col(RegisteredWallet.holder_no) == col(Holder.holder_no))

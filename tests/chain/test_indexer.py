@@ -12,6 +12,7 @@ from chain.client import Block, ChainClient, hex_of
 from chain.indexer import Indexer
 from registry.captable import service as captable
 from registry.captable.models import Holder
+from registry.captable.stream import stream_holders
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
 from tests.chain.stage import Stage
@@ -240,6 +241,12 @@ def test_index__whole_life__equals_the_chain_at_every_block(suite: Suite) -> Non
             assert {
                 entry.address: (entry.balance_units, entry.frozen_units) for entry in entries
             } == {address: held for address, held in there.holders.items() if held[0]}
+            assert {row[0]: row[1:] for row in stream_holders(session, token, number)} == {
+                address: held for address, held in there.holders.items() if held[0]
+            }
+            for address in ADDRESSES:
+                held = captable.holding_at(session, token, address, number)
+                assert held == there.holders.get(address, (0, 0))
 
 
 def test_index__any_partition_of_the_blocks__projects_the_same(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
-from chain.client import ChainClient, Log, hex_of
+from chain.client import Block, ChainClient, hex_of
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.indexer import Indexer
+from chain.wire import WireLog
 from registry.captable.models import EventKind, TokenEvent
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
@@ -18,6 +20,7 @@ from tests.chain.suite import ADDRESSES, Suite, catch_up, count, cursor_of, shuf
 
 pytestmark = pytest.mark.chain
 
+change = msgspec.structs.replace
 WRONG_HASH = b"\x99" * 32
 
 
@@ -31,24 +34,22 @@ def held(suite: Suite) -> Suite:
     return suite
 
 
+Header = Block | None
+
+
 class Lying(ChainClient):
-    """A node whose logs, or whose headers in a batch, are changed before they arrive."""
+    """A node whose logs, or whose headers, are changed before they arrive."""
 
     def __init__(self, suite: Suite) -> None:
         super().__init__(suite.world.node.url, CHAIN_ID)
-        self.of_logs: Callable[[list[Log]], list[Log]] = lambda logs: logs
-        self.of_batch: Callable[[list[Any]], list[Any]] = lambda answers: answers
-        self.of_entries: Callable[[list[Any]], list[Any]] = lambda entries: entries
+        self.of_logs: Callable[[list[WireLog]], list[WireLog]] = lambda logs: logs
+        self.of_headers: Callable[[list[Header]], list[Header]] = lambda headers: headers
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
         return self.of_logs(super().logs(addresses, first, last))
 
-    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        return self.of_batch(super().batch(calls))
-
-    def request(self, method: str, *params: Any) -> Any:
-        answer = super().request(method, *params)
-        return self.of_entries(answer) if method == "eth_getLogs" else answer
+    def headers(self, numbers: Sequence[int]) -> list[Header]:
+        return self.of_headers(super().headers(numbers))
 
 
 LIES: dict[str, Callable[[Lying], None]] = {}
@@ -61,7 +62,7 @@ def lie(tell: Callable[[Lying], None]) -> Callable[[Lying], None]:
 
 @lie
 def log_of_another_branch(node: Lying) -> None:
-    node.of_logs = lambda logs: [*logs[:-1], replace(logs[-1], block_hash=WRONG_HASH)]
+    node.of_logs = lambda logs: [*logs[:-1], change(logs[-1], block_hash=hex_of(WRONG_HASH))]
 
 
 @lie
@@ -76,44 +77,56 @@ def log_twice(node: Lying) -> None:
 
 @lie
 def log_above_the_range(node: Lying) -> None:
-    node.of_logs = lambda logs: [*logs[:-1], replace(logs[-1], block_number=10**9)]
+    node.of_logs = lambda logs: [*logs[:-1], change(logs[-1], block_number=hex(10**9))]
 
 
 @lie
 def log_below_the_range(node: Lying) -> None:
-    node.of_logs = lambda logs: [replace(logs[0], block_number=1), *logs[1:]]
+    node.of_logs = lambda logs: [change(logs[0], block_number="0x1"), *logs[1:]]
 
 
 @lie
-def log_said_to_be_removed(node: Lying) -> None:
-    node.of_entries = lambda entries: [*entries[:-1], entries[-1] | {"removed": True}]
+def logs_left_out_at_the_end(node: Lying) -> None:
+    node.of_logs = lambda logs: [
+        entry for entry in logs if entry.block_number != logs[-1].block_number
+    ]
+
+
+@lie
+def no_logs_at_all(node: Lying) -> None:
+    node.of_logs = lambda _: []
 
 
 @lie
 def header_missing(node: Lying) -> None:
-    node.of_batch = lambda answers: [None, *answers[1:]]
+    node.of_headers = lambda headers: [None, *headers[1:]]
 
 
 @lie
 def header_of_another_block(node: Lying) -> None:
-    node.of_batch = lambda answers: [answers[0] | {"number": "0x1"}, *answers[1:]]
+    node.of_headers = lambda headers: [altered(headers[0], number=1), *headers[1:]]
 
 
 @lie
 def first_header_of_another_branch(node: Lying) -> None:
-    node.of_batch = lambda answers: [
-        answers[0] | {"parentHash": hex_of(WRONG_HASH)},
-        *answers[1:],
+    node.of_headers = lambda headers: [
+        altered(headers[0], parent_hash=WRONG_HASH),
+        *headers[1:],
     ]
 
 
 @lie
 def end_changed_meanwhile(node: Lying) -> None:
-    def change(logs: list[Log]) -> list[Log]:
-        node.of_batch = lambda answers: [*answers[:-1], answers[-1] | {"hash": hex_of(WRONG_HASH)}]
+    def change_end(logs: list[WireLog]) -> list[WireLog]:
+        node.of_headers = lambda headers: [*headers[:-1], altered(headers[-1], hash=WRONG_HASH)]
         return logs
 
-    node.of_logs = change
+    node.of_logs = change_end
+
+
+def altered(header: Header, **fields: Any) -> Block:
+    assert header is not None
+    return replace(header, **fields)
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -137,7 +150,7 @@ def test_indexer__node_contradicts_itself__refuses_and_changes_nothing(
 def test_indexer__reorg_while_the_logs_are_read__refuses_then_follows(held: Suite) -> None:
     node = Lying(held)
 
-    def reorganize(logs: list[Log]) -> list[Log]:
+    def reorganize(logs: list[WireLog]) -> list[WireLog]:
         node.of_logs = lambda later: later
         held.world.node.roll_back(3)
         shuffle(held, seed=2, blocks=4)
@@ -181,7 +194,7 @@ def test_indexer__node_that_refuses_wide_ranges__is_asked_for_narrower_ones(held
     asked = []
 
     class Narrow(ChainClient):
-        def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+        def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
             asked.append(last - first + 1)
             if last - first + 1 > 4:
                 raise RpcRefused("eth_getLogs", -32005, "query returned too many results", None)
@@ -195,7 +208,7 @@ def test_indexer__node_that_refuses_wide_ranges__is_asked_for_narrower_ones(held
 
 def test_indexer__node_that_refuses_every_range__says_so_and_changes_nothing(held: Suite) -> None:
     class Closed(ChainClient):
-        def logs(self, *_: Any) -> list[Log]:
+        def logs(self, *_: Any) -> list[WireLog]:
             raise RpcRefused("eth_getLogs", -32005, "no", None)
 
     indexer = Indexer(held.world.database, Closed(held.world.node.url, CHAIN_ID))

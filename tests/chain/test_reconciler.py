@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlmodel import col, select
 
-from chain.client import ChainClient, Log, hex_of
+from chain.client import ChainClient, hex_of
 from chain.indexer import Indexer
 from chain.reconciler import Reconciler
+from chain.wire import WireLog
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
 from registry.kernel.db import Database
@@ -141,7 +142,7 @@ def repair(suite: Suite, table: str) -> None:
         connection.exec_driver_sql(
             "INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)"
             " SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units,"
-            f" block_number FROM balance_at WHERE token_no = {number}"
+            f" block_number FROM balance_history WHERE token_no = {number}"
             " ORDER BY holder_no, block_number DESC"
         )
 
@@ -198,7 +199,10 @@ def test_reconcile__node_kept_logs_back__is_found_out(held: Suite) -> None:
     """Nothing in such an answer contradicts itself; only the balances do."""
 
     class Forgetful(ChainClient):
-        def logs(self, *_: object) -> list[Log]:
+        def logs(self, *_: object) -> list[WireLog]:
+            return []
+
+        def logs_of_block(self, *_: object) -> list[WireLog]:
             return []
 
     held.mint(0, 5)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from chain.client import Block, ChainClient, Log
+from chain.client import Block, ChainClient
 from chain.indexer import Indexer
+from chain.ranges import RangeReader
+from chain.wire import WireLog
 from registry.captable import projection
 from registry.captable.models import OrphanBlock
 from registry.captable.projection import CursorMoved
@@ -40,7 +42,7 @@ class Waiting(ChainClient):
 
 
 class WaitsWithLogs(Waiting):
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Log]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
         found = super().logs(addresses, first, last)
         self._wait()
         return found
@@ -138,9 +140,11 @@ def test_two_indexers__range_commits_while_a_reorg_is_taken_back__state_is_exact
         with held.world.database.transaction() as session:
             cursor = follower._cursor(held.world.client.head())
             last = held.world.client.head()
-            found = follower._read_range(cursor, last.number, last)
+            read = RangeReader(held.world.client).read(
+                follower._watched(), cursor.number + 1, last.number, last.number
+            )
             projection.apply_range(
-                session, CHAIN_ID, after=(cursor.number, cursor.hash), found=found
+                session, CHAIN_ID, after=(cursor.number, cursor.hash), found=read.found
             )
             slow_may_end.set()
             threading.Event().wait(0.5)

@@ -1,0 +1,108 @@
+"""One token's part of a range: its events folded, in the order of the chain, into what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from registry.captable.events import ProjectedEvent
+from registry.captable.models import EventKind
+from registry.captable.spans import NULL, Span
+
+# Looked up once: a member of an enumeration is found by a descriptor that is written in Python.
+_TRANSFER, _FROZEN, _UNFROZEN = (
+    EventKind.TRANSFER,
+    EventKind.TOKENS_FROZEN,
+    EventKind.TOKENS_UNFROZEN,
+)
+MOVING = frozenset({_TRANSFER, _FROZEN, _UNFROZEN})
+"""What changes a balance or its frozen part."""
+_CODES = {kind: str(int(kind)) for kind in EventKind}
+
+Holding = tuple[int, int]
+"""Balance and frozen part, in whole fractions."""
+
+
+class Ledger:
+    """Folds events of one token.
+
+    Parameters
+    ----------
+    token_no
+        Number of the token.
+    spans
+        One for each address that `addresses_moving` names.
+    numbers
+        Number of every address that an event names.
+    """
+
+    def __init__(
+        self, token_no: int, spans: Mapping[bytes, Span], numbers: Mapping[bytes, int]
+    ) -> None:
+        self.token_no = token_no
+        self.spans = spans
+        self.minted = 0
+        self.paused: bool | None = None
+        self._numbers = numbers
+
+    def fold(self, event: ProjectedEvent) -> str:
+        """Fold an event, and give its row of ``token_event`` as COPY's text format has it."""
+        kind, units, block = event.kind, event.units, event.block_number
+        source: int | str = NULL
+        target: int | str = NULL
+        if kind is _TRANSFER and units is not None:
+            if event.source is None:
+                self.minted += units
+            else:
+                span = self.spans[event.source]
+                span.move(block, -units)
+                source = span.holder_no
+            if event.target is None:
+                self.minted -= units
+            else:
+                span = self.spans[event.target]
+                span.move(block, units)
+                target = span.holder_no
+        else:
+            self._fold_other(event)
+            source = NULL if event.source is None else self._numbers[event.source]
+            target = NULL if event.target is None else self._numbers[event.target]
+        extra = NULL if event.extra is None else _json(event.extra)
+        return (
+            f"{self.token_no}\t{block}\t{event.log_index}\t{_CODES[kind]}\t\\\\x{event.tx_hash.hex()}"
+            f"\t{source}\t{target}\t{NULL if units is None else units}\t{extra}\n"
+        )
+
+    def _fold_other(self, event: ProjectedEvent) -> None:
+        kind, units = event.kind, event.units
+        if kind is _FROZEN and event.target and units is not None:
+            self.spans[event.target].freeze(event.block_number, units)
+        elif kind is _UNFROZEN and event.target and units is not None:
+            self.spans[event.target].freeze(event.block_number, -units)
+        elif kind in {EventKind.PAUSED, EventKind.UNPAUSED}:
+            self.paused = kind is EventKind.PAUSED
+
+    def changed(self) -> list[Span]:
+        """Return what changed, sorted as the index of the history is."""
+        spans = [span for span in self.spans.values() if span.blocks]
+        return sorted(spans, key=lambda span: span.holder_no)
+
+
+def _json(extra: Mapping[str, Any]) -> str:
+    # JSON itself has neither tabs nor line ends; only the backslash means something to COPY.
+    return json.dumps(extra).replace("\\", "\\\\")
+
+
+def addresses_moving(events: Iterable[ProjectedEvent]) -> dict[bytes, set[bytes]]:
+    """Name, for each token, everybody whose balance or frozen part the events change."""
+    found: dict[bytes, set[bytes | None]] = {}
+    for event in events:
+        addresses = found.setdefault(event.token, set())
+        if event.kind in MOVING:
+            addresses.add(event.source)
+            addresses.add(event.target)
+    return {
+        token: {address for address in addresses if address is not None}
+        for token, addresses in found.items()
+    }
