@@ -181,7 +181,7 @@ def run_worker_alone() -> None:
                 base.database,
                 open_keys(base),
                 wait_for_signal(),
-                confirmations=settings.confirmations,
+                finality=settings.finality,
                 wanted_operations=settings.signer_warn_operations,
             )
 

@@ -14,6 +14,7 @@ from api.auth.access import ACCESS
 from api.auth.errors import Unauthenticated
 from api.auth.tokens import TokenVerifier
 from chain.client import ChainClient
+from chain.finality import confirmations_needed
 from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database, ReadSession
@@ -42,6 +43,14 @@ def get_services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+def get_confirmations_needed(services: ServicesDep) -> int:
+    """Give the confirmations of the newest final block; before any transaction is open."""
+    return confirmations_needed(services.node, services.settings.finality)
+
+
+FinalityDep = Annotated[int, Depends(get_confirmations_needed)]
 
 _bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT)")
 

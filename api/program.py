@@ -17,7 +17,7 @@ from api.deps import Services
 from api.s3_store import open_store
 from chain.anvil import HOST
 from chain.client import ChainClient
-from chain.devnet import Devnet
+from chain.devnet import Devnet, depth_of
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain
 from chain.worker import run_imports, run_sync, run_worker
@@ -88,7 +88,7 @@ def _devnet(settings: Settings) -> Devnet | None:
         settings.data_dir / "chain",
         port=settings.devnet_port,
         chain_id=settings.chain_id,
-        confirmations=settings.confirmations,
+        confirmations=depth_of(settings.finality),
     )
 
 
@@ -206,7 +206,7 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             target=run_worker,
             args=(base.database, chain, stop),
             kwargs={
-                "confirmations": base.settings.confirmations,
+                "finality": base.settings.finality,
                 "wanted_operations": base.settings.signer_warn_operations,
             },
             name="worker",

@@ -42,6 +42,7 @@ from chain.anvil import (
     launch,
 )
 from registry.kernel.service_directory import DirectoryLock, EmbeddedServiceError
+from registry.kernel.settings import Finality
 
 __all__ = ["Devnet", "DevnetError"]
 
@@ -51,8 +52,15 @@ LONGEST_BACKOFF_SECONDS: Final = 10.0
 SNAPSHOT_REST: Final = 3
 # zlib's number for "expect a gzip frame", whose checksum is the snapshot's own.
 GZIP_FRAME: Final = 31
+# So far behind the newest block anvil sets its tags.
+TAG_DEPTHS: Final = {"safe": 32, "finalized": 64}
 
 log = structlog.get_logger()
+
+
+def depth_of(finality: Finality) -> int:
+    """Return how many blocks anvil must mine on top of one until it is final."""
+    return finality if isinstance(finality, int) else TAG_DEPTHS[finality]
 
 
 class Devnet:

@@ -9,14 +9,16 @@ from sqlmodel import col, select
 
 from chain import batches
 from chain.abi import read_revert
-from chain.client import Block, Receipt, bytes_of, hex_of
+from chain.client import Receipt, bytes_of, hex_of
 from chain.errors import Reverted, RpcRefused
 from chain.faults import contained
+from chain.finality import final_height
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.outbox import revert_problem
 from registry.kernel.clock import now
 from registry.kernel.db import Database
+from registry.kernel.settings import Finality
 from registry.operation.models import (
     IN_FLIGHT,
     Operation,
@@ -40,14 +42,14 @@ class Tracker:
 
     Parameters
     ----------
-    confirmations : int
-        Blocks on top of a transaction's own before it is final; a setting of the chain.
+    finality
+        What makes a block final: a setting of the chain.
     """
 
-    def __init__(self, database: Database, chain: Chain, *, confirmations: int) -> None:
+    def __init__(self, database: Database, chain: Chain, *, finality: Finality) -> None:
         self._database = database
         self._chain = chain
-        self._confirmations = confirmations
+        self._finality = finality
         self.is_following = False
         """Whether anything was in flight at the last look."""
 
@@ -64,12 +66,13 @@ class Tracker:
         if not flights:
             return 0
         # The head first: a receipt read later can only be deeper than we then think.
-        head = self._chain.client.head()
-        receipts = self._chain.client.receipts([flight.attempt.tx_hash for flight in flights])
+        client = self._chain.client
+        final = final_height(client, self._finality, client.block_number())
+        receipts = client.receipts([flight.attempt.tx_hash for flight in flights])
         moved = 0
         for flight, receipt in zip(flights, receipts, strict=True):
             with contained(flight.operation.id):
-                moved += self._move(flight, receipt, head)
+                moved += self._move(flight, receipt, final)
         return moved
 
     def _flights(self) -> list[_Flight]:
@@ -85,11 +88,11 @@ class Tracker:
             )
             return [_Flight(operation, attempt) for operation, attempt in rows]
 
-    def _move(self, flight: _Flight, receipt: Receipt | None, head: Block) -> int:
+    def _move(self, flight: _Flight, receipt: Receipt | None, final: int) -> int:
         was_mined = flight.operation.state == OperationState.MINED
         if receipt is None:
             return self._take_back(flight) if was_mined else 0
-        is_final = head.number - receipt.block_number >= self._confirmations
+        is_final = receipt.block_number <= final
         if not receipt.succeeded:
             return self._record_revert(flight, receipt) if is_final else 0
         moved = 0

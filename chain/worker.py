@@ -26,6 +26,7 @@ from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
 from registry.kernel.db import Database
+from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
 from registry.operation.service import WAKE_CHANNEL
 from registry.sweep.service import sweep
@@ -56,7 +57,7 @@ def run_worker(
     chain: Chain,
     stop: threading.Event,
     *,
-    confirmations: int,
+    finality: Finality,
     wanted_operations: int = WANTED_OPERATIONS,
 ) -> None:
     """Carry operations out, and fire what time fires, until `stop` is set.
@@ -67,7 +68,7 @@ def run_worker(
         A key whose money lasts for fewer is warned of.
     """
     senders = [Sender(database, chain, signer) for signer in chain.senders]
-    tracker = Tracker(database, chain, confirmations=confirmations)
+    tracker = Tracker(database, chain, finality=finality)
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, chain.client, stop)
     at_start, sweep_at = True, time.monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.deps import ActorDep, ReadSessionDep, ServicesDep, TurnDep
+from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep, TurnDep
 from api.routes.router import resource_router
 from api.schemas.compliance import ComplianceLint, LintRead
 from api.schemas.eligibility import (
@@ -62,17 +62,25 @@ def dry_run_tokenization(
 
 @router.post("/tokens/{token_id}/what_if")
 def ask_what_if(
-    token_id: UUID, body: WhatIfBody, session: ReadSessionDep, services: ServicesDep
+    token_id: UUID,
+    body: WhatIfBody,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
 ) -> WhatIfRead:
     """Hold the present holders against rules that somebody thinks of."""
     settings = services.settings
     said = eligibility.what_if_of(session, settings.chain_id, token_id, body.compliance.terms())
-    return WhatIfRead.of(said, settings.confirmations)
+    return WhatIfRead.of(said, needed)
 
 
 @router.post("/eligibility")
 def check_eligibility(
-    body: EligibilityQuestion, services: ServicesDep, actor: ActorDep, _turn: TurnDep
+    body: EligibilityQuestion,
+    needed: FinalityDep,
+    services: ServicesDep,
+    actor: ActorDep,
+    _turn: TurnDep,
 ) -> EligibilityRead:
     """Tell whether units may be received: every rule, its remedy, and the chain's own answer."""
     with services.database.reading() as session:
@@ -86,4 +94,4 @@ def check_eligibility(
             units=int(body.units),
         )
     found = explain(services.database, services.node, question)
-    return EligibilityRead.of(question, found, services.settings.confirmations)
+    return EligibilityRead.of(question, found, needed)

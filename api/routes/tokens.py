@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Query
 
 from api.as_of import AsOfParam, read_as_of
-from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
+from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import AsOfBlockRead, Page, address_of
@@ -45,7 +45,11 @@ class TokenAt:
 
 
 def get_token_at(
-    token_id: UUID, session: ReadSessionDep, services: ServicesDep, as_of: AsOfParam = None
+    token_id: UUID,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    as_of: AsOfParam = None,
 ) -> TokenAt:
     """Find the token of the path at the block of `as_of`."""
     tokenization = tokenizations.get_tokenization(session, token_id)
@@ -57,7 +61,7 @@ def get_token_at(
         tokenization,
         captable.get_token(session, tokenization.token_address),
         block,
-        AsOfBlockRead.of(block, settings.confirmations),
+        AsOfBlockRead.of(block, needed),
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 KEY = r"^(file|aws-kms|gcp-kms):\S+$"
 GWEI = 10**9
+Finality = Annotated[int, Field(ge=0)] | Literal["safe", "finalized"]
+"""Blocks on top of a final one, or the tag by which the node names the newest final one."""
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -20,7 +23,7 @@ class Settings(BaseSettings):
 
     # An empty variable is one that was not set: no empty key is ever taken for a key.
     model_config = SettingsConfigDict(
-        extra="ignore", hide_input_in_errors=True, env_ignore_empty=True
+        extra="ignore", hide_input_in_errors=True, env_ignore_empty=True, populate_by_name=True
     )
 
     environment: Literal["development", "production"] = "development"
@@ -34,7 +37,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     rpc_url: str | None = None
     chain_id: int = Field(default=31337, ge=1)
-    confirmations: int = Field(default=1, ge=0)
+    # CONFIRMATIONS is its name of before; ignored silently, it would make blocks final too early.
+    finality: Finality = Field(
+        default=1, validation_alias=AliasChoices("FINALITY", "CONFIRMATIONS")
+    )
     signer_keystore: Path | None = None
     signer_password: SecretStr | None = None
 

@@ -58,7 +58,7 @@ def running(world: World, *, sync: bool = True) -> Iterator[threading.Lock]:
         threading.Thread(
             target=run_worker,
             args=(world.database, world.chain, stop),
-            kwargs={"confirmations": CONFIRMATIONS},
+            kwargs={"finality": CONFIRMATIONS},
         ),
         *([threading.Thread(target=run_sync, args=(world.database, world.chain, stop))] * sync),
     ]

@@ -151,7 +151,7 @@ class World:
         return Sender(self.database, self.chain, key, batch_rows=self.batch_rows)
 
     def tracker(self) -> Tracker:
-        return Tracker(self.database, self.chain, confirmations=CONFIRMATIONS)
+        return Tracker(self.database, self.chain, finality=CONFIRMATIONS)
 
     def turn(self, *, at_start: bool = False) -> int:
         """Take one turn of the worker's loop with objects that remember nothing."""
