@@ -15,6 +15,7 @@ from chain.fees import Priced
 from chain.operations.effect import Chain
 from chain.policy import require_allowed
 from chain.signing.port import Signer, UnsignedTransaction
+from chain.trailer import signed_off
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationAttempt, OperationState
@@ -41,6 +42,8 @@ class Attempts:
     def sign(self, session: Session, operation: Operation, priced: Priced) -> OperationAttempt:
         """Sign a call with the nonce that the operation owns, and store the bytes.
 
+        The ids of what it carries out stand behind the call's data.
+
         Raises
         ------
         PolicyRefused, MustWait
@@ -49,13 +52,14 @@ class Attempts:
             The key cannot be used.
         """
         assert operation.nonce is not None, "what is signed owns a nonce"
-        require_allowed(session, self._chain, self._signer, operation, priced.call)
+        call = signed_off(session, operation, priced.call)
+        require_allowed(session, self._chain, self._signer, operation, call)
         signed = self._signer.sign_transaction(
             UnsignedTransaction(
                 chain_id=self._chain.chain_id,
                 nonce=operation.nonce,
-                to=priced.call.to,
-                data=priced.call.data,
+                to=call.to,
+                data=call.data,
                 gas=priced.gas,
                 max_fee_wei=priced.fee.max_fee_wei,
                 tip_wei=priced.fee.tip_wei,

@@ -9,6 +9,7 @@ from chain.client import Block, ChainClient, bytes_of
 from chain.errors import MustWait, RpcRefused
 from chain.operations.effect import Call
 from chain.policies import FeePolicy
+from chain.trailer import estimable
 from registry.operation.errors import operation_problem
 
 GAS_MARGIN_PERCENT = 25
@@ -113,8 +114,13 @@ class Fees:
         fee = offer if due <= policy.ceiling_wei else None
         return Market(seen.head, seen.balance_wei, due, fee)
 
-    def price(self, call: Call, market: Market) -> Priced:
+    def price(self, call: Call, market: Market, *, rows: int = 1) -> Priced:
         """Run the call to its end on the node's newest state, and say what it may take.
+
+        Parameters
+        ----------
+        rows
+            Operations whose ids will stand behind its data.
 
         Raises
         ------
@@ -128,7 +134,8 @@ class Fees:
         if market.fee is None:
             raise MustWait(self.above_ceiling(market.due_wei))
         try:
-            gas = self._client.estimate_gas(call.to, call.data, sender=self._sender)
+            whole = estimable(call, rows)
+            gas = self._client.estimate_gas(whole.to, whole.data, sender=self._sender)
         except RpcRefused as refused:
             if not refused.is_revert:
                 raise

@@ -23,6 +23,7 @@ from chain.operations.effect import Call, Chain
 from chain.outbox import key_problem, note_waiting
 from chain.signing.envelope import read_signed
 from chain.signing.port import Signer
+from chain.trailer import without
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation import service as operations
@@ -178,7 +179,7 @@ class Resender:
                 if found is None or operations.list_attempts(session, found)[-1].seq != last.seq:
                     return None
                 signed = read_signed(last.raw)
-                call = Call(signed.to, signed.data)
+                call = without(session, found, Call(signed.to, signed.data))
                 priced = Priced(call, signed.gas, fee, market.head.number)
                 attempt = self._attempts.sign(session, found, priced)
                 batches.move(session, found, found.state)

@@ -144,7 +144,7 @@ class Sender:
         if len(rows) < 2:  # noqa: PLR2004
             return sum(self._send_one(row) for row in rows)
         try:
-            priced = self._price(self._call(rows))
+            priced = self._price(self._call(rows), len(rows))
             if priced.fits:
                 return len(rows) if self._sign_and_broadcast(rows, priced) else 0
         except (Reverted, PolicyRefused) as refusal:
@@ -164,7 +164,7 @@ class Sender:
 
     def _send_one(self, operation_id: UUID) -> int:
         try:
-            priced = self._price(self._call([operation_id]))
+            priced = self._price(self._call([operation_id]), 1)
             return int(self._sign_and_broadcast([operation_id], priced))
         except Reverted as reverted:
             # The register says more than a contract that reverts.
@@ -209,16 +209,16 @@ class Sender:
             # The claim key: whoever sends would have to ask it.
             raise MustWait(key_problem(fault)) from fault
 
-    def _price(self, call: Call) -> Priced:
+    def _price(self, call: Call, rows: int) -> Priced:
         """Price a call; what reverts is judged only when nothing of ours is on its way."""
         market = self._look()
         try:
-            return self._fees.price(call, market)
+            return self._fees.price(call, market, rows=rows)
         except Reverted:
             if self._any_pending():
                 raise _NotNow("it reverts, and something of ours is not mined yet") from None
         # One of ours may have been mined between the two looks; now nothing is on its way.
-        return self._fees.price(call, market)
+        return self._fees.price(call, market, rows=rows)
 
     def _look(self) -> Market:
         """Give what the chain asks for, as it was when this turn first asked."""

@@ -6,6 +6,17 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+_VERSION = 7
+FIRST_MS = 1_577_836_800_000
+LAST_MS = 4_102_444_800_000
+
 
 def new_id() -> UUID:
     return uuid7()
+
+
+def is_id(raw: bytes) -> bool:
+    """Tell whether 16 bytes have the form of an id of ours, made between 2020 and 2100."""
+    found = UUID(bytes=raw)
+    made_at_ms = int.from_bytes(raw[:6], "big")
+    return found.version == _VERSION and FIRST_MS <= made_at_ms < LAST_MS

@@ -6,16 +6,27 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, PlainValidator, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 KEY = r"^(file|aws-kms|gcp-kms):\S+$"
 GWEI = 10**9
-Finality = Annotated[int, Field(ge=0)] | Literal["safe", "finalized"]
+Finality = int | Literal["safe", "finalized"]
 """Blocks on top of a final one, or the tag by which the node names the newest final one."""
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def _read_finality(value: object) -> Finality:
+    text = str(value)
+    if text == "safe":
+        return "safe"
+    if text == "finalized":
+        return "finalized"
+    if not text.isascii() or not text.isdigit():
+        raise ValueError("finality is a number of confirmations from 0, or safe, or finalized")
+    return int(text)
 
 
 class Settings(BaseSettings):
@@ -38,7 +49,7 @@ class Settings(BaseSettings):
     rpc_url: str | None = None
     chain_id: int = Field(default=31337, ge=1)
     # CONFIRMATIONS is its name of before; ignored silently, it would make blocks final too early.
-    finality: Finality = Field(
+    finality: Annotated[Finality, PlainValidator(_read_finality)] = Field(
         default=1, validation_alias=AliasChoices("FINALITY", "CONFIRMATIONS")
     )
     signer_keystore: Path | None = None

@@ -86,7 +86,7 @@ def test_settings__production_without_anything__names_all_of_it(
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "0"), ("PORT", "65536"), ("ENVIRONMENT", "staging"), ("LOG_LEVEL", "loud"),
-     ("CHAIN_ID", "0"), ("CONFIRMATIONS", "-1"), ("FEE_BUMP_PERCENT", "9"),
+     ("CHAIN_ID", "0"), ("FINALITY", "-1"), ("FEE_BUMP_PERCENT", "9"),
      ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b")],
 )  # fmt: skip
 def test_settings__value_out_of_range__is_refused(
