@@ -39,8 +39,14 @@ def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
     return groups
 
 
-def bind(session: Session, rows: Sequence[Operation]) -> Operation:
-    """Make the operation that carries several others of one kind, and bind them to it."""
+def bind(session: Session, rows: Sequence[Operation], *, batch_id: UUID | None = None) -> Operation:
+    """Make the operation that carries several others of one kind, and bind them to it.
+
+    Parameters
+    ----------
+    batch_id
+        Its id, where the chain knows it already.
+    """
     batch = Operation(
         kind=OperationKind.BATCH,
         key="",
@@ -49,6 +55,8 @@ def bind(session: Session, rows: Sequence[Operation]) -> Operation:
         requested_by=THE_SYSTEM.subject,
         params={"kind": rows[0].kind, "rows": len(rows)},
     )
+    if batch_id is not None:
+        batch.id = batch_id
     batch.key = f"batch:{batch.id}"
     session.add(batch)
     session.flush()

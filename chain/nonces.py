@@ -35,7 +35,9 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        used = self.used_on_chain()
+        # What waits in the node's pool counts: were its nonce given out again, the operation that
+        # owns it would lose it, and whatever is in the pool might be sent a second time.
+        used = max(self.used_on_chain(), self._chain.client.nonce(self._signer.address, "pending"))
         with self._database.transaction() as session:
             stream = self._open(session, start=used)
             if used > stream.next_nonce:

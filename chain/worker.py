@@ -17,6 +17,7 @@ from chain.funds import FundsWatch
 from chain.indexer import Indexer
 from chain.operations.effect import Chain
 from chain.platform import plan_platform
+from chain.rebuild import Rebuild
 from chain.reconciler import Reconciler
 from chain.roles import plan_grants
 from chain.sender import Sender
@@ -69,6 +70,7 @@ def run_worker(
     """
     senders = [Sender(database, chain, signer) for signer in chain.senders]
     tracker = Tracker(database, chain, finality=finality)
+    rebuild = Rebuild(database, chain, finality=finality)
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, chain.client, stop)
     at_start, sweep_at = True, time.monotonic()
@@ -89,7 +91,14 @@ def run_worker(
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         at_start = False
         moved += tracker.follow()
-        moved += sum(sender.send_planned() for sender in senders)
+        try:
+            moved += sum(sender.send_planned() for sender in senders)
+        except NonceAhead:
+            # A database from an old backup: what the chain tells of ours is bound again. What
+            # is not ours needs a person.
+            if not rebuild.mend():
+                raise
+            moved += 1
         waiter.awaits_block = tracker.is_following
         return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
 

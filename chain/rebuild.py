@@ -1,0 +1,242 @@
+"""What the chain knows of our keys and the database does not: found, matched, written down.
+
+A database that was restored from an old backup has forgotten transactions. Each carries the ids of
+the operations that it carried out (`chain.trailer`), so each is bound to its operation again, and
+followed to its end like any other. What matches none is told, and needs a person (ADR 0029).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, text
+from sqlmodel import Session, col, select
+
+from chain.binding import Bound, bind
+from chain.client import hex_of
+from chain.finality import final_height
+from chain.operations.effect import Chain
+from chain.own_transactions import OwnTransaction, find_own
+from chain.resender import UNMINED
+from chain.tracker import Tracker
+from registry.kernel.db import Database
+from registry.kernel.settings import Finality
+from registry.operation.models import NonceStream, Operation, OperationAttempt
+
+log = structlog.get_logger()
+
+REORG_MARGIN = 64
+"""Blocks before the last one that the database knows: a reorg may have moved what it held."""
+
+
+class Finding(StrEnum):
+    """What a transaction of our key turned out to be."""
+
+    KNOWN = "known"
+    MATCHED = "matched"
+    EMPTY = "empty"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One transaction that the database did not know.
+
+    Parameters
+    ----------
+    operation_id
+        What it carried out; None for a foreign one.
+    note
+        Why it is foreign.
+    """
+
+    signer: bytes
+    nonce: int
+    tx_hash: bytes
+    block_number: int
+    finding: Finding
+    operation_id: UUID | None = None
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a rebuild found.
+
+    Parameters
+    ----------
+    waiting
+        Why keys cannot be told whole yet, by key.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    waiting: dict[bytes, str] = field(default_factory=dict)
+    accepted: bool = False
+
+    @property
+    def foreign(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.finding == Finding.FOREIGN]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is explained, so that sending goes on."""
+        return not self.waiting and (self.accepted or not self.foreign)
+
+
+class Rebuild:
+    """Brings the database up to what the chain knows of our keys.
+
+    Parameters
+    ----------
+    finality
+        What makes a block final: nothing is taken from an operation before.
+    """
+
+    def __init__(self, database: Database, chain: Chain, *, finality: Finality) -> None:
+        self._database = database
+        self._chain = chain
+        self._finality = finality
+        self._tracker = Tracker(database, chain, finality=finality)
+        self._seen: dict[bytes, int] | None = None
+
+    def mend(self) -> bool:
+        """Run where that was not tried at these nonces yet, and tell whether sending may go on."""
+        used = {key.address: self._used(key.address) for key in self._chain.senders}
+        if used == self._seen:
+            return False
+        self._seen = used
+        return self.run().is_complete
+
+    def run(self, *, accept_foreign: bool = False) -> Report:
+        """Bind what the chain has and the database has not, and set the nonce streams forward.
+
+        It may be stopped at any moment and run again. Without anything unknown it does nothing.
+
+        Parameters
+        ----------
+        accept_foreign
+            Go on behind transactions that are not ours; a person has looked at them.
+        """
+        report = Report(accepted=accept_foreign)
+        wanted = self._wanted()
+        if wanted:
+            first = self._first_block(wanted)
+            final = final_height(
+                self._chain.client, self._finality, self._chain.client.block_number()
+            )
+            for own in find_own(self._chain.client, wanted, first):
+                entry = self._record(own, is_final=own.block_number <= final, accept=accept_foreign)
+                report.entries.append(entry)
+                # Before the next is matched: its call may need what this one created.
+                self._tracker.follow()
+        for signer, nonces in wanted.items():
+            self._finish(report, signer, nonces)
+        self._tell_pending(report)
+        for entry in report.entries:
+            log.warning(
+                "transaction_rebuilt",
+                signer=hex_of(entry.signer),
+                nonce=entry.nonce,
+                tx=hex_of(entry.tx_hash),
+                finding=entry.finding,
+                operation=str(entry.operation_id),
+                note=entry.note,
+            )
+        return report
+
+    # -- what is missing ---------------------------------------------------------------------
+
+    def _used(self, signer: bytes) -> int:
+        return self._chain.client.nonce(signer)
+
+    def _wanted(self) -> dict[bytes, set[int]]:
+        """Give the nonces that are spent on chain by something that the database does not know."""
+        wanted = {}
+        for key in self._chain.senders:
+            used = self._used(key.address)
+            with self._database.transaction() as session:
+                stream = session.get(NonceStream, (self._chain.chain_id, key.address))
+                nonces = set(range(stream.next_nonce, used)) if stream else set()
+                nonces |= self._taken(session, key.address, used)
+            if nonces:
+                wanted[key.address] = nonces
+        return wanted
+
+    def _taken(self, session: Session, signer: bytes, used: int) -> set[int]:
+        """Give nonces of ours that were spent, though none of the attempts that own them was."""
+        rows = session.exec(
+            select(Operation.nonce, OperationAttempt.tx_hash)
+            .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+            .where(
+                col(Operation.signer) == signer,
+                col(Operation.nonce) < used,
+                col(Operation.state).in_(UNMINED),
+            )
+        ).all()
+        receipts = self._chain.client.receipts([tx_hash for _, tx_hash in rows])
+        mined = {row[0] for row, receipt in zip(rows, receipts, strict=True) if receipt}
+        return {nonce for nonce, _ in rows if nonce is not None and nonce not in mined}
+
+    def _first_block(self, wanted: dict[bytes, set[int]]) -> int:
+        """Give the block from which on everything that is wanted lies."""
+        with self._database.transaction() as session:
+            blocks = [
+                session.exec(
+                    select(func.max(col(OperationAttempt.block_number)))
+                    .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
+                    .where(col(Operation.signer) == signer, col(Operation.nonce) < min(nonces))
+                ).one()
+                for signer, nonces in wanted.items()
+            ]
+        return max(min(block or 0 for block in blocks) - REORG_MARGIN, 0)
+
+    # -- what is written down ----------------------------------------------------------------
+
+    def _record(self, own: OwnTransaction, *, is_final: bool, accept: bool) -> Entry:
+        entry = Entry(own.signer, own.nonce, own.tx_hash, own.block_number, Finding.KNOWN)
+        with self._database.transaction() as session:
+            # Two workers, or a worker and a person, rebuild one after the other.
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtext('operation_rebuild'))"))
+            if session.get(OperationAttempt, own.tx_hash) is not None:
+                return entry
+            found: Bound = bind(session, self._chain, own, is_final=is_final, accept=accept)
+        if found.operation_id is not None:
+            return replace(entry, finding=Finding.MATCHED, operation_id=found.operation_id)
+        if own.is_empty:
+            return replace(entry, finding=Finding.EMPTY)
+        return replace(entry, finding=Finding.FOREIGN, note=found.note)
+
+    def _finish(self, report: Report, signer: bytes, nonces: set[int]) -> None:
+        """Set the stream of a key forward, where everything before is explained."""
+        mine = [entry for entry in report.entries if entry.signer == signer]
+        missing = nonces - {entry.nonce for entry in mine}
+        if missing:
+            report.waiting[signer] = f"no block holds nonces {_listed(missing)}"
+        elif report.accepted or not any(each.finding == Finding.FOREIGN for each in mine):
+            with self._database.transaction() as session:
+                identity = (self._chain.chain_id, signer)
+                stream = session.get_one(NonceStream, identity, with_for_update=True)
+                stream.next_nonce = max(stream.next_nonce, max(nonces) + 1)
+                session.add(stream)
+
+    def _tell_pending(self, report: Report) -> None:
+        """Tell what waits in the node's pool: it is known only once a block holds it."""
+        for key in self._chain.senders:
+            pending = self._chain.client.nonce(key.address, "pending")
+            with self._database.transaction() as session:
+                stream = session.get(NonceStream, (self._chain.chain_id, key.address))
+                ahead = pending - stream.next_nonce if stream else 0
+            if ahead > 0 and key.address not in report.waiting:
+                if not report.accepted and any(e.signer == key.address for e in report.foreign):
+                    continue
+                report.waiting[key.address] = (
+                    f"{ahead} transactions are in the node's pool; run it again once they are mined"
+                )
+
+
+def _listed(nonces: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(nonces)))

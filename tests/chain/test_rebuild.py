@@ -1,0 +1,154 @@
+"""A database from an old backup: what it forgot is read from the chain, and nothing goes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from chain.client import bytes_of
+from chain.errors import NonceAhead
+from chain.rebuild import Finding, Rebuild, Report
+from registry.operation.models import OperationKind, OperationState
+from tests import sales
+from tests.chain.market import Deal, Market
+from tests.chain.outcomes import sent
+from tests.chain.stage import Stage
+from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
+
+pytestmark = pytest.mark.chain
+
+ELSEWHERE = bytes_of("0x" + "42" * 20)
+
+
+@pytest.fixture
+def restored(minted: Market, market_stage: tuple[Stage, Deal]) -> Iterator[Market]:
+    """The chain of a sale that was carried out, and a database of before that."""
+    stage, _ = market_stage
+    with stage.databases.copied(stage.template) as backup:
+        yield replace(minted, world=World(minted.world.node, backup, minted.world.chain))
+
+
+def rebuilt(world: World, *, accept: bool = False) -> Report:
+    rebuild = Rebuild(world.database, world.chain, finality=CONFIRMATIONS)
+    return rebuild.run(accept_foreign=accept)
+
+
+def assert_nothing_twice(market: Market) -> None:
+    market.world.settle(impatient=True)
+    assert {each.state for each in market.world.operations()} == {OperationState.FINAL}
+    assert market.suite().on_chain().supply == sales.FRACTIONS
+
+
+def test_rebuild__after_a_restore__binds_everything_and_sends_nothing(
+    restored: Market, minted: Market
+) -> None:
+    world = restored.world
+    on_chain = world.node.transactions()
+    with pytest.raises(NonceAhead):
+        world.turn(at_start=True)
+
+    report = rebuilt(world)
+
+    assert report.is_complete
+    assert {entry.finding for entry in report.entries} == {Finding.MATCHED}
+    assert_nothing_twice(restored)
+    assert world.node.transactions() == on_chain
+    assert sent(world) == sent(minted.world), "the same bytes, on the same nonces"
+    assert rebuilt(world).entries == []
+
+
+def test_rebuild__then_more_is_ordered__goes_on_with_the_next_nonce(restored: Market) -> None:
+    world = restored.world
+    rebuilt(world)
+    restored.plan(OperationKind.UNPAUSE, "open")
+    assert_nothing_twice(restored)
+    assert len(world.node.transactions()) == len(
+        [each for each in world.operations() if each.nonce is not None]
+    )
+
+
+def test_rebuild__of_batches__binds_every_row(
+    market: Market, market_stage: tuple[Stage, Deal]
+) -> None:
+    whole = replace(market, world=replace(market.world, batch_rows=100))
+    whole.world.settle()
+    stage, _ = market_stage
+    with stage.databases.copied(stage.template) as backup:
+        ours = replace(whole, world=replace(whole.world, database=backup))
+        assert rebuilt(ours.world).is_complete
+        on_chain = ours.world.node.transactions()
+        assert_nothing_twice(ours)
+        assert ours.world.node.transactions() == on_chain
+        for kind in (OperationKind.MINT, OperationKind.REGISTER_IDENTITY, OperationKind.BATCH):
+            assert [each.id for each in ours.world.operations() if each.kind == kind] == [
+                each.id for each in whole.world.operations() if each.kind == kind
+            ]
+
+
+def test_rebuild__something_waits_in_the_pool__nothing_is_sent_until_it_is_mined(
+    market: Market, market_stage: tuple[Stage, Deal]
+) -> None:
+    market.world.turn()
+    stage, _ = market_stage
+    with stage.databases.copied(stage.template) as backup:
+        ours = replace(market, world=replace(market.world, database=backup))
+        before = sent(ours.world)
+        with pytest.raises(NonceAhead):
+            ours.world.turn(at_start=True)
+        assert sent(ours.world) == before
+        assert list(rebuilt(ours.world).waiting) == [ours.world.chain.platform.address]
+
+        ours.world.node.mine()
+        assert rebuilt(ours.world).is_complete
+        assert_nothing_twice(ours)
+
+
+def test_rebuild__foreign_transaction__is_told_and_waits_for_a_person(restored: Market) -> None:
+    world = restored.world
+    foreign = Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01")
+    world.node.mined(foreign)
+
+    report = rebuilt(world)
+
+    (entry,) = report.foreign
+    assert entry.tx_hash == foreign
+    assert entry.note == "it names no operation"
+    assert not report.is_complete
+    with pytest.raises(NonceAhead):
+        world.turn()
+    restored.plan(OperationKind.UNPAUSE, "open")
+    with pytest.raises(NonceAhead):
+        world.turn()
+
+    assert rebuilt(world, accept=True).is_complete
+    assert_nothing_twice(restored)
+
+
+def test_rebuild__foreign_one_took_our_nonce__the_operation_ends_and_says_so(
+    market: Market,
+) -> None:
+    world = market.world
+    world.turn()
+    world.node.drop_pool()
+    (taken, *_) = [each for each in world.operations() if each.state == OperationState.BROADCAST]
+    world.node.mined(Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01"))
+
+    assert [each.nonce for each in rebuilt(world).foreign] == [taken.nonce]
+    assert rebuilt(world, accept=True).foreign == rebuilt(world).foreign, "not final yet"
+    world.node.mine(CONFIRMATIONS)
+    rebuilt(world, accept=True)
+
+    (found,) = [each for each in world.operations() if each.id == taken.id]
+    assert found.state == OperationState.REPLACED
+    assert found.problem is not None
+    assert found.problem["code"] == "nonce_taken"
+
+
+def test_rebuild__database_is_up_to_date__does_nothing(minted: Market) -> None:
+    before = sent(minted.world)
+    report = rebuilt(minted.world)
+    assert report.is_complete
+    assert report.entries == []
+    assert sent(minted.world) == before
