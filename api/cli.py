@@ -1,4 +1,4 @@
-"""The command line: serve, or run one part; look at operations; make a development token."""
+"""The command line: serve, or run one part; mend operations; make a development token."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Column, Table
 
 from api.app import create_app
 from api.auth.tokens import DevelopmentIssuer
 from api.deps import Services
 from api.journal_cli import journal_commands
 from api.keys_cli import keys_commands
+from api.operations_cli import operations_commands
 from api.program import (
     PortTaken,
     open_base,
@@ -34,7 +34,10 @@ from api.program import (
     serve_api,
     services,
 )
+from chain.anvil import HOST
 from chain.errors import ChainError
+from chain.operations.effect import Chain
+from chain.runtime import open_chain
 from chain.worker import run_imports, run_sync, run_worker
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
@@ -43,9 +46,7 @@ from registry.kernel.errors import RegistryError
 from registry.kernel.log import configure_logging
 from registry.kernel.secrets import with_embedded_secrets
 from registry.kernel.service_directory import EmbeddedServiceError
-from registry.kernel.settings import ROOT, Settings, get_settings
-from registry.operation import service as operations
-from registry.operation.models import OperationState
+from registry.kernel.settings import ROOT, Finality, Settings, get_settings
 from registry.sweep.service import sweep
 
 app = typer.Typer(
@@ -230,27 +231,6 @@ def token(
         typer.echo(issuer.issue(subject, role, timedelta(hours=hours)))
 
 
-@app.command("operations")
-def show_operations(
-    state: Annotated[OperationState | None, typer.Option(help="Only those in this state")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-) -> None:
-    """List what is being done on chain, with what went wrong."""
-    with clear_errors():
-        settings = load_settings()
-        database = _running_database(settings)
-        table = Table(Column("operation", no_wrap=True), "kind", "state", "nonce", "problem")
-        with database.reading() as session:
-            rows = operations.list_operations(
-                session, subject_id=None, state=state, after=None, limit=limit
-            )
-            for row in rows:
-                detail = (row.problem or row.waits_for or {}).get("detail", "")
-                nonce = "" if row.nonce is None else str(row.nonce)
-                table.add_row(str(row.id), row.kind, row.state, nonce, detail)
-        Console().print(table)
-
-
 @app.command("sweep")
 def sweep_once() -> None:
     """Fire what time alone brings about, as the worker does every minute, and say how much."""
@@ -284,6 +264,15 @@ def _use_services(work: Callable[[Services], None]) -> None:
         work(services(settings, _running_database(settings)))
 
 
+def _use_chain(work: Callable[[Database, Chain, Finality], None]) -> None:
+    with clear_errors():
+        settings = load_settings()
+        database = _running_database(settings)
+        rpc_url = settings.rpc_url or f"http://{HOST}:{settings.devnet_port}"
+        work(database, open_chain(settings, rpc_url), settings.finality)
+
+
+app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(journal_commands(_use_running), name="journal")
 app.add_typer(keys_commands(_use_services), name="keys")
 

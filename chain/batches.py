@@ -13,9 +13,15 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chain.operations import EFFECTS
+from chain.signing.envelope import read_signed
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
-from registry.operation.models import Operation, OperationKind, OperationState
+from registry.operation.models import (
+    Operation,
+    OperationAttempt,
+    OperationKind,
+    OperationState,
+)
 
 
 def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
@@ -97,3 +103,17 @@ def kind_of(operation: Operation) -> str:
     if operation.kind == OperationKind.BATCH:
         return str(operation.params["kind"])
     return operation.kind
+
+
+def is_empty_call(operation: Operation, attempt: OperationAttempt) -> bool:
+    """Tell whether an attempt only spends the operation's nonce."""
+    signed = read_signed(attempt.raw)
+    return (signed.to, signed.data) == (operation.signer, b"")
+
+
+def is_cancelled(session: Session, operation: Operation, attempt: OperationAttempt) -> bool:
+    """Tell whether an attempt is the empty call with which a person cancelled the operation."""
+    if not is_empty_call(operation, attempt):
+        return False
+    # A batch that reverted and lost its block is replaced so too, but its rows went on without it.
+    return operation.kind != OperationKind.BATCH or len(whole(session, operation)) > 1

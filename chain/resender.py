@@ -42,6 +42,18 @@ RESEND_AFTER = timedelta(seconds=15)
 UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
 
 
+def nothing_on(session: Session, chain: Chain, fees: Fees, operation: Operation) -> Priced:
+    """Give an empty call that takes the place of an operation's attempt in any pool.
+
+    Whatever the ceiling: it is 21,000 gas against a second mint.
+    """
+    last = operations.list_attempts(session, operation)[-1]
+    fee = fees.raised(Fee(last.max_fee_wei, last.tip_wei))
+    assert operation.signer is not None, "what was signed names its key"
+    call = Call(operation.signer, b"")
+    return Priced(call, PLAIN_TRANSFER_GAS, fee, chain.client.block_number())
+
+
 class Resender:
     """Follows what one key has signed until it is on chain.
 
@@ -89,9 +101,11 @@ class Resender:
                 .where(
                     col(Operation.signer) == self._signer.address,
                     col(Operation.nonce) >= chain_nonce,
-                    # One that reverted has spent its nonce like the others: without it, every
-                    # later one would wait for ever.
-                    col(Operation.state).in_([*ON_CHAIN, OperationState.REVERTED]),
+                    # One that reverted, or was cancelled, has spent its nonce like the others:
+                    # without it, every later one would wait for ever.
+                    col(Operation.state).in_(
+                        [*ON_CHAIN, OperationState.REVERTED, OperationState.REPLACED]
+                    ),
                 )
                 .with_for_update()
             ).all()
@@ -99,7 +113,9 @@ class Resender:
                 log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
                 if operation.kind == OperationKind.BATCH and operation.problem is not None:
                     # Its rows went on without it: nothing may take its nonce but an empty call.
-                    self._attempts.sign(session, operation, self._nothing(session, operation))
+                    self._attempts.sign(
+                        session, operation, nothing_on(session, self._chain, self._fees, operation)
+                    )
                 operation.ended_at = operation.problem = None
                 batches.move(session, operation, OperationState.BROADCAST)
             session.flush()
@@ -133,16 +149,6 @@ class Resender:
             .order_by(col(Operation.nonce))
         )
         return [(operation, attempt) for operation, attempt in rows]
-
-    def _nothing(self, session: Session, operation: Operation) -> Priced:
-        """Give an empty call that takes the place of an operation's attempt in any pool.
-
-        Whatever the ceiling: it is 21,000 gas against a second mint.
-        """
-        last = operations.list_attempts(session, operation)[-1]
-        fee = self._fees.raised(Fee(last.max_fee_wei, last.tip_wei))
-        call = Call(self._signer.address, b"")
-        return Priced(call, PLAIN_TRANSFER_GAS, fee, self._chain.client.block_number())
 
     # -- what is stuck -----------------------------------------------------------------------
 

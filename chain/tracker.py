@@ -19,6 +19,7 @@ from chain.outbox import revert_problem
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
+from registry.operation.errors import operation_problem
 from registry.operation.models import (
     IN_FLIGHT,
     Operation,
@@ -95,6 +96,8 @@ class Tracker:
         is_final = receipt.block_number <= final
         if not receipt.succeeded:
             return self._record_revert(flight, receipt) if is_final else 0
+        if self._is_cancelled(flight):
+            return self._record_cancelled(flight, receipt) if is_final else 0
         moved = 0
         if not was_mined or flight.attempt.block_hash != receipt.block_hash:
             moved = self._record_mined(flight, receipt)
@@ -149,6 +152,32 @@ class Tracker:
                 session.add(row)
                 EFFECTS[row.kind].on_final(session, row)
         log.info("operation_final", operation=str(operation.id), kind=operation.kind)
+        return 1
+
+    def _is_cancelled(self, flight: _Flight) -> bool:
+        if not batches.is_empty_call(flight.operation, flight.attempt):
+            return False
+        with self._database.transaction() as session:
+            return batches.is_cancelled(session, flight.operation, flight.attempt)
+
+    def _record_cancelled(self, flight: _Flight, receipt: Receipt) -> int:
+        """End what a person's empty call has taken the nonce of."""
+        problem = operation_problem(
+            "operation_cancelled", "A person cancelled it.", tx_hash=hex_of(receipt.tx_hash)
+        )
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add(attempt)
+            for row in batches.whole(session, operation):
+                row.state, row.ended_at, row.waits_for = OperationState.REPLACED, now(), None
+                row.problem = problem
+                session.add(row)
+                EFFECTS[row.kind].on_failed(session, row)
+        log.warning("operation_cancelled", operation=str(operation.id))
         return 1
 
     def _record_revert(self, flight: _Flight, receipt: Receipt) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +104,14 @@ def list_carried(session: Session, batch_id: UUID) -> Sequence[Operation]:
 
 
 def list_operations(
-    session: Session, *, subject_id: str | None, state: str | None, after: UUID | None, limit: int
+    session: Session,
+    *,
+    subject_id: str | None,
+    state: str | None,
+    after: UUID | None,
+    limit: int,
+    kind: str | None = None,
+    planned_before: datetime | None = None,
 ) -> Sequence[Operation]:
     """List operations, oldest first."""
     query = select(Operation)
@@ -111,6 +119,10 @@ def list_operations(
         query = query.where(col(Operation.subject_id) == subject_id)
     if state is not None:
         query = query.where(col(Operation.state) == state)
+    if kind is not None:
+        query = query.where(col(Operation.kind) == kind)
+    if planned_before is not None:
+        query = query.where(col(Operation.recorded_at) <= planned_before)
     return session.exec(page_after(query, col(Operation.id), after=after, limit=limit)).all()
 
 
