@@ -1,0 +1,32 @@
+"""One worker in a process of its own: `python -m tests.chain.worker_process DATABASE NODE KEYS`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from chain.client import ChainClient
+from chain.operations.effect import Chain
+from chain.signing.keystore import KeystoreSigner
+from chain.worker import run_worker
+from registry.kernel.db import Database
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.stage import PATIENT
+from tests.chain.world import CONFIRMATIONS
+
+PASSWORD = "correct horse"
+KEYS = ("platform.json", "claim_issuer.json", "confirmer.json")
+
+
+def main(database_url: str, node_url: str, keys: Path) -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    opened = [KeystoreSigner(keys / name, PASSWORD) for name in KEYS]
+    chain = Chain(ChainClient(node_url, CHAIN_ID), opened[0], opened[1], opened[2], fees=PATIENT)
+    run_worker(Database(database_url), chain, stop, finality=CONFIRMATIONS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
