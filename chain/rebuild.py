@@ -2,7 +2,7 @@
 
 A database that was restored from an old backup has forgotten transactions. Each carries the ids of
 the operations that it carried out (`chain.trailer`), so each is bound to its operation again, and
-followed to its end like any other. What matches none is told, and needs a person (ADR 0029).
+followed to its end like any other. What matches none is told, and needs a person (ADR 0030).
 """
 
 from __future__ import annotations

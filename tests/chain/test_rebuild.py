@@ -15,6 +15,7 @@ from tests import sales
 from tests.chain.market import Deal, Market
 from tests.chain.outcomes import sent
 from tests.chain.stage import Stage
+from tests.chain.test_worker import eventually, is_done, running
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
 pytestmark = pytest.mark.chain
@@ -144,6 +145,20 @@ def test_rebuild__foreign_one_took_our_nonce__the_operation_ends_and_says_so(
     assert found.state == OperationState.REPLACED
     assert found.problem is not None
     assert found.problem["code"] == "nonce_taken"
+
+
+def test_worker__starts_on_an_old_backup__rebuilds_by_itself_and_goes_on(
+    restored: Market,
+) -> None:
+    world = restored.world
+    on_chain = world.node.transactions()
+    with running(world, sync=False):
+        eventually(lambda: is_done(world))
+        assert world.node.transactions() == on_chain
+        restored.plan(OperationKind.UNPAUSE, "open")
+        eventually(lambda: is_done(world))
+    assert len(world.node.transactions()) == len(on_chain) + 1
+    assert_nothing_twice(restored)
 
 
 def test_rebuild__database_is_up_to_date__does_nothing(minted: Market) -> None:
