@@ -3,7 +3,7 @@
 The whole program runs, on a node that mines a block each second. An order is registered and
 discharged over HTTP, again and again; each time the operation that halts the token tells when it
 was planned, in the request's own transaction, and when it was final. By default that is one block
-deep, so a second is waited for twice; CONFIRMATIONS=0 shows when the token stopped.
+deep, so a second is waited for twice; FINALITY=0 shows when the token stopped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ASSET = "LHR-APT-0001"
 ROUNDS = int(os.environ.get("BENCH_HALTS", "30"))
 TARGET_MS = 2_000.0
 BLOCK_SECONDS = 1
-DEFAULT_CONFIRMATIONS = 1
+DEFAULT_FINALITY = 1
 
 
 def main() -> None:
@@ -51,8 +51,8 @@ def main() -> None:
             taken = _play(folder / "data", rpc_url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    blocks = get_settings().confirmations
-    named = "" if blocks == DEFAULT_CONFIRMATIONS else f".{blocks}_confirmations"
+    finality = get_settings().finality
+    named = "" if finality == DEFAULT_FINALITY else f".{finality}_confirmations"
     for percent in (50, 99):
         print_figure(
             f"halt.commit_to_final{named}.p{percent}_ms",
