@@ -177,6 +177,7 @@ def show(chain: Ledger, operation: Operation) -> None:
             raw=b"raw",
             gas=1,
             max_fee_wei=1,
+            signed_at_block=1,
             signed_at=now(),
         )
     )

@@ -130,6 +130,7 @@ class Ledger:
                 raw=b"raw",
                 gas=1,
                 max_fee_wei=1,
+                signed_at_block=1,
                 signed_at=now(),
             )
         )

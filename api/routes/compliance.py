@@ -25,6 +25,7 @@ from registry.compliance.lint import lint
 from registry.compliance.terms import check_compliance_terms
 from registry.eligibility import service as eligibility
 from registry.eligibility.rehearsal import dry_run
+from registry.party.rules import check_country
 
 router = resource_router("compliance")
 
@@ -34,6 +35,8 @@ def lint_compliance(body: ComplianceLint) -> LintRead:
     """Tell what is wrong with compliance terms that somebody thinks of."""
     terms = body.compliance.terms()
     check_compliance_terms(terms)
+    if body.wrapper_country is not None:
+        check_country(body.wrapper_country, field="/wrapper_country")
     return LintRead.of(lint(terms, body.facts()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
@@ -48,8 +48,21 @@ def _written_as_a_time(value: Any) -> Any:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
-"""A moment as RFC 3339 writes it, with its offset."""
+_FIRST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+
+
+def _in_every_calendar(moment: datetime) -> datetime:
+    """Refuse a moment that has no date in UTC, or none at the register's seat."""
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError("is too near to the beginning or the end of the calendar")
+    return moment
+
+
+Instant = Annotated[
+    AwareDatetime, BeforeValidator(_written_as_a_time), AfterValidator(_in_every_calendar)
+]
+"""A moment as RFC 3339 writes it, with its offset; it has a date at every offset."""
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]

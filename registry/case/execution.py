@@ -16,6 +16,7 @@ from registry.case.layout import lay_out, write_acts
 from registry.case.models import RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     acts_in_hand,
+    await_turn,
     get_case,
     happened,
     list_acts,
@@ -52,6 +53,7 @@ def execute_case(session: Session, actor: Actor, case_id: UUID) -> list[Operatio
         ``transition_forbidden``.
     """
     case = get_case(session, case_id, lock=True)
+    await_turn(session)
     again = case.state == CaseState.INCOMPLETE
     lifecycle.ask(session, actor, MACHINE, case, "execute", given={"again": again})
     if case.kind == CaseKind.RECOVERY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, TokenEvent
@@ -27,6 +28,14 @@ _LIFTING = (
     CaseState.LIFT_INCOMPLETE,
     CaseState.LIFTED,
 )
+
+# Cases that exclude each other are rows of their own: two executed at once would not meet.
+_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('case_execution', 0))")
+
+
+def await_turn(session: Session) -> None:
+    """Wait for whoever executes another case, so that this one sees what that one began."""
+    session.connection().execute(_TURN)
 
 
 def chain_id_of(case_id: UUID) -> bytes:
@@ -139,6 +148,18 @@ def list_freezes(session: Session, kind: CaseKind) -> Sequence[tuple[Case, CaseA
         .order_by(col(Case.id), col(CaseAct.number))
     )
     return list(rows.all())
+
+
+def find_other_recovery(session: Session, case: Case) -> Case | None:
+    """Return another recovery of the same wallet that is in force."""
+    return session.exec(
+        select(Case).where(
+            col(Case.kind) == CaseKind.RECOVERY,
+            col(Case.wallet) == case.wallet,
+            col(Case.id) != case.id,
+            col(Case.state).in_(IN_FORCE),
+        )
+    ).first()
 
 
 def successor_of(session: Session, wallet: bytes) -> bytes:

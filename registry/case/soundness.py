@@ -16,7 +16,7 @@ from registry.captable import service as captable
 from registry.captable.models import ForcedAct
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind
-from registry.case.repository import list_freezes, successor_of
+from registry.case.repository import find_other_recovery, list_freezes, successor_of
 from registry.court_order import service as orders
 from registry.court_order.models import BINDING, CourtOrder, OrderScope, OrderState
 from registry.document import service as documents
@@ -40,13 +40,14 @@ def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> N
     Conflict
         ``token_not_deployed``, ``token_not_redeeming`` (TOK-02), ``units_not_held``,
         ``units_frozen``, ``units_not_free``, ``wallet_frozen``, ``receiver_not_eligible``,
-        ``order_not_in_force``.
+        ``order_not_in_force``, ``recovery_under_way``.
     """
     if case.order_id is not None and orders.get_order(session, case.order_id).state not in BINDING:
         raise Conflict("order_not_in_force", "The order of this case binds nobody now.")
     if case.kind == CaseKind.RECOVERY:
         assert case.counterparty is not None
         require_receiver(session, case.counterparty, linked=False)
+        _require_only_recovery(session, case)
     for act in acts:
         tokenization = deployed(session, act.tokenization_id)
         _require_act(session, case, act, tokenization)
@@ -106,6 +107,17 @@ def _require_unfrozen(session: Session, case: Case, act: PlannedAct) -> None:
                 f"Case {other.id} froze this wallet already.",
                 remedy="One freeze of a wallet is enough; the first to be lifted would end both.",
             )
+
+
+def _require_only_recovery(session: Session, case: Case) -> None:
+    """A lost wallet has one successor: whatever is frozen follows it there."""
+    other = find_other_recovery(session, case)
+    if other is not None:
+        raise Conflict(
+            "recovery_under_way",
+            f"Case {other.id} recovers this wallet already.",
+            remedy="Withdraw or reject this case; the other one moves everything.",
+        )
 
 
 def require_receiver(session: Session, address: bytes, *, linked: bool = True) -> Wallet:

@@ -16,8 +16,19 @@ def require_reason(attempt: Attempt[Any]) -> None:
     Invalid
         ``reason_missing``.
     """
-    if not str(attempt.given.get("reason") or "").strip():
-        raise Invalid("reason_missing", f"To {attempt.event}, say why.", field="/reason")
+    check_reason(attempt.given.get("reason"), attempt.event)
+
+
+def check_reason(reason: Any, event: str) -> None:
+    """Refuse what is no reason: for acts that are no event of a machine, or one of several.
+
+    Raises
+    ------
+    Invalid
+        ``reason_missing``.
+    """
+    if not str(reason or "").strip():
+        raise Invalid("reason_missing", f"To {event}, say why.", field="/reason")
 
 
 def require_other_person(attempt: Attempt[Any], *makers: str | None) -> None:

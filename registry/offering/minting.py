@@ -14,6 +14,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
+from registry.lifecycle.reasons import check_reason
 from registry.offering import orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
@@ -163,6 +164,8 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
     ------
     Conflict
         ``mint_not_failed``, ``treasury_not_ready``.
+    Invalid
+        ``reason_missing``.
     """
     found = get_row(session, Order, order_id, kind="order")
     offering = orders.get_offering(session, found.offering_id)
@@ -174,6 +177,7 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
             f"The order is {order.state}, and its mint has not failed.",
             remedy="Only what the chain refused is given back.",
         )
+    check_reason(reason, "give_back")
     key = f"mint:given_back:{order.id}"
     plan_treasury_mint(session, actor, tokenization, order.units, key=key)
     order.state = OrderState.REFUND_DUE

@@ -11,6 +11,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
+from registry.lifecycle.reasons import check_reason
 from registry.offering import orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment, Refund
 from registry.tokenization import service as tokenizations
@@ -28,11 +29,14 @@ def unwind_offering(
     ------
     Conflict
         ``minimum_reached``, ``transition_refused``.
+    Invalid
+        ``reason_missing``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     offering = orders.find_offering_of(session, tokenization_id)
     if offering is not None:
         offering = orders.get_offering(session, offering.id, lock=True)
+    check_reason(reason, "unwind")
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "fail_offer", given=given, reason=reason)
     assert offering is not None, "an OFFERING tokenization has an offering"

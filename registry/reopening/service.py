@@ -13,8 +13,9 @@ from registry.asset.models import AssetState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Forbidden
 from registry.lifecycle import service as lifecycle
+from registry.lifecycle.reasons import check_reason
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
@@ -58,16 +59,21 @@ def agree_to_unpause(
         ``transition_refused``, ``approvals_missing``, ``already_approved``.
     Forbidden
         ``checker_is_maker``, ``approval_not_yours``.
+    Invalid
+        ``reason_missing``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     # Of two who must agree the first one is judged as the last one is.
+    check_reason(reason, "unpause")
     lifecycle.ask(session, actor, MACHINE, tokenization, "unpause")
     pause = tokenizations.last_pause(session, tokenization_id)
     assert pause is not None, "a PAUSED token was paused by an operation"
     digest = record_hash({"tokenization": str(tokenization_id), "pause": str(pause.id)})
     given = approvals.live_approvals(session, pause.id, digest)
     missing = PAIR - Counter(Role(approval.role) for approval in given)
-    if missing:
+    if not missing:
+        _require_may_agree(actor, role, pause)
+    else:
         missing = approvals.approve(
             session,
             actor,
@@ -83,6 +89,16 @@ def agree_to_unpause(
     if missing:
         return Reopening(missing, None)
     return Reopening(missing, _plan(session, actor, tokenization, pause))
+
+
+def _require_may_agree(actor: Actor, role: Role, pause: Operation) -> None:
+    """Ask of who asks once more what was asked of those who agreed."""
+    if role not in PAIR or role not in actor.roles:
+        raise Forbidden("approval_not_yours", f"You do not agree as {role}.")
+    if actor.subject == pause.requested_by:
+        raise Forbidden(
+            "checker_is_maker", "Whoever paused the token does not reopen it.", rule="APR-01"
+        )
 
 
 def _plan(

@@ -21,6 +21,7 @@ from registry.kernel.canonical import record_hash
 from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.rows import get_row
 from registry.lifecycle import service as lifecycle
+from registry.lifecycle.reasons import check_reason
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
@@ -288,10 +289,13 @@ def cancel_tokenization(
         ``not_the_issuer``, ``transition_forbidden``.
     Conflict
         ``token_on_chain``, ``transition_refused``.
+    Invalid
+        ``reason_missing``.
     """
     tokenization = get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.STRUCTURED:
         _require_issuer(session, actor, tokenization)
+    check_reason(reason, "cancel")
     fire(session, _as_structurer(actor), tokenization, "cancel", reason=reason)
     if tokenization.token_address is not None:
         close_on_chain(session, actor, tokenization)

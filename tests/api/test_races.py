@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,15 @@ import pytest
 
 from api.schemas.common import address_of
 from registry.asset.models import Asset
+from registry.case.models import CaseKind
+from registry.case.repository import get_case
 from registry.encumbrance.models import Encumbrance, EncumbranceKind
 from registry.kernel.actor import Role
 from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization, TokenizationState
+from tests import cases as make_case
 from tests import factories as make
-from tests import sales
+from tests import ledger, sales
 from tests.api.house import House, at_once, problem_of
 from tests.api.town import encumber, lodge
 from tests.db.races import meanwhile
@@ -247,3 +251,22 @@ def test_pause__for_a_reason_of_many_letters__is_planned(house: House) -> None:
 
     assert response.status_code == 202, response.text
     assert operations(house, "pause", token.id) == 1
+
+
+def test_cases__two_freezes_of_one_wallet_at_one_moment__one_is_executed(house: House) -> None:
+    """The first of two to be lifted would end both."""
+    with house.desk() as desk:
+        chain = ledger.live(desk, 600, 400)
+        waiting = [make_case.opened(chain, CaseKind.FREEZE_WALLET).id for _ in range(4)]
+        for case_id in waiting:
+            make_case.approve(desk, get_case(desk.session, case_id))
+    compliance = house.caller(Role.COMPLIANCE)
+
+    answers = at_once(
+        *[partial(compliance.post, f"/v1/cases/{case_id}/execute") for case_id in waiting]
+    )
+
+    assert statuses(answers) == {202: 1, 409: 3}
+    for answer in answers:
+        if answer.status_code != 202:
+            problem_of(answer, 409, "wallet_frozen")

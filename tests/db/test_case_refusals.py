@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from registry.case.layout import TokenUnits
-from registry.case.models import CaseKind
+from registry.case.models import CaseKind, CaseState
 from registry.investor import service as investors
 from registry.kernel.clock import now
 from registry.kernel.errors import NotFound
@@ -164,3 +164,18 @@ def test_open__second_freeze_of_one_wallet__is_refused(desk: Desk, chain: Ledger
     make_case.carry_out(chain, case)
 
     assert make_case.open_refused(chain, CaseKind.FREEZE_WALLET) == "wallet_frozen"
+
+
+def test_execute__second_recovery_of_one_wallet__is_refused(desk: Desk, chain: Ledger) -> None:
+    """Both were approved; a freeze follows the lost wallet to one successor, not to either."""
+    first, second = (make_case.opened(chain, CaseKind.RECOVERY) for _ in range(2))
+    assert first.counterparty != second.counterparty
+    for case in (first, second):
+        make_case.approve(desk, case)
+    make_case.execute(desk, first)
+    assert make_case.code_of(lambda: make_case.execute(desk, second)) == "recovery_under_way"
+
+    make_case.carry_out(chain, first)
+
+    assert make_case.code_of(lambda: make_case.execute(desk, second)) == "recovery_under_way"
+    assert make_case.state(second) == CaseState.APPROVED

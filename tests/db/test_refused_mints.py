@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Invalid
 from registry.offering import minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
@@ -114,6 +114,15 @@ def test_give_back__refused_mint__goes_to_the_wrapper_and_is_refunded(
     assert token_of(desk, sale).state == TokenizationState.MINTING
     planned = [row for row in mints(desk) if row.state == OperationState.PLANNED]
     assert sum(int(row.params["units"]) for row in planned) == sales.FRACTIONS
+
+
+def test_give_back__blank_reason__is_refused(desk: Desk, bought: list[Order]) -> None:
+    refuse(desk, bought[0])
+
+    with pytest.raises(Invalid, match="reason_missing"):
+        minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="   ")
+
+    assert bought[0].state == OrderState.MINTING
 
 
 def test_give_back__mint_on_its_way__is_refused(desk: Desk, bought: list[Order]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import Session
 
 from registry.kernel.actor import Role
-from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
 from registry.reopening import service as reopening
@@ -140,6 +140,33 @@ def test_unpause__chain_refused__the_last_asks_once_more(chain: Ledger) -> None:
 
     assert again is not None
     assert again.id != refused.id
+
+
+def test_unpause__everybody_agreed__is_still_not_for_others(chain: Ledger) -> None:
+    agree_both(chain)
+    asked = (
+        (COMPLIANCE, Role.REGISTRAR_CHECKER, "approval_not_yours"),
+        (COMPLIANCE, Role.INVESTOR, "approval_not_yours"),
+        (SOMEBODY, Role.COMPLIANCE, "checker_is_maker"),
+    )
+    for who, role, code in asked:
+        with pytest.raises(Forbidden, match=code):
+            reopening.agree_to_unpause(
+                chain.desk.session, who, chain.tokenization.id, role=role, reason="All is well"
+            )
+
+
+def test_unpause__blank_reason__is_refused(chain: Ledger) -> None:
+    with pytest.raises(Invalid, match="reason_missing"):
+        reopening.agree_to_unpause(
+            chain.desk.session,
+            COMPLIANCE,
+            chain.tokenization.id,
+            role=Role.COMPLIANCE,
+            reason="     ",
+        )
+
+    assert agree(chain, Role.COMPLIANCE).missing == Counter({Role.REGISTRAR_CHECKER: 1})
 
 
 def test_unpause__asset_suspended_on_the_way__is_paused_again(chain: Ledger) -> None:

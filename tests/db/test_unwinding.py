@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from registry.kernel.actor import Role
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Invalid
 from registry.offering import orders, unwinding
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Refund
 from registry.operation.models import Operation, OperationKind
@@ -117,3 +117,19 @@ def test_cancel__of_a_deployed_token__closes_its_contracts(desk: Desk) -> None:
     kinds = [row.kind for row in desk.session.exec(select(Operation)).all()]
     assert OperationKind.CLOSE_SUITE in kinds
     assert orders.find_offering_of(desk.session, token.id) is None
+
+
+def test_cancel__blank_reason__is_refused(desk: Desk) -> None:
+    token = sales.deployed(desk, sales.wrapped_apartment(desk))
+
+    with pytest.raises(Invalid, match="reason_missing"):
+        tokenizations.cancel_tokenization(desk.session, COMPLIANCE, token.id, reason="   ")
+
+    assert token.state == TokenizationState.DEPLOYED
+
+
+def test_unwind__blank_reason__is_refused(desk: Desk, sale: Offering) -> None:
+    with pytest.raises(Invalid, match="reason_missing"):
+        unwinding.unwind_offering(desk.session, COMPLIANCE, sale.tokenization_id, reason="   ")
+
+    assert sale.state == OfferingState.OPEN
