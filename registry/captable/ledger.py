@@ -51,7 +51,7 @@ class Ledger:
         kind, units, block = event.kind, event.units, event.block_number
         source: int | str = NULL
         target: int | str = NULL
-        if kind is _TRANSFER and units is not None:
+        if kind == _TRANSFER and units is not None:
             if event.source is None:
                 self.minted += units
             else:
@@ -76,12 +76,12 @@ class Ledger:
 
     def _fold_other(self, event: ProjectedEvent) -> None:
         kind, units = event.kind, event.units
-        if kind is _FROZEN and event.target and units is not None:
+        if kind == _FROZEN and event.target and units is not None:
             self.spans[event.target].freeze(event.block_number, units)
-        elif kind is _UNFROZEN and event.target and units is not None:
+        elif kind == _UNFROZEN and event.target and units is not None:
             self.spans[event.target].freeze(event.block_number, -units)
         elif kind in {EventKind.PAUSED, EventKind.UNPAUSED}:
-            self.paused = kind is EventKind.PAUSED
+            self.paused = kind == EventKind.PAUSED
 
     def changed(self) -> list[Span]:
         """Return what changed, sorted as the index of the history is."""
