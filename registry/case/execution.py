@@ -157,7 +157,8 @@ def require_act(session: Session, operation: Operation) -> None:
     Raises
     ------
     Conflict
-        ``case_not_executing``, ``approval_expired``, ``receiver_not_eligible``.
+        ``case_not_executing``, ``approval_expired``, ``receiver_not_eligible``,
+        ``cap_table_frozen``.
     """
     case = get_case(session, UUID(operation.params["case_id"]))
     if case.state not in RUNNING:
@@ -165,6 +166,8 @@ def require_act(session: Session, operation: Operation) -> None:
     if not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict("approval_expired", "The approval of this case has run out.")
     for act in acts_of(session, operation):
+        tokenization = tokenizations.get_tokenization(session, act.tokenization_id)
+        soundness.require_movable(act.act, tokenization)
         if act.counterparty is not None:
             soundness.require_receiver(
                 session, act.counterparty, linked=case.kind != CaseKind.RECOVERY

@@ -29,6 +29,7 @@ from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
 _BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
+_MOVES = (ForcedAct.FORCED_TRANSFER, ForcedAct.RECOVERY)
 _NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 
 
@@ -40,7 +41,7 @@ def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> N
     Conflict
         ``token_not_deployed``, ``token_not_redeeming`` (TOK-02), ``units_not_held``,
         ``units_frozen``, ``units_not_free``, ``wallet_frozen``, ``receiver_not_eligible``,
-        ``order_not_in_force``, ``recovery_under_way``.
+        ``order_not_in_force``, ``recovery_under_way``, ``cap_table_frozen``.
     """
     if case.order_id is not None and orders.get_order(session, case.order_id).state not in BINDING:
         raise Conflict("order_not_in_force", "The order of this case binds nobody now.")
@@ -71,7 +72,24 @@ def deployed(session: Session, tokenization_id: UUID) -> Tokenization:
     return tokenization
 
 
+def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
+    """Refuse to move units of a token whose cap table is frozen: that one is paid and burned.
+
+    Raises
+    ------
+    Conflict
+        ``cap_table_frozen``.
+    """
+    if act in _MOVES and tokenization.state == TokenizationState.REDEEMING:
+        raise Conflict(
+            "cap_table_frozen",
+            "A redemption pays whoever held at its record date; nothing moves before it ends.",
+            remedy="Have the payout held for whom the order names, or abort the redemption.",
+        )
+
+
 def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: Tokenization) -> None:
+    require_movable(act.act, tokenization)
     held = portfolio.holding_in(session, tokenization, act.wallet)
     units, free = act.units or 0, held.balance_units - held.frozen_units
     if act.act == ForcedAct.BURN and tokenization.state not in _BURNABLE:

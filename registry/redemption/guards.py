@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlmodel import col, select
+
 from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
+from registry.operation.models import IN_FLIGHT, Operation, OperationKind, OperationState
 from registry.redemption import rules
 from registry.redemption.models import PayoutState, Redemption, RedemptionKind, RedemptionState
 from registry.redemption.repository import list_payouts, tally
@@ -87,6 +90,20 @@ def token_stands_still(attempt: Try) -> None:
         raise Conflict("record_date_ahead", f"The record date is {attempt.record.record_on}.")
     if not attempt.given["holders"]:
         raise Conflict("cap_table_empty", "Nobody holds a fraction.")
+    acting = attempt.session.exec(
+        select(Operation).where(
+            col(Operation.kind) == OperationKind.CASE_ACT,
+            col(Operation.state).in_([OperationState.PLANNED, *IN_FLIGHT]),
+            col(Operation.params)["tokenization_id"].as_string()
+            == str(attempt.record.tokenization_id),
+        )
+    ).first()
+    if acting is not None:
+        raise Conflict(
+            "case_under_way",
+            "An act of a case is on its way to this token.",
+            remedy=f"Wait until operation {acting.id} has ended.",
+        )
 
 
 @guard(MACHINE, "fund")

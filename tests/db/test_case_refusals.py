@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from registry.case import execution
 from registry.case.layout import TokenUnits
 from registry.case.models import CaseKind, CaseState
 from registry.investor import service as investors
@@ -179,3 +180,33 @@ def test_execute__second_recovery_of_one_wallet__is_refused(desk: Desk, chain: L
 
     assert make_case.code_of(lambda: make_case.execute(desk, second)) == "recovery_under_way"
     assert make_case.state(second) == CaseState.APPROVED
+
+
+def test_open__units_of_a_frozen_cap_table__do_not_move(chain: Ledger) -> None:
+    make_case.redeeming(chain)
+
+    for kind in (CaseKind.FORCED_TRANSFER, CaseKind.RECOVERY):
+        assert make_case.open_refused(chain, kind) == "cap_table_frozen"
+
+
+def test_execute__cap_table_frozen_since_the_approval__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    case = make_case.opened(chain, CaseKind.FORCED_TRANSFER)
+    make_case.approve(desk, case)
+    make_case.redeeming(chain)
+
+    assert make_case.code_of(lambda: make_case.execute(desk, case)) == "cap_table_frozen"
+
+
+def test_signed__cap_table_frozen_since_it_was_planned__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    case = make_case.executing(chain, CaseKind.FORCED_TRANSFER)
+    (operation,) = make_case.pending(desk, case)
+    make_case.redeeming(chain)
+
+    assert (
+        make_case.code_of(lambda: execution.require_act(desk.session, operation))
+        == "cap_table_frozen"
+    )

@@ -13,8 +13,9 @@ from sqlmodel import select
 from registry.asset.models import Asset, AssetState
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from registry.kernel.errors import Conflict
 from registry.onboarding import service as onboarding
-from registry.operation.models import Operation, OperationKind
+from registry.operation.models import Operation, OperationKind, OperationState
 from registry.party.models import Party
 from registry.redemption import paying
 from registry.redemption import service as redemptions
@@ -421,3 +422,24 @@ def test_fund__by_compliance__is_forbidden(desk: Desk) -> None:
     )
 
     assert said == ("transition_forbidden", None)
+
+
+def test_freeze__act_of_a_case_on_its_way__waits_for_it(desk: Desk) -> None:
+    made = stages.approved(desk)
+    made.ledger.pause()
+    acting = Operation(
+        kind=OperationKind.CASE_ACT,
+        key="case_act:on its way",
+        subject_kind="case",
+        subject_id="another",
+        requested_by="sql",
+        params={"tokenization_id": str(made.ledger.tokenization.id)},
+    )
+    desk.session.add(acting)
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="case_under_way"), desk.session.begin_nested():
+        redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
+    acting.state = OperationState.FINAL
+    desk.session.flush()
+    redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
