@@ -59,10 +59,11 @@ def _in_every_calendar(moment: datetime) -> datetime:
     return moment
 
 
-Instant = Annotated[
-    AwareDatetime, BeforeValidator(_written_as_a_time), AfterValidator(_in_every_calendar)
-]
-"""A moment as RFC 3339 writes it, with its offset; it has a date at every offset."""
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
+"""A moment as RFC 3339 writes it, with its offset."""
+
+DatedInstant = Annotated[Instant, AfterValidator(_in_every_calendar)]
+"""A moment that has a date at every offset: one that is reckoned with."""
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
-from api.schemas.common import Body, Country, Instant, Read, Units
+from api.schemas.common import Body, Country, DatedInstant, Read, Units
 from registry.compliance.lint import LintFacts, Sale, errors
 from registry.compliance.terms import (
     MAX_COUNTRIES,
@@ -85,8 +85,8 @@ def _clock(seconds: int) -> str:
 class TransferWindowBody(Body):
     """When holders may transfer; mints do not mind."""
 
-    opens_at: Instant | None = None
-    closes_at: Instant | None = None
+    opens_at: DatedInstant | None = None
+    closes_at: DatedInstant | None = None
     hours: TradingHoursBody | None = None
 
 
@@ -94,7 +94,7 @@ class LockupBody(Body):
     """Minted units cannot be transferred: for some days from their mint, or until a moment."""
 
     days: Annotated[int, Field(ge=1, le=MAX_LOCKUP_DAYS)] | None = None
-    until: Instant | None = None
+    until: DatedInstant | None = None
 
 
 class ComplianceBody(Body):
