@@ -12,10 +12,9 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.client import hex_of
+from chain.operations.agent import agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
 from registry.captable.models import ForcedAct
 from registry.case import execution
 from registry.case.models import CaseAct as Act
@@ -24,8 +23,6 @@ from registry.case.repository import chain_id_of, get_case
 from registry.investor import service as investors
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations
-
-AGENT = "CaseAgent"
 
 _CALLS: Mapping[ForcedAct, tuple[str, Callable[[Act], tuple[Any, ...]]]] = {
     ForcedAct.FORCED_TRANSFER: (
@@ -53,10 +50,7 @@ class CaseAct(PlainEffect):
         suite = tokenizations.get_tokenization(session, acts[0].tokenization_id).suite
         assert suite is not None, "a case is about tokens that stand"
         head = (chain_id_of(acts[0].case_id), acts[0].number, suite["token"])
-        return Call(
-            to=bytes_of(platform_address(session, chain.chain_id, AGENT)),
-            data=contract(AGENT).functions[function].encode(*head, *values),
-        )
+        return agent_call(session, chain, function, *head, *values)
 
     def on_final(self, session: Session, operation: Operation) -> None:
         execution.follow_case(session, UUID(operation.params["case_id"]))

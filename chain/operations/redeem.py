@@ -6,16 +6,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of
+from chain.operations.agent import agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
 from registry.case.repository import chain_id_of
 from registry.operation.models import Operation
 from registry.redemption import burning
 from registry.tokenization import service as tokenizations
-
-AGENT = "CaseAgent"
 
 
 class Redeem(PlainEffect):
@@ -29,10 +25,5 @@ class Redeem(PlainEffect):
         suite = tokenizations.get_tokenization(session, UUID(said["tokenization_id"])).suite
         assert suite is not None, "what is redeemed was deployed"
         case_id = chain_id_of(UUID(said["redemption_id"]))
-        burn = contract(AGENT).functions["burn"]
-        return Call(
-            to=bytes_of(platform_address(session, chain.chain_id, AGENT)),
-            data=burn.encode(
-                case_id, said["number"], suite["token"], said["wallet"], int(said["units"])
-            ),
-        )
+        acted = (case_id, said["number"], suite["token"], said["wallet"], int(said["units"]))
+        return agent_call(session, chain, "burn", *acted)

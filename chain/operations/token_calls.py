@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from chain.abi import contract
 from chain.client import bytes_of, hex_of
+from chain.operations.agent import AGENT, agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.platform import platform_address
 from chain.policies import SignerRole
@@ -126,7 +127,7 @@ class CloseSuite(PlainEffect):
             raise Conflict("token_alive", f"The tokenization is {tokenization.state}.")
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        agent = platform_address(session, chain.chain_id, "CaseAgent")
+        agent = platform_address(session, chain.chain_id, AGENT)
         remove = contract("Token").functions["removeAgent"]
         return Call(_suite_address(session, operation, "token"), remove.encode(agent))
 
@@ -145,10 +146,7 @@ def _as_agent(
     session: Session, chain: Chain, operation: Operation, function: str, *values: object
 ) -> Call:
     token = hex_of(_suite_address(session, operation, "token"))
-    return Call(
-        to=bytes_of(platform_address(session, chain.chain_id, "CaseAgent")),
-        data=contract("CaseAgent").functions[function].encode(token, *values),
-    )
+    return agent_call(session, chain, function, token, *values)
 
 
 def _wallet(session: Session, operation: Operation) -> Wallet:
