@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import date
 from uuid import UUID
 
@@ -22,8 +21,6 @@ from registry.kernel.machine import machine
 from registry.lifecycle import service as lifecycle
 from registry.onboarding import approvals
 from registry.tokenization import liens
-
-VACATING_PAIR = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
 
 
 def vary_order(
@@ -111,7 +108,7 @@ def vacate_order(
         role=role,
         maker=order.maker,
         dossier_hash=decision_hash(order, "vacate"),
-        required=VACATING_PAIR,
+        required=approvals.PAIR,
     )
     if missing:
         return order

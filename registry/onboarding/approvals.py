@@ -17,6 +17,8 @@ from registry.kernel.errors import Conflict, Forbidden
 from registry.onboarding.models import Approval
 
 APPROVAL_LIFETIME = timedelta(days=14)
+PAIR = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
+"""Who decides together on what a token's holders feel, from its terms to its redemption."""
 
 
 def approve(
@@ -46,14 +48,7 @@ def approve(
     Conflict
         ``already_approved``, ``approvals_missing``, ``approval_not_needed``.
     """
-    if role not in actor.roles:
-        raise Forbidden("approval_not_yours", f"You do not hold the role {role}.")
-    if actor.subject == maker:
-        raise Forbidden(
-            "checker_is_maker",
-            "Whoever made this dossier cannot approve it (rule APR-01).",
-            rule="APR-01",
-        )
+    require_may_approve(actor, role, maker)
     if (hands or {}).get(actor.subject, role) != role:
         raise Forbidden(
             "worked_on_it",
@@ -102,6 +97,24 @@ def approve(
         dossier_hash=dossier_hash.hex(),
     )
     return missing - Counter({role: 1})
+
+
+def require_may_approve(actor: Actor, role: Role, maker: str) -> None:
+    """Refuse who does not hold the role, or made what is to be approved.
+
+    Raises
+    ------
+    Forbidden
+        ``approval_not_yours``, ``checker_is_maker``.
+    """
+    if role not in actor.roles:
+        raise Forbidden("approval_not_yours", f"You do not hold the role {role}.")
+    if actor.subject == maker:
+        raise Forbidden(
+            "checker_is_maker",
+            "Whoever made this dossier cannot approve it (rule APR-01).",
+            rule="APR-01",
+        )
 
 
 def _void_own(session: Session, actor: Actor, subject_id: UUID, dossier_hash: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -27,8 +26,6 @@ from registry.reconciliation.guards import MACHINE
 from registry.reconciliation.models import CLOSED, BreakState, ReconciliationBreak
 from registry.reconciliation.views import Difference, look_at
 from registry.tokenization import service as tokenizations
-
-LOSS_PAIR = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
 
 
 def run_checks(session: Session, tokenization_id: UUID) -> list[ReconciliationBreak]:
@@ -203,7 +200,7 @@ def accept_loss(
         role=role,
         maker=item.investigated_by,
         dossier_hash=record_hash({"break": str(item.id), "rule": item.rule, "detail": item.detail}),
-        required=LOSS_PAIR,
+        required=approvals.PAIR,
     )
     if not missing:
         lifecycle.fire(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -36,7 +35,6 @@ from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
 
 REDEEMABLE = (TokenizationState.LIVE, TokenizationState.PAUSED)
-PAIR = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +227,7 @@ def approve_redemption(
         role=role,
         maker=redemption.maker,
         dossier_hash=terms_hash(redemption),
-        required=PAIR,
+        required=approvals.PAIR,
     )
     if missing:
         return redemption

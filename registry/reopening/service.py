@@ -25,8 +25,6 @@ from registry.tokenization.gate import require_open_gate
 from registry.tokenization.guards import MACHINE
 from registry.tokenization.models import Tokenization, TokenizationState
 
-PAIR = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
-
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
@@ -63,14 +61,14 @@ def agree_to_unpause(
         ``reason_missing``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    # Of two who must agree the first one is judged as the last one is.
     check_reason(reason, "unpause")
+    # Of two who must agree the first one is judged as the last one is.
     lifecycle.ask(session, actor, MACHINE, tokenization, "unpause")
     pause = tokenizations.last_pause(session, tokenization_id)
     assert pause is not None, "a PAUSED token was paused by an operation"
     digest = record_hash({"tokenization": str(tokenization_id), "pause": str(pause.id)})
     given = approvals.live_approvals(session, pause.id, digest)
-    missing = PAIR - Counter(Role(approval.role) for approval in given)
+    missing = approvals.PAIR - Counter(Role(approval.role) for approval in given)
     if not missing:
         _require_may_agree(actor, role, pause)
     else:
@@ -81,7 +79,7 @@ def agree_to_unpause(
             role=role,
             maker=pause.requested_by,
             dossier_hash=digest,
-            required=PAIR,
+            required=approvals.PAIR,
         )
         journal.record(
             session, actor, "unpause_agreed", "tokenization", tokenization_id, reason=reason
@@ -93,12 +91,9 @@ def agree_to_unpause(
 
 def _require_may_agree(actor: Actor, role: Role, pause: Operation) -> None:
     """Ask of who asks once more what was asked of those who agreed."""
-    if role not in PAIR or role not in actor.roles:
+    if role not in approvals.PAIR:
         raise Forbidden("approval_not_yours", f"You do not agree as {role}.")
-    if actor.subject == pause.requested_by:
-        raise Forbidden(
-            "checker_is_maker", "Whoever paused the token does not reopen it.", rule="APR-01"
-        )
+    approvals.require_may_approve(actor, role, pause.requested_by)
 
 
 def _plan(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -35,8 +34,6 @@ from registry.wrapper import service as wrappers
 
 STRUCTURER = "structurer"
 """What the state machine calls the issuer who writes the terms."""
-
-REQUIRED_APPROVALS = Counter({Role.COMPLIANCE: 1, Role.REGISTRAR_CHECKER: 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +173,7 @@ def approve_tokenization(
         role=role,
         maker=tokenization.structured_by,
         dossier_hash=digest,
-        required=REQUIRED_APPROVALS,
+        required=approvals.PAIR,
     )
     if not missing:
         fire(session, actor, tokenization, "approve")
