@@ -39,6 +39,7 @@ from chain.errors import ChainError
 from chain.operations.effect import Chain
 from chain.runtime import open_chain
 from chain.worker import run_imports, run_sync, run_worker
+from registry.kernel import failpoints
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
 from registry.kernel.embedded import EmbeddedPostgres
@@ -107,6 +108,7 @@ def load_settings() -> Settings:
             remedy="Set it to a folder of this account's.",
         ) from error
     configure_logging(settings.log_level)
+    failpoints.arm(settings.failpoint)
     return settings
 
 

@@ -16,6 +16,7 @@ from chain.operations.effect import Chain
 from chain.policy import require_allowed
 from chain.signing.port import Signer, UnsignedTransaction
 from chain.trailer import signed_off
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationAttempt, OperationState
@@ -87,6 +88,7 @@ class Attempts:
     def broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
         """Hand signed bytes to the node, in the order of their nonces."""
         for attempt in attempts:
+            failpoints.reach("before_broadcast")
             try:
                 self._chain.client.send_raw(attempt.raw)
             except RpcRefused as refused:
@@ -98,6 +100,7 @@ class Attempts:
                     tx=hex_of(attempt.tx_hash),
                     reason=refused.message,
                 )
+            failpoints.reach("after_broadcast")
             with self._database.transaction() as session:
                 operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
                 if operation.state == OperationState.SIGNED:
@@ -105,6 +108,7 @@ class Attempts:
                 stored = session.get_one(OperationAttempt, attempt.tx_hash)
                 stored.last_sent_at = now()
                 session.add(stored)
+            failpoints.reach("after_broadcast_commit")
             log.info(
                 "operation_broadcast",
                 operation=str(attempt.operation_id),

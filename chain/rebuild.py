@@ -23,6 +23,7 @@ from chain.operations.effect import Chain
 from chain.own_transactions import OwnTransaction, find_own
 from chain.resender import UNMINED
 from chain.tracker import Tracker
+from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.operation.models import NonceStream, Operation, OperationAttempt
@@ -204,6 +205,8 @@ class Rebuild:
             if session.get(OperationAttempt, own.tx_hash) is not None:
                 return entry
             found: Bound = bind(session, self._chain, own, is_final=is_final, accept=accept)
+            failpoints.reach("before_rebuilt_commit")
+        failpoints.reach("after_rebuilt_commit")
         if found.operation_id is not None:
             return replace(entry, finding=Finding.MATCHED, operation_id=found.operation_id)
         if own.is_empty:
@@ -222,6 +225,8 @@ class Rebuild:
                 stream = session.get_one(NonceStream, identity, with_for_update=True)
                 stream.next_nonce = max(stream.next_nonce, max(nonces) + 1)
                 session.add(stream)
+                failpoints.reach("before_stream_commit")
+            failpoints.reach("after_stream_commit")
 
     def _tell_pending(self, report: Report) -> None:
         """Tell what waits in the node's pool: it is known only once a block holds it."""

@@ -24,6 +24,7 @@ from chain.outbox import key_problem, note_waiting
 from chain.signing.envelope import read_signed
 from chain.signing.port import Signer
 from chain.trailer import without
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation import service as operations
@@ -119,6 +120,8 @@ class Resender:
                 operation.ended_at = operation.problem = None
                 batches.move(session, operation, OperationState.BROADCAST)
             session.flush()
+            if vanished:
+                failpoints.reach("before_vanished_commit")
             rows = self._newest(session, chain_nonce)
             patience = timedelta(0) if at_start or vanished else RESEND_AFTER
             due = [
@@ -126,6 +129,8 @@ class Resender:
                 for _, row in rows
                 if not row.last_sent_at or row.last_sent_at < now() - patience
             ]
+        if vanished:
+            failpoints.reach("after_vanished_commit")
         self._attempts.broadcast(due)
         return len(due)
 
@@ -189,12 +194,14 @@ class Resender:
                 priced = Priced(call, signed.gas, fee, market.head.number)
                 attempt = self._attempts.sign(session, found, priced)
                 batches.move(session, found, found.state)
+                failpoints.reach("before_bump_commit")
         except MustWait as wait:
             self._note(operation, wait.problem)
             return None
         except (SignerUnavailable, SignerRefused) as fault:
             self._note(operation, key_problem(fault))
             return None
+        failpoints.reach("after_bump_commit")
         log.info(
             "fee_bumped",
             operation=str(operation.id),

@@ -49,6 +49,7 @@ from chain.outbox import (
 from chain.pool import MAX_IN_FLIGHT, Pool
 from chain.resender import Resender
 from chain.signing.port import Signer
+from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
 from registry.operation.models import Operation, OperationAttempt, OperationState
@@ -159,6 +160,7 @@ class Sender:
             # Every row was allowed a moment ago; the next turn tells which is not.
             log.info("batch_waits", first=str(rows[0]), reason=refusal.code)
             return 0
+        failpoints.reach("batch_halved")
         middle = len(rows) // 2
         return self._send_batch(rows[:middle]) + self._send_batch(rows[middle:])
 
@@ -249,6 +251,7 @@ class Sender:
         except (SignerUnavailable, SignerRefused) as fault:
             raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:
+            failpoints.reach("after_sign_commit")
             self._purse.spend(priced.cost_wei)
             self._attempts.broadcast([attempt])
         return attempt is not None
@@ -272,10 +275,14 @@ class Sender:
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
-            return self._attempts.sign(session, carrier, priced)
+            attempt = self._attempts.sign(session, carrier, priced)
+            failpoints.reach("before_sign_commit")
+            return attempt
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> None:
         with self._database.transaction() as session:
             operation = session.get_one(Operation, operation_id, with_for_update=True)
             if operation.state == OperationState.PLANNED:
                 refuse(session, operation, problem)
+                failpoints.reach("before_refuse_commit")
+        failpoints.reach("after_refuse_commit")

@@ -16,6 +16,7 @@ from chain.finality import final_height
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.outbox import revert_problem
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
@@ -115,6 +116,8 @@ class Tracker:
             batches.move(session, operation, OperationState.BROADCAST)
             attempt.block_number = attempt.block_hash = attempt.last_sent_at = None
             session.add(attempt)
+            failpoints.reach("before_unmined_commit")
+        failpoints.reach("after_unmined_commit")
         log.warning("operation_unmined", operation=str(operation.id))
         return 1
 
@@ -132,6 +135,8 @@ class Tracker:
                 row.result = effect.read_result(row, receipt)
                 session.add(row)
                 effect.on_mined(session, self._chain, row)
+            failpoints.reach("before_mined_commit")
+        failpoints.reach("after_mined_commit")
         log.info(
             "operation_mined",
             operation=str(operation.id),
@@ -151,6 +156,8 @@ class Tracker:
                 row.state, row.ended_at = OperationState.FINAL, now()
                 session.add(row)
                 EFFECTS[row.kind].on_final(session, row)
+            failpoints.reach("before_final_commit")
+        failpoints.reach("after_final_commit")
         log.info("operation_final", operation=str(operation.id), kind=operation.kind)
         return 1
 
@@ -194,6 +201,8 @@ class Tracker:
             session.add_all([operation, attempt])
             EFFECTS[operation.kind].on_failed(session, operation)
             batches.disband(session, operation)
+            failpoints.reach("before_reverted_commit")
+        failpoints.reach("after_reverted_commit")
         log.warning("operation_reverted", operation=str(operation.id), reason=reason.name)
         return 1
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, PlainValidator, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from registry.kernel.failpoints import FORM
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 KEY = r"^(file|aws-kms|gcp-kms):\S+$"
 GWEI = 10**9
@@ -79,6 +81,9 @@ class Settings(BaseSettings):
     fee_stuck_blocks: int = Field(default=10, ge=1)
     fee_legacy: bool = False
     """The chain knows no EIP-1559."""
+
+    failpoint: str | None = Field(default=None, pattern=FORM)
+    """Where a chaos test kills the program, see `registry.kernel.failpoints`."""
 
     oidc_issuer: str | None = None
     oidc_audience: str = "milkiyat"
@@ -171,6 +176,8 @@ class Settings(BaseSettings):
             missing = [name.upper() for name in needed if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"ENVIRONMENT=production needs {', '.join(missing)}")
+            if self.failpoint is not None:
+                raise ValueError("FAILPOINT kills the program; ENVIRONMENT=production refuses it")
         return self
 
 

@@ -87,7 +87,8 @@ def test_settings__production_without_anything__names_all_of_it(
     ("name", "value"),
     [("PORT", "0"), ("PORT", "65536"), ("ENVIRONMENT", "staging"), ("LOG_LEVEL", "loud"),
      ("CHAIN_ID", "0"), ("FINALITY", "-1"), ("FEE_BUMP_PERCENT", "9"),
-     ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b")],
+     ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b"),
+     ("FAILPOINT", "after_sign_commit"), ("FAILPOINT", "after_sign_commit:kill:0")],
 )  # fmt: skip
 def test_settings__value_out_of_range__is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -117,6 +118,17 @@ def test_settings__store_that_is_none__is_refused(
     monkeypatch.setenv("DOCUMENT_STORE", store)
 
     with pytest.raises(ValidationError, match="document_store"):
+        Settings()
+
+
+def test_settings__failpoint_in_production__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FAILPOINT", "after_sign_commit:kill")
+    assert Settings().failpoint == "after_sign_commit:kill"
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    with pytest.raises(ValidationError, match="FAILPOINT kills the program"):
         Settings()
 
 
