@@ -43,6 +43,7 @@ from api.routes import (
     valuations,
     valuers,
 )
+from api.tracing import TraceRequests
 
 VERSION = "0.2.0"
 MULTIPART_ROOM_BYTES = 64 * 1024
@@ -108,6 +109,7 @@ def create_app(services: Services) -> FastAPI:
         },
     )
     problems.install(app)
+    app.add_middleware(TraceRequests)
     for router in _ROUTERS:
         app.include_router(router)
     if isinstance(services.tokens, DevelopmentIssuer):

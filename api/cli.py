@@ -19,7 +19,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from api.app import create_app
+from api.app import VERSION, create_app
 from api.auth.tokens import DevelopmentIssuer
 from api.deps import Services
 from api.journal_cli import journal_commands
@@ -34,6 +34,7 @@ from api.program import (
     serve_api,
     services,
 )
+from api.tracing import start_tracing
 from chain.anvil import HOST
 from chain.errors import ChainError
 from chain.operations.effect import Chain
@@ -109,6 +110,7 @@ def load_settings() -> Settings:
         ) from error
     configure_logging(settings.log_level)
     failpoints.arm(settings.failpoint)
+    start_tracing(settings, VERSION)
     return settings
 
 

@@ -12,28 +12,44 @@ from registry.journal import health as journal
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
 from registry.operation import service as operations
-from registry.operation.models import IN_FLIGHT, Operation, OperationAttempt, OperationState
+from registry.operation.models import FAILED, IN_FLIGHT, Operation, OperationAttempt, OperationState
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.checks import CHECKS
 
+_SIGNER = ("signer", "roles")
+_NONCES = (*_SIGNER, "side")
+_WHY = ("state", "code")
+
 _OPERATIONS = Gauge("milkiyat_operations", "Operations by state", ["state"])
 _OLDEST = Gauge(
-    "milkiyat_operation_oldest_seconds", "Age of the oldest operation that has not ended"
+    "milkiyat_operation_oldest_seconds",
+    "Age of the oldest operation of a state that is no end",
+    ["state"],
 )
+_FAILED = Gauge(
+    "milkiyat_operations_failed", "Operations that failed, by the code of their problem", _WHY
+)
+_ATTEMPTS = Gauge("milkiyat_operation_attempts", "Transactions signed, ever")
+_RAISED = Gauge("milkiyat_operation_fee_bumps", "Of these, signed again with a higher fee, ever")
 _WAITS = Gauge(
     "milkiyat_operations_waiting", "Operations that wait for something, by its code", ["code"]
 )
 _BUMPED = Gauge("milkiyat_operation_bumps", "Attempts after the first of operations in flight")
-_BALANCE = Gauge(
-    "milkiyat_signer_balance_wei", "The chain's own money of a signing key", ["signer", "roles"]
+_IN_FLIGHT = Gauge("milkiyat_signer_in_flight", "Transactions of a key that are not final", _SIGNER)
+_NONCE = Gauge(
+    "milkiyat_signer_nonce", "Next nonce of a key, as the chain has it and as we do", _NONCES
 )
-_LASTS = Gauge(
-    "milkiyat_signer_operations_left", "Operations that its money lasts for", ["signer", "roles"]
+_NONCE_GAP = Gauge(
+    "milkiyat_signer_nonce_gap",
+    "Nonces given out that the chain has not used; below 0, the chain knows more than we do",
+    _SIGNER,
 )
+_BALANCE = Gauge("milkiyat_signer_balance_wei", "The chain's own money of a signing key", _SIGNER)
+_LASTS = Gauge("milkiyat_signer_operations_left", "Operations that its money lasts for", _SIGNER)
 _LOW = Gauge(
     "milkiyat_signer_funds_low",
     "1 while it lasts for fewer than SIGNER_WARN_OPERATIONS",
-    ["signer", "roles"],
+    _SIGNER,
 )
 _LAG = Gauge("milkiyat_sync_lag_blocks", "Blocks of the chain that are not projected")
 _DEGRADED = Gauge("milkiyat_sync_degraded", "1 while the projection differs from the chain")
@@ -50,15 +66,8 @@ _BROKEN = Gauge("milkiyat_journal_broken", "1 while the newest seal does not hol
 
 def observe(session: ReadSession, chain_id: int) -> None:
     """Bring the gauges up to date."""
-    counts = dict(
-        session.exec(select(Operation.state, func.count()).group_by(col(Operation.state))).all()
-    )
-    for state in OperationState:
-        _OPERATIONS.labels(state=state.value).set(counts.get(state, 0))
-    oldest = session.exec(
-        select(func.min(col(Operation.recorded_at))).where(col(Operation.ended_at).is_(None))
-    ).one()
-    _OLDEST.set((now() - oldest).total_seconds() if oldest else 0)
+    _observe_states(session)
+    _observe_attempts(session)
     _observe_waiting(session)
     _observe_signers(session, chain_id)
     cursor = session.get(SyncCursor, chain_id)
@@ -68,6 +77,33 @@ def observe(session: ReadSession, chain_id: int) -> None:
     for rule in CHECKS:
         _BREAKS.labels(rule=rule).set(breaks.get(rule, 0))
     _observe_journal(session)
+
+
+def _observe_states(session: ReadSession) -> None:
+    code = col(Operation.problem)["code"].astext
+    found = session.exec(
+        select(Operation.state, code, func.count(), func.min(col(Operation.recorded_at))).group_by(
+            col(Operation.state), code
+        )
+    ).all()
+    _FAILED.clear()
+    for state in OperationState:
+        rows = [(why, number) for of, why, number, _ in found if of == state]
+        _OPERATIONS.labels(state=state.value).set(sum(number for _, number in rows))
+        for why, number in rows:
+            if state in FAILED:
+                _FAILED.labels(state=state.value, code=why or "none").set(number)
+        if state not in FAILED and state != OperationState.FINAL:
+            oldest = min((since for of, _, _, since in found if of == state), default=None)
+            _OLDEST.labels(state=state.value).set((now() - oldest).total_seconds() if oldest else 0)
+
+
+def _observe_attempts(session: ReadSession) -> None:
+    # Both columns stand in one index: the signed bytes are not read.
+    counted = select(func.count(), func.count().filter(col(OperationAttempt.seq) > 1))
+    attempts, raised = session.exec(counted.select_from(OperationAttempt)).one()
+    _ATTEMPTS.set(attempts)
+    _RAISED.set(raised)
 
 
 def _observe_waiting(session: ReadSession) -> None:
@@ -88,12 +124,19 @@ def _observe_waiting(session: ReadSession) -> None:
 
 
 def _observe_signers(session: ReadSession, chain_id: int) -> None:
-    for gauge in (_BALANCE, _LASTS, _LOW):
+    for gauge in (_BALANCE, _LASTS, _LOW, _IN_FLIGHT, _NONCE, _NONCE_GAP):
         gauge.clear()
+    flying = operations.count_in_flight(session)
     for watch in operations.list_signers(session, chain_id):
         labels = {"signer": address_of(watch.signer), "roles": watch.roles}
         _BALANCE.labels(**labels).set(watch.balance_wei)
         _LOW.labels(**labels).set(1 if watch.is_low else 0)
+        _IN_FLIGHT.labels(**labels).set(flying.get(watch.signer, 0))
+        for side, nonce in (("chain", watch.chain_nonce), ("ours", watch.next_nonce)):
+            if nonce is not None:
+                _NONCE.labels(**labels, side=side).set(nonce)
+        if watch.nonce_gap is not None:
+            _NONCE_GAP.labels(**labels).set(watch.nonce_gap)
         if watch.operation_cost_wei:
             _LASTS.labels(**labels).set(watch.balance_wei // watch.operation_cost_wei)
 

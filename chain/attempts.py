@@ -15,6 +15,7 @@ from chain.fees import Priced
 from chain.operations.effect import Chain
 from chain.policy import require_allowed
 from chain.signing.port import Signer, UnsignedTransaction
+from chain.steps import step
 from chain.trailer import signed_off
 from registry.kernel import failpoints
 from registry.kernel.clock import now
@@ -88,29 +89,36 @@ class Attempts:
     def broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
         """Hand signed bytes to the node, in the order of their nonces."""
         for attempt in attempts:
-            failpoints.reach("before_broadcast")
-            try:
-                self._chain.client.send_raw(attempt.raw)
-            except RpcRefused as refused:
-                # "Already known", "nonce too low", anything: the chain will tell. Never a new
-                # nonce.
-                log.info(
-                    "broadcast_refused",
-                    operation=str(attempt.operation_id),
-                    tx=hex_of(attempt.tx_hash),
-                    reason=refused.message,
-                )
-            failpoints.reach("after_broadcast")
-            with self._database.transaction() as session:
-                operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
-                if operation.state == OperationState.SIGNED:
-                    batches.move(session, operation, OperationState.BROADCAST)
-                stored = session.get_one(OperationAttempt, attempt.tx_hash)
-                stored.last_sent_at = now()
-                session.add(stored)
-            failpoints.reach("after_broadcast_commit")
+            with step(self._database, "broadcast", [attempt.operation_id]) as spans:
+                spans.note(tx=hex_of(attempt.tx_hash), seq=attempt.seq)
+                if attempt.last_sent_at is not None:
+                    spans.event("rebroadcast", last_sent_at=attempt.last_sent_at.isoformat())
+                self._send(attempt)
+
+    def _send(self, attempt: OperationAttempt) -> None:
+        failpoints.reach("before_broadcast")
+        try:
+            self._chain.client.send_raw(attempt.raw)
+        except RpcRefused as refused:
+            # "Already known", "nonce too low", anything: the chain will tell. Never a new
+            # nonce.
             log.info(
-                "operation_broadcast",
+                "broadcast_refused",
                 operation=str(attempt.operation_id),
                 tx=hex_of(attempt.tx_hash),
+                reason=refused.message,
             )
+        failpoints.reach("after_broadcast")
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
+            if operation.state == OperationState.SIGNED:
+                batches.move(session, operation, OperationState.BROADCAST)
+            stored = session.get_one(OperationAttempt, attempt.tx_hash)
+            stored.last_sent_at = now()
+            session.add(stored)
+        failpoints.reach("after_broadcast_commit")
+        log.info(
+            "operation_broadcast",
+            operation=str(attempt.operation_id),
+            tx=hex_of(attempt.tx_hash),
+        )

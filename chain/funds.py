@@ -17,6 +17,7 @@ from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
+    NonceStream,
     Operation,
     OperationAttempt,
     OperationState,
@@ -115,12 +116,17 @@ class FundsWatch:
 
     def _look_at(self, signer: Signer, market: Market) -> None:
         balance = market.balance_wei
+        # Before our own counter: what is sent between the two looks is no gap.
+        chain_nonce = self._chain.client.nonce(signer.address)
         per_gas = market.fee.max_fee_wei if market.fee else market.due_wei
         with self._database.transaction() as session:
             watch = open_watch(session, self._chain, signer)
             watch.balance_wei = balance
             watch.operation_cost_wei = _typical_gas(session, signer) * per_gas
             watch.wanted_operations = self._wanted
+            stream = session.get(NonceStream, (self._chain.chain_id, signer.address))
+            watch.chain_nonce = chain_nonce
+            watch.next_nonce = stream.next_nonce if stream else None
             watch.watched_at = now()
             session.add(watch)
             is_low, roles = watch.is_low, watch.roles

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from chain.errors import ChainError, Reverted, SignerUnavailable
 from chain.operations import EFFECTS
+from chain.steps import mark
 from registry.kernel.clock import now
 from registry.kernel.errors import RegistryError
 from registry.operation.errors import operation_problem
@@ -76,6 +77,7 @@ def refuse(session: Session, operation: Operation, problem: dict[str, object]) -
     operation.ended_at, operation.waits_for = now(), None
     session.add(operation)
     EFFECTS[operation.kind].on_failed(session, operation)
+    mark(operation, "refused", since=operation.recorded_at, failed=str(problem["code"]))
     log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
 
 

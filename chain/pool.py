@@ -11,7 +11,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from chain.client import hex_of
@@ -22,7 +21,8 @@ from chain.policies import SignerRole
 from chain.roles import is_granted
 from chain.signing.port import Signer
 from registry.kernel.clock import now
-from registry.operation.models import IN_FLIGHT, Operation, SignerWatch
+from registry.operation import service as operations
+from registry.operation.models import SignerWatch
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Pool:
     def free(self, session: Session) -> int:
         """Tell how many more transactions all keys of its roles may have on their way."""
         keys = {key.address for role in self._roles for key in self._chain.keys(role)}
-        flying = self._flying(session)
+        flying = operations.count_in_flight(session)
         return sum(max(MAX_IN_FLIGHT - flying.get(address, 0), 0) for address in keys)
 
     def share(self, session: Session, groups: Sequence[tuple[str, list[UUID]]]) -> list[list[UUID]]:
@@ -71,7 +71,7 @@ class Pool:
         groups
             Kind and rows of each transaction.
         """
-        flying = self._flying(session)
+        flying = operations.count_in_flight(session)
         able = {role: self._able(session, role) for role in self._roles}
         mine = []
         for kind, rows in groups:
@@ -109,14 +109,3 @@ class Pool:
             )
         ).all()
         return [key for key in keys if key not in resting] or keys
-
-    def _flying(self, session: Session) -> dict[bytes, int]:
-        rows = session.exec(
-            select(Operation.signer, func.count())
-            .where(
-                col(Operation.state).in_(IN_FLIGHT),
-                col(Operation.signer).in_([key.address for key in self._chain.senders]),
-            )
-            .group_by(col(Operation.signer))
-        ).all()
-        return {bytes(signer): number for signer, number in rows if signer is not None}

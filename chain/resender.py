@@ -23,6 +23,7 @@ from chain.operations.effect import Call, Chain
 from chain.outbox import key_problem, note_waiting
 from chain.signing.envelope import read_signed
 from chain.signing.port import Signer
+from chain.steps import step
 from chain.trailer import without
 from registry.kernel import failpoints
 from registry.kernel.clock import now
@@ -111,7 +112,12 @@ class Resender:
                 .with_for_update()
             ).all()
             for operation in vanished:
-                log.warning("operation_vanished", operation=str(operation.id), was=operation.state)
+                log.warning(
+                    "operation_vanished",
+                    operation=str(operation.id),
+                    tx=hex_of(operations.list_attempts(session, operation)[-1].tx_hash),
+                    was=operation.state,
+                )
                 if operation.kind == OperationKind.BATCH and operation.problem is not None:
                     # Its rows went on without it: nothing may take its nonce but an empty call.
                     self._attempts.sign(
@@ -181,7 +187,10 @@ class Resender:
     ) -> OperationAttempt | None:
         try:
             fee = self._fees.bumped(Fee(last.max_fee_wei, last.tip_wei), market)
-            with self._database.transaction() as session:
+            with (
+                step(self._database, "sign", [operation.id]) as spans,
+                self._database.transaction() as session,
+            ):
                 found = session.exec(
                     select(Operation)
                     .where(col(Operation.id) == operation.id, col(Operation.state).in_(UNMINED))
@@ -194,6 +203,7 @@ class Resender:
                 priced = Priced(call, signed.gas, fee, market.head.number)
                 attempt = self._attempts.sign(session, found, priced)
                 batches.move(session, found, found.state)
+                spans.event("fee_bumped", tx=hex_of(attempt.tx_hash), seq=attempt.seq)
                 failpoints.reach("before_bump_commit")
         except MustWait as wait:
             self._note(operation, wait.problem)

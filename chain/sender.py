@@ -22,6 +22,7 @@ from sqlmodel import col, select
 
 from chain import batches
 from chain.attempts import Attempts
+from chain.client import hex_of
 from chain.errors import (
     ChainError,
     MustWait,
@@ -49,6 +50,7 @@ from chain.outbox import (
 from chain.pool import MAX_IN_FLIGHT, Pool
 from chain.resender import Resender
 from chain.signing.port import Signer
+from chain.steps import step
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
@@ -145,20 +147,21 @@ class Sender:
         if len(rows) < 2:  # noqa: PLR2004
             return sum(self._send_one(row) for row in rows)
         try:
-            priced = self._price(self._call(rows), len(rows))
+            with step(self._database, "prepare", rows):
+                priced = self._price(self._call(rows), len(rows))
             if priced.fits:
                 return len(rows) if self._sign_and_broadcast(rows, priced) else 0
         except (Reverted, PolicyRefused) as refusal:
-            log.info("batch_halved", first=str(rows[0]), reason=str(refusal))
+            log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=str(refusal))
         except MustWait as wait:
             self._wait(rows, wait)
             return 0
         except (RpcRefused, _NotNow) as refused:
-            log.warning("batch_waits", first=str(rows[0]), reason=str(refused))
+            log.warning("batch_waits", operation=str(rows[0]), rows=len(rows), reason=str(refused))
             return 0
         except RegistryError as refusal:
             # Every row was allowed a moment ago; the next turn tells which is not.
-            log.info("batch_waits", first=str(rows[0]), reason=refusal.code)
+            log.info("batch_waits", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
             return 0
         failpoints.reach("batch_halved")
         middle = len(rows) // 2
@@ -166,7 +169,8 @@ class Sender:
 
     def _send_one(self, operation_id: UUID) -> int:
         try:
-            priced = self._price(self._call([operation_id]), 1)
+            with step(self._database, "prepare", [operation_id]):
+                priced = self._price(self._call([operation_id]), 1)
             return int(self._sign_and_broadcast([operation_id], priced))
         except Reverted as reverted:
             # The register says more than a contract that reverts.
@@ -247,7 +251,9 @@ class Sender:
                 self._purse = Purse.open(session, self._signer, self._look().balance_wei)
         self._purse.require(self._signer, priced.cost_wei)
         try:
-            attempt = self._sign(rows, priced)
+            with step(self._database, "sign", rows) as spans:
+                attempt = self._sign(rows, priced)
+                spans.note(tx=hex_of(attempt.tx_hash) if attempt else None)
         except (SignerUnavailable, SignerRefused) as fault:
             raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:

@@ -16,6 +16,7 @@ from chain.finality import final_height
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.outbox import revert_problem
+from chain.steps import bumps_of, mark
 from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -73,7 +74,7 @@ class Tracker:
         receipts = client.receipts([flight.attempt.tx_hash for flight in flights])
         moved = 0
         for flight, receipt in zip(flights, receipts, strict=True):
-            with contained(flight.operation.id):
+            with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
                 moved += self._move(flight, receipt, final)
         return moved
 
@@ -103,7 +104,7 @@ class Tracker:
         if not was_mined or flight.attempt.block_hash != receipt.block_hash:
             moved = self._record_mined(flight, receipt)
         if is_final:
-            moved = self._record_final(flight)
+            moved = self._record_final(flight, receipt)
         return moved
 
     def _take_back(self, flight: _Flight) -> int:
@@ -116,9 +117,13 @@ class Tracker:
             batches.move(session, operation, OperationState.BROADCAST)
             attempt.block_number = attempt.block_hash = attempt.last_sent_at = None
             session.add(attempt)
+            for row in batches.whole(session, operation):
+                mark(row, "unmined", seen={"tx": hex_of(attempt.tx_hash)})
             failpoints.reach("before_unmined_commit")
         failpoints.reach("after_unmined_commit")
-        log.warning("operation_unmined", operation=str(operation.id))
+        log.warning(
+            "operation_unmined", operation=str(operation.id), tx=hex_of(flight.attempt.tx_hash)
+        )
         return 1
 
     def _record_mined(self, flight: _Flight, receipt: Receipt) -> int:
@@ -129,12 +134,14 @@ class Tracker:
             attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
             session.add(attempt)
+            bumps = bumps_of(session, operation)
             for row in batches.whole(session, operation):
                 effect = EFFECTS[row.kind]
                 row.state, row.waits_for = OperationState.MINED, None
                 row.result = effect.read_result(row, receipt)
                 session.add(row)
                 effect.on_mined(session, self._chain, row)
+                mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
             failpoints.reach("before_mined_commit")
         failpoints.reach("after_mined_commit")
         log.info(
@@ -147,7 +154,7 @@ class Tracker:
         )
         return 1
 
-    def _record_final(self, flight: _Flight) -> int:
+    def _record_final(self, flight: _Flight, receipt: Receipt) -> int:
         with self._database.transaction() as session:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
@@ -156,9 +163,15 @@ class Tracker:
                 row.state, row.ended_at = OperationState.FINAL, now()
                 session.add(row)
                 EFFECTS[row.kind].on_final(session, row)
+                mark(row, "final", since=row.recorded_at, seen=_seen(receipt))
             failpoints.reach("before_final_commit")
         failpoints.reach("after_final_commit")
-        log.info("operation_final", operation=str(operation.id), kind=operation.kind)
+        log.info(
+            "operation_final",
+            operation=str(operation.id),
+            kind=operation.kind,
+            tx=hex_of(receipt.tx_hash),
+        )
         return 1
 
     def _is_cancelled(self, flight: _Flight) -> bool:
@@ -184,7 +197,8 @@ class Tracker:
                 row.problem = problem
                 session.add(row)
                 EFFECTS[row.kind].on_failed(session, row)
-        log.warning("operation_cancelled", operation=str(operation.id))
+                mark(row, "replaced", failed="operation_cancelled", seen=_seen(receipt))
+        log.warning("operation_cancelled", operation=str(operation.id), tx=hex_of(receipt.tx_hash))
         return 1
 
     def _record_revert(self, flight: _Flight, receipt: Receipt) -> int:
@@ -199,11 +213,18 @@ class Tracker:
             attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
             session.add_all([operation, attempt])
+            for row in batches.whole(session, operation):
+                mark(row, "reverted", failed=reason.name, seen=_seen(receipt))
             EFFECTS[operation.kind].on_failed(session, operation)
             batches.disband(session, operation)
             failpoints.reach("before_reverted_commit")
         failpoints.reach("after_reverted_commit")
-        log.warning("operation_reverted", operation=str(operation.id), reason=reason.name)
+        log.warning(
+            "operation_reverted",
+            operation=str(operation.id),
+            tx=hex_of(receipt.tx_hash),
+            reason=reason.name,
+        )
         return 1
 
     def _why(self, flight: _Flight, receipt: Receipt) -> Reverted:
@@ -223,3 +244,12 @@ class Tracker:
             except RpcRefused as refused:
                 return read_revert(bytes_of(refused.data or ""), refused.message)
         return Reverted("", "the node gives no reason", {})
+
+
+def _seen(receipt: Receipt) -> dict[str, str | int]:
+    """Say of a receipt what a trace shows."""
+    return {
+        "tx": hex_of(receipt.tx_hash),
+        "block": receipt.block_number,
+        "gas": receipt.gas_used,
+    }

@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from registry.kernel.masking import mask_fields, mask_text
+from registry.kernel.tracing import add_trace
 
 
 def configure_logging(level: str) -> None:
@@ -26,6 +27,7 @@ def configure_logging(level: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            add_trace,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             mask_personal,

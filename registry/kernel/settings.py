@@ -110,9 +110,21 @@ class Settings(BaseSettings):
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
 
+    # Traces: the names are OpenTelemetry's own. Its SDK reads the rest of OTEL_* itself.
+    otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    otel_exporter_otlp_traces_endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    otel_sdk_disabled: bool = False
+    otel_traces_exporter: Literal["otlp", "none"] = "otlp"
+
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def is_traced(self) -> bool:
+        named = self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint
+        is_off = self.otel_sdk_disabled or self.otel_traces_exporter == "none"
+        return named is not None and not is_off
 
     @property
     def agent_keys(self) -> list[str]:

@@ -75,6 +75,8 @@ class Operation(Record, table=True):
         The most rows of its next batch, once a batch with it has reverted.
     waits_for
         Why it does not go on, in the form of a problem, while it has not failed.
+    traceparent
+        The place of its planning in a trace (W3C Trace Context), from which workers go on.
     """
 
     __table_args__ = (
@@ -106,6 +108,7 @@ class Operation(Record, table=True):
     nonce: int | None = bigint(default=None)
     batch_id: UUID | None = Field(default=None, foreign_key="operation.id")
     batch_limit: int | None = None
+    traceparent: str | None = None
     ended_at: AwareDatetime | None = instant()
 
 
@@ -168,6 +171,8 @@ class SignerWatch(SQLModel, table=True):
         What one further operation of this key would cost at most.
     wanted_operations
         For how many of them the money is to last.
+    chain_nonce, next_nonce
+        The nonce that the chain wanted next of it, and ours; None before the first of ours.
     resting_until
         Until then other keys of its pool do its work; `reason` says why.
     """
@@ -180,6 +185,8 @@ class SignerWatch(SQLModel, table=True):
     balance_wei: int = uint256(default=0)
     operation_cost_wei: int = uint256(default=0)
     wanted_operations: int = bigint(default=0)
+    chain_nonce: int | None = bigint(default=None)
+    next_nonce: int | None = bigint(default=None)
     watched_at: AwareDatetime = instant(nullable=False)
     resting_until: AwareDatetime | None = instant()
     reason: str | None = None
@@ -187,6 +194,13 @@ class SignerWatch(SQLModel, table=True):
     @property
     def is_low(self) -> bool:
         return self.balance_wei < self.operation_cost_wei * self.wanted_operations
+
+    @property
+    def nonce_gap(self) -> int | None:
+        """Nonces given out and not used on chain; below 0, the chain knows more than we do."""
+        if self.chain_nonce is None or self.next_nonce is None:
+            return None
+        return self.next_nonce - self.chain_nonce
 
 
 class PlatformContract(SQLModel, table=True):

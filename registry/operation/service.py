@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
+from registry.kernel import tracing
 from registry.kernel.actor import Actor
 from registry.kernel.rows import get_row, page_after
 from registry.operation.models import (
     FAILED,
+    IN_FLIGHT,
     Operation,
     OperationAttempt,
     OperationDependency,
@@ -62,6 +64,9 @@ def plan(
         requested_by=actor.subject,
         params=params,
     )
+    named = {"milkiyat.operation.id": str(operation.id), "milkiyat.operation.kind": kind.value}
+    with tracing.tracer().start_as_current_span("operation.plan", attributes=named):
+        operation.traceparent = tracing.current_traceparent()
     session.add(operation)
     session.flush()
     session.add_all(
@@ -124,6 +129,16 @@ def list_operations(
     if planned_before is not None:
         query = query.where(col(Operation.recorded_at) <= planned_before)
     return session.exec(page_after(query, col(Operation.id), after=after, limit=limit)).all()
+
+
+def count_in_flight(session: Session) -> dict[bytes, int]:
+    """Count the transactions of each key that are signed and not final."""
+    rows = session.exec(
+        select(Operation.signer, func.count())
+        .where(col(Operation.state).in_(IN_FLIGHT), col(Operation.signer).is_not(None))
+        .group_by(col(Operation.signer))
+    ).all()
+    return {bytes(signer): number for signer, number in rows if signer is not None}
 
 
 def list_signers(session: Session, chain_id: int) -> Sequence[SignerWatch]:

@@ -137,11 +137,11 @@ def test_metrics__asked_for__are_in_the_format_of_prometheus(fresh_house: House)
 
 def test_metrics__operations_planned__are_counted(fresh_house: House) -> None:
     assert gauge(fresh_house, 'milkiyat_operations{state="planned"}') == 0
-    assert gauge(fresh_house, "milkiyat_operation_oldest_seconds") == 0
+    assert gauge(fresh_house, 'milkiyat_operation_oldest_seconds{state="planned"}') == 0
     mint_to_many(fresh_house, 3)
 
     assert gauge(fresh_house, 'milkiyat_operations{state="planned"}') > 0
-    assert gauge(fresh_house, "milkiyat_operation_oldest_seconds") >= 0
+    assert gauge(fresh_house, 'milkiyat_operation_oldest_seconds{state="planned"}') >= 0
     assert gauge(fresh_house, "milkiyat_sync_lag_blocks") == 1
     assert gauge(fresh_house, "milkiyat_sync_degraded") == 0
 

@@ -7,11 +7,14 @@ import sys
 import threading
 from pathlib import Path
 
+from api.app import VERSION
+from api.tracing import start_tracing
 from chain.client import ChainClient
 from chain.operations.effect import Chain
 from chain.signing.keystore import KeystoreSigner
 from chain.worker import run_worker
 from registry.kernel.db import Database
+from registry.kernel.settings import Settings
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.stage import PATIENT
 from tests.chain.world import CONFIRMATIONS
@@ -22,6 +25,7 @@ KEYS = ("platform.json", "claim_issuer.json", "confirmer.json")
 
 def main(database_url: str, node_url: str, keys: Path) -> None:
     stop = threading.Event()
+    start_tracing(Settings(), VERSION)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     opened = [KeystoreSigner(keys / name, PASSWORD) for name in KEYS]
     chain = Chain(ChainClient(node_url, CHAIN_ID), opened[0], opened[1], opened[2], fees=PATIENT)
