@@ -12,7 +12,9 @@ from chain import batches
 from chain.client import hex_of
 from chain.errors import RpcRefused
 from chain.fees import Priced
+from chain.funds import funds_problem
 from chain.operations.effect import Chain
+from chain.outbox import note_waiting
 from chain.policy import require_allowed
 from chain.signing.port import Signer, UnsignedTransaction
 from chain.steps import step
@@ -95,6 +97,18 @@ class Attempts:
                     spans.event("rebroadcast", last_sent_at=attempt.last_sent_at.isoformat())
                 self._send(attempt)
 
+    def _note_poverty(self, attempt: OperationAttempt) -> None:
+        """Say so where the node refused because the key cannot pay any more."""
+        cost = attempt.gas * attempt.max_fee_wei
+        balance = self._chain.client.balance(self._signer.address)
+        if balance >= cost:
+            return
+        with self._database.transaction() as session:
+            whole = batches.whole(session, session.get_one(Operation, attempt.operation_id))
+            note_waiting(
+                session, [row.id for row in whole], funds_problem(self._signer, cost, balance)
+            )
+
     def _send(self, attempt: OperationAttempt) -> None:
         failpoints.reach("before_broadcast")
         try:
@@ -108,6 +122,7 @@ class Attempts:
                 tx=hex_of(attempt.tx_hash),
                 reason=refused.message,
             )
+            self._note_poverty(attempt)
         failpoints.reach("after_broadcast")
         with self._database.transaction() as session:
             operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)

@@ -170,6 +170,10 @@ class ChainClient:
         """Return how many transactions of `address` are on chain."""
         return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
 
+    def balance(self, address: bytes) -> int:
+        """Return the chain's own money of an address, in wei."""
+        return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
+
     def outlook(self, sender: bytes, blocks: int, *, legacy: bool = False) -> Outlook:
         """Return what the next transaction of `sender` depends on, in one round trip.
 

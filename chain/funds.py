@@ -74,18 +74,19 @@ class Purse:
             ``signer_out_of_funds``; another key of the pool may have more.
         """
         if cost_wei > self.left_wei:
-            raise MustWait(
-                operation_problem(
-                    "signer_out_of_funds",
-                    f"It may cost {cost_wei} wei; {hex_of(signer.address)} has "
-                    f"{max(self.left_wei, 0)} to spare.",
-                    remedy="It goes on when that address is funded.",
-                ),
-                of_key=True,
-            )
+            raise MustWait(funds_problem(signer, cost_wei, self.left_wei), of_key=True)
 
     def spend(self, cost_wei: int) -> None:
         self.left_wei -= cost_wei
+
+
+def funds_problem(signer: Signer, cost_wei: int, left_wei: int) -> dict[str, object]:
+    """Say that a key cannot pay, in the form of an operation's problem."""
+    return operation_problem(
+        "signer_out_of_funds",
+        f"It may cost {cost_wei} wei; {hex_of(signer.address)} has {max(left_wei, 0)} to spare.",
+        remedy="It goes on when that address is funded.",
+    )
 
 
 class FundsWatch:

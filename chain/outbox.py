@@ -10,7 +10,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from chain.errors import ChainError, Reverted, SignerUnavailable
+from chain.errors import ChainError, Reverted, SignerUnavailable, WrongChain
 from chain.operations import EFFECTS
 from chain.steps import mark
 from registry.kernel.clock import now
@@ -111,6 +111,13 @@ def key_problem(fault: ChainError) -> dict[str, object]:
         )
     return operation_problem(
         "signer_refused", str(fault), remedy="Allow the service to use the key."
+    )
+
+
+def wrong_chain_problem(fault: WrongChain) -> dict[str, object]:
+    """Say that the node serves another chain, in the form of an operation's problem."""
+    return operation_problem(
+        "wrong_chain", str(fault), remedy="It goes on when RPC_URL serves the chain of CHAIN_ID."
     )
 
 

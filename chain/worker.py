@@ -12,11 +12,14 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from chain.client import ChainClient
-from chain.errors import ChainError, NonceAhead
+from chain.errors import ChainError, NonceAhead, WrongChain
 from chain.funds import FundsWatch
 from chain.indexer import Indexer
+from chain.operations import EFFECTS
 from chain.operations.effect import Chain
+from chain.outbox import list_ready, note_waiting, wrong_chain_problem
 from chain.platform import plan_platform
+from chain.pool import MAX_IN_FLIGHT
 from chain.rebuild import Rebuild
 from chain.reconciler import Reconciler
 from chain.roles import plan_grants
@@ -77,6 +80,7 @@ def run_worker(
 
     def turn() -> float:
         nonlocal at_start, sweep_at
+        _require_our_chain(database, chain)
         if time.monotonic() >= sweep_at:
             # Set first: a round that fails waits for the next one like any other.
             sweep_at = time.monotonic() + SWEEP_SECONDS
@@ -106,6 +110,25 @@ def run_worker(
     waiter.close()
 
 
+def _require_our_chain(database: Database, chain: Chain) -> None:
+    """Make sure that the node still serves our chain: it may have been exchanged meanwhile.
+
+    Without the question, everything final would look vanished, and be taken back.
+
+    Raises
+    ------
+    WrongChain, RpcUnavailable
+        What could be sent says what it waits for.
+    """
+    try:
+        chain.client.check()
+    except WrongChain as fault:
+        with database.transaction() as session:
+            ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
+            note_waiting(session, [operation.id for operation in ready], wrong_chain_problem(fault))
+        raise
+
+
 def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
     """Project the chain's events, raise the alarm, prove the projection, until `stop` is set."""
     indexer = Indexer(database, chain.client)
@@ -113,6 +136,8 @@ def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
     watch = Watch(database, chain.chain_id)
 
     def turn() -> float:
+        # Another chain would look like a reorg of everything.
+        chain.client.check()
         if indexer.advance():
             return 0.0
         watch.look()

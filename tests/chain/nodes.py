@@ -30,8 +30,16 @@ class Node:
         A dump to start from.
     """
 
-    def __init__(self, directory: Path, *, state: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        state: Path | None = None,
+        port: int = 0,
+        chain_id: int = CHAIN_ID,
+    ) -> None:
         self._directory = directory
+        self.chain_id = chain_id
         self._process: subprocess.Popen[str] | None = None
         self.port = port
         self.start(state=state)
@@ -53,7 +61,7 @@ class Node:
         self._process = subprocess.Popen(
             [
                 *(str(_find_binary()), "--host", HOST, "--port", str(self.port)),
-                *("--chain-id", str(CHAIN_ID), "--hardfork", HARDFORK, "--accounts", "0"),
+                *("--chain-id", str(self.chain_id), "--hardfork", HARDFORK, "--accounts", "0"),
                 *(
                     "--no-mining",
                     "--no-cors",

@@ -8,9 +8,11 @@ from structlog.testing import capture_logs
 
 from api.metrics import observe
 from chain.client import hex_of
+from chain.errors import RpcUnavailable
 from chain.funds import FundsWatch
 from registry.operation import service as operations
 from registry.operation.models import OperationKind, OperationState
+from tests.chain.faults import LosesSends
 from tests.chain.market import FIRST, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import assert_each_once
@@ -128,3 +130,28 @@ def test_purse__money_for_one__sends_one_and_the_next_waits(market: Market) -> N
     assert found.state == OperationState.PLANNED
     assert found.waits_for is not None
     assert found.waits_for["code"] == "signer_out_of_funds"
+
+
+def test_key__money_gone_after_it_signed__says_why_and_goes_on_once_funded(market: Market) -> None:
+    world = market.world
+    address = world.chain.platform.address
+    lost = world.through(LosesSends(world.node, arrives=False, times=100))
+    with pytest.raises(RpcUnavailable):
+        lost.turn()
+    (signed,) = [each for each in world.operations() if each.state == OperationState.SIGNED]
+    set_balance(world, address, 0)
+
+    for _ in range(2):
+        world.turn(at_start=True)
+        world.node.mine()
+
+    (stuck,) = [each for each in world.operations() if each.id == signed.id]
+    assert stuck.nonce == signed.nonce
+    assert stuck.problem is None
+    assert stuck.waits_for is not None
+    assert stuck.waits_for["code"] == "signer_out_of_funds"
+    assert hex_of(address) in stuck.waits_for["detail"]
+
+    world.node.fund(address)
+    assert_each_once(market)
+    assert not [each for each in world.operations() if each.waits_for]

@@ -116,6 +116,7 @@ def test_serve__malformed_pii_key__names_the_setting(tmp_path: Path) -> None:
         ({"OIDC_ISSUER": "https://issuer.example"}, "OIDC_JWKS_URL"),
         ({"OIDC_ISSUER": "x", "OIDC_JWKS_URL": "file:///etc/passwd"}, "OIDC_JWKS_URL"),
         ({"DATA_DIR": "/dev/null"}, "DATA_DIR"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ({"ENVIRONMENT": "production", "TOKEN_KEY": "", "RPC_URL": ""}, "TOKEN_KEY"),
     ],
     ids=str,
