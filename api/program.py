@@ -16,10 +16,9 @@ from api.auth.tokens import token_verifier
 from api.deps import Services
 from api.s3_store import open_store
 from chain.anvil import HOST
-from chain.client import ChainClient
 from chain.devnet import Devnet, depth_of
 from chain.operations.effect import Chain
-from chain.runtime import fund_platform, open_chain
+from chain.runtime import fund_platform, open_chain, open_client
 from chain.worker import run_imports, run_sync, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
@@ -110,9 +109,9 @@ def services(settings: Settings, database: Database) -> Services:
         vault=Vault(settings.pii_key.get_secret_value(), settings.pii_index_key.get_secret_value()),
         store=open_store(settings),
         tokens=token_verifier(settings),
-        node=ChainClient(
+        node=open_client(
+            settings,
             settings.rpc_url or f"http://{HOST}:{settings.devnet_port}",
-            settings.chain_id,
             timeout_seconds=NODE_SECONDS,
         ),
     )

@@ -27,7 +27,14 @@ from chain.answers import (
     read_header,
     read_receipt,
 )
-from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.errors import (
+    RateLimited,
+    RpcInconsistent,
+    RpcRefused,
+    RpcUnavailable,
+    WrongChain,
+)
+from chain.limits import RateLimit, http_limit, refusal
 from chain.wire import (
     Wire,
     WireLog,
@@ -82,13 +89,21 @@ class ChainClient:
         The chain that the node must serve.
     timeout_seconds : float
         How long one call may take.
+    limit : RateLimit, optional
+        How often the node may be asked; clients of the same node share one.
     """
 
     def __init__(
-        self, rpc_url: str, chain_id: int, *, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        rpc_url: str,
+        chain_id: int,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        limit: RateLimit | None = None,
     ) -> None:
         self.rpc_url = rpc_url
         self.chain_id = chain_id
+        self._limit = limit or RateLimit()
         if urlsplit(rpc_url).scheme not in {"http", "https"}:
             raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
         # No retries below us: whether a call may be repeated is the caller's knowledge.
@@ -108,6 +123,8 @@ class ChainClient:
         """
         try:
             served = int(self.request("eth_chainId"), 16)
+        except RateLimited as limited:
+            raise RateLimited(f"The node of RPC_URL: {limited}", limited.retry_after) from limited
         except RpcUnavailable as error:
             raise RpcUnavailable(f"The node of RPC_URL does not answer: {error}") from error
         if served != self.chain_id:
@@ -122,8 +139,9 @@ class ChainClient:
         ------
         RpcUnavailable, RpcRefused
         """
-        answer = self._send(lambda: self._provider.make_request(_name(method), params))
-        return _result(method, answer)
+        with self._limit.spent():
+            answer = self._send(lambda: self._provider.make_request(_name(method), params))
+            return _result(method, answer)
 
     def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call several methods in one round trip; answers come in the order of `calls`.
@@ -134,20 +152,33 @@ class ChainClient:
         """
         if not calls:
             return []
-        answers = self._send(lambda: self._provider.make_numbered_batch(calls))
-        if not isinstance(answers, list):
-            raise RpcInconsistent(f"{len(calls)} calls got one answer: {_result('batch', answers)}")
-        # Nodes may answer in any order, and some leave answers out.
-        found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
-        if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
-            raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
-        return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
+        most = self._limit.most_at_once
+        if len(calls) > most:
+            return [*self.batch(calls[:most]), *self.batch(calls[most:])]
+        with self._limit.spent(len(calls)):
+            answers = self._send(lambda: self._provider.make_numbered_batch(calls))
+            if not isinstance(answers, list):
+                whole = _result("batch", answers)
+                raise RpcInconsistent(f"{len(calls)} calls got one answer: {whole}")
+            # Nodes may answer in any order, and some leave answers out.
+            found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+            if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
+                raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
+            return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
 
     def _send(self, send: Callable[[], Any]) -> Any:
         try:
             return send()
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise RpcUnavailable(f"{type(error).__name__}: {error}") from error
+            raise (
+                http_limit(error) or RpcUnavailable(f"{type(error).__name__}: {error}")
+            ) from error
+
+    def distrust(self, reason: str) -> None:
+        """Take note that what the node said cannot be true; with one node there is no other."""
+
+    def hint(self) -> None:
+        """Take note that there may be a new block; one node is always asked anew."""
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -272,16 +303,19 @@ class ChainClient:
     def _logs(self, addresses: Sequence[bytes], where: dict[str, str]) -> list[WireLog]:
         query = {"address": [hex_of(address) for address in addresses], **where}
         body = encode_call("eth_getLogs", query)
-        return decode_logs(self._wire.post("eth_getLogs", body, ANSWER_BYTES))
+        with self._limit.spent():
+            return decode_logs(self._wire.post("eth_getLogs", body, ANSWER_BYTES))
 
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return the headers of many blocks, in the order asked; None where there is none."""
         found: list[Block | None] = []
-        for start in range(0, len(numbers), HEADERS_AT_ONCE):
-            calls = [block_query(number) for number in numbers[start : start + HEADERS_AT_ONCE]]
+        at_once = min(HEADERS_AT_ONCE, self._limit.most_at_once)
+        for start in range(0, len(numbers), at_once):
+            calls = [block_query(number) for number in numbers[start : start + at_once]]
             body = encode_batch([(method, params) for method, *params in calls])
-            answer = self._wire.post("eth_getBlockByNumber", body, ANSWER_BYTES)
-            found += map(read_header, decode_headers(answer, len(calls)))
+            with self._limit.spent(len(calls)):
+                answer = self._wire.post("eth_getBlockByNumber", body, ANSWER_BYTES)
+                found += map(read_header, decode_headers(answer, len(calls)))
         return found
 
     # -- writing ---------------------------------------------------------------------------
@@ -303,7 +337,7 @@ def _result(method: str, answer: Any) -> Any:
         raise RpcUnavailable(f"{method}: {error}")
     if error is not None:
         data = error.get("data")
-        raise RpcRefused(
+        raise refusal(
             method,
             int(error.get("code", 0)),
             str(error.get("message", "")),

@@ -16,6 +16,35 @@ class RpcUnavailable(ChainError):
     """The node does not answer, or not in JSON-RPC; the same call may succeed later."""
 
 
+class RateLimited(RpcUnavailable):
+    """The node is asked too often, and answers again later.
+
+    Parameters
+    ----------
+    retry_after
+        Seconds until then.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NoQuorum(RpcUnavailable):
+    """Not enough nodes say the same, so nothing is believed and nothing becomes final.
+
+    Parameters
+    ----------
+    code
+        ``nodes_disagree``, ``nodes_behind`` or ``too_few_nodes``: the code of the problem that
+        operations show meanwhile.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class RpcRefused(ChainError):
     """The node answered with an error.
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from chain.client import Block, ChainClient
-from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
+from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.pace import Pace
 from chain.platform import platform_contract
 from chain.ranges import RangeReader, ReadRange, Watched, projected
@@ -86,6 +86,13 @@ class Indexer:
         CursorMoved
             Another indexer was faster; what it has applied stays, and nothing is applied twice.
         """
+        try:
+            return self._advance()
+        except RpcInconsistent as fault:
+            self._client.distrust(str(fault))
+            raise
+
+    def _advance(self) -> bool:
         head = self._client.head()
         cursor = self._cursor(head)
         stored = self._client.block(cursor.number)
@@ -181,6 +188,9 @@ class Indexer:
                 raise
             log.info("range_halved", blocks=self._pace.blocks, reason=refused.message)
             return None
+        except RateLimited:
+            # Narrower ranges would be more of them.
+            raise
         except RpcUnavailable:
             self._pace.refused(blocks)
             raise

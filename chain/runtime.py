@@ -6,9 +6,10 @@ from pathlib import Path
 
 from eth_keys.backends import get_backend_class
 
-from chain.client import ChainClient, hex_of
+from chain.client import TIMEOUT_SECONDS, ChainClient, hex_of
 from chain.devnet import Devnet
 from chain.errors import SignerRefused
+from chain.nodes import connect
 from chain.operations.effect import Chain
 from chain.policies import FeePolicy, SigningPolicy, load_policy
 from chain.signing.gcp_kms import AccessTokens
@@ -34,7 +35,7 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
     """
     if "CoinCurve" not in get_backend_class().__name__:
         raise SignerRefused("coincurve is not installed; it signs nine times faster.")
-    client = ChainClient(rpc_url, settings.chain_id)
+    client = open_client(settings, rpc_url)
     client.check()
     keys = _Keys(settings)
     settlement = settings.signer_settlement
@@ -50,6 +51,26 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
     )
     _require_apart(chain)
     return chain
+
+
+def open_client(
+    settings: Settings, rpc_url: str, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> ChainClient:
+    """Give a client of the nodes that the settings name; nothing is asked yet.
+
+    Parameters
+    ----------
+    rpc_url
+        One address, or several with commas between them.
+    """
+    return connect(
+        rpc_url,
+        settings.chain_id,
+        timeout_seconds=timeout_seconds,
+        per_second=settings.rpc_max_per_second,
+        agreeing=settings.rpc_quorum,
+        most_behind=settings.rpc_max_behind,
+    )
 
 
 class _Keys:

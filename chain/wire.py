@@ -14,6 +14,7 @@ import msgspec
 import requests
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
+from chain.limits import http_limit, refusal
 
 Result = TypeVar("Result")
 
@@ -96,7 +97,9 @@ class Wire:
                 response.raise_for_status()
                 content = response.raw.read(limit + 1, decode_content=True)
         except (requests.RequestException, OSError, ValueError) as error:
-            raise RpcUnavailable(f"{method}: {type(error).__name__}: {error}") from error
+            raise (
+                http_limit(error) or RpcUnavailable(f"{method}: {type(error).__name__}: {error}")
+            ) from error
         if len(content) > limit:
             raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
         return bytes(content)
@@ -169,7 +172,7 @@ def _decode(method: str, decoder: msgspec.json.Decoder[Any], body: bytes) -> Any
 def _result(method: str, answer: _Answer[Any]) -> Any:
     if answer.error is not None:
         data = answer.error.data
-        raise RpcRefused(
+        raise refusal(
             method,
             answer.error.code,
             answer.error.message,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from api.cli import clear_errors, load_settings, say, wait_for_signal
 from api.program import running_program
-from chain.client import ChainClient
+from chain.runtime import open_client
 from demo.client import DemoFailed, Office
 from demo.onboarding import ensure_panel, onboard
 from demo.reckoning import Reckoning, reckon
@@ -37,7 +37,7 @@ def play(address: str, settings: Settings, console: Console) -> Reckoning:
     enrol_buyers(office)
     tokens = tokenize(office, seed, sold)
     rpc_url = settings.rpc_url or f"http://127.0.0.1:{settings.devnet_port}"
-    return reckon(office, ChainClient(rpc_url, settings.chain_id), tokens, console)
+    return reckon(office, open_client(settings, rpc_url), tokens, console)
 
 
 def main() -> int:

@@ -49,6 +49,15 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     rpc_url: str | None = None
+    """One node, or several with commas between them (ADR 0034)."""
+    rpc_quorum: int | None = Field(default=None, ge=1)
+    """So many nodes must agree; by default half of them, rounded up."""
+    rpc_max_behind: int = Field(default=5, ge=1)
+    """Blocks; a node further behind the others is left out."""
+    rpc_max_per_second: float | None = Field(default=None, ge=1)
+    """Calls that one node may get from one process."""
+    rpc_ws_url: str | None = Field(default=None, pattern=r"^(off|wss?://\S+)$")
+    """Where new blocks are announced; by default RPC_URL over WebSocket."""
     chain_id: int = Field(default=31337, ge=1)
     # CONFIRMATIONS is its name of before; ignored silently, it would make blocks final too early.
     finality: Annotated[Finality, PlainValidator(_read_finality)] = Field(
@@ -127,6 +136,12 @@ class Settings(BaseSettings):
         return named is not None and not is_off
 
     @property
+    def node_urls(self) -> list[str]:
+        """The nodes of RPC_URL, in the order in which they are named."""
+        named = (self.rpc_url or "").split(",")
+        return [url.strip() for url in named if url.strip()]
+
+    @property
     def agent_keys(self) -> list[str]:
         """The keys of the pool, in the order in which they are named."""
         return self.signer_agents.split(",") if self.signer_agents else []
@@ -149,6 +164,13 @@ class Settings(BaseSettings):
                 f"HOST={self.host} would let the network in; without ENVIRONMENT=production the "
                 f"service listens on {' or '.join(sorted(LOOPBACK))} only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _quorum_can_be_reached(self) -> Self:
+        nodes = max(len(self.node_urls), 1)
+        if self.rpc_quorum is not None and self.rpc_quorum > nodes:
+            raise ValueError(f"RPC_QUORUM={self.rpc_quorum} nodes, but RPC_URL names {nodes}")
         return self
 
     @model_validator(mode="after")

@@ -88,7 +88,9 @@ def test_settings__production_without_anything__names_all_of_it(
     [("PORT", "0"), ("PORT", "65536"), ("ENVIRONMENT", "staging"), ("LOG_LEVEL", "loud"),
      ("CHAIN_ID", "0"), ("FINALITY", "-1"), ("FEE_BUMP_PERCENT", "9"),
      ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b"),
-     ("FAILPOINT", "after_sign_commit"), ("FAILPOINT", "after_sign_commit:kill:0")],
+     ("FAILPOINT", "after_sign_commit"), ("FAILPOINT", "after_sign_commit:kill:0"),
+     ("RPC_QUORUM", "0"), ("RPC_MAX_BEHIND", "0"), ("RPC_MAX_PER_SECOND", "0"),
+     ("RPC_WS_URL", "https://node.example")],
 )  # fmt: skip
 def test_settings__value_out_of_range__is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -96,6 +98,26 @@ def test_settings__value_out_of_range__is_refused(
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_settings__several_nodes__are_named_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RPC_URL", "https://one.example, https://two.example/key,")
+    monkeypatch.setenv("RPC_QUORUM", "2")
+
+    assert Settings().node_urls == ["https://one.example", "https://two.example/key"]
+
+
+@pytest.mark.parametrize(
+    ("urls", "wanted"), [("", 2), ("https://a.example", 2), ("https://a,https://b", 3)]
+)
+def test_settings__quorum_of_more_nodes_than_there_are__is_refused(
+    monkeypatch: pytest.MonkeyPatch, urls: str, wanted: int
+) -> None:
+    monkeypatch.setenv("RPC_URL", urls)
+    monkeypatch.setenv("RPC_QUORUM", str(wanted))
+
+    with pytest.raises(ValidationError, match="RPC_QUORUM"):
         Settings()
 
 
