@@ -25,11 +25,11 @@ from sqlmodel import col, select
 from chain.client import Block, ChainClient
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.pace import Pace
-from chain.platform import platform_contract
-from chain.ranges import RangeReader, ReadRange, Watched, projected
+from chain.ranges import RangeReader, ReadRange, projected
+from chain.watched import Watched, read_watched
 from registry.captable import projection
-from registry.captable.events import ProjectedBlock, ProjectedRange, ProjectedToken
-from registry.captable.models import ChainBlock, SyncCursor, Token
+from registry.captable.events import ProjectedBlock, ProjectedRange
+from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -143,7 +143,7 @@ class Indexer:
                     writing = writer.submit(self._apply, place, read.found)
                     place = (read.found.end.number, read.found.end.hash)
                     following = current.last + 1
-                    if read.found.tokens:
+                    if read.changes_watched:
                         writing.result()
                         watched = self._watched()
                         _forget(asked)
@@ -209,23 +209,8 @@ class Indexer:
             )
 
     def _watched(self) -> Watched:
-        chain_id = self._client.chain_id
         with self._database.reading() as session:
-            factory = platform_contract(session, chain_id, "TREXFactory")
-            agent = platform_contract(session, chain_id, "CaseAgent")
-            tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id)).all()
-        watched = Watched(
-            factory.address if factory else None, agent.address if agent else None, {}
-        )
-        return watched.with_tokens(
-            ProjectedToken(
-                address=token.address,
-                identity_registry=token.identity_registry,
-                compliance=token.compliance,
-                block_number=token.block_number,
-            )
-            for token in tokens
-        )
+            return read_watched(session, self._client.chain_id)
 
     # -- reorgs ------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ logs cannot hold any by its own bloom filter, or has none when asked for by its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -20,6 +20,7 @@ from chain.client import Block, ChainClient, Log, bytes_of, hex_of, log_of
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.forced import mark_forced
+from chain.watched import Watched
 from chain.wire import WireLog
 from registry.captable.events import (
     ProjectedBlock,
@@ -31,31 +32,7 @@ from registry.captable.models import EventKind
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry).
-
-    Parameters
-    ----------
-    agent
-        The CaseAgent, which tells of forced acts on every token.
-    """
-
-    factory: bytes | None
-    agent: bytes | None
-    emitters: Mapping[bytes, tuple[bytes, bool]]
-
-    @property
-    def addresses(self) -> list[bytes]:
-        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
-
-    def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
-        emitters = dict(self.emitters)
-        for token in tokens:
-            emitters[token.address] = (token.address, False)
-            emitters[token.identity_registry] = (token.address, True)
-        return replace(self, emitters=emitters)
+_OF_AGENTS = frozenset({EventKind.AGENT_ADDED, EventKind.AGENT_REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +48,13 @@ class ReadRange:
     first: Block
     found: ProjectedRange
     logs: int
+
+    @property
+    def changes_watched(self) -> bool:
+        """Whether what follows is to be read with other eyes: new tokens, or other agents."""
+        return bool(self.found.tokens) or any(
+            event.kind in _OF_AGENTS for event in self.found.events
+        )
 
 
 class RangeReader:
@@ -160,7 +144,7 @@ class RangeReader:
 
     def _decode(
         self, watched: Watched, logs: Sequence[WireLog], numbers: Sequence[int]
-    ) -> list[ProjectedEvent]:
+    ) -> Sequence[ProjectedEvent]:
         emitters = {hex_of(address): emitter for address, emitter in watched.emitters.items()}
         read_transfer = TransferReader().read
         events = []
@@ -178,7 +162,7 @@ class RangeReader:
             if event.kind == EventKind.IDENTITY_REGISTERED:
                 event = self._with_country(event, entry)
             events.append(event)
-        return mark_forced(self._client, events, others)
+        return mark_forced(self._client, watched, events, others)
 
     def _with_country(self, event: ProjectedEvent, entry: WireLog) -> ProjectedEvent:
         """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
