@@ -163,7 +163,9 @@ class Indexer:
         first = asked[-1].last + 1 if asked else following
         while len(asked) < IN_FLIGHT and first <= head.number:
             last = min(first + self._pace.blocks - 1, head.number)
-            answer = readers.submit(self._reader.read, watched, first, last, head.number)
+            answer = readers.submit(
+                self._reader.read, watched, first, last, head.number, step=self._pace.step
+            )
             asked.append(_Asked(first, last, answer))
             first = last + 1
 
