@@ -101,10 +101,17 @@ def _is_dynamic(kind: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One contract's published interface and creation code."""
+    """One contract's published interface and code.
+
+    Parameters
+    ----------
+    bytecode, deployed
+        What creates it, and what then stands on chain where it has no immutables.
+    """
 
     name: str
     bytecode: bytes
+    deployed: bytes
     constructor: tuple[str, ...]
     functions: Mapping[str, Function]
     events: Mapping[str, Event]
@@ -133,8 +140,11 @@ def contract(name: str) -> Contract:
             )
         elif entry["type"] == "event":
             events[entry["name"]] = _event(entry, kinds)
-    bytecode = bytes.fromhex(artifact["bytecode"].removeprefix("0x"))
-    return Contract(name, bytecode, constructor, functions, events)
+    bytecode, deployed = (
+        bytes.fromhex(artifact[code].removeprefix("0x"))
+        for code in ("bytecode", "deployedBytecode")
+    )
+    return Contract(name, bytecode, deployed, constructor, functions, events)
 
 
 def _event(entry: dict[str, Any], kinds: Sequence[str]) -> Event:

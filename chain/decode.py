@@ -142,7 +142,9 @@ class TransferReader:
     def __init__(self) -> None:
         self._addresses: dict[str, bytes | None] = {_PADDING + "0" * 40: None}
 
-    def read(self, entry: WireLog, token: bytes, block_number: int) -> ProjectedEvent:
+    def read(
+        self, entry: WireLog, token: bytes, block_number: int, log_index: int
+    ) -> ProjectedEvent:
         """Decode a log of `token` whose first topic is `TRANSFER`.
 
         Raises
@@ -158,7 +160,7 @@ class TransferReader:
             return ProjectedEvent(
                 token=token,
                 block_number=block_number,
-                log_index=int(entry.log_index, 16),
+                log_index=log_index,
                 tx_hash=bytes.fromhex(entry.transaction_hash[2:]),
                 kind=_KIND,
                 source=known[source] if source in known else self._address(source),

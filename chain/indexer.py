@@ -25,11 +25,11 @@ from sqlmodel import col, select
 from chain.client import Block, ChainClient
 from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.pace import Pace
-from chain.platform import platform_contract
-from chain.ranges import RangeReader, ReadRange, Watched, projected
+from chain.ranges import RangeReader, ReadRange, projected
+from chain.watched import Watched, read_watched
 from registry.captable import projection
-from registry.captable.events import ProjectedBlock, ProjectedRange, ProjectedToken
-from registry.captable.models import ChainBlock, SyncCursor, Token
+from registry.captable.events import ProjectedBlock, ProjectedRange
+from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -150,7 +150,7 @@ class Indexer:
                     writing = writer.submit(self._apply, place, read.found)
                     place = (read.found.end.number, read.found.end.hash)
                     following = current.last + 1
-                    if read.found.tokens:
+                    if read.changes_watched:
                         writing.result()
                         watched = self._watched()
                         _forget(asked)
@@ -170,7 +170,9 @@ class Indexer:
         first = asked[-1].last + 1 if asked else following
         while len(asked) < IN_FLIGHT and first <= head.number:
             last = min(first + self._pace.blocks - 1, head.number)
-            answer = readers.submit(self._reader.read, watched, first, last, head.number)
+            answer = readers.submit(
+                self._reader.read, watched, first, last, head.number, step=self._pace.step
+            )
             asked.append(_Asked(first, last, answer))
             first = last + 1
 
@@ -219,23 +221,8 @@ class Indexer:
             )
 
     def _watched(self) -> Watched:
-        chain_id = self._client.chain_id
         with self._database.reading() as session:
-            factory = platform_contract(session, chain_id, "TREXFactory")
-            agent = platform_contract(session, chain_id, "CaseAgent")
-            tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id)).all()
-        watched = Watched(
-            factory.address if factory else None, agent.address if agent else None, {}
-        )
-        return watched.with_tokens(
-            ProjectedToken(
-                address=token.address,
-                identity_registry=token.identity_registry,
-                compliance=token.compliance,
-                block_number=token.block_number,
-            )
-            for token in tokens
-        )
+            return read_watched(session, self._client.chain_id)
 
     # -- reorgs ------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ FIRST_BLOCKS = 100
 MOST_BLOCKS = 10_000
 WANTED_LOGS = 24_000
 """About 15 MB of JSON: large enough to fill a COPY, small enough that four fit into memory."""
+PIECE_LOGS = 1_500
+"""About 1 MB of JSON: what the node writes and we read of it stays in the processor's cache."""
 GROWTH = 8
 
 
@@ -19,10 +21,19 @@ class Pace:
     def __init__(self) -> None:
         self.blocks = FIRST_BLOCKS
         self._limit = MOST_BLOCKS
+        self._logs_per_block: float | None = None
+
+    @property
+    def step(self) -> int | None:
+        """Blocks of which to ask for the logs at once; None while that is not known."""
+        if self._logs_per_block is None:
+            return None
+        return max(int(PIECE_LOGS / max(self._logs_per_block, PIECE_LOGS / MOST_BLOCKS)), 1)
 
     def answered(self, blocks: int, logs: int) -> None:
         """Note that a range of `blocks` held so many logs."""
         self._limit = min(self._limit + max(self._limit // GROWTH, 1), MOST_BLOCKS)
+        self._logs_per_block = logs / blocks
         wanted = blocks * WANTED_LOGS // max(logs, 1)
         self.blocks = max(min(wanted, blocks * GROWTH, self._limit), 1)
 

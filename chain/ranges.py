@@ -7,55 +7,24 @@ logs cannot hold any by its own bloom filter, or has none when asked for by its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
-import structlog
-
-from chain.abi import contract
 from chain.bloom import may_hold
-from chain.client import Block, ChainClient, Log, bytes_of, hex_of, log_of
-from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.client import Block, ChainClient, hex_of
+from chain.errors import RpcInconsistent
 from chain.forced import mark_forced
-from chain.wire import WireLog
-from registry.captable.events import (
-    ProjectedBlock,
-    ProjectedEvent,
-    ProjectedRange,
-    ProjectedToken,
-)
+from chain.gathering import Gathering
+from chain.watched import Watched
+from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import EventKind
 
-log = structlog.get_logger()
+FAR_SECONDS = 0.1
+"""A node that takes longer for two headers is asked for wide ranges only: its way is too long."""
 
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry).
-
-    Parameters
-    ----------
-    agent
-        The CaseAgent, which tells of forced acts on every token.
-    """
-
-    factory: bytes | None
-    agent: bytes | None
-    emitters: Mapping[bytes, tuple[bytes, bool]]
-
-    @property
-    def addresses(self) -> list[bytes]:
-        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
-
-    def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
-        emitters = dict(self.emitters)
-        for token in tokens:
-            emitters[token.address] = (token.address, False)
-            emitters[token.identity_registry] = (token.address, True)
-        return replace(self, emitters=emitters)
+_OF_AGENTS = frozenset({EventKind.AGENT_ADDED, EventKind.AGENT_REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +41,13 @@ class ReadRange:
     found: ProjectedRange
     logs: int
 
+    @property
+    def changes_watched(self) -> bool:
+        """Whether what follows is to be read with other eyes: new tokens, or other agents."""
+        return bool(self.found.tokens) or any(
+            event.kind in _OF_AGENTS for event in self.found.events
+        )
+
 
 class RangeReader:
     """Reads ranges of one chain; several threads may read at once."""
@@ -79,8 +55,21 @@ class RangeReader:
     def __init__(self, client: ChainClient) -> None:
         self._client = client
 
-    def read(self, watched: Watched, first: int, last: int, head_number: int) -> ReadRange:
+    def read(
+        self,
+        watched: Watched,
+        first: int,
+        last: int,
+        head_number: int,
+        *,
+        step: int | None = None,
+    ) -> ReadRange:
         """Read the blocks from `first` to `last`, both included.
+
+        Parameters
+        ----------
+        step
+            Blocks of which to ask for the logs at once, where the node is near; all by default.
 
         Raises
         ------
@@ -91,24 +80,29 @@ class RangeReader:
         UndecodableLog
             A contract of ours emitted what its ABI does not have.
         """
+        asked_at = time.monotonic()
         ends = self._headers({first, last})
-        logs, numbers, deployed = self._read_logs(watched, first, last)
-        watched = watched.with_tokens(deployed)
+        is_far = time.monotonic() - asked_at > FAR_SECONDS
+        gathered = Gathering(self._client, watched)
+        for start, end in _pieces(first, last, None if is_far else step):
+            gathered.read(start, end)
+        numbers = gathered.hashes.keys()
         headers = ends | self._headers({*numbers, last})
         if headers[last].hash != ends[last].hash:
             raise RpcInconsistent(f"block {last} changed while its range was read")
-        self._check_hashes(logs, numbers, headers)
-        self._check_silence(watched, [headers[end] for end in {first, last} - set(numbers)])
-        kept = {*numbers, last}
+        for number, digest in gathered.hashes.items():
+            if digest != hex_of(headers[number].hash):
+                raise RpcInconsistent(f"a log of block {number} is of another branch")
+        self._check_silence(gathered.watched, [headers[end] for end in {first, last} - numbers])
         return ReadRange(
             first=headers[first],
             found=ProjectedRange(
-                blocks=[projected(headers[number]) for number in sorted(kept)],
-                tokens=deployed,
-                events=self._decode(watched, logs, numbers),
+                blocks=[projected(headers[number]) for number in sorted({*numbers, last})],
+                tokens=gathered.tokens,
+                events=mark_forced(self._client, watched, gathered.events, gathered.others),
                 head_number=head_number,
             ),
-            logs=len(logs),
+            logs=gathered.logs,
         )
 
     def _headers(self, wanted: set[int]) -> dict[int, Block]:
@@ -119,33 +113,6 @@ class RangeReader:
                 raise RpcInconsistent(f"the node has no block {number} below its own head")
             headers[number] = block
         return headers
-
-    def _read_logs(
-        self, watched: Watched, first: int, last: int
-    ) -> tuple[Sequence[WireLog], list[int], list[ProjectedToken]]:
-        """Read the range's logs, each one's block, and the tokens deployed within it."""
-        if watched.factory is None and not watched.emitters:
-            return [], [], []
-        logs = self._client.logs(watched.addresses, first, last)
-        factory = hex_of(watched.factory) if watched.factory else None
-        deployed = [
-            token
-            for entry in logs
-            if entry.address == factory and (token := read_deployment(log_of(entry))) is not None
-        ]
-        if deployed:
-            addresses = [item for new in deployed for item in (new.address, new.identity_registry)]
-            logs = logs + self._client.logs(addresses, first, last)
-            logs.sort(key=lambda entry: (int(entry.block_number, 16), int(entry.log_index, 16)))
-        return logs, _rising_numbers(logs, first, last), deployed
-
-    def _check_hashes(
-        self, logs: Sequence[WireLog], numbers: Sequence[int], headers: Mapping[int, Block]
-    ) -> None:
-        hashes = {number: hex_of(block.hash) for number, block in headers.items()}
-        for entry, number in zip(logs, numbers, strict=True):
-            if entry.block_hash != hashes[number]:
-                raise RpcInconsistent(f"a log of block {number} is of another branch")
 
     def _check_silence(self, watched: Watched, headers: Sequence[Block]) -> None:
         """Ask once more, by hash, for logs of a block whose own filter says that it may have some.
@@ -158,75 +125,6 @@ class RangeReader:
             if suspect and self._client.logs_of_block(suspect, header.hash):
                 raise RpcInconsistent(f"the node left out the logs of block {header.number}")
 
-    def _decode(
-        self, watched: Watched, logs: Sequence[WireLog], numbers: Sequence[int]
-    ) -> list[ProjectedEvent]:
-        emitters = {hex_of(address): emitter for address, emitter in watched.emitters.items()}
-        read_transfer = TransferReader().read
-        events = []
-        others = []
-        for entry, number in zip(logs, numbers, strict=True):
-            emitter = emitters.get(entry.address)
-            if emitter and not emitter[1] and entry.topics and entry.topics[0] == TRANSFER:
-                events.append(read_transfer(entry, emitter[0], number))
-                continue
-            known = log_of(entry)
-            others.append(known)
-            event = _read(watched, known)
-            if event is None:
-                continue
-            if event.kind == EventKind.IDENTITY_REGISTERED:
-                event = self._with_country(event, entry)
-            events.append(event)
-        return mark_forced(self._client, events, others)
-
-    def _with_country(self, event: ProjectedEvent, entry: WireLog) -> ProjectedEvent:
-        """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
-        function = contract("IdentityRegistry").functions["investorCountry"]
-        assert event.target is not None
-        assert event.extra is not None
-        data, registry = function.encode(hex_of(event.target)), bytes_of(entry.address)
-        try:
-            answer = self._client.call(registry, data, block=bytes_of(entry.block_hash))
-        except RpcRefused:
-            # A node that pruned that state still knows the newest country; a change since then
-            # is an event of its own, and will be projected in its turn.
-            log.warning("historic_state_pruned", block=event.block_number)
-            answer = self._client.call(registry, data)
-        extra = event.extra | {"country": function.decode(answer)}
-        return msgspec.structs.replace(event, extra=extra)
-
-
-def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:
-    if entry.address == watched.agent:
-        act = read_case_act(entry)
-        return act if act and watched.emitters.get(act.token) == (act.token, False) else None
-    if entry.address not in watched.emitters:
-        return None
-    token, is_registry = watched.emitters[entry.address]
-    return read_event(entry, token, is_registry=is_registry)
-
-
-def _rising_numbers(logs: Sequence[WireLog], first: int, last: int) -> list[int]:
-    """Return the block of each log; all rise, by block and by index within the block."""
-    numbers = []
-    number, index, written = first - 1, 0, ""
-    for entry in logs:
-        if entry.block_number != written:
-            written = entry.block_number
-            following = int(written, 16)
-            if following <= number:
-                raise RpcInconsistent("the node's logs repeat or are out of order")
-            if not first <= following <= last:
-                raise RpcInconsistent("the node returned logs of blocks that were not asked for")
-            number, index = following, -1
-        place = int(entry.log_index, 16)
-        if place <= index:
-            raise RpcInconsistent("the node's logs repeat or are out of order")
-        index = place
-        numbers.append(number)
-    return numbers
-
 
 def projected(block: Block) -> ProjectedBlock:
     """Give what the projection keeps of a header."""
@@ -236,3 +134,9 @@ def projected(block: Block) -> ProjectedBlock:
         parent_hash=block.parent_hash,
         mined_at=datetime.fromtimestamp(block.timestamp, UTC),
     )
+
+
+def _pieces(first: int, last: int, step: int | None) -> Iterator[tuple[int, int]]:
+    width = step or last - first + 1
+    for start in range(first, last + 1, width):
+        yield start, min(start + width - 1, last)

@@ -12,16 +12,17 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from chain.abi import contract
-from chain.client import ChainClient, call_params, hex_of
+from chain.client import ChainClient, hex_of
 from chain.errors import RpcRefused
-from registry.captable.models import Balance, Holder, Reconciliation, SyncCursor, Token, TokenEvent
+from chain.holdings import HoldingReader
+from registry.captable.models import Reconciliation, SyncCursor, Token, TokenEvent
+from registry.captable.stream import read_all_holdings
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 
 log = structlog.get_logger()
 
 REPEAT_AFTER = timedelta(minutes=5)
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Reconciler:
     def __init__(self, database: Database, client: ChainClient) -> None:
         self._database = database
         self._client = client
+        self._holdings = HoldingReader(client)
 
     def reconcile_due(self) -> int:
         """Prove every token that changed since its last proof, or was proven long ago.
@@ -74,11 +76,13 @@ class Reconciler:
                     select(Reconciliation)
                     .where(col(Reconciliation.token_no) == token.token_no)
                     .order_by(col(Reconciliation.id).desc())
+                    .limit(1)
                 ).first()
                 changed = session.exec(
                     select(TokenEvent.block_number)
                     .where(col(TokenEvent.token_no) == token.token_no)
                     .order_by(col(TokenEvent.block_number).desc())
+                    .limit(1)
                 ).first()
                 if (
                     last is not None
@@ -86,37 +90,25 @@ class Reconciler:
                     and last.recorded_at > now() - REPEAT_AFTER
                 ):
                     continue
-                rows = session.exec(
-                    select(Holder.address, Balance.balance_units, Balance.frozen_units)
-                    .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
-                    .where(col(Balance.token_no) == token.token_no)
-                )
-                balances = {address: (int(has), int(frozen)) for address, has, frozen in rows}
                 due.append(
-                    _Expected(token, cursor.number, cursor.hash, int(token.supply_units), balances)
+                    _Expected(
+                        token,
+                        cursor.number,
+                        cursor.hash,
+                        int(token.supply_units),
+                        read_all_holdings(session, token),
+                    )
                 )
             return due
 
     def _differences(self, expected: _Expected) -> tuple[int, list[dict[str, Any]]]:
         """Ask the chain at exactly the projected block; return its supply and what differs."""
-        token = contract("Token").functions
-        calls = [token["totalSupply"].encode()]
-        for address in expected.balances:
-            calls.append(token["balanceOf"].encode(hex_of(address)))
-            calls.append(token["getFrozenTokens"].encode(hex_of(address)))
-        answers: list[int] = []
-        for start in range(0, len(calls), BATCH):
-            batch = self._client.batch(
-                [
-                    (
-                        "eth_call",
-                        call_params(expected.token.address, data, None, expected.block_hash),
-                    )
-                    for data in calls[start : start + BATCH]
-                ]
-            )
-            answers += [int(answer, 16) for answer in batch]
-        supply, *amounts = answers
+        address, block = expected.token.address, expected.block_hash
+        total_supply = contract("Token").functions["totalSupply"]
+        supply = int.from_bytes(
+            self._client.call(address, total_supply.encode(), block=block), "big"
+        )
+        amounts = self._holdings.read(address, list(expected.balances), block)
         found = []
         if supply != expected.supply:
             found.append({"what": "supply", "database": str(expected.supply), "chain": str(supply)})

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import Holding, Ledger
 
-LINES_AT_ONCE = 500
+LINES_AT_ONCE = 2_000
 _BLOCK_TYPES = ["int8", "int8", "bytea", "bytea", "timestamptz"]
 _EVENT_COLUMNS = "token_no, block_number, log_index, kind, tx_hash, source, target, units, extra"
 _SPAN_COLUMNS = (
@@ -90,7 +90,8 @@ def read_holdings(session: Session, token_no: int, holders: Collection[int]) -> 
     """Return what each holder of a token has now; who never had any is left out."""
     with cursor_of(session) as cursor:
         cursor.execute(
-            "SELECT holder_no, balance_units, frozen_units FROM balance"
+            # Python reads a text of digits several times as fast as the driver its decimals.
+            "SELECT holder_no, balance_units::text, frozen_units::text FROM balance"
             " WHERE token_no = %s AND holder_no = ANY(%s::text::int4[])",
             [token_no, _array(holders)],
             binary=True,

@@ -94,15 +94,34 @@ def _json(extra: Mapping[str, Any]) -> str:
     return json.dumps(extra).replace("\\", "\\\\")
 
 
-def addresses_moving(events: Iterable[ProjectedEvent]) -> dict[bytes, set[bytes]]:
-    """Name, for each token, everybody whose balance or frozen part the events change."""
-    found: dict[bytes, set[bytes | None]] = {}
-    for event in events:
-        addresses = found.setdefault(event.token, set())
-        if event.kind in MOVING:
-            addresses.add(event.source)
-            addresses.add(event.target)
-    return {
-        token: {address for address in addresses if address is not None}
-        for token, addresses in found.items()
-    }
+class Parties:
+    """Whom the events of a range name.
+
+    Attributes
+    ----------
+    moving
+        For each token, everybody whose balance or frozen part the events change.
+    named
+        Everybody.
+    """
+
+    def __init__(self, events: Iterable[ProjectedEvent]) -> None:
+        self.moving: dict[bytes, set[bytes]] = {}
+        self.named: set[bytes] = set()
+        token, moving = b"", set[bytes | None]()
+        found: dict[bytes, set[bytes | None]] = {}
+        named: set[bytes | None] = set()
+        for event in events:
+            if event.token != token:
+                token = event.token
+                moving = found.setdefault(token, set())
+            if event.kind == _TRANSFER or event.kind in MOVING:
+                moving.add(event.source)
+                moving.add(event.target)
+            else:
+                named.add(event.source)
+                named.add(event.target)
+        for token, moved in found.items():
+            named |= moved
+            self.moving[token] = {address for address in moved if address is not None}
+        self.named = {address for address in named if address is not None}

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import bulk
 from registry.captable.events import ProjectedBlock, ProjectedEvent, ProjectedRange
-from registry.captable.ledger import Ledger, addresses_moving
+from registry.captable.ledger import Ledger, Parties
 from registry.captable.models import (
     EventKind,
     RegisteredWallet,
@@ -108,12 +108,12 @@ def touch_cursor(session: Session, chain_id: int) -> None:
 
 
 def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
-    moving = addresses_moving(events)
+    parties = Parties(events)
+    moving = parties.moving
     tokens = session.exec(
         select(Token).where(col(Token.address).in_(list(moving))).with_for_update()
     ).all()
-    addresses = {event.source for event in events} | {event.target for event in events}
-    numbers = bulk.intern(session, {item for item in addresses if item is not None})
+    numbers = bulk.intern(session, parties.named)
     ledgers = {
         token.address: _open_ledger(session, token, moving[token.address], numbers)
         for token in tokens

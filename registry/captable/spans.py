@@ -28,7 +28,7 @@ class Span:
         Before the range, in whole fractions.
     """
 
-    __slots__ = ("balance", "balances", "blocks", "frozen", "frozens", "holder_no")
+    __slots__ = ("_last", "balance", "balances", "blocks", "frozen", "frozens", "holder_no")
 
     def __init__(self, holder_no: int, balance: int, frozen: int) -> None:
         self.holder_no = holder_no
@@ -38,18 +38,19 @@ class Span:
         self.balances: list[int] = []
         # One for each block, but only from the first freeze on: there seldom is any.
         self.frozens: list[int] | None = None
+        self._last = -1
 
     def move(self, block: int, units: int) -> None:
         """Add to the balance at `block`."""
-        self.balance += units
-        blocks = self.blocks
+        balance = self.balance = self.balance + units
         if self.frozens is not None:
             self._note(block)
-        elif blocks and blocks[-1] == block:
-            self.balances[-1] = self.balance
+        elif self._last == block:
+            self.balances[-1] = balance
         else:
-            blocks.append(block)
-            self.balances.append(self.balance)
+            self._last = block
+            self.blocks.append(block)
+            self.balances.append(balance)
 
     def freeze(self, block: int, units: int) -> None:
         """Add to the frozen part at `block`."""
@@ -59,13 +60,13 @@ class Span:
         self._note(block)
 
     def _note(self, block: int) -> None:
-        blocks = self.blocks
-        if blocks and blocks[-1] == block:
+        if self._last == block:
             self.balances[-1] = self.balance
             if self.frozens is not None:
                 self.frozens[-1] = self.frozen
         else:
-            blocks.append(block)
+            self._last = block
+            self.blocks.append(block)
             self.balances.append(self.balance)
             if self.frozens is not None:
                 self.frozens.append(self.frozen)
@@ -82,7 +83,8 @@ class Span:
 
 
 def _later(values: list[int]) -> str:
-    return "{" + ",".join(map(str, values[1:])) + "}"
+    # As Python itself writes a list: the server takes the spaces, and no string is made of each.
+    return "{" + str(values[1:])[1:-1] + "}"
 
 
 def balance_at(block_number: Any) -> ColumnElement[int]:

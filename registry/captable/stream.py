@@ -43,3 +43,17 @@ def stream_holders(session: Session, token: Token, number: int) -> Iterator[Held
         copy.set_types(["bytea", "numeric", "numeric"])
         for address, balance, frozen in copy.rows():
             yield address, int(balance), int(frozen)
+
+
+_NOW = """
+SELECT h.address, b.balance_units::text, b.frozen_units::text
+FROM balance b JOIN holder h USING (holder_no) WHERE b.token_no = %s
+"""
+
+
+def read_all_holdings(session: Session, token: Token) -> dict[bytes, tuple[int, int]]:
+    """Return what everybody has now who ever had any: balance and frozen part by address."""
+    with bulk.cursor_of(session) as cursor:
+        # Python reads a text of digits several times as fast as the driver its decimals.
+        cursor.execute(_NOW, [token.token_no], binary=True)
+        return {address: (int(has), int(frozen)) for address, has, frozen in cursor}

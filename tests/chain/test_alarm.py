@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.client import ChainClient, Sent, bytes_of, hex_of
+from chain.indexer import Indexer
 from chain.operations.create_identity import identity_salt
+from chain.pace import FIRST_BLOCKS
 from chain.watch import Watch
 from chain.worker import run_sync
 from registry.captable.service import TransferNature
@@ -20,6 +23,7 @@ from registry.reconciliation.models import BreakState
 from tests.chain.bench import NEW_WALLET, Bench
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import catch_up
 from tests.chain.world import GAS_OF_SUITE, Hand, address_of, key_of
 
 pytestmark = pytest.mark.chain
@@ -264,6 +268,56 @@ def test_holders_own_transfers__are_no_breaks(bench: Bench) -> None:
     moved = [row for row in bench.transfers(suite.token) if row.source is not None]
     assert {row.nature for row in moved} == {TransferNature.TRANSFERRED}
     assert [row.units for row in moved] == [10, 5, 20]
+
+
+class Asked(ChainClient):
+    """Counts the transactions that were asked for."""
+
+    asked = 0
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        self.asked += len(tx_hashes)
+        return super().transactions(tx_hashes)
+
+
+def test_transfers_while_the_only_agent_is_ours__ask_the_node_for_nothing(bench: Bench) -> None:
+    suite = bench.market.suite()
+    bench.market.open()
+    person(bench, FIRST).call("Token", suite.token, "transfer", SECOND_WALLET, 10)
+    client = Asked(bench.market.world.node.url, CHAIN_ID)
+
+    catch_up(Indexer(bench.market.world.database, client))
+
+    assert client.asked == 0
+    assert bench.transfers(suite.token)[-1].nature == TransferNature.TRANSFERRED
+
+
+@pytest.mark.parametrize("blocks", [1, FIRST_BLOCKS], ids=["block by block", "one range"])
+def test_agent_for_a_moment__its_forced_transfer_is_told_from_those_around_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    """However the chain is cut into ranges, and though they are read before the one before."""
+    suite = bench.market.suite()
+    bench.market.open()
+    holder, hand = person(bench, FIRST), person(bench, ROGUE)
+    bench.index()
+    holder.call("Token", suite.token, "transfer", SECOND_WALLET, 1)
+    make_agent(bench, hand.address)
+    hand.call("Token", suite.token, "forcedTransfer", FIRST_WALLET, SECOND_WALLET, 2)
+    holder.call("Token", suite.token, "transfer", SECOND_WALLET, 3)
+    make_agent(bench, hand.address, "removeAgent")
+    holder.call("Token", suite.token, "transfer", SECOND_WALLET, 4)
+    monkeypatch.setattr("chain.pace.FIRST_BLOCKS", blocks)
+    monkeypatch.setattr("chain.pace.MOST_BLOCKS", blocks)
+
+    bench.index()
+
+    assert [row.nature for row in bench.transfers(suite.token)[-4:]] == [
+        TransferNature.TRANSFERRED,
+        TransferNature.FORCED,
+        TransferNature.TRANSFERRED,
+        TransferNature.TRANSFERRED,
+    ]
 
 
 def test_sync__raises_the_alarm_by_itself(bench: Bench, rogue: Hand) -> None:

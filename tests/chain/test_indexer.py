@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from chain.client import Block, ChainClient, hex_of
 from chain.indexer import Indexer
+from chain.ranges import RangeReader
+from chain.watched import read_watched
 from registry.captable import service as captable
 from registry.captable.models import Holder
 from registry.captable.stream import stream_holders
@@ -270,6 +272,26 @@ def test_index__any_partition_of_the_blocks__projects_the_same(
             assert everything(database) == whole
 
     project_in_parts()
+
+
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_read__piece_by_piece__is_what_the_whole_range_is(suite: Suite, step: int) -> None:
+    """Tokens that are deployed within it included."""
+    suite.index()
+    first = suite.world.client.head().number + 1
+    other = suite.deploy("second")
+    live(suite)
+    other.register(3, 40)
+    other.mint(3, 55)
+    last = suite.world.client.head().number
+    with suite.world.database.reading() as session:
+        watched = read_watched(session, CHAIN_ID)
+    reader = RangeReader(suite.world.client)
+
+    whole = reader.read(watched, first, last, last)
+
+    assert len(whole.found.tokens) == 1
+    assert reader.read(watched, first, last, last, step=step) == whole
 
 
 def test_index__nothing_of_ours__interns_nobody(suite: Suite) -> None:

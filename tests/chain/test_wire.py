@@ -14,7 +14,7 @@ from chain.bloom import mask_of, may_hold
 from chain.client import hex_of, log_of
 from chain.decode import TRANSFER, TransferReader, UndecodableLog, read_event
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
-from chain.pace import FIRST_BLOCKS, MOST_BLOCKS, WANTED_LOGS, Pace
+from chain.pace import FIRST_BLOCKS, MOST_BLOCKS, PIECE_LOGS, WANTED_LOGS, Pace
 from chain.wire import WireLog, decode_headers, decode_logs
 
 pytestmark = pytest.mark.unit
@@ -51,7 +51,7 @@ def test_transfer__sliced__is_what_the_abi_decodes(
 ) -> None:
     entry = transfer(source, target, units, index)
 
-    sliced = TransferReader().read(entry, TOKEN, 16)
+    sliced = TransferReader().read(entry, TOKEN, 16, index)
 
     assert sliced == read_event(log_of(entry), TOKEN, is_registry=False)
 
@@ -74,7 +74,7 @@ GOOD = transfer(b"\x11" * 20, b"\x22" * 20, 5)
 )
 def test_transfer__other_shape__is_refused(entry: WireLog) -> None:
     with pytest.raises(UndecodableLog):
-        TransferReader().read(entry, TOKEN, 16)
+        TransferReader().read(entry, TOKEN, 16, 3)
 
 
 def answer(**fields: Any) -> bytes:
@@ -176,3 +176,15 @@ def test_pace__refused__halves_to_one_and_comes_back_slowly() -> None:
 
     pace.answered(1, 0)
     assert pace.blocks == 2
+
+
+def test_pace__step__follows_how_dense_the_last_range_was() -> None:
+    pace = Pace()
+    assert pace.step is None
+
+    pace.answered(FIRST_BLOCKS, 10 * PIECE_LOGS)
+    assert pace.step == FIRST_BLOCKS // 10
+    pace.answered(10, 2 * 10 * PIECE_LOGS)
+    assert pace.step == 1
+    pace.answered(MOST_BLOCKS, 0)
+    assert pace.step == MOST_BLOCKS
