@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from api.schemas.common import address_of
 from registry.captable.models import SyncCursor
+from registry.captable.nodes import list_nodes
 from registry.journal import health as journal
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
@@ -52,6 +53,9 @@ _LOW = Gauge(
     _SIGNER,
 )
 _LAG = Gauge("milkiyat_sync_lag_blocks", "Blocks of the chain that are not projected")
+_NODE_UP = Gauge("milkiyat_node_up", "1 while a node of several is believed", ["node"])
+_NODE_LAG = Gauge("milkiyat_node_lag_blocks", "Blocks that a node is behind", ["node"])
+_NODE_OUT = Gauge("milkiyat_node_left_out", "1 while a node is not believed", ["node", "reason"])
 _DEGRADED = Gauge("milkiyat_sync_degraded", "1 while the projection differs from the chain")
 _BREAKS = Gauge("milkiyat_breaks_open", "Breaks of reconciliation that nobody closed", ["rule"])
 
@@ -70,6 +74,7 @@ def observe(session: ReadSession, chain_id: int) -> None:
     _observe_attempts(session)
     _observe_waiting(session)
     _observe_signers(session, chain_id)
+    _observe_nodes(session, chain_id)
     cursor = session.get(SyncCursor, chain_id)
     _LAG.set(cursor.head_number - cursor.number if cursor else 0)
     _DEGRADED.set(1 if cursor and cursor.degraded else 0)
@@ -139,6 +144,17 @@ def _observe_signers(session: ReadSession, chain_id: int) -> None:
             _NONCE_GAP.labels(**labels).set(watch.nonce_gap)
         if watch.operation_cost_wei:
             _LASTS.labels(**labels).set(watch.balance_wei // watch.operation_cost_wei)
+
+
+def _observe_nodes(session: ReadSession, chain_id: int) -> None:
+    for gauge in (_NODE_UP, _NODE_LAG, _NODE_OUT):
+        gauge.clear()
+    for node in list_nodes(session, chain_id):
+        name = f"{node.position} {node.name}"
+        _NODE_UP.labels(node=name).set(1 if node.is_healthy else 0)
+        _NODE_LAG.labels(node=name).set(node.lag_blocks)
+        if not node.is_healthy:
+            _NODE_OUT.labels(node=name, reason=node.state).set(1)
 
 
 def _observe_journal(session: ReadSession) -> None:

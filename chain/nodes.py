@@ -74,7 +74,7 @@ class NodePool(ChainClient):
 
         Raises
         ------
-        RpcUnavailable, WrongChain
+        NoQuorum, WrongChain
         """
         try:
             self._panel.look()
@@ -84,7 +84,7 @@ class NodePool(ChainClient):
                 served = int(nodes[0].probe.request("eth_chainId"), 16)
                 raise WrongChain(self.chain_id, served) from fault
             said = "; ".join(f"{node.name}: {node.detail}" for node in nodes if node.detail)
-            raise RpcUnavailable(f"RPC_URL: {fault} {said}") from fault
+            raise NoQuorum(fault.code, f"RPC_URL: {fault} {said}".strip()) from fault
 
     def statuses(self) -> list[NodeStatus]:
         """Return how every node stands."""

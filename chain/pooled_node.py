@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 PROBE_SECONDS = 3.0
 """How long a node may take to tell its head; a slower one holds nobody up."""
+CHAIN_SECONDS = 10.0
+"""How often it is asked for its chain; and whenever it comes back."""
 FIRST_REST_SECONDS = 2.0
 LONGEST_REST_SECONDS = 120.0
 FORGIVEN_AFTER_SECONDS = 300.0
@@ -81,20 +83,18 @@ class PooledNode:
         self.height = 0
         self.state = NodeState.HEALTHY
         self.detail = ""
-        self.is_checked = False
-        """Whether it has shown, since it was last left out, that it serves our chain."""
         self._failures = 0
-        self._left_out_at = self._back_at = time.monotonic()
+        self._left_out_at = self._back_at = self._check_at = time.monotonic()
 
     @property
     def is_asked(self) -> bool:
         return time.monotonic() >= self._back_at
 
     def look(self) -> Block:
-        """Return its head, after making sure of its chain where that is not known."""
-        if not self.is_checked:
+        """Return its head, now and then after making sure of its chain."""
+        if time.monotonic() >= self._check_at:
             self.probe.check()
-            self.is_checked = True
+            self._check_at = time.monotonic() + CHAIN_SECONDS
         return self.probe.head()
 
     def leave_out(self, state: NodeState, detail: str, seconds: float | None = None) -> None:
@@ -106,7 +106,7 @@ class PooledNode:
             seconds = min(FIRST_REST_SECONDS * 2**self._failures, LONGEST_REST_SECONDS)
             self._failures += 1
         self._left_out_at, self._back_at = now, now + seconds
-        self.is_checked = False
+        self._check_at = now
         for secret in self._secrets:
             detail = detail.replace(secret, "…")
         self._turn(state, detail, seconds=seconds)

@@ -15,6 +15,7 @@ from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead, WrongChain
 from chain.funds import FundsWatch
 from chain.indexer import Indexer
+from chain.node_watch import NodeRecorder, QuorumWait
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.outbox import list_ready, note_waiting, wrong_chain_problem
@@ -76,9 +77,14 @@ def run_worker(
     rebuild = Rebuild(database, chain, finality=finality)
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, chain.client, stop)
+    quorum = QuorumWait(database)
     at_start, sweep_at = True, time.monotonic()
 
     def turn() -> float:
+        with quorum.told():
+            return work()
+
+    def work() -> float:
         nonlocal at_start, sweep_at
         _require_our_chain(database, chain)
         if time.monotonic() >= sweep_at:
@@ -134,15 +140,19 @@ def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
     indexer = Indexer(database, chain.client)
     reconciler = Reconciler(database, chain.client)
     watch = Watch(database, chain.chain_id)
+    nodes = NodeRecorder(database, chain.client)
 
     def turn() -> float:
-        # Another chain would look like a reorg of everything.
-        chain.client.check()
-        if indexer.advance():
-            return 0.0
-        watch.look()
-        reconciler.reconcile_due()
-        return POLL_SECONDS
+        try:
+            # Another chain would look like a reorg of everything.
+            chain.client.check()
+            if indexer.advance():
+                return 0.0
+            watch.look()
+            reconciler.reconcile_due()
+            return POLL_SECONDS
+        finally:
+            nodes.record()
 
     _repeat("sync", turn, stop.wait, stop)
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from api.deps import ReadSessionDep, ServicesDep
 from api.metrics import observe
 from api.schemas.common import address_of
-from registry.captable.models import SyncCursor
+from registry.captable.models import NodeWatch, SyncCursor
+from registry.captable.nodes import list_nodes
 from registry.journal.health import is_broken
 from registry.kernel.clock import now
 from registry.operation import service as operations
@@ -59,13 +60,18 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
             reasons.append(cursor.degraded)
         if cursor.checked_at < now() - SYNC_STALE_AFTER:
             reasons.append("the chain was not read for 30 seconds")
+    nodes = list_nodes(session, services.settings.chain_id)
+    reasons += [_said(node) for node in nodes if node.disagrees]
     if is_broken(session):
         reasons.append("the newest seal of the journal does not hold (rule AUD-01)")
     response.status_code = 503 if reasons else 200
     return Readiness(
         ready=not reasons,
         reasons=reasons,
-        warnings=_low_funds(session, services.settings.chain_id),
+        warnings=[
+            *_low_funds(session, services.settings.chain_id),
+            *(_said(node) for node in nodes if not node.is_healthy),
+        ],
         block_number=cursor.number if cursor else None,
         head_number=cursor.head_number if cursor else None,
         checked_at=cursor.checked_at if cursor else None,
@@ -79,6 +85,10 @@ def _low_funds(session: ReadSessionDep, chain_id: int) -> list[str]:
         for watch in operations.list_signers(session, chain_id)
         if watch.is_low
     ]
+
+
+def _said(node: NodeWatch) -> str:
+    return f"node {node.position} ({node.name}) {node.state}: {node.detail}"
 
 
 @router.get("/metrics", response_class=Response)

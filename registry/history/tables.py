@@ -99,6 +99,7 @@ NOT_LEGAL: dict[str, str] = {
     "operation_dependency": "what is being done on chain",
     "nonce_stream": "counting of the sender",
     "signer_watch": "what keys hold at the moment",
+    "node_watch": "how the chain's nodes stand at the moment",
     "platform_contract": "where our contracts stand",
     "token": "projected from the chain, whose past is told by block",
     "token_event": "projected from the chain, whose past is told by block",

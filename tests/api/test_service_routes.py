@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.captable.models import NodeWatch
 from registry.journal.sealer import seal_all
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -82,6 +83,41 @@ def test_readyz__a_key_runs_out_of_money__is_ready_and_warns(fresh_house: House)
     assert gauge(fresh_house, f'milkiyat_signer_funds_low{{roles="agent",signer="{first}"}}') == 1
     left = gauge(fresh_house, f'milkiyat_signer_operations_left{{roles="agent",signer="{first}"}}')
     assert left == 99
+
+
+def test_readyz__nodes_left_out_and_in_doubt__warns_and_refuses(fresh_house: House) -> None:
+    mint_to_many(fresh_house, 3)
+
+    def stand(position: int, state: str, lag: int) -> None:
+        with fresh_house.database.transaction() as session:
+            session.merge(
+                NodeWatch(
+                    chain_id=31337,
+                    position=position,
+                    name="node.example:443",
+                    state=state,
+                    detail="it is told why",
+                    lag_blocks=lag,
+                    since=now(),
+                    watched_at=now(),
+                )
+            )
+
+    stand(1, "healthy", 0)
+    stand(2, "behind", 12)
+    said = fresh_house.stranger().get("/readyz")
+    assert said.status_code == 200
+    assert said.json()["warnings"] == ["node 2 (node.example:443) behind: it is told why"]
+    assert gauge(fresh_house, 'milkiyat_node_up{node="1 node.example:443"}') == 1
+    assert gauge(fresh_house, 'milkiyat_node_up{node="2 node.example:443"}') == 0
+    assert gauge(fresh_house, 'milkiyat_node_lag_blocks{node="2 node.example:443"}') == 12
+    left_out = 'milkiyat_node_left_out{node="2 node.example:443",reason="behind"}'
+    assert gauge(fresh_house, left_out) == 1
+
+    stand(2, "disagrees", 0)
+    said = fresh_house.stranger().get("/readyz")
+    assert said.status_code == 503
+    assert said.json()["reasons"] == ["node 2 (node.example:443) disagrees: it is told why"]
 
 
 @pytest.mark.parametrize(
