@@ -141,6 +141,8 @@ class TransferReader:
 
     def __init__(self) -> None:
         self._addresses: dict[str, bytes | None] = {_PADDING + "0" * 40: None}
+        # One transaction often logs many.
+        self._written, self._tx_hash = "", b""
 
     def read(
         self, entry: WireLog, token: bytes, block_number: int, log_index: int
@@ -157,24 +159,31 @@ class TransferReader:
             if len(topics) != _TOPICS or len(data) != _WORD_CHARACTERS:
                 raise ValueError("it has other topics or data than a Transfer")
             _, source, target = topics
+            if source not in known:
+                known[source] = _address(source)
+            if target not in known:
+                known[target] = _address(target)
+            if entry.transaction_hash != self._written:
+                self._written = entry.transaction_hash
+                self._tx_hash = bytes.fromhex(self._written[2:])
             return ProjectedEvent(
                 token=token,
                 block_number=block_number,
                 log_index=log_index,
-                tx_hash=bytes.fromhex(entry.transaction_hash[2:]),
+                tx_hash=self._tx_hash,
                 kind=_KIND,
-                source=known[source] if source in known else self._address(source),
-                target=known[target] if target in known else self._address(target),
+                source=known[source],
+                target=known[target],
                 units=int(data, 16),
             )
         except ValueError as error:
             raise UndecodableLog(f"Transfer of {entry.address}: {error}") from error
 
-    def _address(self, topic: str) -> bytes:
-        if len(topic) != _WORD_CHARACTERS or not topic.startswith(_PADDING):
-            raise ValueError(f"{topic} is not an address")
-        address = self._addresses[topic] = bytes.fromhex(topic[len(_PADDING) :])
-        return address
+
+def _address(topic: str) -> bytes:
+    if len(topic) != _WORD_CHARACTERS or not topic.startswith(_PADDING):
+        raise ValueError(f"{topic} is not an address")
+    return bytes.fromhex(topic[len(_PADDING) :])
 
 
 def read_case_act(log: Log) -> ProjectedEvent | None:

@@ -6,7 +6,7 @@ processor's cache: a range that is read in one piece takes half as long again (A
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -71,15 +71,7 @@ class Gathering:
             self.watched = self.watched.with_tokens(deployed)
             self.tokens += deployed
         self.logs += len(logs)
-        emitters = {hex_of(address): each for address, each in self.watched.emitters.items()}
-        read_transfer, append = self._transfers.read, self.events.append
-        for entry, number, index in self._rising(logs, first, last):
-            emitter = emitters.get(entry.address)
-            topics = entry.topics
-            if topics and topics[0] == TRANSFER and emitter and not emitter[1]:
-                append(read_transfer(entry, emitter[0], number, index))
-            else:
-                self._take(entry)
+        self._take_in(logs, first, last)
 
     def _deployed(self, logs: Sequence[WireLog]) -> list[ProjectedToken]:
         factory = hex_of(self.watched.factory) if self.watched.factory else None
@@ -89,33 +81,40 @@ class Gathering:
             if entry.address == factory and (token := read_deployment(log_of(entry))) is not None
         ]
 
-    def _rising(
-        self, logs: Sequence[WireLog], first: int, last: int
-    ) -> Iterator[tuple[WireLog, int, int]]:
-        """Yield each log with its block and its index, which both rise, and note their blocks.
-
-        Raises
-        ------
-        RpcInconsistent
-        """
-        number, index, written, digest = first - 1, 0, "", ""
+    def _take_in(self, logs: Sequence[WireLog], first: int, last: int) -> None:
+        """Take in logs that rise by block and by index, and note the hashes of their blocks."""
+        tokens = {
+            hex_of(address): token
+            for address, (token, is_registry) in self.watched.emitters.items()
+            if not is_registry
+        }
+        read_transfer, append = self._transfers.read, self.events.append
+        number, index, written, digest = first - 1, -1, "", ""
         for entry in logs:
             if entry.block_number != written:
                 written, digest = entry.block_number, entry.block_hash
-                following = int(written, 16)
-                if following <= number:
-                    raise RpcInconsistent("the node's logs repeat or are out of order")
-                if not first <= following <= last:
-                    raise RpcInconsistent("the node returned logs of blocks not asked for")
-                number, index = following, -1
-                self.hashes[number] = digest
+                number, index = self._next_block(entry, number, first, last), -1
             elif entry.block_hash != digest:
                 raise RpcInconsistent(f"a log of block {number} is of another branch")
             place = int(entry.log_index, 16)
             if place <= index:
                 raise RpcInconsistent("the node's logs repeat or are out of order")
             index = place
-            yield entry, number, place
+            topics = entry.topics
+            if topics and topics[0] == TRANSFER and (token := tokens.get(entry.address)):
+                append(read_transfer(entry, token, number, place))
+            else:
+                self._take(entry)
+
+    def _next_block(self, entry: WireLog, number: int, first: int, last: int) -> int:
+        """Return the number of the block that follows block `number` with this log."""
+        following = int(entry.block_number, 16)
+        if following <= number:
+            raise RpcInconsistent("the node's logs repeat or are out of order")
+        if not first <= following <= last:
+            raise RpcInconsistent("the node returned logs of blocks that were not asked for")
+        self.hashes[following] = entry.block_hash
+        return following
 
     def _take(self, entry: WireLog) -> None:
         """Take in a log that is no transfer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from registry.captable.events import ProjectedEvent
@@ -46,33 +46,51 @@ class Ledger:
         self.paused: bool | None = None
         self._numbers = numbers
 
-    def fold(self, event: ProjectedEvent) -> str:
-        """Fold an event, and give its row of ``token_event`` as COPY's text format has it."""
-        kind, units, block = event.kind, event.units, event.block_number
-        source: int | str = NULL
-        target: int | str = NULL
-        if kind == _TRANSFER and units is not None:
-            if event.source is None:
-                self.minted += units
+    def fold(self, events: Iterable[ProjectedEvent]) -> Iterator[str]:
+        """Fold events one by one, and give the row of ``token_event`` of each.
+
+        There are as many as logs: what changes seldom is written once, and not for each.
+
+        Yields
+        ------
+        str
+            As COPY's text format has it.
+        """
+        spans, start = self.spans, f"{self.token_no}\t"
+        block, tx_hash, place, digest = -1, b"", "", ""
+        for event in events:
+            if event.block_number != block:
+                block = event.block_number
+                place = f"{start}{block}\t"
+            if event.tx_hash is not tx_hash:
+                tx_hash = event.tx_hash
+                digest = f"\t\\\\x{tx_hash.hex()}\t"
+            source, target, units = NULL, NULL, event.units
+            if event.kind == _TRANSFER and units is not None:
+                if event.source is None:
+                    self.minted += units
+                else:
+                    span = spans[event.source]
+                    span.move(block, -units)
+                    source = span.written_no
+                if event.target is None:
+                    self.minted -= units
+                else:
+                    span = spans[event.target]
+                    span.move(block, units)
+                    target = span.written_no
             else:
-                span = self.spans[event.source]
-                span.move(block, -units)
-                source = span.holder_no
-            if event.target is None:
-                self.minted -= units
-            else:
-                span = self.spans[event.target]
-                span.move(block, units)
-                target = span.holder_no
-        else:
-            self._fold_other(event)
-            source = NULL if event.source is None else self._numbers[event.source]
-            target = NULL if event.target is None else self._numbers[event.target]
-        extra = NULL if event.extra is None else _json(event.extra)
-        return (
-            f"{self.token_no}\t{block}\t{event.log_index}\t{_CODES[kind]}\t\\\\x{event.tx_hash.hex()}"
-            f"\t{source}\t{target}\t{NULL if units is None else units}\t{extra}\n"
-        )
+                self._fold_other(event)
+                source = self._number_of(event.source)
+                target = self._number_of(event.target)
+            extra = NULL if event.extra is None else _json(event.extra)
+            yield (
+                f"{place}{event.log_index}\t{_CODES[event.kind]}{digest}{source}\t{target}"
+                f"\t{NULL if units is None else units}\t{extra}\n"
+            )
+
+    def _number_of(self, address: bytes | None) -> str:
+        return NULL if address is None else str(self._numbers[address])
 
     def _fold_other(self, event: ProjectedEvent) -> None:
         kind, units = event.kind, event.units

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, update
@@ -118,7 +120,8 @@ def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
         token.address: _open_ledger(session, token, moving[token.address], numbers)
         for token in tokens
     }
-    bulk.copy_events(session, (ledgers[event.token].fold(event) for event in events))
+    runs = groupby(events, key=attrgetter("token"))
+    bulk.copy_events(session, chain.from_iterable(ledgers[token].fold(run) for token, run in runs))
     bulk.copy_spans(session, ledgers.values())
     for token in tokens:
         ledger = ledgers[token.address]

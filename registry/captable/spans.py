@@ -28,10 +28,20 @@ class Span:
         Before the range, in whole fractions.
     """
 
-    __slots__ = ("_last", "balance", "balances", "blocks", "frozen", "frozens", "holder_no")
+    __slots__ = (
+        "_last",
+        "balance",
+        "balances",
+        "blocks",
+        "frozen",
+        "frozens",
+        "holder_no",
+        "written_no",
+    )
 
     def __init__(self, holder_no: int, balance: int, frozen: int) -> None:
         self.holder_no = holder_no
+        self.written_no = str(holder_no)
         self.balance = balance
         self.frozen = frozen
         self.blocks: list[int] = []
@@ -75,7 +85,7 @@ class Span:
         """Give the row of ``balance_at`` as COPY's text format has it."""
         blocks, balances, frozens = self.blocks, self.balances, self.frozens
         frozen = self.frozen if frozens is None else frozens[0]
-        first = f"{token_no}\t{self.holder_no}\t{blocks[0]}\t{balances[0]}\t{frozen}"
+        first = f"{token_no}\t{self.written_no}\t{blocks[0]}\t{balances[0]}\t{frozen}"
         if len(blocks) == 1:
             return f"{first}\t\\N\t\\N\t\\N\n"
         later = NULL if frozens is None else _later(frozens)
