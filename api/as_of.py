@@ -21,11 +21,16 @@ AsOfParam = Annotated[
     Query(alias="as_of", description="RFC 3339 time, or block:<number>", max_length=64),
 ]
 
+SinceParam = Annotated[
+    str | None,
+    Query(description="Not before this RFC 3339 time, or block:<number>", max_length=64),
+]
+
 _BLOCK = re.compile(r"^block:([0-9]{1,15})$")
 _TIME = TypeAdapter(Instant)
 
 
-def read_as_of(text: str | None) -> int | datetime | None:
+def read_as_of(text: str | None, *, field: str = "as_of") -> int | datetime | None:
     """Return a block number, a time, or None for now.
 
     Raises
@@ -44,7 +49,7 @@ def read_as_of(text: str | None) -> int | datetime | None:
         raise Invalid(
             "as_of_malformed",
             f"{text!r} is neither a time nor a block.",
-            field="as_of",
+            field=field,
             remedy='Write "2026-07-28T09:00:00Z" or "block:1200".',
         ) from error
 

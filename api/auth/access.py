@@ -154,6 +154,9 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_cap_table": READERS,
     "list_holders": OVERSIGHT,
     "list_transfers": READERS,
+    "get_concentration": READERS,
+    "get_wallet_holding": READERS | BUYERS,  # an investor of their own wallets
+    "list_wallet_history": READERS | BUYERS,  # the same
     "list_reconciliations": READERS,
     # investors
     "enrol_investor": BUYERS,

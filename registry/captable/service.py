@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, func, true
 from sqlalchemy import select as sql_select
@@ -15,11 +13,11 @@ from sqlmodel import Session, col, select
 
 from registry.captable.bulk import cursor_of
 from registry.captable.models import (
+    TOLD,
     Balance,
     BalanceAt,
     ChainBlock,
     EventKind,
-    ForcedAct,
     Holder,
     Reconciliation,
     RegisteredWallet,
@@ -140,6 +138,19 @@ def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> A
     )
 
 
+def first_block_since(session: Session, chain_id: int, since: int | datetime | None) -> int | None:
+    """Return the number of the first block not before `since`; far ahead where there is none."""
+    if since is None or isinstance(since, int):
+        return since
+    found = session.exec(
+        select(ChainBlock.number)
+        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) >= since)
+        .order_by(col(ChainBlock.number))
+        .limit(1)
+    ).first()
+    return sync_state(session, chain_id).number + 1 if found is None else found
+
+
 def list_holders(
     session: Session,
     token: Token,
@@ -231,136 +242,24 @@ def _held_at(token: Token, number: int) -> tuple[ColumnElement[int], ColumnEleme
     )
 
 
-class TransferNature(StrEnum):
-    """What a Transfer log was: the token itself logs them all alike."""
-
-    MINTED = "MINTED"
-    BURNED = "BURNED"
-    TRANSFERRED = "TRANSFERRED"
-    FORCED = "FORCED"
-    RECOVERED = "RECOVERED"
-
-
-@dataclass(frozen=True, slots=True)
-class TransferRow:
-    """One Transfer log; a mint has no source, a burn no target.
-
-    Parameters
-    ----------
-    case_id
-        The case under which the agent acted, where it named one.
-    """
-
-    nature: TransferNature
-    case_id: UUID | None
-    block_number: int
-    log_index: int
-    tx_hash: bytes
-    source: bytes | None
-    target: bytes | None
-    units: int
-
-
-def list_transfers(
-    session: Session, token: Token, *, after: tuple[int, int] | None, limit: int
-) -> list[TransferRow]:
-    """List the transfers of a token in the order of the chain."""
-    query = (
-        select(TokenEvent)
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind) == EventKind.TRANSFER,
-        )
-        .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
-        .limit(limit)
-    )
-    if after is not None:
-        block_number, log_index = after
-        query = query.where(
-            (col(TokenEvent.block_number) > block_number)
-            | (
-                (col(TokenEvent.block_number) == block_number)
-                & (col(TokenEvent.log_index) > log_index)
-            )
-        )
-    events = session.exec(query).all()
-    numbers = {number for event in events for number in (event.source, event.target) if number}
-    names = dict(
-        session.exec(
-            select(Holder.holder_no, Holder.address).where(col(Holder.holder_no).in_(numbers))
-        ).all()
-    )
-    causes = _causes_of(session, token, events)
-    return [
-        TransferRow(
-            nature=_nature_of(event, causes.get(_moved(event))),
-            case_id=_case_of(causes.get(_moved(event))),
-            block_number=event.block_number,
-            log_index=event.log_index,
-            tx_hash=event.tx_hash,
-            source=names.get(event.source) if event.source else None,
-            target=names.get(event.target) if event.target else None,
-            units=int(event.units or 0),
-        )
-        for event in events
-    ]
-
-
-Moved = tuple[bytes, int | None, int | None]
-"""Transaction, source and target of a movement."""
-
-
-def _moved(event: TokenEvent) -> Moved:
-    return (event.tx_hash, event.source, event.target)
-
-
-def _causes_of(
-    session: Session, token: Token, transfers: Sequence[TokenEvent]
-) -> dict[Moved, TokenEvent]:
-    """Return what the agent, or the token itself, said of each movement in its transaction."""
-    rows = session.exec(
-        select(TokenEvent)
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind).in_([EventKind.CASE_ACT, EventKind.RECOVERY]),
-            col(TokenEvent.tx_hash).in_({event.tx_hash for event in transfers}),
-        )
-        # The agent's own word last: it names the case.
-        .order_by(col(TokenEvent.kind))
-    )
-    return {_moved(event): event for event in rows.all()}
-
-
-def _nature_of(event: TokenEvent, cause: TokenEvent | None) -> TransferNature:
-    if event.source is None:
-        return TransferNature.MINTED
-    if event.target is None:
-        return TransferNature.BURNED
-    acts = (cause.extra or {}).get("act") if cause else None
-    if cause is not None and (cause.kind == EventKind.RECOVERY or acts == ForcedAct.RECOVERY):
-        return TransferNature.RECOVERED
-    forced = cause is not None or bool((event.extra or {}).get("forced"))
-    return TransferNature.FORCED if forced else TransferNature.TRANSFERRED
-
-
-def _case_of(cause: TokenEvent | None) -> UUID | None:
-    named = (cause.extra or {}).get("case_id") if cause else None
-    return UUID(bytes=bytes.fromhex(named)[16:]) if named else None
-
-
 def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:
-    """Return minted less burned, up to and with `block`."""
+    """Return minted less burned, up to and with `block`.
+
+    Counted back from what there is now, since most questions are of the newest blocks.
+    """
     units = col(TokenEvent.units)
     minted = func.coalesce(func.sum(units).filter(col(TokenEvent.source).is_(None)), 0)
     burned = func.coalesce(func.sum(units).filter(col(TokenEvent.target).is_(None)), 0)
-    total = session.exec(
+    since = session.exec(
         select(minted - burned).where(
             col(TokenEvent.token_no) == token.token_no,
             col(TokenEvent.kind) == EventKind.TRANSFER,
-            col(TokenEvent.block_number) <= block.number,
+            # Said for the planner: a small index has all of these (`ix_token_event_told`).
+            TOLD,
+            col(TokenEvent.block_number) > block.number,
         )
     ).one()
-    return int(total or 0)
+    return int(token.supply_units) - int(since or 0)
 
 
 def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:

@@ -1,0 +1,53 @@
+"""A token at a block: what every route below /v1/tokens/{token_id} looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+
+from api.as_of import AsOfParam, read_as_of
+from api.deps import FinalityDep, ReadSessionDep, ServicesDep
+from api.schemas.common import AsOfBlockRead
+from registry.captable import service as captable
+from registry.captable.models import Token
+from registry.captable.service import AsOfBlock
+from registry.kernel.errors import NotFound
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAt:
+    """A token, and the block at which it is looked at."""
+
+    tokenization: Tokenization
+    token: Token
+    block: AsOfBlock
+    block_read: AsOfBlockRead
+
+
+def get_token_at(
+    token_id: UUID,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    as_of: AsOfParam = None,
+) -> TokenAt:
+    """Find the token of the path at the block of `as_of`."""
+    tokenization = tokenizations.get_tokenization(session, token_id)
+    if tokenization.token_address is None:
+        raise NotFound("token", token_id)
+    settings = services.settings
+    block = captable.block_at(session, settings.chain_id, read_as_of(as_of))
+    return TokenAt(
+        tokenization,
+        captable.get_token(session, tokenization.token_address),
+        block,
+        AsOfBlockRead.of(block, needed),
+    )
+
+
+TokenDep = Annotated[TokenAt, Depends(get_token_at)]
