@@ -14,7 +14,6 @@ from api.schemas.common import AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.captable.service import AsOfBlock
-from registry.kernel.errors import NotFound
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
@@ -37,9 +36,8 @@ def get_token_at(
     as_of: AsOfParam = None,
 ) -> TokenAt:
     """Find the token of the path at the block of `as_of`."""
-    tokenization = tokenizations.get_tokenization(session, token_id)
-    if tokenization.token_address is None:
-        raise NotFound("token", token_id)
+    tokenization = tokenizations.get_deployed(session, token_id)
+    assert tokenization.token_address is not None
     settings = services.settings
     block = captable.block_at(session, settings.chain_id, read_as_of(as_of))
     return TokenAt(

@@ -39,12 +39,15 @@ class AsOfBlock:
     ----------
     confirmations : int
         Blocks on top of it that we know of.
+    is_orphaned : bool
+        Whether a reorg has taken it since.
     """
 
     number: int
     hash: bytes
     mined_at: datetime
     confirmations: int
+    is_orphaned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ NO_LEGAL_PAST = {
     "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
     "/v1/breaks": "differences that somebody looks into, no right",
     "/v1/documents/{document_id}/content": "bytes never change",
+    "/v1/exports": "a copy of a cap table, which names its block",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
     "/v1/journal": "the past itself",
     "/v1/me": "what the phone shows now",
@@ -46,7 +47,10 @@ NO_LEGAL_PAST = {
 """Reads of what is no legal fact, or has its past another way, each with the reason."""
 
 TOLD_BY_BLOCK = "/v1/tokens/{token_id}"
-OF_A_DAY = {TOLD_BY_BLOCK + "/register_statements": "each states the day of which it speaks"}
+OF_A_DAY = {
+    TOLD_BY_BLOCK + "/register_statements": "each states the day of which it speaks",
+    TOLD_BY_BLOCK + "/exports": "each states the block of which it speaks",
+}
 
 
 @dataclass
