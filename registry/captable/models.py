@@ -10,7 +10,16 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Integer, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel, col
 
@@ -62,7 +71,13 @@ class SyncCursor(SQLModel, table=True):
 
 
 class ChainBlock(SQLModel, table=True):
-    """A block that we believe in: those with events, and the end of each range."""
+    """A block that we believe in: those with events, and the end of each range.
+
+    Parameters
+    ----------
+    recorded_at
+        When the transaction began that stored it; the database's own clock.
+    """
 
     __tablename__ = "chain_block"
 
@@ -71,17 +86,34 @@ class ChainBlock(SQLModel, table=True):
     hash: bytes = binary()
     parent_hash: bytes = binary()
     mined_at: AwareDatetime = instant(nullable=False)
+    recorded_at: AwareDatetime = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
 
 
 class OrphanBlock(SQLModel, table=True):
-    """A block that we believed in until a reorg, with its events: what we knew."""
+    """A block that we believed in until a reorg, with its events: what we knew.
+
+    A block that is taken back, comes again and is taken back again has a row for each time.
+
+    Parameters
+    ----------
+    recorded_at, orphaned_at
+        From when, and until when, we believed in it; the database's own clock.
+    """
 
     __tablename__ = "orphan_block"
+    __table_args__ = (Index("ix_orphan_block_orphaned", "chain_id", "orphaned_at"),)
 
     chain_id: int = bigint(primary_key=True)
     hash: bytes = binary(primary_key=True)
+    orphaned_at: AwareDatetime = Field(
+        sa_column=Column(DateTime(timezone=True), primary_key=True, nullable=False)
+    )
     number: int = bigint()
-    orphaned_at: AwareDatetime = instant(nullable=False)
+    mined_at: AwareDatetime = instant(nullable=False)
+    recorded_at: AwareDatetime = instant(nullable=False)
     events: list[dict[str, Any]] = document()
 
 

@@ -22,6 +22,41 @@ def upgrade() -> None:
         ),
     )
     _create_exports()
+    _keep_what_we_knew()
+
+
+def _keep_what_we_knew() -> None:
+    moment = sa.DateTime(timezone=True)
+    # Of older blocks we do not know it: as if each had been stored when it was mined.
+    op.add_column("chain_block", sa.Column("recorded_at", moment, nullable=True))
+    op.execute("UPDATE chain_block SET recorded_at = mined_at")
+    op.alter_column(
+        "chain_block", "recorded_at", nullable=False, server_default=sa.text("now()")
+    )
+    # Of older orphans neither: they were believed in at no moment that can be asked for.
+    op.add_column("orphan_block", sa.Column("mined_at", moment, nullable=True))
+    op.add_column("orphan_block", sa.Column("recorded_at", moment, nullable=True))
+    op.execute("UPDATE orphan_block SET mined_at = orphaned_at, recorded_at = orphaned_at")
+    op.alter_column("orphan_block", "mined_at", nullable=False)
+    op.alter_column("orphan_block", "recorded_at", nullable=False)
+    op.drop_constraint("orphan_block_pkey", "orphan_block", type_="primary")
+    op.create_primary_key(
+        "orphan_block_pkey", "orphan_block", ["chain_id", "hash", "orphaned_at"]
+    )
+    op.create_index("ix_orphan_block_orphaned", "orphan_block", ["chain_id", "orphaned_at"])
+
+
+def _forget_what_we_knew() -> None:
+    op.drop_index("ix_orphan_block_orphaned", table_name="orphan_block")
+    op.drop_constraint("orphan_block_pkey", "orphan_block", type_="primary")
+    op.execute(
+        "DELETE FROM orphan_block o USING orphan_block n"
+        " WHERE n.chain_id = o.chain_id AND n.hash = o.hash AND n.orphaned_at > o.orphaned_at"
+    )
+    op.create_primary_key("orphan_block_pkey", "orphan_block", ["chain_id", "hash"])
+    op.drop_column("orphan_block", "recorded_at")
+    op.drop_column("orphan_block", "mined_at")
+    op.drop_column("chain_block", "recorded_at")
 
 
 def _create_exports() -> None:
@@ -65,5 +100,6 @@ def _create_exports() -> None:
 
 
 def downgrade() -> None:
+    _forget_what_we_knew()
     op.drop_table("cap_table_export")
     op.drop_index("ix_token_event_told", table_name="token_event")
