@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from api.as_of import AsOfParam, read_as_of
+from api.as_of import ChainTimeDep
 from api.deps import FinalityDep, ReadSessionDep, ServicesDep
 from api.schemas.common import AsOfBlockRead
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import known_block_at
 from registry.captable.models import Token
-from registry.captable.service import AsOfBlock
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
@@ -33,13 +34,13 @@ def get_token_at(
     needed: FinalityDep,
     session: ReadSessionDep,
     services: ServicesDep,
-    as_of: AsOfParam = None,
+    when: ChainTimeDep,
 ) -> TokenAt:
-    """Find the token of the path at the block of `as_of`."""
+    """Find the token of the path at the block of `as_of`, as it was known at `known_at`."""
     tokenization = tokenizations.get_deployed(session, token_id)
     assert tokenization.token_address is not None
-    settings = services.settings
-    block = captable.block_at(session, settings.chain_id, read_as_of(as_of))
+    chain_id = services.settings.chain_id
+    block = known_block_at(session, chain_id, when.as_of, when.known_at)
     return TokenAt(
         tokenization,
         captable.get_token(session, tokenization.token_address),

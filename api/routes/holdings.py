@@ -58,7 +58,7 @@ def list_transfers(
         since=captable.first_block_since(
             session, at.token.chain_id, read_as_of(since, field="since")
         ),
-        until=at.block.number,
+        until=at.block,
     )
     rows = transfers.list_transfers(session, at.token, wanted, after=after, limit=paging.fetch)
     return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
@@ -69,7 +69,7 @@ def get_concentration(
     at: TokenDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
 ) -> ConcentrationRead:
     """Read how the units are spread over their holders, at a block."""
-    found = concentration_at(session, at.token, at.block.number, by)
+    found = concentration_at(session, at.token, at.block, by)
     return ConcentrationRead.of(found, by, at.block_read)
 
 
@@ -79,7 +79,7 @@ def get_wallet_holding(
 ) -> WalletHoldingRead:
     """Read what one wallet held, at a block; an investor asks for their own."""
     wallet = _visible(session, actor, address)
-    balance, frozen = captable.holding_at(session, at.token, wallet, at.block.number)
+    balance, frozen = captable.holding_known(session, at.token, wallet, at.block)
     return WalletHoldingRead(
         wallet=address, balance_units=balance, frozen_units=frozen, as_of_block=at.block_read
     )
@@ -96,9 +96,7 @@ def list_wallet_history(
     """List every change of one wallet's holding up to a block; an investor asks for their own."""
     wallet = _visible(session, actor, address)
     after = int(paging.after) if paging.after else None
-    rows = list_changes(
-        session, at.token, wallet, until=at.block.number, after=after, limit=paging.fetch
-    )
+    rows = list_changes(session, at.token, wallet, until=at.block, after=after, limit=paging.fetch)
     page = paging.page(rows, lambda row: str(row.block_number), HoldingChangeRead.of)
     return HoldingChangesRead(items=page.items, next=page.next, as_of_block=at.block_read)
 

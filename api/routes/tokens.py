@@ -27,8 +27,8 @@ router = resource_router("tokens")
 
 
 @router.get("/tokens/{token_id}")
-def get_token(at: TokenDep) -> TokenRead:
-    """Read a token; its id is that of its tokenization."""
+def get_token(at: TokenDep, session: ReadSessionDep) -> TokenRead:
+    """Read a token at a block; its id is that of its tokenization."""
     row, token = at.tokenization, at.token
     return TokenRead(
         id=row.id,
@@ -39,8 +39,8 @@ def get_token(at: TokenDep) -> TokenRead:
         identity_registry=address_of(token.identity_registry),
         compliance=address_of(token.compliance),
         declared_fractions=row.declared_fractions,
-        supply_units=int(token.supply_units),
-        paused=token.paused,
+        supply_units=captable.supply_at(session, token, at.block),
+        paused=captable.is_paused_at(session, token, at.block),
         state=row.state,
         as_of_block=at.block_read,
     )
@@ -123,6 +123,6 @@ def list_holders(
 
 @router.get("/tokens/{token_id}/reconciliations")
 def list_reconciliations(at: TokenDep, session: ReadSessionDep) -> list[ReconciliationRead]:
-    """List the proofs that cap table and chain agree, newest first."""
-    rows = captable.list_reconciliations(session, at.token.address, limit=100)
+    """List the proofs up to a block that cap table and chain agree, newest first."""
+    rows = captable.list_reconciliations(session, at.token.address, until=at.block.kept, limit=100)
     return [ReconciliationRead.of(row) for row in rows]

@@ -18,7 +18,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from registry.captable.service import AsOfBlock
+from registry.captable.blocks import AsOfBlock
 from registry.kernel.money import Money
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.common import AsOfBlockRead, Body, Read
-from registry.captable.service import AsOfBlock
+from registry.captable.blocks import AsOfBlock
 from registry.export.models import OPEN_STATES, CapTableExport, ExportFormat, ExportState
 from registry.kernel.clock import now
 

@@ -15,8 +15,9 @@ from fractions import Fraction
 
 from sqlmodel import Session
 
+from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import held_at
+from registry.captable.held import held_by
 from registry.captable.models import Token
 
 TOP = (1, 5, 10, 20, 50, 100)
@@ -82,8 +83,10 @@ FROM ranked
 _TOPS = ", ".join(f"coalesce(sum(units) FILTER (WHERE rank <= {many}), 0)" for many in TOP)
 
 
-def concentration_at(session: Session, token: Token, number: int, by: HolderKind) -> Concentration:
-    """Reckon how a token is spread at a block, which must be projected.
+def concentration_at(
+    session: Session, token: Token, block: AsOfBlock, by: HolderKind
+) -> Concentration:
+    """Reckon how a token is spread at a block.
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ def concentration_at(session: Session, token: Token, number: int, by: HolderKind
         By party, all wallets of one party are one holder, as they are known to belong today.
     """
     grouping = _OF_PARTIES if by == HolderKind.PARTY else _OF_WALLETS
-    query = _FIGURES.format(held=held_at(token, number), grouping=grouping, tops=_TOPS)
+    query = _FIGURES.format(held=held_by(token, block), grouping=grouping, tops=_TOPS)
     with cursor_of(session) as cursor:
         row = cursor.execute(query.encode()).fetchone()
     assert row is not None, "an aggregate has one row"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
 
 # Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
@@ -31,3 +34,30 @@ def held_at(token: Token, number: int) -> str:
     """Give the relation (holder_no, balance_units, frozen_units); the block must be projected."""
     # COPY takes no parameters; both are integers of our own.
     return _HELD.format(block=int(number), token=int(token.token_no or 0))
+
+
+# What the lost blocks added to each holder, beside what was held at the last that is kept.
+_OF_LOST = """
+SELECT holder_no, sum(balance_units) AS balance_units, sum(frozen_units) AS frozen_units
+FROM (
+  SELECT * FROM ({held}) k UNION ALL
+  SELECT * FROM unnest('{holders}'::int4[], '{balances}'::numeric[], '{frozen}'::numeric[])) u
+GROUP BY holder_no HAVING sum(balance_units) > 0
+"""
+
+
+def held_by(token: Token, block: AsOfBlock) -> str:
+    """Give the relation of `held_at` for a block that a reorg may have taken since."""
+    if block.lost is None:
+        return held_at(token, block.number)
+    changes = block.lost.changes(token.token_no)
+    return _OF_LOST.format(
+        held=held_at(token, block.lost.kept),
+        holders=_array(changes),
+        balances=_array(balance for balance, _ in changes.values()),
+        frozen=_array(frozen for _, frozen in changes.values()),
+    )
+
+
+def _array(values: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"

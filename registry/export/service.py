@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, Token
-from registry.captable.service import AsOfBlock
 from registry.document.content import open_sealed
 from registry.document.store import DocumentStore
 from registry.export.models import CapTableExport, ExportFormat, ExportState
