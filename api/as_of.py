@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -21,11 +22,16 @@ AsOfParam = Annotated[
     Query(alias="as_of", description="RFC 3339 time, or block:<number>", max_length=64),
 ]
 
+SinceParam = Annotated[
+    str | None,
+    Query(description="Not before this RFC 3339 time, or block:<number>", max_length=64),
+]
+
 _BLOCK = re.compile(r"^block:([0-9]{1,15})$")
 _TIME = TypeAdapter(Instant)
 
 
-def read_as_of(text: str | None) -> int | datetime | None:
+def read_as_of(text: str | None, *, field: str = "as_of") -> int | datetime | None:
     """Return a block number, a time, or None for now.
 
     Raises
@@ -44,7 +50,7 @@ def read_as_of(text: str | None) -> int | datetime | None:
         raise Invalid(
             "as_of_malformed",
             f"{text!r} is neither a time nor a block.",
-            field="as_of",
+            field=field,
             remedy='Write "2026-07-28T09:00:00Z" or "block:1200".',
         ) from error
 
@@ -75,7 +81,7 @@ def get_known_session(
     Invalid
         ``known_at_in_future``.
     """
-    _require_past(known_at)
+    require_past(known_at)
     with services.database.reading(known_at=known_at) as session:
         yield session
 
@@ -101,13 +107,13 @@ def get_legal_session(
     Invalid
         ``known_at_in_future``.
     """
-    _require_past(known_at)
+    require_past(known_at)
     known = [moment for moment in (as_of, known_at) if moment is not None and moment <= now()]
     with services.database.reading(known_at=min(known, default=None)) as session:
         yield session
 
 
-def _require_past(known_at: datetime | None) -> None:
+def require_past(known_at: datetime | None) -> None:
     if known_at is not None and known_at > now():
         raise Invalid(
             "known_at_in_future",
@@ -119,3 +125,27 @@ def _require_past(known_at: datetime | None) -> None:
 
 LegalSessionDep = Annotated[ReadSession, Depends(get_legal_session, scope="function")]
 """For every other read of legal facts: the same queries, on the tables or on their past."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTime:
+    """What of the chain is asked for: at which block or time, and as known at which moment."""
+
+    as_of: int | datetime | None
+    known_at: datetime | None
+
+
+def get_chain_time(as_of: AsOfParam = None, known_at: KnownAtParam = None) -> ChainTime:
+    """Read `as_of` and `known_at` of a question about the chain.
+
+    Raises
+    ------
+    Invalid
+        ``as_of_malformed`` or ``known_at_in_future``.
+    """
+    require_past(known_at)
+    return ChainTime(read_as_of(as_of), known_at)
+
+
+ChainTimeDep = Annotated[ChainTime, Depends(get_chain_time)]
+"""For reads of what is projected: after a reorg, `known_at` still tells the branch of then."""

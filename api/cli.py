@@ -21,6 +21,7 @@ from rich.console import Console
 
 from api.app import VERSION, create_app
 from api.auth.tokens import DevelopmentIssuer
+from api.captable_cli import captable_commands
 from api.deps import Services
 from api.journal_cli import journal_commands
 from api.keys_cli import keys_commands
@@ -39,7 +40,7 @@ from chain.anvil import HOST
 from chain.errors import ChainError
 from chain.operations.effect import Chain
 from chain.runtime import open_chain
-from chain.worker import run_imports, run_sync, run_worker
+from chain.worker import run_exports, run_imports, run_sync, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
@@ -151,7 +152,7 @@ def _serve_in_processes(settings: Settings) -> None:
         stop = wait_for_signal()
         parts = {
             part: subprocess.Popen([sys.executable, "-m", "api.cli", part], env=environment)  # noqa: S603
-            for part in ("api", "worker", "sync", "imports")
+            for part in ("api", "worker", "sync", "imports", "exports")
         }
         say(f"serving http://{settings.host}:{settings.port} from {len(parts)} processes")
         ended = None
@@ -208,6 +209,16 @@ def run_imports_alone() -> None:
         with open_base(settings, say) as base:
             made = services(settings, base.database)
             run_imports(base.database, made.vault, made.store, wait_for_signal())
+
+
+@app.command("exports")
+def run_exports_alone() -> None:
+    """Run the exports alone: they write cap tables into files."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            made = services(settings, base.database)
+            run_exports(base.database, made.vault, made.store, wait_for_signal())
 
 
 @app.command("migrate")
@@ -277,6 +288,7 @@ def _use_chain(work: Callable[[Database, Chain, Finality], None]) -> None:
 
 
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
+app.add_typer(captable_commands(_use_running), name="captable")
 app.add_typer(journal_commands(_use_running), name="journal")
 app.add_typer(keys_commands(_use_services), name="keys")
 

@@ -19,7 +19,7 @@ from chain.anvil import HOST
 from chain.devnet import Devnet, depth_of
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
-from chain.worker import run_imports, run_sync, run_worker
+from chain.worker import run_exports, run_imports, run_sync, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
 from registry.kernel.db import Database
@@ -197,7 +197,7 @@ def running_sealer(database: Database) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running_loops(base: Base, chain: Chain) -> Iterator[None]:
-    """Run worker, sync and imports in threads of this process."""
+    """Run worker, sync, imports and exports in threads of this process."""
     stop = threading.Event()
     made = services(base.settings, base.database)
     loops = [
@@ -218,6 +218,12 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             target=run_imports,
             args=(base.database, made.vault, made.store, stop),
             name="imports",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=run_exports,
+            args=(base.database, made.vault, made.store, stop),
+            name="exports",
             daemon=True,
         ),
     ]

@@ -18,7 +18,7 @@ from chain.abi import contract, read_revert
 from chain.client import ChainClient, bytes_of, call_params, hex_of
 from chain.errors import Reverted, RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.platform import ZERO_ADDRESS, platform_contract
-from registry.captable.service import AsOfBlock
+from registry.captable.blocks import AsOfBlock
 from registry.compliance.facts import Claim, Lot, Movement, TokenFacts, WalletFacts
 from registry.compliance.rules import Answer, Keeper, judge, passes
 from registry.eligibility.service import Known, Question, gather

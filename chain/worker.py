@@ -1,4 +1,4 @@
-"""The loops beside the API: operations are carried out, the chain is read back, files imported."""
+"""The loops beside the API: operations, the chain read back, files imported and exported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import psycopg
 import structlog
+from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
 from chain.client import ChainClient
@@ -30,6 +31,7 @@ from chain.watch import Watch
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
+from registry.export.runner import ExportWorker
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
@@ -48,6 +50,7 @@ IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
 BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
+EXPORT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 60.0
 """How often the worker looks at what time alone brings about."""
 
@@ -167,6 +170,18 @@ def run_imports(
         return 0.0 if worker.turn(stop) else IMPORT_POLL_SECONDS
 
     _repeat("imports", turn, stop.wait, stop)
+
+
+def run_exports(
+    database: Database, vault: Vault, store: DocumentStore, stop: threading.Event
+) -> None:
+    """Write exports of cap tables until `stop` is set."""
+    worker = ExportWorker(database, vault, store, to_checksum_address)
+
+    def turn() -> float:
+        return 0.0 if worker.turn(stop) else EXPORT_POLL_SECONDS
+
+    _repeat("exports", turn, stop.wait, stop)
 
 
 def _repeat(

@@ -12,6 +12,7 @@ import registry.case.models
 import registry.court_order.models
 import registry.document.models
 import registry.encumbrance.models
+import registry.export.models
 import registry.history.models
 import registry.idempotency.models
 import registry.investor.models

@@ -154,7 +154,14 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_cap_table": READERS,
     "list_holders": OVERSIGHT,
     "list_transfers": READERS,
+    "get_concentration": READERS,
+    "get_wallet_holding": READERS | BUYERS,  # an investor of their own wallets
+    "list_wallet_history": READERS | BUYERS,  # the same
     "list_reconciliations": READERS,
+    "open_export": READERS,
+    "list_exports": READERS,
+    "get_export": READERS,
+    "get_export_content": READERS,
     # investors
     "enrol_investor": BUYERS,
     "list_investors": OVERSIGHT,

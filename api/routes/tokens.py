@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Query
 
-from api.as_of import AsOfParam, read_as_of
-from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
-from api.schemas.common import AsOfBlockRead, Page, address_of
+from api.schemas.common import address_of
 from api.schemas.tokens import (
     CapTableRead,
     CapTableRow,
@@ -21,56 +18,17 @@ from api.schemas.tokens import (
     ReconciliationRead,
     SupplyRead,
     TokenRead,
-    TransferRead,
 )
+from api.token_at import TokenAt, TokenDep
 from registry.captable import service as captable
-from registry.captable.models import Token
-from registry.captable.service import AsOfBlock
 from registry.journal import service as journal
-from registry.kernel.errors import NotFound
-from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization
 
 router = resource_router("tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAt:
-    """A token, and the block at which it is looked at."""
-
-    tokenization: Tokenization
-    token: Token
-    block: AsOfBlock
-    block_read: AsOfBlockRead
-
-
-def get_token_at(
-    token_id: UUID,
-    needed: FinalityDep,
-    session: ReadSessionDep,
-    services: ServicesDep,
-    as_of: AsOfParam = None,
-) -> TokenAt:
-    """Find the token of the path at the block of `as_of`."""
-    tokenization = tokenizations.get_tokenization(session, token_id)
-    if tokenization.token_address is None:
-        raise NotFound("token", token_id)
-    settings = services.settings
-    block = captable.block_at(session, settings.chain_id, read_as_of(as_of))
-    return TokenAt(
-        tokenization,
-        captable.get_token(session, tokenization.token_address),
-        block,
-        AsOfBlockRead.of(block, needed),
-    )
-
-
-TokenDep = Annotated[TokenAt, Depends(get_token_at)]
-
-
 @router.get("/tokens/{token_id}")
-def get_token(at: TokenDep) -> TokenRead:
-    """Read a token; its id is that of its tokenization."""
+def get_token(at: TokenDep, session: ReadSessionDep) -> TokenRead:
+    """Read a token at a block; its id is that of its tokenization."""
     row, token = at.tokenization, at.token
     return TokenRead(
         id=row.id,
@@ -81,8 +39,8 @@ def get_token(at: TokenDep) -> TokenRead:
         identity_registry=address_of(token.identity_registry),
         compliance=address_of(token.compliance),
         declared_fractions=row.declared_fractions,
-        supply_units=int(token.supply_units),
-        paused=token.paused,
+        supply_units=captable.supply_at(session, token, at.block),
+        paused=captable.is_paused_at(session, token, at.block),
         state=row.state,
         as_of_block=at.block_read,
     )
@@ -163,19 +121,8 @@ def list_holders(
     )
 
 
-@router.get("/tokens/{token_id}/transfers")
-def list_transfers(at: TokenDep, session: ReadSessionDep, paging: PagingDep) -> Page[TransferRead]:
-    """List every movement in the order of the chain."""
-    after = None
-    if paging.after:
-        block_number, log_index = paging.after.split(".")
-        after = (int(block_number), int(log_index))
-    rows = captable.list_transfers(session, at.token, after=after, limit=paging.fetch)
-    return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
-
-
 @router.get("/tokens/{token_id}/reconciliations")
 def list_reconciliations(at: TokenDep, session: ReadSessionDep) -> list[ReconciliationRead]:
-    """List the proofs that cap table and chain agree, newest first."""
-    rows = captable.list_reconciliations(session, at.token.address, limit=100)
+    """List the proofs up to a block that cap table and chain agree, newest first."""
+    rows = captable.list_reconciliations(session, at.token.address, until=at.block.kept, limit=100)
     return [ReconciliationRead.of(row) for row in rows]

@@ -18,7 +18,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from registry.captable.service import AsOfBlock
+from registry.captable.blocks import AsOfBlock
 from registry.kernel.money import Money
 
 
@@ -141,22 +141,23 @@ class Page(BaseModel, Generic[Item]):
 
 
 class AsOfBlockRead(BaseModel):
-    """The block of which an answer speaks."""
+    """The block of which an answer speaks; `orphaned` is one that a reorg has taken since."""
 
     number: int
     hash: str
     time: datetime
-    finality: Literal["latest", "finalized"]
+    finality: Literal["latest", "finalized", "orphaned"]
     confirmations: int
 
     @classmethod
     def of(cls, block: AsOfBlock, confirmations_needed: int) -> Self:
-        is_final = block.confirmations >= confirmations_needed
+        settled: Literal["latest", "finalized"]
+        settled = "finalized" if block.confirmations >= confirmations_needed else "latest"
         return cls(
             number=block.number,
             hash=hash_of(block.hash),
             time=block.mined_at,
-            finality="finalized" if is_final else "latest",
+            finality="orphaned" if block.is_orphaned else settled,
             confirmations=block.confirmations,
         )
 

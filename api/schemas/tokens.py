@@ -9,7 +9,7 @@ from uuid import UUID
 
 from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
 from registry.captable.models import Reconciliation
-from registry.captable.service import CapTableEntry, TransferNature, TransferRow
+from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
 from registry.party.service import masked_cnic
@@ -101,35 +101,6 @@ class HoldersRead(Read):
     next: str | None
     supply_units: BigInteger
     as_of_block: AsOfBlockRead
-
-
-class TransferRead(Read):
-    """One movement; a mint has no `source`, a burn no `target`.
-
-    `case_id` is the case under which units were moved or burned without their holder.
-    """
-
-    nature: TransferNature
-    case_id: UUID | None
-    block_number: int
-    log_index: int
-    tx_hash: str
-    source: str | None
-    target: str | None
-    units: BigInteger
-
-    @classmethod
-    def of(cls, row: TransferRow) -> Self:
-        return cls(
-            nature=row.nature,
-            case_id=row.case_id,
-            block_number=row.block_number,
-            log_index=row.log_index,
-            tx_hash=hash_of(row.tx_hash),
-            source=address_of(row.source) if row.source else None,
-            target=address_of(row.target) if row.target else None,
-            units=row.units,
-        )
 
 
 class ReconciliationRead(Read):

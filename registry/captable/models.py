@@ -10,9 +10,18 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Integer, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from registry.kernel.columns import Record, Uint256, bigint, binary, document, instant, uint256
 
@@ -98,7 +107,13 @@ class NodeWatch(SQLModel, table=True):
 
 
 class ChainBlock(SQLModel, table=True):
-    """A block that we believe in: those with events, and the end of each range."""
+    """A block that we believe in: those with events, and the end of each range.
+
+    Parameters
+    ----------
+    recorded_at
+        When the transaction began that stored it; the database's own clock.
+    """
 
     __tablename__ = "chain_block"
 
@@ -107,17 +122,34 @@ class ChainBlock(SQLModel, table=True):
     hash: bytes = binary()
     parent_hash: bytes = binary()
     mined_at: AwareDatetime = instant(nullable=False)
+    recorded_at: AwareDatetime = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
 
 
 class OrphanBlock(SQLModel, table=True):
-    """A block that we believed in until a reorg, with its events: what we knew."""
+    """A block that we believed in until a reorg, with its events: what we knew.
+
+    A block that is taken back, comes again and is taken back again has a row for each time.
+
+    Parameters
+    ----------
+    recorded_at, orphaned_at
+        From when, and until when, we believed in it; the database's own clock.
+    """
 
     __tablename__ = "orphan_block"
+    __table_args__ = (Index("ix_orphan_block_orphaned", "chain_id", "orphaned_at"),)
 
     chain_id: int = bigint(primary_key=True)
     hash: bytes = binary(primary_key=True)
+    orphaned_at: AwareDatetime = Field(
+        sa_column=Column(DateTime(timezone=True), primary_key=True, nullable=False)
+    )
     number: int = bigint()
-    orphaned_at: AwareDatetime = instant(nullable=False)
+    mined_at: AwareDatetime = instant(nullable=False)
+    recorded_at: AwareDatetime = instant(nullable=False)
     events: list[dict[str, Any]] = document()
 
 
@@ -160,6 +192,16 @@ class TokenEvent(SQLModel, table=True):
             "log_index",
             postgresql_where=text("kind <> 1"),
         ),
+        # Mints, burns, and what was done to somebody: looked for among a thousand times as many.
+        Index(
+            "ix_token_event_told",
+            "token_no",
+            "block_number",
+            "log_index",
+            postgresql_where=text(
+                "kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)"
+            ),
+        ),
     )
 
     token_no: int = Field(primary_key=True)
@@ -171,6 +213,14 @@ class TokenEvent(SQLModel, table=True):
     target: int | None = None
     units: int | None = uint256(default=None, nullable=True)
     extra: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+
+TOLD = (
+    col(TokenEvent.extra).is_not(None)
+    | col(TokenEvent.source).is_(None)
+    | col(TokenEvent.target).is_(None)
+)
+"""The condition of ``ix_token_event_told``, beside the kind of the event."""
 
 
 class BalanceAt(SQLModel, table=True):

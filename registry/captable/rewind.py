@@ -42,12 +42,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     ).all()
     for token in tokens:
         _rewind_token(session, token, ancestor.number)
-    session.execute(
-        delete(ChainBlock).where(
-            col(ChainBlock.chain_id) == chain_id, col(ChainBlock.number) >= ancestor.number
-        )
-    )
-    bulk.copy_blocks(session, chain_id, [ancestor])
+    _cut_blocks(session, chain_id, ancestor)
     session.execute(
         update(SyncCursor)
         .where(col(SyncCursor.chain_id) == chain_id)
@@ -57,23 +52,38 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     return taken
 
 
+def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> None:
+    """Forget what is above the ancestor; it itself stays, with the moment when we stored it."""
+    of_chain = col(ChainBlock.chain_id) == chain_id
+    session.execute(delete(ChainBlock).where(of_chain, col(ChainBlock.number) > ancestor.number))
+    session.execute(
+        delete(ChainBlock).where(
+            of_chain,
+            col(ChainBlock.number) == ancestor.number,
+            col(ChainBlock.hash) != ancestor.hash,
+        )
+    )
+    if session.get(ChainBlock, (chain_id, ancestor.number)) is None:
+        bulk.copy_blocks(session, chain_id, [ancestor])
+
+
 _ORPHANS = """
-INSERT INTO orphan_block (chain_id, hash, number, orphaned_at, events)
-SELECT b.chain_id, b.hash, b.number, %(now)s, coalesce(
+INSERT INTO orphan_block (chain_id, hash, orphaned_at, number, mined_at, recorded_at, events)
+SELECT b.chain_id, b.hash, now(), b.number, b.mined_at, b.recorded_at, coalesce(
   (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object(
             'tx_hash', encode(e.tx_hash, 'hex'), 'units', e.units::text) ORDER BY e.log_index)
    FROM token_event e
    WHERE e.token_no = ANY(ARRAY(SELECT token_no FROM token WHERE chain_id = %(chain)s))
      AND e.block_number = b.number), '[]')
 FROM chain_block b WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
-ON CONFLICT (chain_id, hash) DO UPDATE
-SET number = excluded.number, orphaned_at = excluded.orphaned_at, events = excluded.events
+ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
+SET recorded_at = excluded.recorded_at, events = excluded.events
 """
 
 
 def _keep_as_orphans(session: Session, chain_id: int, ancestor_number: int) -> int:
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_ORPHANS, {"chain": chain_id, "ancestor": ancestor_number, "now": now()})
+        cursor.execute(_ORPHANS, {"chain": chain_id, "ancestor": ancestor_number})
         return cursor.rowcount
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, true
+from sqlalchemy import ColumnElement, case, column, func, outerjoin, text, true
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
+from registry.captable.held import held_by
 from registry.captable.models import (
+    TOLD,
     Balance,
     BalanceAt,
     ChainBlock,
     EventKind,
-    ForcedAct,
     Holder,
     Reconciliation,
     RegisteredWallet,
@@ -31,22 +31,6 @@ from registry.captable.spans import balance_at, frozen_at
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, NotFound, Unavailable
 from registry.party.models import Party
-
-
-@dataclass(frozen=True, slots=True)
-class AsOfBlock:
-    """The block of which an answer speaks.
-
-    Parameters
-    ----------
-    confirmations : int
-        Blocks on top of it that we know of.
-    """
-
-    number: int
-    hash: bytes
-    mined_at: datetime
-    confirmations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +124,19 @@ def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> A
     )
 
 
+def first_block_since(session: Session, chain_id: int, since: int | datetime | None) -> int | None:
+    """Return the number of the first block not before `since`; far ahead where there is none."""
+    if since is None or isinstance(since, int):
+        return since
+    found = session.exec(
+        select(ChainBlock.number)
+        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) >= since)
+        .order_by(col(ChainBlock.number))
+        .limit(1)
+    ).first()
+    return sync_state(session, chain_id).number + 1 if found is None else found
+
+
 def list_holders(
     session: Session,
     token: Token,
@@ -149,21 +146,22 @@ def list_holders(
     limit: int | None = None,
 ) -> Sequence[CapTableEntry]:
     """List who held the token at `block`, by address."""
-    balance, frozen, held = _held_at(token, block.number)
+    held = (
+        _held_now_or_then(token, block.number) if block.lost is None else _held_known(token, block)
+    )
     query = (
-        sql_select(balance, frozen, col(Holder.address), RegisteredWallet, Party)
-        .select_from(Balance)
-        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
-        .outerjoin(held, true())
+        sql_select(held.balance, held.frozen, col(Holder.address), RegisteredWallet, Party)
+        .select_from(held.rows)
+        .join(Holder, col(Holder.holder_no) == held.holder_no)
         .outerjoin(
             RegisteredWallet,
-            (col(RegisteredWallet.token_no) == col(Balance.token_no))
-            & (col(RegisteredWallet.holder_no) == col(Balance.holder_no)),
+            (col(RegisteredWallet.token_no) == token.token_no)
+            & (col(RegisteredWallet.holder_no) == held.holder_no),
         )
         .outerjoin(Wallet, col(Wallet.address) == col(Holder.address))
         .outerjoin(Investor, col(Investor.id) == col(Wallet.investor_id))
         .outerjoin(Party, col(Party.id) == col(Investor.party_id))
-        .where(col(Balance.token_no) == token.token_no, balance > 0)
+        .where(held.balance > 0, *held.where)
         .order_by(col(Holder.address))
         .limit(limit)
     )
@@ -193,6 +191,18 @@ ORDER BY block_number DESC LIMIT 1
 """
 
 
+def holding_known(
+    session: Session, token: Token, address: bytes, block: AsOfBlock
+) -> tuple[int, int]:
+    """Return what an address held at a block that a reorg may have taken since."""
+    balance, frozen = holding_at(session, token, address, block.kept)
+    if block.lost is None:
+        return balance, frozen
+    number = session.exec(select(Holder.holder_no).where(col(Holder.address) == address)).first()
+    changed = block.lost.changes(token.token_no).get(number or 0, (0, 0))
+    return balance + changed[0], frozen + changed[1]
+
+
 def holding_at(session: Session, token: Token, address: bytes, number: int) -> tuple[int, int]:
     """Return what an address held at a block: balance and frozen part; nothing is (0, 0)."""
     with cursor_of(session) as cursor:
@@ -202,8 +212,18 @@ def holding_at(session: Session, token: Token, address: bytes, number: int) -> t
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def _held_at(token: Token, number: int) -> tuple[ColumnElement[int], ColumnElement[int], Any]:
-    """Give balance and frozen part at a block, beside `Balance` joined with the lateral.
+class _Held(NamedTuple):
+    """Rows with a holder each, and what is to be selected of them."""
+
+    rows: Any
+    holder_no: Any
+    balance: ColumnElement[int]
+    frozen: ColumnElement[int]
+    where: Sequence[ColumnElement[bool]] = ()
+
+
+def _held_now_or_then(token: Token, number: int) -> _Held:
+    """Give balance and frozen part at a block.
 
     Who has not changed since the block is told by `Balance` alone; the history is asked only
     for the others, one probe of its index each.
@@ -224,143 +244,72 @@ def _held_at(token: Token, number: int) -> tuple[ColumnElement[int], ColumnEleme
         .lateral("held")
     )
     unchanged = col(Balance.block_number) <= number
-    return (
+    table: Any = Balance
+    return _Held(
+        outerjoin(table, held, true()),
+        col(Balance.holder_no),
         case((unchanged, col(Balance.balance_units)), else_=held.c.balance_units),
         case((unchanged, col(Balance.frozen_units)), else_=held.c.frozen_units),
-        held,
+        (col(Balance.token_no) == token.token_no,),
     )
 
 
-class TransferNature(StrEnum):
-    """What a Transfer log was: the token itself logs them all alike."""
-
-    MINTED = "MINTED"
-    BURNED = "BURNED"
-    TRANSFERRED = "TRANSFERRED"
-    FORCED = "FORCED"
-    RECOVERED = "RECOVERED"
-
-
-@dataclass(frozen=True, slots=True)
-class TransferRow:
-    """One Transfer log; a mint has no source, a burn no target.
-
-    Parameters
-    ----------
-    case_id
-        The case under which the agent acted, where it named one.
-    """
-
-    nature: TransferNature
-    case_id: UUID | None
-    block_number: int
-    log_index: int
-    tx_hash: bytes
-    source: bytes | None
-    target: bytes | None
-    units: int
-
-
-def list_transfers(
-    session: Session, token: Token, *, after: tuple[int, int] | None, limit: int
-) -> list[TransferRow]:
-    """List the transfers of a token in the order of the chain."""
-    query = (
-        select(TokenEvent)
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind) == EventKind.TRANSFER,
-        )
-        .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
-        .limit(limit)
+def _held_known(token: Token, block: AsOfBlock) -> _Held:
+    """Give balance and frozen part at a block that a reorg has taken since."""
+    rows = (
+        text(held_by(token, block))
+        .columns(column("holder_no"), column("balance_units"), column("frozen_units"))
+        .subquery("held")
     )
-    if after is not None:
-        block_number, log_index = after
-        query = query.where(
-            (col(TokenEvent.block_number) > block_number)
-            | (
-                (col(TokenEvent.block_number) == block_number)
-                & (col(TokenEvent.log_index) > log_index)
-            )
-        )
-    events = session.exec(query).all()
-    numbers = {number for event in events for number in (event.source, event.target) if number}
-    names = dict(
-        session.exec(
-            select(Holder.holder_no, Holder.address).where(col(Holder.holder_no).in_(numbers))
-        ).all()
-    )
-    causes = _causes_of(session, token, events)
-    return [
-        TransferRow(
-            nature=_nature_of(event, causes.get(_moved(event))),
-            case_id=_case_of(causes.get(_moved(event))),
-            block_number=event.block_number,
-            log_index=event.log_index,
-            tx_hash=event.tx_hash,
-            source=names.get(event.source) if event.source else None,
-            target=names.get(event.target) if event.target else None,
-            units=int(event.units or 0),
-        )
-        for event in events
-    ]
-
-
-Moved = tuple[bytes, int | None, int | None]
-"""Transaction, source and target of a movement."""
-
-
-def _moved(event: TokenEvent) -> Moved:
-    return (event.tx_hash, event.source, event.target)
-
-
-def _causes_of(
-    session: Session, token: Token, transfers: Sequence[TokenEvent]
-) -> dict[Moved, TokenEvent]:
-    """Return what the agent, or the token itself, said of each movement in its transaction."""
-    rows = session.exec(
-        select(TokenEvent)
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind).in_([EventKind.CASE_ACT, EventKind.RECOVERY]),
-            col(TokenEvent.tx_hash).in_({event.tx_hash for event in transfers}),
-        )
-        # The agent's own word last: it names the case.
-        .order_by(col(TokenEvent.kind))
-    )
-    return {_moved(event): event for event in rows.all()}
-
-
-def _nature_of(event: TokenEvent, cause: TokenEvent | None) -> TransferNature:
-    if event.source is None:
-        return TransferNature.MINTED
-    if event.target is None:
-        return TransferNature.BURNED
-    acts = (cause.extra or {}).get("act") if cause else None
-    if cause is not None and (cause.kind == EventKind.RECOVERY or acts == ForcedAct.RECOVERY):
-        return TransferNature.RECOVERED
-    forced = cause is not None or bool((event.extra or {}).get("forced"))
-    return TransferNature.FORCED if forced else TransferNature.TRANSFERRED
-
-
-def _case_of(cause: TokenEvent | None) -> UUID | None:
-    named = (cause.extra or {}).get("case_id") if cause else None
-    return UUID(bytes=bytes.fromhex(named)[16:]) if named else None
+    return _Held(rows, rows.c.holder_no, rows.c.balance_units, rows.c.frozen_units)
 
 
 def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:
-    """Return minted less burned, up to and with `block`."""
+    """Return minted less burned, up to and with `block`.
+
+    Counted back from what there is now, since most questions are of the newest blocks.
+    """
     units = col(TokenEvent.units)
     minted = func.coalesce(func.sum(units).filter(col(TokenEvent.source).is_(None)), 0)
     burned = func.coalesce(func.sum(units).filter(col(TokenEvent.target).is_(None)), 0)
-    total = session.exec(
+    since = session.exec(
         select(minted - burned).where(
             col(TokenEvent.token_no) == token.token_no,
             col(TokenEvent.kind) == EventKind.TRANSFER,
-            col(TokenEvent.block_number) <= block.number,
+            # Said for the planner: a small index has all of these (`ix_token_event_told`).
+            TOLD,
+            col(TokenEvent.block_number) > block.kept,
         )
     ).one()
-    return int(total or 0)
+    lost = block.lost.minted(token.token_no) if block.lost else 0
+    return int(token.supply_units) - int(since or 0) + lost
+
+
+def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:
+    """Tell whether a token was paused at a block; it begins paused."""
+    kinds = (EventKind.PAUSED, EventKind.UNPAUSED)
+    said = [
+        event["kind"]
+        for event in (block.lost.events(token.token_no) if block.lost else ())
+        if event["kind"] in kinds
+    ]
+    last = (
+        said[-1]
+        if said
+        else session.exec(
+            select(TokenEvent.kind)
+            .where(
+                col(TokenEvent.token_no) == token.token_no,
+                # Said for the planner: all of these are in the small index.
+                col(TokenEvent.kind) != EventKind.TRANSFER,
+                col(TokenEvent.kind).in_(kinds),
+                col(TokenEvent.block_number) <= block.kept,
+            )
+            .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
+            .limit(1)
+        ).first()
+    )
+    return last is None or last == EventKind.PAUSED
 
 
 def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:
@@ -370,13 +319,16 @@ def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliat
 
 
 def list_reconciliations(
-    session: Session, token_address: bytes, *, limit: int
+    session: Session, token_address: bytes, *, until: int | None = None, limit: int
 ) -> Sequence[Reconciliation]:
-    """List the proofs of a token's projection, newest first."""
-    return session.exec(
+    """List the proofs of a token's projection, newest first, up to the block `until`."""
+    query = (
         select(Reconciliation)
         .join(Token, col(Token.token_no) == col(Reconciliation.token_no))
         .where(col(Token.address) == token_address)
         .order_by(col(Reconciliation.id).desc())
         .limit(limit)
-    ).all()
+    )
+    if until is not None:
+        query = query.where(col(Reconciliation.block_number) <= until)
+    return session.exec(query).all()

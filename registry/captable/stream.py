@@ -7,38 +7,32 @@ from collections.abc import Iterator
 from sqlmodel import Session
 
 from registry.captable import bulk
+from registry.captable.held import held_at
 from registry.captable.models import Token
 
 HeldRow = tuple[bytes, int, int]
 """Address, balance and frozen part, in whole fractions."""
 
-# Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
-_AS_OF = """
+_ROWS = """
 COPY (
-  SELECT h.address,
-    CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END,
-    CASE WHEN b.block_number <= {block} THEN b.frozen_units ELSE s.frozen_units END
-  FROM balance b JOIN holder h USING (holder_no)
-  LEFT JOIN LATERAL (
-    SELECT
-      coalesce(later_balances[width_bucket({block}::int8, later_blocks)], balance_units)
-        AS balance_units,
-      coalesce(later_frozen[width_bucket({block}::int8, later_blocks)], frozen_units)
-        AS frozen_units
-    FROM balance_at
-    WHERE token_no = {token} AND holder_no = b.holder_no AND block_number <= {block}
-      AND b.block_number > {block}
-    ORDER BY block_number DESC LIMIT 1) s ON true
-  WHERE b.token_no = {token}
-    AND CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END > 0
+  SELECT h.address, x.balance_units, x.frozen_units
+  FROM ({held}) x JOIN holder h USING (holder_no) {order}
 ) TO STDOUT (FORMAT binary)
 """
 
 
-def stream_holders(session: Session, token: Token, number: int) -> Iterator[HeldRow]:
-    """Yield who held the token at block `number`, in no order; the block must be projected."""
-    # COPY takes no parameters; both are integers of our own.
-    query = _AS_OF.format(block=int(number), token=int(token.token_no or 0))
+def stream_holders(
+    session: Session, token: Token, number: int, *, sorted_by_address: bool = False
+) -> Iterator[HeldRow]:
+    """Yield who held the token at block `number`; the block must be projected.
+
+    Parameters
+    ----------
+    sorted_by_address
+        The same rows are then always the same file; without it they come in no order, and sooner.
+    """
+    order = "ORDER BY h.address" if sorted_by_address else ""
+    query = _ROWS.format(held=held_at(token, number), order=order)
     with bulk.cursor_of(session) as cursor, cursor.copy(query.encode()) as copy:
         copy.set_types(["bytea", "numeric", "numeric"])
         for address, balance, frozen in copy.rows():

@@ -44,8 +44,20 @@ def open_content(vault: Vault, store: DocumentStore, document: Document) -> Iter
     ------
     DocumentCorrupted, SealBroken, StoreUnreachable
     """
-    key = _unsealed(vault, document)["key"]
-    blob = store.open(document.stored_as)
+    return open_sealed(vault, store, document.id, document.stored_as, document.sealed)
+
+
+def open_sealed(
+    vault: Vault, store: DocumentStore, document_id: UUID, stored_as: bytes, sealed: bytes
+) -> Iterator[bytes]:
+    """Open what `store_sealed` stored under this id, and yield it.
+
+    Raises
+    ------
+    DocumentCorrupted, SealBroken, StoreUnreachable
+    """
+    key = _opened(vault, document_id, sealed)["key"]
+    blob = store.open(stored_as)
     # Papers filed before they were sealed lie as they are until `milkiyat keys rotate` has run.
     chunks = sealing.unseal(blob, bytes.fromhex(key)) if key is not None else _plain(blob)
     try:
@@ -78,8 +90,12 @@ def reseal(vault: Vault, store: DocumentStore, document: Document) -> bytes | No
 
 
 def _unsealed(vault: Vault, document: Document) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(vault.unseal(document.sealed))
-    if said["id"] != str(document.id):
+    return _opened(vault, document.id, document.sealed)
+
+
+def _opened(vault: Vault, document_id: UUID, sealed: bytes) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(vault.unseal(sealed))
+    if said["id"] != str(document_id):
         raise SealBroken
     return said
 

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
-from registry.captable.service import AsOfBlock
 from registry.compliance.facts import TokenFacts, WalletFacts
 from registry.compliance.lint import Sale, lint
 from registry.compliance.terms import ComplianceTerms, check_compliance_terms

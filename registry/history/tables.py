@@ -109,6 +109,7 @@ NOT_LEGAL: dict[str, str] = {
     "registered_wallet": "projected from the chain, whose past is told by block",
     "chain_block": "projected from the chain, whose past is told by block",
     "orphan_block": "projected from the chain, whose past is told by block",
+    "cap_table_export": "a copy of what is projected, with its block",
     "sync_cursor": "how far the chain is read",
     "journal_entry": "the journal itself",
     "journal_leaf": "the journal itself",

@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
-from registry.captable.service import AsOfBlock, CapTableEntry
+from registry.captable.service import CapTableEntry
 from registry.kernel.errors import Conflict
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization

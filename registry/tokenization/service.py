@@ -17,7 +17,7 @@ from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.errors import Conflict, Forbidden, NotFound
 from registry.kernel.rows import get_row
 from registry.lifecycle import service as lifecycle
 from registry.lifecycle.reasons import check_reason
@@ -350,6 +350,20 @@ def get_tokenization(
         There is none of that id.
     """
     return get_row(session, Tokenization, tokenization_id, kind="tokenization", lock=lock)
+
+
+def get_deployed(session: Session, tokenization_id: UUID) -> Tokenization:
+    """Return a tokenization whose token stands on chain.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id, or it has no token yet.
+    """
+    tokenization = get_tokenization(session, tokenization_id)
+    if tokenization.token_address is None:
+        raise NotFound("token", tokenization_id)
+    return tokenization
 
 
 def find_by_address(session: Session, token_address: bytes) -> Tokenization | None:

@@ -32,6 +32,7 @@ NO_LEGAL_PAST = {
     "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
     "/v1/breaks": "differences that somebody looks into, no right",
     "/v1/documents/{document_id}/content": "bytes never change",
+    "/v1/exports": "a copy of a cap table, which names its block",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
     "/v1/journal": "the past itself",
     "/v1/me": "what the phone shows now",
@@ -41,12 +42,10 @@ NO_LEGAL_PAST = {
     "/v1/parties": "persons are corrected and erased under another law (registry.history.tables)",
     "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
     "/v1/tokenizations/{tokenization_id}/lint": "what an analysis of the terms finds, no fact",
-    "/v1/tokens": "projected from the chain, whose past is told by block",
+    "/v1/tokens/{token_id}/exports": "a copy of a cap table, which names its block",
+    "/v1/tokens/{token_id}/register_statements": "only ever added, each with its day",
 }
 """Reads of what is no legal fact, or has its past another way, each with the reason."""
-
-TOLD_BY_BLOCK = "/v1/tokens/{token_id}"
-OF_A_DAY = {TOLD_BY_BLOCK + "/register_statements": "each states the day of which it speaks"}
 
 
 @dataclass
@@ -174,19 +173,13 @@ def test_openapi__every_read_of_legal_facts__takes_known_at(reads: dict[str, set
 
 
 def test_openapi__every_read_of_legal_facts__takes_as_of(reads: dict[str, set[str]]) -> None:
-    exempt = {
-        path
-        for path in reads
-        if path.startswith(tuple(NO_LEGAL_PAST)) and not path.startswith(TOLD_BY_BLOCK)
-    }
+    exempt = {path for path in reads if path.startswith(tuple(NO_LEGAL_PAST))}
 
-    assert {
-        path for path, takes in reads.items() if "as_of" not in takes
-    } == exempt | OF_A_DAY.keys()
+    assert {path for path, takes in reads.items() if "as_of" not in takes} == exempt
 
 
 def test_openapi__every_exception__is_a_read_that_there_is(reads: dict[str, set[str]]) -> None:
-    for path in (*NO_LEGAL_PAST, *OF_A_DAY):
+    for path in NO_LEGAL_PAST:
         assert any(read.startswith(path) for read in reads), path
 
 

@@ -13,7 +13,7 @@ from chain.watch import Watch
 from registry.asset.models import Asset
 from registry.captable import service as captable
 from registry.captable.models import EventKind, TokenEvent
-from registry.captable.service import TransferRow
+from registry.captable.transfers import TransferRow, list_transfers
 from registry.case import execution, repository
 from registry.case import service as cases
 from registry.case.hashing import case_hash
@@ -163,9 +163,7 @@ class Bench:
 
     def transfers(self, token: bytes) -> list[TransferRow]:
         with self.market.world.database.reading() as session:
-            return captable.list_transfers(
-                session, captable.get_token(session, token), after=None, limit=200
-            )
+            return list_transfers(session, captable.get_token(session, token), limit=200)
 
     def acts_on_chain(self) -> list[tuple[str, str]]:
         """Return case and number of each act that the agent logged, as projected."""

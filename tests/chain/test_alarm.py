@@ -16,7 +16,7 @@ from chain.operations.create_identity import identity_salt
 from chain.pace import FIRST_BLOCKS
 from chain.watch import Watch
 from chain.worker import run_sync
-from registry.captable.service import TransferNature
+from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind
 from registry.case.repository import chain_id_of
 from registry.reconciliation.models import BreakState

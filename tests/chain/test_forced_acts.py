@@ -9,7 +9,7 @@ import pytest
 
 from chain.client import hex_of
 from chain.errors import RpcUnavailable
-from registry.captable.service import TransferNature
+from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind, CaseState
 from registry.case.repository import chain_id_of
 from registry.investor.models import WalletState

@@ -12,7 +12,7 @@ from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.deploy_suite import DeploySuite
 from chain.platform import ZERO_ADDRESS
-from registry.captable.service import TransferNature
+from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind, CaseState
 from registry.investor import service as investors
 from registry.investor.models import WalletState

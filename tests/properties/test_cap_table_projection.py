@@ -16,6 +16,7 @@ from sqlmodel import Session, select
 
 from registry.captable import projection, rewind
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedEvent,
@@ -178,7 +179,7 @@ def seen(session: Session) -> dict[str, Any]:
             for entry in captable.list_holders(session, token, as_of)
         ]
         for number in range(1, end + 1)
-        for as_of in [captable.AsOfBlock(number, b"", GENESIS, 0)]
+        for as_of in [AsOfBlock(number, b"", GENESIS, 0)]
     }
     assert sum(units for _, units, _ in history[end]) == token.supply_units
     return {

@@ -1,0 +1,90 @@
+"""`milkiyat captable`: the cap table of a token into a file, straight from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from eth_utils.address import to_checksum_address
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from api.as_of import read_as_of
+from registry.captable import service as captable
+from registry.export.models import CapTableExport, ExportFormat
+from registry.export.service import new_export, token_of
+from registry.export.writing import write_export
+from registry.kernel.db import Database
+from registry.tokenization import service as tokenizations
+
+TokenArgument = Annotated[UUID, typer.Argument(help="Id of the token, which its tokenization has")]
+FileArgument = Annotated[Path, typer.Argument(help="The file to write")]
+FormatOption = Annotated[ExportFormat, typer.Option("--format", help="csv, or ocf (a ZIP)")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="RFC 3339 time or block:<number>; without it, now")
+]
+_console = Console(stderr=True)
+
+
+def captable_commands(use_database: Callable[[Callable[[Database], None]], None]) -> typer.Typer:
+    """Give the commands; `use_database` runs them on the database of the settings."""
+    app = typer.Typer(help="Export cap tables.", no_args_is_help=True)
+
+    @app.callback()
+    def captable_() -> None:
+        """Export cap tables."""
+
+    @app.command("export")
+    def export(
+        token: TokenArgument,
+        file: FileArgument,
+        file_format: FormatOption = ExportFormat.CSV,
+        as_of: AsOfOption = None,
+    ) -> None:
+        """Write who held TOKEN at a block to FILE, and say which block it was."""
+        use_database(lambda database: _export(database, token, file, file_format, as_of))
+
+    return app
+
+
+def _export(
+    database: Database, token_id: UUID, file: Path, file_format: ExportFormat, as_of: str | None
+) -> None:
+    part = file.with_name(f"{file.name}.part")
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=_console,
+        disable=not _console.is_terminal,
+    )
+    try:
+        with database.reading() as session, part.open("w+b") as out, progress:
+            tokenization = tokenizations.get_deployed(session, token_id)
+            chain_id = token_of(session, tokenization).chain_id
+            block = captable.block_at(session, chain_id, read_as_of(as_of))
+            job = new_export(session, "command line", tokenization, block, file_format)
+            task = progress.add_task("exporting", total=job.total)
+            sha256, size = write_export(
+                session,
+                job,
+                out,
+                lambda done: progress.update(task, completed=done),
+                to_checksum_address,
+            )
+        part.replace(file)
+    except OSError as error:
+        sentence = f"milkiyat: {file} cannot be written: {error.strerror}."
+        _console.print(sentence, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    finally:
+        part.unlink(missing_ok=True)
+    _tell(job, sha256, size)
+
+
+def _tell(job: CapTableExport, sha256: bytes, size: int) -> None:
+    typer.echo(f"{job.total} holders at block {job.block_number} 0x{job.block_hash.hex()}")
+    typer.echo(f"{size} bytes, sha256 {sha256.hex()}")

@@ -1,0 +1,112 @@
+"""/v1/tokens: who moved what, what one wallet held, and how the units are spread."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from api.as_of import SinceParam, read_as_of
+from api.auth.access import READERS
+from api.deps import ActorDep, ReadSessionDep
+from api.pagination import PagingDep
+from api.routes.router import resource_router
+from api.schemas.common import Address, Page
+from api.schemas.holdings import (
+    ConcentrationRead,
+    HoldingChangeRead,
+    HoldingChangesRead,
+    TransferRead,
+    WalletHoldingRead,
+)
+from api.token_at import TokenDep
+from registry.captable import service as captable
+from registry.captable import transfers
+from registry.captable.concentration import HolderKind, concentration_at
+from registry.captable.history import list_changes
+from registry.captable.transfers import TransferFilter, TransferNature
+from registry.investor import service as investors
+from registry.kernel.actor import Actor
+from registry.kernel.errors import NotFound
+
+router = resource_router("holdings")
+
+WalletParam = Annotated[Address | None, Query(description="From or to this address (EIP-55)")]
+NaturesParam = Annotated[
+    list[TransferNature] | None, Query(alias="nature", description="Any of these; may be repeated")
+]
+ByParam = Annotated[HolderKind, Query(description="Whose wallets count as one holder")]
+
+
+@router.get("/tokens/{token_id}/transfers")
+def list_transfers(
+    at: TokenDep,
+    session: ReadSessionDep,
+    paging: PagingDep,
+    nature: NaturesParam = None,
+    wallet: WalletParam = None,
+    since: SinceParam = None,
+) -> Page[TransferRead]:
+    """List movements up to a block, in the order of the chain."""
+    after = None
+    if paging.after:
+        block_number, log_index = paging.after.split(".")
+        after = (int(block_number), int(log_index))
+    wanted = TransferFilter(
+        natures=nature or (),
+        wallet=bytes.fromhex(wallet[2:]) if wallet else None,
+        since=captable.first_block_since(
+            session, at.token.chain_id, read_as_of(since, field="since")
+        ),
+        until=at.block,
+    )
+    rows = transfers.list_transfers(session, at.token, wanted, after=after, limit=paging.fetch)
+    return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
+
+
+@router.get("/tokens/{token_id}/concentration")
+def get_concentration(
+    at: TokenDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
+) -> ConcentrationRead:
+    """Read how the units are spread over their holders, at a block."""
+    found = concentration_at(session, at.token, at.block, by)
+    return ConcentrationRead.of(found, by, at.block_read)
+
+
+@router.get("/tokens/{token_id}/wallets/{address}")
+def get_wallet_holding(
+    address: Address, at: TokenDep, session: ReadSessionDep, actor: ActorDep
+) -> WalletHoldingRead:
+    """Read what one wallet held, at a block; an investor asks for their own."""
+    wallet = _visible(session, actor, address)
+    balance, frozen = captable.holding_known(session, at.token, wallet, at.block)
+    return WalletHoldingRead(
+        wallet=address, balance_units=balance, frozen_units=frozen, as_of_block=at.block_read
+    )
+
+
+@router.get("/tokens/{token_id}/wallets/{address}/history")
+def list_wallet_history(
+    address: Address,
+    at: TokenDep,
+    session: ReadSessionDep,
+    actor: ActorDep,
+    paging: PagingDep,
+) -> HoldingChangesRead:
+    """List every change of one wallet's holding up to a block; an investor asks for their own."""
+    wallet = _visible(session, actor, address)
+    after = int(paging.after) if paging.after else None
+    rows = list_changes(session, at.token, wallet, until=at.block, after=after, limit=paging.fetch)
+    page = paging.page(rows, lambda row: str(row.block_number), HoldingChangeRead.of)
+    return HoldingChangesRead(items=page.items, next=page.next, as_of_block=at.block_read)
+
+
+def _visible(session: ReadSessionDep, actor: Actor, address: str) -> bytes:
+    """Give the wallet, if the caller may know of it: who reads cap tables sees all of them."""
+    wallet = bytes.fromhex(address[2:])
+    if not actor.roles & READERS:
+        known = investors.find_wallet(session, wallet)
+        mine = investors.find_investor_of(session, actor.subject)
+        if known is None or mine is None or known.investor_id != mine.id:
+            raise NotFound("wallet", address)
+    return wallet

@@ -1,0 +1,94 @@
+"""The block of which an answer speaks, and the branch of it where a reorg has taken it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry.captable.models import EventKind, OrphanBlock
+
+_FROZEN = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
+
+
+@dataclass(frozen=True, slots=True)
+class LostBranch:
+    """Blocks that we believed in at a moment, and have lost since.
+
+    Parameters
+    ----------
+    kept : int
+        The highest block of that branch which is still the chain's.
+    blocks
+        Those above it, up to the one that is looked at; ascending.
+    """
+
+    kept: int
+    blocks: Sequence[OrphanBlock]
+
+    def events(self, token_no: int | None) -> Iterator[dict[str, Any]]:
+        """Give what the blocks said of a token, in the order of the chain."""
+        for block in self.blocks:
+            yield from (event for event in block.events if event["token_no"] == token_no)
+
+    def changes(self, token_no: int | None) -> dict[int, tuple[int, int]]:
+        """Give what each holder's balance and frozen part are by these blocks, more or less."""
+        changes: dict[int, tuple[int, int]] = {}
+        for event in self.events(token_no):
+            for holder, balance, frozen in changes_by(event):
+                had = changes.get(holder, (0, 0))
+                changes[holder] = (had[0] + balance, had[1] + frozen)
+        return changes
+
+    def minted(self, token_no: int | None) -> int:
+        """Give by how many units the supply is larger for these blocks."""
+        return sum(
+            units_of(event) * ((event["source"] is None) - (event["target"] is None))
+            for event in self.events(token_no)
+            if event["kind"] == EventKind.TRANSFER
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AsOfBlock:
+    """The block of which an answer speaks.
+
+    Parameters
+    ----------
+    confirmations : int
+        Blocks on top of it that we know of.
+    is_orphaned : bool
+        Whether a reorg has taken it since.
+    lost
+        Then the branch up to it, where the answer is what we knew of it.
+    """
+
+    number: int
+    hash: bytes
+    mined_at: datetime
+    confirmations: int
+    is_orphaned: bool = False
+    lost: LostBranch | None = None
+
+    @property
+    def kept(self) -> int:
+        """The number of the block up to which today's tables speak of it."""
+        return self.number if self.lost is None else self.lost.kept
+
+
+def units_of(event: dict[str, Any]) -> int:
+    """Give the units of an event as an orphan keeps it; no JSON number holds all of them."""
+    return int(event["units"] or 0)
+
+
+def changes_by(event: dict[str, Any]) -> Iterator[tuple[int, int, int]]:
+    """Give holder, balance and frozen part that an event adds; negative what it takes."""
+    kind, units = event["kind"], units_of(event)
+    if kind == EventKind.TRANSFER:
+        if event["source"] is not None:
+            yield event["source"], -units, 0
+        if event["target"] is not None:
+            yield event["target"], units, 0
+    elif kind in _FROZEN:
+        yield event["target"], 0, units * _FROZEN[kind]

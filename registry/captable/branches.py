@@ -1,0 +1,104 @@
+"""What the register knew of the chain at a moment, reorgs since then notwithstanding.
+
+Three clocks: a block was mined, we recorded it, and a reorg took it from us. At any moment the
+blocks that we believed in are one branch: those of today that were recorded by then, and the
+orphans that were recorded by then and taken later (ADR 0036).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, select
+
+from registry.captable.blocks import AsOfBlock, LostBranch
+from registry.captable.models import ChainBlock, OrphanBlock
+from registry.captable.service import block_at
+from registry.kernel.errors import Conflict, NotFound
+
+
+def known_block_at(
+    session: Session,
+    chain_id: int,
+    as_of: int | datetime | None,
+    known_at: datetime | None,
+) -> AsOfBlock:
+    """Return the last block at or before `as_of` of the branch that we knew at `known_at`.
+
+    Parameters
+    ----------
+    as_of
+        Block number, time, or None for the newest that was known.
+    known_at
+        None for what is known now.
+
+    Raises
+    ------
+    Conflict
+        ``block_not_synced``: nobody had read it by then.
+    NotFound
+        It lies before the first block that we knew.
+    """
+    if known_at is None:
+        return block_at(session, chain_id, as_of)
+    kept = _last_kept(session, chain_id, known_at, None)
+    orphans = _orphans(session, chain_id, known_at)
+    head = orphans[-1].number if orphans else kept.number if kept else None
+    if head is None:
+        raise NotFound("block", f"known at {known_at.isoformat()}")
+    if isinstance(as_of, int) and as_of > head:
+        raise Conflict(
+            "block_not_synced", f"Block {as_of} was not known then; the last was {head}."
+        )
+    reached = [block for block in orphans if _is_by(block, as_of)]
+    if reached and kept is not None:
+        last = reached[-1]
+        return AsOfBlock(
+            last.number,
+            last.hash,
+            last.mined_at,
+            head - last.number,
+            is_orphaned=True,
+            lost=LostBranch(kept.number, reached),
+        )
+    found = _last_kept(session, chain_id, known_at, as_of)
+    if found is None:
+        raise NotFound("block", f"at or before {as_of}, known at {known_at.isoformat()}")
+    return AsOfBlock(found.number, found.hash, found.mined_at, head - found.number)
+
+
+def _is_by(block: OrphanBlock, as_of: int | datetime | None) -> bool:
+    if as_of is None:
+        return True
+    return block.number <= as_of if isinstance(as_of, int) else block.mined_at <= as_of
+
+
+def _last_kept(
+    session: Session, chain_id: int, known_at: datetime, as_of: int | datetime | None
+) -> ChainBlock | None:
+    """Return the newest block of today's chain that was recorded by then."""
+    where: list[ColumnElement[bool]] = [
+        col(ChainBlock.chain_id) == chain_id,
+        col(ChainBlock.recorded_at) <= known_at,
+    ]
+    if isinstance(as_of, int):
+        where.append(col(ChainBlock.number) <= as_of)
+    elif as_of is not None:
+        where.append(col(ChainBlock.mined_at) <= as_of)
+    query = select(ChainBlock).where(*where).order_by(col(ChainBlock.number).desc()).limit(1)
+    return session.exec(query).first()
+
+
+def _orphans(session: Session, chain_id: int, known_at: datetime) -> Sequence[OrphanBlock]:
+    """List the blocks that we believed in then and have lost since, ascending."""
+    return session.exec(
+        select(OrphanBlock)
+        .where(
+            col(OrphanBlock.chain_id) == chain_id,
+            col(OrphanBlock.recorded_at) <= known_at,
+            col(OrphanBlock.orphaned_at) > known_at,
+        )
+        .order_by(col(OrphanBlock.number))
+    ).all()

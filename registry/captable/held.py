@@ -1,0 +1,63 @@
+"""Who held how much of a token at a block, as one relation of SQL that others read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.models import Token
+
+# Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
+_HELD = """
+SELECT b.holder_no,
+  CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END
+    AS balance_units,
+  CASE WHEN b.block_number <= {block} THEN b.frozen_units ELSE s.frozen_units END
+    AS frozen_units
+FROM balance b
+LEFT JOIN LATERAL (
+  SELECT
+    coalesce(later_balances[width_bucket({block}::int8, later_blocks)], balance_units)
+      AS balance_units,
+    coalesce(later_frozen[width_bucket({block}::int8, later_blocks)], frozen_units)
+      AS frozen_units
+  FROM balance_at
+  WHERE token_no = {token} AND holder_no = b.holder_no AND block_number <= {block}
+    AND b.block_number > {block}
+  ORDER BY block_number DESC LIMIT 1) s ON true
+WHERE b.token_no = {token}
+  AND CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END > 0
+"""
+
+
+def held_at(token: Token, number: int) -> str:
+    """Give the relation (holder_no, balance_units, frozen_units); the block must be projected."""
+    # COPY takes no parameters; both are integers of our own.
+    return _HELD.format(block=int(number), token=int(token.token_no or 0))
+
+
+# What the lost blocks added to each holder, beside what was held at the last that is kept.
+_OF_LOST = """
+SELECT holder_no, sum(balance_units) AS balance_units, sum(frozen_units) AS frozen_units
+FROM (
+  SELECT * FROM ({held}) k UNION ALL
+  SELECT * FROM unnest('{holders}'::int4[], '{balances}'::numeric[], '{frozen}'::numeric[])) u
+GROUP BY holder_no HAVING sum(balance_units) > 0
+"""
+
+
+def held_by(token: Token, block: AsOfBlock) -> str:
+    """Give the relation of `held_at` for a block that a reorg may have taken since."""
+    if block.lost is None:
+        return held_at(token, block.number)
+    changes = block.lost.changes(token.token_no)
+    return _OF_LOST.format(
+        held=held_at(token, block.lost.kept),
+        holders=_array(changes),
+        balances=_array(balance for balance, _ in changes.values()),
+        frozen=_array(frozen for _, frozen in changes.values()),
+    )
+
+
+def _array(values: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"

@@ -1,0 +1,141 @@
+"""Writing exports, one after another; one that is cut off is written anew from its beginning."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from threading import Event
+from uuid import UUID
+
+import psycopg
+import structlog
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from registry.document.content import store_sealed
+from registry.document.store import DocumentStore
+from registry.export.models import OPEN_STATES, CapTableExport, ExportState
+from registry.export.service import get_export
+from registry.export.writing import SUFFIXES, Checksummed, write_export
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.kernel.errors import RegistryError, Unavailable
+from registry.kernel.vault import Vault
+
+log = structlog.get_logger()
+
+KEPT_FOR = timedelta(days=7)
+"""A file is kept for so long: the same one can be had again from its block."""
+TOLD_EVERY_ROWS = 20_000
+_LOCK_FAMILY = 0x6D65  # any number that no other pair of advisory locks begins with
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:family, hashtext(:name))")
+
+
+class Stopped(Exception):
+    """The service stops; the export is written by the next one."""
+
+
+class ExportWorker:
+    """Writes exports, the oldest first; the lock of each dies with its transaction."""
+
+    def __init__(
+        self, database: Database, vault: Vault, store: DocumentStore, checksummed: Checksummed
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._store = store
+        self._checksummed = checksummed
+
+    def turn(self, stop: Event) -> bool:
+        """Write one export to its end, or until `stop`; tell whether there was one."""
+        self._forget_files()
+        with self._database.reading() as session:
+            job = self._next(session)
+            if job is None:
+                return False
+            try:
+                self._write(session, job, stop)
+            except Stopped:
+                log.info("export_put_off", export_id=str(job.id))
+            except (Unavailable, DBAPIError, psycopg.Error):
+                raise  # tried again when that answers
+            except RegistryError as refused:
+                self._fail(job.id, {"code": refused.code, "detail": refused.detail})
+            except Exception:
+                # One export that we cannot write must not keep the others waiting.
+                log.exception("export_failed", export_id=str(job.id))
+                said = {"code": "internal_error", "detail": "The fault is recorded."}
+                self._fail(job.id, said)
+            return True
+
+    def _next(self, session: Session) -> CapTableExport | None:
+        jobs = session.exec(
+            select(CapTableExport)
+            .where(col(CapTableExport.state).in_(OPEN_STATES))
+            .order_by(col(CapTableExport.id))
+        ).all()
+        for job in jobs:
+            names = {"family": _LOCK_FAMILY, "name": str(job.id)}
+            if session.connection().execute(_TRY_LOCK, names).scalar_one():
+                return job
+        return None
+
+    def _write(self, session: Session, job: CapTableExport, stop: Event) -> None:
+        told = 0
+
+        def advance(done: int) -> None:
+            nonlocal told
+            if stop.is_set():
+                raise Stopped
+            if done - told >= TOLD_EVERY_ROWS:
+                told = done
+                self._tell(job.id, done)
+
+        self._tell(job.id, 0)
+        with tempfile.TemporaryFile() as file:
+            sha256, size = write_export(session, job, file, advance, self._checksummed)
+            file.seek(0)
+            name = f"export.{SUFFIXES[job.format]}"
+            stored_as, sealed = store_sealed(self._vault, self._store, job.id, file, name)
+        with self._database.transaction() as writing:
+            ended = get_export(writing, job.id, lock=True)
+            ended.state, ended.done = ExportState.DONE, ended.total
+            ended.sha256, ended.size_bytes = sha256, size
+            ended.stored_as, ended.sealed = stored_as, sealed
+            ended.ended_at = now()
+            ended.expires_at = now() + KEPT_FOR
+            writing.add(ended)
+        log.info("export_written", export_id=str(job.id), rows=job.total, bytes=size)
+
+    def _tell(self, export_id: UUID, done: int) -> None:
+        """Say how far it is, in a transaction of its own."""
+        started = {} if done else {"state": ExportState.RUNNING, "started_at": now()}
+        with self._database.transaction() as session:
+            session.execute(
+                update(CapTableExport)
+                .where(col(CapTableExport.id) == export_id)
+                .values(done=done, **started)
+            )
+
+    def _fail(self, export_id: UUID, said: dict[str, str]) -> None:
+        with self._database.transaction() as session:
+            job = get_export(session, export_id, lock=True)
+            job.state, job.problem, job.ended_at = ExportState.FAILED, said, now()
+            session.add(job)
+
+    def _forget_files(self) -> None:
+        """Remove the files whose time is over."""
+        with self._database.transaction() as session:
+            for job in session.exec(
+                select(CapTableExport)
+                .where(
+                    col(CapTableExport.state) == ExportState.DONE,
+                    col(CapTableExport.expires_at) < now(),
+                )
+                .with_for_update(skip_locked=True)
+            ).all():
+                assert job.stored_as is not None
+                self._store.remove(job.stored_as)
+                job.state, job.stored_as, job.sealed = ExportState.EXPIRED, None, None
+                session.add(job)

@@ -1,0 +1,109 @@
+"""What an export says of its token and its block, and the rows that every format writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.captable.bulk import cursor_of
+from registry.captable.held import held_at
+from registry.captable.models import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One token at one block.
+
+    Parameters
+    ----------
+    issuer_name, issuer_country
+        Of the vehicle that holds the asset; ISO 3166-1 alpha-2.
+    issuer_since
+        When the register recorded the vehicle for the asset.
+    price_paisa : int
+        Of one fraction at issue.
+    generated_at
+        When the export was asked for: the same export written twice is the same file.
+    """
+
+    token_id: UUID
+    symbol: str
+    name: str
+    address: str
+    chain_id: int
+    block_number: int
+    block_hash: str
+    mined_at: datetime
+    supply_units: int
+    declared_fractions: int
+    price_paisa: int
+    issuer_id: UUID
+    issuer_name: str
+    issuer_country: str
+    issuer_since: date
+    generated_at: datetime
+
+    @property
+    def told(self) -> list[str]:
+        """The block, and what is held at it, in words of their own."""
+        return [
+            f"chain eip155:{self.chain_id}, token {self.address}",
+            f"block {self.block_number} {self.block_hash}, mined {self.mined_at.isoformat()}",
+            f"{self.supply_units} units in circulation",
+        ]
+
+
+class SheetRow(NamedTuple):
+    """One wallet's holding; `is_company` is None where nobody has proven the wallet."""
+
+    wallet: str
+    balance_units: int
+    frozen_units: int
+    is_company: bool | None
+
+
+Advance = Callable[[int], None]
+"""Told now and then how many rows are written."""
+
+# Sorted, so that the same block always is the same file.
+_ROWS = """
+COPY (
+  SELECT encode(h.address, 'hex'), x.balance_units, x.frozen_units, p.kind <> 'NATURAL'
+  FROM ({held}) x JOIN holder h USING (holder_no)
+  LEFT JOIN wallet w ON w.address = h.address
+  LEFT JOIN investor i ON i.id = w.investor_id
+  LEFT JOIN party p ON p.id = i.party_id
+  ORDER BY h.address
+) TO STDOUT (FORMAT binary)
+"""
+
+
+def stream_rows(
+    session: Session, token: Token, number: int, checksummed: Callable[[str], str]
+) -> Iterator[SheetRow]:
+    """Yield who held the token at block `number`, by address.
+
+    Parameters
+    ----------
+    checksummed
+        Writes 40 hex digits as an EIP-55 address.
+    """
+    query = _ROWS.format(held=held_at(token, number))
+    with cursor_of(session) as cursor, cursor.copy(query.encode()) as copy:
+        copy.set_types(["text", "numeric", "numeric", "bool"])
+        for address, balance, frozen, is_company in copy.rows():
+            yield SheetRow(checksummed(address), int(balance), int(frozen), is_company)
+
+
+def count_rows(session: Session, token: Token, number: int) -> int:
+    """Count who held the token at block `number`."""
+    with cursor_of(session) as cursor:
+        query = f"SELECT count(*) FROM ({held_at(token, number)}) x"  # noqa: S608 - ours
+        found = cursor.execute(query.encode()).fetchone()
+    assert found is not None, "a count has one row"
+    return int(found[0])

@@ -1,0 +1,65 @@
+"""Writing an export from one snapshot of the database, into any file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+from sqlmodel import Session
+
+from registry.document.store import CHUNK_BYTES
+from registry.export.csv_file import write_csv
+from registry.export.models import CapTableExport, ExportFormat
+from registry.export.ocf import write_ocf
+from registry.export.service import block_of, sheet_of, token_of
+from registry.export.sheet import Advance, stream_rows
+from registry.kernel.errors import Conflict
+from registry.tokenization.models import Tokenization
+
+_WRITERS = {ExportFormat.CSV: write_csv, ExportFormat.OCF: write_ocf}
+MEDIA_TYPES: Mapping[ExportFormat, str] = {
+    ExportFormat.CSV: "text/csv; charset=utf-8; header=present",
+    ExportFormat.OCF: "application/zip",
+}
+SUFFIXES: Mapping[ExportFormat, str] = {ExportFormat.CSV: "csv", ExportFormat.OCF: "ocf.zip"}
+
+Checksummed = Callable[[str], str]
+"""Writes 40 hex digits as an EIP-55 address: the registry does not know how."""
+
+
+def write_export(
+    session: Session,
+    job: CapTableExport,
+    target: BinaryIO,
+    advance: Advance,
+    checksummed: Checksummed,
+) -> tuple[bytes, int]:
+    """Write the file of an export, and return its SHA-256 and its size.
+
+    Parameters
+    ----------
+    session
+        One read-only, repeatable transaction: every row is of the same moment.
+
+    Raises
+    ------
+    Conflict
+        ``export_block_lost``: a reorg took the block meanwhile.
+    """
+    if block_of(session, job).is_orphaned:
+        raise Conflict(
+            "export_block_lost",
+            f"Block {job.block_number} of this export is not on the chain any more.",
+            remedy="Ask for a new export.",
+        )
+    token = token_of(session, session.get_one(Tokenization, job.tokenization_id))
+    sheet = sheet_of(session, job, checksummed(token.address.hex()))
+    rows = stream_rows(session, token, job.block_number, checksummed)
+    _WRITERS[job.format](sheet, rows, target, advance)
+    target.flush()
+    target.seek(0)
+    digest = hashlib.sha256()
+    while chunk := target.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.digest(), target.tell()

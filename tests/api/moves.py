@@ -1,0 +1,133 @@
+"""A token whose chain the test writes block by block, and takes back, under the API."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from registry.captable.events import (
+    ProjectedBlock,
+    ProjectedEvent,
+    ProjectedRange,
+    ProjectedToken,
+)
+from registry.captable.models import EventKind, ForcedAct, SyncCursor
+from registry.captable.projection import apply_range, open_cursor
+from registry.captable.rewind import rewind
+from tests import factories as make
+from tests import sales
+from tests.api.house import House
+from tests.factories import Buyer
+
+FIRST_BLOCK = 100
+BLOCK_TIME = timedelta(seconds=12)
+FIRST_MINED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def wallet_no(number: int) -> bytes:
+    return hashlib.sha256(b"wallet %d" % number).digest()[:20]
+
+
+@dataclass
+class Moves:
+    """One token; `branch` is part of every hash, so that another one has other blocks."""
+
+    house: House
+    token_id: UUID
+    suite: dict[str, bytes]
+    buyers: list[Buyer] = field(default_factory=list)
+    branch: str = "first"
+
+    @property
+    def token(self) -> bytes:
+        return self.suite["token"]
+
+    @property
+    def chain_id(self) -> int:
+        return self.house.services.settings.chain_id
+
+    def block(self, number: int) -> ProjectedBlock:
+        return ProjectedBlock(
+            number,
+            hashlib.sha256(b"%d %s" % (number, self.branch.encode())).digest(),
+            bytes(32),
+            FIRST_MINED + (number - FIRST_BLOCK) * BLOCK_TIME,
+        )
+
+    def mine(self, *events: dict[str, Any], deploy: bool = False) -> int:
+        """Project one more block with these events, and return its number."""
+        with self.house.database.transaction() as session:
+            cursor = session.get_one(SyncCursor, self.chain_id)
+            number = cursor.number + 1
+            token = ProjectedToken(
+                address=self.token,
+                identity_registry=self.suite["identity_registry"],
+                compliance=self.suite["compliance"],
+                block_number=number,
+            )
+            tx_hash = hashlib.sha256(b"tx %d %s" % (number, self.branch.encode())).digest()
+            said = [
+                ProjectedEvent(
+                    token=self.token,
+                    block_number=number,
+                    log_index=index,
+                    **({"tx_hash": tx_hash} | event),
+                )
+                for index, event in enumerate(events)
+            ]
+            found = ProjectedRange(
+                head_number=number,
+                blocks=[self.block(number)],
+                tokens=[token] if deploy else [],
+                events=said,
+            )
+            apply_range(session, self.chain_id, after=(cursor.number, cursor.hash), found=found)
+            return number
+
+    def take_back_to(self, number: int, branch: str) -> None:
+        """Lose every block above `number`; what is mined from now on is of another branch."""
+        ancestor = self.block(number)
+        with self.house.database.transaction() as session:
+            rewind(session, self.chain_id, ancestor)
+        self.branch = branch
+
+
+def moves(house: House, buyers: int = 0) -> Moves:
+    """Deploy a token, with nothing minted."""
+    with house.desk() as desk:
+        tokenization = sales.deployed(desk, sales.wrapped_apartment(desk))
+        assert tokenization.suite is not None
+        suite = {name: bytes.fromhex(at[2:]) for name, at in tokenization.suite.items()}
+        found = Moves(house, tokenization.id, suite, [make.buyer(desk) for _ in range(buyers)])
+        open_cursor(desk.session, found.chain_id, found.block(FIRST_BLOCK), FIRST_BLOCK)
+    found.mine(deploy=True)
+    return found
+
+
+def minted(target: bytes, units: int) -> dict[str, Any]:
+    return {"kind": EventKind.TRANSFER, "target": target, "units": units}
+
+
+def burned(source: bytes, units: int) -> dict[str, Any]:
+    return {"kind": EventKind.TRANSFER, "source": source, "units": units}
+
+
+def moved(source: bytes, target: bytes, units: int, *, forced: bool = False) -> dict[str, Any]:
+    said = {"kind": EventKind.TRANSFER, "source": source, "target": target, "units": units}
+    return said | ({"extra": {"forced": True}} if forced else {})
+
+
+def frozen(target: bytes, units: int) -> dict[str, Any]:
+    return {"kind": EventKind.TOKENS_FROZEN, "target": target, "units": units}
+
+
+def recovered(source: bytes, target: bytes) -> dict[str, Any]:
+    return {"kind": EventKind.RECOVERY, "source": source, "target": target}
+
+
+def case_act(case_id: UUID, act: ForcedAct, source: bytes, target: bytes | None) -> dict[str, Any]:
+    said = {"case_id": (bytes(16) + case_id.bytes).hex(), "number": "1", "act": act.value}
+    return {"kind": EventKind.CASE_ACT, "source": source, "target": target, "extra": said}
