@@ -101,6 +101,7 @@ def _under_other_agents(watched: Watched, events: Sequence[ProjectedEvent]) -> s
             if agents.get(event.token):
                 found.add(_place(event))
         elif event.kind == EventKind.AGENT_ADDED and event.target != watched.agent:
+            assert event.target is not None, "an AgentAdded names its agent"
             agents.setdefault(event.token, set()).add(event.target)
         elif event.kind == EventKind.AGENT_REMOVED and event.token in agents:
             agents[event.token].discard(event.target)
