@@ -34,10 +34,18 @@ def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
     """
     groups: list[list[UUID]] = []
     open_groups: dict[tuple[str, str, int], list[UUID]] = {}
+    # Of each lane, the group that it stands at: an earlier one takes nothing more.
+    at: dict[tuple[str, str], tuple[str, str, int]] = {}
     for operation in ready:
-        shared = EFFECTS[operation.kind].batch_key(operation)
+        effect = EFFECTS[operation.kind]
+        shared, lane = effect.batch_key(operation), effect.lane(operation)
         rows = min(most, operation.batch_limit or most)
         key = (operation.kind, shared or str(operation.id), rows)
+        if lane is not None:
+            before = at.get((operation.kind, lane), key)
+            if before != key:
+                open_groups.pop(before, None)
+            at[operation.kind, lane] = key
         if len(open_groups.get(key, ())) in {0, rows}:
             open_groups[key] = []
             groups.append(open_groups[key])

@@ -37,8 +37,30 @@ _CALLS: Mapping[ForcedAct, tuple[str, Callable[[Act], tuple[Any, ...]]]] = {
 }
 
 
+_BATCHES: Mapping[ForcedAct, str] = {
+    ForcedAct.FREEZE_WALLET: "batchSetWalletFrozen",
+    ForcedAct.UNFREEZE_WALLET: "batchSetWalletFrozen",
+    ForcedAct.FREEZE_UNITS: "batchFreezeUnits",
+    ForcedAct.UNFREEZE_UNITS: "batchUnfreezeUnits",
+}
+"""Acts that go together, each under its own case: freezes, which the token takes in batches."""
+
+
 class CaseAct(PlainEffect):
     """Calls `CaseAgent` with the id of the case and the number of the act."""
+
+    def lane(self, operation: Operation) -> str | None:
+        """Keep the order of acts on one token: a later one may rest on an earlier one."""
+        return str(operation.params["tokenization_id"])
+
+    def batch_key(self, operation: Operation) -> str | None:
+        together = _BATCHES.get(ForcedAct(operation.params["act"]))
+        return f"{operation.params['tokenization_id']}:{together}" if together else None
+
+    def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
+        acts = [act for row in operations for act in execution.acts_of(session, row)]
+        said = [(chain_id_of(act.case_id), act.number, *_CALLS[act.act][1](act)) for act in acts]
+        return agent_call(session, chain, _BATCHES[acts[0].act], _token(session, acts[0]), said)
 
     def check(self, session: Session, operation: Operation) -> None:
         """Ask again whether the case stands, is approved, and its receivers may receive."""
@@ -47,9 +69,7 @@ class CaseAct(PlainEffect):
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         acts = execution.acts_of(session, operation)
         function, values = _call(session, acts)
-        suite = tokenizations.get_tokenization(session, acts[0].tokenization_id).suite
-        assert suite is not None, "a case is about tokens that stand"
-        head = (chain_id_of(acts[0].case_id), acts[0].number, suite["token"])
+        head = (chain_id_of(acts[0].case_id), acts[0].number, _token(session, acts[0]))
         return agent_call(session, chain, function, *head, *values)
 
     def on_final(self, session: Session, operation: Operation) -> None:
@@ -70,6 +90,13 @@ def _call(session: Session, acts: Sequence[Act]) -> tuple[str, tuple[Any, ...]]:
     [act] = acts
     function, values = _CALLS[act.act]
     return function, values(act)
+
+
+def _token(session: Session, act: Act) -> str:
+    suite = tokenizations.get_tokenization(session, act.tokenization_id).suite
+    assert suite is not None, "a case is about tokens that stand"
+    token: str = suite["token"]
+    return token
 
 
 def _recovery(session: Session, act: Act) -> tuple[Any, ...]:

@@ -111,6 +111,10 @@ class Effect(Protocol):
         """Name what operations of this kind must share to go in one call; None: they never do."""
         ...
 
+    def lane(self, operation: Operation) -> str | None:
+        """Name those of the kind that no batch may bring out of their order; None: it may."""
+        ...
+
     def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
         """Give the one call that does all of these, which share their batch key, or none."""
         ...
@@ -142,6 +146,10 @@ class PlainEffect:
 
     def batch_key(self, operation: Operation) -> str | None:
         """Send each alone."""
+        return None
+
+    def lane(self, operation: Operation) -> str | None:
+        """Leave the order to dependencies."""
         return None
 
     def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:

@@ -35,6 +35,22 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         RECOVERY
     }
 
+    /// @notice One freeze of a whole wallet, or its end, in a batch.
+    struct WalletFreeze {
+        bytes32 caseId;
+        uint64 number;
+        address wallet;
+        bool frozen;
+    }
+
+    /// @notice One freeze of units, or its end, in a batch.
+    struct UnitsFreeze {
+        bytes32 caseId;
+        uint64 number;
+        address wallet;
+        uint256 units;
+    }
+
     /// @notice Holders carry out forced acts.
     bytes32 public constant CASE_ROLE = keccak256("CASE_ROLE");
 
@@ -243,6 +259,43 @@ contract CaseAgent is AccessControlDefaultAdminRules {
     }
 
     /**
+     * @notice Freezes several wallets, or ends that, all or none.
+     * @dev Each act belongs to its own case, and has its own number there.
+     */
+    function batchSetWalletFrozen(
+        ISuiteAgentToken token,
+        WalletFreeze[] calldata acts
+    ) external onlyRole(CASE_ROLE) {
+        address[] memory wallets = new address[](acts.length);
+        bool[] memory freezes = new bool[](acts.length);
+        for (uint256 i = 0; i < acts.length; ++i) {
+            WalletFreeze calldata said = acts[i];
+            Act act = said.frozen ? Act.FREEZE_WALLET : Act.UNFREEZE_WALLET;
+            _execute(said.caseId, said.number, token, act, said.wallet, address(0), 0);
+            (wallets[i], freezes[i]) = (said.wallet, said.frozen);
+        }
+        token.batchSetAddressFrozen(wallets, freezes);
+    }
+
+    /// @notice Freezes more units of several wallets, all or none; each act is of its own case.
+    function batchFreezeUnits(
+        ISuiteAgentToken token,
+        UnitsFreeze[] calldata acts
+    ) external onlyRole(CASE_ROLE) {
+        (address[] memory wallets, uint256[] memory amounts) = _executeAll(token, Act.FREEZE_UNITS, acts);
+        token.batchFreezePartialTokens(wallets, amounts);
+    }
+
+    /// @notice Frees frozen units of several wallets, all or none; each act is of its own case.
+    function batchUnfreezeUnits(
+        ISuiteAgentToken token,
+        UnitsFreeze[] calldata acts
+    ) external onlyRole(CASE_ROLE) {
+        (address[] memory wallets, uint256[] memory amounts) = _executeAll(token, Act.UNFREEZE_UNITS, acts);
+        token.batchUnfreezePartialTokens(wallets, amounts);
+    }
+
+    /**
      * @notice Moves everything of a lost wallet to a new wallet of the same identity, with its
      * freezes.
      * @dev The published token does not ask whose the lost wallet is; this does. Where tokens share
@@ -318,6 +371,20 @@ contract CaseAgent is AccessControlDefaultAdminRules {
         }
         _executed[caseId][number] = true;
         emit CaseActExecuted(caseId, address(token), act, number, wallet, counterparty, units, msg.sender);
+    }
+
+    function _executeAll(
+        ISuiteAgentToken token,
+        Act act,
+        UnitsFreeze[] calldata acts
+    ) private returns (address[] memory wallets, uint256[] memory amounts) {
+        wallets = new address[](acts.length);
+        amounts = new uint256[](acts.length);
+        for (uint256 i = 0; i < acts.length; ++i) {
+            UnitsFreeze calldata said = acts[i];
+            _execute(said.caseId, said.number, token, act, said.wallet, address(0), said.units);
+            (wallets[i], amounts[i]) = (said.wallet, said.units);
+        }
     }
 
     /// @dev As the token's own recovery, but for the registration, which is done.

@@ -54,6 +54,15 @@ interface ISuiteAgentToken is ISuiteToken {
     /// @notice Frees `amount` frozen units of `wallet`.
     function unfreezePartialTokens(address wallet, uint256 amount) external;
 
+    /// @notice Freezes whole wallets, or ends that, each as it is said.
+    function batchSetAddressFrozen(address[] calldata wallets, bool[] calldata freezes) external;
+
+    /// @notice Freezes more units of each of the wallets.
+    function batchFreezePartialTokens(address[] calldata wallets, uint256[] calldata amounts) external;
+
+    /// @notice Frees frozen units of each of the wallets.
+    function batchUnfreezePartialTokens(address[] calldata wallets, uint256[] calldata amounts) external;
+
     /// @notice Moves everything of a lost wallet to a new one of the same identity.
     function recoveryAddress(address lostWallet, address newWallet, address identity) external returns (bool);
 
