@@ -24,6 +24,8 @@ SUBSCRIBE = json.dumps(
     {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
 )
 OPEN_SECONDS = 5.0
+CLOSE_SECONDS = 0.3
+"""How long a farewell may take: anvil gives none."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 NOTICE_SECONDS = 0.5
@@ -142,7 +144,9 @@ class Heads:
         WebSocketException, OSError, ValueError
             There is no connection, it was lost, or the node gives no subscription.
         """
-        with connect(url, open_timeout=OPEN_SECONDS, compression=None) as socket:
+        with connect(
+            url, open_timeout=OPEN_SECONDS, close_timeout=CLOSE_SECONDS, compression=None
+        ) as socket:
             socket.send(SUBSCRIBE)
             answer = json.loads(socket.recv(OPEN_SECONDS))
             if not isinstance(answer, dict) or not isinstance(answer.get("result"), str):
