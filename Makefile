@@ -5,7 +5,7 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-sync bench-captable duel-reorg reset \
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-live bench-captable duel-reorg reset \
         test-eligibility
 
 help:  ## Show this list
@@ -67,6 +67,9 @@ bench-gas: setup  ## Figures: gas beside the published suite; from an order to a
 
 bench-sync: setup  ## Figures: events/s from empty database to proven cap table (BENCH_RUNS, BENCH_SCALE)
 	@$(PY) -m bench.sync
+
+bench-live: setup  ## Figures: from a block to the API, and to the commit (BENCH_BLOCKS)
+	@$(PY) -m bench.live
 
 bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS, BENCH_TRANSFERS)
 	@$(PY) -m bench.captable

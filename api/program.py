@@ -17,6 +17,7 @@ from api.deps import Services
 from api.s3_store import open_store
 from chain.anvil import HOST
 from chain.devnet import Devnet, depth_of
+from chain.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
 from chain.worker import run_exports, run_imports, run_sync, run_worker
@@ -45,6 +46,11 @@ class Base:
     database: Database
     rpc_url: str
     devnet: Devnet | None
+
+    @property
+    def announced_at(self) -> list[str]:
+        """Where the nodes announce their blocks."""
+        return announcing(self.rpc_url, self.settings.rpc_ws_url)
 
 
 @contextlib.contextmanager
@@ -212,7 +218,11 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             daemon=True,
         ),
         threading.Thread(
-            target=run_sync, args=(base.database, chain, stop), name="sync", daemon=True
+            target=run_sync,
+            args=(base.database, chain, stop),
+            kwargs={"announced_at": base.announced_at},
+            name="sync",
+            daemon=True,
         ),
         threading.Thread(
             target=run_imports,

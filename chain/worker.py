@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 import structlog
@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead, WrongChain
 from chain.funds import FundsWatch
+from chain.heads import Heads
 from chain.indexer import Indexer
 from chain.node_watch import NodeRecorder, QuorumWait
 from chain.operations import EFFECTS
@@ -48,6 +49,9 @@ HEAD_SECONDS = 0.02
 
 IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
+LIVE_POLL_SECONDS = 2.0
+"""How often a new block is looked for although each one is announced."""
+
 BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
 EXPORT_POLL_SECONDS = 0.5
@@ -138,26 +142,41 @@ def _require_our_chain(database: Database, chain: Chain) -> None:
         raise
 
 
-def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
-    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set."""
+def run_sync(
+    database: Database,
+    chain: Chain,
+    stop: threading.Event,
+    *,
+    announced_at: Sequence[str] = (),
+) -> None:
+    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
+
+    Parameters
+    ----------
+    announced_at
+        Where nodes announce new blocks, see `chain.heads`; else they are looked for.
+    """
     indexer = Indexer(database, chain.client)
     reconciler = Reconciler(database, chain.client)
     watch = Watch(database, chain.chain_id)
     nodes = NodeRecorder(database, chain.client)
+    heads = Heads(announced_at, stop, chain.client.hint)
 
     def turn() -> float:
         try:
             # Another chain would look like a reorg of everything.
             chain.client.check()
             if indexer.advance():
+                heads.found()
                 return 0.0
             watch.look()
             reconciler.reconcile_due()
-            return POLL_SECONDS
+            return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:
             nodes.record()
 
-    _repeat("sync", turn, stop.wait, stop)
+    _repeat("sync", turn, heads.wait, stop)
+    heads.close()
 
 
 def run_imports(
