@@ -143,7 +143,11 @@ def test_reorg__there_and_back_again__equals_the_chain_each_time(
         for branch in (held, there, held, there):
             branch.index()
             branch.assert_exact()
-    assert len(orphans(world.database)) == 8
+    # Each block of both branches was believed in, and lost, twice.
+    lost = orphans(world.database)
+    assert len({block.hash for block in lost}) == 8
+    assert len(lost) == 16
+    assert all(block.recorded_at < block.orphaned_at for block in lost)
 
 
 def test_reorg__deployment_itself_taken_back__token_vanishes_and_comes_again(
