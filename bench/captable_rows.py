@@ -56,7 +56,9 @@ INSERT INTO balance_at (token_no, holder_no, block_number, balance_units, frozen
 1, holder_no, block_number, sum(sum(change)) OVER (PARTITION BY holder_no ORDER BY
 block_number), 0 FROM (  SELECT target AS holder_no, block_number, units AS change FROM
 token_event  UNION ALL SELECT source, block_number, -units FROM token_event WHERE source IS NOT
-NULL ) changes GROUP BY holder_no, block_number;
+NULL ) changes GROUP BY holder_no, block_number
+-- as following the chain wrote them
+ORDER BY block_number, holder_no;
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number) SELECT
 DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number FROM
 balance_at ORDER BY holder_no, block_number DESC;

@@ -67,14 +67,17 @@ def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> No
         bulk.copy_blocks(session, chain_id, [ancestor])
 
 
+# Made as `json` and turned into `jsonb` as a whole: half the time of `jsonb` row by row.
 _ORPHANS = """
 INSERT INTO orphan_block (chain_id, hash, orphaned_at, number, mined_at, recorded_at, events)
 SELECT b.chain_id, b.hash, now(), b.number, b.mined_at, b.recorded_at, coalesce(
-  (SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object(
-            'tx_hash', encode(e.tx_hash, 'hex'), 'units', e.units::text) ORDER BY e.log_index)
-   FROM token_event e
-   WHERE e.token_no = ANY(ARRAY(SELECT token_no FROM token WHERE chain_id = %(chain)s))
-     AND e.block_number = b.number), '[]')
+  (SELECT json_agg(e ORDER BY e.log_index)::jsonb
+   FROM (
+     SELECT token_no, block_number, log_index, kind, encode(tx_hash, 'hex') AS tx_hash, source,
+       target, units::text AS units, extra
+     FROM token_event
+     WHERE token_no = ANY(ARRAY(SELECT token_no FROM token WHERE chain_id = %(chain)s))
+       AND block_number = b.number) e), '[]')
 FROM chain_block b WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
 ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
 SET recorded_at = excluded.recorded_at, events = excluded.events
@@ -175,39 +178,41 @@ def _wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
     ]
 
 
-_TAKE_SPANS = """
-DELETE FROM balance_at WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
-  AND block_number > %(ancestor)s
-"""
-# Spans of one holder do not overlap: only the last that begins in time can reach too far.
-_CUT = """
-UPDATE balance_at AS b SET
-  later_blocks = b.later_blocks[:width_bucket(%(ancestor)s, b.later_blocks)],
-  later_balances = b.later_balances[:width_bucket(%(ancestor)s, b.later_blocks)],
-  later_frozen = b.later_frozen[:width_bucket(%(ancestor)s, b.later_blocks)]
-FROM unnest(%(holders)s::int4[]) AS h(holder_no)
-CROSS JOIN LATERAL (
-  SELECT block_number, later_blocks FROM balance_at
-  WHERE token_no = %(token)s AND holder_no = h.holder_no AND block_number <= %(ancestor)s
-  ORDER BY block_number DESC LIMIT 1) AS last
-WHERE last.later_blocks[cardinality(last.later_blocks)] > %(ancestor)s
-  AND b.token_no = %(token)s AND b.holder_no = h.holder_no AND b.block_number = last.block_number
-"""
-_RESTORE = """
-UPDATE balance AS n SET
-  balance_units = coalesce(b.later_balances[cardinality(b.later_blocks)], b.balance_units),
-  frozen_units = coalesce(b.later_frozen[cardinality(b.later_blocks)], b.frozen_units),
-  block_number = coalesce(b.later_blocks[cardinality(b.later_blocks)], b.block_number)
-FROM unnest(%(holders)s::int4[]) AS h(holder_no)
-CROSS JOIN LATERAL (
-  SELECT * FROM balance_at WHERE token_no = %(token)s AND holder_no = h.holder_no
-  ORDER BY block_number DESC LIMIT 1) AS b
-WHERE n.token_no = %(token)s AND n.holder_no = h.holder_no
-"""
-# Whoever still has a change above the ancestor was not restored: they have no past before it.
-_FORGET = """
-DELETE FROM balance WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
-  AND block_number > %(ancestor)s
+# Every part sees the rows as they were: the last span that begins in time is found once for each
+# holder; spans of one holder do not overlap, so only that one can reach too far.
+_REWIND = """
+WITH h AS (SELECT unnest(%(holders)s::int4[]) AS holder_no),
+last AS MATERIALIZED (
+  SELECT h.holder_no, b.* FROM h LEFT JOIN LATERAL (
+    SELECT block_number, balance_units, frozen_units, later_blocks, later_balances, later_frozen,
+      coalesce(width_bucket(%(ancestor)s::int8, later_blocks), 0) AS kept
+    FROM balance_at
+    WHERE token_no = %(token)s AND holder_no = h.holder_no AND block_number <= %(ancestor)s
+    ORDER BY block_number DESC LIMIT 1) AS b ON true),
+taken AS (
+  DELETE FROM balance_at
+  WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+    AND block_number > %(ancestor)s),
+cut AS (
+  UPDATE balance_at AS b SET
+    later_blocks = b.later_blocks[:last.kept],
+    later_balances = b.later_balances[:last.kept],
+    later_frozen = b.later_frozen[:last.kept]
+  FROM last
+  WHERE last.kept < cardinality(last.later_blocks)
+    AND b.token_no = %(token)s AND b.holder_no = last.holder_no
+    AND b.block_number = last.block_number),
+restored AS (
+  UPDATE balance AS n SET
+    balance_units = coalesce(last.later_balances[last.kept], last.balance_units),
+    frozen_units = coalesce(last.later_frozen[last.kept], last.frozen_units),
+    block_number = coalesce(last.later_blocks[last.kept], last.block_number)
+  FROM last
+  WHERE last.block_number IS NOT NULL
+    AND n.token_no = %(token)s AND n.holder_no = last.holder_no)
+-- who has no past before it
+DELETE FROM balance AS n USING last
+WHERE last.block_number IS NULL AND n.token_no = %(token)s AND n.holder_no = last.holder_no
 """
 
 
@@ -220,8 +225,5 @@ def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], anc
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_TAKE_SPANS, where)
-        cursor.execute(_CUT, where)
-        cursor.execute(_RESTORE, where)
-        cursor.execute(_FORGET, where)
+        cursor.execute(_REWIND, where)
     session.expire_all()
