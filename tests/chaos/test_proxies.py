@@ -12,7 +12,7 @@ import pytest
 
 from chain.client import ChainClient
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
-from registry.kernel.embedded import SUPERUSER
+from registry.kernel.postgres_installation import SUPERUSER
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import PLATFORM, Hand
 from tests.chaos import proxy_postgres, proxy_rpc, rpc_faults
