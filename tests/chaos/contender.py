@@ -69,5 +69,6 @@ def _hurry() -> None:
     worker.IDLE_SECONDS = 0.15
     worker.BACKOFF_SECONDS = 0.04
     worker.STOP_SECONDS = 0.05
+    worker.TAKEN_SECONDS = 0.3
     resender.RESEND_AFTER = timedelta(seconds=0.3)
     pool.REST = timedelta(seconds=0.3)
