@@ -5,8 +5,8 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-sync bench-live bench-captable duel-reorg reset \
-        test-eligibility
+        compile openapi bench-demo bench-registry bench-gas bench-sync bench-live bench-captable \
+        duel-reorg reset test-eligibility chaos-operations
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -76,6 +76,9 @@ bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS
 
 duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
 	@$(PY) -m bench.duel
+
+chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
+	@$(PY) -m tests.chaos.run
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

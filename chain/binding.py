@@ -15,6 +15,7 @@ from chain.client import hex_of
 from chain.errors import ChainError
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
+from chain.outbox import note_waiting
 from chain.own_transactions import OwnTransaction
 from chain.resender import UNMINED
 from chain.trailer import SIZE, read_ids
@@ -67,6 +68,7 @@ def bind(
     found = _owner(session, chain, own, ids, accept=accept)
     if holder is not None:
         if not is_final or not (accept or isinstance(found, Operation)):
+            _doubt(session, holder, own)
             return Bound(note=f"it took the nonce of operation {holder.id}")
         _lose_nonce(session, holder, own)
     if isinstance(found, str):
@@ -167,6 +169,16 @@ def _add_attempt(session: Session, operation: Operation, own: OwnTransaction) ->
             last_sent_at=now(),
         )
     )
+
+
+def _doubt(session: Session, holder: Operation, own: OwnTransaction) -> None:
+    """Tell why an operation does not go on: it has lost its nonce, and may yet get it back."""
+    problem = operation_problem(
+        "nonce_in_doubt",
+        f"Another transaction, {hex_of(own.tx_hash)}, stands at its nonce {own.nonce}.",
+        remedy="Look at it, then run: milkiyat operations rebuild --accept-foreign",
+    )
+    note_waiting(session, [row.id for row in batches.whole(session, holder)], problem)
 
 
 def _lose_nonce(session: Session, holder: Operation, own: OwnTransaction) -> None:

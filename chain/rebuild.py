@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
+from chain import resender
 from chain.binding import Bound, bind
 from chain.client import hex_of
 from chain.finality import final_height
@@ -24,6 +25,7 @@ from chain.own_transactions import OwnTransaction, find_own
 from chain.resender import UNMINED
 from chain.tracker import Tracker
 from registry.kernel import failpoints
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.operation.models import NonceStream, Operation, OperationAttempt
@@ -111,6 +113,29 @@ class Rebuild:
             return False
         self._seen = used
         return self.run().is_complete
+
+    def look_for_taken(self) -> None:
+        """Explain what has spent a nonce for which an operation waits in vain.
+
+        The chain's nonce is not ahead then, so nothing else would ever tell.
+        """
+        long_ago = now() - resender.RESEND_AFTER
+        with self._database.transaction() as session:
+            waiting = session.exec(
+                select(Operation.signer, Operation.nonce)
+                .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+                .where(
+                    col(Operation.state).in_(UNMINED),
+                    col(Operation.signer).in_([key.address for key in self._chain.senders]),
+                )
+                .group_by(col(Operation.id))
+                .having(
+                    func.max(col(OperationAttempt.last_sent_at)) < now() - resender.RESEND_AFTER
+                )
+            ).all()
+        used = {signer: self._used(signer) for signer, _ in waiting if signer is not None}
+        if any(nonce is not None and nonce < used[signer] for signer, nonce in waiting if signer):
+            self.run()
 
     def run(self, *, accept_foreign: bool = False) -> Report:
         """Bind what the chain has and the database has not, and set the nonce streams forward.

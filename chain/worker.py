@@ -58,6 +58,9 @@ EXPORT_POLL_SECONDS = 0.5
 SWEEP_SECONDS = 60.0
 """How often the worker looks at what time alone brings about."""
 
+TAKEN_SECONDS = 15.0
+"""How often the worker looks whether something else has spent a nonce of an operation."""
+
 WANTED_OPERATIONS = 100
 
 STOP_SECONDS = 0.5
@@ -85,14 +88,14 @@ def run_worker(
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, chain.client, stop)
     quorum = QuorumWait(database)
-    at_start, sweep_at = True, time.monotonic()
+    at_start, sweep_at, taken_at = True, time.monotonic(), time.monotonic()
 
     def turn() -> float:
         with quorum.told():
             return work()
 
     def work() -> float:
-        nonlocal at_start, sweep_at
+        nonlocal at_start, sweep_at, taken_at
         _require_our_chain(database, chain)
         if time.monotonic() >= sweep_at:
             # Set first: a round that fails waits for the next one like any other.
@@ -108,6 +111,9 @@ def run_worker(
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         at_start = False
         moved += tracker.follow()
+        if time.monotonic() >= taken_at:
+            taken_at = time.monotonic() + TAKEN_SECONDS
+            rebuild.look_for_taken()
         try:
             moved += sum(sender.send_planned() for sender in senders)
         except NonceAhead:

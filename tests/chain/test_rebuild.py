@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from chain import resender, worker
 from chain.client import bytes_of
 from chain.errors import NonceAhead
 from chain.rebuild import Finding, Rebuild, Report
-from registry.operation.models import OperationKind, OperationState
+from registry.operation.models import IN_FLIGHT, OperationKind, OperationState
 from tests import sales
 from tests.chain.market import Deal, Market
 from tests.chain.outcomes import sent
@@ -159,6 +161,29 @@ def test_worker__starts_on_an_old_backup__rebuilds_by_itself_and_goes_on(
         eventually(lambda: is_done(world))
     assert len(world.node.transactions()) == len(on_chain) + 1
     assert_nothing_twice(restored)
+
+
+def test_worker__foreign_one_took_our_nonce__the_operation_says_what_it_waits_for(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resender, "RESEND_AFTER", timedelta(seconds=0.1))
+    monkeypatch.setattr(worker, "TAKEN_SECONDS", 0.1)
+    world = market.world
+    world.turn()
+    world.node.drop_pool()
+    world.node.mined(Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01"))
+
+    def waiting() -> list[object]:
+        return [each.waits_for["code"] for each in world.operations() if each.waits_for is not None]
+
+    with running(world, sync=False):
+        eventually(lambda: waiting() == ["nonce_in_doubt"])
+        rebuilt(world, accept=True)
+        eventually(lambda: not world.count(*IN_FLIGHT, OperationState.PLANNED))
+    (taken,) = [each for each in world.operations() if each.state == OperationState.REPLACED]
+    assert taken.problem is not None
+    assert taken.problem["code"] == "nonce_taken"
+    assert taken.waits_for is None
 
 
 def test_rebuild__database_is_up_to_date__does_nothing(minted: Market) -> None:

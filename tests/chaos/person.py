@@ -1,0 +1,69 @@
+"""The person who looks when somebody else has used one of our keys."""
+
+from __future__ import annotations
+
+import contextlib
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col, select
+
+from chain.errors import ChainError
+from chain.rebuild import Rebuild
+from chain.remedies import retry
+from registry.kernel.actor import Actor, Role
+from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
+from registry.offering import service as offerings
+from registry.operation.models import Operation, OperationKind, OperationState
+from tests.chaos.schedule import Schedule
+from tests.chaos.stage import Stage
+from tests.factories import COMPLIANCE
+
+log = structlog.get_logger()
+
+ACTOR = Actor("cli:amna", frozenset({Role.OPERATIONS}))
+
+
+class Person:
+    """Accepts what is foreign, and has planned anew what lost its nonce to it."""
+
+    def __init__(self, database: Database, stage: Stage, schedule: Schedule, node_url: str) -> None:
+        self._database = database
+        self._sale = stage.sale
+        self._chain = stage.chain(node_url, pool=schedule.pool)
+        self._finality = schedule.finality
+
+    def look(self) -> bool:
+        """Do what is to be done, and tell whether anything was."""
+        rebuild = Rebuild(self._database, self._chain, finality=self._finality)
+        with contextlib.suppress(ChainError, DBAPIError):
+            rebuild.run(accept_foreign=True)
+        return self._plan_anew()
+
+    def _plan_anew(self) -> bool:
+        with self._database.reading() as session:
+            taken = session.exec(
+                select(Operation).where(
+                    col(Operation.state) == OperationState.REPLACED,
+                    col(Operation.key).not_like("%#%"),
+                    col(Operation.kind) != OperationKind.BATCH,
+                )
+            ).all()
+            session.expunge_all()
+        done = [self._plans_anew(operation) for operation in taken]
+        return any(done)
+
+    def _plans_anew(self, operation: Operation) -> bool:
+        try:
+            with self._database.transaction() as session:
+                if operation.kind == OperationKind.MINT:
+                    offerings.close_and_mint(session, COMPLIANCE, UUID(self._sale.tokenization_id))
+                else:
+                    retry(session, ACTOR, operation.id)
+        except Conflict as refused:
+            # What comes first has to be planned anew first, say; the next look does the other.
+            log.info("not_planned_anew", operation=str(operation.id), reason=refused.code)
+            return False
+        return True
