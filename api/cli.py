@@ -198,7 +198,7 @@ def run_sync_alone() -> None:
     with clear_errors():
         settings = load_settings()
         with open_base(settings, say) as base:
-            run_sync(base.database, open_keys(base), wait_for_signal())
+            run_sync(base.database, open_keys(base).client, wait_for_signal())
 
 
 @app.command("imports")

@@ -212,7 +212,7 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             daemon=True,
         ),
         threading.Thread(
-            target=run_sync, args=(base.database, chain, stop), name="sync", daemon=True
+            target=run_sync, args=(base.database, chain.client, stop), name="sync", daemon=True
         ),
         threading.Thread(
             target=run_imports,

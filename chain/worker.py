@@ -28,6 +28,7 @@ from chain.roles import plan_grants
 from chain.sender import Sender
 from chain.tracker import Tracker
 from chain.watch import Watch
+from chain.writer import STANDBY_SECONDS, Writer
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -138,17 +139,23 @@ def _require_our_chain(database: Database, chain: Chain) -> None:
         raise
 
 
-def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
-    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set."""
-    indexer = Indexer(database, chain.client)
-    reconciler = Reconciler(database, chain.client)
-    watch = Watch(database, chain.chain_id)
-    nodes = NodeRecorder(database, chain.client)
+def run_sync(database: Database, client: ChainClient, stop: threading.Event) -> None:
+    """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
+
+    Only one program at a time does so for a chain; others stand by until it ends.
+    """
+    writer = Writer(database, client)
+    indexer = Indexer(writer.database, client)
+    reconciler = Reconciler(writer.database, client)
+    watch = Watch(writer.database, client.chain_id)
+    nodes = NodeRecorder(database, client)
 
     def turn() -> float:
         try:
+            if not writer.hold():
+                return STANDBY_SECONDS
             # Another chain would look like a reorg of everything.
-            chain.client.check()
+            client.check()
             if indexer.advance():
                 return 0.0
             watch.look()
@@ -158,6 +165,7 @@ def run_sync(database: Database, chain: Chain, stop: threading.Event) -> None:
             nodes.record()
 
     _repeat("sync", turn, stop.wait, stop)
+    writer.release()
 
 
 def run_imports(
@@ -197,7 +205,7 @@ def _repeat(
         except NonceAhead as fault:
             log.error("sending_stopped", loop=name, reason=str(fault))  # noqa: TRY400
             pause = 10 * BACKOFF_SECONDS
-        except (ChainError, CursorMoved, OperationalError) as fault:
+        except (ChainError, CursorMoved, OperationalError, psycopg.OperationalError) as fault:
             log.warning("loop_waits", loop=name, fault=type(fault).__name__, reason=str(fault))
             pause = BACKOFF_SECONDS
         except Exception:

@@ -323,7 +323,7 @@ def test_agent_for_a_moment__its_forced_transfer_is_told_from_those_around_it(
 def test_sync__raises_the_alarm_by_itself(bench: Bench, rogue: Hand) -> None:
     world, stop = bench.market.world, threading.Event()
     rogue.call("Token", bench.market.suite().token, "setAddressFrozen", FIRST_WALLET, True)
-    loop = threading.Thread(target=run_sync, args=(world.database, world.chain, stop))
+    loop = threading.Thread(target=run_sync, args=(world.database, world.client, stop))
     loop.start()
     try:
         for _ in range(200):
