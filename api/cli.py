@@ -198,7 +198,13 @@ def run_sync_alone() -> None:
     with clear_errors():
         settings = load_settings()
         with open_base(settings, say) as base:
-            run_sync(base.database, open_keys(base).client, wait_for_signal())
+            run_sync(
+                base.database,
+                open_keys(base).client,
+                wait_for_signal(),
+                finality=settings.finality,
+                holders_per_second=settings.reconcile_holders_per_second,
+            )
 
 
 @app.command("imports")

@@ -212,7 +212,14 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             daemon=True,
         ),
         threading.Thread(
-            target=run_sync, args=(base.database, chain.client, stop), name="sync", daemon=True
+            target=run_sync,
+            args=(base.database, chain.client, stop),
+            kwargs={
+                "finality": base.settings.finality,
+                "holders_per_second": base.settings.reconcile_holders_per_second,
+            },
+            name="sync",
+            daemon=True,
         ),
         threading.Thread(
             target=run_imports,

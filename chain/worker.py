@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead, WrongChain
 from chain.funds import FundsWatch
+from chain.guard import Guard
 from chain.indexer import Indexer
 from chain.node_watch import NodeRecorder, QuorumWait
 from chain.operations import EFFECTS
@@ -23,7 +24,7 @@ from chain.outbox import list_ready, note_waiting, wrong_chain_problem
 from chain.platform import plan_platform
 from chain.pool import MAX_IN_FLIGHT
 from chain.rebuild import Rebuild
-from chain.reconciler import Reconciler
+from chain.reconciler import HOLDERS_PER_SECOND, Reconciler
 from chain.roles import plan_grants
 from chain.sender import Sender
 from chain.tracker import Tracker
@@ -139,14 +140,27 @@ def _require_our_chain(database: Database, chain: Chain) -> None:
         raise
 
 
-def run_sync(database: Database, client: ChainClient, stop: threading.Event) -> None:
+def run_sync(
+    database: Database,
+    client: ChainClient,
+    stop: threading.Event,
+    *,
+    finality: Finality,
+    holders_per_second: int = HOLDERS_PER_SECOND,
+) -> None:
     """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
 
     Only one program at a time does so for a chain; others stand by until it ends.
+
+    Parameters
+    ----------
+    holders_per_second
+        How many are proven besides those who changed.
     """
     writer = Writer(database, client)
+    guard = Guard(writer.database, client, finality=finality)
     indexer = Indexer(writer.database, client)
-    reconciler = Reconciler(writer.database, client)
+    reconciler = Reconciler(writer.database, client, holders_per_second=holders_per_second)
     watch = Watch(writer.database, client.chain_id)
     nodes = NodeRecorder(database, client)
 
@@ -154,10 +168,11 @@ def run_sync(database: Database, client: ChainClient, stop: threading.Event) -> 
         try:
             if not writer.hold():
                 return STANDBY_SECONDS
-            # Another chain would look like a reorg of everything.
-            client.check()
+            if (wrong := guard.check_due()) is not None:
+                indexer.take_back_wrong(wrong)
             if indexer.advance():
                 return 0.0
+            guard.note_final()
             watch.look()
             reconciler.reconcile_due()
             return POLL_SECONDS

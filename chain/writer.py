@@ -151,6 +151,8 @@ class Writer:
         connection.execute(_END, {"pids": pids, "name": self._name})
 
     def _claim(self) -> None:
+        # A cursor that is opened on another chain would begin at its head.
+        self._client.check()
         head = self._client.head()
         chain_id = self._client.chain_id
         with self._plain.transaction() as session:

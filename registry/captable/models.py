@@ -232,6 +232,15 @@ class TokenEvent(SQLModel, table=True):
                 "kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)"
             ),
         ),
+        # Who was ever frozen: few, and asked for by holder.
+        Index(
+            "ix_token_event_frozen",
+            "token_no",
+            "target",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind = 2"),
+        ),
     )
 
     token_no: int = Field(primary_key=True)

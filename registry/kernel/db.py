@@ -61,7 +61,7 @@ class Database:
                 "postgresql://user:password@host:port/name"
             ) from error
         self.url = parsed.render_as_string(hide_password=False)
-        self._guard: Callable[[Session], None] | None = None
+        self.guard: Callable[[Session], None] | None = None
 
     def guarded(self, guard: Callable[[Session], None]) -> Database:
         """Give the same database, each of whose transactions begins with `guard`, which may raise.
@@ -69,7 +69,7 @@ class Database:
         Readings are not guarded.
         """
         found = copy(self)
-        found._guard = guard
+        found.guard = guard
         return found
 
     @property
@@ -98,8 +98,8 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """Give a session that commits on leaving, and rolls back on any exception."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            if self._guard is not None:
-                self._guard(session)
+            if self.guard is not None:
+                self.guard(session)
             yield session
 
     @contextmanager

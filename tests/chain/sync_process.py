@@ -19,6 +19,7 @@ from chain.worker import run_sync
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.world import CONFIRMATIONS
 
 
 class HoldsBack(ChainClient):
@@ -41,7 +42,7 @@ def main(database_url: str, node_url: str, folder: Path) -> None:
     configure_logging("info")
     client = HoldsBack(node_url, CHAIN_ID)
     client.folder = folder
-    run_sync(Database(database_url), client, stop)
+    run_sync(Database(database_url), client, stop, finality=CONFIRMATIONS)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0021"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -25,6 +25,13 @@ def upgrade() -> None:
     # The same suite may stand at the same address of two chains.
     op.drop_constraint("token_address_key", "token", type_="unique")
     op.create_unique_constraint("uq_token_address", "token", ["address", "chain_id"])
+    # Who was ever frozen: few, and asked for by holder.
+    op.create_index(
+        "ix_token_event_frozen",
+        "token_event",
+        ["token_no", "target", "block_number", "log_index"],
+        postgresql_where=sa.text("kind = 2"),
+    )
     op.create_table(
         "proof_round",
         sa.Column("token_no", sa.Integer(), primary_key=True, autoincrement=False),
@@ -36,6 +43,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("proof_round")
+    op.drop_index("ix_token_event_frozen", table_name="token_event")
     op.drop_constraint("uq_token_address", "token", type_="unique")
     op.create_unique_constraint("token_address_key", "token", ["address"])
     op.drop_column("token", "refusal")
