@@ -200,8 +200,10 @@ def run_sync_alone() -> None:
         with open_base(settings, say) as base:
             run_sync(
                 base.database,
-                open_keys(base),
+                open_keys(base).client,
                 wait_for_signal(),
+                finality=settings.finality,
+                holders_per_second=settings.reconcile_holders_per_second,
                 announced_at=base.announced_at,
             )
 

@@ -219,8 +219,12 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
         ),
         threading.Thread(
             target=run_sync,
-            args=(base.database, chain, stop),
-            kwargs={"announced_at": base.announced_at},
+            args=(base.database, chain.client, stop),
+            kwargs={
+                "finality": base.settings.finality,
+                "holders_per_second": base.settings.reconcile_holders_per_second,
+                "announced_at": base.announced_at,
+            },
             name="sync",
             daemon=True,
         ),

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -139,7 +140,7 @@ class Bench:
                 started = time.perf_counter()
                 self.emitter.move(seed, 1)
                 number = self.client.block_number()
-                _await(lambda wanted=number: _height(api, path) >= wanted, START_SECONDS)
+                _await(partial(_is_visible, api, path, number), START_SECONDS)
                 seen.append((time.perf_counter() - started) * 1000)
                 fetched.append((bare.fetched_at(number) - started) * 1000)
         for percent in (50, 99):
@@ -227,6 +228,10 @@ def _height(api: httpx.Client, path: str) -> int:
     except httpx.TransportError:
         return -1
     return int(answer.json()["as_of_block"]["number"]) if answer.is_success else -1
+
+
+def _is_visible(api: httpx.Client, path: str, number: int) -> bool:
+    return _height(api, path) >= number
 
 
 def _await(is_so: Callable[[], bool], seconds: float) -> None:

@@ -20,16 +20,17 @@ from datetime import timedelta
 import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col, select
 
+from chain.ancestor import common_ancestor
 from chain.client import Block, ChainClient
 from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.pace import Pace
 from chain.ranges import RangeReader, ReadRange, projected
 from chain.watched import Watched, read_watched
 from registry.captable import projection
-from registry.captable.events import ProjectedBlock, ProjectedRange
-from registry.captable.models import ChainBlock, SyncCursor
+from registry.captable.degraded import degrade, note_taken_back
+from registry.captable.events import ProjectedRange
+from registry.captable.models import SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -226,41 +227,45 @@ class Indexer:
 
     # -- reorgs ------------------------------------------------------------------------------
 
-    def _take_back(self, cursor: SyncCursor, head: Block) -> None:
-        ancestor = self._common_ancestor()
+    def take_back_wrong(self, number: int) -> None:
+        """Go back to before a stored block that is not the node's, though the cursor is."""
+        head = self._client.head()
+        cursor = self._cursor(head)
+        with self._database.transaction() as session:
+            reason = f"block {number} as it was stored is not the chain's"
+            degrade(session, self._client.chain_id, reason, block=number)
+        self._take_back(cursor, head, below=number)
+
+    def _take_back(self, cursor: SyncCursor, head: Block, *, below: int | None = None) -> None:
+        # Another chain has none of our blocks, and that is no reason to forget them.
+        self._client.check()
+        found = common_ancestor(self._database, self._client, below=below)
+        ancestor = projected(found or self._genesis())
+        chain_id = self._client.chain_id
         with self._database.transaction() as session:
             # First of all, and locking the cursor: another indexer may have done it meanwhile,
             # and gone on along the new branch.
             projection.move_cursor(
                 session,
-                self._client.chain_id,
+                chain_id,
                 after=(cursor.number, cursor.hash),
                 to=ancestor,
                 head_number=head.number,
             )
-            taken = rewind(session, self._client.chain_id, ancestor)
+            taken = rewind(session, chain_id, ancestor)
+            note_taken_back(session, chain_id, cursor, ancestor, is_reset=found is None)
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 
-    def _common_ancestor(self) -> ProjectedBlock:
-        """Find the newest stored block that the node still has.
+    def _genesis(self) -> Block:
+        """Give the chain's first block, to begin again there.
 
-        Where it has none of them, the whole chain is another one than we followed; then we
-        begin again at its first block, and the operations are sent again from their bytes.
+        Where the node has none of our blocks, its chain is another one than we followed, and the
+        operations are sent again from their bytes.
         """
-        with self._database.reading() as session:
-            stored = session.exec(
-                select(ChainBlock)
-                .where(col(ChainBlock.chain_id) == self._client.chain_id)
-                .order_by(col(ChainBlock.number).desc())
-            ).all()
-        for row in stored:
-            block = self._client.block(row.number)
-            if block is not None and block.hash == row.hash:
-                return projected(block)
         genesis = self._client.block(0)
         if genesis is None:
             raise RpcInconsistent("the node has no block 0")
-        return projected(genesis)
+        return genesis
 
 
 def _forget(asked: deque[_Asked]) -> None:

@@ -129,9 +129,7 @@ class Rebuild:
                     col(Operation.signer).in_([key.address for key in self._chain.senders]),
                 )
                 .group_by(col(Operation.id))
-                .having(
-                    func.max(col(OperationAttempt.last_sent_at)) < now() - resender.RESEND_AFTER
-                )
+                .having(func.max(col(OperationAttempt.last_sent_at)) < long_ago)
             ).all()
         used = {signer: self._used(signer) for signer, _ in waiting if signer is not None}
         if any(nonce is not None and nonce < used[signer] for signer, nonce in waiting if signer):

@@ -1,175 +1,160 @@
-"""Proving the projection: supply and every balance, asked of the chain at the same block."""
+"""Proving the projection, all the time: what changed at once, everybody else in turn.
+
+Whoever an event names is asked about in the same turn. Beside that a sweep goes round over every
+holder of every token, slice by slice within a budget, so that a token of a million holders needs
+no run of its own and no memory (ADR 0037).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-
 import structlog
-from sqlalchemy import exists
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from chain.abi import contract
 from chain.client import ChainClient, hex_of
+from chain.due import Due, Task, newest_proof
 from chain.errors import RpcRefused
 from chain.holdings import HoldingReader
-from registry.captable.models import Reconciliation, SyncCursor, Token, TokenEvent
-from registry.captable.stream import read_all_holdings
-from registry.kernel.clock import now
+from chain.many_calls import ManyCalls
+from chain.proof import SUM, Claimed, Difference, Outcome, prove, prove_amounts
+from registry.captable import rounds
+from registry.captable.degraded import degrade, lift, list_differing
+from registry.captable.models import Reconciliation, SyncCursor
 from registry.kernel.db import Database
+from registry.reconciliation.alarm import sound_difference
 
 log = structlog.get_logger()
 
-REPEAT_AFTER = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What the projection says at the cursor's block."""
-
-    token: Token
-    block_number: int
-    block_hash: bytes
-    supply: int
-    balances: dict[bytes, tuple[int, int]]
+HOLDERS_PER_SECOND = 1_000
 
 
 class Reconciler:
-    """Holds the projection against the chain."""
+    """Holds the projection of one chain against it.
 
-    def __init__(self, database: Database, client: ChainClient) -> None:
+    Parameters
+    ----------
+    holders_per_second
+        Budget of the sweep; what changed is proven whatever it costs.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        client: ChainClient,
+        *,
+        holders_per_second: int = HOLDERS_PER_SECOND,
+    ) -> None:
         self._database = database
         self._client = client
+        self._calls = ManyCalls(client)
         self._holdings = HoldingReader(client)
+        self._due = Due(database, client.chain_id, holders_per_second)
 
     def reconcile_due(self) -> int:
-        """Prove every token that changed since its last proof, or was proven long ago.
+        """Prove what changed, and go on with the sweep as far as the budget lasts.
 
         Returns
         -------
         int
             Proofs made.
         """
+        self._due.fill()
+        made = sum(self._reconcile(token_no) for token_no in self._due.tokens())
+        if self._is_degraded():
+            with self._database.transaction() as session:
+                lift(session, self._client.chain_id)
+        return made
+
+    def _reconcile(self, token_no: int) -> int:
         made = 0
-        for expected in self._due():
+        while (task := self._due.next_of(token_no)) is not None:
             try:
-                self._store(expected, self._differences(expected))
+                outcome = self._prove(task.claimed)
             except RpcRefused as refused:
                 # The block left the chain while we asked; the indexer will say so next.
                 log.info("reconciliation_postponed", reason=refused.message)
-                continue
+                break
+            self._due.looked_at(token_no)
+            self._store(task, outcome)
             made += 1
+            if task.claimed.amounts is not None:
+                # The sweep, which has time, goes on in the next turn.
+                break
         return made
 
-    def _due(self) -> list[_Expected]:
+    def _prove(self, claimed: Claimed) -> Outcome:
+        if claimed.amounts is None:
+            return prove(self._calls, claimed)
+        return prove_amounts(self._client, self._holdings, claimed, claimed.amounts)
+
+    def _is_degraded(self) -> bool:
         with self._database.reading() as session:
             cursor = session.get(SyncCursor, self._client.chain_id)
-            if cursor is None:
-                return []
-            due = []
-            for token in session.exec(
-                select(Token).where(col(Token.chain_id) == self._client.chain_id)
-            ).all():
-                last = session.exec(
-                    select(Reconciliation)
-                    .where(col(Reconciliation.token_no) == token.token_no)
-                    .order_by(col(Reconciliation.id).desc())
-                    .limit(1)
-                ).first()
-                changed = session.exec(
-                    select(TokenEvent.block_number)
-                    .where(col(TokenEvent.token_no) == token.token_no)
-                    .order_by(col(TokenEvent.block_number).desc())
-                    .limit(1)
-                ).first()
-                if (
-                    last is not None
-                    and (changed or 0) <= last.block_number
-                    and last.recorded_at > now() - REPEAT_AFTER
-                ):
-                    continue
-                due.append(
-                    _Expected(
-                        token,
-                        cursor.number,
-                        cursor.hash,
-                        int(token.supply_units),
-                        read_all_holdings(session, token),
-                    )
-                )
-            return due
+            return cursor is not None and cursor.degraded is not None
 
-    def _differences(self, expected: _Expected) -> tuple[int, list[dict[str, Any]]]:
-        """Ask the chain at exactly the projected block; return its supply and what differs."""
-        address, block = expected.token.address, expected.block_hash
-        total_supply = contract("Token").functions["totalSupply"]
-        supply = int.from_bytes(
-            self._client.call(address, total_supply.encode(), block=block), "big"
-        )
-        amounts = self._holdings.read(address, list(expected.balances), block)
-        found = []
-        if supply != expected.supply:
-            found.append({"what": "supply", "database": str(expected.supply), "chain": str(supply)})
-        for place, (address, (balance, frozen)) in enumerate(expected.balances.items()):
-            for what, ours, theirs in (
-                ("balance", balance, amounts[2 * place]),
-                ("frozen", frozen, amounts[2 * place + 1]),
-            ):
-                if ours != theirs:
-                    found.append(
-                        {
-                            "what": what,
-                            "holder": hex_of(address),
-                            "database": str(ours),
-                            "chain": str(theirs),
-                        }
-                    )
-        total = sum(balance for balance, _ in expected.balances.values())
-        if not found and total != supply:
-            # A holder whom the projection lost is not asked about; the sum tells.
-            found.append({"what": "sum of balances", "database": str(total), "chain": str(supply)})
-        return supply, found
-
-    def _store(self, expected: _Expected, outcome: tuple[int, list[dict[str, Any]]]) -> None:
-        supply, differences = outcome
-        assert expected.token.token_no is not None
+    def _store(self, task: Task, outcome: Outcome) -> None:
+        claimed = task.claimed
         with self._database.transaction() as session:
+            if task.swept is not None:
+                rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
+            if not (task.is_news or task.is_last or outcome.differences):
+                return
+            differences = outcome.differences + _still_differing(session, claimed)
             session.add(
                 Reconciliation(
-                    token_no=expected.token.token_no,
-                    block_number=expected.block_number,
-                    block_hash=expected.block_hash,
-                    holders=sum(1 for balance, _ in expected.balances.values() if balance),
-                    projected_supply_units=expected.supply,
-                    chain_supply_units=supply,
+                    token_no=claimed.token_no,
+                    block_number=claimed.block_number,
+                    block_hash=claimed.block_hash,
+                    holders=_count_holding(claimed),
+                    projected_supply_units=claimed.supply,
+                    chain_supply_units=outcome.supply,
                     differences=differences,
                 )
             )
-            cursor = session.get_one(SyncCursor, self._client.chain_id, with_for_update=True)
+            session.flush()
             if differences:
-                name = hex_of(expected.token.address)
-                log.error("cap_table_differs", token=name, differences=differences)
-            if differences or cursor.degraded:
-                session.flush()
-                names = ", ".join(map(hex_of, self._differing(session)))
-                cursor.degraded = (
-                    f"the cap table of {names} differs from the chain" if names else None
-                )
-            session.add(cursor)
+                self._raise_alarm(session, claimed, differences)
 
-    def _differing(self, session: Session) -> list[bytes]:
-        """List the tokens whose newest proof found a difference."""
-        later = aliased(Reconciliation)
-        superseded = exists().where(
-            col(later.token_no) == col(Reconciliation.token_no),
-            col(later.id) > col(Reconciliation.id),
+    def _raise_alarm(
+        self, session: Session, claimed: Claimed, differences: list[Difference]
+    ) -> None:
+        chain_id = self._client.chain_id
+        name = hex_of(claimed.address)
+        log.error("cap_table_differs", token=name, differences=differences)
+        names = ", ".join(map(hex_of, list_differing(session, chain_id)))
+        degrade(
+            session,
+            chain_id,
+            f"the cap table of {names} differs from the chain",
+            token=name,
+            block=claimed.block_number,
+            block_hash=hex_of(claimed.block_hash),
         )
-        rows = session.exec(
-            select(Token.address, Reconciliation.differences)
-            .join(Reconciliation, col(Reconciliation.token_no) == col(Token.token_no))
-            .where(col(Token.chain_id) == self._client.chain_id, ~superseded)
-            .order_by(col(Token.token_no))
-        )
-        return [address for address, differences in rows if differences]
+        sound_difference(session, chain_id, claimed.address)
+
+
+def _count_holding(claimed: Claimed) -> int:
+    if claimed.amounts is not None:
+        return sum(1 for balance, _ in claimed.amounts.values() if balance)
+    return sum(1 for holder in claimed.holders if holder.balance)
+
+
+def _still_differing(session: Session, claimed: Claimed) -> list[Difference]:
+    """List what differed before and was not looked at now: only a proof takes it away."""
+    last = newest_proof(session, claimed.token_no)
+    if last is None:
+        return []
+    of_amounts = claimed.amounts is not None
+    asked = {hex_of(holder.address) for holder in claimed.holders}
+    if claimed.amounts is not None:
+        asked |= set(map(hex_of, claimed.amounts))
+    return [item for item in last.differences if not _is_settled(item, claimed, asked, of_amounts)]
+
+
+def _is_settled(item: Difference, claimed: Claimed, asked: set[str], of_amounts: bool) -> bool:
+    """Tell whether the proof that was just made says how this stands now."""
+    what = item["what"]
+    if what == SUM:
+        return claimed.total is not None or of_amounts
+    if of_amounts and what not in {"supply", "balance", "frozen"}:
+        return False
+    return "holder" not in item or item["holder"] in asked

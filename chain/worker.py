@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead, WrongChain
 from chain.funds import FundsWatch
+from chain.guard import Guard
 from chain.heads import Heads
 from chain.indexer import Indexer
 from chain.node_watch import NodeRecorder, QuorumWait
@@ -24,11 +25,12 @@ from chain.outbox import list_ready, note_waiting, wrong_chain_problem
 from chain.platform import plan_platform
 from chain.pool import MAX_IN_FLIGHT
 from chain.rebuild import Rebuild
-from chain.reconciler import Reconciler
+from chain.reconciler import HOLDERS_PER_SECOND, Reconciler
 from chain.roles import plan_grants
 from chain.sender import Sender
 from chain.tracker import Tracker
 from chain.watch import Watch
+from chain.writer import STANDBY_SECONDS, Writer
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -150,31 +152,42 @@ def _require_our_chain(database: Database, chain: Chain) -> None:
 
 def run_sync(
     database: Database,
-    chain: Chain,
+    client: ChainClient,
     stop: threading.Event,
     *,
+    finality: Finality,
+    holders_per_second: int = HOLDERS_PER_SECOND,
     announced_at: Sequence[str] = (),
 ) -> None:
     """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
 
+    Only one program at a time does so for a chain; others stand by until it ends.
+
     Parameters
     ----------
+    holders_per_second
+        How many are proven besides those who changed.
     announced_at
         Where nodes announce new blocks, see `chain.heads`; else they are looked for.
     """
-    indexer = Indexer(database, chain.client)
-    reconciler = Reconciler(database, chain.client)
-    watch = Watch(database, chain.chain_id)
-    nodes = NodeRecorder(database, chain.client)
-    heads = Heads(announced_at, stop, chain.client.hint)
+    writer = Writer(database, client)
+    guard = Guard(writer.database, client, finality=finality)
+    indexer = Indexer(writer.database, client)
+    reconciler = Reconciler(writer.database, client, holders_per_second=holders_per_second)
+    watch = Watch(writer.database, client.chain_id)
+    nodes = NodeRecorder(database, client)
+    heads = Heads(announced_at, stop, client.hint)
 
     def turn() -> float:
         try:
-            # Another chain would look like a reorg of everything.
-            chain.client.check()
+            if not writer.hold():
+                return STANDBY_SECONDS
+            if (wrong := guard.check_due()) is not None:
+                indexer.take_back_wrong(wrong)
             if indexer.advance():
                 heads.found()
                 return 0.0
+            guard.note_final()
             watch.look()
             reconciler.reconcile_due()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
@@ -183,6 +196,7 @@ def run_sync(
 
     _repeat("sync", turn, heads.wait, stop)
     heads.close()
+    writer.release()
 
 
 def run_imports(
@@ -222,7 +236,7 @@ def _repeat(
         except NonceAhead as fault:
             log.error("sending_stopped", loop=name, reason=str(fault))  # noqa: TRY400
             pause = 10 * BACKOFF_SECONDS
-        except (ChainError, CursorMoved, OperationalError) as fault:
+        except (ChainError, CursorMoved, OperationalError, psycopg.OperationalError) as fault:
             log.warning("loop_waits", loop=name, fault=type(fault).__name__, reason=str(fault))
             pause = BACKOFF_SECONDS
         except Exception:

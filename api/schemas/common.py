@@ -141,13 +141,17 @@ class Page(BaseModel, Generic[Item]):
 
 
 class AsOfBlockRead(BaseModel):
-    """The block of which an answer speaks; `orphaned` is one that a reorg has taken since."""
+    """The block of which an answer speaks; `orphaned` is one that a reorg has taken since.
+
+    `degraded` says why the answer is not to be relied on, see /readyz; null where it is.
+    """
 
     number: int
     hash: str
     time: datetime
     finality: Literal["latest", "finalized", "orphaned"]
     confirmations: int
+    degraded: str | None
 
     @classmethod
     def of(cls, block: AsOfBlock, confirmations_needed: int) -> Self:
@@ -159,6 +163,7 @@ class AsOfBlockRead(BaseModel):
             time=block.mined_at,
             finality="orphaned" if block.is_orphaned else settled,
             confirmations=block.confirmations,
+            degraded=block.degraded,
         )
 
 

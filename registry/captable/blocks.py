@@ -62,6 +62,8 @@ class AsOfBlock:
         Whether a reorg has taken it since.
     lost
         Then the branch up to it, where the answer is what we knew of it.
+    degraded : str or None
+        Why what we tell of it is not to be relied on; None where it is.
     """
 
     number: int
@@ -70,6 +72,7 @@ class AsOfBlock:
     confirmations: int
     is_orphaned: bool = False
     lost: LostBranch | None = None
+    degraded: str | None = None
 
     @property
     def kept(self) -> int:

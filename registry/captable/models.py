@@ -18,6 +18,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -58,7 +59,17 @@ class ForcedAct(StrEnum):
 
 
 class SyncCursor(SQLModel, table=True):
-    """How far one chain is projected. Its conditional update is the guard against reorgs."""
+    """How far one chain is projected. Its conditional update is the guard against reorgs.
+
+    Parameters
+    ----------
+    generation
+        Of its writers: rises whenever another takes over, who alone may write from then on.
+    finalized_number, finalized_hash
+        The newest block that was final when we looked; a reorg below it is an alarm.
+    degraded
+        Why what is projected is not to be relied on; None where it is.
+    """
 
     __tablename__ = "sync_cursor"
 
@@ -67,7 +78,11 @@ class SyncCursor(SQLModel, table=True):
     hash: bytes = binary()
     head_number: int = bigint()
     checked_at: AwareDatetime = instant(nullable=False)
+    generation: int = bigint(default=0)
+    finalized_number: int | None = bigint(default=None)
+    finalized_hash: bytes | None = binary(nullable=True, default=None)
     degraded: str | None = None
+    degraded_since: AwareDatetime | None = instant()
 
 
 class NodeWatch(SQLModel, table=True):
@@ -154,18 +169,33 @@ class OrphanBlock(SQLModel, table=True):
 
 
 class Token(SQLModel, table=True):
-    """A token suite that our own factory deployed."""
+    """A token suite that our own factory deployed, or that was adopted.
+
+    Parameters
+    ----------
+    block_number
+        The first block in which it can have said anything.
+    caught_up_to
+        The block to which it is projected while it is caught up beside its chain: after it was
+        adopted, or repaired. None where it is projected together with its chain.
+    refusal
+        Why nothing of it is projected any more; None where it is.
+    """
+
+    __table_args__ = (UniqueConstraint("address", "chain_id", name="uq_token_address"),)
 
     token_no: int | None = Field(
         default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
     )
     chain_id: int = bigint()
-    address: bytes = binary(unique=True)
+    address: bytes = binary()
     identity_registry: bytes = binary()
     compliance: bytes = binary()
     block_number: int = bigint()
     supply_units: int = uint256(default=0)
     paused: bool = True
+    caught_up_to: int | None = bigint(default=None)
+    refusal: str | None = None
 
 
 class Holder(SQLModel, table=True):
@@ -201,6 +231,15 @@ class TokenEvent(SQLModel, table=True):
             postgresql_where=text(
                 "kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)"
             ),
+        ),
+        # Who was ever frozen: few, and asked for by holder.
+        Index(
+            "ix_token_event_frozen",
+            "token_no",
+            "target",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind = 2"),
         ),
     )
 
@@ -285,3 +324,22 @@ class Reconciliation(Record, table=True):
     projected_supply_units: int = uint256()
     chain_supply_units: int = uint256()
     differences: list[dict[str, Any]] = document(default_factory=list)
+
+
+class ProofRound(SQLModel, table=True):
+    """How far the sweep has gone that proves every holder of a token, slice by slice.
+
+    Parameters
+    ----------
+    after_holder
+        Number of the last holder that was proven in this round.
+    ended_at
+        When the last round that went to its end did.
+    """
+
+    __tablename__ = "proof_round"
+
+    token_no: int = Field(primary_key=True)
+    after_holder: int = 0
+    begun_at: AwareDatetime = instant(nullable=False)
+    ended_at: AwareDatetime | None = instant()

@@ -45,6 +45,15 @@ def open_cursor(
     return cursor
 
 
+def next_generation(session: Session, chain_id: int) -> int:
+    """Begin a new generation of writers; what those before it still want to write is refused."""
+    cursor = session.get_one(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
+    cursor.generation += 1
+    session.add(cursor)
+    session.flush()
+    return cursor.generation
+
+
 def apply_range(
     session: Session, chain_id: int, *, after: tuple[int, bytes], found: ProjectedRange
 ) -> None:

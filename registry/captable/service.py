@@ -120,7 +120,11 @@ def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> A
     if block is None:
         raise NotFound("block", f"at or before {as_of}")
     return AsOfBlock(
-        block.number, block.hash, block.mined_at, max(cursor.head_number - block.number, 0)
+        block.number,
+        block.hash,
+        block.mined_at,
+        max(cursor.head_number - block.number, 0),
+        degraded=cursor.degraded,
     )
 
 

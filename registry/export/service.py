@@ -90,13 +90,14 @@ def list_exports(
 def block_of(session: Session, job: CapTableExport) -> AsOfBlock:
     """Return the block of an export, and whether a reorg has taken it since."""
     block = session.get(ChainBlock, (job.chain_id, job.block_number))
-    head = captable.sync_state(session, job.chain_id).head_number
+    cursor = captable.sync_state(session, job.chain_id)
     return AsOfBlock(
         job.block_number,
         job.block_hash,
         job.mined_at,
-        max(head - job.block_number, 0),
+        max(cursor.head_number - job.block_number, 0),
         is_orphaned=block is None or block.hash != job.block_hash,
+        degraded=cursor.degraded,
     )
 
 

@@ -111,6 +111,7 @@ NOT_LEGAL: dict[str, str] = {
     "orphan_block": "projected from the chain, whose past is told by block",
     "cap_table_export": "a copy of what is projected, with its block",
     "sync_cursor": "how far the chain is read",
+    "proof_round": "how far a proof of the projection has gone",
     "journal_entry": "the journal itself",
     "journal_leaf": "the journal itself",
     "journal_node": "the journal itself",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime
 
 from sqlalchemy import Engine, create_engine, text
@@ -60,6 +61,16 @@ class Database:
                 "postgresql://user:password@host:port/name"
             ) from error
         self.url = parsed.render_as_string(hide_password=False)
+        self.guard: Callable[[Session], None] | None = None
+
+    def guarded(self, guard: Callable[[Session], None]) -> Database:
+        """Give the same database, each of whose transactions begins with `guard`, which may raise.
+
+        Readings are not guarded.
+        """
+        found = copy(self)
+        found.guard = guard
+        return found
 
     @property
     def driver_url(self) -> str:
@@ -87,6 +98,8 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """Give a session that commits on leaving, and rolls back on any exception."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            if self.guard is not None:
+                self.guard(session)
             yield session
 
     @contextmanager

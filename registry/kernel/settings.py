@@ -82,6 +82,9 @@ class Settings(BaseSettings):
         default="http://metadata.google.internal", pattern=r"^https?://[^/]+$"
     )
 
+    reconcile_holders_per_second: int = Field(default=1_000, ge=1)
+    """How many holders the sweep proves on chain, besides those who changed."""
+
     fee_ceiling_wei: int = Field(default=500 * GWEI, ge=1)
     """The most that is ever offered per gas."""
     fee_tip_wei: int = Field(default=GWEI, ge=0)

@@ -1,4 +1,4 @@
-"""The alarm: an act of an agent that no case explains is a break at once, not at the next run."""
+"""The alarm: what no case explains or the chain denies is a break at once, not at the next run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, Token, TokenEvent
 from registry.reconciliation.instructions import agent_acts
-from registry.reconciliation.service import run_rule
+from registry.reconciliation.proofs import differences_of, tokenization_of
+from registry.reconciliation.service import open_breaks, run_rule
 from registry.tokenization.models import Tokenization
 
 log = structlog.get_logger()
@@ -47,6 +48,29 @@ def sound_alarm(session: Session, tokenization_id: UUID) -> int:
         log.error(
             "act_without_case",
             token=str(tokenization_id),
+            reconciliation_break=str(item.id),
+            place=item.subject,
+            detail=item.detail,
+        )
+    return len(opened)
+
+
+def sound_difference(session: Session, chain_id: int, address: bytes) -> int:
+    """Open a break for each difference that the newest proof of a token found (TOK-08).
+
+    Returns
+    -------
+    int
+        Breaks that were not open before; none where the token is no tokenization of ours.
+    """
+    tokenization = tokenization_of(session, chain_id, address)
+    if tokenization is None:
+        return 0
+    opened = open_breaks(session, tokenization.id, differences_of(session, address))
+    for item in opened:
+        log.error(
+            "chain_differs",
+            token=str(tokenization.id),
             reconciliation_break=str(item.id),
             place=item.subject,
             detail=item.detail,

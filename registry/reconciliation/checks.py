@@ -12,6 +12,7 @@ from sqlmodel import Session
 from registry.captable import service as captable
 from registry.reconciliation.freezes import order_differences
 from registry.reconciliation.instructions import instruction_differences
+from registry.reconciliation.proofs import proof_differences
 from registry.reconciliation.statements import statement_differences
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization.models import TokenizationState
@@ -60,6 +61,7 @@ CHECKS: Mapping[str, Check] = {
     "TOK-02": supply_differences,
     "TOK-03": cap_table_differences,
     "TOK-07": instruction_differences,
+    "TOK-08": proof_differences,
     "ORD-01": order_differences,
     "REG-01": statement_differences,
 }

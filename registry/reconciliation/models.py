@@ -33,7 +33,7 @@ class ReconciliationBreak(Record, table=True):
     Parameters
     ----------
     rule
-        The rule of reconciliation that found it: TOK-03, TOK-07, REG-01, ORD-01.
+        The rule of reconciliation that found it: TOK-03, TOK-07, TOK-08, REG-01, ORD-01.
     subject
         What differs: a party, an address, an event, an order. Never a name.
     last_seen_at

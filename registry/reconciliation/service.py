@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy import func
@@ -57,6 +57,15 @@ def run_rule(
     tokenizations.get_tokenization(session, tokenization_id, lock=True)
     view = look_at(session, tokenization_id)
     return [_open_or_touch(session, tokenization_id, item) for item in CHECKS[rule](session, view)]
+
+
+def open_breaks(
+    session: Session, tokenization_id: UUID, found: Iterable[Difference]
+) -> list[ReconciliationBreak]:
+    """Open a break for each difference that has none; return the new ones."""
+    tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    made = [_open_or_touch(session, tokenization_id, item) for item in found]
+    return [item for item, is_new in made if is_new]
 
 
 def _open_or_touch(

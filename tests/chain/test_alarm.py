@@ -24,7 +24,7 @@ from tests.chain.bench import NEW_WALLET, Bench
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import catch_up
-from tests.chain.world import GAS_OF_SUITE, Hand, address_of, key_of
+from tests.chain.world import CONFIRMATIONS, GAS_OF_SUITE, Hand, address_of, key_of
 
 pytestmark = pytest.mark.chain
 
@@ -323,7 +323,11 @@ def test_agent_for_a_moment__its_forced_transfer_is_told_from_those_around_it(
 def test_sync__raises_the_alarm_by_itself(bench: Bench, rogue: Hand) -> None:
     world, stop = bench.market.world, threading.Event()
     rogue.call("Token", bench.market.suite().token, "setAddressFrozen", FIRST_WALLET, True)
-    loop = threading.Thread(target=run_sync, args=(world.database, world.chain, stop))
+    loop = threading.Thread(
+        target=run_sync,
+        args=(world.database, world.client, stop),
+        kwargs={"finality": CONFIRMATIONS},
+    )
     loop.start()
     try:
         for _ in range(200):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -48,15 +47,15 @@ class WaitsWithLogs(Waiting):
         return found
 
 
-class WaitsWithStoredBlock(Waiting):
-    """Answers at once where the head is asked for, and what the block of the cursor is."""
+class WaitsWithStoredBlocks(Waiting):
+    """Answers at once what the block of the cursor is, but not where our history ends."""
 
-    asked = 0
+    has_waited = False
 
-    def block(self, block: Any) -> Block | None:
-        found = super().block(block)
-        self.asked += isinstance(block, int)
-        if self.asked == 2:
+    def headers(self, numbers: Sequence[int]) -> list[Block | None]:
+        found = super().headers(numbers)
+        if not self.has_waited:
+            self.has_waited = True
             self._wait()
         return found
 
@@ -101,7 +100,7 @@ def test_two_indexers__same_reorg__is_taken_back_once(held: Suite) -> None:
     shuffle(held, seed=2, blocks=4)
     go_on = threading.Event()
     slow = Indexer(
-        held.world.database, WaitsWithStoredBlock(held, lambda: go_on.wait(PATIENCE_SECONDS))
+        held.world.database, WaitsWithStoredBlocks(held, lambda: go_on.wait(PATIENCE_SECONDS))
     )
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(slow.advance)
@@ -129,7 +128,7 @@ def test_two_indexers__range_commits_while_a_reorg_is_taken_back__state_is_exact
     shuffle(held, seed=3, blocks=2)
     with ThreadPoolExecutor(1) as pool:
         # It sees the reorg, but takes it back only after another has followed the new branch.
-        slow = Indexer(held.world.database, WaitsWithStoredBlock(held, hold))
+        slow = Indexer(held.world.database, WaitsWithStoredBlocks(held, hold))
         held.index()
         held.world.node.roll_back(4)
         shuffle(held, seed=2, blocks=6)

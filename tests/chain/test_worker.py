@@ -60,7 +60,16 @@ def running(world: World, *, sync: bool = True) -> Iterator[threading.Lock]:
             args=(world.database, world.chain, stop),
             kwargs={"finality": CONFIRMATIONS},
         ),
-        *([threading.Thread(target=run_sync, args=(world.database, world.chain, stop))] * sync),
+        *(
+            [
+                threading.Thread(
+                    target=run_sync,
+                    args=(world.database, world.client, stop),
+                    kwargs={"finality": CONFIRMATIONS},
+                )
+            ]
+            * sync
+        ),
     ]
     miner = threading.Thread(target=mine_until, args=(stop_mining, world.node, mining))
     for thread in (miner, *threads):

@@ -1,0 +1,49 @@
+"""One sync in a process of its own: `python -m tests.chain.sync_process DATABASE NODE FOLDER`.
+
+Where the folder has a file `hold`, the program waits with each range that it has read, having
+said so in a file `read`, until `hold` is gone.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from chain.client import ChainClient
+from chain.wire import WireLog
+from chain.worker import run_sync
+from registry.kernel.db import Database
+from registry.kernel.log import configure_logging
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.world import CONFIRMATIONS
+
+
+class HoldsBack(ChainClient):
+    """Gives the logs only when it may."""
+
+    folder: Path
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+        found = super().logs(addresses, first, last)
+        if (self.folder / "hold").exists():
+            (self.folder / "read").touch()
+            while (self.folder / "hold").exists():
+                time.sleep(0.01)
+        return found
+
+
+def main(database_url: str, node_url: str, folder: Path) -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    configure_logging("info")
+    client = HoldsBack(node_url, CHAIN_ID)
+    client.folder = folder
+    run_sync(Database(database_url), client, stop, finality=CONFIRMATIONS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
