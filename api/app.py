@@ -13,6 +13,7 @@ from api.auth.access import ACCESS
 from api.auth.tokens import DevelopmentIssuer
 from api.body_limit import BodyLimit
 from api.deps import Services
+from api.live import Live
 from api.routes import (
     assets,
     bills,
@@ -21,6 +22,7 @@ from api.routes import (
     court_orders,
     development,
     encumbrances,
+    events,
     evidence,
     exports,
     holdings,
@@ -65,6 +67,7 @@ _ROUTERS = (
     tokens.router,
     holdings.router,
     exports.router,
+    events.router,
     compliance.router,
     investors.router,
     offerings.router,
@@ -104,6 +107,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # A request in turn may hold two connections; the pool's overflow is the second one's.
+    app.state.live = Live(services.database, services.settings.chain_id)
     app.state.turns = asyncio.Semaphore(services.database.pool_size)
     app.add_middleware(
         BodyLimit,

@@ -158,6 +158,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_wallet_holding": READERS | BUYERS,  # an investor of their own wallets
     "list_wallet_history": READERS | BUYERS,  # the same
     "list_reconciliations": READERS,
+    "stream_events": READERS,
     "open_export": READERS,
     "list_exports": READERS,
     "get_export": READERS,

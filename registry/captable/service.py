@@ -271,22 +271,27 @@ def _held_known(token: Token, block: AsOfBlock) -> _Held:
 def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:
     """Return minted less burned, up to and with `block`.
 
-    Counted back from what there is now, since most questions are of the newest blocks.
+    Counted back from what there is now, since most questions are of the newest blocks; in one
+    statement, so that no block comes between.
     """
     units = col(TokenEvent.units)
     minted = func.coalesce(func.sum(units).filter(col(TokenEvent.source).is_(None)), 0)
     burned = func.coalesce(func.sum(units).filter(col(TokenEvent.target).is_(None)), 0)
-    since = session.exec(
-        select(minted - burned).where(
+    since = (
+        select(minted - burned)
+        .where(
             col(TokenEvent.token_no) == token.token_no,
             col(TokenEvent.kind) == EventKind.TRANSFER,
             # Said for the planner: a small index has all of these (`ix_token_event_told`).
             TOLD,
             col(TokenEvent.block_number) > block.kept,
         )
+        .scalar_subquery()
+    )
+    found = session.exec(
+        select(col(Token.supply_units) - since).where(col(Token.token_no) == token.token_no)
     ).one()
-    lost = block.lost.minted(token.token_no) if block.lost else 0
-    return int(token.supply_units) - int(since or 0) + lost
+    return int(found) + (block.lost.minted(token.token_no) if block.lost else 0)
 
 
 def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:

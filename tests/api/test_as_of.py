@@ -42,6 +42,7 @@ NO_LEGAL_PAST = {
     "/v1/parties": "persons are corrected and erased under another law (registry.history.tables)",
     "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
     "/v1/tokenizations/{tokenization_id}/lint": "what an analysis of the terms finds, no fact",
+    "/v1/tokens/{token_id}/events": "what comes from now on, or from a block on",
     "/v1/tokens/{token_id}/exports": "a copy of a cap table, which names its block",
     "/v1/tokens/{token_id}/register_statements": "only ever added, each with its day",
 }

@@ -1,0 +1,131 @@
+"""/v1/tokens/{token_id}/events: the cap table as it moves, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from starlette.types import Send
+
+from api.deps import FinalityDep, ReadSessionDep, ServicesDep
+from api.live import Live
+from api.routes.router import resource_router
+from api.schemas.common import hash_of
+from api.schemas.events import BlockEvent, PositionEvent, RolledBackEvent
+from registry.captable import service as captable
+from registry.captable.feed import BlockAdded, Feed, Place, Told, begin, check_place, read_feed
+from registry.captable.models import Token
+from registry.kernel.db import Database
+from registry.tokenization import service as tokenizations
+
+router = resource_router("events")
+
+HEARTBEAT_SECONDS = 15.0
+LONGEST_SECONDS = 900.0
+"""Then the stream ends, and whoever still may read it comes back with its last id."""
+RETRY_MS = 1000
+
+LastEventId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", max_length=100, description="Id of the last event you had"),
+]
+
+
+class TimedResponse(StreamingResponse):
+    """A stream that ends in time, also where its reader has stopped reading."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_SECONDS + HEARTBEAT_SECONDS):
+                await super().stream_response(send)
+
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `position`, `block` and `rolled_back`, each with its id",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One reader of one token."""
+
+    live: Live
+    turns: asyncio.Semaphore
+    database: Database
+    token: Token
+    needed: int
+
+    async def events(self, place: Place) -> AsyncIterator[bytes]:
+        """Give events from a place on; between two of them nothing is held but the place."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + LONGEST_SECONDS
+        async with self.live.stream():
+            yield _position(place)
+            said = clock()
+            while clock() < end:
+                async with self.turns:
+                    feed = await run_in_threadpool(self._read, place)
+                place = feed.place
+                for told in feed.news:
+                    yield self._written(told)
+                    said = clock()
+                if not feed.more:
+                    left = said + HEARTBEAT_SECONDS - clock()
+                    await self.live.moved_from(place, max(left, 0))
+                if clock() >= said + HEARTBEAT_SECONDS:
+                    yield _position(place)
+                    said = clock()
+
+    def _read(self, place: Place) -> Feed:
+        with self.database.reading() as session:
+            return read_feed(session, self.token, place)
+
+    def _written(self, told: Told) -> bytes:
+        said: BlockEvent | RolledBackEvent
+        if isinstance(told.news, BlockAdded):
+            kind, said = "block", BlockEvent.of(told.news, self.needed)
+        else:
+            kind, said = "rolled_back", RolledBackEvent.of(told.news)
+        return format_sse_event(event=kind, data_str=said.model_dump_json(), id=str(told.place))
+
+
+def _position(place: Place) -> bytes:
+    """Say where the stream is: the beginning, and a sign of life that moves the reader's id on."""
+    said = PositionEvent(number=place.number, hash=hash_of(place.hash))
+    return format_sse_event(
+        event="position", data_str=said.model_dump_json(), id=str(place), retry=RETRY_MS
+    )
+
+
+@router.get("/tokens/{token_id}/events", response_class=Response, responses=_STREAM)
+def stream_events(
+    token_id: UUID,
+    request: Request,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    last_event_id: LastEventId = None,
+) -> TimedResponse:
+    """Follow a token: each block that concerns it, and each that a reorg takes back."""
+    state = request.app.state
+    state.live.check_room()
+    tokenization = tokenizations.get_deployed(session, token_id)
+    assert tokenization.token_address is not None
+    token = captable.get_token(session, tokenization.token_address)
+    place = Place.parse(last_event_id) if last_event_id else begin(session, token.chain_id)
+    check_place(session, token, place)
+    stream = Stream(state.live, state.turns, services.database, token, needed)
+    return TimedResponse(stream.events(place), headers={"Cache-Control": "no-store"})

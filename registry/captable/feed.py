@@ -1,0 +1,293 @@
+"""The cap table as it moves: block after block, and what a reorg takes back, from any place on.
+
+A place is a block by number and hash, so whoever comes back after a reorg is told which of the
+blocks that they know are gone, before the new ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from sqlmodel import Session, col, select
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.bulk import cursor_of
+from registry.captable.models import ChainBlock, EventKind, OrphanBlock, Token
+from registry.captable.service import block_at, supply_at
+from registry.captable.transfers import TransferFilter, TransferRow, list_transfers
+from registry.kernel.errors import Invalid
+
+BLOCKS_AT_ONCE = 50
+MOST_TRANSFERS = 100_000
+"""More than any block has room for."""
+_PLACE = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Up to which block somebody has been told everything."""
+
+    number: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}-{self.hash.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote.
+
+        Raises
+        ------
+        Invalid
+            ``event_id_malformed``.
+        """
+        match = _PLACE.fullmatch(text)
+        if match is None:
+            raise Invalid(
+                "event_id_malformed",
+                "Last-Event-ID is not an id that this stream gave.",
+                field="Last-Event-ID",
+                remedy="Send the id of the last event, or none to begin at the newest block.",
+            )
+        return cls(int(match[1]), bytes.fromhex(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class HolderNow:
+    """What a wallet holds after a block that changed it."""
+
+    address: bytes
+    balance_units: int
+    frozen_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Anything else that a block said of the token."""
+
+    kind: EventKind
+    source: bytes | None
+    target: bytes | None
+    units: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAdded:
+    """A block that said something of the token."""
+
+    block: AsOfBlock
+    supply_units: int
+    transfers: Sequence[TransferRow]
+    acts: Sequence[Act]
+    holders: Sequence[HolderNow]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTaken:
+    """A block that said something of the token, and that a reorg has taken."""
+
+    number: int
+    hash: bytes
+    mined_at: datetime
+    orphaned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One piece of news, and the place after it."""
+
+    place: Place
+    news: BlockAdded | BlockTaken
+
+
+@dataclass(slots=True)
+class Feed:
+    """What is new since a place; `more` where there is more than was asked for."""
+
+    place: Place
+    news: list[Told] = field(default_factory=list)
+    more: bool = False
+
+
+def begin(session: Session, chain_id: int) -> Place:
+    """Give the place of whoever knows the newest block."""
+    block = block_at(session, chain_id, None)
+    return Place(block.number, block.hash)
+
+
+def check_place(session: Session, token: Token, place: Place) -> None:
+    """Refuse a place that we never had.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_unknown``.
+    """
+    _taken_since(session, token, place)
+
+
+def read_feed(session: Session, token: Token, since: Place) -> Feed:
+    """Tell what happened to a token since a place: first what a reorg took, the newest first.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_unknown``: we never had such a block.
+    """
+    feed = _taken_since(session, token, since)
+    blocks = _blocks_after(session, token, feed.place.number)
+    for number, digest, mined_at, head in blocks[:BLOCKS_AT_ONCE]:
+        block = AsOfBlock(number, digest, mined_at, max(head - number, 0))
+        feed.place = Place(number, digest)
+        feed.news.append(Told(feed.place, _added(session, token, block)))
+    feed.more = len(blocks) > BLOCKS_AT_ONCE
+    if not feed.more:
+        feed.place = begin(session, token.chain_id)
+    return feed
+
+
+# -- what a reorg took -----------------------------------------------------------------------
+
+
+def _taken_since(session: Session, token: Token, since: Place) -> Feed:
+    feed = Feed(since)
+    while not _is_kept(session, token.chain_id, feed.place):
+        lost, ancestor = _step_back(session, token.chain_id, feed.place)
+        places = [*(Place(block.number, block.hash) for block in lost[1:]), ancestor]
+        for block, place in zip(lost, places, strict=True):
+            if any(event["token_no"] == token.token_no for event in block.events):
+                news = BlockTaken(block.number, block.hash, block.mined_at, block.orphaned_at)
+                feed.news.append(Told(place, news))
+        feed.place = ancestor
+    return feed
+
+
+def _is_kept(session: Session, chain_id: int, place: Place) -> bool:
+    block = session.get(ChainBlock, (chain_id, place.number))
+    return block is not None and block.hash == place.hash
+
+
+def _step_back(
+    session: Session, chain_id: int, place: Place
+) -> tuple[Sequence[OrphanBlock], Place]:
+    """Return the blocks that went together with a place, up to it, and what was below them."""
+    of_chain = col(OrphanBlock.chain_id) == chain_id
+    newest = session.exec(
+        select(OrphanBlock)
+        .where(of_chain, col(OrphanBlock.hash) == place.hash)
+        .order_by(col(OrphanBlock.orphaned_at).desc())
+        .limit(1)
+    ).first()
+    if newest is None or newest.number != place.number:
+        raise Invalid(
+            "event_id_unknown",
+            "Last-Event-ID names a block that this chain never had here.",
+            field="Last-Event-ID",
+            remedy="Read the cap table anew, and follow the stream without an id.",
+        )
+    lost = session.exec(
+        select(OrphanBlock)
+        .where(
+            of_chain,
+            col(OrphanBlock.orphaned_at) == newest.orphaned_at,
+            col(OrphanBlock.number) <= place.number,
+        )
+        .order_by(col(OrphanBlock.number).desc())
+    ).all()
+    with cursor_of(session) as cursor:
+        below = cursor.execute(
+            _BELOW,
+            {"chain": chain_id, "number": lost[-1].number, "moment": newest.orphaned_at},
+        ).fetchone()
+    assert below is not None, "a reorg has a common ancestor"
+    return lost, Place(*below)
+
+
+# Of the branch of that moment, whether or not it was taken later.
+_BELOW = """
+SELECT number, hash FROM (
+  SELECT number, hash FROM chain_block
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at <= %(moment)s
+  UNION ALL
+  SELECT number, hash FROM orphan_block
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at <= %(moment)s
+    AND orphaned_at > %(moment)s) known
+ORDER BY number DESC LIMIT 1
+"""
+
+# -- what came instead -----------------------------------------------------------------------
+
+_BLOCKS = """
+SELECT e.block_number, b.hash, b.mined_at, c.head_number
+FROM (SELECT DISTINCT block_number FROM token_event
+      WHERE token_no = %(token)s AND block_number > %(after)s
+      ORDER BY block_number LIMIT %(limit)s) e
+JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = e.block_number
+JOIN sync_cursor c ON c.chain_id = b.chain_id
+ORDER BY e.block_number
+"""
+_HOLDERS = """
+SELECT h.address, s.balance_units, s.frozen_units
+FROM (SELECT unnest(ARRAY[source, target]) AS holder_no FROM token_event
+      WHERE token_no = %(token)s AND block_number = %(block)s AND kind = ANY(%(moving)s)
+      GROUP BY 1) e
+JOIN holder h USING (holder_no)
+CROSS JOIN LATERAL (
+  SELECT
+    coalesce(later_balances[width_bucket(%(block)s::int8, later_blocks)], balance_units)
+      AS balance_units,
+    coalesce(later_frozen[width_bucket(%(block)s::int8, later_blocks)], frozen_units)
+      AS frozen_units
+  FROM balance_at
+  WHERE token_no = %(token)s AND holder_no = e.holder_no AND block_number <= %(block)s
+  ORDER BY block_number DESC LIMIT 1) s
+ORDER BY h.address
+"""
+_MOVING = [EventKind.TRANSFER, EventKind.TOKENS_FROZEN, EventKind.TOKENS_UNFROZEN]
+_ACTS = """
+SELECT e.kind, s.address, t.address, e.units
+FROM token_event e
+LEFT JOIN holder s ON s.holder_no = e.source
+LEFT JOIN holder t ON t.holder_no = e.target
+WHERE e.token_no = %(token)s AND e.block_number = %(block)s AND e.kind <> 1
+ORDER BY e.log_index
+"""
+
+
+def _blocks_after(
+    session: Session, token: Token, number: int
+) -> Sequence[tuple[int, bytes, datetime, int]]:
+    values = {
+        "token": token.token_no,
+        "chain": token.chain_id,
+        "after": number,
+        "limit": BLOCKS_AT_ONCE + 1,
+    }
+    with cursor_of(session) as cursor:
+        return cursor.execute(_BLOCKS, values).fetchall()
+
+
+def _added(session: Session, token: Token, block: AsOfBlock) -> BlockAdded:
+    values = {"token": token.token_no, "block": block.number, "moving": _MOVING}
+    with cursor_of(session) as cursor:
+        holders = [
+            HolderNow(address, int(balance), int(frozen))
+            for address, balance, frozen in cursor.execute(_HOLDERS, values)
+        ]
+        acts = [
+            Act(EventKind(kind), source, target, int(units) if units is not None else None)
+            for kind, source, target, units in cursor.execute(_ACTS, values)
+        ]
+    wanted = TransferFilter(since=block.number, until=block)
+    return BlockAdded(
+        block,
+        supply_at(session, token, block),
+        list_transfers(session, token, wanted, limit=MOST_TRANSFERS),
+        acts,
+        holders,
+    )
