@@ -13,6 +13,7 @@ import structlog
 
 from chain.abi import contract
 from chain.client import ChainClient, Log, hex_of, log_of
+from chain.control import read_control
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.watched import Watched
@@ -65,7 +66,11 @@ class Gathering:
             return
         logs = self._client.logs(self.watched.addresses, first, last)
         if deployed := self._deployed(logs):
-            addresses = [item for new in deployed for item in (new.address, new.identity_registry)]
+            addresses = [
+                item
+                for new in deployed
+                for item in (new.address, new.identity_registry, new.compliance)
+            ]
             logs = logs + self._client.logs(addresses, first, last)
             logs.sort(key=lambda entry: (int(entry.block_number, 16), int(entry.log_index, 16)))
             self.watched = self.watched.with_tokens(deployed)
@@ -148,7 +153,12 @@ def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:
     if entry.address == watched.agent:
         act = read_case_act(entry)
         return act if act and watched.emitters.get(act.token) == (act.token, False) else None
+    if (bound := watched.compliances.get(entry.address)) is not None:
+        return read_control(entry, bound, "ModularCompliance")
     if entry.address not in watched.emitters:
         return None
     token, is_registry = watched.emitters[entry.address]
-    return read_event(entry, token, is_registry=is_registry)
+    event = read_event(entry, token, is_registry=is_registry)
+    if event is not None:
+        return event
+    return read_control(entry, token, "IdentityRegistry" if is_registry else "Token")

@@ -24,23 +24,28 @@ class Watched:
         The CaseAgent, which tells of forced acts on every token.
     other_agents
         Who else may act on a token, by the token; a token that has none is left out.
+    compliances
+        The compliance contract of each token, and its token.
     """
 
     factory: bytes | None
     agent: bytes | None
     emitters: Mapping[bytes, tuple[bytes, bool]]
     other_agents: Mapping[bytes, AbstractSet[bytes]] = field(default_factory=dict)
+    compliances: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @property
     def addresses(self) -> list[bytes]:
-        return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
+        known = (self.factory, self.agent, *self.emitters, *self.compliances)
+        return [item for item in known if item is not None]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
-        emitters = dict(self.emitters)
+        emitters, compliances = dict(self.emitters), dict(self.compliances)
         for token in tokens:
+            compliances[token.compliance] = token.address
             emitters[token.address] = (token.address, False)
             emitters[token.identity_registry] = (token.address, True)
-        return replace(self, emitters=emitters)
+        return replace(self, emitters=emitters, compliances=compliances)
 
 
 def read_watched(session: Session, chain_id: int) -> Watched:

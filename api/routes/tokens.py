@@ -9,10 +9,11 @@ from fastapi import Query
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
-from api.schemas.common import address_of
+from api.schemas.common import Page, address_of
 from api.schemas.tokens import (
     CapTableRead,
     CapTableRow,
+    ControlChangeRead,
     HolderRow,
     HoldersRead,
     ReconciliationRead,
@@ -20,6 +21,7 @@ from api.schemas.tokens import (
     TokenRead,
 )
 from api.token_at import TokenAt, TokenDep
+from registry.captable import control
 from registry.captable import service as captable
 from registry.journal import service as journal
 
@@ -118,6 +120,23 @@ def list_holders(
     )
     return HoldersRead(
         items=page.items, next=page.next, supply_units=supply, as_of_block=at.block_read
+    )
+
+
+@router.get("/tokens/{token_id}/control_changes")
+def list_control_changes(
+    at: TokenDep, session: ReadSessionDep, paging: PagingDep
+) -> Page[ControlChangeRead]:
+    """List owners, agents, rule modules, registries and pauses as they changed, up to a block."""
+    after = None
+    if paging.after:
+        block_number, log_index = paging.after.split(".")
+        after = (int(block_number), int(log_index))
+    rows = control.list_control_changes(
+        session, at.token, at.block, after=after, limit=paging.fetch
+    )
+    return paging.page(
+        rows, lambda row: f"{row.block_number}.{row.log_index}", ControlChangeRead.of
     )
 
 

@@ -7,7 +7,15 @@ from fractions import Fraction
 from typing import Any, Self
 from uuid import UUID
 
-from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
+from api.schemas.common import (
+    AsOfBlockRead,
+    BigInteger,
+    Read,
+    WithAddresses,
+    address_of,
+    hash_of,
+)
+from registry.captable.control import ControlChange
 from registry.captable.models import Reconciliation
 from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
@@ -101,6 +109,33 @@ class HoldersRead(Read):
     next: str | None
     supply_units: BigInteger
     as_of_block: AsOfBlockRead
+
+
+class ControlChangeRead(Read):
+    """One change of who may do what to a token, or by which rules.
+
+    `contract` is the one of the token's suite that told it, `said` the arguments of its event.
+    """
+
+    block_number: int
+    time: datetime
+    log_index: int
+    tx_hash: str
+    contract: str
+    event: str
+    said: WithAddresses
+
+    @classmethod
+    def of(cls, row: ControlChange) -> Self:
+        return cls(
+            block_number=row.block_number,
+            time=row.mined_at,
+            log_index=row.log_index,
+            tx_hash=hash_of(row.tx_hash),
+            contract=row.contract,
+            event=row.event,
+            said=dict(row.said),
+        )
 
 
 class ReconciliationRead(Read):

@@ -44,6 +44,7 @@ class EventKind(IntEnum):
     CASE_ACT = 12
     AGENT_ADDED = 13
     AGENT_REMOVED = 14
+    CONTROL = 15
 
 
 class ForcedAct(StrEnum):

@@ -20,6 +20,19 @@ pytestmark = pytest.mark.db
 
 ONE, TWO, THREE, FOUR = (wallet_no(number) for number in range(4))
 PAUSED, UNPAUSED = {"kind": EventKind.PAUSED}, {"kind": EventKind.UNPAUSED}
+
+
+def controlled(event: str) -> dict[str, Any]:
+    """Say that the owner of the compliance did something."""
+    said = {"module": address_of(wallet_no(50)).lower()}
+    extra = {"contract": "ModularCompliance", "event": event, "said": said}
+    return {"kind": EventKind.CONTROL, "extra": extra}
+
+
+def agent(event: EventKind) -> dict[str, Any]:
+    return {"kind": event, "target": wallet_no(51)}
+
+
 Event = dict[str, Any]
 Mined = dict[int, tuple[bytes, list[Event]]]
 """The hash of each block, and what it holds."""
@@ -67,7 +80,7 @@ def told(house: House) -> Told:
     story.mine(UNPAUSED)
     story.note()
     fork = FIRST_BLOCK + 3
-    story.mine(moved(ONE, TWO, 10))
+    story.mine(moved(ONE, TWO, 10), controlled("ModuleAdded"))
     story.mine(frozen(TWO, 7), minted(THREE, 5))
     story.note()
     story.mine(moved(TWO, THREE, 20, forced=True), burned(ONE, 90))
@@ -75,8 +88,8 @@ def told(house: House) -> Told:
     story.take_back_to(fork, "second")
     story.note()
     # At other blocks than before, and fewer of them: the head is lower for a while.
-    story.mine(PAUSED)
-    story.mine(moved(ONE, FOUR, 60))
+    story.mine(PAUSED, agent(EventKind.AGENT_ADDED))
+    story.mine(moved(ONE, FOUR, 60), controlled("ModuleRemoved"))
     story.note()
     story.mine()
     story.mine(minted(FOUR, 1))
@@ -169,6 +182,39 @@ def test_known_at__transfers__are_of_that_branch(told: Told) -> None:
         assert of_one == [row for row in rows if address_of(ONE) in {row["source"], row["target"]}]
         seen = {row["nature"] for row in rows if row["source"] and row["target"]}
         assert seen <= {"TRANSFERRED", "FORCED"}
+
+
+NAMES = {
+    EventKind.PAUSED: "Paused",
+    EventKind.UNPAUSED: "Unpaused",
+    EventKind.AGENT_ADDED: "AgentAdded",
+}
+
+
+def test_known_at__changes_of_control__are_of_that_branch(told: Told) -> None:
+    for query, mined, number in every_view(told):
+        expected = [
+            (at, NAMES.get(event["kind"]) or event["extra"]["event"])
+            for at, (_, events) in sorted(mined.items())
+            for event in events
+            if at <= number and event["kind"] in {*NAMES, EventKind.CONTROL}
+        ]
+        rows = told.read("/control_changes", **query)["items"]
+        assert [(row["block_number"], row["event"]) for row in rows] == expected
+        paged, cursor = [], None
+        while rows:
+            place = {"cursor": cursor} if cursor else {}
+            page = told.read("/control_changes", limit=1, **query, **place)
+            paged += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        assert paged == rows
+        for row in rows:
+            if row["event"] == "AgentAdded":
+                assert row["said"] == {"agent": address_of(wallet_no(51))}
+            elif row["contract"] == "ModularCompliance":
+                assert row["said"] == {"module": address_of(wallet_no(50))}
 
 
 def test_known_at__one_wallet__is_of_that_branch(told: Told) -> None:
