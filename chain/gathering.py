@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from chain.abi import contract
+from chain.asked import is_half_told, told_whole
 from chain.client import ChainClient, Log, hex_of, log_of
 from chain.control import read_control
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
@@ -130,6 +131,8 @@ class Gathering:
             return
         if event.kind == EventKind.IDENTITY_REGISTERED:
             event = self._with_country(event, known)
+        elif is_half_told(event):
+            event = told_whole(self._client, event, known)
         self.events.append(event)
 
     def _with_country(self, event: ProjectedEvent, registered: Log) -> ProjectedEvent:

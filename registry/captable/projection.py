@@ -215,14 +215,17 @@ def _fold_wallet(session: Session, event: WalletEvent) -> None:
         wallet.country, wallet.block_number = event.extra["country"], event.block_number
         session.add(wallet)
     elif event.kind == EventKind.IDENTITY_UPDATED:
-        # The log names no wallet: every wallet of the old identity has the new one.
+        # The log names no wallet. Where the transaction does not tell it either, every wallet of
+        # the old identity has the new one.
         old, new = event.extra["old_identity"], event.extra["identity"]
+        is_meant = (
+            col(RegisteredWallet.identity) == bytes.fromhex(old)
+            if event.holder_no is None
+            else col(RegisteredWallet.holder_no) == event.holder_no
+        )
         session.execute(
             update(RegisteredWallet)
-            .where(
-                col(RegisteredWallet.token_no) == event.token_no,
-                col(RegisteredWallet.identity) == bytes.fromhex(old),
-            )
+            .where(col(RegisteredWallet.token_no) == event.token_no, is_meant)
             .values(identity=bytes.fromhex(new), block_number=event.block_number)
         )
     session.flush()

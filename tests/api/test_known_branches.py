@@ -201,14 +201,11 @@ def test_known_at__changes_of_control__are_of_that_branch(told: Told) -> None:
         ]
         rows = told.read("/control_changes", **query)["items"]
         assert [(row["block_number"], row["event"]) for row in rows] == expected
-        paged, cursor = [], None
-        while rows:
-            place = {"cursor": cursor} if cursor else {}
-            page = told.read("/control_changes", limit=1, **query, **place)
+        page = told.read("/control_changes", limit=1, **query)
+        paged = page["items"]
+        while page["next"]:
+            page = told.read("/control_changes", limit=1, cursor=page["next"], **query)
             paged += page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                break
         assert paged == rows
         for row in rows:
             if row["event"] == "AgentAdded":

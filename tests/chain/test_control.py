@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from registry.captable import service as captable
 from registry.captable.branches import known_block_at
@@ -17,6 +18,7 @@ from tests.chain.world import ask
 pytestmark = pytest.mark.chain
 
 MODULE = "HolderCapModule"
+CAP = 25
 
 
 def changes(suite: Suite) -> Sequence[ControlChange]:
@@ -85,4 +87,43 @@ def test_control__changed_and_taken_back__follows_the_chain(suite: Suite) -> Non
     suite.mint(0, 1)
     suite.index()
     assert changes(suite) == [*before, *new[:3]]
+    suite.assert_exact()
+
+
+def test_control__setting_of_a_module__has_its_function_and_arguments(suite: Suite) -> None:
+    compliance = on_chain(suite, "Token", suite.token, "compliance")
+    module = suite.world.place(MODULE)
+    suite.agent.call("ModularCompliance", compliance, "addModule", module)
+    setting = contract(MODULE).functions["setHolderCap"].encode(CAP)
+    suite.agent.call("ModularCompliance", compliance, "callModuleFunction", setting, module)
+    suite.index()
+
+    last = changes(suite)[-1]
+    assert last.event == "ModuleInteraction"
+    assert dict(last.said) == {
+        "target": hex_of(module),
+        "selector": hex_of(setting[:4]),
+        "function": "setHolderCap",
+        "arguments": str(CAP),
+    }
+
+
+def test_identity__of_one_of_two_wallets_is_changed__the_other_keeps_its_own(
+    suite: Suite,
+) -> None:
+    shared, other = suite.identity(0), suite.identity(6)
+    register = (ADDRESSES[5], shared, 586)
+    suite.agent.call("IdentityRegistry", suite.registry, "registerIdentity", *register)
+    suite.index()
+    suite.assert_exact()
+    suite.agent.call("IdentityRegistry", suite.registry, "updateIdentity", ADDRESSES[5], other)
+    suite.index()
+
+    suite.assert_exact()
+    registered = suite.projected().registered
+    assert registered[ADDRESSES[0]][0] == shared
+    assert registered[ADDRESSES[5]][0] == other
+    suite.world.node.roll_back(1)
+    suite.mint(0, 1)
+    suite.index()
     suite.assert_exact()
