@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from chain.client import hex_of
 from chain.errors import NonceAhead
 from chain.operations.effect import Chain
 from chain.signing.port import Signer
 from registry.kernel.db import Database
-from registry.operation.models import NonceStream
+from registry.operation.models import NonceStream, OperationAttempt
 
 
 class Nonces:
@@ -39,7 +39,11 @@ class Nonces:
         # owns it would lose it, and whatever is in the pool might be sent a second time.
         used = max(self.used_on_chain(), self._chain.client.nonce(self._signer.address, "pending"))
         with self._database.transaction() as session:
-            stream = self._open(session, start=used)
+            stream = self._locked(session)
+            if stream is None and used and _has_sent(session):
+                # A backup may be older than the key: what it has sent since is looked for first.
+                raise NonceAhead(hex_of(self._signer.address), used, 0)
+            stream = stream or self.open(session, start=used)
             if used > stream.next_nonce:
                 raise NonceAhead(hex_of(self._signer.address), used, stream.next_nonce)
 
@@ -56,7 +60,8 @@ class Nonces:
         """Tell whether a nonce was given out that the chain has not seen used."""
         used = self.used_on_chain()
         with self._database.transaction() as session:
-            return used < self._open(session, start=used).next_nonce
+            stream = self._locked(session)
+            return stream is not None and used < stream.next_nonce
 
     def used_on_chain(self) -> int:
         return self._chain.client.nonce(self._signer.address)
@@ -65,7 +70,8 @@ class Nonces:
         identity = (self._chain.chain_id, self._signer.address)
         return session.get(NonceStream, identity, with_for_update=True)
 
-    def _open(self, session: Session, *, start: int) -> NonceStream:
+    def open(self, session: Session, *, start: int) -> NonceStream:
+        """Return the stream of the key, locked; made where there is none."""
         stream = self._locked(session)
         if stream is None:
             # Another worker may be opening it at this moment.
@@ -81,3 +87,9 @@ class Nonces:
             stream = self._locked(session)
             assert stream is not None
         return stream
+
+
+def _has_sent(session: Session) -> bool:
+    """Tell whether any key of ours has ever sent anything that a block took."""
+    mined = select(OperationAttempt.tx_hash).where(col(OperationAttempt.block_number).is_not(None))
+    return session.exec(mined.limit(1)).first() is not None

@@ -20,6 +20,7 @@ from chain import resender
 from chain.binding import Bound, bind
 from chain.client import hex_of
 from chain.finality import final_height
+from chain.nonces import Nonces
 from chain.operations.effect import Chain
 from chain.own_transactions import OwnTransaction, find_own
 from chain.resender import UNMINED
@@ -184,7 +185,8 @@ class Rebuild:
             used = self._used(key.address)
             with self._database.transaction() as session:
                 stream = session.get(NonceStream, (self._chain.chain_id, key.address))
-                nonces = set(range(stream.next_nonce, used)) if stream else set()
+                # Of a key that the database never saw, whatever lies behind what it does know.
+                nonces = set(range(stream.next_nonce if stream else 0, used))
                 nonces |= self._taken(session, key.address, used)
             if nonces:
                 wanted[key.address] = nonces
@@ -209,14 +211,22 @@ class Rebuild:
         """Give the block from which on everything that is wanted lies."""
         with self._database.transaction() as session:
             blocks = [
-                session.exec(
-                    select(func.max(col(OperationAttempt.block_number)))
-                    .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
-                    .where(col(Operation.signer) == signer, col(Operation.nonce) < min(nonces))
-                ).one()
+                self._last_known(session, signer, before=min(nonces))
                 for signer, nonces in wanted.items()
             ]
         return max(min(block or 0 for block in blocks) - REORG_MARGIN, 0)
+
+    def _last_known(self, session: Session, signer: bytes, *, before: int) -> int | None:
+        """Give the last block in which the database knows a transaction of a key.
+
+        A key without a stream had sent nothing yet: then the last one of any key.
+        """
+        query = select(func.max(col(OperationAttempt.block_number)))
+        if session.get(NonceStream, (self._chain.chain_id, signer)) is not None:
+            query = query.join(
+                Operation, col(Operation.id) == col(OperationAttempt.operation_id)
+            ).where(col(Operation.signer) == signer, col(Operation.nonce) < before)
+        return session.exec(query).one()
 
     # -- what is written down ----------------------------------------------------------------
 
@@ -240,16 +250,23 @@ class Rebuild:
         """Set the stream of a key forward, where everything before is explained."""
         mine = [entry for entry in report.entries if entry.signer == signer]
         missing = nonces - {entry.nonce for entry in mine}
-        if missing:
+        if missing and self._has_stream(signer):
             report.waiting[signer] = f"no block holds nonces {_listed(missing)}"
         elif report.accepted or not any(each.finding == Finding.FOREIGN for each in mine):
             with self._database.transaction() as session:
-                identity = (self._chain.chain_id, signer)
-                stream = session.get_one(NonceStream, identity, with_for_update=True)
+                stream = self._nonces(signer).open(session, start=max(nonces) + 1)
                 stream.next_nonce = max(stream.next_nonce, max(nonces) + 1)
                 session.add(stream)
                 failpoints.reach("before_stream_commit")
             failpoints.reach("after_stream_commit")
+
+    def _has_stream(self, signer: bytes) -> bool:
+        with self._database.transaction() as session:
+            return session.get(NonceStream, (self._chain.chain_id, signer)) is not None
+
+    def _nonces(self, signer: bytes) -> Nonces:
+        [key] = [key for key in self._chain.senders if key.address == signer]
+        return Nonces(self._database, self._chain, key)
 
     def _tell_pending(self, report: Report) -> None:
         """Tell what waits in the node's pool: it is known only once a block holds it."""

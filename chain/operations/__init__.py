@@ -13,6 +13,7 @@ from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
 from chain.operations.redeem import Redeem
 from chain.operations.retire_wallet import RetireWallet
+from chain.operations.settle import Settle
 from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
 from chain.operations.token_calls import CloseSuite, Mint, Pause, RegisterIdentity, Unpause
 from registry.operation.models import OperationKind
@@ -33,5 +34,6 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.CASE_ACT: CaseAct(),
     OperationKind.REDEEM: Redeem(),
     OperationKind.RETIRE_WALLET: RetireWallet(),
+    OperationKind.SETTLE: Settle(),
 }
 EFFECTS: Mapping[str, Effect] = {**_SINGLE, OperationKind.BATCH: Batch(_SINGLE)}

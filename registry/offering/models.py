@@ -22,13 +22,21 @@ class OrderState(StrEnum):
     AWAITING_PAYMENT = "AWAITING_PAYMENT"
     PAID = "PAID"
     MINTING = "MINTING"
+    SETTLING = "SETTLING"
+    """Fractions against rupees on chain, by `registry.settlement`."""
     SETTLED = "SETTLED"
     CANCELLED = "CANCELLED"
     REFUND_DUE = "REFUND_DUE"
     REFUNDED = "REFUNDED"
 
 
-RESERVING = (OrderState.AWAITING_PAYMENT, OrderState.PAID, OrderState.MINTING, OrderState.SETTLED)
+RESERVING = (
+    OrderState.AWAITING_PAYMENT,
+    OrderState.PAID,
+    OrderState.MINTING,
+    OrderState.SETTLING,
+    OrderState.SETTLED,
+)
 """States in which an order holds fractions that nobody else can buy."""
 
 

@@ -33,6 +33,7 @@ class OperationKind(StrEnum):
     CASE_ACT = "case_act"
     REDEEM = "redeem"
     RETIRE_WALLET = "retire_wallet"
+    SETTLE = "settle"
 
 
 class OperationState(StrEnum):

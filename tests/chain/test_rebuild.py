@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,12 +12,16 @@ import pytest
 from chain import resender, worker
 from chain.client import bytes_of
 from chain.errors import NonceAhead
-from chain.rebuild import Finding, Rebuild, Report
-from registry.operation.models import IN_FLIGHT, OperationKind, OperationState
+from chain.rebuild import REORG_MARGIN, Finding, Rebuild, Report
+from chain.roles import plan_grants
+from registry.kernel.db import Database
+from registry.operation.models import IN_FLIGHT, NonceStream, OperationKind, OperationState
 from tests import sales
 from tests.chain.market import Deal, Market
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import sent
 from tests.chain.stage import Stage
+from tests.chain.test_pool import Key, pooled, shared
 from tests.chain.test_worker import eventually, is_done, running
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
@@ -60,6 +65,56 @@ def test_rebuild__after_a_restore__binds_everything_and_sends_nothing(
     assert world.node.transactions() == on_chain
     assert sent(world) == sent(minted.world), "the same bytes, on the same nonces"
     assert rebuilt(world).entries == []
+
+
+def pooled_and_restored(
+    market: Market, stage: Stage
+) -> tuple[Market, contextlib.AbstractContextManager[Database]]:
+    """Have a pool mint everything, of which the backup does not even know the keys."""
+    ours, _ = pooled(market)
+    ours.world.settle()
+    return ours, stage.databases.copied(stage.template)
+
+
+def test_rebuild__key_that_the_backup_never_saw__is_scanned_and_mints_nothing_twice(
+    market: Market, market_stage: tuple[Stage, Deal]
+) -> None:
+    ours, backup = pooled_and_restored(market, market_stage[0])
+    minted_by = {each.signer for each in shared(ours.world)}
+    with backup as database:
+        old = replace(ours, world=replace(ours.world, database=database))
+        on_chain = ours.world.node.transactions()
+        with running(old.world, sync=False):
+            eventually(lambda: is_done(old.world))
+        assert old.world.node.transactions() == on_chain
+        assert {each.signer for each in shared(old.world)} == minted_by
+        assert_nothing_twice(old)
+
+
+def test_rebuild__new_key_was_used_long_ago__is_taken_as_it_is(minted: Market) -> None:
+    key = Key(160)
+    world = replace(minted.world, chain=replace(minted.world.chain, settlement=key))
+    world.node.fund(key.address)
+    for _ in range(2):
+        world.node.act_as(key.address, ELSEWHERE, b"")
+    world.node.mine(REORG_MARGIN + 1)
+    with world.database.transaction() as session:
+        plan_grants(session, world.chain)
+    # Something of ours lies between: what came before it cannot have been ours.
+    ours = replace(world, chain=minted.world.chain)
+    ours.settle()
+    world.node.mine(REORG_MARGIN + 1)
+    minted.plan(OperationKind.UNPAUSE, "open")
+    ours.settle()
+    with pytest.raises(NonceAhead):
+        world.turn()
+    report = rebuilt(world)
+    assert report.is_complete
+    assert report.foreign == []
+    world.turn()
+    with world.database.reading() as session:
+        stream = session.get_one(NonceStream, (CHAIN_ID, key.address))
+        assert stream.next_nonce == 2
 
 
 def test_rebuild__then_more_is_ordered__goes_on_with_the_next_nonce(restored: Market) -> None:

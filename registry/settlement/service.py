@@ -1,0 +1,223 @@
+"""Delivery versus payment of an order: fractions against rupees on chain, both or neither.
+
+Buyer and seller sign the terms off chain; the settlement key sends them. The register plans it
+only for what was ordered: this buyer, so many fractions, at that price, from the wrapper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.investor import service as investors
+from registry.investor.models import Wallet, WalletState
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.rows import get_row
+from registry.offering import orders
+from registry.offering.models import Order, OrderState, Payment
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationKind
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
+from registry.wrapper import service as wrappers
+
+RAIL = "onchain_rupee"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The buyer's ERC-2612 permit for the Settlement contract, over the price.
+
+    Parameters
+    ----------
+    deadline : int
+        Last second, since the epoch, at which it may be used.
+    """
+
+    deadline: int
+    v: int
+    r: bytes
+    s: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTrade:
+    """What both parties have signed (`Settlement.Trade`), without the addresses that we know.
+
+    Parameters
+    ----------
+    seller, buyer : bytes
+        20 bytes each.
+    price_paisa : int
+        For all of the units.
+    seller_nonce, buyer_nonce : int
+        Any number that the party has not used.
+    deadline : int
+        Last second, since the epoch, at which it may be settled.
+    permit
+        None where the buyer has given the allowance by a transaction.
+    """
+
+    seller: bytes
+    buyer: bytes
+    units: int
+    price_paisa: int
+    seller_nonce: int
+    buyer_nonce: int
+    deadline: int
+    seller_signature: bytes
+    buyer_signature: bytes
+    permit: Permit | None = None
+
+
+def plan_settlement(
+    session: Session, actor: Actor, order_id: UUID, trade: SignedTrade
+) -> Operation:
+    """Have an order settled on chain; until that has ended, no other payment is booked for it.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_awaiting_payment``, ``token_not_live``, ``settlement_terms_differ``,
+        ``settlement_seller_differs``, ``kyc_not_passed``.
+    Invalid
+        ``settlement_too_late``.
+    """
+    order = get_row(session, Order, order_id, kind="order", lock=True)
+    if order.state != OrderState.AWAITING_PAYMENT:
+        raise Conflict("order_not_awaiting_payment", f"The order is {order.state}.")
+    if trade.deadline <= now().timestamp():
+        raise Invalid("settlement_too_late", "Its deadline has passed.", field="/deadline")
+    tokenization = _tokenization_of(session, order)
+    wallet = session.get_one(Wallet, order.wallet_id)
+    signed = (trade.buyer, trade.units, trade.price_paisa)
+    if signed != (wallet.address, order.units, order.amount_paisa):
+        raise Conflict(
+            "settlement_terms_differ",
+            f"The order is of {order.units} fractions for {order.amount_paisa} paisa, to the "
+            "wallet that it names.",
+            remedy="Sign what was ordered.",
+        )
+    _require_seller(session, tokenization, trade.seller)
+    _require_standing(session, order, tokenization)
+    operation = operations.plan(
+        session,
+        actor,
+        OperationKind.SETTLE,
+        key=f"settle:order:{order.id}",
+        subject=("order", order.id),
+        params={"tokenization_id": str(tokenization.id), "order_id": str(order.id)} | _said(trade),
+    )
+    order.state, order.operation_id = OrderState.SETTLING, operation.id
+    session.add(order)
+    session.flush()
+    journal.record(session, actor, "settlement_planned", "order", order.id)
+    return operation
+
+
+def require_settlable(session: Session, operation: Operation) -> None:
+    """Refuse, when it is signed, what may not be settled any more.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_settling``, ``token_not_live``, ``kyc_not_passed``, ``settlement_too_late``.
+    """
+    order = session.get_one(Order, UUID(operation.params["order_id"]))
+    if (order.state, order.operation_id) != (OrderState.SETTLING, operation.id):
+        raise Conflict("order_not_settling", f"The order is {order.state}.")
+    _require_standing(session, order, _tokenization_of(session, order))
+    if int(operation.params["deadline"]) <= now().timestamp():
+        raise Conflict("settlement_too_late", "The deadline of the trade has passed.")
+
+
+def confirm_settlement(session: Session, operation: Operation) -> None:
+    """Book the payment and mark the order settled, once that is final; a repeat changes nothing."""
+    order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
+    if order.state != OrderState.SETTLING or order.operation_id != operation.id:
+        return
+    order.state = OrderState.SETTLED
+    digest = operation.result["digest"]
+    paid = Payment(
+        rail=RAIL,
+        rail_reference=digest,
+        order_id=order.id,
+        amount_paisa=order.amount_paisa,
+        received_at=now(),
+    )
+    session.add_all([order, paid])
+    session.flush()
+    journal.record(session, THE_SYSTEM, "order_settled", "order", order.id, digest=digest)
+
+
+def fail_settlement(session: Session, operation: Operation) -> None:
+    """Let an order be paid for in another way: nothing has moved on chain."""
+    order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
+    if order.state != OrderState.SETTLING or order.operation_id != operation.id:
+        return
+    order.state, order.operation_id = OrderState.AWAITING_PAYMENT, None
+    session.add(order)
+    session.flush()
+    journal.record(session, THE_SYSTEM, "settlement_failed", "order", order.id)
+
+
+def _tokenization_of(session: Session, order: Order) -> Tokenization:
+    offering = orders.get_offering(session, order.offering_id)
+    return tokenizations.get_tokenization(session, offering.tokenization_id)
+
+
+def _require_standing(session: Session, order: Order, tokenization: Tokenization) -> None:
+    if tokenization.state != TokenizationState.LIVE:
+        raise Conflict(
+            "token_not_live",
+            f"The tokenization is {tokenization.state}.",
+            remedy="Only a token that is live can be delivered against payment.",
+        )
+    if not investors.may_hold(investors.get_investor(session, order.investor_id)):
+        raise Conflict("kyc_not_passed", "The buyer's KYC is not in force.")
+
+
+def _require_seller(session: Session, tokenization: Tokenization, address: bytes) -> None:
+    """Let nobody sell but the wrapper, which keeps what nobody bought."""
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    treasury = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
+    wallet = investors.find_wallet(session, address)
+    if (
+        treasury is None
+        or wallet is None
+        or wallet.investor_id != treasury.id
+        or wallet.state != WalletState.PROVEN
+    ):
+        raise Conflict(
+            "settlement_seller_differs",
+            "The seller of an order is the wrapper, by a wallet that it has proven.",
+            remedy="Let the wrapper's company sign.",
+        )
+
+
+def _said(trade: SignedTrade) -> dict[str, Any]:
+    permit = trade.permit
+    return {
+        "seller": f"0x{trade.seller.hex()}",
+        "buyer": f"0x{trade.buyer.hex()}",
+        "units": str(trade.units),
+        "price_paisa": str(trade.price_paisa),
+        "seller_nonce": str(trade.seller_nonce),
+        "buyer_nonce": str(trade.buyer_nonce),
+        "deadline": str(trade.deadline),
+        "seller_signature": trade.seller_signature.hex(),
+        "buyer_signature": trade.buyer_signature.hex(),
+        "permit": permit
+        and {
+            "deadline": str(permit.deadline),
+            "v": permit.v,
+            "r": permit.r.hex(),
+            "s": permit.s.hex(),
+        },
+    }

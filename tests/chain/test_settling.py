@@ -1,0 +1,153 @@
+"""Delivery versus payment of an order on a real chain: both sides once, or neither."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain.errors import RpcUnavailable
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Invalid
+from registry.offering import orders
+from registry.offering.models import OrderState
+from registry.operation.models import Operation, OperationKind, OperationState
+from tests.chain.dealing import BUYER, DAY, SELLER, UNITS, Dealing, place
+from tests.chain.faults import Died, LosesSends, Mortal
+from tests.chain.market import HELD, ISSUER, SECOND, Market
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture
+def dealing(minted: Market) -> Dealing:
+    return Dealing.begin(minted)
+
+
+def assert_settled_once(dealing: Dealing, operation: Operation) -> None:
+    dealing.world.settle(impatient=True)
+    found = dealing.read(operation)
+    assert found.state == OperationState.FINAL, found.problem
+    assert dealing.units() == (HELD[ISSUER] - UNITS, HELD[SECOND] + UNITS)
+    assert dealing.rupees() == (dealing.price, 9 * dealing.price)
+    assert dealing.order().state == OrderState.SETTLED
+    [paid] = dealing.payments()
+    assert (paid.rail, paid.amount_paisa) == ("onchain_rupee", dealing.price)
+    assert paid.rail_reference == found.result["digest"]
+    suite = dealing.market.suite()
+    suite.index()
+    suite.assert_exact()
+
+
+def assert_refused(dealing: Dealing, operation: Operation, code: str, says: str) -> None:
+    """Nothing has moved, and the order can be paid for in another way."""
+    dealing.world.settle()
+    found = dealing.read(operation)
+    assert (found.state, found.nonce) == (OperationState.REFUSED, None)
+    assert found.problem is not None
+    assert found.problem["code"] == code
+    assert says in str(found.problem["detail"])
+    assert dealing.units() == (HELD[ISSUER], HELD[SECOND])
+    assert dealing.rupees() == (0, 10 * dealing.price)
+    assert dealing.order().state == OrderState.AWAITING_PAYMENT
+    assert dealing.payments() == []
+
+
+def test_settle__signed_by_both_with_a_permit__moves_both_by_the_settlement_key(
+    dealing: Dealing,
+) -> None:
+    operation = dealing.plan(dealing.signed())
+    assert dealing.order().state == OrderState.SETTLING
+
+    assert_settled_once(dealing, operation)
+    key = dealing.world.chain.settlement
+    assert key is not None
+    assert dealing.read(operation).signer == key.address
+
+
+def test_settle__permit_run_out__is_refused_and_goes_with_a_new_one(dealing: Dealing) -> None:
+    late = dealing.signed(permit_until=int(now().timestamp()) - DAY)
+    assert_refused(dealing, dealing.plan(late), "call_would_revert", "ERC20InsufficientAllowance")
+    assert_settled_once(dealing, dealing.plan(dealing.signed()))
+
+
+def test_settle__buyer_signed_something_else__is_refused(dealing: Dealing) -> None:
+    trade = dealing.signed()
+    forged = replace(trade, buyer_signature=dealing.signed(buyer_nonce=9).buyer_signature)
+    assert_refused(dealing, dealing.plan(forged), "call_would_revert", "SettlementInvalidSignature")
+
+
+def test_settle__kyc_ran_out_meanwhile__is_refused_before_it_is_signed(dealing: Dealing) -> None:
+    operation = dealing.plan(dealing.signed())
+    dealing.market.let_kyc_run_out(SECOND)
+    assert_refused(dealing, operation, "kyc_not_passed", "KYC")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"price_paisa": 1}, "settlement_terms_differ"),
+        ({"units": UNITS + 1}, "settlement_terms_differ"),
+        ({"buyer": SELLER}, "settlement_terms_differ"),
+        ({"seller": BUYER}, "settlement_seller_differs"),
+        ({"deadline": 1}, "settlement_too_late"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_plan__terms_are_not_the_orders__is_refused_and_nothing_is_planned(
+    dealing: Dealing, changes: dict[str, Any], code: str
+) -> None:
+    with pytest.raises((Conflict, Invalid)) as refused:
+        dealing.plan(dealing.signed(**changes))
+    assert refused.value.code == code
+    assert dealing.order().state == OrderState.AWAITING_PAYMENT
+    assert not [e for e in dealing.world.operations() if e.kind == OperationKind.SETTLE]
+
+
+def test_settle__twice__is_paid_once(dealing: Dealing) -> None:
+    operation = dealing.plan(dealing.signed())
+    with pytest.raises(Conflict, match="SETTLING"):
+        dealing.plan(dealing.signed())
+    reference = dealing.order().reference
+    with pytest.raises(Conflict, match="SETTLING"), dealing.world.database.transaction() as session:
+        orders.book_payment(
+            session,
+            rail="raast",
+            rail_reference="meanwhile",
+            order_reference=reference,
+            amount_paisa=dealing.price,
+            received_at=now(),
+        )
+    assert_settled_once(dealing, operation)
+    with pytest.raises(Conflict, match="SETTLED"):
+        dealing.plan(dealing.signed())
+
+    # The same signatures, for another order of the same terms: their numbers are used up.
+    other, _ = place(dealing.market)
+    again = dealing.plan(dealing.signed(), order_id=other)
+    dealing.world.settle()
+    problem = dealing.read(again).problem
+    assert problem is not None
+    assert "SettlementNonceUsed" in str(problem["detail"])
+    assert dealing.order(other).state == OrderState.AWAITING_PAYMENT
+    assert dealing.rupees() == (dealing.price, 9 * dealing.price)
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["heard", "not heard"])
+def test_settle__killed_at_every_call__happens_once(dealing: Dealing, answered: bool) -> None:
+    operation = dealing.plan(dealing.signed())
+    world = dealing.world
+    for calls in range(14):
+        try:
+            world.through(Mortal(world.node, calls, answered=answered)).turn(at_start=True)
+        except Died:
+            world.node.mine()
+    assert_settled_once(dealing, operation)
+
+
+def test_settle__send_times_out_after_the_node_took_it__happens_once(dealing: Dealing) -> None:
+    operation = dealing.plan(dealing.signed())
+    with pytest.raises(RpcUnavailable):
+        dealing.world.through(LosesSends(dealing.world.node, arrives=True)).turn()
+    assert_settled_once(dealing, operation)
