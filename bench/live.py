@@ -140,7 +140,7 @@ class Bench:
                 started = time.perf_counter()
                 self.emitter.move(seed, 1)
                 number = self.client.block_number()
-                _await(partial(_is_visible, api, path, number), START_SECONDS)
+                _await(partial(_shows, api, path, number), START_SECONDS)
                 seen.append((time.perf_counter() - started) * 1000)
                 fetched.append((bare.fetched_at(number) - started) * 1000)
         for percent in (50, 99):
@@ -228,10 +228,6 @@ def _shows(api: httpx.Client, path: str, number: int) -> bool:
     except httpx.TransportError:
         return False
     return answer.is_success and int(answer.json()["as_of_block"]["number"]) >= number
-
-
-def _is_visible(api: httpx.Client, path: str, number: int) -> bool:
-    return _height(api, path) >= number
 
 
 def _await(is_so: Callable[[], bool], seconds: float) -> None:
