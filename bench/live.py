@@ -134,13 +134,13 @@ class Bench:
         seen: list[float] = []
         fetched: list[float] = []
         with httpx.Client(headers=headers, trust_env=False) as api:
-            _await(lambda: _height(api, path) >= self.client.block_number(), START_SECONDS)
+            _await(partial(_shows, api, path, self.client.block_number()), START_SECONDS)
             for seed in range(BLOCKS):
                 time.sleep(PAUSES[seed % len(PAUSES)])
                 started = time.perf_counter()
                 self.emitter.move(seed, 1)
                 number = self.client.block_number()
-                _await(partial(_is_visible, api, path, number), START_SECONDS)
+                _await(partial(_shows, api, path, number), START_SECONDS)
                 seen.append((time.perf_counter() - started) * 1000)
                 fetched.append((bare.fetched_at(number) - started) * 1000)
         for percent in (50, 99):
@@ -221,17 +221,13 @@ class Bare:
             return self._fetched[number]
 
 
-def _height(api: httpx.Client, path: str) -> int:
-    """Return the block of which the API answers; -1 while it does not."""
+def _shows(api: httpx.Client, path: str, number: int) -> bool:
+    """Tell whether the API answers as of a block, or a later one."""
     try:
         answer = api.get(path)
     except httpx.TransportError:
-        return -1
-    return int(answer.json()["as_of_block"]["number"]) if answer.is_success else -1
-
-
-def _is_visible(api: httpx.Client, path: str, number: int) -> bool:
-    return _height(api, path) >= number
+        return False
+    return answer.is_success and int(answer.json()["as_of_block"]["number"]) >= number
 
 
 def _await(is_so: Callable[[], bool], seconds: float) -> None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
-
-import requests
-from web3 import HTTPProvider
-from web3.types import RPCEndpoint
 
 from chain.answers import (
     Block,
@@ -34,10 +29,11 @@ from chain.errors import (
     RpcUnavailable,
     WrongChain,
 )
-from chain.limits import RateLimit, http_limit, refusal
+from chain.limits import RateLimit, refusal
 from chain.wire import (
     Wire,
     WireLog,
+    decode_any,
     decode_headers,
     decode_logs,
     encode_batch,
@@ -63,19 +59,6 @@ TIMEOUT_SECONDS = 20.0
 ANSWER_BYTES = 64 * 2**20
 """More is not read: the question was too wide."""
 HEADERS_AT_ONCE = 200
-
-
-class _Provider(HTTPProvider):
-    """web3's own batches take answers that do not say to which call they belong."""
-
-    def make_numbered_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> Any:
-        """Send calls that are numbered from 0; the answer is as the node gave it."""
-        numbered = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-            for number, (method, params) in enumerate(calls)
-        ]
-        body = json.dumps(numbered).encode()
-        return self.decode_rpc_response(self._make_request(_name("batch"), body))
 
 
 class ChainClient:
@@ -107,12 +90,7 @@ class ChainClient:
         if urlsplit(rpc_url).scheme not in {"http", "https"}:
             raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
         # No retries below us: whether a call may be repeated is the caller's knowledge.
-        self._provider = _Provider(
-            rpc_url,
-            request_kwargs={"timeout": timeout_seconds},
-            exception_retry_configuration=None,
-        )
-        self._wire = Wire(rpc_url, TIMEOUT_SECONDS)
+        self._wire = Wire(rpc_url, timeout_seconds)
 
     def check(self) -> None:
         """Make sure that the node answers and serves our chain.
@@ -140,8 +118,8 @@ class ChainClient:
         RpcUnavailable, RpcRefused
         """
         with self._limit.spent():
-            answer = self._send(lambda: self._provider.make_request(_name(method), params))
-            return _result(method, answer)
+            body = self._wire.post(method, encode_call(method, *params), ANSWER_BYTES)
+            return _result(method, decode_any(method, body))
 
     def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Call several methods in one round trip; answers come in the order of `calls`.
@@ -156,7 +134,8 @@ class ChainClient:
         if len(calls) > most:
             return [*self.batch(calls[:most]), *self.batch(calls[most:])]
         with self._limit.spent(len(calls)):
-            answers = self._send(lambda: self._provider.make_numbered_batch(calls))
+            body = self._wire.post("batch", encode_batch(calls), ANSWER_BYTES)
+            answers = decode_any("batch", body)
             if not isinstance(answers, list):
                 whole = _result("batch", answers)
                 raise RpcInconsistent(f"{len(calls)} calls got one answer: {whole}")
@@ -165,14 +144,6 @@ class ChainClient:
             if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
                 raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
             return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
-
-    def _send(self, send: Callable[[], Any]) -> Any:
-        try:
-            return send()
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise (
-                http_limit(error) or RpcUnavailable(f"{type(error).__name__}: {error}")
-            ) from error
 
     def distrust(self, reason: str) -> None:
         """Take note that what the node said cannot be true; with one node there is no other."""
@@ -323,10 +294,6 @@ class ChainClient:
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to the node; the same bytes may be sent again."""
         return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
-
-
-def _name(method: str) -> RPCEndpoint:
-    return RPCEndpoint(method)
 
 
 def _result(method: str, answer: Any) -> Any:

@@ -13,7 +13,7 @@ import structlog
 
 from chain.abi import contract
 from chain.asked import is_half_told, told_whole
-from chain.client import ChainClient, Log, hex_of, log_of
+from chain.client import Block, ChainClient, Log, hex_of, log_of
 from chain.control import read_control
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
@@ -78,6 +78,26 @@ class Gathering:
             self.tokens += deployed
         self.logs += len(logs)
         self._take_in(logs, first, last)
+
+    def read_block(self, addresses: Sequence[bytes], block: Block) -> bool:
+        """Read the logs of some of the addresses in one block; False where that says too little.
+
+        Raises
+        ------
+        RpcInconsistent, UndecodableLog
+            See `chain.ranges.RangeReader.read_head`.
+        """
+        try:
+            logs = self._client.logs_of_block(addresses, block.hash)
+        except RpcRefused:
+            return False
+        if not logs or self._deployed(logs):
+            return False
+        self.logs += len(logs)
+        self._take_in(logs, block.number, block.number)
+        if self.hashes[block.number] != hex_of(block.hash):
+            raise RpcInconsistent(f"a log of block {block.number} is of another branch")
+        return True
 
     def _deployed(self, logs: Sequence[WireLog]) -> list[ProjectedToken]:
         factory = hex_of(self.watched.factory) if self.watched.factory else None

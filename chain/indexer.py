@@ -96,6 +96,8 @@ class Indexer:
     def _advance(self) -> bool:
         head = self._client.head()
         cursor = self._cursor(head)
+        if head.parent_hash == cursor.hash and self._apply_head(cursor, head):
+            return True
         stored = self._client.block(cursor.number)
         if stored is None or stored.hash != cursor.hash:
             self._take_back(cursor, head)
@@ -119,6 +121,14 @@ class Indexer:
             return projection.open_cursor(
                 session, self._client.chain_id, projected(head), head.number
             )
+
+    def _apply_head(self, cursor: SyncCursor, head: Block) -> bool:
+        """Apply the one block that follows the cursor: by their hashes, no reorg is between."""
+        read = self._reader.read_head(self._watched(), head)
+        if read is None:
+            return False
+        self._apply((cursor.number, cursor.hash), read.found)
+        return True
 
     # -- catching up -------------------------------------------------------------------------
 

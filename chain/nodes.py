@@ -173,9 +173,25 @@ class NodePool(ChainClient):
         return verdict, list(said.values()), self._panel.rules.needed(len(said))
 
     def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
-        """Return the logs of a block if any node has some: asked where one has told of none."""
+        """Return the logs of a block on which most nodes that have any agree.
+
+        It is asked where a block's own filter says that there may be some.
+
+        Raises
+        ------
+        NoQuorum
+            As many nodes give other logs.
+        """
         _, said, _ = self._ask_members(lambda client: client.logs_of_block(addresses, block_hash))
-        return next((logs for logs in said if logs and not isinstance(logs, RpcRefused)), [])
+        given = [logs for logs in said if not isinstance(logs, RpcRefused)]
+        if not given:
+            raise next(refused for refused in said if isinstance(refused, RpcRefused))
+        told = [logs for logs in given if logs]
+        counts = [told.count(logs) for logs in told]
+        most = [logs for logs, count in zip(told, counts, strict=True) if count == max(counts)]
+        if any(logs != most[0] for logs in most):
+            raise NoQuorum("nodes_disagree", "The nodes disagree about the logs of a block.")
+        return most[0] if most else []
 
     def _tagged(self, tag: str) -> Block | None:
         """Return the newest block to which enough nodes give a tag, if it is the same one."""

@@ -105,6 +105,37 @@ class RangeReader:
             logs=gathered.logs,
         )
 
+    def read_head(self, watched: Watched, head: Block) -> ReadRange | None:
+        """Read the newest block by its hash (EIP-234), which binds all that is said of it.
+
+        Nothing is asked where its own filter says that it has no log of ours.
+
+        Returns
+        -------
+        ReadRange or None
+            None where it is to be read like any range: tokens are deployed in it, the node does
+            not give logs by hash, or gives none although the filter says that there may be some.
+
+        Raises
+        ------
+        RpcInconsistent, UndecodableLog
+            As `read`.
+        """
+        gathered = Gathering(self._client, watched)
+        suspect = [item for item in watched.addresses if may_hold(head.logs_bloom, item)]
+        if suspect and not gathered.read_block(suspect, head):
+            return None
+        return ReadRange(
+            first=head,
+            found=ProjectedRange(
+                blocks=[projected(head)],
+                tokens=[],
+                events=mark_forced(self._client, watched, gathered.events, gathered.others),
+                head_number=head.number,
+            ),
+            logs=gathered.logs,
+        )
+
     def _headers(self, wanted: set[int]) -> dict[int, Block]:
         numbers = sorted(wanted)
         headers = {}

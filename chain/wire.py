@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 import requests
+from requests.utils import get_netrc_auth
+from urllib3.exceptions import HTTPError
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.limits import http_limit, refusal
@@ -58,6 +60,7 @@ class _Answer(msgspec.Struct, Generic[Result], frozen=True, gc=False):
 
 _LOGS = msgspec.json.Decoder(_Answer[list[WireLog]])
 _HEADERS = msgspec.json.Decoder(list[_Answer[WireHeader]])
+_ANY = msgspec.json.Decoder()
 _ONE = msgspec.json.Decoder(_Answer[Any])
 
 
@@ -75,7 +78,7 @@ class Wire:
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
-        self._session = requests.Session()
+        self._session = _session_for(url)
 
     def post(self, method: str, body: bytes, limit: int) -> bytes:
         """Send a body; answers of more than `limit` bytes are not read to their end.
@@ -96,13 +99,27 @@ class Wire:
             ) as response:
                 response.raise_for_status()
                 content = response.raw.read(limit + 1, decode_content=True)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise (
                 http_limit(error) or RpcUnavailable(f"{method}: {type(error).__name__}: {error}")
             ) from error
         if len(content) > limit:
             raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
         return bytes(content)
+
+
+def _session_for(url: str) -> requests.Session:
+    """Give a session that has read the environment once: proxies, certificates, a .netrc.
+
+    By itself it reads all of it again for each call, which takes longer than the call.
+    """
+    session = requests.Session()
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies.update(found["proxies"])
+    session.verify, session.cert = found["verify"], found["cert"]
+    session.auth = get_netrc_auth(url)
+    session.trust_env = False
+    return session
 
 
 def encode_call(method: str, *params: Any) -> bytes:
@@ -117,6 +134,17 @@ def encode_batch(calls: Sequence[tuple[str, Any]]) -> bytes:
             for number, (method, params) in enumerate(calls)
         ]
     )
+
+
+def decode_any(method: str, body: bytes) -> Any:
+    """Read an answer of any shape.
+
+    Raises
+    ------
+    RpcUnavailable
+        It is no JSON.
+    """
+    return _decode(method, _ANY, body)
 
 
 def decode_logs(body: bytes) -> list[WireLog]:
