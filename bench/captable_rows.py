@@ -38,8 +38,8 @@ INSERT INTO holder (address) SELECT substring(sha256(int8send(n)) FOR 20) FROM
 generate_series(1, :holders) AS n;
 INSERT INTO chain_block SELECT :chain, n, sha256(int8send(n)), sha256(int8send(n - 1)),
 timestamptz '2026-01-01' + n * interval '12 seconds' FROM generate_series(0, :head) AS n;
-INSERT INTO sync_cursor (chain_id, number, hash, head_number, checked_at) SELECT :chain, number,
-hash, number, now() FROM chain_block WHERE number = :head;
+INSERT INTO sync_cursor (chain_id, number, hash, head_number, checked_at, generation) SELECT
+:chain, number, hash, number, now(), 0 FROM chain_block WHERE number = :head;
 -- dropped and built again, as anybody loads that many rows at once
 ALTER TABLE token_event DROP CONSTRAINT token_event_pkey;
 ALTER TABLE balance_at DROP CONSTRAINT balance_at_pkey;

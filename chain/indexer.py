@@ -19,6 +19,7 @@ from datetime import timedelta
 
 import psycopg
 import structlog
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chain.ancestor import common_ancestor
@@ -42,7 +43,7 @@ IN_FLIGHT = 2
 TURN_SECONDS = 5.0
 """After so long, catching up makes a pause, so that a program that is stopped notices."""
 FAR_BEHIND = 100
-"""Blocks from which on catching up is worth putting the garbage collector off."""
+"""Blocks from which on catching up is a bulk load: no garbage collector, no wait for the disk."""
 
 Place = tuple[int, bytes]
 """Number and hash of a block."""
@@ -215,6 +216,11 @@ class Indexer:
         chain_id = self._client.chain_id
         try:
             with self._database.transaction() as session:
+                if found.head_number - found.end.number > FAR_BEHIND:
+                    # A crash of the server may then take the newest ranges back, each as a
+                    # whole and with its cursor; whatever is committed later and durably, as
+                    # everything that was decided upon them, makes them durable too.
+                    session.execute(text("SET LOCAL synchronous_commit = off"))
                 projection.apply_range(session, chain_id, after=after, found=found)
         except (DBAPIError, psycopg.Error):
             # Only the cursor knows. Its row is locked until the lost transaction has ended.

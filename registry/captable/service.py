@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, column, func, outerjoin, text, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    LargeBinary,
+    bindparam,
+    case,
+    column,
+    func,
+    outerjoin,
+    text,
+    true,
+)
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -150,27 +163,13 @@ def list_holders(
     limit: int | None = None,
 ) -> Sequence[CapTableEntry]:
     """List who held the token at `block`, by address."""
-    held = (
-        _held_now_or_then(token, block.number) if block.lost is None else _held_known(token, block)
-    )
-    query = (
-        sql_select(held.balance, held.frozen, col(Holder.address), RegisteredWallet, Party)
-        .select_from(held.rows)
-        .join(Holder, col(Holder.holder_no) == held.holder_no)
-        .outerjoin(
-            RegisteredWallet,
-            (col(RegisteredWallet.token_no) == token.token_no)
-            & (col(RegisteredWallet.holder_no) == held.holder_no),
-        )
-        .outerjoin(Wallet, col(Wallet.address) == col(Holder.address))
-        .outerjoin(Investor, col(Investor.id) == col(Wallet.investor_id))
-        .outerjoin(Party, col(Party.id) == col(Investor.party_id))
-        .where(held.balance > 0, *held.where)
-        .order_by(col(Holder.address))
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(col(Holder.address) > after)
+    query = _held_at_block() if block.lost is None else _with_people(_held_known(token, block))
+    values = {
+        "token_no": token.token_no,
+        "block": block.number,
+        "after": after or b"",
+        "page": limit,
+    }
     return [
         CapTableEntry(
             address=address,
@@ -180,8 +179,37 @@ def list_holders(
             country=wallet.country if wallet else None,
             party=party,
         )
-        for has, locked, address, wallet, party in session.execute(query)
+        for has, locked, address, wallet, party in session.execute(query, values)
     ]
+
+
+@cache
+def _held_at_block() -> Any:
+    """Compose once what every page asks: composing it takes longer than its answer."""
+    return _with_people(_held_now_or_then())
+
+
+def _with_people(held: _Held) -> Any:
+    """Give the query of a page of holders: how much, and whose the wallet is."""
+    token_no = bindparam("token_no", type_=Integer)
+    after = bindparam("after", type_=LargeBinary)
+    page = bindparam("page", type_=Integer)
+    return (
+        sql_select(held.balance, held.frozen, col(Holder.address), RegisteredWallet, Party)
+        .select_from(held.rows)
+        .join(Holder, col(Holder.holder_no) == held.holder_no)
+        .outerjoin(
+            RegisteredWallet,
+            (col(RegisteredWallet.token_no) == token_no)
+            & (col(RegisteredWallet.holder_no) == held.holder_no),
+        )
+        .outerjoin(Wallet, col(Wallet.address) == col(Holder.address))
+        .outerjoin(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .outerjoin(Party, col(Party.id) == col(Investor.party_id))
+        .where(held.balance > 0, *held.where, col(Holder.address) > after)
+        .order_by(col(Holder.address))
+        .limit(page)
+    )
 
 
 # One probe of one index: composing it anew each time would take ten times as long as its answer.
@@ -226,18 +254,20 @@ class _Held(NamedTuple):
     where: Sequence[ColumnElement[bool]] = ()
 
 
-def _held_now_or_then(token: Token, number: int) -> _Held:
-    """Give balance and frozen part at a block.
+def _held_now_or_then() -> _Held:
+    """Give balance and frozen part at a block; it and the token are told with each question.
 
     Who has not changed since the block is told by `Balance` alone; the history is asked only
     for the others, one probe of its index each.
     """
+    number = bindparam("block", type_=BigInteger)
+    token_no = bindparam("token_no", type_=Integer)
     held: Any = (
         sql_select(
             balance_at(number).label("balance_units"), frozen_at(number).label("frozen_units")
         )
         .where(
-            col(BalanceAt.token_no) == token.token_no,
+            col(BalanceAt.token_no) == token_no,
             col(BalanceAt.holder_no) == col(Balance.holder_no),
             col(BalanceAt.block_number) <= number,
             col(Balance.block_number) > number,
@@ -254,7 +284,7 @@ def _held_now_or_then(token: Token, number: int) -> _Held:
         col(Balance.holder_no),
         case((unchanged, col(Balance.balance_units)), else_=held.c.balance_units),
         case((unchanged, col(Balance.frozen_units)), else_=held.c.frozen_units),
-        (col(Balance.token_no) == token.token_no,),
+        (col(Balance.token_no) == token_no,),
     )
 
 

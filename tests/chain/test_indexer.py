@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlmodel import Session
 
 from chain.client import Block, ChainClient, hex_of
 from chain.indexer import Indexer
 from chain.ranges import RangeReader
 from chain.watched import read_watched
+from registry.captable import projection
 from registry.captable import service as captable
 from registry.captable.models import Holder
 from registry.captable.stream import stream_holders
@@ -292,6 +297,39 @@ def test_read__piece_by_piece__is_what_the_whole_range_is(suite: Suite, step: in
 
     assert len(whole.found.tokens) == 1
     assert reader.read(watched, first, last, last, step=step) == whole
+
+
+def test_index__far_behind__waits_for_the_disk_only_near_the_head(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = suite.world.database.engine
+    with engine.begin() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = on')
+    engine.dispose()
+    monkeypatch.setattr("chain.indexer.FAR_BEHIND", 2)
+    monkeypatch.setattr("chain.pace.FIRST_BLOCKS", 1)
+    monkeypatch.setattr("chain.pace.MOST_BLOCKS", 1)
+    seen: list[tuple[int, str]] = []
+    apply_range = projection.apply_range
+
+    def spy(session: Session, chain_id: int, **said: Any) -> None:
+        found = said["found"]
+        waits = session.connection().execute(text("SHOW synchronous_commit")).scalar_one()
+        seen.append((found.head_number - found.end.number, waits))
+        apply_range(session, chain_id, **said)
+
+    monkeypatch.setattr(projection, "apply_range", spy)
+    suite.index()
+    seen.clear()
+    for number in range(5):
+        suite.mint(number, 1)
+
+    suite.index()
+
+    assert len(seen) > 3
+    assert seen == [(left, "off" if left > 2 else "on") for left in reversed(range(len(seen)))]
+    suite.assert_exact()
 
 
 def test_index__nothing_of_ours__interns_nobody(suite: Suite) -> None:
