@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from chain import batches
 from chain.client import hex_of
-from chain.errors import ChainError
+from chain.matching import find_alike, find_rows_alike
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.outbox import note_waiting
@@ -20,13 +20,10 @@ from chain.own_transactions import OwnTransaction
 from chain.resender import UNMINED
 from chain.trailer import SIZE, read_ids
 from registry.kernel.clock import now
-from registry.kernel.errors import RegistryError
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
-    ON_CHAIN,
     Operation,
     OperationAttempt,
-    OperationDependency,
     OperationKind,
     OperationState,
 )
@@ -85,27 +82,32 @@ def _owner(
     """Give the planned operation that this carried out, or say why there is none."""
     if own.is_empty:
         return "an empty call"
-    found = _named(session, ids, accept=accept) if ids else None
+    plain = Call(own.to, own.data[: len(own.data) - SIZE * len(ids)])
+    found = _named(session, chain, ids, plain, accept=accept) if ids else None
     if found is None:
-        plain = Call(own.to, own.data[: len(own.data) - SIZE * len(ids)])
-        found = _planned_alike(session, chain, plain)
+        found = find_alike(session, chain, plain)
     if found is None and ids:
         return f"it carried out operation {ids[-1]}, which the database has lost"
     return found or "it names no operation"
 
 
-def _named(session: Session, ids: Sequence[UUID], *, accept: bool) -> Operation | str | None:
+def _named(
+    session: Session, chain: Chain, ids: Sequence[UUID], plain: Call, *, accept: bool
+) -> Operation | str | None:
     """Give the operation that the data names; None where the database has nothing of it."""
     owner = session.get(Operation, ids[-1], with_for_update=True)
     if owner is not None and owner.state == OperationState.PLANNED:
         return owner
     if owner is not None:
         return f"it names operation {owner.id}, which is {owner.state} by another transaction"
-    rows = _planned(session, ids[:-1])
-    if rows and (accept or len(rows) == len(ids) - 1):
+    carried = ids[:-1]
+    rows = _planned(session, carried)
+    if carried and len(rows) < len(carried):
+        rows = find_rows_alike(session, chain, carried, plain) or rows
+    if rows and (accept or len(rows) == len(carried)):
         return batches.bind(session, rows, batch_id=ids[-1])
     if rows:
-        return f"a batch of {len(ids) - 1}, of which the database knows {len(rows)}"
+        return f"a batch of {len(carried)}, of which the database knows {len(rows)}"
     return None
 
 
@@ -118,34 +120,6 @@ def _planned(session: Session, ids: Sequence[UUID]) -> list[Operation]:
             .with_for_update()
         ).all()
     )
-
-
-def _planned_alike(session: Session, chain: Chain, call: Call) -> Operation | None:
-    """Give a planned operation with the very same call.
-
-    What the database had planned after the backup is planned anew, under another id, when the
-    operations before it come to their end again.
-    """
-    required = select(OperationDependency.operation_id).join(
-        Operation, col(Operation.id) == col(OperationDependency.requires_id)
-    )
-    rows = session.exec(
-        select(Operation)
-        .where(
-            col(Operation.state) == OperationState.PLANNED,
-            col(Operation.id).not_in(required.where(col(Operation.state).not_in(ON_CHAIN))),
-        )
-        .order_by(col(Operation.id))
-        .with_for_update()
-    ).all()
-    for operation in rows:
-        try:
-            if EFFECTS[operation.kind].prepare(session, chain, operation) == call:
-                return operation
-        except (RegistryError, ChainError, AssertionError, KeyError) as fault:
-            # What it needs is not known yet: then it cannot have been sent either.
-            log.debug("not_comparable", operation=str(operation.id), reason=repr(fault))
-    return None
 
 
 def _add_attempt(session: Session, operation: Operation, own: OwnTransaction) -> None:

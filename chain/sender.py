@@ -49,8 +49,10 @@ from chain.outbox import (
 )
 from chain.pool import MAX_IN_FLIGHT, Pool
 from chain.resender import Resender
+from chain.second_look import NodeBehind, confirm_revert
 from chain.signing.port import Signer
 from chain.steps import step
+from chain.trailer import estimable
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
@@ -224,7 +226,15 @@ class Sender:
             if self._any_pending():
                 raise _NotNow("it reverts, and something of ours is not mined yet") from None
         # One of ours may have been mined between the two looks; now nothing is on its way.
-        return self._fees.price(call, market, rows=rows)
+        try:
+            return self._fees.price(call, market, rows=rows)
+        except Reverted:
+            whole = estimable(call, rows)
+            try:
+                confirm_revert(self._database, self._chain, self._signer.address, whole)
+            except NodeBehind as behind:
+                raise _NotNow(str(behind)) from None
+            raise
 
     def _look(self) -> Market:
         """Give what the chain asks for, as it was when this turn first asked."""

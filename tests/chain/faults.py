@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chain.client import ChainClient
+from chain.client import ChainClient, hex_of
 from chain.errors import RpcUnavailable
 from tests.chain.nodes import CHAIN_ID, Node
 
@@ -87,3 +87,23 @@ class AfterEstimate(ChainClient):
             self.happened = True
             self._happens()
         return gas
+
+
+class EstimatesLate(ChainClient):
+    """Several nodes behind one address: the one that estimates has not seen the last blocks.
+
+    Parameters
+    ----------
+    blocks
+        So many.
+    """
+
+    def __init__(self, node: Node, blocks: int) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._blocks = blocks
+
+    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
+        assert to is not None
+        call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data)}
+        block = hex(self.block_number() - self._blocks)
+        return int(self.request("eth_estimateGas", call, block), 16)

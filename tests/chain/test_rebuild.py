@@ -8,16 +8,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from chain import resender, worker
-from chain.client import bytes_of
+from chain.client import bytes_of, hex_of
 from chain.errors import NonceAhead
 from chain.rebuild import REORG_MARGIN, Finding, Rebuild, Report
 from chain.roles import plan_grants
 from registry.kernel.db import Database
-from registry.operation.models import IN_FLIGHT, NonceStream, OperationKind, OperationState
+from registry.operation.models import (
+    IN_FLIGHT,
+    NonceStream,
+    Operation,
+    OperationKind,
+    OperationState,
+)
 from tests import sales
-from tests.chain.market import Deal, Market
+from tests.chain.market import FIRST, ISSUER, SECOND, Deal, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import sent
 from tests.chain.stage import Stage
@@ -47,6 +54,16 @@ def assert_nothing_twice(market: Market) -> None:
     market.world.settle(impatient=True)
     assert {each.state for each in market.world.operations()} == {OperationState.FINAL}
     assert market.suite().on_chain().supply == sales.FRACTIONS
+
+
+def open_again(market: Market) -> list[Operation]:
+    """Plan identities that stand already, under keys of their own."""
+    planned = []
+    for person in (ISSUER, FIRST, SECOND):
+        wallet = market.wallet(person)
+        opening = {"wallet_id": str(wallet.id), "wallet": hex_of(wallet.address)}
+        planned.append(market.plan(OperationKind.CREATE_IDENTITY, f"again {person}", (), **opening))
+    return planned
 
 
 def test_rebuild__after_a_restore__binds_everything_and_sends_nothing(
@@ -143,6 +160,32 @@ def test_rebuild__of_batches__binds_every_row(
             assert [each.id for each in ours.world.operations() if each.kind == kind] == [
                 each.id for each in whole.world.operations() if each.kind == kind
             ]
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_rebuild__batch_of_what_was_planned_after_the_backup__is_found_once_that_is_planned_anew(
+    minted: Market, minted_stage: tuple[Stage, Deal], known: int
+) -> None:
+    whole = replace(minted, world=replace(minted.world, batch_rows=100))
+    first, *_ = open_again(whole)
+    whole.world.settle()
+    on_chain = whole.world.node.transactions()
+    stage, _ = minted_stage
+    with stage.databases.copied(stage.template) as backup:
+        ours = replace(whole, world=replace(whole.world, database=backup))
+        (anew, *_) = open_again(ours)
+        if known:
+            # The backup had heard of one of them.
+            change = text("UPDATE operation SET id = :first WHERE id = :anew")
+            with backup.transaction() as session:
+                session.execute(change, {"first": first.id, "anew": anew.id})
+
+        report = rebuilt(ours.world)
+
+        assert report.is_complete
+        assert [entry.finding for entry in report.entries] == [Finding.MATCHED]
+        assert_nothing_twice(ours)
+        assert ours.world.node.transactions() == on_chain
 
 
 def test_rebuild__something_waits_in_the_pool__nothing_is_sent_until_it_is_mined(

@@ -15,7 +15,7 @@ from registry.operation.models import (
     OperationState,
 )
 from registry.tokenization.models import TokenizationState
-from tests.chain.faults import AfterEstimate
+from tests.chain.faults import AfterEstimate, EstimatesLate
 from tests.chain.market import FIRST, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import count
@@ -225,3 +225,17 @@ def test_refusal__node_is_away__operation_stays_planned(market: Market) -> None:
 
     assert market.world.count(OperationState.REFUSED) == 0
     assert market.suite().on_chain().supply == 1_000
+
+
+def test_refusal__only_an_older_state_reverts__waits_for_the_node(market: Market) -> None:
+    world = market.world
+    world.turn()
+    world.node.mine()
+    # The registrations are mined; the node that estimates has not seen them.
+    late = world.through(EstimatesLate(world.node, 1))
+    late.turn()
+    mints = [each for each in world.operations() if each.kind == OperationKind.MINT]
+    assert {each.state for each in mints} == {OperationState.PLANNED}
+
+    world.settle()
+    assert {state_of(market, each) for each in mints} == {OperationState.FINAL}

@@ -179,10 +179,13 @@ class _Connection:
             await to_server.drain()
 
     async def _pump(self, server: asyncio.StreamReader) -> None:
-        while data := await server.read(CHUNK):
-            if self._mute:
-                # It has happened; nobody is told.
-                break
-            self._to_client.write(data)
-            await self._to_client.drain()
-        self.cut()
+        try:
+            while data := await server.read(CHUNK):
+                if self._mute:
+                    # It has happened; nobody is told.
+                    break
+                self._to_client.write(data)
+                await self._to_client.drain()
+        finally:
+            # Also where the server was killed: who waits for its answer must hear of it.
+            self.cut()

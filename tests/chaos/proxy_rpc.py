@@ -124,6 +124,9 @@ class RpcProxy:
         def forward() -> bytes:
             return _post(upstream, body)
 
+        def instead(call: Call) -> bytes:
+            return _post(upstream, json.dumps(call).encode())
+
         def control(method: str, params: list[Any]) -> Any:
             call = {"jsonrpc": "2.0", "id": 0, "method": method, "params": params}
             return json.loads(_post(upstream, json.dumps(call).encode())).get("result")
@@ -139,6 +142,7 @@ class RpcProxy:
             order.amount,
             self._silence,
             forward,
+            instead,
             control,
         )
         return answer(order.kind, exchange, self._dice)

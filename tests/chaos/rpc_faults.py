@@ -13,6 +13,7 @@ SEND = "eth_sendRawTransaction"
 NONCE = "eth_getTransactionCount"
 RECEIPT = "eth_getTransactionReceipt"
 HEAD = "eth_blockNumber"
+ESTIMATE = "eth_estimateGas"
 INTERNAL = -32603
 REFUSED = -32000
 
@@ -41,6 +42,7 @@ class Rpc(StrEnum):
     NONCE_HIGH = "nonce told too high"
     NO_RECEIPT = "null for a known receipt"
     STALE_HEAD = "head told too low"
+    STALE_STATE = "estimated on an older block"
     REORDERED = "batch reordered"
     MISSING = "batch without one answer"
     PARTLY_FAILED = "batch with one error"
@@ -62,6 +64,7 @@ OF_METHODS = {
     Rpc.NONCE_HIGH: NONCE,
     Rpc.NO_RECEIPT: RECEIPT,
     Rpc.STALE_HEAD: HEAD,
+    Rpc.STALE_STATE: ESTIMATE,
 }
 
 Call = dict[str, Any]
@@ -95,6 +98,8 @@ class Exchange:
         Place among `calls` of the one that the fault is about.
     forward
         Hands the request on, and gives the body of the answer.
+    instead
+        Hands another call on in its place.
     control
         Asks the node something else.
     """
@@ -105,6 +110,7 @@ class Exchange:
     amount: int
     silence_seconds: float
     forward: Callable[[], bytes]
+    instead: Callable[[Call], bytes]
     control: Callable[[str, list[Any]], Any]
 
     @property
@@ -142,6 +148,10 @@ def answer(kind: Rpc, exchange: Exchange, dice: random.Random) -> Reply:
         return _sent(kind, exchange, dice)
     if kind in OF_BATCHES:
         return _batch(kind, exchange, dice)
+    if kind == Rpc.STALE_STATE:
+        head = int(exchange.control(HEAD, []), 16)
+        call = exchange.call | {"params": [exchange.call["params"][0], hex(head - exchange.amount)]}
+        return Reply(exchange.instead(call))
     changes: dict[Rpc, Callable[[Any], Any]] = {
         Rpc.NONCE_LOW: lambda told: hex(max(int(told, 16) - exchange.amount, 0)),
         Rpc.NONCE_HIGH: lambda told: hex(int(told, 16) + exchange.amount),

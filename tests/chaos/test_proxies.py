@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -18,7 +18,7 @@ from tests.chain.world import PLATFORM, Hand
 from tests.chaos import proxy_postgres, proxy_rpc, rpc_faults
 from tests.chaos.proxy_postgres import Cut, PostgresProxy
 from tests.chaos.proxy_rpc import RpcProxy
-from tests.chaos.rpc_faults import HEAD, NONCE, RECEIPT, SEND, Rpc
+from tests.chaos.rpc_faults import ESTIMATE, HEAD, NONCE, RECEIPT, SEND, Rpc
 from tests.chaos.stage import Stage
 
 pytestmark = pytest.mark.chain
@@ -83,7 +83,8 @@ def test_rpc__fault_of_a_send__is_met_once(behind: Behind, kind: Rpc) -> None:
     else:
         assert answered is None
     assert behind.proxy.met == {kind: 1}
-    behind.send()
+    # A new client: after 429 the old one leaves the node alone for a while.
+    replace(behind, client=ChainClient(behind.proxy.url, CHAIN_ID)).send()
     assert behind.proxy.met == {kind: 1}
 
 
@@ -92,7 +93,7 @@ def test_rpc__fault_of_anything__is_an_error_of_ours(behind: Behind, kind: Rpc) 
     behind.proxy.order(proxy_rpc.Order(kind))
     with pytest.raises((RpcRefused, RpcUnavailable)):
         behind.client.block_number()
-    assert behind.client.block_number() == 5
+    assert ChainClient(behind.proxy.url, CHAIN_ID).block_number() == 5
 
 
 def test_rpc__wrong_numbers__are_as_wrong_as_ordered(behind: Behind) -> None:
@@ -104,6 +105,19 @@ def test_rpc__wrong_numbers__are_as_wrong_as_ordered(behind: Behind) -> None:
     behind.proxy.order(proxy_rpc.Order(Rpc.STALE_HEAD, HEAD, amount=2))
     assert behind.client.nonce_and_height(address) == (1, 4)
     assert behind.client.nonce_and_height(address) == (1, 6)
+
+
+def test_rpc__estimate_on_an_older_block__does_not_see_what_came_since(behind: Behind) -> None:
+    stop = bytes.fromhex("6000600055")
+    sender = bytes.fromhex(PLATFORM.address[2:])
+    before = behind.client.estimate_gas(ELSEWHERE, b"", sender=sender)
+    behind.node.rpc("anvil_setCode", "0x" + ELSEWHERE.hex(), "0x" + stop.hex())
+    behind.node.mine()
+    now = behind.client.estimate_gas(ELSEWHERE, b"", sender=sender)
+    assert now > before
+    behind.proxy.order(proxy_rpc.Order(Rpc.STALE_STATE, ESTIMATE, amount=3))
+    told = [behind.client.estimate_gas(ELSEWHERE, b"", sender=sender) for _ in range(2)]
+    assert told == [before, now]
 
 
 def test_rpc__receipt_withheld__then_given(behind: Behind) -> None:
