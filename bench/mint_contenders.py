@@ -70,7 +70,7 @@ def serving(stage: MintStage, database: Database) -> Iterator[tuple[str, int]]:
     settings = stage.settings
     environment = os.environ | {"DATABASE_URL": database.url}
     address = f"http://{settings.host}:{settings.port}"
-    child = subprocess.Popen(  # noqa: S603 (our own program)
+    child = subprocess.Popen(
         [sys.executable, "-m", "api.cli", "serve"],
         cwd=ROOT,
         env=environment,
@@ -116,7 +116,9 @@ def mint_by_api(stage: MintStage) -> Minted:
         answered = time.perf_counter() - started
         _await_final(database)
         seconds = time.perf_counter() - started
-        print(f"ours: answered after {answered:.2f} s, final after {seconds:.2f} s", file=sys.stderr)
+        print(
+            f"ours: answered after {answered:.2f} s, final after {seconds:.2f} s", file=sys.stderr
+        )
         return Minted(seconds, _signed(database, stage.holders))
 
 
@@ -203,7 +205,9 @@ def _places(stage: MintStage, count: int) -> tuple[str, str, list[str]]:
             {"id": stage.tokenization_id},
         ).scalar_one()
         wallets = connection.execute(
-            text("SELECT address FROM wallet JOIN purchase_order ON wallet_id = wallet.id LIMIT :n"),
+            text(
+                "SELECT address FROM wallet JOIN purchase_order ON wallet_id = wallet.id LIMIT :n"
+            ),
             {"n": count},
         )
         addresses = [Web3.to_checksum_address(bytes(row[0])) for row in wallets]

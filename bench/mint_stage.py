@@ -39,8 +39,8 @@ from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
 from registry.kernel.vault import Vault
-from registry.offering.models import Offering, Order, Payment
 from registry.offering import service as offerings
+from registry.offering.models import Order
 from registry.offering.service import OfferTerms
 from registry.tokenization import service as tokenizations
 from registry.tokenization.registration import plan_registration
@@ -144,9 +144,7 @@ class MintStage:
                 yield database
             finally:
                 database.dispose()
-                admin.execute(
-                    sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-                )
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextlib.contextmanager

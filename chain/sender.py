@@ -14,11 +14,11 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from chain import batches
 from chain.attempts import Attempts
@@ -139,8 +139,9 @@ class Sender:
     def _send(self, together: Sequence[UUID]) -> int:
         if len(together) == 1:
             return self._send_one(together[0])
-        allowed = [row for row in together if not self._refused_by_register(row)]
-        return len(together) - len(allowed) + self._send_batch(allowed)
+        refused = self._refused_by_register(together)
+        allowed = [row for row in together if row not in refused]
+        return len(refused) + self._send_batch(allowed)
 
     def _send_batch(self, rows: Sequence[UUID]) -> int:
         """Send operations as one transaction, or as two where they do not fit or one is bad."""
@@ -174,7 +175,7 @@ class Sender:
             return int(self._sign_and_broadcast([operation_id], priced))
         except Reverted as reverted:
             # The register says more than a contract that reverts.
-            if not self._refused_by_register(operation_id):
+            if not self._refused_by_register([operation_id]):
                 self._refuse(operation_id, revert_problem(reverted))
             return 1
         except PolicyRefused as forbidden:
@@ -191,22 +192,20 @@ class Sender:
             self._refuse(operation_id, problem_of(refused))
             return 1
 
-    def _refused_by_register(self, operation_id: UUID) -> bool:
-        """Refuse the operation if the register forbids it, and tell whether it does."""
-        try:
-            with self._database.transaction() as session:
-                operation = session.get_one(Operation, operation_id)
-                EFFECTS[operation.kind].check(session, operation)
-        except RegistryError as refused:
-            self._refuse(operation_id, problem_of(refused))
-            return True
-        return False
+    def _refused_by_register(self, rows: Sequence[UUID]) -> Collection[UUID]:
+        """Refuse those of operations alike that the register forbids, and tell which."""
+        with self._database.transaction() as session:
+            found = _load(session, rows)
+            refusals = EFFECTS[found[0].kind].refusals(session, found)
+        for row, refused in refusals.items():
+            self._refuse(row, problem_of(refused))
+        return refusals.keys()
 
     def _call(self, rows: Sequence[UUID]) -> Call:
         """Give the one call that does these."""
         try:
             with self._database.transaction() as session:
-                found = [session.get_one(Operation, row) for row in rows]
+                found = _load(session, rows)
                 effect = EFFECTS[found[0].kind]
                 if len(found) == 1:
                     return effect.prepare(session, self._chain, found[0])
@@ -276,8 +275,8 @@ class Sender:
             ).all()
             if len(found) != len(rows):
                 return None
-            for operation in found:
-                EFFECTS[operation.kind].check(session, operation)
+            for refused in EFFECTS[found[0].kind].refusals(session, found).values():
+                raise refused
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
@@ -292,3 +291,10 @@ class Sender:
                 refuse(session, operation, problem)
                 failpoints.reach("before_refuse_commit")
         failpoints.reach("after_refuse_commit")
+
+
+def _load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:
+    """Give operations in the order of planning, which is the order of their ids."""
+    return session.exec(
+        select(Operation).where(col(Operation.id).in_(rows)).order_by(col(Operation.id))
+    ).all()

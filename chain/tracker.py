@@ -135,12 +135,10 @@ class Tracker:
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
             session.add(attempt)
             bumps = bumps_of(session, operation)
-            for row in batches.whole(session, operation):
-                effect = EFFECTS[row.kind]
-                row.state, row.waits_for = OperationState.MINED, None
-                row.result = effect.read_result(row, receipt)
-                session.add(row)
-                effect.on_mined(session, self._chain, row)
+            batches.set_whole(session, operation, state=OperationState.MINED, waits_for=None)
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_mined(session, self._chain, rows, receipt)
+            for row in rows:
                 mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
             failpoints.reach("before_mined_commit")
         failpoints.reach("after_mined_commit")
@@ -159,10 +157,10 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
                 return 0
-            for row in batches.whole(session, operation):
-                row.state, row.ended_at = OperationState.FINAL, now()
-                session.add(row)
-                EFFECTS[row.kind].on_final(session, row)
+            batches.set_whole(session, operation, state=OperationState.FINAL, ended_at=now())
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_final(session, rows)
+            for row in rows:
                 mark(row, "final", since=row.recorded_at, seen=_seen(receipt))
             failpoints.reach("before_final_commit")
         failpoints.reach("after_final_commit")

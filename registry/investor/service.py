@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -313,6 +313,18 @@ def get_investor(session: Session, investor_id: UUID, *, lock: bool = False) -> 
         There is none of that id.
     """
     return get_row(session, Investor, investor_id, kind="investor", lock=lock)
+
+
+def get_investors(session: Session, ids: Collection[UUID]) -> dict[UUID, Investor]:
+    """Return many investors by their ids, which are known to be there."""
+    rows = session.exec(select(Investor).where(col(Investor.id).in_(ids))).all()
+    return {row.id: row for row in rows}
+
+
+def get_wallets(session: Session, ids: Collection[UUID]) -> dict[UUID, Wallet]:
+    """Return many wallets by their ids, which are known to be there."""
+    rows = session.exec(select(Wallet).where(col(Wallet.id).in_(ids))).all()
+    return {row.id: row for row in rows}
 
 
 def find_investor_of(session: Session, subject: str) -> Investor | None:

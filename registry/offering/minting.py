@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
@@ -115,13 +116,18 @@ def _plan_mint(
     )
 
 
-def settle_order(session: Session, order_id: UUID) -> None:
-    """Mark an order settled once its mint is final; a repeat changes nothing."""
-    order = session.get_one(Order, order_id, with_for_update=True)
-    if order.state == OrderState.MINTING:
-        order.state = OrderState.SETTLED
-        session.flush()
-        journal.record(session, THE_SYSTEM, "order_settled", "order", order.id)
+def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
+    """Mark orders settled once their mints are final; a repeat changes nothing."""
+    minting = session.exec(
+        select(Order.id)
+        .where(col(Order.id).in_(order_ids), col(Order.state) == OrderState.MINTING)
+        .order_by(col(Order.id))
+        .with_for_update()
+    ).all()
+    session.execute(
+        update(Order).where(col(Order.id).in_(minting)).values(state=OrderState.SETTLED)
+    )
+    journal.record_each(session, THE_SYSTEM, "order_settled", "order", minting)
 
 
 def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:

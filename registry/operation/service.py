@@ -108,6 +108,13 @@ def list_carried(session: Session, batch_id: UUID) -> Sequence[Operation]:
     ).all()
 
 
+def list_carried_ids(session: Session, batch_id: UUID) -> Sequence[UUID]:
+    """List the ids of the operations that a batch carries, in the order of its call."""
+    return session.exec(
+        select(Operation.id).where(col(Operation.batch_id) == batch_id).order_by(col(Operation.id))
+    ).all()
+
+
 def list_operations(
     session: Session,
     *,
