@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from eth_account import Account
+from eth_typing import ChecksumAddress
 from sqlalchemy import text
 from web3 import Web3
+from web3.types import TxParams
 
 from api.auth.tokens import DevelopmentIssuer
 from bench.mint_stage import CHAIN_ID, MintStage, heartbeat
@@ -190,13 +192,15 @@ def mint_by_loop(stage: MintStage, count: int, *, local: bool) -> float:
         for number, wallet in enumerate(wallets):
             if not local:
                 nonce = web3.eth.get_transaction_count(account.address, "pending") - number
-            built = mint(token, wallet, 1).build_transaction({**given, "nonce": nonce + number})
+            built = mint(token, wallet, 1).build_transaction(
+                cast("TxParams", {**given, "nonce": nonce + number})
+            )
             signed = account.sign_transaction(built)
             hashes.append(Web3.to_hex(web3.eth.send_raw_transaction(signed.raw_transaction)))
         return _mined_after(node, started, hashes)
 
 
-def _places(stage: MintStage, count: int) -> tuple[str, str, list[str]]:
+def _places(stage: MintStage, count: int) -> tuple[ChecksumAddress, str, list[ChecksumAddress]]:
     """Give the token, its agent, and wallets of buyers."""
     with stage.database("places") as database, database.reading() as session:
         connection = session.connection()

@@ -14,7 +14,8 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -47,6 +48,7 @@ from chain.outbox import (
     refuse_orphans,
     revert_problem,
 )
+from chain.pipeline import Pipeline
 from chain.pool import MAX_IN_FLIGHT, Pool
 from chain.resender import Resender
 from chain.signing.port import Signer
@@ -66,6 +68,17 @@ BATCH_ROWS = 100
 
 class _NotNow(ChainError):
     """Whether the call may be sent will be known later."""
+
+
+class _Forbidden(Exception):
+    """The register forbids some of what was to be signed."""
+
+    def __init__(self, refusals: Mapping[UUID, RegistryError]) -> None:
+        super().__init__(f"{len(refusals)} refused")
+        self.refusals = refusals
+
+
+_Pipeline = Pipeline[Priced]
 
 
 class Sender:
@@ -122,9 +135,14 @@ class Sender:
         with self._database.transaction() as session:
             moved = refuse_orphans(session, self._pool.kinds)
         self._nonces.require_known()
-        for together in self._ready():
-            with contained(together[0]):
-                moved += self._send(together)
+        groups = self._ready()
+        if groups:
+            # Before anything is prepared ahead, so that it is asked once.
+            self._look()
+            with Pipeline(self._prepare) as pipeline:
+                for rows, prepared in pipeline.each(groups):
+                    with contained(rows[0]):
+                        moved += self._send(pipeline, rows, prepared)
         return moved
 
     def _ready(self) -> list[list[UUID]]:
@@ -136,22 +154,38 @@ class Sender:
             groups = batches.group(ready, self._batch_rows)
             return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
 
-    def _send(self, together: Sequence[UUID]) -> int:
-        if len(together) == 1:
-            return self._send_one(together[0])
-        refused = self._refused_by_register(together)
-        allowed = [row for row in together if row not in refused]
-        return len(refused) + self._send_batch(allowed)
+    def _prepare(self, rows: Sequence[UUID]) -> Priced:
+        with step(self._database, "prepare", rows):
+            return self._price(self._call(rows), len(rows))
 
-    def _send_batch(self, rows: Sequence[UUID]) -> int:
+    def _send(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
+    ) -> int:
+        if len(rows) == 1:
+            # What is sent alone may rely on what was sent before it, and be relied on.
+            pipeline.settle()
+            moved = self._send_one(pipeline, rows[0], prepared)
+            pipeline.settle()
+            return moved
+        return self._send_batch(pipeline, rows, prepared)
+
+    def _send_anew(self, pipeline: _Pipeline, rows: Sequence[UUID]) -> int:
+        """Send rows that went with others a moment ago."""
+        return self._send(pipeline, rows, lambda: self._prepare(rows)) if rows else 0
+
+    def _send_batch(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
+    ) -> int:
         """Send operations as one transaction, or as two where they do not fit or one is bad."""
-        if len(rows) < 2:  # noqa: PLR2004
-            return sum(self._send_one(row) for row in rows)
         try:
-            with step(self._database, "prepare", rows):
-                priced = self._price(self._call(rows), len(rows))
+            priced = prepared()
             if priced.fits:
-                return len(rows) if self._sign_and_broadcast(rows, priced) else 0
+                return len(rows) if self._sign_and_broadcast(pipeline, rows, priced) else 0
+        except _Forbidden as forbidden:
+            for row, refusal in forbidden.refusals.items():
+                self._refuse(row, problem_of(refusal))
+            allowed = [row for row in rows if row not in forbidden.refusals]
+            return len(forbidden.refusals) + self._send_anew(pipeline, allowed)
         except (Reverted, PolicyRefused) as refusal:
             log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=str(refusal))
         except MustWait as wait:
@@ -161,26 +195,18 @@ class Sender:
             log.warning("batch_waits", operation=str(rows[0]), rows=len(rows), reason=str(refused))
             return 0
         except RegistryError as refusal:
-            # Every row was allowed a moment ago; the next turn tells which is not.
-            log.info("batch_waits", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
-            return 0
+            # Some row's record is gone or ended: alone, each tells.
+            log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
         failpoints.reach("batch_halved")
         middle = len(rows) // 2
-        return self._send_batch(rows[:middle]) + self._send_batch(rows[middle:])
+        first, second = rows[:middle], rows[middle:]
+        return self._send_anew(pipeline, first) + self._send_anew(pipeline, second)
 
-    def _send_one(self, operation_id: UUID) -> int:
+    def _send_one(
+        self, pipeline: _Pipeline, operation_id: UUID, prepared: Callable[[], Priced]
+    ) -> int:
         try:
-            with step(self._database, "prepare", [operation_id]):
-                priced = self._price(self._call([operation_id]), 1)
-            return int(self._sign_and_broadcast([operation_id], priced))
-        except Reverted as reverted:
-            # The register says more than a contract that reverts.
-            if not self._refused_by_register([operation_id]):
-                self._refuse(operation_id, revert_problem(reverted))
-            return 1
-        except PolicyRefused as forbidden:
-            self._refuse(operation_id, forbidden.problem)
-            return 1
+            return int(self._sign_and_broadcast(pipeline, [operation_id], prepared()))
         except MustWait as wait:
             self._wait([operation_id], wait)
             return 0
@@ -188,18 +214,24 @@ class Sender:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
+        except Reverted as reverted:
+            # The register says more than a contract that reverts.
+            refusal = self._refusal_of(operation_id)
+            problem = problem_of(refusal) if refusal else revert_problem(reverted)
+        except PolicyRefused as forbidden:
+            problem = forbidden.problem
+        except _Forbidden as forbidden:
+            problem = problem_of(forbidden.refusals[operation_id])
         except RegistryError as refused:
-            self._refuse(operation_id, problem_of(refused))
-            return 1
+            problem = problem_of(refused)
+        self._refuse(operation_id, problem)
+        return 1
 
-    def _refused_by_register(self, rows: Sequence[UUID]) -> Collection[UUID]:
-        """Refuse those of operations alike that the register forbids, and tell which."""
+    def _refusal_of(self, operation_id: UUID) -> RegistryError | None:
+        """Ask the register whether it forbids an operation, and why."""
         with self._database.transaction() as session:
-            found = _load(session, rows)
-            refusals = EFFECTS[found[0].kind].refusals(session, found)
-        for row, refused in refusals.items():
-            self._refuse(row, problem_of(refused))
-        return refusals.keys()
+            found = _load(session, [operation_id])
+            return EFFECTS[found[0].kind].refusals(session, found).get(operation_id)
 
     def _call(self, rows: Sequence[UUID]) -> Call:
         """Give the one call that does these."""
@@ -244,7 +276,9 @@ class Sender:
             if wait.of_key:
                 self._pool.rest(session, str(wait.problem["code"]))
 
-    def _sign_and_broadcast(self, rows: Sequence[UUID], priced: Priced) -> bool:
+    def _sign_and_broadcast(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], priced: Priced
+    ) -> bool:
         if self._purse is None:
             with self._database.transaction() as session:
                 self._purse = Purse.open(session, self._signer, self._look().balance_wei)
@@ -258,7 +292,7 @@ class Sender:
         if attempt is not None:
             failpoints.reach("after_sign_commit")
             self._purse.spend(priced.cost_wei)
-            self._attempts.broadcast([attempt])
+            pipeline.hand_over(partial(self._attempts.broadcast, [attempt]))
         return attempt is not None
 
     def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
@@ -275,8 +309,9 @@ class Sender:
             ).all()
             if len(found) != len(rows):
                 return None
-            for refused in EFFECTS[found[0].kind].refusals(session, found).values():
-                raise refused
+            refusals = EFFECTS[found[0].kind].refusals(session, found)
+            if refusals:
+                raise _Forbidden(refusals)
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
