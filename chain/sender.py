@@ -92,10 +92,18 @@ class Sender:
         One of the chain's senders.
     batch_rows
         Operations that go in one transaction at most; 1 sends each alone.
+    on_broadcast
+        Told of each transaction that went out.
     """
 
     def __init__(
-        self, database: Database, chain: Chain, signer: Signer, *, batch_rows: int = BATCH_ROWS
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        on_broadcast: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._chain = chain
@@ -104,7 +112,7 @@ class Sender:
         self._pool = Pool(chain, signer)
         self._nonces = Nonces(database, chain, signer)
         self._fees = Fees(chain.client, chain.fees, signer.address)
-        self._attempts = Attempts(database, chain, signer)
+        self._attempts = Attempts(database, chain, signer, on_broadcast=on_broadcast)
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
         # Of one turn: what the chain asks for, and what the key can spend.
         self._market: Market | None = None

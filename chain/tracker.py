@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
+from registry.operation import service as operations
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
     IN_FLIGHT,
@@ -71,12 +73,42 @@ class Tracker:
         # The head first: a receipt read later can only be deeper than we then think.
         client = self._chain.client
         final = final_height(client, self._finality, client.block_number())
-        receipts = client.receipts([flight.attempt.tx_hash for flight in flights])
+        asked = self._changed(flights, final)
+        receipts = client.receipts([flight.attempt.tx_hash for flight in asked])
         moved = 0
-        for flight, receipt in zip(flights, receipts, strict=True):
+        for flight, receipt in zip(asked, receipts, strict=True):
             with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
                 moved += self._move(flight, receipt, final)
         return moved
+
+    def _changed(self, flights: Sequence[_Flight], final: int) -> list[_Flight]:
+        """Give those whose receipt may say something new; that of a large batch is a megabyte.
+
+        Of the others, the key has not come to their nonce yet, or the block in which they were
+        seen stands and is not final.
+        """
+        client = self._chain.client
+        heights = {flight.attempt.block_number for flight in flights} - {None}
+        headers = client.headers(sorted(height for height in heights if height is not None))
+        standing = {(header.number, header.hash) for header in headers if header is not None}
+        signers = {flight.operation.signer for flight in flights} - {None}
+        used = {signer: client.nonce(signer) for signer in signers if signer is not None}
+        mined = {
+            flight.operation.id: flight.attempt.block_number > final
+            for flight in flights
+            if flight.attempt.block_number is not None
+            and flight.operation.state == OperationState.MINED
+            and (flight.attempt.block_number, flight.attempt.block_hash) in standing
+        }
+        return [
+            flight
+            for flight in flights
+            if not mined.get(flight.operation.id, False)
+            and (
+                flight.operation.state == OperationState.MINED
+                or _nonce_of(flight) < used[flight.operation.signer]
+            )
+        ]
 
     def _flights(self) -> list[_Flight]:
         with self._database.transaction() as session:
@@ -140,6 +172,8 @@ class Tracker:
             EFFECTS[batches.kind_of(operation)].all_mined(session, self._chain, rows, receipt)
             for row in rows:
                 mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
+            # What depends on it may be sent now.
+            operations.wake(session)
             failpoints.reach("before_mined_commit")
         failpoints.reach("after_mined_commit")
         log.info(
@@ -242,6 +276,11 @@ class Tracker:
             except RpcRefused as refused:
                 return read_revert(bytes_of(refused.data or ""), refused.message)
         return Reverted("", "the node gives no reason", {})
+
+
+def _nonce_of(flight: _Flight) -> int:
+    assert flight.operation.nonce is not None, "what was signed owns a nonce"
+    return flight.operation.nonce
 
 
 def _seen(receipt: Receipt) -> dict[str, str | int]:

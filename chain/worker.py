@@ -12,8 +12,8 @@ import structlog
 from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
-from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead, WrongChain
+from chain.follower import Follower
 from chain.funds import FundsWatch
 from chain.guard import Guard
 from chain.heads import Heads
@@ -38,18 +38,17 @@ from registry.export.runner import ExportWorker
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
-from registry.operation.service import WAKE_CHANNEL
+from registry.operation.service import WAKE_CHANNEL, is_anything_open
 from registry.sweep.service import sweep
 
 log = structlog.get_logger()
 
-BUSY_SECONDS = 0.5
-"""The longest that the worker waits for a block while something is on its way."""
-
-HEAD_SECONDS = 0.02
-"""How often it then looks whether there is one: a halt is final that much later at most."""
-
 IDLE_SECONDS = 2.0
+"""How often the worker looks again at what waits or is on its way."""
+
+REST_SECONDS = 15.0
+"""How often it looks where nothing is; a commit, or a reorg that the sync meets, wakes it."""
+
 POLL_SECONDS = 0.2
 LIVE_POLL_SECONDS = 2.0
 """How often a new block is looked for although each one is announced."""
@@ -84,11 +83,13 @@ def run_worker(
     wanted_operations
         A key whose money lasts for fewer is warned of.
     """
-    senders = [Sender(database, chain, signer) for signer in chain.senders]
-    tracker = Tracker(database, chain, finality=finality)
+    follower = Follower(chain.client, Tracker(database, chain, finality=finality), stop)
+    senders = [
+        Sender(database, chain, signer, on_broadcast=follower.bell.set) for signer in chain.senders
+    ]
     rebuild = Rebuild(database, chain, finality=finality)
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
-    waiter = _Waiter(database, chain.client, stop)
+    waiter = _Waiter(database, stop)
     quorum = QuorumWait(database)
     at_start, sweep_at, taken_at = True, time.monotonic(), time.monotonic()
 
@@ -112,7 +113,6 @@ def run_worker(
         # against a state from which it is missing.
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         at_start = False
-        moved += tracker.follow()
         if time.monotonic() >= taken_at:
             taken_at = time.monotonic() + TAKEN_SECONDS
             rebuild.look_for_taken()
@@ -124,11 +124,21 @@ def run_worker(
             if not rebuild.mend():
                 raise
             moved += 1
-        waiter.awaits_block = tracker.is_following
-        return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
+        if moved:
+            return 0.0
+        with database.transaction() as session:
+            return IDLE_SECONDS if is_anything_open(session) else REST_SECONDS
 
-    _repeat("worker", turn, waiter.wait, stop)
-    waiter.close()
+    # Beside the sending: what is mined is recorded while the next is signed.
+    following = threading.Thread(
+        target=_repeat, args=("tracker", follower.turn, follower.wait, stop), name="tracker"
+    )
+    following.start()
+    try:
+        _repeat("worker", turn, waiter.wait, stop)
+    finally:
+        following.join()
+        waiter.close()
 
 
 def _require_our_chain(database: Database, chain: Chain) -> None:
@@ -249,50 +259,33 @@ def _repeat(
 
 
 class _Waiter:
-    """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up.
+    """Sleeps until a transaction commits that has work for us (LISTEN/NOTIFY), or time is up."""
 
-    Parameters
-    ----------
-    client
-        Where a new block is looked for while `awaits_block`: it ends the sleep too.
-    """
-
-    def __init__(self, database: Database, client: ChainClient, stop: threading.Event) -> None:
+    def __init__(self, database: Database, stop: threading.Event) -> None:
         self._url = database.driver_url
-        self._client = client
         self._stop = stop
         self._connection: psycopg.Connection | None = None
-        self.awaits_block = False
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        height = self._height()
-        slice_seconds = STOP_SECONDS if height is None else HEAD_SECONDS
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if self._is_woken(min(left, slice_seconds)) or self._height() != height:
+            if self._is_woken(min(left, STOP_SECONDS)):
                 return
-
-    def _height(self) -> int | None:
-        """Return the newest block's number; None where nobody waits for one."""
-        if not self.awaits_block:
-            return None
-        try:
-            return self._client.block_number()
-        except ChainError:
-            # The next turn meets the fault, tells it, and waits it out.
-            return -1
 
     def _is_woken(self, seconds: float) -> bool:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, autocommit=True)
                 self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
-            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            woken = any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            # One look answers everything that was said until now.
+            woken |= bool(list(self._connection.notifies(timeout=0)))
         except psycopg.OperationalError as fault:
             log.warning("listening_lost", reason=str(fault))
             self.close()
             self._stop.wait(seconds)
             return False
+        return woken
 
     def close(self) -> None:
         if self._connection is not None:

@@ -88,8 +88,20 @@ def plan_all(
         )
         found |= {operation.key: operation for operation in added}
         _add_dependencies(session, missing, found)
-        session.connection().execute(text(f"NOTIFY {WAKE_CHANNEL}"))
+        wake(session)
     return found
+
+
+def wake(session: Session) -> None:
+    """Have every worker look, once this transaction commits."""
+    session.connection().execute(text(f"NOTIFY {WAKE_CHANNEL}"))
+
+
+def is_anything_open(session: Session) -> bool:
+    """Tell whether any operation is planned or on its way."""
+    open_states = [OperationState.PLANNED, *IN_FLIGHT]
+    query = select(Operation.id).where(col(Operation.state).in_(open_states)).limit(1)
+    return session.exec(query).first() is not None
 
 
 def _row(actor: Actor, new: NewOperation) -> dict[str, Any]:
