@@ -22,7 +22,8 @@ from web3 import Web3
 from web3.types import TxParams
 
 from api.auth.tokens import DevelopmentIssuer
-from bench.mint_stage import CHAIN_ID, MintStage, heartbeat
+from bench.gas_node import CHAIN_ID
+from bench.mint_stage import MintStage, heartbeat
 from chain.anvil import HOST, Anvil
 from chain.client import hex_of
 from chain.platform import platform_address
@@ -61,8 +62,10 @@ class Minted:
 
 
 @contextlib.contextmanager
-def serving(stage: MintStage, database: Database) -> Iterator[tuple[str, int]]:
-    """Run `milkiyat serve` on a database of the stage, in a process of its own.
+def serving(
+    stage: MintStage, database: Database, *, part: str = "serve"
+) -> Iterator[tuple[str, int]]:
+    """Run `milkiyat serve`, or another part, on a database of the stage, in a process of its own.
 
     Yields
     ------
@@ -73,14 +76,14 @@ def serving(stage: MintStage, database: Database) -> Iterator[tuple[str, int]]:
     environment = os.environ | {"DATABASE_URL": database.url}
     address = f"http://{settings.host}:{settings.port}"
     child = subprocess.Popen(
-        [sys.executable, "-m", "api.cli", "serve"],
+        [sys.executable, "-m", "api.cli", part],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(address):
+        while part == "serve" and not _is_ready(address):
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the program did not come up")
             time.sleep(0.1)
@@ -186,7 +189,7 @@ def mint_by_loop(stage: MintStage, count: int, *, local: bool) -> float:
     with stage.node() as node:
         web3 = Web3(Web3.HTTPProvider(f"http://{HOST}:{node.port}"))
         mint = web3.eth.contract(Web3.to_checksum_address(agent), abi=MINT).functions.mint
-        nonce = web3.eth.get_transaction_count(account.address)
+        nonce = int(web3.eth.get_transaction_count(account.address))
         hashes = []
         started = time.perf_counter()
         for number, wallet in enumerate(wallets):

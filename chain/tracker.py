@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -88,10 +88,10 @@ class Tracker:
         seen stands and is not final.
         """
         client = self._chain.client
-        heights = {flight.attempt.block_number for flight in flights} - {None}
-        headers = client.headers(sorted(height for height in heights if height is not None))
+        seen = {flight.attempt.block_number for flight in flights}
+        headers = client.headers(sorted(height for height in seen if height is not None))
         standing = {(header.number, header.hash) for header in headers if header is not None}
-        signers = {flight.operation.signer for flight in flights} - {None}
+        signers = {flight.operation.signer for flight in flights}
         used = {signer: client.nonce(signer) for signer in signers if signer is not None}
         mined = {
             flight.operation.id: flight.attempt.block_number > final
@@ -104,10 +104,7 @@ class Tracker:
             flight
             for flight in flights
             if not mined.get(flight.operation.id, False)
-            and (
-                flight.operation.state == OperationState.MINED
-                or _nonce_of(flight) < used[flight.operation.signer]
-            )
+            and (flight.operation.state == OperationState.MINED or _is_used(flight, used))
         ]
 
     def _flights(self) -> list[_Flight]:
@@ -278,9 +275,11 @@ class Tracker:
         return Reverted("", "the node gives no reason", {})
 
 
-def _nonce_of(flight: _Flight) -> int:
-    assert flight.operation.nonce is not None, "what was signed owns a nonce"
-    return flight.operation.nonce
+def _is_used(flight: _Flight, used: Mapping[bytes, int]) -> bool:
+    signer, nonce = flight.operation.signer, flight.operation.nonce
+    assert signer is not None, "what was signed names its key"
+    assert nonce is not None, "and owns a nonce"
+    return nonce < used[signer]
 
 
 def _seen(receipt: Receipt) -> dict[str, str | int]:
