@@ -242,6 +242,14 @@ class ChainClient:
             gas_price_wei=int(fees, 16) if legacy else None,
         )
 
+    def nonces(self, address: bytes) -> tuple[int, int]:
+        """Return how many transactions of `address` are on chain, and with the pool's."""
+        method = "eth_getTransactionCount"
+        on_chain, with_pool = self.batch(
+            [(method, (hex_of(address), block)) for block in ("latest", "pending")]
+        )
+        return int(on_chain, 16), int(with_pool, 16)
+
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
         """Return how many transactions of `address` are on chain, and the newest block's number."""
         nonce, height = self.batch(

@@ -40,6 +40,7 @@ from chain.nonces import Nonces
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.outbox import (
+    is_anything_planned,
     key_problem,
     list_ready,
     note_waiting,
@@ -117,6 +118,10 @@ class Sender:
         # Of one turn: what the chain asks for, and what the key can spend.
         self._market: Market | None = None
         self._purse: Purse | None = None
+
+    def has_work(self, session: Session) -> bool:
+        """Tell whether anything is planned that this key might send."""
+        return is_anything_planned(session, self._pool.kinds)
 
     def resend_forgotten(self, *, at_start: bool = False) -> int:
         """Send again what the chain does not show, and offer more for what is stuck."""
@@ -287,10 +292,6 @@ class Sender:
     def _sign_and_broadcast(
         self, pipeline: _Pipeline, rows: Sequence[UUID], priced: Priced
     ) -> bool:
-        if self._purse is None:
-            with self._database.transaction() as session:
-                self._purse = Purse.open(session, self._signer, self._look().balance_wei)
-        self._purse.require(self._signer, priced.cost_wei)
         try:
             with step(self._database, "sign", rows) as spans:
                 attempt = self._sign(rows, priced)
@@ -299,13 +300,14 @@ class Sender:
             raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:
             failpoints.reach("after_sign_commit")
-            self._purse.spend(priced.cost_wei)
             pipeline.hand_over(partial(self._attempts.broadcast, [attempt]))
         return attempt is not None
 
     def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
         """Take the nonce, sign and store, in one transaction; None if another worker did."""
         with self._database.transaction() as session:
+            purse = self._open_purse(session)
+            purse.require(self._signer, priced.cost_wei)
             found = session.exec(
                 select(Operation)
                 .where(
@@ -325,7 +327,14 @@ class Sender:
             batches.move(session, carrier, OperationState.SIGNED)
             attempt = self._attempts.sign(session, carrier, priced)
             failpoints.reach("before_sign_commit")
-            return attempt
+        purse.spend(priced.cost_wei)
+        return attempt
+
+    def _open_purse(self, session: Session) -> Purse:
+        """Give what the key could spend when this turn first asked, without what it has spent."""
+        if self._purse is None:
+            self._purse = Purse.open(session, self._signer, self._look().balance_wei)
+        return self._purse
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> None:
         with self._database.transaction() as session:

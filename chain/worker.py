@@ -91,33 +91,31 @@ def run_worker(
     funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
     waiter = _Waiter(database, stop)
     quorum = QuorumWait(database)
-    at_start, sweep_at, taken_at = True, time.monotonic(), time.monotonic()
+    at_start = True
+    sweep_at = taken_at = round_at = time.monotonic()
 
     def turn() -> float:
         with quorum.told():
             return work()
 
     def work() -> float:
-        nonlocal at_start, sweep_at, taken_at
-        _require_our_chain(database, chain)
-        if time.monotonic() >= sweep_at:
-            # Set first: a round that fails waits for the next one like any other.
-            sweep_at = time.monotonic() + SWEEP_SECONDS
-            sweep(database)
-            funds.look()
-        if at_start:
-            with database.transaction() as session:
-                plan_platform(session, chain.chain_id)
-                plan_grants(session, chain)
+        nonlocal at_start
+        # Where somebody waits, the keys that have something to send come first; the next turn
+        # is a whole round, if one is due.
+        is_round = not waiter.take_woken() and time.monotonic() >= round_at
+        asked = senders if is_round else _with_work(database, senders)
+        if asked:
+            _require_our_chain(database, chain)
+        if is_round:
+            begin_round()
         # In this order: what the chain forgot is sent again before anything new is judged
         # against a state from which it is missing.
-        moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
-        at_start = False
-        if time.monotonic() >= taken_at:
-            taken_at = time.monotonic() + TAKEN_SECONDS
-            rebuild.look_for_taken()
+        moved = sum(sender.resend_forgotten(at_start=at_start) for sender in asked)
+        at_start = at_start and not is_round
+        if is_round:
+            look_for_taken()
         try:
-            moved += sum(sender.send_planned() for sender in senders)
+            moved += sum(sender.send_planned() for sender in asked)
         except NonceAhead:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.
@@ -129,6 +127,25 @@ def run_worker(
         with database.transaction() as session:
             return IDLE_SECONDS if is_anything_open(session) else REST_SECONDS
 
+    def begin_round() -> None:
+        nonlocal sweep_at, round_at
+        round_at = time.monotonic() + IDLE_SECONDS
+        if time.monotonic() >= sweep_at:
+            # Set first: a round that fails waits for the next one like any other.
+            sweep_at = time.monotonic() + SWEEP_SECONDS
+            sweep(database)
+            funds.look()
+        if at_start:
+            with database.transaction() as session:
+                plan_platform(session, chain.chain_id)
+                plan_grants(session, chain)
+
+    def look_for_taken() -> None:
+        nonlocal taken_at
+        if time.monotonic() >= taken_at:
+            taken_at = time.monotonic() + TAKEN_SECONDS
+            rebuild.look_for_taken()
+
     # Beside the sending: what is mined is recorded while the next is signed.
     following = threading.Thread(
         target=_repeat, args=("tracker", follower.turn, follower.wait, stop), name="tracker"
@@ -139,6 +156,11 @@ def run_worker(
     finally:
         following.join()
         waiter.close()
+
+
+def _with_work(database: Database, senders: Sequence[Sender]) -> Sequence[Sender]:
+    with database.transaction() as session:
+        return [sender for sender in senders if sender.has_work(session)]
 
 
 def _require_our_chain(database: Database, chain: Chain) -> None:
@@ -265,14 +287,21 @@ class _Waiter:
         self._url = database.driver_url
         self._stop = stop
         self._connection: psycopg.Connection | None = None
+        self._is_woken = False
+
+    def take_woken(self) -> bool:
+        """Tell whether a transaction has ended the last sleep; once only."""
+        was_woken, self._is_woken = self._is_woken, False
+        return was_woken
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if self._is_woken(min(left, STOP_SECONDS)):
+            if self._listen(min(left, STOP_SECONDS)):
+                self._is_woken = True
                 return
 
-    def _is_woken(self, seconds: float) -> bool:
+    def _listen(self, seconds: float) -> bool:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, autocommit=True)
