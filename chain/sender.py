@@ -177,9 +177,7 @@ class Sender:
         if len(rows) == 1:
             # What is sent alone may rely on what was sent before it, and be relied on.
             pipeline.settle()
-            moved = self._send_one(pipeline, rows[0], prepared)
-            pipeline.settle()
-            return moved
+            return self._send_one(pipeline, rows[0], prepared)
         return self._send_batch(pipeline, rows, prepared)
 
     def _send_anew(self, pipeline: _Pipeline, rows: Sequence[UUID]) -> int:
@@ -300,7 +298,11 @@ class Sender:
             raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:
             failpoints.reach("after_sign_commit")
-            pipeline.hand_over(partial(self._attempts.broadcast, [attempt]))
+            send = partial(self._attempts.broadcast, [attempt])
+            if len(rows) > 1:
+                pipeline.hand_over(send)
+            else:
+                send()
         return attempt is not None
 
     def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from chain.platform import STEPS
-from chain.worker import REST_SECONDS, run_sync, run_worker
+from chain.sending import REST_SECONDS
+from chain.worker import run_sync, run_worker
 from registry.captable.models import Reconciliation
 from registry.kernel.errors import Unavailable
 from registry.operation.models import OperationKind, OperationState
