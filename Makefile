@@ -5,8 +5,8 @@ RUN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-sync bench-live bench-captable \
-        duel-reorg reset test-eligibility chaos-operations
+        compile openapi bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
+        bench-captable duel-reorg reset test-eligibility chaos-operations
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,6 +64,10 @@ bench-gas: setup  ## Figures: gas beside the published suite; from an order to a
 	@$(PY) -m bench.gas
 	@$(PY) -m bench.halt
 	@CONFIRMATIONS=0 $(PY) -m bench.halt
+
+bench-mint: setup  ## Figures: mints/s through the API until final; commit to broadcast (BENCH_HOLDERS)
+	@$(PY) -m bench.mint
+	@$(PY) -m bench.sending
 
 bench-sync: setup  ## Figures: events/s from empty database to proven cap table (BENCH_RUNS, BENCH_SCALE)
 	@$(PY) -m bench.sync

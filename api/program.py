@@ -20,6 +20,7 @@ from chain.devnet import Devnet, depth_of
 from chain.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
+from chain.signing.curve import require_coincurve
 from chain.worker import run_exports, run_imports, run_sync, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
@@ -59,9 +60,10 @@ def open_base(settings: Settings, say: Say) -> Iterator[Base]:
 
     Raises
     ------
-    DatabaseUnreachable, EmbeddedServiceError, RpcUnavailable, WrongChain
+    DatabaseUnreachable, EmbeddedServiceError, RpcUnavailable, WrongChain, SignerRefused
         With the setting to mend.
     """
+    require_coincurve()
     with contextlib.ExitStack() as stack:
         devnet = _devnet(settings)
         if devnet is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import func
@@ -36,10 +36,20 @@ class Attempts:
         Where operations stand, and where they go.
     signer
         One of the chain's senders.
+    on_broadcast
+        Told of each transaction that went out.
     """
 
-    def __init__(self, database: Database, chain: Chain, signer: Signer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        on_broadcast: Callable[[], object] = lambda: None,
+    ) -> None:
         self._database = database
+        self._on_broadcast = on_broadcast
         self._chain = chain
         self._signer = signer
 
@@ -132,6 +142,7 @@ class Attempts:
             stored.last_sent_at = now()
             session.add(stored)
         failpoints.reach("after_broadcast_commit")
+        self._on_broadcast()
         log.info(
             "operation_broadcast",
             operation=str(attempt.operation_id),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlalchemy import or_, update
+from sqlmodel import Session, col
 
 from chain.operations import EFFECTS
 from chain.signing.envelope import read_signed
@@ -74,9 +75,11 @@ def bind(session: Session, rows: Sequence[Operation], *, batch_id: UUID | None =
     batch.key = f"batch:{batch.id}"
     session.add(batch)
     session.flush()
-    for row in rows:
-        row.batch_id = batch.id
-        session.add(row)
+    session.execute(
+        update(Operation)
+        .where(col(Operation.id).in_([row.id for row in rows]))
+        .values(batch_id=batch.id)
+    )
     return batch
 
 
@@ -89,9 +92,29 @@ def whole(session: Session, operation: Operation) -> list[Operation]:
 
 def move(session: Session, operation: Operation, state: OperationState) -> None:
     """Take an operation, and whatever it carries, to another state of being on its way."""
-    for row in whole(session, operation):
-        row.state, row.ended_at, row.waits_for = state, None, None
-        session.add(row)
+    set_whole(session, operation, state=state, ended_at=None, waits_for=None)
+
+
+def set_whole(session: Session, operation: Operation, **values: object) -> None:
+    """Set the same columns of an operation and of whatever it carries, in one statement."""
+    mine = col(Operation.id) == operation.id
+    if operation.kind == OperationKind.BATCH:
+        mine = or_(mine, col(Operation.batch_id) == operation.id)
+    session.execute(update(Operation).where(mine).values(**values))
+
+
+def rows_of(session: Session, operation: Operation) -> list[Operation]:
+    """Give what a transaction does for the register: what a batch carries, or the one itself."""
+    if operation.kind != OperationKind.BATCH:
+        return [operation]
+    return list(operations.list_carried(session, operation.id))
+
+
+def ids_of(session: Session, operation: Operation) -> list[UUID]:
+    """Give the ids of what a batch carries, in the order of its call, and then its own."""
+    if operation.kind != OperationKind.BATCH:
+        return [operation.id]
+    return [*operations.list_carried_ids(session, operation.id), operation.id]
 
 
 def disband(session: Session, batch: Operation) -> None:

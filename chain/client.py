@@ -23,6 +23,7 @@ from chain.answers import (
     read_receipt,
 )
 from chain.errors import (
+    REVERTED,
     RateLimited,
     RpcInconsistent,
     RpcRefused,
@@ -75,6 +76,9 @@ class ChainClient:
     limit : RateLimit, optional
         How often the node may be asked; clients of the same node share one.
     """
+
+    # Until the node says that it does not know the method.
+    _simulates = True
 
     def __init__(
         self,
@@ -209,6 +213,14 @@ class ChainClient:
             gas_price_wei=int(fees, 16) if legacy else None,
         )
 
+    def nonces(self, address: bytes) -> tuple[int, int]:
+        """Return how many transactions of `address` are on chain, and with the pool's."""
+        method = "eth_getTransactionCount"
+        on_chain, with_pool = self.batch(
+            [(method, (hex_of(address), block)) for block in ("latest", "pending")]
+        )
+        return int(on_chain, 16), int(with_pool, 16)
+
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
         """Return how many transactions of `address` are on chain, and the newest block's number."""
         nonce, height = self.batch(
@@ -225,12 +237,40 @@ class ChainClient:
         """Run a call without sending it; `block` pins the state that it sees."""
         return bytes_of(self.request("eth_call", *call_params(to, data, sender, block)))
 
-    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
-        """Return the gas that a transaction would take, having run it to its end."""
+    def estimate_gas(
+        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+    ) -> int:
+        """Return the gas that a transaction would take, having run it to its end.
+
+        Parameters
+        ----------
+        once
+            Run it once only, where the node can (``eth_simulateV1``). An estimate searches, and
+            runs a large call twenty times. What is refunded, a fifth at most (EIP-3529), is then
+            taken off, though it is needed.
+        """
         transaction = {"from": hex_of(sender), "data": hex_of(data)}
         if to is not None:
             transaction["to"] = hex_of(to)
+        if once and self._simulates:
+            try:
+                return self._simulate(transaction)
+            except RpcRefused as refused:
+                if not refused.is_unknown_method:
+                    raise
+                self._simulates = False
         return int(self.request("eth_estimateGas", transaction), 16)
+
+    def _simulate(self, transaction: dict[str, str]) -> int:
+        method = "eth_simulateV1"
+        blocks = self.request(method, {"blockStateCalls": [{"calls": [transaction]}]}, "latest")
+        (answer,) = blocks[0]["calls"]
+        if int(answer["status"], 16) == 1:
+            return int(answer["gasUsed"], 16)
+        error = answer.get("error") or {}
+        data = error.get("data") or answer.get("returnData")
+        message = str(error.get("message") or "execution reverted")
+        raise RpcRefused(method, int(error.get("code", REVERTED)), message, data)
 
     def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
         """Return what became of each transaction; None while it is in no block."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 REVERTED = 3
+METHOD_NOT_FOUND = -32_601
 """The JSON-RPC error code that most nodes give to a call that a contract refused."""
 
 
@@ -62,6 +63,11 @@ class RpcRefused(ChainError):
         self.code = code
         self.message = message
         self.data = data
+
+    @property
+    def is_unknown_method(self) -> bool:
+        """Whether the node does not have the method at all."""
+        return self.code == METHOD_NOT_FOUND or "not supported" in self.message.lower()
 
     @property
     def is_revert(self) -> bool:

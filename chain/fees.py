@@ -13,6 +13,8 @@ from chain.trailer import estimable
 from registry.operation.errors import operation_problem
 
 GAS_MARGIN_PERCENT = 25
+"""As much as a refund can hide: used is at least four fifths of needed."""
+
 BATCH_SHARE_OF_BLOCK = 2
 """A batch takes at most half of a block's gas, so that it fits beside what others send."""
 
@@ -135,7 +137,9 @@ class Fees:
             raise MustWait(self.above_ceiling(market.due_wei))
         try:
             whole = estimable(call, rows)
-            gas = self._client.estimate_gas(whole.to, whole.data, sender=self._sender)
+            gas = self._client.estimate_gas(
+                whole.to, whole.data, sender=self._sender, once=rows > 1
+            )
         except RpcRefused as refused:
             if not refused.is_revert:
                 raise

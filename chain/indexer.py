@@ -35,6 +35,7 @@ from registry.captable.models import SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
+from registry.operation import service as operations
 
 log = structlog.get_logger()
 
@@ -270,6 +271,8 @@ class Indexer:
             )
             taken = rewind(session, chain_id, ancestor)
             note_taken_back(session, chain_id, cursor, ancestor, is_reset=found is None)
+            # What was mined in those blocks is sent again at once.
+            operations.wake(session)
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 
     def _genesis(self) -> Block:

@@ -37,7 +37,7 @@ class Nonces:
         """
         # What waits in the node's pool counts: were its nonce given out again, the operation that
         # owns it would lose it, and whatever is in the pool might be sent a second time.
-        used = max(self.used_on_chain(), self._chain.client.nonce(self._signer.address, "pending"))
+        used = max(self._chain.client.nonces(self._signer.address))
         with self._database.transaction() as session:
             stream = self._locked(session)
             if stream is None and used and _has_sent(session):

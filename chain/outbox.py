@@ -47,6 +47,16 @@ def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence
     ).all()
 
 
+def is_anything_planned(session: Session, kinds: Collection[str]) -> bool:
+    """Tell whether anything of these kinds is planned, ready or not."""
+    query = (
+        select(Operation.id)
+        .where(col(Operation.state) == OperationState.PLANNED, col(Operation.kind).in_(kinds))
+        .limit(1)
+    )
+    return session.exec(query).first() is not None
+
+
 def refuse_orphans(session: Session, kinds: Collection[str]) -> int:
     """Refuse what depends on an operation that failed, and return how many that were."""
     dependency, required = aliased(OperationDependency), aliased(Operation)

@@ -41,6 +41,9 @@ log = structlog.get_logger()
 
 PLAIN_TRANSFER_GAS = 21_000
 RESEND_AFTER = timedelta(seconds=15)
+Unmined = tuple[Operation, OperationAttempt]
+"""An operation that is not on chain, and its last attempt."""
+
 UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
 
 
@@ -89,9 +92,10 @@ class Resender:
             Transactions that were sent.
         """
         nonce, height = self._chain.client.nonce_and_height(self._signer.address)
-        return self._resend(nonce, at_start=at_start) + self._bump_stuck(nonce, height)
+        resent, pending = self._resend(nonce, at_start=at_start)
+        return resent + self._bump_stuck(pending, nonce, height)
 
-    def _resend(self, chain_nonce: int, *, at_start: bool) -> int:
+    def _resend(self, chain_nonce: int, *, at_start: bool) -> tuple[int, Sequence[Unmined]]:
         """Send again what the chain does not show, always the same signed bytes.
 
         Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
@@ -138,11 +142,9 @@ class Resender:
         if vanished:
             failpoints.reach("after_vanished_commit")
         self._attempts.broadcast(due)
-        return len(due)
+        return len(due), rows
 
-    def _newest(
-        self, session: Session, chain_nonce: int
-    ) -> Sequence[tuple[Operation, OperationAttempt]]:
+    def _newest(self, session: Session, chain_nonce: int) -> Sequence[Unmined]:
         """Give the last attempt of everything that is not on chain, in the order of nonces."""
         later = aliased(OperationAttempt)
         rows = session.exec(
@@ -163,10 +165,8 @@ class Resender:
 
     # -- what is stuck -----------------------------------------------------------------------
 
-    def _bump_stuck(self, chain_nonce: int, height: int) -> int:
+    def _bump_stuck(self, rows: Sequence[Unmined], chain_nonce: int, height: int) -> int:
         """Offer more for what no block takes."""
-        with self._database.transaction() as session:
-            rows = self._newest(session, chain_nonce)
         patience = self._chain.fees.stuck_blocks
         stuck = [row for row in rows if height - row[1].signed_at_block >= patience]
         if not stuck:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eth_keys.backends import get_backend_class
-
 from chain.client import TIMEOUT_SECONDS, ChainClient, hex_of
 from chain.devnet import Devnet
 from chain.errors import SignerRefused
 from chain.nodes import connect
 from chain.operations.effect import Chain
 from chain.policies import FeePolicy, SigningPolicy, load_policy
+from chain.signing.curve import require_coincurve
 from chain.signing.gcp_kms import AccessTokens
 from chain.signing.keystore import create_keystore
 from chain.signing.port import Signer
@@ -29,12 +28,11 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
     RpcUnavailable, WrongChain
         The node is away, or serves another chain.
     SignerRefused
-        A key or the policy cannot be used, or signing would be nine times too slow.
+        A key or the policy cannot be used, or coincurve is missing.
     SignerUnavailable
         The service that holds a key does not answer.
     """
-    if "CoinCurve" not in get_backend_class().__name__:
-        raise SignerRefused("coincurve is not installed; it signs nine times faster.")
+    require_coincurve()
     client = open_client(settings, rpc_url)
     client.check()
     keys = _Keys(settings)

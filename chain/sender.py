@@ -14,11 +14,12 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from chain import batches
 from chain.attempts import Attempts
@@ -39,6 +40,7 @@ from chain.nonces import Nonces
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.outbox import (
+    is_anything_planned,
     key_problem,
     list_ready,
     note_waiting,
@@ -47,6 +49,7 @@ from chain.outbox import (
     refuse_orphans,
     revert_problem,
 )
+from chain.pipeline import Pipeline
 from chain.pool import MAX_IN_FLIGHT, Pool
 from chain.resender import Resender
 from chain.second_look import NodeBehind, confirm_revert
@@ -70,6 +73,17 @@ class _NotNow(ChainError):
     """Whether the call may be sent will be known later."""
 
 
+class _Forbidden(Exception):
+    """The register forbids some of what was to be signed."""
+
+    def __init__(self, refusals: Mapping[UUID, RegistryError]) -> None:
+        super().__init__(f"{len(refusals)} refused")
+        self.refusals = refusals
+
+
+_Pipeline = Pipeline[Priced]
+
+
 class Sender:
     """Signs and broadcasts what one key is to send.
 
@@ -81,10 +95,18 @@ class Sender:
         One of the chain's senders.
     batch_rows
         Operations that go in one transaction at most; 1 sends each alone.
+    on_broadcast
+        Told of each transaction that went out.
     """
 
     def __init__(
-        self, database: Database, chain: Chain, signer: Signer, *, batch_rows: int = BATCH_ROWS
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        on_broadcast: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._chain = chain
@@ -93,11 +115,15 @@ class Sender:
         self._pool = Pool(chain, signer)
         self._nonces = Nonces(database, chain, signer)
         self._fees = Fees(chain.client, chain.fees, signer.address)
-        self._attempts = Attempts(database, chain, signer)
+        self._attempts = Attempts(database, chain, signer, on_broadcast=on_broadcast)
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
         # Of one turn: what the chain asks for, and what the key can spend.
         self._market: Market | None = None
         self._purse: Purse | None = None
+
+    def has_work(self, session: Session) -> bool:
+        """Tell whether anything is planned that this key might send."""
+        return is_anything_planned(session, self._pool.kinds)
 
     def resend_forgotten(self, *, at_start: bool = False) -> int:
         """Send again what the chain does not show, and offer more for what is stuck."""
@@ -124,9 +150,14 @@ class Sender:
         with self._database.transaction() as session:
             moved = refuse_orphans(session, self._pool.kinds)
         self._nonces.require_known()
-        for together in self._ready():
-            with contained(together[0]):
-                moved += self._send(together)
+        groups = self._ready()
+        if groups:
+            # Before anything is prepared ahead, so that it is asked once.
+            self._look()
+            with Pipeline(self._prepare) as pipeline:
+                for rows, prepared in pipeline.each(groups):
+                    with contained(rows[0]):
+                        moved += self._send(pipeline, rows, prepared)
         return moved
 
     def _ready(self) -> list[list[UUID]]:
@@ -138,21 +169,36 @@ class Sender:
             groups = batches.group(ready, self._batch_rows)
             return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
 
-    def _send(self, together: Sequence[UUID]) -> int:
-        if len(together) == 1:
-            return self._send_one(together[0])
-        allowed = [row for row in together if not self._refused_by_register(row)]
-        return len(together) - len(allowed) + self._send_batch(allowed)
+    def _prepare(self, rows: Sequence[UUID]) -> Priced:
+        with step(self._database, "prepare", rows):
+            return self._price(self._call(rows), len(rows))
 
-    def _send_batch(self, rows: Sequence[UUID]) -> int:
+    def _send(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
+    ) -> int:
+        if len(rows) == 1:
+            # What is sent alone may rely on what was sent before it, and be relied on.
+            pipeline.settle()
+            return self._send_one(pipeline, rows[0], prepared)
+        return self._send_batch(pipeline, rows, prepared)
+
+    def _send_anew(self, pipeline: _Pipeline, rows: Sequence[UUID]) -> int:
+        """Send rows that went with others a moment ago."""
+        return self._send(pipeline, rows, lambda: self._prepare(rows)) if rows else 0
+
+    def _send_batch(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
+    ) -> int:
         """Send operations as one transaction, or as two where they do not fit or one is bad."""
-        if len(rows) < 2:  # noqa: PLR2004
-            return sum(self._send_one(row) for row in rows)
         try:
-            with step(self._database, "prepare", rows):
-                priced = self._price(self._call(rows), len(rows))
+            priced = prepared()
             if priced.fits:
-                return len(rows) if self._sign_and_broadcast(rows, priced) else 0
+                return len(rows) if self._sign_and_broadcast(pipeline, rows, priced) else 0
+        except _Forbidden as forbidden:
+            for row, refusal in forbidden.refusals.items():
+                self._refuse(row, problem_of(refusal))
+            allowed = [row for row in rows if row not in forbidden.refusals]
+            return len(forbidden.refusals) + self._send_anew(pipeline, allowed)
         except (Reverted, PolicyRefused) as refusal:
             log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=str(refusal))
         except MustWait as wait:
@@ -162,26 +208,18 @@ class Sender:
             log.warning("batch_waits", operation=str(rows[0]), rows=len(rows), reason=str(refused))
             return 0
         except RegistryError as refusal:
-            # Every row was allowed a moment ago; the next turn tells which is not.
-            log.info("batch_waits", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
-            return 0
+            # Some row's record is gone or ended: alone, each tells.
+            log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
         failpoints.reach("batch_halved")
         middle = len(rows) // 2
-        return self._send_batch(rows[:middle]) + self._send_batch(rows[middle:])
+        first, second = rows[:middle], rows[middle:]
+        return self._send_anew(pipeline, first) + self._send_anew(pipeline, second)
 
-    def _send_one(self, operation_id: UUID) -> int:
+    def _send_one(
+        self, pipeline: _Pipeline, operation_id: UUID, prepared: Callable[[], Priced]
+    ) -> int:
         try:
-            with step(self._database, "prepare", [operation_id]):
-                priced = self._price(self._call([operation_id]), 1)
-            return int(self._sign_and_broadcast([operation_id], priced))
-        except Reverted as reverted:
-            # The register says more than a contract that reverts.
-            if not self._refused_by_register(operation_id):
-                self._refuse(operation_id, revert_problem(reverted))
-            return 1
-        except PolicyRefused as forbidden:
-            self._refuse(operation_id, forbidden.problem)
-            return 1
+            return int(self._sign_and_broadcast(pipeline, [operation_id], prepared()))
         except MustWait as wait:
             self._wait([operation_id], wait)
             return 0
@@ -189,26 +227,30 @@ class Sender:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
+        except Reverted as reverted:
+            # The register says more than a contract that reverts.
+            refusal = self._refusal_of(operation_id)
+            problem = problem_of(refusal) if refusal else revert_problem(reverted)
+        except PolicyRefused as forbidden:
+            problem = forbidden.problem
+        except _Forbidden as forbidden:
+            problem = problem_of(forbidden.refusals[operation_id])
         except RegistryError as refused:
-            self._refuse(operation_id, problem_of(refused))
-            return 1
+            problem = problem_of(refused)
+        self._refuse(operation_id, problem)
+        return 1
 
-    def _refused_by_register(self, operation_id: UUID) -> bool:
-        """Refuse the operation if the register forbids it, and tell whether it does."""
-        try:
-            with self._database.transaction() as session:
-                operation = session.get_one(Operation, operation_id)
-                EFFECTS[operation.kind].check(session, operation)
-        except RegistryError as refused:
-            self._refuse(operation_id, problem_of(refused))
-            return True
-        return False
+    def _refusal_of(self, operation_id: UUID) -> RegistryError | None:
+        """Ask the register whether it forbids an operation, and why."""
+        with self._database.transaction() as session:
+            found = _load(session, [operation_id])
+            return EFFECTS[found[0].kind].refusals(session, found).get(operation_id)
 
     def _call(self, rows: Sequence[UUID]) -> Call:
         """Give the one call that does these."""
         try:
             with self._database.transaction() as session:
-                found = [session.get_one(Operation, row) for row in rows]
+                found = _load(session, rows)
                 effect = EFFECTS[found[0].kind]
                 if len(found) == 1:
                     return effect.prepare(session, self._chain, found[0])
@@ -255,11 +297,9 @@ class Sender:
             if wait.of_key:
                 self._pool.rest(session, str(wait.problem["code"]))
 
-    def _sign_and_broadcast(self, rows: Sequence[UUID], priced: Priced) -> bool:
-        if self._purse is None:
-            with self._database.transaction() as session:
-                self._purse = Purse.open(session, self._signer, self._look().balance_wei)
-        self._purse.require(self._signer, priced.cost_wei)
+    def _sign_and_broadcast(
+        self, pipeline: _Pipeline, rows: Sequence[UUID], priced: Priced
+    ) -> bool:
         try:
             with step(self._database, "sign", rows) as spans:
                 attempt = self._sign(rows, priced)
@@ -268,13 +308,18 @@ class Sender:
             raise MustWait(key_problem(fault), of_key=True) from fault
         if attempt is not None:
             failpoints.reach("after_sign_commit")
-            self._purse.spend(priced.cost_wei)
-            self._attempts.broadcast([attempt])
+            send = partial(self._attempts.broadcast, [attempt])
+            if len(rows) > 1:
+                pipeline.hand_over(send)
+            else:
+                send()
         return attempt is not None
 
     def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
         """Take the nonce, sign and store, in one transaction; None if another worker did."""
         with self._database.transaction() as session:
+            purse = self._open_purse(session)
+            purse.require(self._signer, priced.cost_wei)
             found = session.exec(
                 select(Operation)
                 .where(
@@ -286,14 +331,22 @@ class Sender:
             ).all()
             if len(found) != len(rows):
                 return None
-            for operation in found:
-                EFFECTS[operation.kind].check(session, operation)
+            refusals = EFFECTS[found[0].kind].refusals(session, found)
+            if refusals:
+                raise _Forbidden(refusals)
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
             attempt = self._attempts.sign(session, carrier, priced)
             failpoints.reach("before_sign_commit")
-            return attempt
+        purse.spend(priced.cost_wei)
+        return attempt
+
+    def _open_purse(self, session: Session) -> Purse:
+        """Give what the key could spend when this turn first asked, without what it has spent."""
+        if self._purse is None:
+            self._purse = Purse.open(session, self._signer, self._look().balance_wei)
+        return self._purse
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> None:
         with self._database.transaction() as session:
@@ -302,3 +355,10 @@ class Sender:
                 refuse(session, operation, problem)
                 failpoints.reach("before_refuse_commit")
         failpoints.reach("after_refuse_commit")
+
+
+def _load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:
+    """Give operations in the order of planning, which is the order of their ids."""
+    return session.exec(
+        select(Operation).where(col(Operation.id).in_(rows)).order_by(col(Operation.id))
+    ).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
+from registry.operation import service as operations
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
     IN_FLIGHT,
@@ -71,12 +73,39 @@ class Tracker:
         # The head first: a receipt read later can only be deeper than we then think.
         client = self._chain.client
         final = final_height(client, self._finality, client.block_number())
-        receipts = client.receipts([flight.attempt.tx_hash for flight in flights])
+        asked = self._changed(flights, final)
+        receipts = client.receipts([flight.attempt.tx_hash for flight in asked])
         moved = 0
-        for flight, receipt in zip(flights, receipts, strict=True):
+        for flight, receipt in zip(asked, receipts, strict=True):
             with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
                 moved += self._move(flight, receipt, final)
         return moved
+
+    def _changed(self, flights: Sequence[_Flight], final: int) -> list[_Flight]:
+        """Give those whose receipt may say something new; that of a large batch is a megabyte.
+
+        Of the others, the key has not come to their nonce yet, or the block in which they were
+        seen stands and is not final.
+        """
+        client = self._chain.client
+        seen = {flight.attempt.block_number for flight in flights}
+        headers = client.headers(sorted(height for height in seen if height is not None))
+        standing = {(header.number, header.hash) for header in headers if header is not None}
+        signers = {flight.operation.signer for flight in flights}
+        used = {signer: client.nonce(signer) for signer in signers if signer is not None}
+        mined = {
+            flight.operation.id: flight.attempt.block_number > final
+            for flight in flights
+            if flight.attempt.block_number is not None
+            and flight.operation.state == OperationState.MINED
+            and (flight.attempt.block_number, flight.attempt.block_hash) in standing
+        }
+        return [
+            flight
+            for flight in flights
+            if not mined.get(flight.operation.id, False)
+            and (flight.operation.state == OperationState.MINED or _is_used(flight, used))
+        ]
 
     def _flights(self) -> list[_Flight]:
         with self._database.transaction() as session:
@@ -135,13 +164,13 @@ class Tracker:
             attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
             session.add(attempt)
             bumps = bumps_of(session, operation)
-            for row in batches.whole(session, operation):
-                effect = EFFECTS[row.kind]
-                row.state, row.waits_for = OperationState.MINED, None
-                row.result = effect.read_result(row, receipt)
-                session.add(row)
-                effect.on_mined(session, self._chain, row)
+            batches.set_whole(session, operation, state=OperationState.MINED, waits_for=None)
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_mined(session, self._chain, rows, receipt)
+            for row in rows:
                 mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
+            # What depends on it may be sent now.
+            operations.wake(session)
             failpoints.reach("before_mined_commit")
         failpoints.reach("after_mined_commit")
         log.info(
@@ -159,10 +188,10 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
                 return 0
-            for row in batches.whole(session, operation):
-                row.state, row.ended_at = OperationState.FINAL, now()
-                session.add(row)
-                EFFECTS[row.kind].on_final(session, row)
+            batches.set_whole(session, operation, state=OperationState.FINAL, ended_at=now())
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_final(session, rows)
+            for row in rows:
                 mark(row, "final", since=row.recorded_at, seen=_seen(receipt))
             failpoints.reach("before_final_commit")
         failpoints.reach("after_final_commit")
@@ -244,6 +273,13 @@ class Tracker:
             except RpcRefused as refused:
                 return read_revert(bytes_of(refused.data or ""), refused.message)
         return Reverted("", "the node gives no reason", {})
+
+
+def _is_used(flight: _Flight, used: Mapping[bytes, int]) -> bool:
+    signer, nonce = flight.operation.signer, flight.operation.nonce
+    assert signer is not None, "what was signed names its key"
+    assert nonce is not None, "and owns a nonce"
+    return nonce < used[signer]
 
 
 def _seen(receipt: Receipt) -> dict[str, str | int]:

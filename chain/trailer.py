@@ -55,5 +55,4 @@ def read_ids(data: bytes) -> list[UUID]:
 
 
 def _ids(session: Session, operation: Operation) -> bytes:
-    owner, *carried = batches.whole(session, operation)
-    return b"".join(row.id.bytes for row in [*carried, owner])
+    return b"".join(row_id.bytes for row_id in batches.ids_of(session, operation))

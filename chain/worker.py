@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import psycopg
@@ -13,22 +11,19 @@ from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
 from chain.client import ChainClient
-from chain.errors import ChainError, NonceAhead, WrongChain
+from chain.errors import ChainError, NonceAhead
+from chain.follower import Follower
 from chain.funds import FundsWatch
 from chain.guard import Guard
 from chain.heads import Heads
 from chain.indexer import Indexer
-from chain.node_watch import NodeRecorder, QuorumWait
-from chain.operations import EFFECTS
+from chain.node_watch import NodeRecorder
 from chain.operations.effect import Chain
-from chain.outbox import list_ready, note_waiting, wrong_chain_problem
-from chain.platform import plan_platform
-from chain.pool import MAX_IN_FLIGHT
 from chain.rebuild import Rebuild
 from chain.reconciler import HOLDERS_PER_SECOND, Reconciler
-from chain.roles import plan_grants
-from chain.sender import Sender
+from chain.sending import Sending
 from chain.tracker import Tracker
+from chain.waiter import Waiter
 from chain.watch import Watch
 from chain.writer import STANDBY_SECONDS, Writer
 from registry.bulk.runner import ImportWorker
@@ -38,18 +33,9 @@ from registry.export.runner import ExportWorker
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
-from registry.operation.service import WAKE_CHANNEL
-from registry.sweep.service import sweep
 
 log = structlog.get_logger()
 
-BUSY_SECONDS = 0.5
-"""The longest that the worker waits for a block while something is on its way."""
-
-HEAD_SECONDS = 0.02
-"""How often it then looks whether there is one: a halt is final that much later at most."""
-
-IDLE_SECONDS = 2.0
 POLL_SECONDS = 0.2
 LIVE_POLL_SECONDS = 2.0
 """How often a new block is looked for although each one is announced."""
@@ -57,16 +43,8 @@ LIVE_POLL_SECONDS = 2.0
 BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
 EXPORT_POLL_SECONDS = 0.5
-SWEEP_SECONDS = 60.0
-"""How often the worker looks at what time alone brings about."""
-
-TAKEN_SECONDS = 15.0
-"""How often the worker looks whether something else has spent a nonce of an operation."""
 
 WANTED_OPERATIONS = 100
-
-STOP_SECONDS = 0.5
-"""The longest that a sleeping worker does not notice that it shall stop."""
 
 
 def run_worker(
@@ -84,70 +62,26 @@ def run_worker(
     wanted_operations
         A key whose money lasts for fewer is warned of.
     """
-    senders = [Sender(database, chain, signer) for signer in chain.senders]
-    tracker = Tracker(database, chain, finality=finality)
-    rebuild = Rebuild(database, chain, finality=finality)
-    funds = FundsWatch(database, chain, wanted_operations=wanted_operations)
-    waiter = _Waiter(database, chain.client, stop)
-    quorum = QuorumWait(database)
-    at_start, sweep_at, taken_at = True, time.monotonic(), time.monotonic()
-
-    def turn() -> float:
-        with quorum.told():
-            return work()
-
-    def work() -> float:
-        nonlocal at_start, sweep_at, taken_at
-        _require_our_chain(database, chain)
-        if time.monotonic() >= sweep_at:
-            # Set first: a round that fails waits for the next one like any other.
-            sweep_at = time.monotonic() + SWEEP_SECONDS
-            sweep(database)
-            funds.look()
-        if at_start:
-            with database.transaction() as session:
-                plan_platform(session, chain.chain_id)
-                plan_grants(session, chain)
-        # In this order: what the chain forgot is sent again before anything new is judged
-        # against a state from which it is missing.
-        moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
-        at_start = False
-        moved += tracker.follow()
-        if time.monotonic() >= taken_at:
-            taken_at = time.monotonic() + TAKEN_SECONDS
-            rebuild.look_for_taken()
-        try:
-            moved += sum(sender.send_planned() for sender in senders)
-        except NonceAhead:
-            # A database from an old backup: what the chain tells of ours is bound again. What
-            # is not ours needs a person.
-            if not rebuild.mend():
-                raise
-            moved += 1
-        waiter.awaits_block = tracker.is_following
-        return 0.0 if moved else BUSY_SECONDS if tracker.is_following else IDLE_SECONDS
-
-    _repeat("worker", turn, waiter.wait, stop)
-    waiter.close()
-
-
-def _require_our_chain(database: Database, chain: Chain) -> None:
-    """Make sure that the node still serves our chain: it may have been exchanged meanwhile.
-
-    Without the question, everything final would look vanished, and be taken back.
-
-    Raises
-    ------
-    WrongChain, RpcUnavailable
-        What could be sent says what it waits for.
-    """
+    follower = Follower(chain.client, Tracker(database, chain, finality=finality), stop)
+    waiter = Waiter(database, stop)
+    sending = Sending(
+        database,
+        chain,
+        waiter,
+        rebuild=Rebuild(database, chain, finality=finality),
+        funds=FundsWatch(database, chain, wanted_operations=wanted_operations),
+        on_broadcast=follower.bell.set,
+    )
+    # Beside the sending: what is mined is recorded while the next is signed.
+    following = threading.Thread(
+        target=_repeat, args=("tracker", follower.turn, follower.wait, stop), name="tracker"
+    )
+    following.start()
     try:
-        chain.client.check()
-    except WrongChain as fault:
-        with database.transaction() as session:
-            ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
-            note_waiting(session, [operation.id for operation in ready], wrong_chain_problem(fault))
-        raise
+        _repeat("worker", sending.turn, waiter.wait, stop)
+    finally:
+        following.join()
+        waiter.close()
 
 
 def run_sync(
@@ -246,56 +180,3 @@ def _repeat(
             pause = 10 * BACKOFF_SECONDS
         if pause and not stop.is_set():
             wait(pause)
-
-
-class _Waiter:
-    """Sleeps until a request commits an operation (LISTEN/NOTIFY), or the time is up.
-
-    Parameters
-    ----------
-    client
-        Where a new block is looked for while `awaits_block`: it ends the sleep too.
-    """
-
-    def __init__(self, database: Database, client: ChainClient, stop: threading.Event) -> None:
-        self._url = database.driver_url
-        self._client = client
-        self._stop = stop
-        self._connection: psycopg.Connection | None = None
-        self.awaits_block = False
-
-    def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        height = self._height()
-        slice_seconds = STOP_SECONDS if height is None else HEAD_SECONDS
-        while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if self._is_woken(min(left, slice_seconds)) or self._height() != height:
-                return
-
-    def _height(self) -> int | None:
-        """Return the newest block's number; None where nobody waits for one."""
-        if not self.awaits_block:
-            return None
-        try:
-            return self._client.block_number()
-        except ChainError:
-            # The next turn meets the fault, tells it, and waits it out.
-            return -1
-
-    def _is_woken(self, seconds: float) -> bool:
-        try:
-            if self._connection is None:
-                self._connection = psycopg.connect(self._url, autocommit=True)
-                self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
-            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
-        except psycopg.OperationalError as fault:
-            log.warning("listening_lost", reason=str(fault))
-            self.close()
-            self._stop.wait(seconds)
-            return False
-
-    def close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.OperationalError):
-                self._connection.close()
-            self._connection = None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.accepted import AcceptDep
+from api.accepted import AcceptAllDep
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
@@ -156,11 +156,11 @@ def abort_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep) 
 
 @router.post("/redemptions/{redemption_id}/burn", status_code=202, dependencies=IDEMPOTENT)
 def burn_redeemed(
-    redemption_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
+    redemption_id: UUID, session: SessionDep, actor: ActorDep, accept_all: AcceptAllDep
 ) -> list[OperationRead]:
     """Burn every fraction that was paid for, or held; asked again, what did not happen."""
     planned = burning.burn_redeemed(session, actor, redemption_id)
-    return [accept(operation) for operation in planned]
+    return accept_all(planned)
 
 
 @router.post("/redemptions/{redemption_id}/end_token", dependencies=IDEMPOTENT)

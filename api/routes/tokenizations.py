@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.accepted import AcceptDep
+from api.accepted import AcceptAllDep, AcceptDep
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
@@ -108,11 +108,11 @@ def open_tokenization(
 
 @router.post("/tokenizations/{tokenization_id}/mint", status_code=202, dependencies=IDEMPOTENT)
 def mint_tokenization(
-    tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept: AcceptDep
+    tokenization_id: UUID, session: SessionDep, actor: ActorDep, accept_all: AcceptAllDep
 ) -> list[OperationRead]:
     """Close the sale and mint to buyers, the rest to the wrapper; asked again: what failed."""
     planned = offerings.close_and_mint(session, actor, tokenization_id)
-    return [accept(operation) for operation in planned]
+    return accept_all(planned)
 
 
 @router.post("/tokenizations/{tokenization_id}/unwind", dependencies=IDEMPOTENT)

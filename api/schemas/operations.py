@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -62,12 +63,20 @@ class OperationRead(Read):
 
     @classmethod
     def of(cls, session: Session, chain_id: int, operation: Operation) -> Self:
+        (shown,) = cls.of_all(session, chain_id, [operation])
+        return shown
+
+    @classmethod
+    def of_all(cls, session: Session, chain_id: int, found: Sequence[Operation]) -> list[Self]:
+        """Show many, with one look at their attempts."""
         cursor = session.get(SyncCursor, chain_id)
-        return cls(
-            **operation.model_dump(exclude={"signer"}),
-            signer=address_of(operation.signer) if operation.signer else None,
-            attempts=[
-                AttemptRead.of(attempt, cursor.head_number if cursor else None)
-                for attempt in operations.list_attempts(session, operation)
-            ],
-        )
+        head = cursor.head_number if cursor else None
+        signed = operations.list_attempts_of(session, found)
+        return [
+            cls(
+                **operation.model_dump(exclude={"signer"}),
+                signer=address_of(operation.signer) if operation.signer else None,
+                attempts=[AttemptRead.of(attempt, head) for attempt in signed[operation.id]],
+            )
+            for operation in found
+        ]

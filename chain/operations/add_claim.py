@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from sqlmodel import Session
 from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
+from chain.operations.wallets import raise_any, wallets_of, without_kyc
 from chain.platform import platform_address
 from chain.policies import SignerRole
-from registry.investor import service as investors
 from registry.investor.models import Wallet
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import RegistryError
 from registry.operation.models import Operation
 
 CLAIM_FIELDS = {
@@ -34,9 +34,12 @@ class AddClaim(PlainEffect):
 
     def check(self, session: Session, operation: Operation) -> None:
         """Refuse a claim for somebody whose KYC no longer stands."""
-        wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-        if not investors.may_hold(investors.get_investor(session, wallet.investor_id)):
-            raise Conflict("kyc_not_passed", "The investor's KYC is not in force.")
+        raise_any(self.refusals(session, [operation]))
+
+    def refusals(
+        self, session: Session, operations: Sequence[Operation]
+    ) -> Mapping[UUID, RegistryError]:
+        return without_kyc(session, operations)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         return self.fold(session, chain, [operation])
@@ -48,7 +51,10 @@ class AddClaim(PlainEffect):
         issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
         # The chain's own clock: the store refuses a claim issued after the block it is in.
         issued_at = chain.client.head().timestamp
-        claims = [_claim(session, operation, issued_at) for operation in operations]
+        claims = [
+            _claim(operation, wallet, issued_at)
+            for operation, wallet in zip(operations, wallets_of(session, operations), strict=True)
+        ]
         signature = chain.claim_signer.sign_typed_data(
             claims_typed_data(chain.chain_id, issuer, claims)
         )
@@ -57,8 +63,7 @@ class AddClaim(PlainEffect):
         return Call(to=bytes_of(issuer), data=issue.encode(values, signature))
 
 
-def _claim(session: Session, operation: Operation, issued_at: int) -> dict[str, Any]:
-    wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
+def _claim(operation: Operation, wallet: Wallet, issued_at: int) -> dict[str, Any]:
     assert wallet.identity is not None, "the identity is a dependency of its claim"
     return {
         "identity": hex_of(wallet.identity),

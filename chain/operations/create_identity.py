@@ -9,9 +9,10 @@ from eth_utils.crypto import keccak
 from sqlmodel import Session
 
 from chain.abi import contract
-from chain.client import bytes_of
+from chain.client import Receipt, bytes_of, call_params
 from chain.errors import RpcInconsistent
 from chain.operations.effect import Call, Chain, PlainEffect
+from chain.operations.wallets import wallets_of
 from chain.platform import ZERO_ADDRESS, platform_address
 from chain.policies import SignerRole
 from registry.investor.models import Wallet
@@ -41,17 +42,19 @@ class CreateIdentity(PlainEffect):
 
     def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
         """Have the desk open them: it registers nobody where it is given no registry."""
-        people = []
-        for operation in operations:
-            wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-            people.append((identity_salt(wallet.investor_id), operation.params["wallet"], 0))
+        people = [
+            (identity_salt(wallet.investor_id), operation.params["wallet"], 0)
+            for operation, wallet in zip(operations, wallets_of(session, operations), strict=True)
+        ]
         enrol = contract("RegistrationDesk").functions["enrol"]
         return Call(
             to=bytes_of(platform_address(session, chain.chain_id, "RegistrationDesk")),
             data=enrol.encode(ZERO_ADDRESS, people, [], b""),
         )
 
-    def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
+    def all_mined(
+        self, session: Session, chain: Chain, operations: Sequence[Operation], receipt: Receipt
+    ) -> None:
         """Ask the factory: to open an identity that stands already is no error, and no event.
 
         Raises
@@ -61,14 +64,18 @@ class CreateIdentity(PlainEffect):
         """
         link_of = contract("IdentityFactory").functions["linkOf"]
         factory = bytes_of(platform_address(session, chain.chain_id, "IdentityFactory"))
-        asked = chain.client.call(factory, link_of.encode(operation.params["wallet"]))
-        identity, _ = link_of.decode(asked)
-        if identity == ZERO_ADDRESS:
-            raise RpcInconsistent("the identity was opened, and the factory does not know it")
-        wallet = session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-        wallet.identity = bytes_of(identity)
-        operation.result = {"identity": identity}
-        session.add_all([wallet, operation])
+        calls = [link_of.encode(operation.params["wallet"]) for operation in operations]
+        answers = chain.client.batch(
+            [("eth_call", call_params(factory, call, None, "latest")) for call in calls]
+        )
+        wallets = wallets_of(session, operations)
+        for operation, wallet, answer in zip(operations, wallets, answers, strict=True):
+            identity, _ = link_of.decode(bytes_of(answer))
+            if identity == ZERO_ADDRESS:
+                raise RpcInconsistent("the identity was opened, and the factory does not know it")
+            wallet.identity = bytes_of(identity)
+            operation.result = {"identity": identity}
+            session.add_all([wallet, operation])
 
 
 def identity_salt(investor_id: UUID) -> bytes:

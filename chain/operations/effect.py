@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
+from uuid import UUID
 
 from sqlmodel import Session
 
 from chain.client import ChainClient, Receipt
 from chain.policies import FeePolicy, SignerRole, SigningPolicy, load_policy
 from chain.signing.port import Signer
+from registry.kernel.errors import RegistryError
 from registry.operation.models import Operation
 
 
@@ -103,6 +105,12 @@ class Effect(Protocol):
         """
         ...
 
+    def refusals(
+        self, session: Session, operations: Sequence[Operation]
+    ) -> Mapping[UUID, RegistryError]:
+        """Ask the guards of operations that share their batch key: whom they refuse, and why."""
+        ...
+
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         """Give the call; what it depends on is on chain already."""
         ...
@@ -127,8 +135,18 @@ class Effect(Protocol):
         """Record what later operations need; may run again after a reorg."""
         ...
 
+    def all_mined(
+        self, session: Session, chain: Chain, operations: Sequence[Operation], receipt: Receipt
+    ) -> None:
+        """Read the results of what one transaction did, and record what later ones need."""
+        ...
+
     def on_final(self, session: Session, operation: Operation) -> None:
         """Tell the registry; may run again, and must then change nothing."""
+        ...
+
+    def all_final(self, session: Session, operations: Sequence[Operation]) -> None:
+        """Tell the registry of what one transaction did."""
         ...
 
     def on_failed(self, session: Session, operation: Operation) -> None:
@@ -143,6 +161,18 @@ class PlainEffect:
 
     def check(self, session: Session, operation: Operation) -> None:
         """Allow it: nothing in the register forbids this kind."""
+
+    def refusals(
+        self, session: Session, operations: Sequence[Operation]
+    ) -> Mapping[UUID, RegistryError]:
+        """Ask for each by itself."""
+        refused = {}
+        for operation in operations:
+            try:
+                self.check(session, operation)
+            except RegistryError as refusal:
+                refused[operation.id] = refusal
+        return refused
 
     def batch_key(self, operation: Operation) -> str | None:
         """Send each alone."""
@@ -163,8 +193,22 @@ class PlainEffect:
     def on_mined(self, session: Session, chain: Chain, operation: Operation) -> None:
         """Record nothing."""
 
+    def all_mined(
+        self, session: Session, chain: Chain, operations: Sequence[Operation], receipt: Receipt
+    ) -> None:
+        """Read and record each by itself."""
+        for operation in operations:
+            operation.result = self.read_result(operation, receipt)
+            session.add(operation)
+            self.on_mined(session, chain, operation)
+
     def on_final(self, session: Session, operation: Operation) -> None:
         """Tell nothing: the projection of the chain's events says it all."""
+
+    def all_final(self, session: Session, operations: Sequence[Operation]) -> None:
+        """Tell of each by itself."""
+        for operation in operations:
+            self.on_final(session, operation)
 
     def on_failed(self, session: Session, operation: Operation) -> None:
         """Tell nothing: the operation shows its problem."""

@@ -6,7 +6,7 @@ registry (ADR 0022, 0024).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlmodel import Session
@@ -15,11 +15,10 @@ from chain.abi import contract
 from chain.client import bytes_of, hex_of
 from chain.operations.agent import AGENT, agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
+from chain.operations.wallets import raise_any, wallets_of, without_kyc
 from chain.platform import platform_address
 from chain.policies import SignerRole
-from registry.investor import service as investors
-from registry.investor.models import Wallet
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, RegistryError
 from registry.offering import minting
 from registry.offering import service as offerings
 from registry.operation.models import Operation
@@ -39,18 +38,23 @@ class RegisterIdentity(PlainEffect):
     role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
-        _require_kyc(session, _wallet(session, operation))
+        raise_any(self.refusals(session, [operation]))
+
+    def refusals(
+        self, session: Session, operations: Sequence[Operation]
+    ) -> Mapping[UUID, RegistryError]:
+        return without_kyc(session, operations)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        wallet = _wallet(session, operation)
-        assert wallet.identity is not None, "a wallet without identity cannot order"
         return self.fold(session, chain, [operation])
 
     def batch_key(self, operation: Operation) -> str:
         return str(operation.params["tokenization_id"])
 
     def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
-        wallets = [hex_of(_wallet(session, operation).address) for operation in operations]
+        found = wallets_of(session, operations)
+        assert all(wallet.identity for wallet in found), "a wallet without identity cannot order"
+        wallets = [hex_of(wallet.address) for wallet in found]
         countries = [operation.params["country"] for operation in operations]
         registry = hex_of(_suite_address(session, operations[0], "identity_registry"))
         register = contract("RegistrationDesk").functions["register"]
@@ -66,19 +70,27 @@ class Mint(PlainEffect):
     role = SignerRole.AGENT
 
     def check(self, session: Session, operation: Operation) -> None:
-        """Ask the gate again, and whether the buyer may still hold.
+        raise_any(self.refusals(session, [operation]))
+
+    def refusals(
+        self, session: Session, operations: Sequence[Operation]
+    ) -> Mapping[UUID, RegistryError]:
+        """Ask the gate again, once for all, and whether each buyer may still hold.
 
         The token contract would mint past any lien, so this is where a lien that came after the
         order stops it; the agent refuses a frozen wallet, and a pause after the opening.
         """
-        tokenization = _tokenization(session, operation)
-        require_open_gate(session, tokenization)
-        if tokenization.state != TokenizationState.MINTING:
-            raise Conflict("not_minting", f"The tokenization is {tokenization.state}.")
-        _require_kyc(session, _wallet(session, operation))
+        tokenization = _tokenization(session, operations[0])
+        try:
+            require_open_gate(session, tokenization)
+            if tokenization.state != TokenizationState.MINTING:
+                raise Conflict("not_minting", f"The tokenization is {tokenization.state}.")
+        except RegistryError as refused:
+            return dict.fromkeys((operation.id for operation in operations), refused)
+        return without_kyc(session, operations)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
-        wallet = _wallet(session, operation)
+        (wallet,) = wallets_of(session, [operation])
         units = int(operation.params["units"])
         return _as_agent(session, chain, operation, "mint", hex_of(wallet.address), units)
 
@@ -86,13 +98,18 @@ class Mint(PlainEffect):
         return str(operation.params["tokenization_id"])
 
     def fold(self, session: Session, chain: Chain, operations: Sequence[Operation]) -> Call:
-        wallets = [hex_of(_wallet(session, operation).address) for operation in operations]
+        wallets = [hex_of(wallet.address) for wallet in wallets_of(session, operations)]
         units = [int(operation.params["units"]) for operation in operations]
         return _as_agent(session, chain, operations[0], "batchMint", wallets, units)
 
     def on_final(self, session: Session, operation: Operation) -> None:
-        if operation.subject_kind == "order":
-            minting.settle_order(session, UUID(operation.subject_id))
+        self.all_final(session, [operation])
+
+    def all_final(self, session: Session, operations: Sequence[Operation]) -> None:
+        minting.settle_orders(
+            session,
+            [UUID(minted.subject_id) for minted in operations if minted.subject_kind == "order"],
+        )
 
 
 class Pause(PlainEffect):
@@ -147,12 +164,3 @@ def _as_agent(
 ) -> Call:
     token = hex_of(_suite_address(session, operation, "token"))
     return agent_call(session, chain, function, token, *values)
-
-
-def _wallet(session: Session, operation: Operation) -> Wallet:
-    return session.get_one(Wallet, UUID(operation.params["wallet_id"]))
-
-
-def _require_kyc(session: Session, wallet: Wallet) -> None:
-    if not investors.may_hold(investors.get_investor(session, wallet.investor_id)):
-        raise Conflict("kyc_not_passed", "The investor's KYC is not in force.")

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from coincurve import PrivateKey
 from eth_account import Account
 
 from chain.errors import SignerRefused
+from chain.signing.curve import private_key
 from chain.signing.digest import DigestSigner, address_of_point
 from chain.signing.envelope import Signature
 
@@ -41,7 +41,7 @@ class KeystoreSigner(DigestSigner):
             raise SignerRefused(
                 f"The keystore {path.name} cannot be opened: {error}. Is SIGNER_PASSWORD right?"
             ) from error
-        self._key = PrivateKey(bytes(key))
+        self._key = private_key(bytes(key))
         self._address = address_of_point(self._key.public_key.format(compressed=False))
 
     @property

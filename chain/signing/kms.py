@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from coincurve import PublicKey
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chain.errors import SignerRefused
+from chain.signing.curve import recovered_key
 from chain.signing.digest import DigestSigner, address_of_point
 from chain.signing.envelope import Signature
 
@@ -78,7 +78,7 @@ class KmsSigner(DigestSigner):
 def _recover(signature: Signature, digest: bytes) -> bytes | None:
     packed = signature.to_bytes()[:64] + bytes([signature.parity])
     try:
-        found = PublicKey.from_signature_and_message(packed, digest, hasher=None)
+        found = recovered_key(packed, digest)
     except ValueError:
         return None
     return bytes(found.format(compressed=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,12 +13,12 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.rows import among, get_row, page_after
 from registry.kernel.vault import Vault
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.party import service as parties
-from registry.party.models import PartyKind
+from registry.party.models import Party, PartyKind
 from registry.party.service import NewParty
 
 KYC_TOPIC = 1
@@ -313,6 +313,28 @@ def get_investor(session: Session, investor_id: UUID, *, lock: bool = False) -> 
         There is none of that id.
     """
     return get_row(session, Investor, investor_id, kind="investor", lock=lock)
+
+
+def get_investors(session: Session, ids: Collection[UUID]) -> dict[UUID, Investor]:
+    """Return many investors by their ids, which are known to be there."""
+    rows = session.exec(select(Investor).where(among(col(Investor.id), ids))).all()
+    return {row.id: row for row in rows}
+
+
+def countries_of(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the country in which the party of each investor resides, by investor."""
+    rows = session.exec(
+        select(Investor.id, Party.residence_country)
+        .join(Party, col(Party.id) == col(Investor.party_id))
+        .where(among(col(Investor.id), ids))
+    )
+    return {investor_id: country for investor_id, country in rows.all()}  # noqa: C416
+
+
+def get_wallets(session: Session, ids: Collection[UUID]) -> dict[UUID, Wallet]:
+    """Return many wallets by their ids, which are known to be there."""
+    rows = session.exec(select(Wallet).where(among(col(Wallet.id), ids))).all()
+    return {row.id: row for row in rows}
 
 
 def find_investor_of(session: Session, subject: str) -> Investor | None:

@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry, JournalLeaf
 from registry.kernel.actor import Actor
+from registry.kernel.clock import now
+from registry.kernel.ids import new_id
 from registry.kernel.masking import mask_fields
 from registry.kernel.rows import page_after
 
@@ -38,6 +41,28 @@ def record(
             facts=facts,
         )
     )
+
+
+def record_each(
+    session: Session, actor: Actor, act: str, subject_kind: str, subject_ids: Sequence[object]
+) -> None:
+    """Add the same entry about each of many subjects, in one statement."""
+    if subject_ids:
+        session.execute(
+            insert(JournalEntry),
+            [
+                {
+                    "id": new_id(),
+                    "recorded_at": now(),
+                    "actor": actor.subject,
+                    "act": act,
+                    "subject_kind": subject_kind,
+                    "subject_id": str(subject_id),
+                    "facts": {},
+                }
+                for subject_id in subject_ids
+            ],
+        )
 
 
 def list_entries(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -32,6 +35,13 @@ def get_row(
     if row is None:
         raise NotFound(kind, row_id)
     return row
+
+
+def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+    """Ask for the rows whose column has one of these values, in one parameter however many."""
+    return cast(
+        "ColumnElement[bool]", column == any_(literal(list(values), ARRAY(column.expression.type)))
+    )
 
 
 def page_after(

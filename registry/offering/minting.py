@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
@@ -13,7 +15,7 @@ from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import get_row
+from registry.kernel.rows import among, get_row
 from registry.lifecycle.reasons import check_reason
 from registry.offering import orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
@@ -21,7 +23,7 @@ from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
-from registry.tokenization.registration import plan_registration
+from registry.tokenization.registration import plan_registrations
 from registry.wrapper import service as wrappers
 
 
@@ -29,24 +31,35 @@ def treasury_key(tokenization_id: UUID) -> str:
     return f"mint:treasury:{tokenization_id}"
 
 
-def plan_order_mint(
-    session: Session, actor: Actor, tokenization: Tokenization, order: Order
-) -> Operation:
-    """Have the fractions of a paid order minted to its buyer."""
-    wallet = session.get_one(Wallet, order.wallet_id)
-    mint = _plan_mint(
+def plan_order_mints(
+    session: Session, actor: Actor, tokenization: Tokenization, sold: Sequence[Order]
+) -> list[Operation]:
+    """Have the fractions of paid orders minted to their buyers."""
+    wallets = investors.get_wallets(session, {order.wallet_id for order in sold})
+    mints = _plan_mints(
         session,
         actor,
         tokenization,
-        wallet,
-        key=f"mint:order:{order.id}",
-        units=order.units,
-        subject=("order", order.id),
+        [
+            _Mint(
+                f"mint:order:{order.id}", wallets[order.wallet_id], order.units, ("order", order.id)
+            )
+            for order in sold
+        ],
     )
-    order.state, order.operation_id = OrderState.MINTING, mint.id
-    session.add(order)
-    session.flush()
-    return mint
+    # The mint names its order; one statement, whatever the number of orders.
+    session.execute(
+        update(Order)
+        .where(
+            among(col(Order.id), [order.id for order in sold]),
+            col(Operation.key) == func.concat("mint:order:", col(Order.id)),
+        )
+        .values(state=OrderState.MINTING, operation_id=Operation.id),
+        execution_options={"synchronize_session": False},
+    )
+    for order in sold:
+        session.expire(order)
+    return mints
 
 
 def plan_treasury_mint(
@@ -77,51 +90,70 @@ def plan_treasury_mint(
             f"{units} fractions are unsold, and the wrapper has no wallet to keep them.",
             remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
         )
-    wallet = investors.verified_wallet(session, holder.id)
-    return _plan_mint(
+    (mint,) = _plan_mints(
         session,
         actor,
         tokenization,
-        wallet,
-        key=key or treasury_key(tokenization.id),
-        units=units,
-        subject=("tokenization", tokenization.id),
+        [
+            _Mint(
+                key or treasury_key(tokenization.id),
+                investors.verified_wallet(session, holder.id),
+                units,
+                ("tokenization", tokenization.id),
+            )
+        ],
     )
+    return mint
 
 
-def _plan_mint(
-    session: Session,
-    actor: Actor,
-    tokenization: Tokenization,
-    wallet: Wallet,
-    *,
-    key: str,
-    units: int,
-    subject: tuple[str, UUID],
-) -> Operation:
-    registered = plan_registration(session, actor, tokenization, wallet)
-    return operations.plan(
+@dataclass(frozen=True, slots=True)
+class _Mint:
+    """One mint that is to be planned: the effect's key, who receives how much, and for what."""
+
+    key: str
+    wallet: Wallet
+    units: int
+    subject: tuple[str, UUID]
+
+
+def _plan_mints(
+    session: Session, actor: Actor, tokenization: Tokenization, mints: Sequence[_Mint]
+) -> list[Operation]:
+    wallets = {mint.wallet.id: mint.wallet for mint in mints}
+    registered = plan_registrations(session, actor, tokenization, wallets.values())
+    planned = operations.plan_all(
         session,
         actor,
-        OperationKind.MINT,
-        key=key,
-        subject=subject,
-        params={
-            "tokenization_id": str(tokenization.id),
-            "wallet_id": str(wallet.id),
-            "units": str(units),
-        },
-        after=[registered],
+        [
+            operations.NewOperation(
+                OperationKind.MINT,
+                mint.key,
+                mint.subject,
+                {
+                    "tokenization_id": str(tokenization.id),
+                    "wallet_id": str(mint.wallet.id),
+                    "units": str(mint.units),
+                },
+                [registered[mint.wallet.id].id],
+            )
+            for mint in mints
+        ],
     )
+    return [planned[mint.key] for mint in mints]
 
 
-def settle_order(session: Session, order_id: UUID) -> None:
-    """Mark an order settled once its mint is final; a repeat changes nothing."""
-    order = session.get_one(Order, order_id, with_for_update=True)
-    if order.state == OrderState.MINTING:
-        order.state = OrderState.SETTLED
-        session.flush()
-        journal.record(session, THE_SYSTEM, "order_settled", "order", order.id)
+def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
+    """Mark orders settled once their mints are final; a repeat changes nothing."""
+    minting = session.exec(
+        select(Order.id)
+        .where(among(col(Order.id), order_ids), col(Order.state) == OrderState.MINTING)
+        .order_by(col(Order.id))
+        .with_for_update()
+    ).all()
+    session.execute(
+        update(Order).where(col(Order.id).in_(minting)).values(state=OrderState.SETTLED)
+    )
+    journal.record_each(session, THE_SYSTEM, "order_settled", "order", minting)
 
 
 def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:
@@ -135,12 +167,12 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
         ``no_mint_failed``, ``treasury_not_ready``.
     """
     offering = _closed_offering(session, tokenization)
-    planned = []
-    for order in _failed_orders(session, offering):
+    failed = _failed_orders(session, offering)
+    for order in failed:
         wallet = session.get_one(Wallet, order.wallet_id)
         if wallet.state != WalletState.PROVEN:
             order.wallet_id = investors.verified_wallet(session, order.investor_id).id
-        planned.append(plan_order_mint(session, actor, tokenization, order))
+    planned = plan_order_mints(session, actor, tokenization, failed)
     rest = operations.find_by_key(session, treasury_key(tokenization.id))
     if rest is not None and rest.state in FAILED:
         units = int(rest.params["units"])

@@ -104,7 +104,7 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     sold = sum(order.units for order in paid)
     offering.state = OfferingState.CLOSED
     session.add(offering)
-    planned = [minting.plan_order_mint(session, actor, tokenization, order) for order in paid]
+    planned = minting.plan_order_mints(session, actor, tokenization, paid)
     rest = tokenization.declared_fractions - sold
     if rest > 0:
         planned.append(minting.plan_treasury_mint(session, actor, tokenization, rest))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func, insert, text
 from sqlmodel import Session, col, select
 
 from registry.kernel import tracing
 from registry.kernel.actor import Actor
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.clock import now
+from registry.kernel.ids import new_id
+from registry.kernel.rows import among, get_row, page_after
 from registry.operation.models import (
     FAILED,
     IN_FLIGHT,
@@ -20,11 +23,23 @@ from registry.operation.models import (
     OperationAttempt,
     OperationDependency,
     OperationKind,
+    OperationState,
     SignerWatch,
 )
 
 WAKE_CHANNEL = "milkiyat_operation"
 """PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOperation:
+    """What `plan_all` plans; the fields are the parameters of `plan`, `after` by ids."""
+
+    kind: OperationKind
+    key: str
+    subject: tuple[str, object]
+    params: dict[str, Any]
+    after: Sequence[UUID] = ()
 
 
 def plan(
@@ -50,31 +65,75 @@ def plan(
     after
         Operations that must be on chain first.
     """
-    planned = find_by_key(session, key)
-    if planned is not None and planned.state not in FAILED:
-        return planned
-    if planned is not None:
-        planned.key = f"{key}#{planned.id}"
-        session.flush()
-    operation = Operation(
-        kind=kind,
-        key=key,
-        subject_kind=subject[0],
-        subject_id=str(subject[1]),
-        requested_by=actor.subject,
-        params=params,
-    )
-    named = {"milkiyat.operation.id": str(operation.id), "milkiyat.operation.kind": kind.value}
-    with tracing.tracer().start_as_current_span("operation.plan", attributes=named):
-        operation.traceparent = tracing.current_traceparent()
-    session.add(operation)
+    new = NewOperation(kind, key, subject, params, [earlier.id for earlier in after])
+    return plan_all(session, actor, [new])[key]
+
+
+def plan_all(
+    session: Session, actor: Actor, wanted: Collection[NewOperation]
+) -> dict[str, Operation]:
+    """Plan many operations with a few statements, each as `plan` would, and give them by key."""
+    keys = [new.key for new in wanted]
+    known = session.exec(select(Operation).where(among(col(Operation.key), keys))).all()
+    for failed in known:
+        if failed.state in FAILED:
+            failed.key = f"{failed.key}#{failed.id}"
     session.flush()
-    session.add_all(
-        OperationDependency(operation_id=operation.id, requires_id=earlier.id) for earlier in after
-    )
-    session.flush()
+    found = {operation.key: operation for operation in known if operation.state not in FAILED}
+    missing = {new.key: new for new in wanted if new.key not in found}
+    if missing:
+        added = session.scalars(
+            insert(Operation).returning(Operation, sort_by_parameter_order=True),
+            [_row(actor, new) for new in missing.values()],
+        )
+        found |= {operation.key: operation for operation in added}
+        _add_dependencies(session, missing, found)
+        wake(session)
+    return found
+
+
+def wake(session: Session) -> None:
+    """Have every worker look, once this transaction commits."""
     session.connection().execute(text(f"NOTIFY {WAKE_CHANNEL}"))
-    return operation
+
+
+def is_anything_open(session: Session) -> bool:
+    """Tell whether any operation is planned or on its way."""
+    open_states = [OperationState.PLANNED, *IN_FLIGHT]
+    query = select(Operation.id).where(col(Operation.state).in_(open_states)).limit(1)
+    return session.exec(query).first() is not None
+
+
+def _row(actor: Actor, new: NewOperation) -> dict[str, Any]:
+    operation_id = new_id()
+    named = {"milkiyat.operation.id": str(operation_id), "milkiyat.operation.kind": new.kind.value}
+    with tracing.tracer().start_as_current_span("operation.plan", attributes=named):
+        traceparent = tracing.current_traceparent()
+    return {
+        "id": operation_id,
+        "recorded_at": now(),
+        "kind": new.kind,
+        "key": new.key,
+        "state": OperationState.PLANNED,
+        "subject_kind": new.subject[0],
+        "subject_id": str(new.subject[1]),
+        "requested_by": actor.subject,
+        "params": new.params,
+        "result": {},
+        "traceparent": traceparent,
+    }
+
+
+def _add_dependencies(
+    session: Session, planned: Mapping[str, NewOperation], found: Mapping[str, Operation]
+) -> None:
+    rows = [
+        {"operation_id": found[key].id, "requires_id": earlier}
+        for key, new in planned.items()
+        for earlier in new.after
+    ]
+    if rows:
+        session.execute(insert(OperationDependency), rows)
 
 
 def find_by_key(session: Session, key: str) -> Operation | None:
@@ -92,6 +151,22 @@ def get_operation(session: Session, operation_id: UUID) -> Operation:
     return get_row(session, Operation, operation_id, kind="operation")
 
 
+def list_attempts_of(
+    session: Session, found: Sequence[Operation]
+) -> dict[UUID, list[OperationAttempt]]:
+    """List the signed transactions of many operations, or of their batches, oldest first."""
+    carriers = {operation.batch_id or operation.id for operation in found}
+    rows = session.exec(
+        select(OperationAttempt)
+        .where(among(col(OperationAttempt.operation_id), carriers))
+        .order_by(col(OperationAttempt.seq))
+    ).all()
+    signed: dict[UUID, list[OperationAttempt]] = {}
+    for row in rows:
+        signed.setdefault(row.operation_id, []).append(row)
+    return {row.id: signed.get(row.batch_id or row.id, []) for row in found}
+
+
 def list_attempts(session: Session, operation: Operation) -> Sequence[OperationAttempt]:
     """List the signed transactions of an operation, or of its batch, oldest first."""
     return session.exec(
@@ -105,6 +180,13 @@ def list_carried(session: Session, batch_id: UUID) -> Sequence[Operation]:
     """List the operations that a batch carries, in the order of its call."""
     return session.exec(
         select(Operation).where(col(Operation.batch_id) == batch_id).order_by(col(Operation.id))
+    ).all()
+
+
+def list_carried_ids(session: Session, batch_id: UUID) -> Sequence[UUID]:
+    """List the ids of the operations that a batch carries, in the order of its call."""
+    return session.exec(
+        select(Operation.id).where(col(Operation.batch_id) == batch_id).order_by(col(Operation.id))
     ).all()
 
 

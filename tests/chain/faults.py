@@ -81,8 +81,10 @@ class AfterEstimate(ChainClient):
         self._happens = happens
         self.happened = False
 
-    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
-        gas = super().estimate_gas(to, data, sender=sender)
+    def estimate_gas(
+        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+    ) -> int:
+        gas = super().estimate_gas(to, data, sender=sender, once=once)
         if not self.happened:
             self.happened = True
             self._happens()

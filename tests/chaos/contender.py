@@ -15,7 +15,7 @@ from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from chain import pool, resender, worker
+from chain import follower, pool, resender, sending, waiter, worker
 from chain.client import ChainClient
 from registry.kernel import failpoints
 from registry.kernel.db import Database
@@ -65,10 +65,10 @@ def _main(orders: Orders) -> None:
 
 
 def _hurry() -> None:
-    worker.BUSY_SECONDS = 0.06
-    worker.IDLE_SECONDS = 0.15
     worker.BACKOFF_SECONDS = 0.04
-    worker.STOP_SECONDS = 0.05
-    worker.TAKEN_SECONDS = 0.3
+    follower.BUSY_SECONDS = follower.REST_SECONDS = 0.06
+    follower.STOP_SECONDS = waiter.STOP_SECONDS = 0.05
+    sending.IDLE_SECONDS = sending.REST_SECONDS = 0.15
+    sending.TAKEN_SECONDS = 0.3
     resender.RESEND_AFTER = timedelta(seconds=0.3)
     pool.REST = timedelta(seconds=0.3)

@@ -274,7 +274,7 @@ def test_settle__mint_final_twice__settles_once(desk: Desk, sale: Offering, buye
     close(desk, sale)
 
     for _ in range(2):
-        minting.settle_order(desk.session, order.id)
+        minting.settle_orders(desk.session, [order.id])
 
     assert desk.session.get_one(Order, order.id).state == OrderState.SETTLED
 
@@ -284,7 +284,7 @@ def test_settle__order_not_minting__stays_as_it_is(
 ) -> None:
     order = sales.order(desk, sale, buyer)
 
-    minting.settle_order(desk.session, order.id)
+    minting.settle_orders(desk.session, [order.id])
 
     assert order.state == OrderState.AWAITING_PAYMENT
 

@@ -40,6 +40,17 @@ def refusal(data_dir: Path, **settings: str) -> str:
     return said
 
 
+def test_serve__without_coincurve__says_what_is_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "packages"
+    missing.mkdir()
+    (missing / "coincurve.py").write_text("raise ImportError('no such library')")
+
+    said = refusal(tmp_path / "data", PYTHONPATH=str(missing))
+
+    assert "The package coincurve cannot be loaded (no such library)" in said
+    assert not (tmp_path / "data" / "postgres").exists(), "a database was started all the same"
+
+
 @pytest.mark.parametrize("setting", ["PORT", "DEVNET_PORT"])
 def test_serve__port_in_use__names_the_setting(
     tmp_path: Path, busy_port: str, setting: str

@@ -1,0 +1,157 @@
+"""The loop that sends what is planned, and looks at what time brings about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from chain.errors import NonceAhead, WrongChain
+from chain.funds import FundsWatch
+from chain.node_watch import QuorumWait
+from chain.operations import EFFECTS
+from chain.operations.effect import Chain
+from chain.outbox import list_ready, note_waiting, wrong_chain_problem
+from chain.platform import plan_platform
+from chain.pool import MAX_IN_FLIGHT
+from chain.rebuild import Rebuild
+from chain.roles import plan_grants
+from chain.sender import Sender
+from chain.waiter import Waiter
+from registry.kernel.db import Database
+from registry.operation.service import is_anything_open
+from registry.sweep.service import sweep
+
+IDLE_SECONDS = 2.0
+"""How often the worker looks again at what waits or is on its way."""
+
+REST_SECONDS = 15.0
+"""How often it looks where nothing is; a commit, or a reorg that the sync meets, wakes it."""
+
+SWEEP_SECONDS = 60.0
+"""How often the worker looks at what time alone brings about."""
+
+TAKEN_SECONDS = 15.0
+"""How often the worker looks whether something else has spent a nonce of an operation."""
+
+
+class Sending:
+    """Takes turns of every key.
+
+    Parameters
+    ----------
+    waiter
+        Tells whether somebody waits for this turn.
+    rebuild
+        Binds what the chain has and a database from an old backup has not.
+    funds
+        Looks at the money of the keys.
+    on_broadcast
+        Told of each transaction that went out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        waiter: Waiter,
+        *,
+        rebuild: Rebuild,
+        funds: FundsWatch,
+        on_broadcast: Callable[[], object],
+    ) -> None:
+        self._database = database
+        self._chain = chain
+        self._waiter = waiter
+        self._rebuild = rebuild
+        self._funds = funds
+        self._quorum = QuorumWait(database)
+        self._senders = [
+            Sender(database, chain, signer, on_broadcast=on_broadcast) for signer in chain.senders
+        ]
+        self._at_start = True
+        self._round_at = self._sweep_at = self._taken_at = time.monotonic()
+
+    def turn(self) -> float:
+        """Send what may be sent; a whole round looks at everything else as well.
+
+        Returns
+        -------
+        float
+            Seconds to wait before the next turn.
+
+        Raises
+        ------
+        NonceAhead
+            Something was sent that is not ours; a person must look at it.
+        WrongChain, RpcUnavailable
+            Nothing is sent until that has ended.
+        """
+        with self._quorum.told():
+            # Where somebody waits, the keys that have something to send come first; the next
+            # turn is a whole round, if one is due.
+            if self._waiter.take_woken() or time.monotonic() < self._round_at:
+                moved = self._send(self._with_work())
+            else:
+                self._begin_round()
+                moved = self._send(self._senders)
+                self._at_start = False
+        if moved:
+            return 0.0
+        with self._database.transaction() as session:
+            return IDLE_SECONDS if is_anything_open(session) else REST_SECONDS
+
+    def _with_work(self) -> Sequence[Sender]:
+        with self._database.transaction() as session:
+            return [sender for sender in self._senders if sender.has_work(session)]
+
+    def _begin_round(self) -> None:
+        self._round_at = time.monotonic() + IDLE_SECONDS
+        self._require_our_chain()
+        if time.monotonic() >= self._sweep_at:
+            # Set first: a round that fails waits for the next one like any other.
+            self._sweep_at = time.monotonic() + SWEEP_SECONDS
+            sweep(self._database)
+            self._funds.look()
+        if self._at_start:
+            with self._database.transaction() as session:
+                plan_platform(session, self._chain.chain_id)
+                plan_grants(session, self._chain)
+        elif time.monotonic() >= self._taken_at:
+            self._taken_at = time.monotonic() + TAKEN_SECONDS
+            self._rebuild.look_for_taken()
+
+    def _send(self, senders: Sequence[Sender]) -> int:
+        if not senders:
+            return 0
+        self._require_our_chain()
+        # In this order: what the chain forgot is sent again before anything new is judged
+        # against a state from which it is missing.
+        moved = sum(sender.resend_forgotten(at_start=self._at_start) for sender in senders)
+        try:
+            return moved + sum(sender.send_planned() for sender in senders)
+        except NonceAhead:
+            # A database from an old backup: what the chain tells of ours is bound again. What
+            # is not ours needs a person.
+            if not self._rebuild.mend():
+                raise
+            return moved + 1
+
+    def _require_our_chain(self) -> None:
+        """Make sure that the node still serves our chain: it may have been exchanged meanwhile.
+
+        Without the question, everything final would look vanished, and be taken back.
+
+        Raises
+        ------
+        WrongChain, RpcUnavailable
+            What could be sent says what it waits for.
+        """
+        try:
+            self._chain.client.check()
+        except WrongChain as fault:
+            with self._database.transaction() as session:
+                ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
+                note_waiting(
+                    session, [operation.id for operation in ready], wrong_chain_problem(fault)
+                )
+            raise

@@ -1,0 +1,63 @@
+"""Sleeping until there is work."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import psycopg
+import structlog
+
+from registry.kernel.db import Database
+from registry.operation.service import WAKE_CHANNEL
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 0.5
+"""The longest that a sleeping worker does not notice that it shall stop."""
+
+
+class Waiter:
+    """Sleeps until a transaction commits that has work for us (LISTEN/NOTIFY), or time is up."""
+
+    def __init__(self, database: Database, stop: threading.Event) -> None:
+        self._url = database.driver_url
+        self._stop = stop
+        self._connection: psycopg.Connection | None = None
+        self._is_woken = False
+
+    def take_woken(self) -> bool:
+        """Tell whether a transaction has ended the last sleep; once only."""
+        was_woken, self._is_woken = self._is_woken, False
+        return was_woken
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if self._listen(min(left, STOP_SECONDS)):
+                self._is_woken = True
+                return
+
+    def _listen(self, seconds: float) -> bool:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._url, autocommit=True)
+                self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
+                # What was committed before we listened told nobody.
+                return True
+            woken = any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            # One look answers everything that was said until now.
+            woken |= bool(list(self._connection.notifies(timeout=0)))
+        except psycopg.OperationalError as fault:
+            log.warning("listening_lost", reason=str(fault))
+            self.close()
+            self._stop.wait(seconds)
+            return False
+        return woken
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.OperationalError):
+                self._connection.close()
+            self._connection = None
