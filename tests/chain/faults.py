@@ -104,7 +104,9 @@ class EstimatesLate(ChainClient):
         super().__init__(node.url, CHAIN_ID)
         self._blocks = blocks
 
-    def estimate_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
+    def estimate_gas(
+        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+    ) -> int:
         assert to is not None
         call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data)}
         block = hex(self.block_number() - self._blocks)
