@@ -10,7 +10,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from chain.errors import ChainError, Reverted, SignerUnavailable, WrongChain
+from chain.errors import ChainError, NonceAhead, Reverted, SignerUnavailable, WrongChain
 from chain.operations import EFFECTS
 from chain.steps import mark
 from registry.kernel.clock import now
@@ -121,6 +121,15 @@ def key_problem(fault: ChainError) -> dict[str, object]:
         )
     return operation_problem(
         "signer_refused", str(fault), remedy="Allow the service to use the key."
+    )
+
+
+def nonce_ahead_problem(fault: NonceAhead) -> dict[str, object]:
+    """Say that somebody else has used our key, in the form of an operation's problem."""
+    return operation_problem(
+        "nonce_ahead",
+        str(fault),
+        remedy="It goes on by itself where that is ours; else see: milkiyat operations rebuild",
     )
 
 

@@ -10,7 +10,7 @@ from chain.funds import FundsWatch
 from chain.node_watch import QuorumWait
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
-from chain.outbox import list_ready, note_waiting, wrong_chain_problem
+from chain.outbox import list_ready, nonce_ahead_problem, note_waiting, wrong_chain_problem
 from chain.platform import plan_platform
 from chain.pool import MAX_IN_FLIGHT
 from chain.rebuild import Rebuild
@@ -129,10 +129,11 @@ class Sending:
         moved = sum(sender.resend_forgotten(at_start=self._at_start) for sender in senders)
         try:
             return moved + sum(sender.send_planned() for sender in senders)
-        except NonceAhead:
+        except NonceAhead as fault:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.
             if not self._rebuild.mend():
+                self._tell_all(nonce_ahead_problem(fault))
                 raise
             return moved + 1
 
@@ -149,9 +150,11 @@ class Sending:
         try:
             self._chain.client.check()
         except WrongChain as fault:
-            with self._database.transaction() as session:
-                ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
-                note_waiting(
-                    session, [operation.id for operation in ready], wrong_chain_problem(fault)
-                )
+            self._tell_all(wrong_chain_problem(fault))
             raise
+
+    def _tell_all(self, problem: dict[str, object]) -> None:
+        """Let everything that could be sent say what it waits for."""
+        with self._database.transaction() as session:
+            ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
+            note_waiting(session, [operation.id for operation in ready], problem)

@@ -193,8 +193,10 @@ def test_worker__key_used_elsewhere__sends_nothing_and_still_ends_soon(market: M
     world.node.act_as(world.chain.platform.address, strange, b"")
     sent = len(world.node.transactions())
     with running(world, sync=False):
-        time.sleep(0.5)
+        eventually(lambda: any(each.waits_for for each in world.operations()))
         assert world.count(OperationState.PLANNED) == 6
         asked = time.monotonic()
     assert time.monotonic() - asked < REST_SECONDS
+    told = [each.waits_for["code"] for each in world.operations() if each.waits_for is not None]
+    assert set(told) == {"nonce_ahead"}
     assert len(world.node.transactions()) == sent

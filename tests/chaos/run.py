@@ -1,6 +1,6 @@
 """`make chaos-operations`: random schedules, each judged; the last line counts what went wrong.
 
-CHAOS_SCHEDULES says how many (500), SEED plays one again, CHAOS_LANES how many are played side by
+CHAOS_SCHEDULES says how many (500), SEED plays one again (or several, with commas), CHAOS_LANES how many are played side by
 side, each on a stage of its own.
 """
 
@@ -124,7 +124,7 @@ def _tell_failure(seed: int, result: Result) -> None:
 def main() -> None:
     only = os.environ.get("SEED")
     count = int(os.environ.get("CHAOS_SCHEDULES", str(SCHEDULES)))
-    wanted = [int(only)] if only else list(range(1, count + 1))
+    wanted = [int(each) for each in only.split(",")] if only else list(range(1, count + 1))
     lanes = min(int(os.environ.get("CHAOS_LANES", str(LANES))), len(wanted))
     seeds: Queue[int] = _SPAWN.Queue()
     results: Queue[tuple[int, Result]] = _SPAWN.Queue()

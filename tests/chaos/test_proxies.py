@@ -198,6 +198,18 @@ def test_postgres__cut_after_some__counts_only_what_it_is_about(
         assert connection.execute("SELECT number FROM fact").fetchall() == [(1,)]
 
 
+def test_postgres__server_killed__its_clients_hear_of_it(
+    server: tuple[PostgresProxy, str], chaos_stage: Stage
+) -> None:
+    _, url = server
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT 1")
+        chaos_stage.server.restart(crash=True)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    psycopg.connect(url).close()
+
+
 def test_postgres__away__lets_nobody_in_and_cuts_who_is(
     server: tuple[PostgresProxy, str],
 ) -> None:
