@@ -1,7 +1,7 @@
 """`make chaos-operations`: random schedules, each judged; the last line counts what went wrong.
 
-CHAOS_SCHEDULES says how many (500), SEED plays one again (or several, with commas), CHAOS_LANES how many are played side by
-side, each on a stage of its own.
+CHAOS_SCHEDULES says how many (500), SEED plays one again, or several with commas, and CHAOS_LANES
+how many are played side by side, each on a stage of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def quiet() -> None:
 
 def play_lane(seeds: Queue[int], results: Queue[tuple[int, Result]]) -> None:
     """Play seeds until there is none left, on a stage of its own."""
+    _end_at_sigterm()
     quiet()
     prefix = "milkiyat-chaos-"
     with (
@@ -121,7 +123,12 @@ def _tell_failure(seed: int, result: Result) -> None:
     print(flush=True)
 
 
+def _end_at_sigterm() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def main() -> None:
+    _end_at_sigterm()
     only = os.environ.get("SEED")
     count = int(os.environ.get("CHAOS_SCHEDULES", str(SCHEDULES)))
     wanted = [int(each) for each in only.split(",")] if only else list(range(1, count + 1))
@@ -137,14 +144,21 @@ def main() -> None:
     for process in processes:
         process.start()
     tally = Tally(len(wanted))
-    while tally.played < len(wanted):
-        try:
-            tally.add(*results.get(timeout=LOOK_SECONDS))
-        except queue.Empty:
-            if not any(process.is_alive() for process in processes):
-                break
-    for process in processes:
-        process.join()
+    try:
+        while tally.played < len(wanted):
+            try:
+                tally.add(*results.get(timeout=LOOK_SECONDS))
+            except queue.Empty:
+                if not any(process.is_alive() for process in processes):
+                    break
+    except BaseException:
+        # Each takes its node and its database down.
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join()
     tally.tell()
     failed = tally.lost or tally.doubled or tally.played < len(wanted)
     sys.exit(1 if failed else 0)
