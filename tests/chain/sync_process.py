@@ -28,7 +28,12 @@ class HoldsBack(ChainClient):
     folder: Path
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
-        found = super().logs(addresses, first, last)
+        return self._held(super().logs(addresses, first, last))
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+        return self._held(super().logs_of_block(addresses, block_hash))
+
+    def _held(self, found: list[WireLog]) -> list[WireLog]:
         if (self.folder / "hold").exists():
             (self.folder / "read").touch()
             while (self.folder / "hold").exists():

@@ -20,6 +20,7 @@ from chain.worker import run_sync
 from tests.chain.nodes import Node
 from tests.chain.suite import Suite, cursor_of, shuffle
 from tests.chain.test_worker import eventually
+from tests.chain.world import CONFIRMATIONS
 
 pytestmark = pytest.mark.chain
 
@@ -200,8 +201,8 @@ def syncing(suite: Suite, url: str) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(
         target=run_sync,
-        args=(suite.world.database, suite.world.chain, stop),
-        kwargs={"announced_at": [url]},
+        args=(suite.world.database, suite.world.client, stop),
+        kwargs={"finality": CONFIRMATIONS, "announced_at": [url]},
     )
     thread.start()
     try:
