@@ -35,11 +35,13 @@ from api.program import (
     serve_api,
     services,
 )
+from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
 from chain.anvil import HOST
+from chain.client import ChainClient
 from chain.errors import ChainError
 from chain.operations.effect import Chain
-from chain.runtime import open_chain
+from chain.runtime import open_chain, open_client
 from chain.worker import run_exports, run_imports, run_sync, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
@@ -294,6 +296,15 @@ def _use_chain(work: Callable[[Database, Chain, Finality], None]) -> None:
         work(database, open_chain(settings, rpc_url), settings.finality)
 
 
+def _use_node(work: Callable[[Database, ChainClient], None]) -> None:
+    with clear_errors():
+        settings = load_settings()
+        database = _running_database(settings)
+        rpc_url = settings.rpc_url or f"http://{HOST}:{settings.devnet_port}"
+        work(database, open_client(settings, rpc_url))
+
+
+add_reconcile(app, _use_node)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")
 app.add_typer(journal_commands(_use_running), name="journal")

@@ -10,6 +10,7 @@ import structlog
 from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
+from chain.catch_up import CatchUp
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead
 from chain.follower import Follower
@@ -107,6 +108,7 @@ def run_sync(
     writer = Writer(database, client)
     guard = Guard(writer.database, client, finality=finality)
     indexer = Indexer(writer.database, client)
+    behind = CatchUp(writer.database, client)
     reconciler = Reconciler(writer.database, client, holders_per_second=holders_per_second)
     watch = Watch(writer.database, client.chain_id)
     nodes = NodeRecorder(database, client)
@@ -120,6 +122,8 @@ def run_sync(
                 indexer.take_back_wrong(wrong)
             if indexer.advance():
                 heads.found()
+                return 0.0
+            if behind.advance():
                 return 0.0
             guard.note_final()
             watch.look()

@@ -199,6 +199,7 @@ def differ(desk: Desk, chain: Ledger) -> None:
 
 def prove(desk: Desk, chain: Ledger, *differences: dict[str, str]) -> None:
     """Record a proof of the token."""
+    assert chain.token.token_no is not None
     desk.session.add(
         Reconciliation(
             token_no=chain.token.token_no,

@@ -73,10 +73,21 @@ def get_token(session: Session, address: bytes) -> Token:
     ------
     NotFound
         The chain's events have not told us of it (yet).
+    Unavailable
+        ``token_catching_up``: what is known of it does not reach the chain's newest block.
+    Conflict
+        ``token_refused``.
     """
     token = find_token(session, address)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
+    if token.refusal is not None:
+        raise Conflict("token_refused", f"The token is not followed any more: {token.refusal}.")
+    if token.caught_up_to is not None:
+        raise Unavailable(
+            "token_catching_up",
+            f"The token is read again, and stands at block {token.caught_up_to}; try again soon.",
+        )
     return token
 
 

@@ -303,7 +303,7 @@ def test_pay__cap_table_that_differs_from_the_chain__is_not_paid_by_until_proven
 
     ledger.differ(desk, made.ledger)
     assert refusal(pay) == ("cap_table_differs", "TOK-08")
-    assert payout.state == PayoutState.DUE
+    assert {payout.state} == {PayoutState.DUE}
     ledger.prove(desk, made.ledger)
     pay()
     assert payout.state == PayoutState.PAID
