@@ -26,7 +26,10 @@ from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.tokenization.models import Tokenization
 
-UseNode = Callable[[Callable[[Database, ChainClient], None]], None]
+UseNode = Callable[[Callable[[Database, ChainClient], None], int | None], None]
+ChainOption = Annotated[
+    int | None, typer.Option("--chain", help="Id of a chain of FOLLOWED_CHAINS; by default ours")
+]
 LOOK_SECONDS = 0.5
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _out = Console()
@@ -53,12 +56,13 @@ def add_reconcile(app: typer.Typer, use_node: UseNode) -> None:
         logs: Annotated[
             bool, typer.Option("--logs", help="Compare every log too, not only what it led to")
         ] = False,
+        chain: ChainOption = None,
     ) -> None:
         """Hold cap tables against the chain: every balance, freeze, identity and country.
 
         Exit code 0: all is proven; 1: something differs, or could not be repaired.
         """
-        use_node(lambda database, client: _reconcile(database, client, token, repair, logs))
+        use_node(lambda database, client: _reconcile(database, client, token, repair, logs), chain)
 
     @tokens.command("adopt")
     def adopt(
@@ -66,9 +70,10 @@ def add_reconcile(app: typer.Typer, use_node: UseNode) -> None:
         from_block: Annotated[
             int | None, typer.Option(min=0, help="Where to begin; without it, where its code is")
         ] = None,
+        chain: ChainOption = None,
     ) -> None:
         """Follow an ERC-3643 token that stands already, from its first block on."""
-        use_node(lambda database, client: _adopt(database, client, address, from_block))
+        use_node(lambda database, client: _adopt(database, client, address, from_block), chain)
 
 
 def _reconcile(

@@ -93,6 +93,7 @@ def run_sync(
     finality: Finality,
     holders_per_second: int = HOLDERS_PER_SECOND,
     announced_at: Sequence[str] = (),
+    is_ours: bool = True,
 ) -> None:
     """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
 
@@ -104,6 +105,8 @@ def run_sync(
         How many are proven besides those who changed.
     announced_at
         Where nodes announce new blocks, see `chain.heads`; else they are looked for.
+    is_ours
+        The platform stands on this chain; on another one no case explains what agents do.
     """
     writer = Writer(database, client)
     guard = Guard(writer.database, client, finality=finality)
@@ -126,7 +129,8 @@ def run_sync(
             if behind.advance():
                 return 0.0
             guard.note_final()
-            watch.look()
+            if is_ours:
+                watch.look()
             reconciler.reconcile_due()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:

@@ -44,7 +44,7 @@ def held(suite: Suite) -> Suite:
 
 def milkiyat(suite: Suite, *arguments: str, client: ChainClient | None = None) -> Any:
     app = typer.Typer()
-    add_reconcile(app, lambda work: work(suite.world.database, client or suite.world.client))
+    add_reconcile(app, lambda work, _: work(suite.world.database, client or suite.world.client))
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
