@@ -35,12 +35,15 @@ from api.program import (
     serve_api,
     services,
 )
+from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
 from chain.anvil import HOST
+from chain.client import ChainClient
 from chain.errors import ChainError
+from chain.following import client_of, run_syncs
 from chain.operations.effect import Chain
-from chain.runtime import open_chain
-from chain.worker import run_exports, run_imports, run_sync, run_worker
+from chain.runtime import open_chain, open_client
+from chain.worker import run_exports, run_imports, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
@@ -198,12 +201,11 @@ def run_sync_alone() -> None:
     with clear_errors():
         settings = load_settings()
         with open_base(settings, say) as base:
-            run_sync(
+            run_syncs(
                 base.database,
+                settings,
                 open_keys(base).client,
                 wait_for_signal(),
-                finality=settings.finality,
-                holders_per_second=settings.reconcile_holders_per_second,
                 announced_at=base.announced_at,
             )
 
@@ -294,6 +296,19 @@ def _use_chain(work: Callable[[Database, Chain, Finality], None]) -> None:
         work(database, open_chain(settings, rpc_url), settings.finality)
 
 
+def _use_node(work: Callable[[Database, ChainClient], None], chain_id: int | None) -> None:
+    with clear_errors():
+        settings = load_settings()
+        database = _running_database(settings)
+        if chain_id not in {None, settings.chain_id}:
+            assert chain_id is not None
+            work(database, client_of(settings, chain_id))
+            return
+        rpc_url = settings.rpc_url or f"http://{HOST}:{settings.devnet_port}"
+        work(database, open_client(settings, rpc_url))
+
+
+add_reconcile(app, _use_node)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")
 app.add_typer(journal_commands(_use_running), name="journal")

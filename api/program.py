@@ -17,11 +17,12 @@ from api.deps import Services
 from api.s3_store import open_store
 from chain.anvil import HOST
 from chain.devnet import Devnet, depth_of
+from chain.following import run_syncs
 from chain.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
 from chain.signing.curve import require_coincurve
-from chain.worker import run_exports, run_imports, run_sync, run_worker
+from chain.worker import run_exports, run_imports, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
 from registry.kernel.db import Database
@@ -220,13 +221,9 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             daemon=True,
         ),
         threading.Thread(
-            target=run_sync,
-            args=(base.database, chain.client, stop),
-            kwargs={
-                "finality": base.settings.finality,
-                "holders_per_second": base.settings.reconcile_holders_per_second,
-                "announced_at": base.announced_at,
-            },
+            target=run_syncs,
+            args=(base.database, base.settings, chain.client, stop),
+            kwargs={"announced_at": base.announced_at},
             name="sync",
             daemon=True,
         ),

@@ -93,7 +93,17 @@ _REGISTRY: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
 
 
 class UndecodableLog(Exception):
-    """A contract of ours emitted something that its ABI does not have; read nothing past it."""
+    """A contract of ours emitted something that its ABI does not have; read nothing past it.
+
+    Parameters
+    ----------
+    address
+        Of the contract, where it is a token or its registry.
+    """
+
+    def __init__(self, said: str, address: bytes = b"") -> None:
+        super().__init__(said)
+        self.address = address
 
 
 def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent | None:
@@ -113,7 +123,8 @@ def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent |
     try:
         facts = read(contract(name).events[event].decode(log))
     except ValueError as error:
-        raise UndecodableLog(f"{event} of {hex_of(log.address)}: {error}") from error
+        said = f"{event} of {hex_of(log.address)}: {error}"
+        raise UndecodableLog(said, log.address) from error
     return ProjectedEvent(
         token=token,
         block_number=log.block_number,
@@ -177,7 +188,8 @@ class TransferReader:
                 units=int(data, 16),
             )
         except ValueError as error:
-            raise UndecodableLog(f"Transfer of {entry.address}: {error}") from error
+            said = f"Transfer of {entry.address}: {error}"
+            raise UndecodableLog(said, bytes_of(entry.address)) from error
 
 
 def _address(topic: str) -> bytes:

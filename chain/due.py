@@ -124,7 +124,7 @@ class Due:
 
     def _whole(self, session: ReadSession, cursor: SyncCursor, token: Token) -> Task:
         amounts = read_all_holdings(session, token)
-        return Task(_claim(cursor, token, amounts=amounts), None, is_last=False, is_news=True)
+        return Task(claim_of(cursor, token, amounts=amounts), None, is_last=False, is_news=True)
 
     def _of_these(
         self,
@@ -135,7 +135,7 @@ class Due:
         suspects: set[bytes],
     ) -> Task:
         token_no = token.token_no or 0
-        claimed = _claim(
+        claimed = claim_of(
             cursor,
             token,
             total=self._total(session, token_no, always=bool(suspects)),
@@ -159,7 +159,7 @@ class Due:
         swept = believed.list_slice(session, token_no, after=after, limit=limit)
         self._budget -= len(swept)
         is_last = len(swept) < limit
-        claimed = _claim(
+        claimed = claim_of(
             cursor,
             token,
             total=self._total(session, token_no, always=is_last),
@@ -208,7 +208,8 @@ def newest_proof(session: Session, token_no: int) -> Reconciliation | None:
     ).first()
 
 
-def _claim(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
+def claim_of(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
+    """Give what is said of a token at the cursor's block, with what `more` says of holders."""
     assert token.token_no is not None
     return Claimed(
         token_no=token.token_no,

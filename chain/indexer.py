@@ -11,7 +11,7 @@ import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +24,16 @@ from sqlalchemy.exc import DBAPIError
 
 from chain.ancestor import common_ancestor
 from chain.client import Block, ChainClient
+from chain.decode import UndecodableLog
 from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.pace import Pace
 from chain.ranges import RangeReader, ReadRange, projected
 from chain.watched import Watched, read_watched
-from registry.captable import projection
+from registry.captable import catching_up, projection
 from registry.captable.degraded import degrade, note_taken_back
 from registry.captable.events import ProjectedRange
 from registry.captable.models import SyncCursor
+from registry.captable.projection import CursorMoved
 from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -107,9 +109,20 @@ class Indexer:
         if head.number <= cursor.number:
             self._beat(cursor)
             return False
-        with _collector_put_off(far=head.number - cursor.number > FAR_BEHIND):
-            self._follow((cursor.number, cursor.hash), head)
+        try:
+            with _collector_put_off(far=head.number - cursor.number > FAR_BEHIND):
+                self._follow((cursor.number, cursor.hash), head)
+        except UndecodableLog as nonsense:
+            if not self._set_apart({nonsense.address}):
+                raise
         return True
+
+    def _set_apart(self, addresses: Iterable[bytes]) -> int:
+        """Let tokens that cannot be followed be looked at by themselves (`chain.catch_up`)."""
+        chain_id = self._client.chain_id
+        with self._database.transaction() as session:
+            cursor = session.get_one(SyncCursor, chain_id, with_for_update=True)
+            return catching_up.set_apart(session, chain_id, addresses, after=cursor.number)
 
     def _beat(self, cursor: SyncCursor) -> None:
         """Tell now and then that we are at the head, so that readers know it is no silence."""
@@ -223,7 +236,10 @@ class Indexer:
                     # everything that was decided upon them, makes them durable too.
                     session.execute(text("SET LOCAL synchronous_commit = off"))
                 projection.apply_range(session, chain_id, after=after, found=found)
-        except (DBAPIError, psycopg.Error):
+        except (DBAPIError, psycopg.Error) as fault:
+            if catching_up.is_impossible(fault):
+                self._set_apart({event.token for event in found.events})
+                raise CursorMoved("tokens of this range are caught up by themselves") from fault
             # Only the cursor knows. Its row is locked until the lost transaction has ended.
             with self._database.transaction() as session:
                 cursor = session.get(SyncCursor, chain_id, with_for_update=True)

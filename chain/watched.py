@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -48,17 +48,25 @@ class Watched:
         return replace(self, emitters=emitters, compliances=compliances)
 
 
-def read_watched(session: Session, chain_id: int) -> Watched:
-    """Return whose logs are read of a chain, as far as it is projected."""
+def read_watched(session: Session, chain_id: int, *, only: Token | None = None) -> Watched:
+    """Return whose logs are read of a chain, as far as it is projected.
+
+    Parameters
+    ----------
+    only
+        A token that is caught up by itself; without it, those that go with the chain.
+    """
     factory = platform_contract(session, chain_id, "TREXFactory")
     case_agent = platform_contract(session, chain_id, "CaseAgent")
     agent = case_agent.address if case_agent else None
-    tokens = session.exec(select(Token).where(col(Token.chain_id) == chain_id)).all()
+    tokens = [only] if only is not None else _going_along(session, chain_id)
     others: dict[bytes, set[bytes]] = {}
     for token, found in list_agents(session, chain_id):
         if found != agent:
             others.setdefault(token, set()).add(found)
-    watched = Watched(factory.address if factory else None, agent, {}, others)
+    # A suite that is deployed is told of once, to whoever follows the chain.
+    deployer = factory.address if factory and only is None else None
+    watched = Watched(deployer, agent, {}, others)
     return watched.with_tokens(
         ProjectedToken(
             address=token.address,
@@ -68,3 +76,13 @@ def read_watched(session: Session, chain_id: int) -> Watched:
         )
         for token in tokens
     )
+
+
+def _going_along(session: Session, chain_id: int) -> Sequence[Token]:
+    return session.exec(
+        select(Token).where(
+            col(Token.chain_id) == chain_id,
+            col(Token.caught_up_to).is_(None),
+            col(Token.refusal).is_(None),
+        )
+    ).all()

@@ -10,6 +10,7 @@ import structlog
 from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
+from chain.catch_up import CatchUp
 from chain.client import ChainClient
 from chain.errors import ChainError, NonceAhead
 from chain.follower import Follower
@@ -92,6 +93,7 @@ def run_sync(
     finality: Finality,
     holders_per_second: int = HOLDERS_PER_SECOND,
     announced_at: Sequence[str] = (),
+    is_ours: bool = True,
 ) -> None:
     """Project the chain's events, raise the alarm, prove the projection, until `stop` is set.
 
@@ -103,10 +105,13 @@ def run_sync(
         How many are proven besides those who changed.
     announced_at
         Where nodes announce new blocks, see `chain.heads`; else they are looked for.
+    is_ours
+        The platform stands on this chain; on another one no case explains what agents do.
     """
     writer = Writer(database, client)
     guard = Guard(writer.database, client, finality=finality)
     indexer = Indexer(writer.database, client)
+    behind = CatchUp(writer.database, client)
     reconciler = Reconciler(writer.database, client, holders_per_second=holders_per_second)
     watch = Watch(writer.database, client.chain_id)
     nodes = NodeRecorder(database, client)
@@ -121,8 +126,11 @@ def run_sync(
             if indexer.advance():
                 heads.found()
                 return 0.0
+            if behind.advance():
+                return 0.0
             guard.note_final()
-            watch.look()
+            if is_ours:
+                watch.look()
             reconciler.reconcile_due()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:

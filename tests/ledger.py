@@ -16,7 +16,7 @@ from registry.captable.events import (
     ProjectedRange,
     ProjectedToken,
 )
-from registry.captable.models import EventKind, SyncCursor, Token
+from registry.captable.models import EventKind, Reconciliation, SyncCursor, Token
 from registry.captable.projection import apply_range, open_cursor
 from registry.kernel.clock import now
 from registry.operation.models import (
@@ -181,3 +181,34 @@ def live(desk: Desk, *units: int, wrapped: Wrapped | None = None, days_ago: int 
 def resumed(chain: Ledger, desk: Desk) -> Ledger:
     """Go on with a chain in another transaction."""
     return replace(chain, desk=desk)
+
+
+def differ(desk: Desk, chain: Ledger) -> None:
+    """Record a proof that found the first holder to have less on chain."""
+    prove(
+        desk,
+        chain,
+        {
+            "what": "balance",
+            "holder": "0x" + chain.holders[0].wallet.address.hex(),
+            "database": "600",
+            "chain": "599",
+        },
+    )
+
+
+def prove(desk: Desk, chain: Ledger, *differences: dict[str, str]) -> None:
+    """Record a proof of the token."""
+    assert chain.token.token_no is not None
+    desk.session.add(
+        Reconciliation(
+            token_no=chain.token.token_no,
+            block_number=1,
+            block_hash=b"\1" * 32,
+            holders=2,
+            projected_supply_units=1_000,
+            chain_supply_units=1_000,
+            differences=list(differences),
+        )
+    )
+    desk.session.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Response
@@ -15,6 +16,7 @@ from registry.captable.models import NodeWatch, SyncCursor
 from registry.captable.nodes import list_nodes
 from registry.journal.health import is_broken
 from registry.kernel.clock import now
+from registry.kernel.settings import FollowedChain
 from registry.operation import service as operations
 
 router = APIRouter(tags=["service"])
@@ -71,11 +73,24 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
         warnings=[
             *_low_funds(session, services.settings.chain_id),
             *(_said(node) for node in nodes if not node.is_healthy),
+            *_other_chains(session, services.settings.followed_chains),
         ],
         block_number=cursor.number if cursor else None,
         head_number=cursor.head_number if cursor else None,
         checked_at=cursor.checked_at if cursor else None,
     )
+
+
+def _other_chains(session: ReadSessionDep, chains: Sequence[FollowedChain]) -> list[str]:
+    """Say what is wrong with the chains on which nothing of ours stands."""
+    said = []
+    for chain in chains:
+        cursor = session.get(SyncCursor, chain.chain_id)
+        if cursor is None or cursor.checked_at < now() - SYNC_STALE_AFTER:
+            said.append(f"chain {chain.chain_id} was not read for 30 seconds")
+        elif cursor.degraded:
+            said.append(f"chain {chain.chain_id}: {cursor.degraded}")
+    return said
 
 
 def _low_funds(session: ReadSessionDep, chain_id: int) -> list[str]:

@@ -43,6 +43,16 @@ def copy_blocks(session: Session, chain_id: int, blocks: Iterable[ProjectedBlock
                 copy.write_row((chain_id, item.number, item.hash, item.parent_hash, item.mined_at))
 
 
+def add_blocks(session: Session, chain_id: int, blocks: Iterable[ProjectedBlock]) -> None:
+    """Add blocks of which some may be there already."""
+    with cursor_of(session) as cursor:
+        cursor.executemany(
+            "INSERT INTO chain_block (chain_id, number, hash, parent_hash, mined_at)"
+            " VALUES (%b, %b, %b, %b, %b) ON CONFLICT DO NOTHING",
+            [(chain_id, b.number, b.hash, b.parent_hash, b.mined_at) for b in blocks],
+        )
+
+
 def copy_events(session: Session, lines: Iterable[str]) -> None:
     """Append events, each a line of COPY's text format.
 

@@ -11,7 +11,12 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk
-from registry.captable.events import ProjectedBlock, ProjectedEvent, ProjectedRange
+from registry.captable.events import (
+    ProjectedBlock,
+    ProjectedEvent,
+    ProjectedRange,
+    ProjectedToken,
+)
 from registry.captable.ledger import Ledger, Parties
 from registry.captable.models import (
     EventKind,
@@ -66,19 +71,37 @@ def apply_range(
     """
     move_cursor(session, chain_id, after=after, to=found.end, head_number=found.head_number)
     bulk.copy_blocks(session, chain_id, found.blocks)
-    for token in found.tokens:
-        session.add(
-            Token(
-                chain_id=chain_id,
-                address=token.address,
-                identity_registry=token.identity_registry,
-                compliance=token.compliance,
-                block_number=token.block_number,
+    events = found.events
+    if found.tokens:
+        apart = _add_tokens(session, chain_id, found.tokens)
+        events = [event for event in events if event.token not in apart]
+    if events:
+        apply_events(session, chain_id, events)
+
+
+def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]) -> set[bytes]:
+    """Add tokens that are deployed; name those that are caught up by themselves already.
+
+    A token that was adopted is known before its deployment is read, where a reorg goes so far
+    back.
+    """
+    addresses = [token.address for token in found]
+    known = session.exec(
+        select(Token).where(col(Token.chain_id) == chain_id, col(Token.address).in_(addresses))
+    ).all()
+    for token in found:
+        if token.address not in {each.address for each in known}:
+            session.add(
+                Token(
+                    chain_id=chain_id,
+                    address=token.address,
+                    identity_registry=token.identity_registry,
+                    compliance=token.compliance,
+                    block_number=token.block_number,
+                )
             )
-        )
     session.flush()
-    if found.events:
-        _apply_events(session, found.events)
+    return {each.address for each in known if each.caught_up_to is not None}
 
 
 def move_cursor(
@@ -118,11 +141,14 @@ def touch_cursor(session: Session, chain_id: int) -> None:
     )
 
 
-def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
+def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEvent]) -> None:
+    """Apply events of tokens that are known, in the order of the chain."""
     parties = Parties(events)
     moving = parties.moving
     tokens = session.exec(
-        select(Token).where(col(Token.address).in_(list(moving))).with_for_update()
+        select(Token)
+        .where(col(Token.chain_id) == chain_id, col(Token.address).in_(list(moving)))
+        .with_for_update()
     ).all()
     numbers = bulk.intern(session, parties.named)
     ledgers = {

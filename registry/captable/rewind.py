@@ -92,6 +92,8 @@ def _keep_as_orphans(session: Session, chain_id: int, ancestor_number: int) -> i
 
 def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
     assert token.token_no is not None
+    if token.caught_up_to is not None:
+        token.caught_up_to = min(token.caught_up_to, ancestor)
     undone = _take_events(session, token.token_no, ancestor)
     _rewind_balances(session, token.token_no, undone, ancestor)
     session.execute(
@@ -113,11 +115,11 @@ def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
     burned = sum(int(row.units or 0) for row in transfers if row.target is None)
     token.supply_units = int(token.supply_units) - minted + burned
     if any(row.kind in {EventKind.PAUSED, EventKind.UNPAUSED} for row in undone):
-        token.paused = _was_paused(session, token.token_no)
+        token.paused = was_paused(session, token.token_no)
     session.add(token)
     session.flush()
     if of_wallets:
-        fold_wallets(session, _wallet_events(session, token.token_no))
+        fold_wallets(session, wallet_events(session, token.token_no))
 
 
 _TAKE = """
@@ -145,7 +147,7 @@ def _take_events(session: Session, token_no: int, ancestor: int) -> list[_Undone
         return [_Undone(*row) for row in cursor.fetchall()]
 
 
-def _was_paused(session: Session, token_no: int) -> bool:
+def was_paused(session: Session, token_no: int) -> bool:
     """Tell what the last event that remains says; a token begins paused."""
     kinds = [EventKind.PAUSED, EventKind.UNPAUSED]
     last = session.exec(
@@ -160,7 +162,7 @@ def _was_paused(session: Session, token_no: int) -> bool:
     return last is None or last == EventKind.PAUSED
 
 
-def _wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
+def wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
     """Return what the identity registry said that remains, in the order of the chain."""
     events = session.exec(
         select(TokenEvent)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
+    exists,
     func,
     outerjoin,
     text,
@@ -43,6 +44,7 @@ from registry.captable.models import (
 from registry.captable.spans import balance_at, frozen_at
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, NotFound, Unavailable
+from registry.operation.models import PlatformContract
 from registry.party.models import Party
 
 
@@ -73,16 +75,34 @@ def get_token(session: Session, address: bytes) -> Token:
     ------
     NotFound
         The chain's events have not told us of it (yet).
+    Unavailable
+        ``token_catching_up``: what is known of it does not reach the chain's newest block.
+    Conflict
+        ``token_refused``.
     """
     token = find_token(session, address)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
+    if token.refusal is not None:
+        raise Conflict("token_refused", f"The token is not followed any more: {token.refusal}.")
+    if token.caught_up_to is not None:
+        raise Unavailable(
+            "token_catching_up",
+            f"The token is read again, and stands at block {token.caught_up_to}; try again soon.",
+        )
     return token
 
 
 def find_token(session: Session, address: bytes) -> Token | None:
-    """Return the projected token, if the chain's events have told us of it."""
-    return session.exec(select(Token).where(col(Token.address) == address)).first()
+    """Return the projected token, if the chain's events have told us of it.
+
+    Of several chains that have a token at this address, that of the chain on which the platform
+    stands: nothing is tokenized on another.
+    """
+    stands_here = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
+    return session.exec(
+        select(Token).where(col(Token.address) == address).order_by(stands_here.desc()).limit(1)
+    ).first()
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:
@@ -361,10 +381,12 @@ def list_reconciliations(
     session: Session, token_address: bytes, *, until: int | None = None, limit: int
 ) -> Sequence[Reconciliation]:
     """List the proofs of a token's projection, newest first, up to the block `until`."""
+    token = find_token(session, token_address)
+    if token is None:
+        return []
     query = (
         select(Reconciliation)
-        .join(Token, col(Token.token_no) == col(Reconciliation.token_no))
-        .where(col(Token.address) == token_address)
+        .where(col(Reconciliation.token_no) == token.token_no)
         .order_by(col(Reconciliation.id).desc())
         .limit(limit)
     )

@@ -6,7 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, PlainValidator, SecretStr, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from registry.kernel.failpoints import FORM
@@ -29,6 +37,16 @@ def _read_finality(value: object) -> Finality:
     if not text.isascii() or not text.isdigit():
         raise ValueError("finality is a number of confirmations from 0, or safe, or finalized")
     return int(text)
+
+
+class FollowedChain(BaseModel):
+    """A chain beside the platform's own: nothing is sent there, adopted tokens are projected."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    chain_id: int = Field(ge=1)
+    rpc_url: str = Field(pattern=r"^https?://")
+    finality: Annotated[Finality, PlainValidator(_read_finality)] = 12
 
 
 class Settings(BaseSettings):
@@ -82,6 +100,8 @@ class Settings(BaseSettings):
         default="http://metadata.google.internal", pattern=r"^https?://[^/]+$"
     )
 
+    followed_chains: tuple[FollowedChain, ...] = ()
+    """JSON: ``[{"chain_id": 10, "rpc_url": "https://…", "finality": "finalized"}]``."""
     reconcile_holders_per_second: int = Field(default=1_000, ge=1)
     """How many holders the sweep proves on chain, besides those who changed."""
 
@@ -174,6 +194,13 @@ class Settings(BaseSettings):
         nodes = max(len(self.node_urls), 1)
         if self.rpc_quorum is not None and self.rpc_quorum > nodes:
             raise ValueError(f"RPC_QUORUM={self.rpc_quorum} nodes, but RPC_URL names {nodes}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_chain_is_named_once(self) -> Self:
+        named = [self.chain_id, *(other.chain_id for other in self.followed_chains)]
+        if len(set(named)) < len(named):
+            raise ValueError("FOLLOWED_CHAINS names a chain twice, or the one of CHAIN_ID")
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
-from registry.captable.models import Reconciliation, Token
+from registry.captable.models import Reconciliation
 from registry.kernel.errors import Conflict
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization.models import Tokenization
@@ -65,8 +65,9 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
 
 def tokenization_of(session: Session, chain_id: int, address: bytes) -> Tokenization | None:
     """Return the tokenization whose token stands at an address of the chain, if it is ours."""
+    token = captable.find_token(session, address)
+    if token is None or token.chain_id != chain_id:
+        return None
     return session.exec(
-        select(Tokenization)
-        .join(Token, col(Token.address) == col(Tokenization.token_address))
-        .where(col(Token.chain_id) == chain_id, col(Token.address) == address)
+        select(Tokenization).where(col(Tokenization.token_address) == address)
     ).first()

@@ -283,6 +283,43 @@ def test_pay__holders_under_an_order_or_unknown__are_held_and_sum_with_the_paid(
     assert sum(row.amount_paisa for row in found.values()) == PRICE_PAISA
 
 
+def test_pay__cap_table_that_differs_from_the_chain__is_not_paid_by_until_proven(
+    desk: Desk,
+) -> None:
+    made = stages.funded(desk)
+
+    def start() -> object:
+        return paying.start_paying(desk.session, TREASURY, made.redemption.id)
+
+    ledger.differ(desk, made.ledger)
+    assert refusal(start) == ("cap_table_differs", "TOK-08")
+    ledger.prove(desk, made.ledger)
+    start()
+
+    payout = payouts(desk, made)[made.ledger.holders[0].wallet.address]
+
+    def pay() -> object:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+    ledger.differ(desk, made.ledger)
+    assert refusal(pay) == ("cap_table_differs", "TOK-08")
+    assert {payout.state} == {PayoutState.DUE}
+    ledger.prove(desk, made.ledger)
+    pay()
+    assert payout.state == PayoutState.PAID
+
+
+def test_freeze__cap_table_that_differs_from_the_chain__is_no_record(desk: Desk) -> None:
+    made = stages.approved(desk)
+    made.ledger.pause()
+    ledger.differ(desk, made.ledger)
+
+    def freeze() -> object:
+        return redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
+
+    assert refusal(freeze) == ("cap_table_differs", "TOK-08")
+
+
 def test_payout__order_that_comes_meanwhile__is_not_paid(desk: Desk) -> None:
     made = stages.being_paid(desk)
     who = made.ledger.holders[0]

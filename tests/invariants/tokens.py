@@ -122,6 +122,13 @@ def freeze_that_nobody_instructed(desk: Desk) -> object:
     return reconciliation.run_checks(desk.session, chain.tokenization.id)
 
 
+@violates("TOK-08")
+def balance_that_the_chain_denies(desk: Desk) -> object:
+    chain = ledger.live(desk, 600, 400)
+    ledger.differ(desk, chain)
+    return reconciliation.run_checks(desk.session, chain.tokenization.id)
+
+
 @violates("ORD-01")
 def order_in_force_that_the_chain_lost(desk: Desk) -> object:
     chain = ledger.live(desk, 600, 400)

@@ -1,0 +1,163 @@
+"""Tokens that are projected beside their chain: adopted, repaired, or set apart for what they said.
+
+Such a token has its own place, `Token.caught_up_to`. It is read range by range up to the cursor,
+and then joins its chain in the same transaction. Until then nobody is shown half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+import structlog
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from registry.captable import bulk
+from registry.captable.events import ProjectedRange, ProjectedToken
+from registry.captable.models import ProofRound, Reconciliation, RegisteredWallet, Token
+from registry.captable.projection import apply_events, fold_wallets
+from registry.captable.rewind import wallet_events, was_paused
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+
+log = structlog.get_logger()
+
+_IMPOSSIBLE = (psycopg.errors.CheckViolation, psycopg.errors.NumericValueOutOfRange)
+
+
+def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) -> Token:
+    """Begin to follow a token that stands already, from its first block."""
+    token = Token(
+        chain_id=chain_id,
+        address=found.address,
+        identity_registry=found.identity_registry,
+        compliance=found.compliance,
+        block_number=found.block_number,
+        caught_up_to=found.block_number - 1,
+    )
+    session.add(token)
+    session.flush()
+    journal.record(
+        session, actor, "token_adopted", "token", f"0x{found.address.hex()}",
+        chain_id=chain_id, first_block=found.block_number,
+    )  # fmt: skip
+    return token
+
+
+def list_behind(session: Session, chain_id: int) -> list[Token]:
+    """List the tokens that are being caught up."""
+    query = select(Token).where(
+        col(Token.chain_id) == chain_id,
+        col(Token.caught_up_to).is_not(None),
+        col(Token.refusal).is_(None),
+    )
+    return list(session.exec(query.order_by(col(Token.token_no))).all())
+
+
+def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, after: int) -> int:
+    """Let tokens be caught up by themselves from block `after` on, so that the rest goes on.
+
+    Parameters
+    ----------
+    addresses
+        Of tokens or of their identity registries.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    named = list(addresses)
+    tokens = session.exec(
+        select(Token).where(
+            col(Token.chain_id) == chain_id,
+            col(Token.caught_up_to).is_(None),
+            col(Token.address).in_(named) | col(Token.identity_registry).in_(named),
+        )
+    ).all()
+    for token in tokens:
+        log.warning("token_set_apart", token=f"0x{token.address.hex()}", after=after)
+        token.caught_up_to = after
+        session.add(token)
+    return len(tokens)
+
+
+def is_impossible(fault: BaseException) -> bool:
+    """Tell whether the database refused since a token moved more than there is or can be."""
+    return isinstance(getattr(fault, "orig", fault), _IMPOSSIBLE)
+
+
+def refuse(session: Session, token: Token, reason: str) -> None:
+    """Project nothing of a token any more: what it says cannot be."""
+    token.refusal = reason
+    session.add(token)
+    session.flush()
+    journal.record(
+        session, THE_SYSTEM, "token_refused", "token", f"0x{token.address.hex()}", reason=reason
+    )
+
+
+def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: bool) -> None:
+    """Apply the next range of a token, and let it join its chain if that was the last."""
+    bulk.add_blocks(session, token.chain_id, found.blocks)
+    if found.events:
+        apply_events(session, token.chain_id, found.events)
+    token.caught_up_to = None if joins else found.end.number
+    session.add(token)
+    session.flush()
+
+
+_CUT_ALL = """
+UPDATE balance_at SET
+  later_blocks = later_blocks[:width_bucket(%(after)s::int8, later_blocks)],
+  later_balances = later_balances[:width_bucket(%(after)s::int8, later_blocks)],
+  later_frozen = later_frozen[:width_bucket(%(after)s::int8, later_blocks)]
+WHERE token_no = %(token)s AND later_blocks[cardinality(later_blocks)] > %(after)s
+"""
+_BALANCES = """
+INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)
+SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number
+FROM balance_history WHERE token_no = %(token)s
+ORDER BY holder_no, block_number DESC
+"""
+_SUPPLY = """
+SELECT coalesce(sum(CASE WHEN source IS NULL THEN units ELSE 0 END)
+  - sum(CASE WHEN target IS NULL THEN units ELSE 0 END), 0)
+FROM token_event WHERE token_no = %(token)s AND kind = 1
+"""
+
+
+def begin_again(session: Session, token: Token, *, after: int) -> None:
+    """Throw away what a token is said to have done above block `after`, to read it once more.
+
+    Unlike a reorg it does not rely on what is thrown away: balances are made anew from the
+    history that stays, supply, pause and wallets from the events.
+    """
+    where = {"token": token.token_no, "after": after}
+    with bulk.cursor_of(session) as cursor:
+        for table in ("token_event", "balance_at"):
+            query = f"DELETE FROM {table} WHERE token_no = %(token)s AND block_number > %(after)s"  # noqa: S608
+            cursor.execute(query.encode(), where)
+        cursor.execute(_CUT_ALL, where)
+        cursor.execute("DELETE FROM balance WHERE token_no = %(token)s", where)
+        cursor.execute(_BALANCES, where)
+        supply = cursor.execute(_SUPPLY, where).fetchone()
+    assert supply is not None
+    assert token.token_no is not None
+    token.supply_units = int(supply[0])
+    token.paused = was_paused(session, token.token_no)
+    token.caught_up_to = after
+    session.add(token)
+    of_token = col(RegisteredWallet.token_no) == token.token_no
+    session.execute(delete(RegisteredWallet).where(of_token))
+    session.execute(delete(ProofRound).where(col(ProofRound.token_no) == token.token_no))
+    session.execute(
+        delete(Reconciliation).where(
+            col(Reconciliation.token_no) == token.token_no,
+            col(Reconciliation.block_number) > after,
+        )
+    )
+    session.flush()
+    session.expire_all()
+    fold_wallets(session, wallet_events(session, token.token_no))
