@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +34,9 @@ class Watched:
     @property
     def addresses(self) -> list[bytes]:
         return [item for item in (self.factory, self.agent, *self.emitters) if item is not None]
+
+    def addresses_but(self, heard: Collection[bytes]) -> list[bytes]:
+        return [item for item in self.addresses if item not in heard]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
         emitters = dict(self.emitters)
