@@ -32,6 +32,7 @@ from registry.captable.degraded import degrade, note_taken_back
 from registry.captable.events import ProjectedRange
 from registry.captable.models import SyncCursor
 from registry.captable.rewind import rewind
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 
@@ -206,6 +207,8 @@ class Indexer:
         try:
             with self._database.transaction() as session:
                 projection.apply_range(session, chain_id, after=after, found=found)
+                failpoints.reach("sync_before_commit")
+            failpoints.reach("sync_after_commit")
         except (DBAPIError, psycopg.Error):
             # Only the cursor knows. Its row is locked until the lost transaction has ended.
             with self._database.transaction() as session:
@@ -242,6 +245,7 @@ class Indexer:
         found = common_ancestor(self._database, self._client, below=below)
         ancestor = projected(found or self._genesis())
         chain_id = self._client.chain_id
+        failpoints.reach("sync_before_rewind")
         with self._database.transaction() as session:
             # First of all, and locking the cursor: another indexer may have done it meanwhile,
             # and gone on along the new branch.
@@ -254,6 +258,8 @@ class Indexer:
             )
             taken = rewind(session, chain_id, ancestor)
             note_taken_back(session, chain_id, cursor, ancestor, is_reset=found is None)
+            failpoints.reach("sync_mid_rewind")
+        failpoints.reach("sync_after_rewind")
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 
     def _genesis(self) -> Block:

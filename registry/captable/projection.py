@@ -20,6 +20,7 @@ from registry.captable.models import (
     Token,
 )
 from registry.captable.spans import Span
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 
 
@@ -131,6 +132,7 @@ def _apply_events(session: Session, events: Sequence[ProjectedEvent]) -> None:
     }
     runs = groupby(events, key=attrgetter("token"))
     bulk.copy_events(session, chain.from_iterable(ledgers[token].fold(run) for token, run in runs))
+    failpoints.reach("sync_mid_copy")
     bulk.copy_spans(session, ledgers.values())
     for token in tokens:
         ledger = ledgers[token.address]
