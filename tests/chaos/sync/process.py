@@ -25,7 +25,8 @@ from tests.chaos.model.node import CHAIN_ID
 BACKOFF_SECONDS = 0.02
 POLL_SECONDS = 0.01
 SILENT_SECONDS = 0.6
-TIMEOUT_SECONDS = 0.5
+"""After so long a writer that does not beat is taken for dead."""
+TIMEOUT_SECONDS = 1.0
 """How long it waits for a node; where an answer never comes, the model is silent for longer."""
 NAMES = ("Token", "IdentityRegistry", "CaseAgent", "TREXFactory", "ModularCompliance")
 
@@ -66,7 +67,7 @@ def follow(place: Place) -> None:
     limits.REST_SECONDS = BACKOFF_SECONDS
     writer.BEAT_SECONDS = SILENT_SECONDS / 6
     writer.SILENT_SECONDS = SILENT_SECONDS
-    worker.STANDBY_SECONDS = POLL_SECONDS
+    vars(worker)["STANDBY_SECONDS"] = POLL_SECONDS
     with place.log.open("a") as words:
         structlog.configure(
             processors=[
@@ -79,7 +80,5 @@ def follow(place: Place) -> None:
         failpoints.arm(place.failpoint)
         database = Database(place.database, pool_size=4)
         client = ChainClient(place.rpc_url, CHAIN_ID, timeout_seconds=TIMEOUT_SECONDS)
-        worker.run_sync(
-            database, cast("Any", SimpleNamespace(client=client, chain_id=CHAIN_ID)), stop
-        )
+        worker.run_sync(database, client, stop, finality=place.finality)
         database.dispose()

@@ -123,7 +123,11 @@ class Run:
 
     def start(self, failpoint: str | None = None) -> None:
         place = Place(
-            self.arena.proxied(self.database), self.arena.server.url, self.schedule.finality, self._log, failpoint
+            self.arena.proxied(self.database),
+            self.arena.server.url,
+            self.schedule.finality,
+            self._log,
+            failpoint,
         )
         process = self.arena.processes.Process(target=follow, args=(place,), daemon=True)
         process.start()
@@ -171,6 +175,9 @@ class Run:
     def keep_alive(self) -> None:
         """Start one where none runs: a failpoint may have been met."""
         self.note_failpoint()
+        for process in self._processes:
+            if process.exitcode not in {None, *_ENDED}:
+                raise RuntimeError(f"a sync ended by itself with {process.exitcode}")
         if not self.is_followed:
             self.start()
 
