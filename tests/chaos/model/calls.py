@@ -7,7 +7,7 @@ from collections.abc import Callable
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
-from tests.chaos.model.acts import FACTORY, name
+from tests.chaos.model.acts import CASE_AGENT, FACTORY
 from tests.chaos.model.logs import word
 from tests.chaos.model.state import State, Suite
 
@@ -47,21 +47,30 @@ _AGGREGATE = _selector("aggregate3((address,bool,bytes)[])")
 _READ_HOLDINGS = _selector("read(address,address[])")
 
 
-def call(state: State, to: bytes, data: bytes, *, overridden: bool = False) -> bytes:
+def call(
+    state: State,
+    to: bytes,
+    data: bytes,
+    *,
+    overridden: bool = False,
+    has_multicall: bool = False,
+) -> bytes:
     """Answer a call.
 
     Parameters
     ----------
     overridden
-        The caller lent the address a code of its own: that of our reader of holdings.
+        The caller lent the address a code: our reader of holdings, or our many calls in one.
+    has_multicall
+        Whether Multicall3 stands on this chain.
 
     Raises
     ------
     CallReverts
     """
-    if overridden:
+    if overridden and data[:4] == _READ_HOLDINGS:
         return _read_holdings(state, data)
-    if to == MULTICALL and data[:4] == _AGGREGATE:
+    if (overridden or has_multicall) and to == MULTICALL and data[:4] == _AGGREGATE:
         return _aggregate(state, data[4:])
     for suite in state.values():
         found = {suite.token: _OF_TOKEN, suite.registry: _OF_REGISTRY}.get(to, {})
@@ -72,7 +81,7 @@ def call(state: State, to: bytes, data: bytes, *, overridden: bool = False) -> b
 
 def has_code(state: State, address: bytes) -> bool:
     places = {place for suite in state.values() for place in (suite.token, suite.registry)}
-    return address in places | {FACTORY, MULTICALL, name("case agent")}
+    return address in places | {FACTORY, CASE_AGENT}
 
 
 def _address(data: bytes) -> bytes:
@@ -97,8 +106,6 @@ def _aggregate(state: State, data: bytes) -> bytes:
 
 
 def _read_holdings(state: State, data: bytes) -> bytes:
-    if data[:4] != _READ_HOLDINGS:
-        raise CallReverts
     token, holders = decode(["address", "address[]"], data[4:])
     suite = state.get(bytes.fromhex(token[2:]))
     if suite is None:

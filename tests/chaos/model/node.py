@@ -47,6 +47,8 @@ class Habits:
         Whether it keeps the newest states only.
     lends_code
         Whether `eth_call` takes overrides of code.
+    has_multicall
+        Whether Multicall3 stands on its chain.
     """
 
     finality: int | None = 64
@@ -56,6 +58,7 @@ class Habits:
     forgets_branches: bool = False
     prunes: bool = False
     lends_code: bool = True
+    has_multicall: bool = False
 
 
 @dataclass(slots=True)
@@ -100,9 +103,7 @@ class Node:
             "eth_getTransactionByHash": self._transaction,
             "eth_getTransactionReceipt": self._receipt,
             "eth_call": self._call,
-            "eth_getCode": lambda address, _: (
-                "0x60" if calls.has_code(self._head().state, unhex(address)) else "0x"
-            ),
+            "eth_getCode": lambda address, _: "0x60" if self._has_code(unhex(address)) else "0x",
         }
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -257,6 +258,11 @@ class Node:
             "input": enhex(mined.outcome.data),
         }
 
+    def _has_code(self, address: bytes) -> bool:
+        if address == calls.MULTICALL:
+            return self.habits.has_multicall
+        return calls.has_code(self._head().state, address)
+
     # -- state -------------------------------------------------------------------------------
 
     def _call(self, asked: dict[str, str], where: Any = "latest", lent: Any = None) -> str:
@@ -265,7 +271,13 @@ class Node:
         data = unhex(asked.get("data") or asked.get("input") or "0x")
         to = unhex(asked["to"])
         try:
-            said = calls.call(self._state(where), to, data, overridden=bool(lent))
+            said = calls.call(
+                self._state(where),
+                to,
+                data,
+                overridden=bool(lent),
+                has_multicall=self.habits.has_multicall,
+            )
         except calls.CallReverts:
             raise Refusal(REVERTED, "execution reverted") from None
         return enhex(said)

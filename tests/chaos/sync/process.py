@@ -28,7 +28,10 @@ SILENT_SECONDS = 0.6
 """After so long a writer that does not beat is taken for dead."""
 TIMEOUT_SECONDS = 1.0
 """How long it waits for a node; where an answer never comes, the model is silent for longer."""
-NAMES = ("Token", "IdentityRegistry", "CaseAgent", "TREXFactory", "ModularCompliance")
+NAMES = (
+    *("Token", "IdentityRegistry", "CaseAgent", "TREXFactory", "ModularCompliance"),
+    *("CallBatch", "HoldingReader"),
+)
 
 for _name in NAMES:
     contract(_name)

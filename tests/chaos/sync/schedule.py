@@ -131,6 +131,7 @@ def plan(seed: int) -> Schedule:
         forgets_branches=dice.random() < 0.5,
         prunes=dice.random() < 0.1,
         lends_code=dice.random() < 0.7,
+        has_multicall=seed % 2 == 0,
     )
     finality: Finality = dice.choice((2, 12, "finalized", "safe"))
     count = dice.randint(5, 12)
