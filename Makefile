@@ -6,7 +6,7 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
         compile openapi bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
-        bench-captable duel-reorg reset test-eligibility chaos-operations
+        bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -83,6 +83,9 @@ duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after ki
 
 chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
 	@$(PY) -m tests.chaos.run
+
+chaos-sync: setup  ## The cap table exact, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
+	@$(PY) -m tests.chaos.sync.runner
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ class Block:
         What all transactions of the block may use together.
     logs_bloom : int
         The filter of the block's logs, see `chain.bloom`.
+    transactions : sequence of str
+        Their hashes, 0x-hex, in the order of the block.
     """
 
     number: int
@@ -35,6 +38,7 @@ class Block:
     base_fee_wei: int
     gas_limit: int
     logs_bloom: int
+    transactions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ def read_block(answer: dict[str, Any] | None) -> Block | None:
         base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
         gas_limit=int(answer["gasLimit"], 16),
         logs_bloom=int(answer["logsBloom"], 16),
+        transactions=answer.get("transactions") or (),
     )
 
 
@@ -145,6 +150,7 @@ def read_header(header: WireHeader | None) -> Block | None:
         base_fee_wei=int(header.base_fee_per_gas or "0x0", 16),
         gas_limit=int(header.gas_limit, 16),
         logs_bloom=int(header.logs_bloom, 16),
+        transactions=header.transactions,
     )
 
 

@@ -317,6 +317,21 @@ class ChainClient:
         with self._limit.spent():
             return decode_logs(self._wire.post("eth_getLogs", body, ANSWER_BYTES))
 
+    def emitters(self, block_hash: bytes) -> set[bytes]:
+        """Return every address that has logs in a block, by its receipts.
+
+        Raises
+        ------
+        RpcRefused
+            The node knows no ``eth_getBlockReceipts``.
+        RpcInconsistent
+            It does not know the block.
+        """
+        receipts = self.request("eth_getBlockReceipts", hex_of(block_hash))
+        if receipts is None:
+            raise RpcInconsistent(f"the node has no receipts of block {hex_of(block_hash)}")
+        return {bytes_of(entry["address"]) for each in receipts for entry in each["logs"]}
+
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return the headers of many blocks, in the order asked; None where there is none."""
         found: list[Block | None] = []

@@ -24,6 +24,9 @@ from registry.captable.models import EventKind
 
 log = structlog.get_logger()
 
+SETTLED_BLOCKS = 64
+"""Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
+
 
 class Gathering:
     """What the logs of one range say.
@@ -142,6 +145,20 @@ class Gathering:
         self.hashes[following] = entry.block_hash
         return following
 
+    def emitters_from(self, number: int) -> dict[int, set[bytes]]:
+        """Return whose logs there are in each block from `number` on."""
+        found: dict[int, set[bytes]] = {}
+        for event in reversed(self.events):
+            if event.block_number < number:
+                break
+            if event.kind == EventKind.TRANSFER:
+                found.setdefault(event.block_number, set()).add(event.token)
+        for other in reversed(self.others):
+            if other.block_number < number:
+                break
+            found.setdefault(other.block_number, set()).add(other.address)
+        return found
+
     def _take(self, entry: WireLog) -> None:
         """Take in a log that is no transfer."""
         known = log_of(entry)
@@ -164,10 +181,14 @@ class Gathering:
         try:
             answer = self._client.call(registry, data, block=registered.block_hash)
         except RpcRefused:
-            # A node that pruned that state still knows the newest country; a change since then
-            # is an event of its own, and will be projected in its turn.
+            # A node that pruned that state still knows a newer country; a change since then is an
+            # event of its own, and will be projected in its turn. Only not one so new that a
+            # reorg may take the change back, while what we read of it would stay.
+            newer = self._client.head().number - SETTLED_BLOCKS
+            if newer < event.block_number:
+                raise
             log.warning("historic_state_pruned", block=event.block_number)
-            answer = self._client.call(registry, data)
+            answer = self._client.call(registry, data, block=newer)
         extra = event.extra | {"country": function.decode(answer)}
         return msgspec.structs.replace(event, extra=extra)
 

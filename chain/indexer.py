@@ -35,6 +35,7 @@ from registry.captable.events import ProjectedRange
 from registry.captable.models import SyncCursor
 from registry.captable.projection import CursorMoved
 from registry.captable.rewind import rewind
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation import service as operations
@@ -236,6 +237,8 @@ class Indexer:
                     # everything that was decided upon them, makes them durable too.
                     session.execute(text("SET LOCAL synchronous_commit = off"))
                 projection.apply_range(session, chain_id, after=after, found=found)
+                failpoints.reach("sync_before_commit")
+            failpoints.reach("sync_after_commit")
         except (DBAPIError, psycopg.Error) as fault:
             if catching_up.is_impossible(fault):
                 self._set_apart({event.token for event in found.events})
@@ -275,6 +278,7 @@ class Indexer:
         found = common_ancestor(self._database, self._client, below=below)
         ancestor = projected(found or self._genesis())
         chain_id = self._client.chain_id
+        failpoints.reach("sync_before_rewind")
         with self._database.transaction() as session:
             # First of all, and locking the cursor: another indexer may have done it meanwhile,
             # and gone on along the new branch.
@@ -289,6 +293,8 @@ class Indexer:
             note_taken_back(session, chain_id, cursor, ancestor, is_reset=found is None)
             # What was mined in those blocks is sent again at once.
             operations.wake(session)
+            failpoints.reach("sync_mid_rewind")
+        failpoints.reach("sync_after_rewind")
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 
     def _genesis(self) -> Block:

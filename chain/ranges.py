@@ -8,18 +8,23 @@ logs cannot hold any by its own bloom filter, or has none when asked for by its 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
+
 from chain.bloom import may_hold
 from chain.client import Block, ChainClient, hex_of
-from chain.errors import RpcInconsistent
+from chain.errors import RpcInconsistent, RpcRefused
 from chain.forced import mark_forced
 from chain.gathering import Gathering
+from chain.near_head import check_near_head, near_head
 from chain.watched import Watched
 from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import EventKind
+
+log = structlog.get_logger()
 
 FAR_SECONDS = 0.1
 """A node that takes longer for two headers is asked for wide ranges only: its way is too long."""
@@ -87,19 +92,25 @@ class RangeReader:
         for start, end in _pieces(first, last, None if is_far else step):
             gathered.read(start, end)
         numbers = gathered.hashes.keys()
-        headers = ends | self._headers({*numbers, last})
+        near = near_head(first, last, head_number)
+        headers = ends | self._headers({*numbers, *near, last})
         if headers[last].hash != ends[last].hash:
             raise RpcInconsistent(f"block {last} changed while its range was read")
         for number, digest in gathered.hashes.items():
             if digest != hex_of(headers[number].hash):
                 raise RpcInconsistent(f"a log of block {number} is of another branch")
-        self._check_silence(gathered.watched, [headers[end] for end in {first, last} - numbers])
+        # Elsewhere than near the head only of the two ends, and only if they are wholly silent.
+        silent = {first, last} - gathered.hashes.keys()
+        asked = [headers[number] for number in sorted({*silent, *near})]
+        self._check_silence(gathered, gathered.emitters_from(near.start) if near else {}, asked)
+        events = mark_forced(self._client, watched, gathered.events, gathered.others)
+        check_near_head(self._client, near, headers, events)
         return ReadRange(
             first=headers[first],
             found=ProjectedRange(
                 blocks=[projected(headers[number]) for number in sorted({*numbers, last})],
                 tokens=gathered.tokens,
-                events=mark_forced(self._client, watched, gathered.events, gathered.others),
+                events=events,
                 head_number=head_number,
             ),
             logs=gathered.logs,
@@ -145,16 +156,30 @@ class RangeReader:
             headers[number] = block
         return headers
 
-    def _check_silence(self, watched: Watched, headers: Sequence[Block]) -> None:
-        """Ask once more, by hash, for logs of a block whose own filter says that it may have some.
+    def _check_silence(
+        self, gathered: Gathering, heard: Mapping[int, set[bytes]], headers: Sequence[Block]
+    ) -> None:
+        """Ask once more, by hash, for what a block's own filter says that it may have.
 
-        Nodes were seen to answer "no logs" for a block that they had only just imported.
+        Nodes were seen to answer "no logs" for a block that they had only just imported, and an
+        answer for a token that the range itself deploys may be of another node than the first.
         """
-        addresses = watched.addresses
         for header in headers:
-            suspect = [item for item in addresses if may_hold(header.logs_bloom, item)]
-            if suspect and self._client.logs_of_block(suspect, header.hash):
-                raise RpcInconsistent(f"the node left out the logs of block {header.number}")
+            silent = gathered.watched.addresses_but(heard.get(header.number, ()))
+            suspect = [item for item in silent if may_hold(header.logs_bloom, item)]
+            if suspect and self._are_heard(suspect, header):
+                raise RpcInconsistent(f"the node left out logs of block {header.number}")
+
+    def _are_heard(self, addresses: Sequence[bytes], header: Block) -> bool:
+        """Ask a node's index of logs by the block's hash, and then what the index is made of."""
+        if self._client.logs_of_block(addresses, header.hash):
+            return True
+        try:
+            return bool(self._client.emitters(header.hash) & set(addresses))
+        except RpcRefused as refused:
+            # Not every node has the method; its other answers agree, and filters match by chance.
+            log.debug("receipts_unknown", block=header.number, reason=refused.message)
+            return False
 
 
 def projected(block: Block) -> ProjectedBlock:

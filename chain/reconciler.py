@@ -19,6 +19,7 @@ from chain.proof import SUM, Claimed, Difference, Outcome, prove, prove_amounts
 from registry.captable import rounds
 from registry.captable.degraded import degrade, lift, list_differing
 from registry.captable.models import Reconciliation, SyncCursor
+from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.reconciliation.alarm import sound_difference
 
@@ -113,6 +114,8 @@ class Reconciler:
             session.flush()
             if differences:
                 self._raise_alarm(session, claimed, differences)
+            failpoints.reach("sync_before_proof")
+        failpoints.reach("sync_after_proof")
 
     def _raise_alarm(
         self, session: Session, claimed: Claimed, differences: list[Difference]

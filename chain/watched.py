@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -38,6 +38,9 @@ class Watched:
     def addresses(self) -> list[bytes]:
         known = (self.factory, self.agent, *self.emitters, *self.compliances)
         return [item for item in known if item is not None]
+
+    def addresses_but(self, heard: Collection[bytes]) -> list[bytes]:
+        return [item for item in self.addresses if item not in heard]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
         emitters, compliances = dict(self.emitters), dict(self.compliances)

@@ -44,6 +44,7 @@ class WireHeader(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     gas_limit: str
     logs_bloom: str
     base_fee_per_gas: str | None = None
+    transactions: Sequence[str] = ()
 
 
 class _Error(msgspec.Struct, frozen=True, gc=False):

@@ -25,6 +25,7 @@ from registry.captable.models import (
     Token,
 )
 from registry.captable.spans import Span
+from registry.kernel import failpoints
 from registry.kernel.clock import now
 
 
@@ -157,6 +158,7 @@ def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEven
     }
     runs = groupby(events, key=attrgetter("token"))
     bulk.copy_events(session, chain.from_iterable(ledgers[token].fold(run) for token, run in runs))
+    failpoints.reach("sync_mid_copy")
     bulk.copy_spans(session, ledgers.values())
     for token in tokens:
         ledger = ledgers[token.address]

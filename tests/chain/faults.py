@@ -105,7 +105,12 @@ class EstimatesLate(ChainClient):
         self._blocks = blocks
 
     def estimate_gas(
-        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+        self,
+        to: bytes | None,
+        data: bytes,
+        *,
+        sender: bytes,
+        once: bool = False,  # noqa: ARG002 (it is asked once anyway)
     ) -> int:
         assert to is not None
         call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data)}

@@ -11,6 +11,7 @@ import pytest
 
 from chain.client import Block, ChainClient, hex_of
 from chain.errors import RpcInconsistent, RpcRefused
+from chain.gathering import SETTLED_BLOCKS
 from chain.indexer import Indexer
 from chain.wire import WireLog
 from registry.captable.models import EventKind, TokenEvent
@@ -43,10 +44,14 @@ class Lying(ChainClient):
     def __init__(self, suite: Suite) -> None:
         super().__init__(suite.world.node.url, CHAIN_ID)
         self.of_logs: Callable[[list[WireLog]], list[WireLog]] = lambda logs: logs
+        self.of_block: Callable[[list[WireLog]], list[WireLog]] = lambda logs: logs
         self.of_headers: Callable[[list[Header]], list[Header]] = lambda headers: headers
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
         return self.of_logs(super().logs(addresses, first, last))
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+        return self.of_block(super().logs_of_block(addresses, block_hash))
 
     def headers(self, numbers: Sequence[int]) -> list[Header]:
         return self.of_headers(super().headers(numbers))
@@ -89,6 +94,44 @@ def log_below_the_range(node: Lying) -> None:
 def logs_left_out_at_the_end(node: Lying) -> None:
     node.of_logs = lambda logs: [
         entry for entry in logs if entry.block_number != logs[-1].block_number
+    ]
+
+
+@lie
+def logs_left_out_in_the_middle(node: Lying) -> None:
+    def leave_out(logs: list[WireLog]) -> list[WireLog]:
+        numbers = sorted({int(entry.block_number, 16) for entry in logs})
+        middle = hex(numbers[len(numbers) // 2])
+        return [entry for entry in logs if entry.block_number != middle]
+
+    node.of_logs = leave_out
+
+
+@lie
+def logs_left_out_whatever_is_asked(node: Lying) -> None:
+    logs_left_out_in_the_middle(node)
+    node.of_block = lambda _: []
+
+
+@lie
+def transaction_of_no_block(node: Lying) -> None:
+    node.of_logs = lambda logs: [*logs[:-1], change(logs[-1], transaction_hash=hex_of(WRONG_HASH))]
+
+
+@lie
+def transaction_of_another_block(node: Lying) -> None:
+    node.of_logs = lambda logs: [
+        *logs[:-1],
+        change(logs[-1], transaction_hash=logs[0].transaction_hash),
+    ]
+
+
+@lie
+def header_in_the_middle_of_another_branch(node: Lying) -> None:
+    node.of_headers = lambda headers: [
+        *headers[:1],
+        *(altered(each, hash=WRONG_HASH) for each in headers[1:-1]),
+        *headers[-1:],
     ]
 
 
@@ -220,17 +263,24 @@ def test_indexer__node_that_refuses_every_range__says_so_and_changes_nothing(hel
     assert everything(held.world.database) == before
 
 
-def test_indexer__state_of_the_block_is_pruned__reads_the_newest_country(suite: Suite) -> None:
+def test_indexer__state_of_the_block_is_pruned__reads_a_newer_country(suite: Suite) -> None:
+    suite.register(5, 76)
+    registered = suite.world.client.head().number
+
     class Pruned(ChainClient):
         def call(self, to: bytes, data: bytes, **where: Any) -> bytes:
-            if where.get("block", "latest") != "latest":
+            if isinstance(where["block"], bytes) or where["block"] <= registered:
                 raise RpcRefused("eth_call", -32000, "missing trie node", None)
             return super().call(to, data, **where)
 
-    suite.register(5, 76)
     suite.agent.call("IdentityRegistry", suite.registry, "updateCountry", ADDRESSES[5], 32)
+    indexer = Indexer(suite.world.database, Pruned(suite.world.node.url, CHAIN_ID))
+    # So near the head, what is read instead could be taken back while it stays with us.
+    with pytest.raises(RpcRefused):
+        catch_up(indexer)
+    suite.world.node.mine(SETTLED_BLOCKS)
 
-    suite.index(Indexer(suite.world.database, Pruned(suite.world.node.url, CHAIN_ID)))
+    suite.index(indexer)
 
     suite.assert_exact()
     kinds = TokenEvent.kind == EventKind.IDENTITY_REGISTERED

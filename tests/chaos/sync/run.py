@@ -1,0 +1,239 @@
+"""One schedule while it is played: its chain, its database, the processes that follow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.chaos.model.chain import Chain
+from tests.chaos.model.node import Ambush, Node
+from tests.chaos.sync.arena import Arena
+from tests.chaos.sync.people import Crowd
+from tests.chaos.sync.process import Place, follow
+from tests.chaos.sync.schedule import Schedule, Step
+
+END_SECONDS = 10.0
+"""How long a sync may take to obey SIGTERM."""
+LOOK_SECONDS = 0.01
+PEOPLE_OF_A_STEP = 100_000
+_ENDED = {0, -signal.SIGKILL, -signal.SIGTERM}
+"""By itself, killed, or told to end before it was up."""
+
+_FAILS = """
+CREATE OR REPLACE FUNCTION chaos_fails() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN RAISE EXCEPTION 'chaos' USING ERRCODE = {state}; END$$
+"""
+_TRIGGER = """
+CREATE TRIGGER chaos BEFORE INSERT OR UPDATE OR DELETE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION chaos_fails()
+"""
+
+
+class Run:
+    """What the steps of a schedule work on."""
+
+    def __init__(self, arena: Arena, schedule: Schedule, log: Path) -> None:
+        self.arena = arena
+        self.schedule = schedule
+        self.chain = Chain(schedule.seed)
+        self.node = Node(self.chain, schedule.habits, schedule.seed)
+        self.database = arena.fresh()
+        self.backup: str | None = None
+        self.crowd = Crowd(f"crowd {schedule.seed}", 0)
+        self._log = log
+        self._met: Counter[str] = Counter()
+        self.complaints: list[str] = []
+        self.step = 0
+        self._processes: list[ForkServerProcess] = []
+        self._frozen: list[ForkServerProcess] = []
+        self._armed: tuple[ForkServerProcess, str] | None = None
+        self._reader: psycopg.Connection | None = None
+        self._broken: str | None = None
+        arena.server.serve(self.node, schedule.seed)
+        arena.proxy.heal()
+        arena.proxy.met.clear()
+
+    def heal(self) -> None:
+        """End every fault; somebody syncs then."""
+        self.arena.server.heal()
+        self.arena.proxy.heal()
+        self.node.heal()
+        self.mend_table()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self.thaw()
+        self.keep_alive()
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.join()
+        if self._reader is not None:
+            self._reader.close()
+        for name in filter(None, (self.database, self.backup)):
+            self.arena.drop(name)
+
+    def met(self) -> Counter[str]:
+        """Count the faults that really happened."""
+        on_the_way = Counter(self.arena.server.met) + Counter(self.node.liar.told)
+        return self._met + on_the_way + Counter(map(str, self.arena.proxy.met.elements()))
+
+    # -- the chain ---------------------------------------------------------------------------
+
+    def mine(self, blocks: int, crowd: Crowd | None = None) -> None:
+        for _ in range(blocks):
+            with self.chain.lock:
+                self.chain.mine((crowd or self.crowd).block(self.chain.head.state))
+
+    def reorganize(self, step: Step, crowd: Crowd) -> None:
+        with self.chain.lock:
+            lost = self.chain.take_away(step.amount)
+            self.node.liar.lost = lost
+            for acts in crowd.again(lost, step.more, self.chain.head.state):
+                self.chain.mine(acts)
+
+    def people(self) -> Crowd:
+        """Give a crowd of this step's own: when it acts must not change what others do."""
+        return Crowd(f"crowd {self.schedule.seed} {self.step}", self.step * PEOPLE_OF_A_STEP)
+
+    def ambush(self, step: Step, spring: Callable[[], object]) -> None:
+        with self.chain.lock:
+            self.node.ambushes.append(Ambush(step.method, step.skip, spring))
+
+    def await_head(self, seconds: float) -> None:
+        """Wait until the sync stands at the head, but no longer than so many seconds."""
+        deadline = time.monotonic() + seconds
+        with psycopg.connect(self._direct(), autocommit=True) as connection:
+            while time.monotonic() < deadline:
+                row = connection.execute("SELECT hash FROM sync_cursor").fetchone()
+                if row is None or row[0] == self.chain.head.hash or not self.is_followed:
+                    return
+                time.sleep(LOOK_SECONDS)
+
+    # -- the processes -----------------------------------------------------------------------
+
+    def start(self, failpoint: str | None = None) -> None:
+        place = Place(
+            self.arena.proxied(self.database),
+            self.arena.server.url,
+            self.schedule.finality,
+            self._log,
+            failpoint,
+        )
+        process = self.arena.processes.Process(target=follow, args=(place,), daemon=True)
+        process.start()
+        if failpoint:
+            self._armed = process, failpoint
+        self._processes.append(process)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        for process in self._processes:
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
+
+    def end_all(self, number: signal.Signals) -> None:
+        self.note_failpoint()
+        self._armed = None
+        self.thaw()
+        self.signal_all(number)
+        for process in self._processes:
+            process.join(END_SECONDS)
+            if process.exitcode not in _ENDED:
+                self.complaints.append(f"a sync ended with {process.exitcode} after {number.name}")
+                process.kill()
+                process.join()
+        self._processes.clear()
+
+    def freeze(self) -> None:
+        self.signal_all(signal.SIGSTOP)
+        self._frozen += self._processes
+
+    def thaw(self) -> None:
+        self.signal_all(signal.SIGCONT)
+        self._frozen.clear()
+
+    def note_failpoint(self) -> None:
+        """Count a failpoint that has killed its process."""
+        if self._armed is not None and self._armed[0].exitcode is not None:
+            self._met[self._armed[1]] += 1
+            self._armed = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether some sync runs."""
+        return any(each.is_alive() and each not in self._frozen for each in self._processes)
+
+    def keep_alive(self) -> None:
+        """Start one where none runs: a failpoint may have been met."""
+        self.note_failpoint()
+        for process in self._processes:
+            if process.exitcode not in {None, *_ENDED}:
+                raise RuntimeError(f"a sync ended by itself with {process.exitcode}")
+        if not self.is_followed:
+            self.start()
+
+    # -- the database ------------------------------------------------------------------------
+
+    def break_table(self, table: str, state: str) -> None:
+        """Let every write to a table fail, as a full disk or a deadlock would."""
+        with psycopg.connect(self._direct(), autocommit=True) as connection:
+            connection.execute(sql.SQL(_FAILS).format(state=sql.Literal(state)))
+            connection.execute(sql.SQL(_TRIGGER).format(table=sql.Identifier(table)))
+        self._broken = table
+
+    def mend_table(self) -> None:
+        if self._broken is not None:
+            with psycopg.connect(self._direct(), autocommit=True) as connection:
+                drop = sql.SQL("DROP TRIGGER IF EXISTS chaos ON {}")
+                connection.execute(drop.format(sql.Identifier(self._broken)))
+            self._broken = None
+
+    def cancel_statements(self) -> None:
+        self.arena.admin.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [self.database],
+        )
+
+    def hold_snapshot(self) -> None:
+        """Read everything and do not end: nothing that is deleted meanwhile may be vacuumed."""
+        if self._reader is None:
+            self._reader = psycopg.connect(self._direct())
+            self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._reader.execute("SELECT count(*) FROM token_event, balance_at")
+
+    def save(self) -> None:
+        """Back the database up; what is copied must be at rest."""
+        self._rest()
+        if self.backup is not None:
+            self.arena.drop(self.backup)
+        self.backup = self.arena.copy(self.database, f"{self.database}_backup")
+        self.start()
+
+    def restore(self) -> None:
+        """Go on with what the backup holds, as after a lost disk."""
+        if self.backup is None:
+            return
+        self._rest()
+        self.arena.drop(self.database)
+        self.database, self.backup = self.backup, None
+        self._broken = None
+        self.start()
+
+    def _rest(self) -> None:
+        self.end_all(signal.SIGKILL)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self.arena.disconnect(self.database)
+
+    def _direct(self) -> str:
+        return self.arena.direct(self.database).replace("+psycopg", "")
