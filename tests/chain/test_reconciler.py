@@ -225,6 +225,9 @@ def test_reconcile__node_kept_logs_back__is_found_out(held: Suite) -> None:
         def logs_of_block(self, *_: object) -> list[WireLog]:
             return []
 
+        def emitters(self, *_: object) -> set[bytes]:
+            return set()
+
     held.mint(0, 5)
     held.index(Indexer(held.world.database, Forgetful(held.world.node.url, CHAIN_ID)))
     assert held.projected().supply == 3_000
