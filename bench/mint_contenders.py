@@ -32,7 +32,7 @@ from registry.kernel.actor import Role
 from registry.kernel.db import Database
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 RUN_SECONDS = 300.0
 LOOK_SECONDS = 0.02
 LOOP_GAS = 1_000_000
