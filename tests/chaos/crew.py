@@ -9,7 +9,7 @@ from signal import SIGKILL
 
 from tests.chaos.contender import Orders, start
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 
 
 class Crew:
