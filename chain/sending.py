@@ -69,6 +69,7 @@ class Sending:
             Sender(database, chain, signer, on_broadcast=on_broadcast) for signer in chain.senders
         ]
         self._at_start = True
+        self._has_hurried = False
         self._round_at = self._sweep_at = self._taken_at = time.monotonic()
 
     def turn(self) -> float:
@@ -87,14 +88,19 @@ class Sending:
             Nothing is sent until that has ended.
         """
         with self._quorum.told():
-            # Where somebody waits, the keys that have something to send come first; the next
-            # turn is a whole round, if one is due.
-            if self._waiter.take_woken() or time.monotonic() < self._round_at:
-                moved = self._send(self._with_work())
+            is_due = time.monotonic() >= self._round_at
+            # Where somebody waits, the keys that have something to send come first, and send
+            # nothing else; the next turn is a whole round, if one is due.
+            is_woken = self._waiter.take_woken() and not self._has_hurried
+            urgent = self._with_work() if is_woken or not is_due else ()
+            if urgent and not self._at_start:
+                self._has_hurried = is_due
+                self._require_our_chain()
+                moved = self._send_planned(urgent)
+            elif is_due:
+                moved = self._round()
             else:
-                self._begin_round()
-                moved = self._send(self._senders)
-                self._at_start = False
+                moved = 0
         if moved:
             return 0.0
         with self._database.transaction() as session:
@@ -104,8 +110,10 @@ class Sending:
         with self._database.transaction() as session:
             return [sender for sender in self._senders if sender.has_work(session)]
 
-    def _begin_round(self) -> None:
+    def _round(self) -> int:
+        """Look at everything: what time brought about, what the chain forgot, what is planned."""
         self._round_at = time.monotonic() + IDLE_SECONDS
+        self._has_hurried = False
         self._require_our_chain()
         if time.monotonic() >= self._sweep_at:
             # Set first: a round that fails waits for the next one like any other.
@@ -119,23 +127,24 @@ class Sending:
         elif time.monotonic() >= self._taken_at:
             self._taken_at = time.monotonic() + TAKEN_SECONDS
             self._rebuild.look_for_taken()
-
-    def _send(self, senders: Sequence[Sender]) -> int:
-        if not senders:
-            return 0
-        self._require_our_chain()
         # In this order: what the chain forgot is sent again before anything new is judged
-        # against a state from which it is missing.
-        moved = sum(sender.resend_forgotten(at_start=self._at_start) for sender in senders)
+        # against a state from which it is missing. Between two rounds what reverts waits while
+        # anything of ours is not mined, so nothing is judged wrongly then either.
+        moved = sum(sender.resend_forgotten(at_start=self._at_start) for sender in self._senders)
+        moved += self._send_planned(self._senders)
+        self._at_start = False
+        return moved
+
+    def _send_planned(self, senders: Sequence[Sender]) -> int:
         try:
-            return moved + sum(sender.send_planned() for sender in senders)
+            return sum(sender.send_planned() for sender in senders)
         except NonceAhead as fault:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.
             if not self._rebuild.mend():
                 self._tell_all(nonce_ahead_problem(fault))
                 raise
-            return moved + 1
+            return 1
 
     def _require_our_chain(self) -> None:
         """Make sure that the node still serves our chain: it may have been exchanged meanwhile.
