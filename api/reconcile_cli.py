@@ -86,7 +86,9 @@ def _reconcile(
     for token in _tokens(database, client.chain_id, named):
         assert token.token_no is not None
         work = Repair(database, client, token.token_no, say)
-        if token.caught_up_to is not None or repair:
+        if token.refusal is not None and repair:
+            work.read_again(token.block_number)
+        if token.caught_up_to is not None or token.refusal is not None:
             catch_up(database, client, token.token_no)
         proven = work.prove()
         bad = _first_bad(work, proven, logs=logs or repair)

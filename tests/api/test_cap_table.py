@@ -163,3 +163,29 @@ def test_token__seen_by_an_investor__has_no_people_in_it(house: House, minted: M
     assert investor.get(path).json()["supply_units"] == str(sum(m[2] for m in minted.mints))
     for what in ("cap_table", "holders", "transfers", "reconciliations"):
         problem_of(investor.get(f"{path}/{what}", **WHY), 403, "role_missing")
+
+
+def test_cap_table__projection_in_doubt__every_answer_says_so(fresh_house: House) -> None:
+    minted = mint_to_many(fresh_house, 3)
+    assert read(fresh_house, minted)["as_of_block"]["degraded"] is None
+    with fresh_house.desk() as desk:
+        desk.session.connection().exec_driver_sql("UPDATE sync_cursor SET degraded = 'a reorg'")
+    for what in ("cap_table", "supply"):
+        assert read(fresh_house, minted, what)["as_of_block"]["degraded"] == "a reorg"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ("caught_up_to = 3", 503, "token_catching_up"),
+        ("refusal = 'it moved what cannot be'", 409, "token_refused"),
+    ],
+)
+def test_cap_table__token_behind_or_refused__is_not_shown(
+    fresh_house: House, change: str, status: int, code: str
+) -> None:
+    minted = mint_to_many(fresh_house, 3)
+    with fresh_house.desk() as desk:
+        desk.session.connection().exec_driver_sql(f"UPDATE token SET {change}")
+    response = fresh_house.caller(Role.AUDITOR).get(f"/v1/tokens/{minted.token_id}/cap_table")
+    assert (response.status_code, response.json()["code"]) == (status, code)

@@ -90,7 +90,9 @@ def minted_stage(
     market_stage: tuple[Stage, Deal], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Stage, Deal]:
     stage, deal = market_stage
-    return stage.after(tmp_path_factory.mktemp("minted"), World.settle), deal
+    # The countries of the holders are read at the blocks of their registrations.
+    folder = tmp_path_factory.mktemp("minted")
+    return stage.after(folder, World.settle, history=True), deal
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.errors import Conflict, Unavailable
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
+from tests.chain.test_repair import milkiyat
 
 pytestmark = pytest.mark.chain
 
@@ -189,6 +190,10 @@ def test_token_that_says_what_cannot_be__is_refused_and_the_rest_goes_on(
         with pytest.raises(Conflict, match=reason):
             captable.get_token(session, suite.token)
         captable.get_token(session, other.token)
+
+    # Its past is still what it is: read again, it is refused again, and that is said.
+    with pytest.raises(Conflict, match=reason):
+        milkiyat(suite, "reconcile", hex_of(suite.token), "--repair")
 
 
 def test_token_that_mints_the_greatest_number__is_exact(suite: Suite) -> None:
