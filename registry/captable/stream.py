@@ -13,9 +13,10 @@ from registry.captable.models import Token
 HeldRow = tuple[bytes, int, int]
 """Address, balance and frozen part, in whole fractions."""
 
+# Here and below: Python reads a text of digits in half the time of the driver's decimals.
 _ROWS = """
 COPY (
-  SELECT h.address, x.balance_units, x.frozen_units
+  SELECT h.address, x.balance_units::text, x.frozen_units::text
   FROM ({held}) x JOIN holder h USING (holder_no) {order}
 ) TO STDOUT (FORMAT binary)
 """
@@ -34,7 +35,7 @@ def stream_holders(
     order = "ORDER BY h.address" if sorted_by_address else ""
     query = _ROWS.format(held=held_at(token, number), order=order)
     with bulk.cursor_of(session) as cursor, cursor.copy(query.encode()) as copy:
-        copy.set_types(["bytea", "numeric", "numeric"])
+        copy.set_types(["bytea", "text", "text"])
         for address, balance, frozen in copy.rows():
             yield address, int(balance), int(frozen)
 
@@ -48,6 +49,5 @@ FROM balance b JOIN holder h USING (holder_no) WHERE b.token_no = %s
 def read_all_holdings(session: Session, token: Token) -> dict[bytes, tuple[int, int]]:
     """Return what everybody has now who ever had any: balance and frozen part by address."""
     with bulk.cursor_of(session) as cursor:
-        # Python reads a text of digits several times as fast as the driver its decimals.
         cursor.execute(_NOW, [token.token_no], binary=True)
         return {address: (int(has), int(frozen)) for address, has, frozen in cursor}
