@@ -88,10 +88,13 @@ class Outlook:
         Per gas, of the newest blocks and last of the next one; empty where the node tells none.
     gas_price_wei : int or None
         What the node proposes on a chain without EIP-1559.
+    nonces_used : int
+        Transactions of the key on chain or waiting in the node's pool.
     """
 
     head: Block
     balance_wei: int
+    nonces_used: int
     base_fees_wei: tuple[int, ...]
     gas_price_wei: int | None
 

@@ -194,14 +194,17 @@ class ChainClient:
         calls: list[tuple[str, tuple[Any, ...]]] = [
             (method, tuple(header)),
             ("eth_getBalance", (hex_of(sender), "latest")),
+            ("eth_getTransactionCount", (hex_of(sender), "latest")),
+            ("eth_getTransactionCount", (hex_of(sender), "pending")),
             ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
         ]
         try:
-            head, balance, fees = self.batch(calls)
+            *found, fees = self.batch(calls)
         except RpcRefused as refused:
             if legacy or refused.method != "eth_feeHistory":
                 raise
-            (head, balance), fees = self.batch(calls[:2]), None
+            found, fees = self.batch(calls[:-1]), None
+        head, balance, *nonces = found
         block = read_block(head)
         if block is None:
             raise RpcInconsistent("the node knows no latest block")
@@ -209,17 +212,11 @@ class ChainClient:
         return Outlook(
             head=block,
             balance_wei=int(balance, 16),
+            # The pool of a node that lags may know less than its own chain.
+            nonces_used=max(int(nonce, 16) for nonce in nonces),
             base_fees_wei=tuple(int(fee, 16) for fee in history),
             gas_price_wei=int(fees, 16) if legacy else None,
         )
-
-    def nonces(self, address: bytes) -> tuple[int, int]:
-        """Return how many transactions of `address` are on chain, and with the pool's."""
-        method = "eth_getTransactionCount"
-        on_chain, with_pool = self.batch(
-            [(method, (hex_of(address), block)) for block in ("latest", "pending")]
-        )
-        return int(on_chain, 16), int(with_pool, 16)
 
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
         """Return how many transactions of `address` are on chain, and the newest block's number."""

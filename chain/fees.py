@@ -52,10 +52,13 @@ class Market:
         The least per gas with which the next block takes a transaction of ours.
     fee
         What we offer; None while that is above the ceiling.
+    nonces_used : int
+        Of the key, on chain or in the node's pool.
     """
 
     head: Block
     balance_wei: int
+    nonces_used: int
     due_wei: int
     fee: Fee | None
 
@@ -114,7 +117,7 @@ class Fees:
             most = BASE_FEE_MULTIPLE * max(base_fees) + policy.tip_wei
             offer = Fee(min(most, policy.ceiling_wei), policy.tip_wei)
         fee = offer if due <= policy.ceiling_wei else None
-        return Market(seen.head, seen.balance_wei, due, fee)
+        return Market(seen.head, seen.balance_wei, seen.nonces_used, due, fee)
 
     def price(self, call: Call, market: Market, *, rows: int = 1) -> Priced:
         """Run the call to its end on the node's newest state, and say what it may take.

@@ -27,25 +27,28 @@ class Nonces:
         self._chain = chain
         self._signer = signer
 
-    def require_known(self) -> None:
+    def require_known(self, session: Session, used: int) -> None:
         """Make sure that the chain knows no more of the key than we do, and open its stream.
+
+        Parameters
+        ----------
+        used
+            Nonces that the chain had seen used, or its pool, before the session's first look.
+            What waits in the pool counts: were its nonce given out again, the operation that
+            owns it would lose it, and whatever is in the pool might be sent a second time.
 
         Raises
         ------
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        # What waits in the node's pool counts: were its nonce given out again, the operation that
-        # owns it would lose it, and whatever is in the pool might be sent a second time.
-        used = max(self._chain.client.nonces(self._signer.address))
-        with self._database.transaction() as session:
-            stream = self._locked(session)
-            if stream is None and used and _has_sent(session):
-                # A backup may be older than the key: what it has sent since is looked for first.
-                raise NonceAhead(hex_of(self._signer.address), used, 0)
-            stream = stream or self.open(session, start=used)
-            if used > stream.next_nonce:
-                raise NonceAhead(hex_of(self._signer.address), used, stream.next_nonce)
+        stream = self._locked(session)
+        if stream is None and used and _has_sent(session):
+            # A backup may be older than the key: what it has sent since is looked for first.
+            raise NonceAhead(hex_of(self._signer.address), used, 0)
+        stream = stream or self.open(session, start=used)
+        if used > stream.next_nonce:
+            raise NonceAhead(hex_of(self._signer.address), used, stream.next_nonce)
 
     def take(self, session: Session) -> int:
         """Give the next nonce out; it is taken once the session commits."""

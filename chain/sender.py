@@ -147,27 +147,27 @@ class Sender:
             The node is away; nothing is lost.
         """
         self._market = self._purse = None
+        # The chain before the database: what is sent between the two looks is not unknown.
+        used = self._look().nonces_used
         with self._database.transaction() as session:
             moved = refuse_orphans(session, self._pool.kinds)
-        self._nonces.require_known()
-        groups = self._ready()
+            groups = self._ready(session)
+            # Last, for whoever signs locks the stream last too.
+            self._nonces.require_known(session, used)
         if groups:
-            # Before anything is prepared ahead, so that it is asked once.
-            self._look()
             with Pipeline(self._prepare) as pipeline:
                 for rows, prepared in pipeline.each(groups):
                     with contained(rows[0]):
                         moved += self._send(pipeline, rows, prepared)
         return moved
 
-    def _ready(self) -> list[list[UUID]]:
+    def _ready(self, session: Session) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""
-        with self._database.transaction() as session:
-            most = self._pool.free(session) * self._batch_rows
-            ready = list_ready(session, self._pool.ready_kinds(session), most)
-            kinds = {operation.id: operation.kind for operation in ready}
-            groups = batches.group(ready, self._batch_rows)
-            return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
+        most = self._pool.free(session) * self._batch_rows
+        ready = list_ready(session, self._pool.ready_kinds(session), most)
+        kinds = {operation.id: operation.kind for operation in ready}
+        groups = batches.group(ready, self._batch_rows)
+        return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
 
     def _prepare(self, rows: Sequence[UUID]) -> Priced:
         with step(self._database, "prepare", rows):

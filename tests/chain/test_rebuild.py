@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from chain import resender, worker
+from chain import resender, sending
 from chain.client import bytes_of, hex_of
 from chain.errors import NonceAhead
 from chain.rebuild import REORG_MARGIN, Finding, Rebuild, Report
@@ -265,7 +265,7 @@ def test_worker__foreign_one_took_our_nonce__the_operation_says_what_it_waits_fo
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resender, "RESEND_AFTER", timedelta(seconds=0.1))
-    monkeypatch.setattr(worker, "TAKEN_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "TAKEN_SECONDS", 0.1)
     world = market.world
     world.turn()
     world.node.drop_pool()
