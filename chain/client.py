@@ -189,10 +189,15 @@ class ChainClient:
             How far back base fees are told; a node that keeps no history tells none.
         legacy
             The chain knows no EIP-1559.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused, WrongChain
         """
         method, *header = block_query("latest")
         calls: list[tuple[str, tuple[Any, ...]]] = [
             (method, tuple(header)),
+            ("eth_chainId", ()),
             ("eth_getBalance", (hex_of(sender), "latest")),
             ("eth_getTransactionCount", (hex_of(sender), "latest")),
             ("eth_getTransactionCount", (hex_of(sender), "pending")),
@@ -204,7 +209,9 @@ class ChainClient:
             if legacy or refused.method != "eth_feeHistory":
                 raise
             found, fees = self.batch(calls[:-1]), None
-        head, balance, *nonces = found
+        head, served, balance, *nonces = found
+        if int(served, 16) != self.chain_id:
+            raise WrongChain(self.chain_id, int(served, 16))
         block = read_block(head)
         if block is None:
             raise RpcInconsistent("the node knows no latest block")

@@ -15,6 +15,7 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from uuid import UUID
 
@@ -121,6 +122,11 @@ class Sender:
         self._market: Market | None = None
         self._purse: Purse | None = None
 
+    @property
+    def kinds(self) -> AbstractSet[str]:
+        """Kinds of operations that this key may send."""
+        return set(self._pool.kinds)
+
     def has_work(self, session: Session) -> bool:
         """Tell whether anything is planned that this key might send."""
         return is_anything_planned(session, self._pool.kinds)
@@ -131,8 +137,13 @@ class Sender:
 
     # -- planned -> signed -> broadcast ------------------------------------------------------
 
-    def send_planned(self) -> int:
+    def send_planned(self, *, urgent: bool = False) -> int:
         """Send everything that is planned and whose dependencies are on chain.
+
+        Parameters
+        ----------
+        urgent
+            Somebody waits: what can never be sent is refused another time.
 
         Returns
         -------
@@ -143,14 +154,14 @@ class Sender:
         ------
         NonceAhead
             The chain knows more of our key than we do.
-        RpcUnavailable
-            The node is away; nothing is lost.
+        WrongChain, RpcUnavailable
+            The node serves another chain, or is away; nothing is lost.
         """
         self._market = self._purse = None
         # The chain before the database: what is sent between the two looks is not unknown.
         used = self._look().nonces_used
         with self._database.transaction() as session:
-            moved = refuse_orphans(session, self._pool.kinds)
+            moved = 0 if urgent else refuse_orphans(session, self._pool.kinds)
             groups = self._ready(session)
             # Last, for whoever signs locks the stream last too.
             self._nonces.require_known(session, used)

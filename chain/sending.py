@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from chain.errors import NonceAhead, WrongChain
 from chain.funds import FundsWatch
@@ -18,7 +19,7 @@ from chain.roles import plan_grants
 from chain.sender import Sender
 from chain.waiter import Waiter
 from registry.kernel.db import Database
-from registry.operation.service import is_anything_open
+from registry.operation.service import ANYTHING, is_anything_open
 from registry.sweep.service import sweep
 
 IDLE_SECONDS = 2.0
@@ -91,12 +92,10 @@ class Sending:
             is_due = time.monotonic() >= self._round_at
             # Where somebody waits, the keys that have something to send come first, and send
             # nothing else; the next turn is a whole round, if one is due.
-            is_woken = self._waiter.take_woken() and not self._has_hurried
-            urgent = self._with_work() if is_woken or not is_due else ()
-            if urgent and not self._at_start:
+            urgent = self._urgent(self._waiter.take_woken(), is_due=is_due)
+            if urgent:
                 self._has_hurried = is_due
-                self._require_our_chain()
-                moved = self._send_planned(urgent)
+                moved = self._send_planned(urgent, urgent=True)
             elif is_due:
                 moved = self._round()
             else:
@@ -106,7 +105,12 @@ class Sending:
         with self._database.transaction() as session:
             return IDLE_SECONDS if is_anything_open(session) else REST_SECONDS
 
-    def _with_work(self) -> Sequence[Sender]:
+    def _urgent(self, woken_for: AbstractSet[str], *, is_due: bool) -> Sequence[Sender]:
+        """Give the keys that do not wait for the round."""
+        if self._at_start or (is_due and (self._has_hurried or not woken_for)):
+            return ()
+        if woken_for and ANYTHING not in woken_for:
+            return [sender for sender in self._senders if sender.kinds & woken_for]
         with self._database.transaction() as session:
             return [sender for sender in self._senders if sender.has_work(session)]
 
@@ -135,9 +139,12 @@ class Sending:
         self._at_start = False
         return moved
 
-    def _send_planned(self, senders: Sequence[Sender]) -> int:
+    def _send_planned(self, senders: Sequence[Sender], *, urgent: bool = False) -> int:
         try:
-            return sum(sender.send_planned() for sender in senders)
+            return sum(sender.send_planned(urgent=urgent) for sender in senders)
+        except WrongChain as fault:
+            self._tell_all(wrong_chain_problem(fault))
+            raise
         except NonceAhead as fault:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Set as AbstractSet
 
 import psycopg
 import structlog
 
 from registry.kernel.db import Database
-from registry.operation.service import WAKE_CHANNEL
+from registry.operation.service import ANYTHING, WAKE_CHANNEL
 
 log = structlog.get_logger()
 
@@ -25,35 +26,40 @@ class Waiter:
         self._url = database.driver_url
         self._stop = stop
         self._connection: psycopg.Connection | None = None
-        self._is_woken = False
+        self._woken_for: set[str] = set()
 
-    def take_woken(self) -> bool:
-        """Tell whether a transaction has ended the last sleep; once only."""
-        was_woken, self._is_woken = self._is_woken, False
-        return was_woken
+    def take_woken(self) -> AbstractSet[str]:
+        """Give the kinds of operations that ended the last sleep; once only.
+
+        With `ANYTHING` among them, anything may have become ready.
+        """
+        woken_for, self._woken_for = self._woken_for, set()
+        return woken_for
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if self._listen(min(left, STOP_SECONDS)):
-                self._is_woken = True
+            if kinds := self._listen(min(left, STOP_SECONDS)):
+                self._woken_for |= kinds
                 return
 
-    def _listen(self, seconds: float) -> bool:
+    def _listen(self, seconds: float) -> AbstractSet[str]:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, autocommit=True)
                 self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
                 # What was committed before we listened told nobody.
-                return True
-            woken = any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+                return {ANYTHING}
+            woken = {
+                said.payload for said in self._connection.notifies(timeout=seconds, stop_after=1)
+            }
             # One look answers everything that was said until now.
-            woken |= bool(list(self._connection.notifies(timeout=0)))
+            woken |= {said.payload for said in self._connection.notifies(timeout=0)}
         except psycopg.OperationalError as fault:
             log.warning("listening_lost", reason=str(fault))
             self.close()
             self._stop.wait(seconds)
-            return False
+            return set()
         return woken
 
     def close(self) -> None:

@@ -28,6 +28,9 @@ from registry.operation.models import (
 )
 
 WAKE_CHANNEL = "milkiyat_operation"
+ANYTHING = ""
+"""Said on that channel by whoever does not know what may be sent now."""
+
 """PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
 
 
@@ -88,13 +91,22 @@ def plan_all(
         )
         found |= {operation.key: operation for operation in added}
         _add_dependencies(session, missing, found)
-        wake(session)
+        for kind in sorted({new.kind.value for new in missing.values()}):
+            wake(session, kind)
     return found
 
 
-def wake(session: Session) -> None:
-    """Have every worker look, once this transaction commits."""
-    session.connection().execute(text(f"NOTIFY {WAKE_CHANNEL}"))
+def wake(session: Session, kind: str = ANYTHING) -> None:
+    """Have every worker look, once this transaction commits.
+
+    Parameters
+    ----------
+    kind
+        Of what was planned; otherwise anything may have become ready.
+    """
+    session.connection().execute(
+        text("SELECT pg_notify(:channel, :kind)"), {"channel": WAKE_CHANNEL, "kind": kind}
+    )
 
 
 def is_anything_open(session: Session) -> bool:
