@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from tests.chaos.model.chain import Chain
 from tests.chaos.model.lies import Kind, Lie
 from tests.chaos.proxy_postgres import Cut
 from tests.chaos.proxy_postgres import Order as Break
@@ -108,6 +109,25 @@ def _node_away(run: Run, step: Step) -> None:
     run.arena.server.is_away = True
     time.sleep(AWAY_SECONDS)
     run.arena.server.is_away = False
+
+
+@does(Do.OTHER_CHAIN)
+def _other_chain(run: Run, step: Step) -> None:
+    foreign = Chain(-run.schedule.seed)
+    for acts in run.people().found():
+        foreign.mine(acts)
+    run.node.foreign = foreign
+    time.sleep(AWAY_SECONDS)
+    run.node.foreign = None
+
+
+@does(Do.RESTART)
+def _restart(run: Run, step: Step) -> None:
+    with run.chain.lock:
+        run.node.liar.lost = run.chain.restart()
+        for acts in run.people().found():
+            run.chain.mine(acts)
+        run.mine(step.amount)
 
 
 @does(Do.BEHIND)
