@@ -158,7 +158,7 @@ def _database_away(run: Run, step: Step) -> None:
 
 @does(Do.SQLSTATE)
 def _sqlstate(run: Run, step: Step) -> None:
-    run.mend_table()
+    run.heal()
     run.break_table(step.method, step.kind)
 
 
