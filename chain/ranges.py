@@ -125,7 +125,7 @@ class RangeReader:
         -------
         ReadRange or None
             None where it is to be read like any range: tokens are deployed in it, the node does
-            not give logs by hash, or gives none although the filter says that there may be some.
+            not give logs by hash, or gives none of an address that the filter may hold.
 
         Raises
         ------
@@ -136,12 +136,17 @@ class RangeReader:
         suspect = [item for item in watched.addresses if may_hold(head.logs_bloom, item)]
         if suspect and not gathered.read_block(suspect, head):
             return None
+        if gathered.emitters_from(head.number).get(head.number, set()) != set(suspect):
+            return None
+        events = mark_forced(self._client, watched, gathered.events, gathered.others)
+        only = range(head.number, head.number + 1)
+        check_near_head(self._client, only, {head.number: head}, events)
         return ReadRange(
             first=head,
             found=ProjectedRange(
                 blocks=[projected(head)],
                 tokens=[],
-                events=mark_forced(self._client, watched, gathered.events, gathered.others),
+                events=events,
                 head_number=head.number,
             ),
             logs=gathered.logs,

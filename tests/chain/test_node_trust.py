@@ -285,3 +285,36 @@ def test_indexer__state_of_the_block_is_pruned__reads_a_newer_country(suite: Sui
     suite.assert_exact()
     kinds = TokenEvent.kind == EventKind.IDENTITY_REGISTERED
     assert count(suite.world.database, TokenEvent, kinds) == 6
+
+
+def test_indexer__transaction_of_the_head_is_elsewhere__refuses(held: Suite) -> None:
+    held.index()
+    before, cursor = everything(held.world.database), cursor_of(held.world.database)
+    held.mint(0, 7)
+    node = Lying(held)
+    node.of_block = lambda logs: [
+        *logs[:-1],
+        change(logs[-1], transaction_hash=hex_of(WRONG_HASH)),
+    ]
+
+    with pytest.raises(RpcInconsistent):
+        Indexer(held.world.database, node).advance()
+
+    assert everything(held.world.database) == before
+    assert cursor_of(held.world.database).hash == cursor.hash
+    held.index()
+    held.assert_exact()
+
+
+def test_indexer__one_contract_of_the_head_left_out__is_read_like_any_range(held: Suite) -> None:
+    held.index()
+    held.send_registration(5, 76)
+    held.send("forcedTransfer", ADDRESSES[0], ADDRESSES[1], 10)
+    held.world.node.mine()
+    node = Lying(held)
+    node.of_block = lambda logs: [entry for entry in logs if entry.address != hex_of(held.registry)]
+
+    held.index(Indexer(held.world.database, node))
+
+    held.assert_exact()
+    assert ADDRESSES[5] in held.projected().registered

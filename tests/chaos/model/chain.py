@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_utils.crypto import keccak
 
@@ -97,6 +97,14 @@ class Chain:
             keep = max(len(self.canonical) - depth, 1)
             gone = self.canonical[keep:]
             del self.canonical[keep:]
+            return gone
+
+    def restart(self) -> list[Block]:
+        """Begin with another first block, as a test chain that was set up anew; return all."""
+        with self.lock:
+            first = replace(GENESIS, hash=keccak(self._dice.randbytes(32)))
+            gone, self.canonical = self.canonical, [first]
+            self.known[first.hash] = first
             return gone
 
     def put_back(self, blocks: Sequence[Block]) -> None:

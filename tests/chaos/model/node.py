@@ -86,7 +86,9 @@ class Node:
     """
 
     def __init__(self, chain: Chain, habits: Habits, seed: int) -> None:
-        self.chain = chain
+        self._home = chain
+        self.foreign: Chain | None = None
+        """What it serves instead, under another chain id."""
         self.habits = habits
         self.behind = 0
         """By so many blocks the answers lag that `lags` names."""
@@ -94,7 +96,7 @@ class Node:
         self.ambushes: list[Ambush] = []
         self._dice = random.Random(f"node {seed}")
         self._methods: dict[str, Callable[..., Any]] = {
-            "eth_chainId": lambda: hex(CHAIN_ID),
+            "eth_chainId": lambda: hex(CHAIN_ID + (self.foreign is not None)),
             "eth_blockNumber": lambda: hex(self._head().number),
             "eth_getBlockByNumber": lambda tag, _: self._header(self._by_tag(tag)),
             "eth_getBlockByHash": lambda digest, _: self._header(self._by_hash(digest)),
@@ -105,6 +107,10 @@ class Node:
             "eth_call": self._call,
             "eth_getCode": lambda address, _: "0x60" if self._has_code(unhex(address)) else "0x",
         }
+
+    @property
+    def chain(self) -> Chain:
+        return self.foreign or self._home
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer one call in JSON-RPC."""
@@ -136,6 +142,7 @@ class Node:
             self.liar.forget()
             self.ambushes.clear()
             self.behind = 0
+            self.foreign = None
 
     def _spring(self, method: str) -> None:
         for ambush in list(self.ambushes):

@@ -23,6 +23,8 @@ from tests.chaos.sync.schedule import Schedule, Step
 END_SECONDS = 10.0
 """How long a sync may take to obey SIGTERM."""
 LOOK_SECONDS = 0.01
+PATIENT = "-c lock_timeout=30s"
+"""Rather an error than a run that hangs."""
 PEOPLE_OF_A_STEP = 100_000
 _ENDED = {0, -signal.SIGKILL, -signal.SIGTERM}
 """By itself, killed, or told to end before it was up."""
@@ -66,19 +68,17 @@ class Run:
         self.arena.server.heal()
         self.arena.proxy.heal()
         self.node.heal()
-        self.mend_table()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        # First: a table is not mended while somebody reads it, and whoever is stopped may lock it.
+        self._end_reader()
         self.thaw()
+        self.mend_table()
         self.keep_alive()
 
     def close(self) -> None:
         for process in self._processes:
             process.kill()
             process.join()
-        if self._reader is not None:
-            self._reader.close()
+        self._end_reader()
         for name in filter(None, (self.database, self.backup)):
             self.arena.drop(name)
 
@@ -185,14 +185,14 @@ class Run:
 
     def break_table(self, table: str, state: str) -> None:
         """Let every write to a table fail, as a full disk or a deadlock would."""
-        with psycopg.connect(self._direct(), autocommit=True) as connection:
+        with psycopg.connect(self._direct(), autocommit=True, options=PATIENT) as connection:
             connection.execute(sql.SQL(_FAILS).format(state=sql.Literal(state)))
             connection.execute(sql.SQL(_TRIGGER).format(table=sql.Identifier(table)))
         self._broken = table
 
     def mend_table(self) -> None:
         if self._broken is not None:
-            with psycopg.connect(self._direct(), autocommit=True) as connection:
+            with psycopg.connect(self._direct(), autocommit=True, options=PATIENT) as connection:
                 drop = sql.SQL("DROP TRIGGER IF EXISTS chaos ON {}")
                 connection.execute(drop.format(sql.Identifier(self._broken)))
             self._broken = None
@@ -209,6 +209,11 @@ class Run:
             self._reader = psycopg.connect(self._direct())
             self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._reader.execute("SELECT count(*) FROM token_event, balance_at")
+
+    def _end_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def save(self) -> None:
         """Back the database up; what is copied must be at rest."""
@@ -230,9 +235,7 @@ class Run:
 
     def _rest(self) -> None:
         self.end_all(signal.SIGKILL)
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._end_reader()
         self.arena.disconnect(self.database)
 
     def _direct(self) -> str:

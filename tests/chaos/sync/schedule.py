@@ -51,6 +51,8 @@ class Do(StrEnum):
     LIE = "lie"
     WAY = "lost on the way"
     NODE_AWAY = "node away"
+    OTHER_CHAIN = "the node serves another chain for a moment"
+    RESTART = "the chain begins anew"
     BEHIND = "two nodes, one behind by"
     CUT = "database connection breaks"
     CUT_ALL = "all database connections break"
@@ -237,6 +239,8 @@ _MAKERS: list[tuple[int, Makes]] = [
     (14, _lie),
     (8, _way),
     (2, _alone(Do.NODE_AWAY)),
+    (1, _alone(Do.OTHER_CHAIN)),
+    (1, _alone(Do.RESTART, 3, 30)),
     (4, _alone(Do.BEHIND, 1, 2, 5)),
     (9, _cut),
     (2, _alone(Do.CUT_ALL)),

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from tests.chaos.model.chain import Chain
 from tests.chaos.model.lies import Kind, Lie
 from tests.chaos.proxy_postgres import Cut
 from tests.chaos.proxy_postgres import Order as Break
@@ -110,6 +111,25 @@ def _node_away(run: Run, step: Step) -> None:
     run.arena.server.is_away = False
 
 
+@does(Do.OTHER_CHAIN)
+def _other_chain(run: Run, step: Step) -> None:
+    foreign = Chain(-run.schedule.seed)
+    for acts in run.people().found():
+        foreign.mine(acts)
+    run.node.foreign = foreign
+    time.sleep(AWAY_SECONDS)
+    run.node.foreign = None
+
+
+@does(Do.RESTART)
+def _restart(run: Run, step: Step) -> None:
+    with run.chain.lock:
+        run.node.liar.lost = run.chain.restart()
+        for acts in run.people().found():
+            run.chain.mine(acts)
+        run.mine(step.amount)
+
+
 @does(Do.BEHIND)
 def _behind(run: Run, step: Step) -> None:
     run.node.behind = step.amount
@@ -138,7 +158,7 @@ def _database_away(run: Run, step: Step) -> None:
 
 @does(Do.SQLSTATE)
 def _sqlstate(run: Run, step: Step) -> None:
-    run.mend_table()
+    run.heal()
     run.break_table(step.method, step.kind)
 
 
