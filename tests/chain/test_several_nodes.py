@@ -111,7 +111,7 @@ def test_pool__one_leaves_logs_out__is_left_out_and_another_is_read(
     found = pool(three)
     indexer = Indexer(suite.world.database, found)
 
-    with pytest.raises(RpcInconsistent, match="left out the logs"):
+    with pytest.raises(RpcInconsistent, match="left out logs"):
         catch_up(indexer)
     catch_up(indexer)
 
