@@ -6,8 +6,9 @@ it happens once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import exists
@@ -19,6 +20,7 @@ from chain.attempts import Attempts
 from chain.client import hex_of
 from chain.errors import MustWait, SignerRefused, SignerUnavailable
 from chain.fees import Fee, Fees, Market, Priced
+from chain.lost_blocks import find_lost
 from chain.operations.effect import Call, Chain
 from chain.outbox import key_problem, note_waiting
 from chain.signing.envelope import read_signed
@@ -92,21 +94,25 @@ class Resender:
             Transactions that were sent.
         """
         nonce, height = self._chain.client.nonce_and_height(self._signer.address)
-        resent, pending = self._resend(nonce, at_start=at_start)
+        lost = find_lost(self._database, self._chain.client, self._signer.address)
+        resent, pending = self._resend(nonce, lost, at_start=at_start)
         return resent + self._bump_stuck(pending, nonce, height)
 
-    def _resend(self, chain_nonce: int, *, at_start: bool) -> tuple[int, Sequence[Unmined]]:
+    def _resend(
+        self, chain_nonce: int, lost: Collection[UUID], *, at_start: bool
+    ) -> tuple[int, Sequence[Unmined]]:
         """Send again what the chain does not show, always the same signed bytes.
 
         Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
-        lost blocks: then what was mined, or even final, is taken back and followed again.
+        lost blocks: then what was mined, or even final, is taken back and followed again, also
+        where it was mined once more, for it may have reverted there.
         """
         with self._database.transaction() as session:
             vanished = session.exec(
                 select(Operation)
                 .where(
                     col(Operation.signer) == self._signer.address,
-                    col(Operation.nonce) >= chain_nonce,
+                    (col(Operation.nonce) >= chain_nonce) | col(Operation.id).in_(lost),
                     # One that reverted, or was cancelled, has spent its nonce like the others:
                     # without it, every later one would wait for ever.
                     col(Operation.state).in_(
@@ -129,6 +135,8 @@ class Resender:
                     )
                 operation.ended_at = operation.problem = None
                 batches.move(session, operation, OperationState.BROADCAST)
+                for attempt in operations.list_attempts(session, operation):
+                    attempt.block_number = attempt.block_hash = None
             session.flush()
             if vanished:
                 failpoints.reach("before_vanished_commit")

@@ -137,6 +137,11 @@ class OperationAttempt(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("operation_id", "seq", name="uq_attempt_seq"),
         Index("ix_operation_attempt_signed_at", "signed_at"),
+        Index(
+            "ix_operation_attempt_block",
+            "block_number",
+            postgresql_where=text("block_number IS NOT NULL"),
+        ),
     )
 
     tx_hash: bytes = binary(primary_key=True)

@@ -24,7 +24,7 @@ from tests.chain.market import FIRST, HELD, Market, build
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import Sent, assert_each_once, sent
 from tests.chain.suite import catch_up, cursor_of
-from tests.chain.world import World, address_of, key_of
+from tests.chain.world import CONFIRMATIONS, World, address_of, key_of
 
 pytestmark = pytest.mark.chain
 
@@ -95,6 +95,32 @@ def test_lost_tail__mints_were_final__the_same_bytes_make_them_final_again(
     with market.world.database.reading() as session:
         states = {session.get_one(Order, order).state for order in market.deal.orders.values()}
     assert states == {OrderState.SETTLED}
+
+
+def test_lost_tail__mined_again_before_we_look__is_followed_to_its_end_again(
+    market: Market,
+) -> None:
+    """Every nonce is spent as before; it may have reverted there all the same."""
+    indexer, blocks = mint_everything(market)
+    before, world = facts(market), market.world
+    world.node.roll_back(blocks)
+    # Later than before: in blocks of other hashes.
+    world.node.mine()
+    head = world.client.head().number - 1
+    lost = [attempt for attempt in attempts(world) if (attempt.block_number or 0) > head]
+    for attempt in lost:
+        world.client.send_raw(attempt.raw)
+        world.node.mine()
+    world.node.mine(CONFIRMATIONS)
+
+    world.sender().resend_forgotten()
+    assert world.count(OperationState.BROADCAST) == 6
+    world.settle()
+
+    assert facts(market) == before
+    ended_in = {attempt.block_hash for attempt in lost}
+    assert not ended_in & {attempt.block_hash for attempt in attempts(world)}
+    assert_minted_once_and_projected(market, indexer)
 
 
 def test_lost_tail__only_the_last_operation__is_followed_alone(market: Market) -> None:
