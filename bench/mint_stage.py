@@ -44,7 +44,6 @@ from registry.offering.models import Order
 from registry.offering.service import OfferTerms
 from registry.tokenization import service as tokenizations
 from registry.tokenization.registration import plan_registration
-from registry.valuation.panel import PanelValuer
 from tests import factories, sales
 
 STAGE = "milkiyat_stage"
@@ -185,7 +184,7 @@ def _empty_register(server: Database) -> Database:
     database = Database(_named(server.url, STAGE))
     migrate.upgrade(database)
     with database.transaction() as session:
-        session.add(PanelValuer(**factories.PANEL_VALUER.model_dump()))
+        session.add(factories.panel_valuer())
     return database
 
 

@@ -138,7 +138,7 @@ def read_block(answer: dict[str, Any] | None) -> Block | None:
         base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
         gas_limit=int(answer["gasLimit"], 16),
         logs_bloom=int(answer["logsBloom"], 16),
-        transactions=answer.get("transactions") or (),
+        transactions=tuple(answer.get("transactions") or ()),
     )
 
 
@@ -153,7 +153,7 @@ def read_header(header: WireHeader | None) -> Block | None:
         base_fee_wei=int(header.base_fee_per_gas or "0x0", 16),
         gas_limit=int(header.gas_limit, 16),
         logs_bloom=int(header.logs_bloom, 16),
-        transactions=header.transactions,
+        transactions=tuple(header.transactions),
     )
 
 

@@ -22,7 +22,7 @@ from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import DATABASE, EmbeddedPostgres
 from registry.kernel.vault import Vault
-from tests.factories import PANEL_VALUER, Desk
+from tests.factories import Desk, panel_valuer
 
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
@@ -86,7 +86,7 @@ def make_database() -> Iterator[DatabaseMaker]:
             nothing = Database(original.url.replace(f"/{DATABASE}?", f"/{EMPTY}?", 1))
             with original.transaction() as session:
                 # As every register has one before anything can be registered.
-                session.add(PANEL_VALUER)
+                session.add(panel_valuer())
 
             @contextmanager
             def make(of: Database | None = None, *, empty: bool = False) -> Iterator[Database]:

@@ -75,14 +75,17 @@ SECOND_CHECKER = actor(Role.REGISTRAR_CHECKER, subject="the-second-registrar_che
 SECOND_VALUATION_CHECKER = actor(Role.VALUATION_CHECKER, subject="the-second-valuation_checker")
 COMPLIANCE = ACTORS[Role.COMPLIANCE]
 VERIFIER = ACTORS[Role.DOCUMENT_VERIFIER]
-PANEL_VALUER = PanelValuer(
-    valuer=ACTORS[Role.VALUER].subject,
-    licence_no="PBA-1",
-    begins_on=date(2000, 1, 1),
-    proposed_by=COMPLIANCE.subject,
-    confirmed_by=CHECKER.subject,
-)
-"""The place on the panel of whoever values in the tests; it stands in every database of theirs."""
+
+
+def panel_valuer() -> PanelValuer:
+    """Give whoever values in the tests a place on the panel, in one more database."""
+    return PanelValuer(
+        valuer=ACTORS[Role.VALUER].subject,
+        licence_no="PBA-1",
+        begins_on=date(2000, 1, 1),
+        proposed_by=COMPLIANCE.subject,
+        confirmed_by=CHECKER.subject,
+    )
 
 
 def put_on_panel(desk: Desk, valuer: Actor) -> PanelValuer:

@@ -197,7 +197,7 @@ def fund_keys(node: Node) -> None:
 
 def _build(world: World, folder: Path) -> Sale:
     with world.database.transaction() as session:
-        session.add(factories.PANEL_VALUER)
+        session.add(factories.panel_valuer())
         plan_platform(session, CHAIN_ID)
     replace(world, chain=replace(world.chain, agents=())).settle()
     with world.database.transaction() as session:

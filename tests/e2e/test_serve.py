@@ -54,7 +54,7 @@ def test_serve__until_sigterm__is_ready_and_leaves_nothing(
     program = start(["api.cli", "serve", *arguments], env, log)
     try:
         readiness = wait_until_ready(f"http://127.0.0.1:{env['PORT']}", log)
-        assert len(members_of(program)) == (5 if arguments else 1)
+        assert len(members_of(program)) == (6 if arguments else 1)
         program.send_signal(signal.SIGTERM)
         program.wait(timeout=STOP_SECONDS)
     finally:
