@@ -147,14 +147,18 @@ class Emitter:
         # Mined by hand, one transaction a block: its own mining may put two into one.
         client.request("evm_setAutomine", False)
         emitter = cls(client, b"", 0, count)
-        created = client.receipts([emitter.send(None, _bytecode())])[0]
-        assert created is not None
-        assert created.contract_address is not None
-        emitter.token, emitter.deployed_at = created.contract_address, created.block_number
+        emitter.token, emitter.deployed_at = emitter.create()
         for first in range(0, count, MINTS_PER_BLOCK):
             minted = min(MINTS_PER_BLOCK, count - first)
             emitter.call("mint(uint256,uint256,uint256)", first, minted, UNITS)
         return emitter
+
+    def create(self) -> tuple[bytes, int]:
+        """Deploy its code once more; the address, and the number of the block."""
+        created = self._client.receipts([self.send(None, _bytecode())])[0]
+        assert created is not None
+        assert created.contract_address is not None
+        return created.contract_address, created.block_number
 
     def move(self, seed: int, transfers: int) -> None:
         """Mine a block of transfers that only this seed gives."""

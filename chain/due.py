@@ -22,7 +22,7 @@ from registry.captable.stream import read_all_holdings
 from registry.kernel.clock import now
 from registry.kernel.db import Database, ReadSession
 
-SLICE = 400
+SLICE = 50
 """Holders in one question of the sweep; five calls for each."""
 CHANGED_AT_ONCE = 2_000
 """When more changed than this, the token is proven as a whole, or in a new round of the sweep."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from chain.bell import Bell
 from chain.client import ChainClient
 from chain.errors import ChainError
 from chain.tracker import Tracker
@@ -17,8 +18,6 @@ HEAD_SECONDS = 0.02
 
 REST_SECONDS = 15.0
 """How often it looks whether a worker that died has left anything on its way."""
-
-STOP_SECONDS = 0.5
 
 
 class Follower:
@@ -34,7 +33,7 @@ class Follower:
         self._client = client
         self._tracker = tracker
         self._stop = stop
-        self.bell = threading.Event()
+        self.bell = Bell(stop)
         """Rung by whoever has broadcast something."""
 
     def turn(self) -> float:
@@ -50,7 +49,6 @@ class Follower:
         WrongChain, RpcUnavailable
             On another chain everything would look unmined.
         """
-        self.bell.clear()
         self._client.check()
         if self._tracker.follow():
             return 0.0
@@ -58,15 +56,13 @@ class Follower:
 
     def wait(self, seconds: float) -> None:
         """Wait for a block while something is on its way; else until the bell rings."""
-        deadline = time.monotonic() + seconds
-        is_following = self._tracker.is_following
-        height = self._height() if is_following else None
+        if not self._tracker.is_following:
+            self.bell.wait(seconds)
+            return
+        deadline, height = time.monotonic() + seconds, self._height()
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if is_following:
-                self._stop.wait(min(left, HEAD_SECONDS))
-                if self._height() != height:
-                    return
-            elif self.bell.wait(min(left, STOP_SECONDS)):
+            self._stop.wait(min(left, HEAD_SECONDS))
+            if self._height() != height:
                 return
 
     def _height(self) -> int:

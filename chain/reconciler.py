@@ -18,7 +18,7 @@ from chain.many_calls import ManyCalls
 from chain.proof import SUM, Claimed, Difference, Outcome, prove, prove_amounts
 from registry.captable import rounds
 from registry.captable.degraded import degrade, lift, list_differing
-from registry.captable.models import Reconciliation, SyncCursor
+from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.reconciliation.alarm import sound_difference
@@ -77,8 +77,8 @@ class Reconciler:
             self._due.looked_at(token_no)
             self._store(task, outcome)
             made += 1
-            if task.claimed.amounts is not None:
-                # The sweep, which has time, goes on in the next turn.
+            if task.claimed.amounts is not None or task.swept is not None:
+                # The sweep has time: whoever reads the chain asks the same node.
                 break
         return made
 
@@ -95,6 +95,9 @@ class Reconciler:
     def _store(self, task: Task, outcome: Outcome) -> None:
         claimed = task.claimed
         with self._database.transaction() as session:
+            if not _stands(session, self._client.chain_id, claimed):
+                log.info("reconciliation_postponed", reason="the block was taken back meanwhile")
+                return
             if task.swept is not None:
                 rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
             if not (task.is_news or task.is_last or outcome.differences):
@@ -133,6 +136,20 @@ class Reconciler:
             block_hash=hex_of(claimed.block_hash),
         )
         sound_difference(session, chain_id, claimed.address)
+
+
+def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
+    """Tell whether the proven block is still the projection's, and the token goes with it."""
+    cursor = session.get_one(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
+    block = session.get(ChainBlock, (chain_id, claimed.block_number))
+    token = session.get_one(Token, claimed.token_no)
+    return (
+        claimed.block_number <= cursor.number
+        and block is not None
+        and block.hash == claimed.block_hash
+        and token.caught_up_to is None
+        and token.refusal is None
+    )
 
 
 def _count_holding(claimed: Claimed) -> int:

@@ -20,6 +20,7 @@ from chain.heads import Heads
 from chain.indexer import Indexer
 from chain.node_watch import NodeRecorder
 from chain.operations.effect import Chain
+from chain.proving import Proving
 from chain.rebuild import Rebuild
 from chain.reconciler import HOLDERS_PER_SECOND, Reconciler
 from chain.sending import Sending
@@ -71,7 +72,7 @@ def run_worker(
         waiter,
         rebuild=Rebuild(database, chain, finality=finality),
         funds=FundsWatch(database, chain, wanted_operations=wanted_operations),
-        on_broadcast=follower.bell.set,
+        on_broadcast=follower.bell.ring,
     )
     # Beside the sending: what is mined is recorded while the next is signed.
     following = threading.Thread(
@@ -112,7 +113,9 @@ def run_sync(
     guard = Guard(writer.database, client, finality=finality)
     indexer = Indexer(writer.database, client)
     behind = CatchUp(writer.database, client)
-    reconciler = Reconciler(writer.database, client, holders_per_second=holders_per_second)
+    proving = Proving(
+        Reconciler(writer.database, client, holders_per_second=holders_per_second), stop
+    )
     watch = Watch(writer.database, client.chain_id)
     nodes = NodeRecorder(database, client)
     heads = Heads(announced_at, stop, client.hint)
@@ -120,10 +123,12 @@ def run_sync(
     def turn() -> float:
         try:
             if not writer.hold():
+                proving.leave_head()
                 return STANDBY_SECONDS
             if (wrong := guard.check_due()) is not None:
                 indexer.take_back_wrong(wrong)
             if indexer.advance():
+                proving.leave_head()
                 heads.found()
                 return 0.0
             if behind.advance():
@@ -131,12 +136,20 @@ def run_sync(
             guard.note_final()
             if is_ours:
                 watch.look()
-            reconciler.reconcile_due()
+            proving.reach_head()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:
             nodes.record()
 
-    _repeat("sync", turn, heads.wait, stop)
+    # Beside the reading: a block is not to wait until the one before is proven.
+    beside = threading.Thread(
+        target=_repeat, args=("proofs", proving.turn, proving.wait, stop), name="proofs"
+    )
+    beside.start()
+    try:
+        _repeat("sync", turn, heads.wait, stop)
+    finally:
+        beside.join()
     heads.close()
     writer.release()
 

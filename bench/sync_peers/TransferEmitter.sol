@@ -17,6 +17,14 @@ contract TransferEmitter {
         return 0;
     }
 
+    /// Whatever else a proof asks: nobody is frozen or registered.
+    fallback() external {
+        assembly ("memory-safe") {
+            mstore(0, 0)
+            return(0, 32)
+        }
+    }
+
     function mint(uint256 first, uint256 count, uint256 units) external {
         for (uint256 i = first; i < first + count; i++) {
             address to = holder(i);

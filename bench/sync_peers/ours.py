@@ -18,7 +18,13 @@ from registry.captable.projection import open_cursor
 from registry.kernel.db import Database
 
 
-def prepare_token(database: Database, client: ChainClient, token: bytes, deployed_at: int) -> None:
+def prepare_token(
+    database: Database,
+    client: ChainClient,
+    token: bytes,
+    deployed_at: int,
+    identity_registry: bytes = b"\x01" * 20,
+) -> None:
     """Let the projection begin before the token, and know of it as if we had deployed it."""
     before = client.block(deployed_at - 1)
     assert before is not None
@@ -28,7 +34,7 @@ def prepare_token(database: Database, client: ChainClient, token: bytes, deploye
             Token(
                 chain_id=client.chain_id,
                 address=token,
-                identity_registry=b"\x01" * 20,
+                identity_registry=identity_registry,
                 compliance=b"\x02" * 20,
                 block_number=deployed_at,
                 paused=False,
