@@ -15,7 +15,7 @@ from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from chain import follower, pool, resender, sending, waiter, worker
+from chain import bell, follower, pool, resender, sending, waiter, worker
 from chain.client import ChainClient
 from registry.kernel import failpoints
 from registry.kernel.db import Database
@@ -67,7 +67,7 @@ def _main(orders: Orders) -> None:
 def _hurry() -> None:
     worker.BACKOFF_SECONDS = 0.04
     follower.BUSY_SECONDS = follower.REST_SECONDS = 0.06
-    follower.STOP_SECONDS = waiter.STOP_SECONDS = 0.05
+    bell.STOP_SECONDS = waiter.STOP_SECONDS = 0.05
     sending.IDLE_SECONDS = sending.REST_SECONDS = 0.15
     sending.TAKEN_SECONDS = 0.3
     resender.RESEND_AFTER = timedelta(seconds=0.3)
