@@ -125,7 +125,7 @@ class Network:
 
     def _other_attempt(self, raw: bytes) -> bytes:
         place = _place(raw)
-        others = [each for each in self._proxy.raws.values() if _place(each) == place]
+        others = [each for each in list(self._proxy.raws.values()) if _place(each) == place]
         return self._dice.choice(others or [raw])
 
     def _transactions(self, first: int, last: int) -> list[str]:
