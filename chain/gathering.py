@@ -184,27 +184,13 @@ class Gathering:
             # A node that pruned that state still knows a newer country; a change since then is an
             # event of its own, and will be projected in its turn. Only not one so new that a
             # reorg may take the change back, while what we read of it would stay.
-            head = self._client.head().number
-            newer = head - SETTLED_BLOCKS
+            newer = self._client.head().number - SETTLED_BLOCKS
             if newer < event.block_number:
-                newer = head
-                if self._is_told_of_again(registered, event.target, head):
-                    raise
+                raise
             log.warning("historic_state_pruned", block=event.block_number)
             answer = self._client.call(registry, data, block=newer)
         extra = event.extra | {"country": function.decode(answer)}
         return msgspec.structs.replace(event, extra=extra)
-
-    def _is_told_of_again(self, registered: Log, wallet: bytes, head: int) -> bool:
-        """Tell whether the registry says anything more of a wallet until the head."""
-        place = (registered.block_number, registered.log_index)
-        since = self._client.logs([registered.address], registered.block_number, head)
-        return any(
-            topic[12:] == wallet
-            for later in map(log_of, since)
-            if (later.block_number, later.log_index) > place
-            for topic in later.topics
-        )
 
 
 def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:

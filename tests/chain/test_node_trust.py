@@ -287,23 +287,6 @@ def test_indexer__state_of_the_block_is_pruned__reads_a_newer_country(suite: Sui
     assert count(suite.world.database, TokenEvent, kinds) == 6
 
 
-def test_indexer__state_is_pruned_and_nothing_came_since__reads_the_heads(suite: Suite) -> None:
-    """As of a development node that was started from a dump a moment ago."""
-    suite.register(5, 76)
-    registered = suite.world.client.head()
-    suite.register(6, 32)
-
-    class Started(ChainClient):
-        def call(self, to: bytes, data: bytes, **where: Any) -> bytes:
-            if where["block"] in (registered.hash, registered.number):
-                raise RpcRefused("eth_call", -32000, "missing trie node", None)
-            return super().call(to, data, **where)
-
-    suite.index(Indexer(suite.world.database, Started(suite.world.node.url, CHAIN_ID)))
-
-    suite.assert_exact()
-
-
 def test_indexer__transaction_of_the_head_is_elsewhere__refuses(held: Suite) -> None:
     held.index()
     before, cursor = everything(held.world.database), cursor_of(held.world.database)
