@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from tests.chaos import proxy_postgres, proxy_rpc
+from tests.chaos import faulty_rpc, proxy_postgres
 from tests.chaos.scene import Scene, backup_of
 from tests.chaos.schedule import (
     BackUp,
@@ -37,7 +37,7 @@ def break_it(fault: Fault, scene: Scene) -> None:
 @break_it.register
 def _(fault: OnRpc, scene: Scene) -> None:
     scene.rpc.order(
-        proxy_rpc.Order(
+        faulty_rpc.Order(
             fault.kind, fault.method, fault.skip, fault.times, fault.amount, fault.batch_only
         )
     )

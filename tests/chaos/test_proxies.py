@@ -15,7 +15,7 @@ from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
 from registry.kernel.postgres_installation import SUPERUSER
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import PLATFORM, Hand
-from tests.chaos import proxy_postgres, proxy_rpc, rpc_faults
+from tests.chaos import faulty_rpc, proxy_postgres, rpc_faults
 from tests.chaos.proxy_postgres import Cut, PostgresProxy
 from tests.chaos.proxy_rpc import RpcProxy
 from tests.chaos.rpc_faults import ESTIMATE, HEAD, NONCE, RECEIPT, SEND, Rpc
@@ -69,7 +69,7 @@ def test_rpc__nothing_ordered__is_the_node_itself(behind: Behind) -> None:
 
 @pytest.mark.parametrize("kind", rpc_faults.OF_SENDS)
 def test_rpc__fault_of_a_send__is_met_once(behind: Behind, kind: Rpc) -> None:
-    behind.proxy.order(proxy_rpc.Order(kind, SEND))
+    behind.proxy.order(faulty_rpc.Order(kind, SEND))
     answered = None
     with contextlib.suppress(RpcRefused, RpcUnavailable):
         answered = behind.send()
@@ -90,7 +90,7 @@ def test_rpc__fault_of_a_send__is_met_once(behind: Behind, kind: Rpc) -> None:
 
 @pytest.mark.parametrize("kind", rpc_faults.OF_ANYTHING)
 def test_rpc__fault_of_anything__is_an_error_of_ours(behind: Behind, kind: Rpc) -> None:
-    behind.proxy.order(proxy_rpc.Order(kind))
+    behind.proxy.order(faulty_rpc.Order(kind))
     with pytest.raises((RpcRefused, RpcUnavailable)):
         behind.client.block_number()
     assert ChainClient(behind.proxy.url, CHAIN_ID).block_number() == 5
@@ -100,9 +100,9 @@ def test_rpc__wrong_numbers__are_as_wrong_as_ordered(behind: Behind) -> None:
     behind.node.mined(behind.send())
     address = bytes.fromhex(PLATFORM.address[2:])
     for kind, told in ((Rpc.NONCE_HIGH, 3), (Rpc.NONCE_LOW, 0)):
-        behind.proxy.order(proxy_rpc.Order(kind, NONCE, amount=2))
+        behind.proxy.order(faulty_rpc.Order(kind, NONCE, amount=2))
         assert behind.client.nonce(address) == told
-    behind.proxy.order(proxy_rpc.Order(Rpc.STALE_HEAD, HEAD, amount=2))
+    behind.proxy.order(faulty_rpc.Order(Rpc.STALE_HEAD, HEAD, amount=2))
     assert behind.client.nonce_and_height(address) == (1, 4)
     assert behind.client.nonce_and_height(address) == (1, 6)
 
@@ -115,7 +115,7 @@ def test_rpc__estimate_on_an_older_block__does_not_see_what_came_since(behind: B
     behind.node.mine()
     now = behind.client.estimate_gas(ELSEWHERE, b"", sender=sender)
     assert now > before
-    behind.proxy.order(proxy_rpc.Order(Rpc.STALE_STATE, ESTIMATE, amount=3))
+    behind.proxy.order(faulty_rpc.Order(Rpc.STALE_STATE, ESTIMATE, amount=3))
     told = [behind.client.estimate_gas(ELSEWHERE, b"", sender=sender) for _ in range(2)]
     assert told == [before, now]
 
@@ -123,7 +123,7 @@ def test_rpc__estimate_on_an_older_block__does_not_see_what_came_since(behind: B
 def test_rpc__receipt_withheld__then_given(behind: Behind) -> None:
     sent = behind.send()
     behind.node.mine()
-    behind.proxy.order(proxy_rpc.Order(Rpc.NO_RECEIPT, RECEIPT, skip=1))
+    behind.proxy.order(faulty_rpc.Order(Rpc.NO_RECEIPT, RECEIPT, skip=1))
     answers = [behind.client.receipts([sent])[0] is None for _ in range(3)]
     assert answers == [False, True, False]
 
@@ -131,11 +131,11 @@ def test_rpc__receipt_withheld__then_given(behind: Behind) -> None:
 def test_rpc__batches__reordered_is_understood_and_the_others_are_not(behind: Behind) -> None:
     calls = [("eth_blockNumber", ()), ("eth_chainId", ())] * 3
     expected = ["0x5", hex(CHAIN_ID)] * 3
-    behind.proxy.order(proxy_rpc.Order(Rpc.REORDERED, batch_only=True))
+    behind.proxy.order(faulty_rpc.Order(Rpc.REORDERED, batch_only=True))
     assert behind.client.block_number() == 5, "a single call is not meant"
     assert behind.client.batch(calls) == expected
     for kind, error in ((Rpc.MISSING, RpcInconsistent), (Rpc.PARTLY_FAILED, RpcRefused)):
-        behind.proxy.order(proxy_rpc.Order(kind, batch_only=True))
+        behind.proxy.order(faulty_rpc.Order(kind, batch_only=True))
         with pytest.raises(error):
             behind.client.batch(calls)
     assert behind.client.batch(calls) == expected

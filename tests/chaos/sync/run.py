@@ -84,7 +84,9 @@ class Run:
 
     def met(self) -> Counter[str]:
         """Count the faults that really happened."""
-        on_the_way = Counter(self.arena.server.met) + Counter(self.node.liar.told)
+        on_the_way = Counter(map(str, self.arena.server.met.elements())) + Counter(
+            self.node.liar.told
+        )
         return self._met + on_the_way + Counter(map(str, self.arena.proxy.met.elements()))
 
     # -- the chain ---------------------------------------------------------------------------

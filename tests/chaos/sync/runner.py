@@ -1,21 +1,14 @@
 """`make chaos-sync`: schedules of faults, and a cap table that is exact after each.
 
-CHAOS_SCHEDULES says how many (500), CHAOS_FIRST with which seed they begin (1), SEED plays one
-again, CHAOS_LANES how many are played side by side, each before a server of its own.
+Which and how many: see `tests.chaos.lanes`.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import queue
-import shutil
 import sys
 import tempfile
-import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -24,22 +17,23 @@ import psycopg
 from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
-from registry.kernel.settings import ROOT
+from tests.chaos.lanes import (
+    KEPT_LOGS,
+    Progress,
+    each_seed,
+    end_at_sigterm,
+    keep_log,
+    play_side_by_side,
+    wanted_seeds,
+)
 from tests.chaos.sync.arena import open_arena
 from tests.chaos.sync.play import Result, play
 from tests.chaos.sync.schedule import FAILPOINTS, plan
 
-SCHEDULES = 500
-LANES = 2
-PROGRESS_SECONDS = 10.0
-LOOK_SECONDS = 1.0
-KEPT_LOGS = ROOT / ".data" / "chaos"
-
-_SPAWN = multiprocessing.get_context("spawn")
-
 
 def play_lane(seeds: Queue[int], results: Queue[tuple[int, Result]]) -> None:
     """Play seeds until there is none left, before a server of its own."""
+    end_at_sigterm()
     with (
         tempfile.TemporaryDirectory(prefix="milkiyat-chaos-", ignore_cleanup_errors=True) as name,
         EmbeddedPostgres(Path(name) / "postgres") as server,
@@ -48,20 +42,13 @@ def play_lane(seeds: Queue[int], results: Queue[tuple[int, Result]]) -> None:
         _hurry(database)
         migrate.upgrade(database)
         with open_arena(database) as arena:
-            while True:
-                try:
-                    seed = seeds.get(timeout=LOOK_SECONDS)
-                except queue.Empty:
-                    return
+            for seed in each_seed(seeds):
                 log = Path(name) / f"sync-seed-{seed}.log"
                 try:
                     result = play(arena, plan(seed), log)
                 except Exception:  # noqa: BLE001 (told as what came of the schedule)
                     result = Result([traceback.format_exc()], Counter())
-                if result.differs and log.exists():
-                    KEPT_LOGS.mkdir(parents=True, exist_ok=True)
-                    shutil.move(log, KEPT_LOGS / log.name)
-                log.unlink(missing_ok=True)
+                keep_log(log, is_wanted=bool(result.differs))
                 results.put((seed, result))
 
 
@@ -73,68 +60,39 @@ def _hurry(database: Database) -> None:
         admin.execute("SELECT pg_reload_conf()")
 
 
-@dataclass
 class Tally:
     """What came of all schedules so far."""
 
-    wanted: int
-    began: float = field(default_factory=time.monotonic)
-    played: int = 0
-    wrong: int = 0
-    met: Counter[str] = field(default_factory=Counter)
-    _told: float = 0.0
+    def __init__(self, wanted: int) -> None:
+        self._progress = Progress(wanted)
+        self.wrong = 0
+
+    @property
+    def _so_far(self) -> str:
+        return f"{self.wrong} differences"
 
     def add(self, seed: int, result: Result) -> None:
-        self.played += 1
+        self._progress.add(result.met)
         self.wrong += bool(result.differs)
-        self.met += result.met
         if result.differs:
             print(f"\nDIFFERS. Again: SEED={seed} make chaos-sync; its log is in {KEPT_LOGS}")
             print(f"seed {seed}: {plan(seed)}")
             print("".join(f"  - {each}\n" for each in result.differs), flush=True)
-        passed = time.monotonic() - self.began
-        if passed - self._told > PROGRESS_SECONDS:
-            self._told = passed
-            left = passed / self.played * (self.wanted - self.played)
-            print(
-                f"{self.played} of {self.wanted} schedules in {passed:.0f} s, about {left:.0f} s"
-                f" left; {self.wrong} differences",
-                flush=True,
-            )
+        self._progress.tell_now_and_then(self._so_far)
 
     def tell(self) -> None:
-        print("faults: " + ", ".join(f"{name} {n}" for name, n in sorted(self.met.items())))
-        never = [name for name in FAILPOINTS if not any(name in each for each in self.met)]
-        print("killed nowhere at: " + (", ".join(never) or "no point is left out"))
-        seconds = time.monotonic() - self.began
-        print(f"{seconds:.0f} s, {seconds / max(self.played, 1):.1f} s for each schedule")
-        print(f"{self.played} schedules, {self.wrong} differences", flush=True)
+        met = self._progress.met
+        never = [name for name in FAILPOINTS if not any(name in each for each in met)]
+        self._progress.tell_faults(never)
+        self._progress.tell_end(self._so_far)
 
 
 def main() -> None:
-    only = os.environ.get("SEED")
-    first = int(only or os.environ.get("CHAOS_FIRST", "1"))
-    count = 1 if only else int(os.environ.get("CHAOS_SCHEDULES", SCHEDULES))
-    seeds: Queue[int] = _SPAWN.Queue()
-    results: Queue[tuple[int, Result]] = _SPAWN.Queue()
-    for seed in range(first, first + count):
-        seeds.put(seed)
-    lanes = min(int(os.environ.get("CHAOS_LANES", LANES)), count)
-    # Not daemons: each has children of its own.
-    processes = [_SPAWN.Process(target=play_lane, args=(seeds, results)) for _ in range(lanes)]
-    for process in processes:
-        process.start()
-    tally = Tally(count)
-    while tally.played < count:
-        try:
-            tally.add(*results.get(timeout=LOOK_SECONDS))
-        except queue.Empty:
-            if not any(process.is_alive() for process in processes):
-                sys.exit(f"every lane has ended after {tally.played} of {count} schedules")
-    for process in processes:
-        process.join()
+    wanted = wanted_seeds()
+    tally = Tally(len(wanted))
+    was_all_played = play_side_by_side(play_lane, wanted, tally.add)
     tally.tell()
-    sys.exit(1 if tally.wrong else 0)
+    sys.exit(0 if was_all_played and not tally.wrong else 1)
 
 
 if __name__ == "__main__":

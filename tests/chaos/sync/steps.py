@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Callable
 
+from tests.chaos.faulty_rpc import Order
 from tests.chaos.model.chain import Chain
 from tests.chaos.model.lies import Kind, Lie
 from tests.chaos.proxy_postgres import Cut
 from tests.chaos.proxy_postgres import Order as Break
-from tests.chaos.proxy_rpc import Order
 from tests.chaos.rpc_faults import OF_BATCHES, Rpc
 from tests.chaos.sync.run import Run
 from tests.chaos.sync.schedule import UNTIL_CAUGHT_UP, Do, Step
