@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from api.schemas.common import AsOfBlockRead, Body, Read
+from api.schemas.progress import Progress
 from registry.captable.blocks import AsOfBlock
 from registry.export.models import OPEN_STATES, CapTableExport, ExportFormat, ExportState
 from registry.kernel.clock import now
-
-_TENTH = Decimal("0.1")
 
 
 class NewExport(Body):
@@ -24,30 +22,14 @@ class NewExport(Body):
     as_of: Annotated[str | None, Field(max_length=64)] = None
 
 
-class ExportProgress(Read):
+class ExportProgress(Progress):
     """How many holders are written; `eta_s` is what is left at the rate so far."""
-
-    done: int
-    total: int
-    percent: Decimal
-    rows_per_s: Decimal | None
-    eta_s: Decimal | None
 
     @classmethod
     def of(cls, job: CapTableExport) -> Self:
-        rate = None
-        if job.started_at is not None and job.done:
-            seconds = Decimal(str(((job.ended_at or now()) - job.started_at).total_seconds()))
-            rate = job.done / seconds if seconds > 0 else None
-        left = (job.total - job.done) / rate if rate and job.state in OPEN_STATES else None
-        whole = 100 if not job.total else Decimal(100 * job.done) / job.total
-        return cls(
-            done=job.done,
-            total=job.total,
-            percent=Decimal(whole).quantize(_TENTH),
-            rows_per_s=rate.quantize(_TENTH) if rate is not None else None,
-            eta_s=left.quantize(_TENTH) if left is not None else None,
-        )
+        until = job.ended_at or now()
+        seconds = (until - job.started_at).total_seconds() if job.started_at is not None else None
+        return cls.measured(job.done, job.total, seconds, is_open=job.state in OPEN_STATES)
 
 
 class ExportFault(Read):

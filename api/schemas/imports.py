@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Self
 from uuid import UUID
 
 from api.schemas.common import Read
+from api.schemas.progress import Progress
 from registry.asset.models import AssetClass
 from registry.bulk.formats import FileFormat
 from registry.bulk.models import OPEN_STATES, BulkImport, ImportRow, ImportState, Outcome
 
-_TENTH = Decimal("0.1")
 
-
-class ImportProgress(Read):
+class ImportProgress(Progress):
     """How far the file is worked.
 
     `rows_per_s` counts from the first batch to the last; `eta_s` is what is left at that rate.
     """
 
-    done: int
-    total: int
-    percent: Decimal
-    rows_per_s: Decimal | None
-    eta_s: Decimal | None
-
     @classmethod
     def of(cls, job: BulkImport) -> Self:
-        rate = None
+        seconds = None
         if job.started_at is not None and job.worked_at is not None:
-            seconds = Decimal(str((job.worked_at - job.started_at).total_seconds()))
-            rate = job.done / seconds if seconds and job.done else None
-        left = (job.total - job.done) / rate if rate and job.state in OPEN_STATES else None
-        return cls(
-            done=job.done,
-            total=job.total,
-            percent=(Decimal(100 * job.done) / job.total).quantize(_TENTH),
-            rows_per_s=rate.quantize(_TENTH) if rate is not None else None,
-            eta_s=left.quantize(_TENTH) if left is not None else None,
-        )
+            seconds = (job.worked_at - job.started_at).total_seconds()
+        return cls.measured(job.done, job.total, seconds, is_open=job.state in OPEN_STATES)
 
 
 class ImportCounts(Read):
