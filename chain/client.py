@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -347,6 +347,11 @@ class ChainClient:
                 answer = self._wire.post("eth_getBlockByNumber", body, ANSWER_BYTES)
                 found += map(read_header, decode_headers(answer, len(calls)))
         return found
+
+    def standing(self, numbers: Iterable[int]) -> set[tuple[int, bytes]]:
+        """Return number and hash of each of these blocks that the node has."""
+        headers = self.headers(sorted(set(numbers)))
+        return {(header.number, header.hash) for header in headers if header is not None}
 
     # -- writing ---------------------------------------------------------------------------
 

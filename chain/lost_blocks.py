@@ -65,8 +65,5 @@ def _newest(
 
 
 def _not_standing(client: ChainClient, mined: Sequence[_Mined]) -> list[UUID]:
-    numbers = sorted({number for _, number, _ in mined})
-    standing = {
-        (header.number, header.hash) for header in client.headers(numbers) if header is not None
-    }
+    standing = client.standing(number for _, number, _ in mined)
     return [row for row, number, block_hash in mined if (number, block_hash) not in standing]

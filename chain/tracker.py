@@ -89,8 +89,7 @@ class Tracker:
         """
         client = self._chain.client
         seen = {flight.attempt.block_number for flight in flights}
-        headers = client.headers(sorted(height for height in seen if height is not None))
-        standing = {(header.number, header.hash) for header in headers if header is not None}
+        standing = client.standing(height for height in seen if height is not None)
         signers = {flight.operation.signer for flight in flights}
         used = {signer: client.nonce(signer) for signer in signers if signer is not None}
         mined = {
