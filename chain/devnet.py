@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
 import structlog
 
 from chain.anvil import (
@@ -41,6 +42,7 @@ from chain.anvil import (
     forget,
     launch,
 )
+from chain.dump import with_one_genesis
 from registry.kernel.service_directory import DirectoryLock, EmbeddedServiceError
 from registry.kernel.settings import Finality
 
@@ -304,7 +306,7 @@ class Devnet:
                 continue
             try:
                 node = self._launch(snapshot)
-            except (zlib.error, SnapshotRejected) as error:
+            except (zlib.error, msgspec.MsgspecError, SnapshotRejected) as error:
                 log.critical("devnet_snapshot_unusable", file=str(snapshot), reason=str(error))
                 unusable.append(snapshot)
                 continue
@@ -329,7 +331,7 @@ class Devnet:
     def _launch(self, snapshot: Path) -> Anvil:
         unpacked = self._directory / "load.json"
         try:
-            unpacked.write_bytes(_gunzip(snapshot.read_bytes()))
+            unpacked.write_bytes(with_one_genesis(_gunzip(snapshot.read_bytes())))
             return launch(self._directory, self._port, self._chain_id, load=unpacked)
         finally:
             unpacked.unlink(missing_ok=True)

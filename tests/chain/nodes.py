@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from chain.anvil import HARDFORK, HOST, _find_binary
 from chain.client import Block, ChainClient, Receipt, bytes_of, hex_of
+from chain.dump import with_one_genesis
 
 CHAIN_ID = 31337
 START_LINE = re.compile(r"Listening on [\d.]+:(\d+)")
@@ -159,7 +160,8 @@ class Node:
             Whether the other node will know the state of older blocks too.
         """
         packed = self.rpc("anvil_dumpState", history)
-        path.write_bytes(gzip.decompress(bytes.fromhex(packed.removeprefix("0x"))))
+        dump = gzip.decompress(bytes.fromhex(packed.removeprefix("0x")))
+        path.write_bytes(with_one_genesis(dump))
         return path
 
     def transactions(self) -> list[str]:

@@ -226,6 +226,22 @@ def test_restart__stopped__keeps_everything_a_reader_sees(devnet: Devnet, wallet
     assert wallet.count(counter) == 6
 
 
+def test_restart__several_times__block_1_follows_the_same_genesis(
+    devnet: Devnet, wallet: Wallet
+) -> None:
+    """A node's dump holds the genesis that it made at its own start beside the one it loaded."""
+    wallet.deploy_counter()
+    genesis = wallet.call("eth_getBlockByNumber", "0x0", False)
+
+    for _ in range(4):
+        devnet.stop()
+        time.sleep(1)  # a genesis made within the same second would be the same
+        devnet.start()
+
+        assert wallet.call("eth_getBlockByNumber", "0x0", False) == genesis
+        assert wallet.call("eth_getBlockByNumber", "0x1", False)["parentHash"] == genesis["hash"]
+
+
 def test_stop__mined_just_before__is_in_the_last_snapshot(devnet: Devnet, wallet: Wallet) -> None:
     counter = wallet.deploy_counter()
     wallet.mined(wallet.send(counter))
