@@ -1,8 +1,9 @@
 """What T-REX 4.1.6 does not log, read from what the transaction itself asked for.
 
-`IdentityUpdated` names no wallet, and `ModuleInteraction` no arguments. Where a transaction calls
-the contract directly, its data has both; where it goes by way of another contract, they stay
-unknown, and what is unknown is left out.
+`IdentityUpdated` names no wallet, `ModuleInteraction` no arguments, and `IdentityRegistered` no
+country, which the registry tells while the node has the state (`chain.countries`). Where a
+transaction calls the contract directly, its data has them; where it goes by way of another
+contract, they stay unknown, and what is unknown is left out.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ def told_whole(client: ChainClient, event: ProjectedEvent, log: Log) -> Projecte
     assert event.extra is not None
     said = event.extra["said"] | _interaction(event.extra["said"]["selector"], data)
     return msgspec.structs.replace(event, extra=event.extra | {"said": said})
+
+
+def asked_countries(data: bytes) -> dict[bytes, int]:
+    """Return the country of each wallet that a call of an identity registry registers."""
+    functions = contract("IdentityRegistry").functions
+    one = _arguments(functions["registerIdentity"], data)
+    if one is not None:
+        return {bytes_of(one[0]): one[2]}
+    many = _arguments(functions["batchRegisterIdentity"], data)
+    return {} if many is None else dict(zip(map(bytes_of, many[0]), many[2], strict=False))
 
 
 def _interaction(selector: str, data: bytes) -> dict[str, str]:

@@ -9,23 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import structlog
 
-from chain.abi import contract
 from chain.asked import is_half_told, told_whole
 from chain.client import Block, ChainClient, Log, hex_of, log_of
 from chain.control import read_control
+from chain.countries import countries_of
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.watched import Watched
 from chain.wire import WireLog
 from registry.captable.events import ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
-
-log = structlog.get_logger()
-
-SETTLED_BLOCKS = 64
-"""Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
 
 
 class Gathering:
@@ -57,6 +51,7 @@ class Gathering:
         self.logs = 0
         self._client = client
         self._transfers = TransferReader()
+        self._registered: list[tuple[int, Log]] = []
 
     def read(self, first: int, last: int) -> None:
         """Read the blocks from `first` to `last`, which follow those that were read before.
@@ -134,6 +129,7 @@ class Gathering:
                 append(read_transfer(entry, token, number, place))
             else:
                 self._take(entry)
+        self._add_countries()
 
     def _next_block(self, entry: WireLog, number: int, first: int, last: int) -> int:
         """Return the number of the block that follows block `number` with this log."""
@@ -167,30 +163,20 @@ class Gathering:
         if event is None:
             return
         if event.kind == EventKind.IDENTITY_REGISTERED:
-            event = self._with_country(event, known)
+            self._registered.append((len(self.events), known))
         elif is_half_told(event):
             event = told_whole(self._client, event, known)
         self.events.append(event)
 
-    def _with_country(self, event: ProjectedEvent, registered: Log) -> ProjectedEvent:
-        """Read the country, which T-REX 4.1.6 does not log, at the event's own block."""
-        function = contract("IdentityRegistry").functions["investorCountry"]
-        assert event.target is not None
-        assert event.extra is not None
-        data, registry = function.encode(hex_of(event.target)), registered.address
-        try:
-            answer = self._client.call(registry, data, block=registered.block_hash)
-        except RpcRefused:
-            # A node that pruned that state still knows a newer country; a change since then is an
-            # event of its own, and will be projected in its turn. Only not one so new that a
-            # reorg may take the change back, while what we read of it would stay.
-            newer = self._client.head().number - SETTLED_BLOCKS
-            if newer < event.block_number:
-                raise
-            log.warning("historic_state_pruned", block=event.block_number)
-            answer = self._client.call(registry, data, block=newer)
-        extra = event.extra | {"country": function.decode(answer)}
-        return msgspec.structs.replace(event, extra=extra)
+    def _add_countries(self) -> None:
+        """Read the countries of the registrations that were just taken in."""
+        registered, self._registered = self._registered, []
+        countries = countries_of(self._client, [entry for _, entry in registered])
+        for (place, _), country in zip(registered, countries, strict=True):
+            event = self.events[place]
+            assert event.extra is not None
+            extra = event.extra | {"country": country}
+            self.events[place] = msgspec.structs.replace(event, extra=extra)
 
 
 def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:

@@ -11,13 +11,11 @@ import pytest
 
 from chain.client import Block, ChainClient, hex_of
 from chain.errors import RpcInconsistent, RpcRefused
-from chain.gathering import SETTLED_BLOCKS
 from chain.indexer import Indexer
 from chain.wire import WireLog
-from registry.captable.models import EventKind, TokenEvent
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
-from tests.chain.suite import ADDRESSES, Suite, catch_up, count, cursor_of, shuffle
+from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
 
 pytestmark = pytest.mark.chain
 
@@ -261,30 +259,6 @@ def test_indexer__node_that_refuses_every_range__says_so_and_changes_nothing(hel
         catch_up(indexer)
 
     assert everything(held.world.database) == before
-
-
-def test_indexer__state_of_the_block_is_pruned__reads_a_newer_country(suite: Suite) -> None:
-    suite.register(5, 76)
-    registered = suite.world.client.head().number
-
-    class Pruned(ChainClient):
-        def call(self, to: bytes, data: bytes, **where: Any) -> bytes:
-            if isinstance(where["block"], bytes) or where["block"] <= registered:
-                raise RpcRefused("eth_call", -32000, "missing trie node", None)
-            return super().call(to, data, **where)
-
-    suite.agent.call("IdentityRegistry", suite.registry, "updateCountry", ADDRESSES[5], 32)
-    indexer = Indexer(suite.world.database, Pruned(suite.world.node.url, CHAIN_ID))
-    # So near the head, what is read instead could be taken back while it stays with us.
-    with pytest.raises(RpcRefused):
-        catch_up(indexer)
-    suite.world.node.mine(SETTLED_BLOCKS)
-
-    suite.index(indexer)
-
-    suite.assert_exact()
-    kinds = TokenEvent.kind == EventKind.IDENTITY_REGISTERED
-    assert count(suite.world.database, TokenEvent, kinds) == 6
 
 
 def test_indexer__transaction_of_the_head_is_elsewhere__refuses(held: Suite) -> None:

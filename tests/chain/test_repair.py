@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from api.reconcile_cli import add_reconcile
 from chain.client import ChainClient, hex_of
+from chain.countries import SETTLED_BLOCKS
 from chain.errors import RpcRefused
-from chain.gathering import SETTLED_BLOCKS
 from chain.indexer import Indexer
 from chain.repair import Repair
 from chain.wire import WireLog

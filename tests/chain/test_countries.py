@@ -1,0 +1,147 @@
+"""The countries of registrations on a node that has not the state of their blocks any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from chain.abi import contract
+from chain.client import ChainClient, Sent, hex_of
+from chain.countries import SETTLED_BLOCKS
+from chain.errors import RpcInconsistent, RpcRefused
+from chain.indexer import Indexer
+from registry.captable.models import EventKind, Holder, TokenEvent
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import ADDRESSES, Suite, catch_up
+
+pytestmark = pytest.mark.chain
+
+SOMEWHERE_ELSE = b"\x77" * 20
+
+
+class Pruned(ChainClient):
+    """Has the state of its head and of what is mined on it from now on."""
+
+    def __init__(self, suite: Suite, *, indirect: bool = False) -> None:
+        super().__init__(suite.world.node.url, CHAIN_ID)
+        self._first = self.block_number()
+        self._indirect = indirect
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        for method, params in calls:
+            if method == "eth_call" and self._number_of(params[1]) < self._first:
+                raise RpcRefused(method, -32000, "missing trie node", None)
+        return super().batch(calls)
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        found = super().transactions(tx_hashes)
+        return [replace(sent, to=SOMEWHERE_ELSE) for sent in found] if self._indirect else found
+
+    def _number_of(self, block: Any) -> int:
+        if isinstance(block, str):
+            return int(block, 16)
+        return int(self.request("eth_getBlockByHash", block["blockHash"], False)["number"], 16)
+
+
+@pytest.fixture
+def registered(suite: Suite) -> Suite:
+    """Number 5 was registered, and no block is projected yet."""
+    suite.register(5, 76)
+    return suite
+
+
+def update(suite: Suite, country: int) -> None:
+    suite.agent.call("IdentityRegistry", suite.registry, "updateCountry", ADDRESSES[5], country)
+
+
+def countries_at_registration(suite: Suite) -> dict[bytes, int]:
+    with suite.world.database.reading() as session:
+        query = (
+            select(Holder.address, TokenEvent.extra)
+            .join(TokenEvent, col(TokenEvent.target) == col(Holder.holder_no))
+            .where(col(TokenEvent.kind) == EventKind.IDENTITY_REGISTERED)
+        )
+        return {address: (extra or {})["country"] for address, extra in session.exec(query)}
+
+
+def indexer_by(suite: Suite, node: ChainClient) -> Indexer:
+    return Indexer(suite.world.database, node)
+
+
+def test_countries__agent_called_the_registry__are_what_its_transactions_asked_for(
+    registered: Suite,
+) -> None:
+    update(registered, 32)
+
+    registered.index(indexer_by(registered, Pruned(registered)))
+
+    registered.assert_exact()
+    assert countries_at_registration(registered)[ADDRESSES[5]] == 76
+
+
+def test_countries__registered_in_one_batch__are_what_its_transaction_asked_for(
+    suite: Suite,
+) -> None:
+    register = contract("IdentityRegistry").functions["batchRegisterIdentity"]
+    wallets = [hex_of(ADDRESSES[number]) for number in (5, 6)]
+    identities = [hex_of(suite.identity(number)) for number in (5, 6)]
+    sent = suite.agent.send(suite.registry, register.encode(wallets, identities, [76, 4]))
+    suite.world.node.mined(sent)
+    update(suite, 32)
+
+    suite.index(indexer_by(suite, Pruned(suite)))
+
+    suite.assert_exact()
+    found = countries_at_registration(suite)
+    assert (found[ADDRESSES[5]], found[ADDRESSES[6]]) == (76, 4)
+
+
+def test_countries__another_contract_called_and_nothing_came_since__are_the_heads(
+    registered: Suite,
+) -> None:
+    """As of a development node that was started from a dump a moment ago."""
+    registered.mint(0, 5)
+
+    registered.index(indexer_by(registered, Pruned(registered, indirect=True)))
+
+    registered.assert_exact()
+    assert countries_at_registration(registered)[ADDRESSES[5]] == 76
+
+
+def test_countries__changed_since_near_the_head__wait_until_no_reorg_takes_the_change(
+    registered: Suite,
+) -> None:
+    update(registered, 32)
+    node = Pruned(registered, indirect=True)
+    # So near the head, what is read instead could be taken back while it stays with us.
+    with pytest.raises(RpcRefused, match="missing trie node"):
+        catch_up(indexer_by(registered, node))
+    assert ADDRESSES[5] not in registered.projected().registered
+    registered.world.node.mine(SETTLED_BLOCKS)
+
+    registered.index(indexer_by(registered, node))
+
+    registered.assert_exact()
+
+
+def test_countries__head_replaced_while_it_is_asked__are_not_believed(registered: Suite) -> None:
+    """Else a change on the other branch would be taken for what stood at the registration."""
+    registered.mint(0, 5)
+    node = Pruned(registered, indirect=True)
+    asked: Callable[..., list[Any]] = node.batch
+
+    def batch(calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        answers = asked(calls)
+        if calls[0][0] == "eth_call":
+            registered.world.node.roll_back(1)
+            update(registered, 32)
+        return answers
+
+    setattr(node, "batch", batch)  # noqa: B010 (mypy knows no assignment to a method)
+
+    with pytest.raises(RpcInconsistent, match="changed while"):
+        catch_up(indexer_by(registered, node))
