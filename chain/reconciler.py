@@ -7,6 +7,8 @@ no run of its own and no memory (ADR 0037).
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from sqlmodel import Session
 
@@ -26,6 +28,9 @@ from registry.reconciliation.alarm import sound_difference
 log = structlog.get_logger()
 
 HOLDERS_PER_SECOND = 1_000
+LOOK_AGAIN_SECONDS = (0.1, 0.4)
+"""Pauses before what differs is asked again. A node that is just mining was seen to answer of the
+newest block with the state of the next; and a break stops payouts."""
 
 
 class Reconciler:
@@ -83,6 +88,17 @@ class Reconciler:
         return made
 
     def _prove(self, claimed: Claimed) -> Outcome:
+        """Ask about everything that is claimed; where the chain differs, once and again."""
+        outcome = self._ask(claimed)
+        for pause in LOOK_AGAIN_SECONDS:
+            if not outcome.differences:
+                break
+            log.warning("looks_again", token=hex_of(claimed.address), found=outcome.differences)
+            time.sleep(pause)
+            outcome = self._ask(claimed)
+        return outcome
+
+    def _ask(self, claimed: Claimed) -> Outcome:
         if claimed.amounts is None:
             return prove(self._calls, claimed)
         return prove_amounts(self._client, self._holdings, claimed, claimed.amounts)

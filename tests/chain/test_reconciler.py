@@ -201,6 +201,33 @@ def test_reconcile__block_left_the_chain_meanwhile__is_postponed(held: Suite) ->
     assert newest(held).differences == []
 
 
+def test_reconcile__node_shows_the_next_blocks_state_for_a_moment__opens_no_break(
+    held: Suite,
+) -> None:
+    class Mining(ChainClient):
+        """Anvil writes the state of a block before it tells of the block."""
+
+        asked = 0
+
+        def request(self, method: str, *params: Any) -> Any:
+            if method == "eth_call" and isinstance(params[1], dict):
+                self.asked += 1
+                if self.asked == 2:
+                    return super().request(method, params[0], "pending", *params[2:])
+            return super().request(method, *params)
+
+    held.send("mint", ADDRESSES[0], 100)
+    node = Mining(held.world.node.url, CHAIN_ID)
+
+    assert drained(Reconciler(held.world.database, node))
+
+    assert node.asked > 2
+    with held.world.database.reading() as session:
+        proofs = session.exec(select(Reconciliation)).all()
+    assert proofs
+    assert not any(proof.differences for proof in proofs)
+
+
 def test_reconcile__reorg__takes_the_proofs_of_its_blocks_back(held: Suite) -> None:
     reconcile(held)
     proven_at = newest(held).block_number
