@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk
@@ -214,24 +215,39 @@ class WalletEvent(NamedTuple):
 
 
 def fold_wallets(session: Session, events: Iterable[WalletEvent]) -> None:
-    """Fold the identity registries' events into who is registered for which token."""
-    for event in events:
-        _fold_wallet(session, event)
+    """Fold the identity registries' events into who is registered for which token.
+
+    Registrations that follow each other, with which a token begins by the thousand, by set.
+    """
+    for kind, run in groupby(events, key=attrgetter("kind")):
+        if kind == EventKind.IDENTITY_REGISTERED:
+            _register(session, run)
+        else:
+            for event in run:
+                _fold_wallet(session, event)
+
+
+def _register(session: Session, events: Iterable[WalletEvent]) -> None:
+    rows = {
+        (event.token_no, event.holder_no): {
+            "token_no": event.token_no,
+            "holder_no": event.holder_no,
+            "identity": bytes.fromhex(event.extra["identity"]),
+            "country": event.extra["country"],
+            "block_number": event.block_number,
+        }
+        for event in events
+    }
+    new = insert(RegisteredWallet)
+    told = {name: new.excluded[name] for name in ("identity", "country", "block_number")}
+    key = (col(RegisteredWallet.token_no), col(RegisteredWallet.holder_no))
+    session.connection().execute(
+        new.on_conflict_do_update(index_elements=key, set_=told), list(rows.values())
+    )
 
 
 def _fold_wallet(session: Session, event: WalletEvent) -> None:
-    if event.kind == EventKind.IDENTITY_REGISTERED:
-        assert event.holder_no is not None
-        session.merge(
-            RegisteredWallet(
-                token_no=event.token_no,
-                holder_no=event.holder_no,
-                identity=bytes.fromhex(event.extra["identity"]),
-                country=event.extra["country"],
-                block_number=event.block_number,
-            )
-        )
-    elif event.kind == EventKind.IDENTITY_REMOVED:
+    if event.kind == EventKind.IDENTITY_REMOVED:
         session.execute(
             delete(RegisteredWallet).where(
                 col(RegisteredWallet.token_no) == event.token_no,
@@ -239,7 +255,8 @@ def _fold_wallet(session: Session, event: WalletEvent) -> None:
             )
         )
     elif event.kind == EventKind.COUNTRY_UPDATED:
-        wallet = session.get_one(RegisteredWallet, (event.token_no, event.holder_no))
+        key = (event.token_no, event.holder_no)
+        wallet = session.get_one(RegisteredWallet, key, populate_existing=True)
         wallet.country, wallet.block_number = event.extra["country"], event.block_number
         session.add(wallet)
     elif event.kind == EventKind.IDENTITY_UPDATED:
