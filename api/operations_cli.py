@@ -220,9 +220,12 @@ def _tell(report: Report) -> None:
         )
     for signer, why in report.waiting.items():
         typer.echo(f"waiting  {hex_of(signer)}: {why}")
-    foreign = len(report.foreign)
-    typer.echo(f"{len(report.entries)} transactions were unknown, {foreign} of them are foreign")
+    left = report.unexplained
+    typer.echo(f"{len(report.entries)} transactions were unknown, {len(left)} of them still are")
     if not report.is_complete:
-        if foreign and not report.accepted:
-            typer.echo("Look at each foreign one, then run this again with --accept-foreign.")
+        if left and not report.accepted:
+            typer.echo(
+                "What is lost is found once its instruction is entered again. Look at each foreign"
+                " one, then run this again with --accept-foreign."
+            )
         raise typer.Exit(1)

@@ -20,6 +20,7 @@ from chain.own_transactions import OwnTransaction
 from chain.resender import UNMINED
 from chain.trailer import SIZE, read_ids
 from registry.kernel.clock import now
+from registry.kernel.ids import made_at
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
     Operation,
@@ -33,10 +34,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The operation that a transaction carried out, or why there is none."""
+    """The operation that a transaction carried out, or why there is none.
+
+    Parameters
+    ----------
+    is_lost
+        It names one that was planned after the backup was taken.
+    """
 
     operation_id: UUID | None = None
     note: str = ""
+    is_lost: bool = False
 
 
 def bind(
@@ -68,8 +76,8 @@ def bind(
             _doubt(session, holder, own)
             return Bound(note=f"it took the nonce of operation {holder.id}")
         _lose_nonce(session, holder, own)
-    if isinstance(found, str):
-        return Bound(note=found)
+    if isinstance(found, Bound):
+        return found
     found.signer, found.nonce = own.signer, own.nonce
     _add_attempt(session, found, own)
     batches.move(session, found, OperationState.BROADCAST)
@@ -78,28 +86,33 @@ def bind(
 
 def _owner(
     session: Session, chain: Chain, own: OwnTransaction, ids: Sequence[UUID], *, accept: bool
-) -> Operation | str:
+) -> Operation | Bound:
     """Give the planned operation that this carried out, or say why there is none."""
     if own.is_empty:
-        return "an empty call"
+        return Bound(note="an empty call")
     plain = Call(own.to, own.data[: len(own.data) - SIZE * len(ids)])
     found = _named(session, chain, ids, plain, accept=accept) if ids else None
     if found is None:
         found = find_alike(session, chain, plain)
     if found is None and ids:
-        return f"it carried out operation {ids[-1]}, which the database has lost"
-    return found or "it names no operation"
+        planned = made_at(ids[-1]).isoformat(timespec="seconds")
+        return Bound(
+            note=f"it carried out operation {ids[-1]}, of {planned}, which the database has lost",
+            is_lost=True,
+        )
+    return found or Bound(note="it names no operation")
 
 
 def _named(
     session: Session, chain: Chain, ids: Sequence[UUID], plain: Call, *, accept: bool
-) -> Operation | str | None:
+) -> Operation | Bound | None:
     """Give the operation that the data names; None where the database has nothing of it."""
     owner = session.get(Operation, ids[-1], with_for_update=True)
     if owner is not None and owner.state == OperationState.PLANNED:
         return owner
     if owner is not None:
-        return f"it names operation {owner.id}, which is {owner.state} by another transaction"
+        note = f"it names operation {owner.id}, which is {owner.state} by another transaction"
+        return Bound(note=note)
     carried = ids[:-1]
     rows = _planned(session, carried)
     if carried and len(rows) < len(carried):
@@ -107,7 +120,8 @@ def _named(
     if rows and (accept or len(rows) == len(carried)):
         return batches.bind(session, rows, batch_id=ids[-1])
     if rows:
-        return f"a batch of {len(carried)}, of which the database knows {len(rows)}"
+        note = f"a batch of {len(carried)}, of which the database knows {len(rows)}"
+        return Bound(note=note, is_lost=True)
     return None
 
 

@@ -26,6 +26,9 @@ from registry.operation.models import (
 
 log = structlog.get_logger()
 
+MOST_TOLD = 20
+"""So many unknown transactions are named in a problem; the command names all."""
+
 
 def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
     """List what is planned and whose dependencies are on chain, oldest first."""
@@ -124,12 +127,19 @@ def key_problem(fault: ChainError) -> dict[str, object]:
     )
 
 
-def nonce_ahead_problem(fault: NonceAhead) -> dict[str, object]:
-    """Say that somebody else has used our key, in the form of an operation's problem."""
+def nonce_ahead_problem(fault: NonceAhead, left_open: Sequence[str]) -> dict[str, object]:
+    """Say that a key has sent what the database does not know, as an operation's problem.
+
+    Parameters
+    ----------
+    left_open
+        What of that is not explained.
+    """
     return operation_problem(
         "nonce_ahead",
         str(fault),
         remedy="It goes on by itself where that is ours; else see: milkiyat operations rebuild",
+        unexplained=list(left_open[:MOST_TOLD]),
     )
 
 

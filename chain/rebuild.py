@@ -7,6 +7,7 @@ followed to its end like any other. What matches none is told, and needs a perso
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -36,6 +37,12 @@ log = structlog.get_logger()
 REORG_MARGIN = 64
 """Blocks before the last one that the database knows: a reorg may have moved what it held."""
 
+AGAIN_SECONDS = 15.0
+"""So long the worker believes a rebuild that left something open: then anything may have come
+about that it waits for."""
+
+UNSEEN = "the node counts transactions that it does not show; it is asked again"
+
 
 class Finding(StrEnum):
     """What a transaction of our key turned out to be."""
@@ -43,6 +50,9 @@ class Finding(StrEnum):
     KNOWN = "known"
     MATCHED = "matched"
     EMPTY = "empty"
+    LOST = "lost"
+    """It names an operation of which the database has nothing: planned after the backup. Planned
+    anew it is found by its call."""
     FOREIGN = "foreign"
 
 
@@ -55,7 +65,7 @@ class Entry:
     operation_id
         What it carried out; None for a foreign one.
     note
-        Why it is foreign.
+        Why it is lost or foreign.
     """
 
     signer: bytes
@@ -82,13 +92,28 @@ class Report:
     accepted: bool = False
 
     @property
-    def foreign(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.finding == Finding.FOREIGN]
+    def unexplained(self) -> list[Entry]:
+        """What needs a person, or to be planned anew."""
+        open_ones = {Finding.LOST, Finding.FOREIGN}
+        return [entry for entry in self.entries if entry.finding in open_ones]
+
+    @property
+    def left_open(self) -> list[str]:
+        """Say what sending waits for."""
+        return [
+            *(f"{hex_of(signer)}: {why}" for signer, why in self.waiting.items()),
+            *(
+                f"{hex_of(entry.signer)} nonce {entry.nonce} in block {entry.block_number}, "
+                f"{hex_of(entry.tx_hash)}: {entry.finding}, {entry.note}"
+                for entry in self.unexplained
+                if not self.accepted
+            ),
+        ]
 
     @property
     def is_complete(self) -> bool:
         """Whether everything is explained, so that sending goes on."""
-        return not self.waiting and (self.accepted or not self.foreign)
+        return not self.left_open
 
 
 class Rebuild:
@@ -105,15 +130,27 @@ class Rebuild:
         self._chain = chain
         self._finality = finality
         self._tracker = Tracker(database, chain, finality=finality)
-        self._seen: dict[bytes, int] | None = None
+        # What the last run left open, at which nonces, and until when that is believed.
+        self._last: tuple[list[str], dict[bytes, int], float] | None = None
+        self._told: set[tuple[bytes, Finding]] = set()
 
-    def mend(self) -> bool:
-        """Run where that was not tried at these nonces yet, and tell whether sending may go on."""
+    def mend(self) -> list[str]:
+        """Run, and tell what sending waits for; nothing, where it may go on.
+
+        Where nothing was sent since the last run, that one is believed for a while. Not for ever:
+        what it found depends on more than the chain. Something may have been planned anew since,
+        a block have become final, a node have come up with what it had missed. And a run that
+        was broken off has found nothing: the next one takes it up at once.
+        """
         used = {key.address: self._used(key.address) for key in self._chain.senders}
-        if used == self._seen:
-            return False
-        self._seen = used
-        return self.run().is_complete
+        if self._last is not None:
+            left_open, seen, until = self._last
+            if used == seen and time.monotonic() < until:
+                return left_open or [UNSEEN]
+        self._last = None
+        left_open = self.run().left_open
+        self._last = (left_open, used, time.monotonic() + AGAIN_SECONDS)
+        return left_open
 
     def look_for_taken(self) -> None:
         """Explain what has spent a nonce for which an operation waits in vain.
@@ -149,6 +186,8 @@ class Rebuild:
         report = Report(accepted=accept_foreign)
         wanted = self._wanted()
         if wanted:
+            # A run before may have been broken off between binding and following.
+            self._tracker.follow()
             first = self._first_block(wanted)
             final = final_height(
                 self._chain.client, self._finality, self._chain.client.block_number()
@@ -162,6 +201,9 @@ class Rebuild:
             self._finish(report, signer, nonces)
         self._tell_pending(report)
         for entry in report.entries:
+            if (entry.tx_hash, entry.finding) in self._told:
+                continue
+            self._told.add((entry.tx_hash, entry.finding))
             log.warning(
                 "transaction_rebuilt",
                 signer=hex_of(entry.signer),
@@ -244,7 +286,9 @@ class Rebuild:
             return replace(entry, finding=Finding.MATCHED, operation_id=found.operation_id)
         if own.is_empty:
             return replace(entry, finding=Finding.EMPTY)
-        return replace(entry, finding=Finding.FOREIGN, note=found.note)
+        return replace(
+            entry, finding=Finding.LOST if found.is_lost else Finding.FOREIGN, note=found.note
+        )
 
     def _finish(self, report: Report, signer: bytes, nonces: set[int]) -> None:
         """Set the stream of a key forward, where everything before is explained."""
@@ -252,7 +296,7 @@ class Rebuild:
         missing = nonces - {entry.nonce for entry in mine}
         if missing and self._has_stream(signer):
             report.waiting[signer] = f"no block holds nonces {_listed(missing)}"
-        elif report.accepted or not any(each.finding == Finding.FOREIGN for each in mine):
+        elif report.accepted or not any(each.signer == signer for each in report.unexplained):
             with self._database.transaction() as session:
                 stream = self._nonces(signer).open(session, start=max(nonces) + 1)
                 stream.next_nonce = max(stream.next_nonce, max(nonces) + 1)
@@ -274,9 +318,11 @@ class Rebuild:
             pending = self._chain.client.nonce(key.address, "pending")
             with self._database.transaction() as session:
                 stream = session.get(NonceStream, (self._chain.chain_id, key.address))
-                ahead = pending - stream.next_nonce if stream else 0
+                ahead = pending - (stream.next_nonce if stream else 0)
             if ahead > 0 and key.address not in report.waiting:
-                if not report.accepted and any(e.signer == key.address for e in report.foreign):
+                if not report.accepted and any(
+                    entry.signer == key.address for entry in report.unexplained
+                ):
                     continue
                 report.waiting[key.address] = (
                     f"{ahead} transactions are in the node's pool; run it again once they are mined"

@@ -148,8 +148,9 @@ class Sending:
         except NonceAhead as fault:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.
-            if not self._rebuild.mend():
-                self._tell_all(nonce_ahead_problem(fault))
+            left_open = self._rebuild.mend()
+            if left_open:
+                self._tell_all(nonce_ahead_problem(fault, left_open))
                 raise
             return 1
 

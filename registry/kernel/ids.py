@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -13,6 +14,11 @@ LAST_MS = 4_102_444_800_000
 
 def new_id() -> UUID:
     return uuid7()
+
+
+def made_at(made: UUID) -> datetime:
+    """Return when an id of ours was made."""
+    return datetime.fromtimestamp(int.from_bytes(made.bytes[:6], "big") / 1000, UTC)
 
 
 def is_id(raw: bytes) -> bool:

@@ -127,7 +127,7 @@ def test_rebuild__new_key_was_used_long_ago__is_taken_as_it_is(minted: Market) -
         world.turn()
     report = rebuilt(world)
     assert report.is_complete
-    assert report.foreign == []
+    assert report.unexplained == []
     world.turn()
     with world.database.reading() as session:
         stream = session.get_one(NonceStream, (CHAIN_ID, key.address))
@@ -213,7 +213,7 @@ def test_rebuild__foreign_transaction__is_told_and_waits_for_a_person(restored: 
 
     report = rebuilt(world)
 
-    (entry,) = report.foreign
+    (entry,) = report.unexplained
     assert entry.tx_hash == foreign
     assert entry.note == "it names no operation"
     assert not report.is_complete
@@ -236,8 +236,8 @@ def test_rebuild__foreign_one_took_our_nonce__the_operation_ends_and_says_so(
     (taken, *_) = [each for each in world.operations() if each.state == OperationState.BROADCAST]
     world.node.mined(Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01"))
 
-    assert [each.nonce for each in rebuilt(world).foreign] == [taken.nonce]
-    assert rebuilt(world, accept=True).foreign == rebuilt(world).foreign, "not final yet"
+    assert [each.nonce for each in rebuilt(world).unexplained] == [taken.nonce]
+    assert rebuilt(world, accept=True).unexplained == rebuilt(world).unexplained, "not final yet"
     world.node.mine(CONFIRMATIONS)
     rebuilt(world, accept=True)
 

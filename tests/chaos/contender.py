@@ -15,7 +15,7 @@ from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from chain import bell, follower, pool, resender, sending, waiter, worker
+from chain import bell, follower, pool, rebuild, resender, sending, waiter, worker
 from chain.client import ChainClient
 from registry.kernel import failpoints
 from registry.kernel.db import Database
@@ -69,6 +69,6 @@ def _hurry() -> None:
     follower.BUSY_SECONDS = follower.REST_SECONDS = 0.06
     bell.STOP_SECONDS = waiter.STOP_SECONDS = 0.05
     sending.IDLE_SECONDS = sending.REST_SECONDS = 0.15
-    sending.TAKEN_SECONDS = 0.3
+    rebuild.AGAIN_SECONDS = sending.TAKEN_SECONDS = 0.3
     resender.RESEND_AFTER = timedelta(seconds=0.3)
     pool.REST = timedelta(seconds=0.3)

@@ -1,0 +1,111 @@
+"""A rebuild that is broken off, or comes too early: tried again, and nothing goes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from chain import rebuild, worker
+from chain.rebuild import Rebuild
+from registry.kernel.db import Database
+from registry.operation.models import OperationKind
+from tests.chain.market import Deal, Market
+from tests.chain.stage import Stage
+from tests.chain.test_rebuild import assert_nothing_twice, open_again
+from tests.chain.test_worker import eventually, is_done, running
+from tests.chain.world import CONFIRMATIONS, World
+
+pytestmark = pytest.mark.chain
+
+
+class Breaks(Database):
+    """A database whose connection breaks once, at the COMMIT of one of its transactions.
+
+    Parameters
+    ----------
+    after
+        Whether the COMMIT happened all the same.
+    """
+
+    def __init__(self, database: Database, *, after: bool) -> None:
+        super().__init__(database.url)
+        self._after = after
+        self.left = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        self.left -= 1
+        breaks = self.left == 0
+        with super().transaction() as session:
+            yield session
+            if breaks and not self._after:
+                raise lost()
+        if breaks:
+            raise lost()
+
+
+def lost() -> OperationalError:
+    return OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
+
+
+def rebuild_of(world: World) -> Rebuild:
+    return Rebuild(world.database, world.chain, finality=CONFIRMATIONS)
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["committed", "not committed"])
+def test_mend__broken_off_at_each_of_its_commits__is_taken_up_again_by_the_same_worker(
+    minted: Market, market_stage: tuple[Stage, Deal], after: bool
+) -> None:
+    stage, _ = market_stage
+    with stage.databases.copied(stage.template) as backup:
+        breaking = Breaks(backup, after=after)
+        world = replace(minted.world, database=breaking)
+        ours = rebuild_of(world)
+        broken = 0
+        while True:
+            # Each time one transaction later: whatever the place, the next run goes on there.
+            breaking.left = broken + 1
+            try:
+                assert not ours.mend()
+                break
+            except OperationalError:
+                broken += 1
+        breaking.left = 0
+        assert broken > 10
+        assert_nothing_twice(replace(minted, world=replace(minted.world, database=backup)))
+        breaking.dispose()
+
+
+def test_worker__instruction_that_the_backup_never_heard_of__is_told_and_found_once_entered_again(
+    minted: Market, minted_stage: tuple[Stage, Deal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0.02)
+    first, *_ = open_again(minted)
+    minted.world.settle()
+    on_chain = minted.world.node.transactions()
+    stage, _ = minted_stage
+    with stage.databases.copied(stage.template) as backup:
+        ours = replace(minted, world=replace(minted.world, database=backup))
+        ours.plan(OperationKind.UNPAUSE, "open")
+
+        def told() -> str:
+            (waiting,) = [each.waits_for for each in ours.world.operations() if each.waits_for]
+            assert waiting["code"] == "nonce_ahead"
+            return "\n".join(waiting["unexplained"])
+
+        with running(ours.world, sync=False):
+            eventually(lambda: any(each.waits_for for each in ours.world.operations()))
+            assert told().count("lost, it carried out operation") == len(on_chain[-3:])
+            assert str(first.id) in told()
+            assert on_chain[-1] in told()
+            assert ours.world.node.transactions() == on_chain
+            open_again(ours)
+            eventually(lambda: is_done(ours.world))
+        assert ours.world.node.transactions()[:-1] == on_chain, "only what was never sent"
+        assert_nothing_twice(ours)
