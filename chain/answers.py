@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,13 +88,13 @@ class Outlook:
         Per gas, of the newest blocks and last of the next one; empty where the node tells none.
     gas_price_wei : int or None
         What the node proposes on a chain without EIP-1559.
-    nonces_used : int
-        Transactions of the key on chain or waiting in the node's pool.
+    nonces_used : mapping of bytes to int
+        By key: its transactions on chain or waiting in the node's pool.
     """
 
     head: Block
     balance_wei: int
-    nonces_used: int
+    nonces_used: Mapping[bytes, int]
     base_fees_wei: tuple[int, ...]
     gas_price_wei: int | None
 

@@ -180,7 +180,9 @@ class ChainClient:
         """Return the chain's own money of an address, in wei."""
         return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
 
-    def outlook(self, sender: bytes, blocks: int, *, legacy: bool = False) -> Outlook:
+    def outlook(
+        self, sender: bytes, blocks: int, *, legacy: bool = False, others: Sequence[bytes] = ()
+    ) -> Outlook:
         """Return what the next transaction of `sender` depends on, in one round trip.
 
         Parameters
@@ -189,18 +191,21 @@ class ChainClient:
             How far back base fees are told; a node that keeps no history tells none.
         legacy
             The chain knows no EIP-1559.
+        others
+            Keys of which the nonces are told as well.
 
         Raises
         ------
         RpcUnavailable, RpcRefused, WrongChain
         """
+        keys = (sender, *others)
         method, *header = block_query("latest")
         calls: list[tuple[str, tuple[Any, ...]]] = [
             (method, tuple(header)),
             ("eth_chainId", ()),
             ("eth_getBalance", (hex_of(sender), "latest")),
-            ("eth_getTransactionCount", (hex_of(sender), "latest")),
-            ("eth_getTransactionCount", (hex_of(sender), "pending")),
+            *(("eth_getTransactionCount", (hex_of(key), "latest")) for key in keys),
+            *(("eth_getTransactionCount", (hex_of(key), "pending")) for key in keys),
             ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
         ]
         try:
@@ -209,7 +214,7 @@ class ChainClient:
             if legacy or refused.method != "eth_feeHistory":
                 raise
             found, fees = self.batch(calls[:-1]), None
-        head, served, balance, *nonces = found
+        head, served, balance, *counts = found
         if int(served, 16) != self.chain_id:
             raise WrongChain(self.chain_id, int(served, 16))
         block = read_block(head)
@@ -220,7 +225,12 @@ class ChainClient:
             head=block,
             balance_wei=int(balance, 16),
             # The pool of a node that lags may know less than its own chain.
-            nonces_used=max(int(nonce, 16) for nonce in nonces),
+            nonces_used={
+                key: max(int(mined, 16), int(pending, 16))
+                for key, mined, pending in zip(
+                    keys, counts[: len(keys)], counts[len(keys) :], strict=True
+                )
+            },
             base_fees_wei=tuple(int(fee, 16) for fee in history),
             gas_price_wei=int(fees, 16) if legacy else None,
         )

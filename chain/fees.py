@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chain.abi import read_revert
@@ -52,13 +53,13 @@ class Market:
         The least per gas with which the next block takes a transaction of ours.
     fee
         What we offer; None while that is above the ceiling.
-    nonces_used : int
-        Of the key, on chain or in the node's pool.
+    nonces_used : mapping of bytes to int
+        Of each key, on chain or in the node's pool.
     """
 
     head: Block
     balance_wei: int
-    nonces_used: int
+    nonces_used: Mapping[bytes, int]
     due_wei: int
     fee: Fee | None
 
@@ -96,17 +97,29 @@ class Fees:
         The node, and what may be offered.
     sender
         The key whose calls are estimated and whose money is told, 20 bytes.
+    others
+        Keys of which the nonces are told as well.
     """
 
-    def __init__(self, client: ChainClient, policy: FeePolicy, sender: bytes) -> None:
+    def __init__(
+        self,
+        client: ChainClient,
+        policy: FeePolicy,
+        sender: bytes,
+        *,
+        others: Sequence[bytes] = (),
+    ) -> None:
         self._client = client
+        self._others = others
         self._policy = policy
         self._sender = sender
 
     def look(self) -> Market:
         """Ask for the fees of the next block, and for the key's money."""
         policy = self._policy
-        seen = self._client.outlook(self._sender, HISTORY_BLOCKS, legacy=policy.legacy)
+        seen = self._client.outlook(
+            self._sender, HISTORY_BLOCKS, legacy=policy.legacy, others=self._others
+        )
         if seen.gas_price_wei is not None:
             due = seen.gas_price_wei
             offer = Fee(due, None)

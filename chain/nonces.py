@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col, select
 
@@ -27,14 +29,17 @@ class Nonces:
         self._chain = chain
         self._signer = signer
 
-    def require_known(self, session: Session, used: int) -> None:
-        """Make sure that the chain knows no more of the key than we do, and open its stream.
+    def require_known(self, session: Session, used: Mapping[bytes, int]) -> None:
+        """Make sure that the chain knows no more of any key than we do, and open our stream.
+
+        Of any key: what another one has sent and the database has forgotten, this one might send
+        again, or find reverting by now and refuse.
 
         Parameters
         ----------
         used
-            Nonces that the chain had seen used, or its pool, before the session's first look.
-            What waits in the pool counts: were its nonce given out again, the operation that
+            Nonces that the chain had seen used, or its pool, before the session's first look, by
+            key. What waits in the pool counts: were its nonce given out again, the operation that
             owns it would lose it, and whatever is in the pool might be sent a second time.
 
         Raises
@@ -42,13 +47,13 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        stream = self._locked(session)
-        if stream is None and used and _has_sent(session):
-            # A backup may be older than the key: what it has sent since is looked for first.
-            raise NonceAhead(hex_of(self._signer.address), used, 0)
-        stream = stream or self.open(session, start=used)
-        if used > stream.next_nonce:
-            raise NonceAhead(hex_of(self._signer.address), used, stream.next_nonce)
+        for address in used.keys() - {self._signer.address}:
+            other = session.get(NonceStream, (self._chain.chain_id, address))
+            _require_known(session, address, other, used[address])
+        stream, mine = self._locked(session), used[self._signer.address]
+        _require_known(session, self._signer.address, stream, mine)
+        if stream is None:
+            self.open(session, start=mine)
 
     def take(self, session: Session) -> int:
         """Give the next nonce out; it is taken once the session commits."""
@@ -59,12 +64,12 @@ class Nonces:
         session.add(stream)
         return nonce
 
-    def any_pending(self) -> bool:
-        """Tell whether a nonce was given out that the chain has not seen used."""
+    def is_told(self) -> bool:
+        """Tell whether the chain has seen just those nonces used that were given out."""
         used = self.used_on_chain()
         with self._database.transaction() as session:
             stream = self._locked(session)
-            return stream is not None and used < stream.next_nonce
+            return stream is None or used == stream.next_nonce
 
     def used_on_chain(self) -> int:
         return self._chain.client.nonce(self._signer.address)
@@ -90,6 +95,14 @@ class Nonces:
             stream = self._locked(session)
             assert stream is not None
         return stream
+
+
+def _require_known(session: Session, address: bytes, stream: NonceStream | None, used: int) -> None:
+    if stream is None and used and _has_sent(session):
+        # A backup may be older than the key: what it has sent since is looked for first.
+        raise NonceAhead(hex_of(address), used, 0)
+    if stream is not None and used > stream.next_nonce:
+        raise NonceAhead(hex_of(address), used, stream.next_nonce)
 
 
 def _has_sent(session: Session) -> bool:

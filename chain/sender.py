@@ -115,7 +115,8 @@ class Sender:
         self._batch_rows = batch_rows
         self._pool = Pool(chain, signer)
         self._nonces = Nonces(database, chain, signer)
-        self._fees = Fees(chain.client, chain.fees, signer.address)
+        others = [key.address for key in chain.senders if key.address != signer.address]
+        self._fees = Fees(chain.client, chain.fees, signer.address, others=others)
         self._attempts = Attempts(database, chain, signer, on_broadcast=on_broadcast)
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
         # Of one turn: what the chain asks for, and what the key can spend.
@@ -153,7 +154,7 @@ class Sender:
         Raises
         ------
         NonceAhead
-            The chain knows more of our key than we do.
+            The chain knows more of one of our keys than we do.
         WrongChain, RpcUnavailable
             The node serves another chain, or is away; nothing is lost.
         """
@@ -276,7 +277,7 @@ class Sender:
         try:
             return self._fees.price(call, market, rows=rows)
         except Reverted:
-            if self._any_pending():
+            if not self._all_told():
                 raise _NotNow("it reverts, and something of ours is not mined yet") from None
         # One of ours may have been mined between the two looks; now nothing is on its way.
         try:
@@ -295,10 +296,10 @@ class Sender:
             self._market = self._fees.look()
         return self._market
 
-    def _any_pending(self) -> bool:
-        """Tell whether any key of ours has something on its way."""
-        return any(
-            Nonces(self._database, self._chain, key).any_pending() for key in self._chain.senders
+    def _all_told(self) -> bool:
+        """Tell whether chain and database know the same of every key of ours."""
+        return all(
+            Nonces(self._database, self._chain, key).is_told() for key in self._chain.senders
         )
 
     def _wait(self, rows: Sequence[UUID], wait: MustWait) -> None:

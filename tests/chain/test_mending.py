@@ -11,14 +11,17 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from chain import rebuild, worker
+from chain.errors import NonceAhead
 from chain.rebuild import Rebuild
 from registry.kernel.db import Database
-from registry.operation.models import OperationKind
-from tests.chain.market import Deal, Market
+from registry.operation.models import OperationKind, OperationState
+from tests.chain.faults import AfterEstimate
+from tests.chain.market import FIRST, SECOND, Deal, Market
 from tests.chain.stage import Stage
+from tests.chain.test_pool import pooled, shared
 from tests.chain.test_rebuild import assert_nothing_twice, open_again
 from tests.chain.test_worker import eventually, is_done, running
-from tests.chain.world import CONFIRMATIONS, World
+from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
 pytestmark = pytest.mark.chain
 
@@ -81,6 +84,29 @@ def test_mend__broken_off_at_each_of_its_commits__is_taken_up_again_by_the_same_
         breaking.dispose()
 
 
+def test_pool__one_key_is_ahead__the_others_send_nothing_that_it_may_have_sent(
+    market: Market, market_stage: tuple[Stage, Deal]
+) -> None:
+    ours, keys = pooled(market)
+    # What is ready goes to the lowest address first.
+    other, *_, ahead = sorted(keys, key=lambda key: key.address)
+    ahead_alone = replace(ours.world, chain=replace(ours.world.chain, agents=(ahead,)))
+    ahead_alone.turn()
+    ahead_alone.node.mine()
+    ahead_alone.tracker().follow()
+    stage, _ = market_stage
+    with stage.databases.copied(stage.databases.as_template(ahead_alone.database)) as backup:
+        ahead_alone.settle()
+        on_chain = ours.world.node.transactions()
+        chain = replace(ours.world.chain, agents=(other, ahead))
+        old = replace(ours, world=replace(ours.world, database=backup, chain=chain))
+        with running(old.world, sync=False):
+            eventually(lambda: is_done(old.world))
+        assert old.world.node.transactions() == on_chain
+        assert {each.signer for each in shared(old.world)} == {ahead.address}
+        assert_nothing_twice(old)
+
+
 def test_worker__instruction_that_the_backup_never_heard_of__is_told_and_found_once_entered_again(
     minted: Market, minted_stage: tuple[Stage, Deal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,3 +135,25 @@ def test_worker__instruction_that_the_backup_never_heard_of__is_told_and_found_o
             eventually(lambda: is_done(ours.world))
         assert ours.world.node.transactions()[:-1] == on_chain, "only what was never sent"
         assert_nothing_twice(ours)
+
+
+def test_send__reverts_while_a_key_has_sent_what_nobody_knows__is_not_refused(
+    market: Market,
+) -> None:
+    """A restore under a running worker: what it sent may be why the call reverts by now."""
+    world = market.world
+    world.turn()
+    world.node.mine()
+    world.tracker().follow()
+
+    def mint_by_hand() -> None:
+        hand, agent = Hand(world.node, PLATFORM), world.place("CaseAgent")
+        wallets = [market.wallet(person).address for person in (FIRST, SECOND)]
+        for wallet in (*wallets, *wallets):
+            hand.call("CaseAgent", agent, "mint", market.suite().token, wallet, 200)
+
+    # The next key is asked when that has happened.
+    with pytest.raises(NonceAhead):
+        world.through(AfterEstimate(world.node, mint_by_hand)).turn()
+
+    assert not world.count(OperationState.REFUSED)
