@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from chain.errors import ChainError
 from chain.rebuild import Rebuild
@@ -16,7 +16,14 @@ from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.offering import service as offerings
-from registry.operation.models import Operation, OperationKind, OperationState
+from registry.operation import service as operations
+from registry.operation.models import (
+    FAILED,
+    Operation,
+    OperationDependency,
+    OperationKind,
+    OperationState,
+)
 from tests.chaos.schedule import Schedule
 from tests.chaos.stage import Stage
 from tests.factories import COMPLIANCE
@@ -44,15 +51,20 @@ class Person:
 
     def _plan_anew(self) -> bool:
         with self._database.reading() as session:
-            taken = session.exec(
+            failed = session.exec(
                 select(Operation).where(
-                    col(Operation.state) == OperationState.REPLACED,
+                    col(Operation.state).in_([OperationState.REPLACED, OperationState.REFUSED]),
                     col(Operation.key).not_like("%#%"),
                     col(Operation.kind) != OperationKind.BATCH,
                 )
             ).all()
+            wanted = [
+                operation
+                for operation in failed
+                if operation.state == OperationState.REPLACED or _may_go_on(session, operation)
+            ]
             session.expunge_all()
-        done = [self._plans_anew(operation) for operation in taken]
+        done = [self._plans_anew(operation) for operation in wanted]
         return any(done)
 
     def _plans_anew(self, operation: Operation) -> bool:
@@ -67,3 +79,19 @@ class Person:
             log.info("not_planned_anew", operation=str(operation.id), reason=refused.code)
             return False
         return True
+
+
+def _may_go_on(session: Session, operation: Operation) -> bool:
+    """Tell whether it was refused since what comes first had failed, and that is planned anew."""
+    if operation.problem is None or operation.problem["code"] != "dependency_failed":
+        return False
+    required = session.exec(
+        select(Operation)
+        .join(OperationDependency, col(OperationDependency.requires_id) == col(Operation.id))
+        .where(col(OperationDependency.operation_id) == operation.id)
+    ).all()
+    current = [
+        operations.find_by_key(session, earlier.key.removesuffix(f"#{earlier.id}"))
+        for earlier in required
+    ]
+    return all(each is not None and each.state not in FAILED for each in current)
