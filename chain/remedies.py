@@ -36,6 +36,8 @@ PLAIN = {PlainEffect.on_failed}
 def retry(session: Session, actor: Actor, operation_id: UUID) -> Operation:
     """Plan an operation that failed anew, under its key; return the new one.
 
+    What is still planned behind it waits for the new one.
+
     Raises
     ------
     NotFound
@@ -68,6 +70,7 @@ def retry(session: Session, actor: Actor, operation_id: UUID) -> Operation:
         params=failed.params,
         after=_required(session, failed),
     )
+    operations.let_wait_for(session, failed, anew)
     journal.record(session, actor, "operation_retried", "operation", failed.id, anew=str(anew.id))
     return anew
 

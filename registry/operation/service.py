@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, text
+from sqlalchemy import func, insert, text, update
 from sqlmodel import Session, col, select
 
 from registry.kernel import tracing
@@ -146,6 +146,19 @@ def _add_dependencies(
     ]
     if rows:
         session.execute(insert(OperationDependency), rows)
+
+
+def let_wait_for(session: Session, failed: Operation, anew: Operation) -> None:
+    """Let what is still planned behind an operation that failed wait for the one in its place."""
+    planned = select(Operation.id).where(col(Operation.state) == OperationState.PLANNED)
+    session.execute(
+        update(OperationDependency)
+        .where(
+            col(OperationDependency.requires_id) == failed.id,
+            col(OperationDependency.operation_id).in_(planned),
+        )
+        .values(requires_id=anew.id)
+    )
 
 
 def find_by_key(session: Session, key: str) -> Operation | None:

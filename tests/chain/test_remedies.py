@@ -68,6 +68,22 @@ def test_retry__what_was_cancelled__is_planned_once_under_its_key(market: Market
     assert again(market, anew).state == OperationState.FINAL
 
 
+def test_retry__before_its_dependents_are_refused__they_wait_for_the_new_one(
+    market: Market,
+) -> None:
+    registration = market.find(OperationKind.REGISTER_IDENTITY, FIRST)
+    mint = market.find(OperationKind.MINT, FIRST)
+    cancel(market, registration)
+    anew = retried(market, registration)
+
+    market.world.turn()
+
+    assert again(market, anew).state == OperationState.BROADCAST
+    assert again(market, mint).state == OperationState.PLANNED
+    market.world.settle()
+    assert again(market, mint).state == OperationState.FINAL
+
+
 def test_retry__what_the_register_went_on_from__is_left_to_its_use_case(market: Market) -> None:
     mint = market.find(OperationKind.MINT, FIRST)
     cancel(market, mint)
