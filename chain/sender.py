@@ -202,6 +202,7 @@ class Sender:
         self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
     ) -> int:
         """Send operations as one transaction, or as two where they do not fit or one is bad."""
+        reason = "it takes too much of a block"
         try:
             priced = prepared()
             if priced.fits:
@@ -212,7 +213,7 @@ class Sender:
             allowed = [row for row in rows if row not in forbidden.refusals]
             return len(forbidden.refusals) + self._send_anew(pipeline, allowed)
         except (Reverted, PolicyRefused) as refusal:
-            log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=str(refusal))
+            reason = str(refusal)
         except MustWait as wait:
             self._wait(rows, wait)
             return 0
@@ -221,11 +222,21 @@ class Sender:
             return 0
         except RegistryError as refusal:
             # Some row's record is gone or ended: alone, each tells.
-            log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=refusal.code)
+            reason = refusal.code
+        left = self._still_planned(rows)
+        if len(left) < len(rows):
+            # Another worker was faster: what it has done already may be all that reverts.
+            return self._send_anew(pipeline, left)
+        log.info("batch_halved", operation=str(rows[0]), rows=len(rows), reason=reason)
         failpoints.reach("batch_halved")
         middle = len(rows) // 2
         first, second = rows[:middle], rows[middle:]
         return self._send_anew(pipeline, first) + self._send_anew(pipeline, second)
+
+    def _still_planned(self, rows: Sequence[UUID]) -> list[UUID]:
+        with self._database.transaction() as session:
+            found = _load(session, rows)
+            return [row.id for row in found if row.state == OperationState.PLANNED]
 
     def _send_one(
         self, pipeline: _Pipeline, operation_id: UUID, prepared: Callable[[], Priced]
@@ -249,8 +260,7 @@ class Sender:
             problem = problem_of(forbidden.refusals[operation_id])
         except RegistryError as refused:
             problem = problem_of(refused)
-        self._refuse(operation_id, problem)
-        return 1
+        return int(self._refuse(operation_id, problem))
 
     def _refusal_of(self, operation_id: UUID) -> RegistryError | None:
         """Ask the register whether it forbids an operation, and why."""
@@ -360,13 +370,16 @@ class Sender:
             self._purse = Purse.open(session, self._signer, self._look().balance_wei)
         return self._purse
 
-    def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> None:
+    def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> bool:
+        """Refuse an operation, unless another worker has signed it meanwhile."""
         with self._database.transaction() as session:
             operation = session.get_one(Operation, operation_id, with_for_update=True)
-            if operation.state == OperationState.PLANNED:
-                refuse(session, operation, problem)
-                failpoints.reach("before_refuse_commit")
+            if operation.state != OperationState.PLANNED:
+                return False
+            refuse(session, operation, problem)
+            failpoints.reach("before_refuse_commit")
         failpoints.reach("after_refuse_commit")
+        return True
 
 
 def _load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:

@@ -91,6 +91,23 @@ class AfterEstimate(ChainClient):
         return gas
 
 
+class AsksLate(ChainClient):
+    """A slow worker: something happens right before it asks what its first call would take."""
+
+    def __init__(self, node: Node, happens: Callable[[], object]) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._happens = happens
+        self.estimated = 0
+
+    def estimate_gas(
+        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+    ) -> int:
+        self.estimated += 1
+        if self.estimated == 1:
+            self._happens()
+        return super().estimate_gas(to, data, sender=sender, once=once)
+
+
 class EstimatesLate(ChainClient):
     """Several nodes behind one address: the one that estimates has not seen the last blocks.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from chain.abi import contract
 from chain.client import hex_of
@@ -13,7 +15,7 @@ from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
-from tests.chain.faults import AfterEstimate, LosesSends
+from tests.chain.faults import AfterEstimate, AsksLate, LosesSends
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.outcomes import assert_each_once
 from tests.chain.world import World, address_of, key_of
@@ -101,6 +103,47 @@ def test_batch__people_and_claims__are_as_if_each_came_alone(fair: Market) -> No
     for kind, rows in once.items():
         repeated = [row.result for row in again if row.kind == kind]
         assert repeated == [row.result for row in rows]
+
+
+def test_batch__another_worker_has_done_it_meanwhile__is_noticed_and_not_halved(
+    fair: Market,
+) -> None:
+    registered(fair)
+    late = AsksLate(fair.world.node, fair.world.settle)
+
+    assert fair.world.through(late).sender().send_planned() == 0
+
+    assert late.estimated == 2, "the call, and once more since nothing is on its way"
+    assert_each_once(fair)
+
+
+def test_batch__another_worker_has_done_a_row_meanwhile__the_others_go_on_together(
+    fair: Market,
+) -> None:
+    registered(fair)
+    # The last of them: a half of what is left would not hold both others.
+    done = fair.find(OperationKind.MINT, ISSUER)
+    others = [each.id for each in of_kind(fair.world, OperationKind.MINT) if each.id != done.id]
+
+    def set_others(state: OperationState) -> None:
+        change = update(Operation).where(col(Operation.id).in_(others)).values(state=state)
+        with fair.world.database.transaction() as session:
+            session.execute(change)
+
+    def mint_one() -> None:
+        set_others(OperationState.DROPPED)
+        fair.world.settle()
+        set_others(OperationState.PLANNED)
+
+    late = AsksLate(fair.world.node, mint_one)
+
+    assert fair.world.through(late).sender().send_planned() == len(others)
+
+    fair.world.settle()
+    assert_each_once(fair)
+    mints = of_kind(fair.world, OperationKind.MINT)
+    (carrier,) = {each.batch_id for each in mints if each.id in others}
+    assert carrier is not None
 
 
 def test_batch__one_row_would_revert__is_refused_alone(fair: Market) -> None:
