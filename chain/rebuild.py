@@ -23,7 +23,7 @@ from chain.client import hex_of
 from chain.finality import final_height
 from chain.nonces import Nonces
 from chain.operations.effect import Chain
-from chain.own_transactions import OwnTransaction, find_own
+from chain.own_transactions import OwnTransaction, OwnTransactions
 from chain.resender import UNMINED
 from chain.tracker import Tracker
 from registry.kernel import failpoints
@@ -132,6 +132,7 @@ class Rebuild:
         self._tracker = Tracker(database, chain, finality=finality)
         # What the last run left open, at which nonces, and until when that is believed.
         self._last: tuple[list[str], dict[bytes, int], float] | None = None
+        self._own = OwnTransactions(chain.client)
         self._told: set[tuple[bytes, Finding]] = set()
 
     def mend(self) -> list[str]:
@@ -192,7 +193,7 @@ class Rebuild:
             final = final_height(
                 self._chain.client, self._finality, self._chain.client.block_number()
             )
-            for own in find_own(self._chain.client, wanted, first):
+            for own in self._own.find(wanted, first):
                 entry = self._record(own, is_final=own.block_number <= final, accept=accept_foreign)
                 report.entries.append(entry)
                 # Before the next is matched: its call may need what this one created.
