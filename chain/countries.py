@@ -96,8 +96,8 @@ def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) 
         return _in_batches(registered, lambda some: _asked(client, some, newer))
     addresses = list(dict.fromkeys(entry.address for entry in registered))
     since = client.logs(addresses, registered[0].block_number, head.number)
-    later = [log_of(entry) for entry in since]
-    if any(_is_told_of_again(entry, later) for entry in registered):
+    last = _last_told_of(map(log_of, since))
+    if any(last.get(_whom(entry), _place(entry)) > _place(entry) for entry in registered):
         raise refused
     found = _in_batches(registered, lambda some: _asked(client, some, head.hash))
     if client.standing([head.number]) != {(head.number, head.hash)}:
@@ -105,12 +105,13 @@ def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) 
     return found
 
 
-def _is_told_of_again(registered: Log, since: Iterable[Log]) -> bool:
-    return any(
-        later.address == registered.address and registered.topics[1] in later.topics
-        for later in since
-        if _place(later) > _place(registered)
-    )
+def _last_told_of(since: Iterable[Log]) -> dict[tuple[bytes, bytes], Place]:
+    """Say where each registry last named each wallet, or anything else, in a log."""
+    return {(entry.address, topic): _place(entry) for entry in since for topic in entry.topics[1:]}
+
+
+def _whom(entry: Log) -> tuple[bytes, bytes]:
+    return entry.address, entry.topics[1]
 
 
 def _place(entry: Log) -> Place:
