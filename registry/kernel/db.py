@@ -127,6 +127,9 @@ class Database:
                     {"moment": moment},
                 )
             yield session
+            # The driver forgets every statement that it has prepared at a ROLLBACK, and the server
+            # would plan each anew in the next transaction: longer than many an answer takes.
+            connection.commit()
 
     def dispose(self) -> None:
         self.engine.dispose()
