@@ -21,6 +21,7 @@ from bench.figures import print_figure
 from bench.timing import p99_ms
 from registry.captable import service as captable
 from registry.captable.events import ProjectedBlock
+from registry.captable.page import list_held
 from registry.captable.rewind import rewind
 from registry.captable.stream import stream_holders
 from registry.kernel import migrate
@@ -86,7 +87,7 @@ def _measure_page(database: Database, large: LargeToken) -> None:
         with database.reading() as session:
             token = captable.get_token(session, large.address)
             block = captable.block_at(session, large.chain_id, None)
-            assert len(captable.list_holders(session, token, block, limit=PAGE)) == PAGE
+            assert len(list_held(session, token, block, limit=PAGE)) == PAGE
 
     _target("captable.page.p99_ms", p99_ms(read, range(QUESTIONS)), "ms", PAGE_LIMIT_MS)
 

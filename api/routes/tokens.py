@@ -20,9 +20,10 @@ from api.schemas.tokens import (
     SupplyRead,
     TokenRead,
 )
-from api.token_at import TokenAt, TokenDep
+from api.token_at import TokenDep
 from registry.captable import control
 from registry.captable import service as captable
+from registry.captable.page import list_held
 from registry.journal import service as journal
 
 router = resource_router("tokens")
@@ -63,7 +64,8 @@ def get_cap_table(
     at: TokenDep, session: ReadSessionDep, services: ServicesDep, paging: PagingDep
 ) -> CapTableRead:
     """Read who holds how much, at a block."""
-    rows, supply = _holders(at, session, paging)
+    rows = list_held(session, at.token, at.block, after=_after(paging), limit=paging.fetch)
+    supply = captable.supply_at(session, at.token, at.block)
     chain_id = services.settings.chain_id
     page = paging.page(
         rows,
@@ -75,12 +77,8 @@ def get_cap_table(
     )
 
 
-def _holders(
-    at: TokenAt, session: ReadSessionDep, paging: PagingDep
-) -> tuple[list[captable.CapTableEntry], int]:
-    after = bytes.fromhex(paging.after) if paging.after else None
-    rows = captable.list_holders(session, at.token, at.block, after=after, limit=paging.fetch)
-    return list(rows), captable.supply_at(session, at.token, at.block)
+def _after(paging: PagingDep) -> bytes | None:
+    return bytes.fromhex(paging.after) if paging.after else None
 
 
 Purpose = Annotated[str, Query(min_length=3, max_length=500, description="Why you look")]
@@ -100,7 +98,10 @@ def list_holders(
     legal_basis: LegalBasis,
 ) -> HoldersRead:
     """Read who the holders are; every reading is journalled with its purpose."""
-    rows, supply = _holders(at, session, paging)
+    rows = captable.list_holders(
+        session, at.token, at.block, after=_after(paging), limit=paging.fetch
+    )
+    supply = captable.supply_at(session, at.token, at.block)
     chain_id = services.settings.chain_id
     page = paging.page(
         rows,

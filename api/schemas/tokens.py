@@ -17,6 +17,7 @@ from api.schemas.common import (
 )
 from registry.captable.control import ControlChange
 from registry.captable.models import Reconciliation
+from registry.captable.page import HeldUnits
 from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
@@ -58,7 +59,7 @@ class CapTableRow(Read):
     share: tuple[int, int]
 
     @classmethod
-    def of(cls, entry: CapTableEntry, *, chain_id: int, supply: int) -> Self:
+    def of(cls, entry: HeldUnits, *, chain_id: int, supply: int) -> Self:
         wallet = address_of(entry.address)
         part = Fraction(entry.balance_units, supply) if supply else Fraction(0)
         return cls(

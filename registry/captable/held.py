@@ -8,7 +8,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
 
 # Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
-_HELD = """
+HELD = """
 SELECT b.holder_no,
   CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END
     AS balance_units,
@@ -33,7 +33,7 @@ WHERE b.token_no = {token}
 def held_at(token: Token, number: int) -> str:
     """Give the relation (holder_no, balance_units, frozen_units); the block must be projected."""
     # COPY takes no parameters; both are integers of our own.
-    return _HELD.format(block=int(number), token=int(token.token_no or 0))
+    return HELD.format(block=int(number), token=int(token.token_no or 0))
 
 
 # What the lost blocks added to each holder, beside what was held at the last that is kept.

@@ -41,6 +41,7 @@ from registry.captable.models import (
     Token,
     TokenEvent,
 )
+from registry.captable.page import HeldUnits, find_block
 from registry.captable.spans import balance_at, frozen_at
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, NotFound, Unavailable
@@ -49,20 +50,15 @@ from registry.party.models import Party
 
 
 @dataclass(frozen=True, slots=True)
-class CapTableEntry:
-    """One holder of one token.
+class CapTableEntry(HeldUnits):
+    """One holder of one token, and who they are.
 
     Parameters
     ----------
-    balance_units, frozen_units : int
-        Whole fractions.
     party : Party | None
         Whom the wallet belongs to; None for an address that no investor has proven.
     """
 
-    address: bytes
-    balance_units: int
-    frozen_units: int
     identity: bytes | None
     country: int | None
     party: Party | None
@@ -99,10 +95,16 @@ def find_token(session: Session, address: bytes) -> Token | None:
     Of several chains that have a token at this address, that of the chain on which the platform
     stands: nothing is tokenized on another.
     """
-    stands_here = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
-    return session.exec(
-        select(Token).where(col(Token.address) == address).order_by(stands_here.desc()).limit(1)
-    ).first()
+    return session.scalars(_TOKEN, {"address": address}).first()
+
+
+# Composed once: that takes longer than its answer.
+_TOKEN = (
+    sql_select(Token)
+    .where(col(Token.address) == bindparam("address", type_=LargeBinary))
+    .order_by(exists().where(col(PlatformContract.chain_id) == col(Token.chain_id)).desc())
+    .limit(1)
+)
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:
@@ -115,8 +117,12 @@ def sync_state(session: Session, chain_id: int) -> SyncCursor:
     """
     cursor = session.get(SyncCursor, chain_id)
     if cursor is None:
-        raise Unavailable("sync_not_started", "The chain has not been read yet; try again soon.")
+        raise _not_started()
     return cursor
+
+
+def _not_started() -> Unavailable:
+    return Unavailable("sync_not_started", "The chain has not been read yet; try again soon.")
 
 
 def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> AsOfBlock:
@@ -134,31 +140,15 @@ def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> A
     NotFound
         It lies before the first block.
     """
-    cursor = sync_state(session, chain_id)
-    query = (
-        select(ChainBlock)
-        .where(col(ChainBlock.chain_id) == chain_id)
-        .order_by(col(ChainBlock.number).desc())
-        .limit(1)
-    )
-    if isinstance(as_of, int):
-        if as_of > cursor.number:
-            raise Conflict(
-                "block_not_synced", f"Block {as_of} is not projected; the last is {cursor.number}."
-            )
-        query = query.where(col(ChainBlock.number) <= as_of)
-    elif as_of is not None:
-        query = query.where(col(ChainBlock.mined_at) <= as_of)
-    block = session.exec(query).first()
-    if block is None:
+    row = find_block(session, chain_id, as_of)
+    if row is None:
+        raise _not_started()
+    last, head, degraded, number, digest, mined_at = row
+    if isinstance(as_of, int) and as_of > last:
+        raise Conflict("block_not_synced", f"Block {as_of} is not projected; the last is {last}.")
+    if number is None:
         raise NotFound("block", f"at or before {as_of}")
-    return AsOfBlock(
-        block.number,
-        block.hash,
-        block.mined_at,
-        max(cursor.head_number - block.number, 0),
-        degraded=cursor.degraded,
-    )
+    return AsOfBlock(number, digest, mined_at, max(head - number, 0), degraded=degraded)
 
 
 def first_block_since(session: Session, chain_id: int, since: int | datetime | None) -> int | None:
@@ -182,7 +172,7 @@ def list_holders(
     after: bytes | None = None,
     limit: int | None = None,
 ) -> Sequence[CapTableEntry]:
-    """List who held the token at `block`, by address."""
+    """List who held the token at `block`, by address, and who they are."""
     query = _held_at_block() if block.lost is None else _with_people(_held_known(token, block))
     values = {
         "token_no": token.token_no,
