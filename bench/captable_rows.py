@@ -59,9 +59,12 @@ token_event  UNION ALL SELECT source, block_number, -units FROM token_event WHER
 NULL ) changes GROUP BY holder_no, block_number
 -- as following the chain wrote them
 ORDER BY block_number, holder_no;
-INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number) SELECT
-DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number FROM
-balance_at ORDER BY holder_no, block_number DESC;
+INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number,
+before_block, before_units, before_frozen) SELECT token_no, holder_no, balance_units,
+frozen_units, block_number, coalesce(before_block, -1), coalesce(before_units, 0), 0 FROM (
+SELECT *, row_number() OVER newest AS place, lead(block_number) OVER newest AS before_block,
+lead(balance_units) OVER newest AS before_units FROM balance_at WINDOW newest AS (PARTITION BY
+holder_no ORDER BY block_number DESC)) AS changes WHERE place = 1;
 ALTER TABLE token_event ADD PRIMARY KEY (token_no, block_number, log_index);
 ALTER TABLE balance_at ADD PRIMARY KEY (token_no, holder_no, block_number);
 ALTER TABLE balance ADD PRIMARY KEY (token_no, holder_no)

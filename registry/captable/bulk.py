@@ -111,25 +111,36 @@ def read_holdings(session: Session, token_no: int, holders: Collection[int]) -> 
         }
 
 
+# Who changed once in this write stood before it as the row says that is here already, or had
+# nothing; of who changed more often only the history tells how they stood before the last change.
+_BALANCES = """
+INSERT INTO balance AS b (token_no, holder_no, balance_units, frozen_units, block_number,
+  before_block, before_units, before_frozen)
+SELECT %s, holder_no, balance, frozen, block_number,
+  CASE WHEN once THEN -1 END, CASE WHEN once THEN 0 END, CASE WHEN once THEN 0 END
+FROM unnest(%s::text::int4[], %s::text::numeric[], %s::text::numeric[], %s::text::int8[],
+  %s::text::bool[]) AS s(holder_no, balance, frozen, block_number, once)
+ON CONFLICT (token_no, holder_no) DO UPDATE SET
+  balance_units = excluded.balance_units, frozen_units = excluded.frozen_units,
+  block_number = excluded.block_number,
+  before_block = CASE WHEN excluded.before_block IS NOT NULL THEN b.block_number END,
+  before_units = CASE WHEN excluded.before_block IS NOT NULL THEN b.balance_units END,
+  before_frozen = CASE WHEN excluded.before_block IS NOT NULL THEN b.frozen_units END
+"""
+
+
 def store_balances(session: Session, ledger: Ledger) -> None:
-    """Make the last change of each holder the balance now."""
+    """Make the last change of each holder the balance now, and keep what was before it."""
     spans = ledger.changed()
     columns: Sequence[Iterable[int]] = (
         [span.holder_no for span in spans],
         [span.balance for span in spans],
         [span.frozen for span in spans],
         [span.blocks[-1] for span in spans],
+        [int(len(span.blocks) == 1) for span in spans],
     )
     with cursor_of(session) as cursor:
-        cursor.execute(
-            "INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)"
-            " SELECT %s, * FROM unnest(%s::text::int4[],"
-            " %s::text::numeric[], %s::text::numeric[], %s::text::int8[])"
-            " ON CONFLICT (token_no, holder_no) DO UPDATE SET"
-            " balance_units = excluded.balance_units, frozen_units = excluded.frozen_units,"
-            " block_number = excluded.block_number",
-            [ledger.token_no, *map(_array, columns)],
-        )
+        cursor.execute(_BALANCES, [ledger.token_no, *map(_array, columns)])
 
 
 def _array(values: Iterable[int]) -> str:

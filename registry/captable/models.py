@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Column,
@@ -166,7 +167,8 @@ class OrphanBlock(SQLModel, table=True):
     number: int = bigint()
     mined_at: AwareDatetime = instant(nullable=False)
     recorded_at: AwareDatetime = instant(nullable=False)
-    events: list[dict[str, Any]] = document()
+    # Only ever read as a whole: the text is stored as it is made, neither parsed nor compressed.
+    events: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Token(SQLModel, table=True):
@@ -278,6 +280,15 @@ class BalanceAt(SQLModel, table=True):
     """
 
     __tablename__ = "balance_at"
+    __table_args__ = (
+        # What a reorg takes back lies together, at the end: found without the large index.
+        Index(
+            "ix_balance_at_block",
+            "block_number",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
+    )
 
     token_no: int = Field(primary_key=True)
     holder_no: int = Field(primary_key=True)
@@ -290,7 +301,15 @@ class BalanceAt(SQLModel, table=True):
 
 
 class Balance(SQLModel, table=True):
-    """A holder's balance now."""
+    """A holder's balance now, and before its last change, which a reorg may take back.
+
+    Parameters
+    ----------
+    before_block, before_units, before_frozen
+        How it stood before the change at `block_number`, and since which block; that is -1 where
+        the holder never had any. None where one write told several changes, or a reorg took the
+        last one: then the history has to be asked.
+    """
 
     __table_args__ = (
         CheckConstraint("balance_units >= 0 AND frozen_units >= 0", name="ck_balance_not_negative"),
@@ -301,6 +320,9 @@ class Balance(SQLModel, table=True):
     balance_units: int = uint256()
     frozen_units: int = uint256()
     block_number: int = bigint()
+    before_block: int | None = bigint(default=None)
+    before_units: int | None = uint256(default=None, nullable=True)
+    before_frozen: int | None = uint256(default=None, nullable=True)
 
 
 class RegisteredWallet(SQLModel, table=True):

@@ -6,7 +6,7 @@ the size of the token.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import delete, update
@@ -36,13 +36,14 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     int
         Blocks taken back, of those that we had stored.
     """
-    taken = _keep_as_orphans(session, chain_id, ancestor.number)
     tokens = session.exec(
         select(Token).where(col(Token.chain_id) == chain_id).with_for_update()
     ).all()
+    undone = _take_events(session, chain_id, tokens, ancestor.number)
+    _take_history(session, tokens, ancestor.number)
     for token in tokens:
-        _rewind_token(session, token, ancestor.number)
-    _cut_blocks(session, chain_id, ancestor)
+        _rewind_token(session, token, undone[token.token_no], ancestor.number)
+    taken = _cut_blocks(session, chain_id, ancestor)
     session.execute(
         update(SyncCursor)
         .where(col(SyncCursor.chain_id) == chain_id)
@@ -52,10 +53,11 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     return taken
 
 
-def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> None:
+def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     """Forget what is above the ancestor; it itself stays, with the moment when we stored it."""
     of_chain = col(ChainBlock.chain_id) == chain_id
-    session.execute(delete(ChainBlock).where(of_chain, col(ChainBlock.number) > ancestor.number))
+    above = delete(ChainBlock).where(of_chain, col(ChainBlock.number) > ancestor.number)
+    taken = list(session.scalars(above.returning(col(ChainBlock.number))))
     session.execute(
         delete(ChainBlock).where(
             of_chain,
@@ -65,36 +67,71 @@ def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> No
     )
     if session.get(ChainBlock, (chain_id, ancestor.number)) is None:
         bulk.copy_blocks(session, chain_id, [ancestor])
+    return len(taken)
 
 
-# Made as `json` and turned into `jsonb` as a whole: half the time of `jsonb` row by row.
-_ORPHANS = """
-INSERT INTO orphan_block (chain_id, hash, orphaned_at, number, mined_at, recorded_at, events)
-SELECT b.chain_id, b.hash, now(), b.number, b.mined_at, b.recorded_at, coalesce(
-  (SELECT json_agg(e ORDER BY e.log_index)::jsonb
-   FROM (
-     SELECT token_no, block_number, log_index, kind, encode(tx_hash, 'hex') AS tx_hash, source,
-       target, units::text AS units, extra
-     FROM token_event
-     WHERE token_no = ANY(ARRAY(SELECT token_no FROM token WHERE chain_id = %(chain)s))
-       AND block_number = b.number) e), '[]')
-FROM chain_block b WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
-ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
-SET recorded_at = excluded.recorded_at, events = excluded.events
+# The events are moved, not read first and taken later: they are told to us as they go.
+_TAKE = """
+WITH gone AS (
+  DELETE FROM token_event
+  WHERE token_no = ANY(%(tokens)s::int4[]) AND block_number > %(ancestor)s
+  RETURNING token_no, block_number, log_index, kind, tx_hash, source, target, units, extra),
+told AS (
+  SELECT block_number, json_agg(e ORDER BY e.log_index) AS events
+  FROM (
+    SELECT token_no, block_number, log_index, kind, encode(tx_hash, 'hex') AS tx_hash, source,
+      target, units::text AS units, extra
+    FROM gone) e
+  GROUP BY block_number),
+kept AS (
+  INSERT INTO orphan_block (chain_id, hash, orphaned_at, number, mined_at, recorded_at, events)
+  SELECT b.chain_id, b.hash, now(), b.number, b.mined_at, b.recorded_at,
+    coalesce(told.events, '[]')
+  FROM chain_block b LEFT JOIN told ON told.block_number = b.number
+  WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
+  ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
+  SET recorded_at = excluded.recorded_at, events = excluded.events)
+SELECT token_no, kind, source, target, units::text FROM gone
 """
 
 
-def _keep_as_orphans(session: Session, chain_id: int, ancestor_number: int) -> int:
+class _Undone(NamedTuple):
+    """What is looked at of an event that is taken back."""
+
+    kind: int
+    source: int | None
+    target: int | None
+    units: str | None
+
+
+def _take_events(
+    session: Session, chain_id: int, tokens: Sequence[Token], ancestor: int
+) -> dict[int | None, list[_Undone]]:
+    """Take what every token said above the ancestor, and keep it with its block as an orphan."""
+    undone: dict[int | None, list[_Undone]] = {token.token_no: [] for token in tokens}
+    where = {"tokens": list(undone), "chain": chain_id, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_ORPHANS, {"chain": chain_id, "ancestor": ancestor_number})
-        return cursor.rowcount
+        for token_no, *row in cursor.execute(_TAKE, where, binary=True):
+            undone[token_no].append(_Undone(*row))
+    return undone
 
 
-def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
+# By block, not by holder: what is taken lies together, and no index is walked for each row.
+_TAKE_HISTORY = """
+DELETE FROM balance_at WHERE token_no = ANY(%(tokens)s::int4[]) AND block_number > %(ancestor)s
+"""
+
+
+def _take_history(session: Session, tokens: Sequence[Token], ancestor: int) -> None:
+    where = {"tokens": [token.token_no for token in tokens], "ancestor": ancestor}
+    with bulk.cursor_of(session) as cursor:
+        cursor.execute(_TAKE_HISTORY, where)
+
+
+def _rewind_token(session: Session, token: Token, undone: Sequence[_Undone], ancestor: int) -> None:
     assert token.token_no is not None
     if token.caught_up_to is not None:
         token.caught_up_to = min(token.caught_up_to, ancestor)
-    undone = _take_events(session, token.token_no, ancestor)
     _rewind_balances(session, token.token_no, undone, ancestor)
     session.execute(
         delete(Reconciliation).where(
@@ -120,31 +157,6 @@ def _rewind_token(session: Session, token: Token, ancestor: int) -> None:
     session.flush()
     if of_wallets:
         fold_wallets(session, wallet_events(session, token.token_no))
-
-
-_TAKE = """
-DELETE FROM token_event WHERE token_no = %s AND block_number > %s
-RETURNING kind, source, target, units
-"""
-
-
-class _Undone(NamedTuple):
-    """What is looked at of an event that is taken back."""
-
-    kind: int
-    source: int | None
-    target: int | None
-    units: Decimal | None
-
-
-def _take_events(session: Session, token_no: int, ancestor: int) -> list[_Undone]:
-    with bulk.cursor_of(session) as cursor:
-        cursor.execute(
-            _TAKE,
-            [token_no, ancestor],
-            binary=True,
-        )
-        return [_Undone(*row) for row in cursor.fetchall()]
 
 
 def was_paused(session: Session, token_no: int) -> bool:
@@ -180,6 +192,17 @@ def wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
     ]
 
 
+# Most have changed once since the ancestor, and tell themselves how they stood before.
+_RESTORE = """
+WITH restored AS (
+  UPDATE balance SET
+    balance_units = before_units, frozen_units = before_frozen, block_number = before_block,
+    before_block = NULL, before_units = NULL, before_frozen = NULL
+  WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+    AND block_number > %(ancestor)s AND before_block BETWEEN 0 AND %(ancestor)s
+  RETURNING holder_no)
+SELECT unnest(%(holders)s::int4[]) EXCEPT ALL SELECT holder_no FROM restored
+"""
 # Every part sees the rows as they were: the last span that begins in time is found once for each
 # holder; spans of one holder do not overlap, so only that one can reach too far.
 _REWIND = """
@@ -191,10 +214,6 @@ last AS MATERIALIZED (
     FROM balance_at
     WHERE token_no = %(token)s AND holder_no = h.holder_no AND block_number <= %(ancestor)s
     ORDER BY block_number DESC LIMIT 1) AS b ON true),
-taken AS (
-  DELETE FROM balance_at
-  WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
-    AND block_number > %(ancestor)s),
 cut AS (
   UPDATE balance_at AS b SET
     later_blocks = b.later_blocks[:last.kept],
@@ -208,7 +227,8 @@ restored AS (
   UPDATE balance AS n SET
     balance_units = coalesce(last.later_balances[last.kept], last.balance_units),
     frozen_units = coalesce(last.later_frozen[last.kept], last.frozen_units),
-    block_number = coalesce(last.later_blocks[last.kept], last.block_number)
+    block_number = coalesce(last.later_blocks[last.kept], last.block_number),
+    before_block = NULL, before_units = NULL, before_frozen = NULL
   FROM last
   WHERE last.block_number IS NOT NULL
     AND n.token_no = %(token)s AND n.holder_no = last.holder_no)
@@ -218,7 +238,9 @@ WHERE last.block_number IS NULL AND n.token_no = %(token)s AND n.holder_no = las
 """
 
 
-def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], ancestor: int) -> None:
+def _rewind_balances(
+    session: Session, token_no: int, undone: Sequence[_Undone], ancestor: int
+) -> None:
     """Give every touched holder the balance of the ancestor block."""
     moved = [row for row in undone if row.kind in MOVING]
     parties = {row.source for row in moved} | {row.target for row in moved}
@@ -227,5 +249,7 @@ def _rewind_balances(session: Session, token_no: int, undone: list[_Undone], anc
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_REWIND, where)
+        where["holders"] = [row[0] for row in cursor.execute(_RESTORE, where, binary=True)]
+        if where["holders"]:
+            cursor.execute(_REWIND, where)
     session.expire_all()
