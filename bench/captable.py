@@ -1,8 +1,8 @@
 """`make bench-captable`: reading and rewinding the cap table of a large token.
 
 BENCH_HOLDERS (1,000,000) wallets and BENCH_TRANSFERS (10,000,000) transfers, 100 a block, made
-by SQL on an embedded PostgreSQL with its normal, durable settings. Every change of a balance is a
-row of history of its own: what a token has that was followed live, and the most there can be.
+by SQL on an embedded PostgreSQL with its normal, durable settings. The rows lie as a token has them
+that was followed live for long: see `bench.captable_rows`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlmodel import Session
 
-from bench.captable_rows import MINTED_UNITS, PER_BLOCK, LargeToken, make_large_token
+from bench.captable_limits import measure_limits
+from bench.captable_rows import MINTED_UNITS, NOT_FINAL, PER_BLOCK, LargeToken, make_large_token
 from bench.figures import print_figure
 from bench.timing import p99_ms
+from chain.compacting import HOLDERS
 from registry.captable import service as captable
+from registry.captable.compacting import compact
 from registry.captable.events import ProjectedBlock
 from registry.captable.page import list_held
 from registry.captable.rewind import rewind
@@ -28,12 +32,13 @@ from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 
-HOLDERS = int(os.environ.get("BENCH_HOLDERS", "1000000"))
+HOLDERS_MADE = int(os.environ.get("BENCH_HOLDERS", "1000000"))
 TRANSFERS = int(os.environ.get("BENCH_TRANSFERS", "10000000"))
 QUESTIONS = 1_000
 PAGE = 100
 DEPTH = 64
 REWINDS = 5
+COMPACTED = 1_000
 
 PAGE_LIMIT_MS = 5
 BALANCE_LIMIT_MS = 1
@@ -48,12 +53,15 @@ def main() -> None:
     ):
         database = Database(server.start())
         migrate.upgrade(database)
-        large = make_large_token(database, HOLDERS, TRANSFERS)
+        large = make_large_token(database, HOLDERS_MADE, TRANSFERS)
+        measure_limits(database, large)
         _measure_size(database, large)
         _measure_page(database, large)
         _measure_balance(database, large)
         _measure_as_of(database, large)
+        _measure_compacting(database, large)
         _measure_rewind(database, large)
+        measure_limits(database, large)
         database.dispose()
 
 
@@ -122,6 +130,40 @@ def _measure_as_of(database: Database, large: LargeToken) -> None:
         seconds = time.perf_counter() - started
     assert total == large.holders * MINTED_UNITS
     _target("captable.as_of.rows_per_s", rows / seconds, "rows/s", ROWS_LIMIT_PER_S)
+
+
+_SPREAD = """
+CREATE TEMPORARY TABLE spread ON COMMIT DROP AS
+  SELECT * FROM balance_history WHERE holder_no <= :holders;
+DELETE FROM balance_at WHERE holder_no <= :holders;
+INSERT INTO balance_at (token_no, holder_no, block_number, balance_units, frozen_units)
+  SELECT * FROM spread
+"""
+
+
+def _measure_compacting(database: Database, large: LargeToken) -> None:
+    """Compact some holders as the sync would who has not done so yet; then all is as before."""
+    final = large.head - NOT_FINAL
+    with database.engine.connect() as connection, Session(connection) as session:
+        token_no = captable.get_token(session, large.address).token_no
+        assert token_no is not None
+        # they lie as compacting leaves them: it finds nothing to do
+        assert compact(session, token_no, final=final, after=0, limit=COMPACTED) == (COMPACTED, 0)
+        for step in _SPREAD.split(";"):
+            connection.execute(text(step), {"holders": COMPACTED})
+        started = time.perf_counter()
+        folded = sum(
+            compact(session, token_no, final=final, after=after, limit=HOLDERS)[1]
+            for after in range(0, COMPACTED, HOLDERS)
+        )
+        seconds = time.perf_counter() - started
+    print_figure(
+        "captable.compacting.rows_per_s",
+        folded / seconds,
+        "rows/s",
+        against="what a block of as many transfers brings every 12 s",
+        other=2 * PER_BLOCK / 12,
+    )
 
 
 def _measure_rewind(database: Database, large: LargeToken) -> None:

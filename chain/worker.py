@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from chain.catch_up import CatchUp
 from chain.client import ChainClient
+from chain.compacting import Compacting
 from chain.errors import ChainError, NonceAhead
 from chain.follower import Follower
 from chain.funds import FundsWatch
@@ -117,6 +118,7 @@ def run_sync(
         Reconciler(writer.database, client, holders_per_second=holders_per_second), stop
     )
     watch = Watch(writer.database, client.chain_id)
+    compacting = Compacting(writer.database, client.chain_id)
     nodes = NodeRecorder(database, client)
     heads = Heads(announced_at, stop, client.hint)
 
@@ -136,6 +138,7 @@ def run_sync(
             guard.note_final()
             if is_ours:
                 watch.look()
+            compacting.turn()
             proving.reach_head()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:

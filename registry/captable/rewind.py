@@ -39,10 +39,11 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     tokens = session.exec(
         select(Token).where(col(Token.chain_id) == chain_id).with_for_update()
     ).all()
+    is_compacted = _is_compacted(session, chain_id, ancestor.number)
     undone = _take_events(session, chain_id, tokens, ancestor.number)
     _take_history(session, tokens, ancestor.number)
     for token in tokens:
-        _rewind_token(session, token, undone[token.token_no], ancestor.number)
+        _rewind_token(session, token, undone[token.token_no], ancestor.number, is_compacted)
     taken = _cut_blocks(session, chain_id, ancestor)
     session.execute(
         update(SyncCursor)
@@ -51,6 +52,12 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     )
     session.flush()
     return taken
+
+
+def _is_compacted(session: Session, chain_id: int, number: int) -> bool:
+    """Tell whether blocks above `number` may lie in spans that begin before it and must be cut."""
+    cursor = session.get_one(SyncCursor, chain_id)
+    return cursor.finalized_number is not None and number < cursor.finalized_number
 
 
 def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
@@ -128,11 +135,13 @@ def _take_history(session: Session, tokens: Sequence[Token], ancestor: int) -> N
         cursor.execute(_TAKE_HISTORY, where)
 
 
-def _rewind_token(session: Session, token: Token, undone: Sequence[_Undone], ancestor: int) -> None:
+def _rewind_token(
+    session: Session, token: Token, undone: Sequence[_Undone], ancestor: int, is_compacted: bool
+) -> None:
     assert token.token_no is not None
     if token.caught_up_to is not None:
         token.caught_up_to = min(token.caught_up_to, ancestor)
-    _rewind_balances(session, token.token_no, undone, ancestor)
+    _rewind_balances(session, token.token_no, undone, ancestor, is_compacted)
     session.execute(
         delete(Reconciliation).where(
             col(Reconciliation.token_no) == token.token_no,
@@ -239,7 +248,7 @@ WHERE last.block_number IS NULL AND n.token_no = %(token)s AND n.holder_no = las
 
 
 def _rewind_balances(
-    session: Session, token_no: int, undone: Sequence[_Undone], ancestor: int
+    session: Session, token_no: int, undone: Sequence[_Undone], ancestor: int, is_compacted: bool
 ) -> None:
     """Give every touched holder the balance of the ancestor block."""
     moved = [row for row in undone if row.kind in MOVING]
@@ -249,7 +258,8 @@ def _rewind_balances(
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
-        where["holders"] = [row[0] for row in cursor.execute(_RESTORE, where, binary=True)]
+        if not is_compacted:
+            where["holders"] = [row[0] for row in cursor.execute(_RESTORE, where, binary=True)]
         if where["holders"]:
             cursor.execute(_REWIND, where)
     session.expire_all()

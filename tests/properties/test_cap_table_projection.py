@@ -226,13 +226,13 @@ def test_apply_range__any_partition_of_the_blocks__projects_the_same(
 
 
 @short
-@given(steps=STEPS, orphaned=STEPS, ancestor=st.integers(1, BLOCKS - 1), through=st.booleans())
+@given(steps=STEPS, orphaned=STEPS, ancestor=st.integers(1, BLOCKS - 1), cuts=CUTS)
 def test_rewind__to_any_block_and_on_along_another_branch__equals_a_fresh_replay(
     database: Database,
     steps: list[Step],
     orphaned: list[Step],
     ancestor: int,
-    through: bool,
+    cuts: list[int],
 ) -> None:
     shared = [step for step in steps if step[0] <= ancestor]
     branch = chain_of(shared + [step for step in orphaned if step[0] > ancestor])
@@ -245,7 +245,7 @@ def test_rewind__to_any_block_and_on_along_another_branch__equals_a_fresh_replay
 
     with scratch(database) as session:
         # the ancestor itself may never have been the end of a range
-        project(session, branch, [ancestor, BLOCKS] if through else [BLOCKS])
+        project(session, branch, cuts)
         rewind.rewind(session, CHAIN, block(ancestor))
         session.expire_all()
         assert seen(session) == at_ancestor
