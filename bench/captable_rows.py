@@ -18,7 +18,7 @@ CHAIN_ID = 31_337
 PER_BLOCK = 100
 MINTED_UNITS = 10**12
 SAMPLE = 2_000
-NOT_FINAL = 64
+NOT_FINAL = 384
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from registry.kernel.memory import buffers_mb
 from registry.kernel.postgres_installation import SUPERUSER, Installation
 from registry.kernel.service_directory import (
     LOG_LIMIT_BYTES,
@@ -51,7 +52,7 @@ SERVER_SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "cluster_name": DATABASE,
-    "shared_buffers": "128MB",
+    "shared_buffers": f"{buffers_mb()}MB",
     "random_page_cost": "1.1",
     "jit": "off",
     "timezone": "UTC",
