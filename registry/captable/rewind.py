@@ -6,7 +6,7 @@ the size of the token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import delete, update
@@ -43,7 +43,9 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     undone = _take_events(session, chain_id, tokens, ancestor.number)
     _take_history(session, tokens, ancestor.number)
     for token in tokens:
-        _rewind_token(session, token, undone[token.token_no], ancestor.number, is_compacted)
+        _rewind_token(
+            session, token, undone.get(token.token_no, _Undone()), ancestor.number, is_compacted
+        )
     taken = _cut_blocks(session, chain_id, ancestor)
     session.execute(
         update(SyncCursor)
@@ -97,30 +99,55 @@ kept AS (
   FROM chain_block b LEFT JOIN told ON told.block_number = b.number
   WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
   ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
-  SET recorded_at = excluded.recorded_at, events = excluded.events)
-SELECT token_no, kind, source, target, units::text FROM gone
+  SET recorded_at = excluded.recorded_at, events = excluded.events),
+moved AS (
+  SELECT token_no, array_agg(DISTINCT holder_no) AS holders
+  FROM gone, LATERAL (VALUES (source), (target)) AS party(holder_no)
+  WHERE kind = ANY(%(moving)s::int4[]) AND holder_no IS NOT NULL
+  GROUP BY token_no)
+SELECT token_no, kinds, minted, holders::text FROM (
+  SELECT token_no, array_agg(DISTINCT kind) AS kinds,
+    (coalesce(sum(units) FILTER (WHERE kind = %(transfer)s AND source IS NULL), 0)
+    - coalesce(sum(units) FILTER (WHERE kind = %(transfer)s AND target IS NULL), 0))::text AS minted
+  FROM gone GROUP BY token_no) AS undone
+LEFT JOIN moved USING (token_no)
 """
 
 
 class _Undone(NamedTuple):
-    """What is looked at of an event that is taken back."""
+    """What was taken back of one token.
 
-    kind: int
-    source: int | None
-    target: int | None
-    units: str | None
+    Parameters
+    ----------
+    kinds
+        Of its events.
+    minted
+        By how much its supply had become larger; in digits, no integer of the server holds it.
+    holders
+        Whose balance or frozen part had changed, as the server writes an array of their numbers;
+        None where nobody's had.
+    """
+
+    kinds: Collection[int] = ()
+    minted: str = "0"
+    holders: str | None = None
 
 
 def _take_events(
     session: Session, chain_id: int, tokens: Sequence[Token], ancestor: int
-) -> dict[int | None, list[_Undone]]:
+) -> dict[int | None, _Undone]:
     """Take what every token said above the ancestor, and keep it with its block as an orphan."""
-    undone: dict[int | None, list[_Undone]] = {token.token_no: [] for token in tokens}
-    where = {"tokens": list(undone), "chain": chain_id, "ancestor": ancestor}
+    where = {
+        "tokens": [token.token_no for token in tokens],
+        "chain": chain_id,
+        "ancestor": ancestor,
+        "moving": [int(kind) for kind in MOVING],
+        "transfer": int(EventKind.TRANSFER),
+    }
     with bulk.cursor_of(session) as cursor:
-        for token_no, *row in cursor.execute(_TAKE, where, binary=True):
-            undone[token_no].append(_Undone(*row))
-    return undone
+        return {
+            token_no: _Undone(*row) for token_no, *row in cursor.execute(_TAKE, where, binary=True)
+        }
 
 
 # By block, not by holder: what is taken lies together, and no index is walked for each row.
@@ -136,19 +163,19 @@ def _take_history(session: Session, tokens: Sequence[Token], ancestor: int) -> N
 
 
 def _rewind_token(
-    session: Session, token: Token, undone: Sequence[_Undone], ancestor: int, is_compacted: bool
+    session: Session, token: Token, undone: _Undone, ancestor: int, is_compacted: bool
 ) -> None:
     assert token.token_no is not None
     if token.caught_up_to is not None:
         token.caught_up_to = min(token.caught_up_to, ancestor)
-    _rewind_balances(session, token.token_no, undone, ancestor, is_compacted)
+    _rewind_balances(session, token.token_no, undone.holders, ancestor, is_compacted)
     session.execute(
         delete(Reconciliation).where(
             col(Reconciliation.token_no) == token.token_no,
             col(Reconciliation.block_number) > ancestor,
         )
     )
-    of_wallets = any(row.kind in OF_WALLETS for row in undone)
+    of_wallets = not OF_WALLETS.isdisjoint(undone.kinds)
     if of_wallets or token.block_number > ancestor:
         session.execute(
             delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token.token_no)
@@ -156,11 +183,8 @@ def _rewind_token(
     if token.block_number > ancestor:
         session.delete(token)
         return
-    transfers = [row for row in undone if row.kind == EventKind.TRANSFER]
-    minted = sum(int(row.units or 0) for row in transfers if row.source is None)
-    burned = sum(int(row.units or 0) for row in transfers if row.target is None)
-    token.supply_units = int(token.supply_units) - minted + burned
-    if any(row.kind in {EventKind.PAUSED, EventKind.UNPAUSED} for row in undone):
+    token.supply_units = int(token.supply_units) - int(undone.minted)
+    if not {EventKind.PAUSED, EventKind.UNPAUSED}.isdisjoint(undone.kinds):
         token.paused = was_paused(session, token.token_no)
     session.add(token)
     session.flush()
@@ -207,15 +231,17 @@ WITH restored AS (
   UPDATE balance SET
     balance_units = before_units, frozen_units = before_frozen, block_number = before_block,
     before_block = NULL, before_units = NULL, before_frozen = NULL
-  WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::int4[])
+  WHERE token_no = %(token)s AND holder_no = ANY(%(holders)s::text::int4[])
     AND block_number > %(ancestor)s AND before_block BETWEEN 0 AND %(ancestor)s
   RETURNING holder_no)
-SELECT unnest(%(holders)s::int4[]) EXCEPT ALL SELECT holder_no FROM restored
+SELECT array_agg(holder_no)::text FROM (
+  SELECT unnest(%(holders)s::text::int4[]) EXCEPT ALL SELECT holder_no FROM restored
+) AS others(holder_no)
 """
 # Every part sees the rows as they were: the last span that begins in time is found once for each
 # holder; spans of one holder do not overlap, so only that one can reach too far.
 _REWIND = """
-WITH h AS (SELECT unnest(%(holders)s::int4[]) AS holder_no),
+WITH h AS (SELECT unnest(%(holders)s::text::int4[]) AS holder_no),
 last AS MATERIALIZED (
   SELECT h.holder_no, b.* FROM h LEFT JOIN LATERAL (
     SELECT block_number, balance_units, frozen_units, later_blocks, later_balances, later_frozen,
@@ -248,18 +274,16 @@ WHERE last.block_number IS NULL AND n.token_no = %(token)s AND n.holder_no = las
 
 
 def _rewind_balances(
-    session: Session, token_no: int, undone: Sequence[_Undone], ancestor: int, is_compacted: bool
+    session: Session, token_no: int, holders: str | None, ancestor: int, is_compacted: bool
 ) -> None:
     """Give every touched holder the balance of the ancestor block."""
-    moved = [row for row in undone if row.kind in MOVING]
-    parties = {row.source for row in moved} | {row.target for row in moved}
-    holders = sorted(holder for holder in parties if holder is not None)
-    if not holders:
+    if holders is None:
         return
     where = {"token": token_no, "holders": holders, "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
         if not is_compacted:
-            where["holders"] = [row[0] for row in cursor.execute(_RESTORE, where, binary=True)]
-        if where["holders"]:
+            (others,) = cursor.execute(_RESTORE, where).fetchone() or (None,)
+            where["holders"] = others
+        if where["holders"] is not None:
             cursor.execute(_REWIND, where)
     session.expire_all()
