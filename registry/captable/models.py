@@ -151,6 +151,8 @@ class OrphanBlock(SQLModel, table=True):
 
     Parameters
     ----------
+    contract_events
+        What contracts said that are no token's (`captable.contract_models`).
     recorded_at, orphaned_at
         From when, and until when, we believed in it; the database's own clock.
     """
@@ -167,6 +169,9 @@ class OrphanBlock(SQLModel, table=True):
     mined_at: AwareDatetime = instant(nullable=False)
     recorded_at: AwareDatetime = instant(nullable=False)
     events: list[dict[str, Any]] = document()
+    contract_events: list[dict[str, Any]] = Field(
+        sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
 
 
 class Token(SQLModel, table=True):
@@ -232,6 +237,15 @@ class TokenEvent(SQLModel, table=True):
             postgresql_where=text(
                 "kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)"
             ),
+        ),
+        # How a wallet was registered at a block (`captable.registered`).
+        Index(
+            "ix_token_event_registered",
+            "token_no",
+            "target",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind IN (8, 9, 10, 11)"),
         ),
         # Who was ever frozen: few, and asked for by holder.
         Index(

@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, contracts
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedEvent,
@@ -79,6 +79,8 @@ def apply_range(
         events = [event for event in events if event.token not in apart]
     if events:
         apply_events(session, chain_id, events)
+    if found.contract_events:
+        contracts.append(session, chain_id, found.contract_events)
 
 
 def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]) -> set[bytes]:

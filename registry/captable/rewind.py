@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, contracts
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
@@ -43,6 +43,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     for token in tokens:
         _rewind_token(session, token, ancestor.number)
     _cut_blocks(session, chain_id, ancestor)
+    contracts.take_back(session, chain_id, ancestor.number)
     session.execute(
         update(SyncCursor)
         .where(col(SyncCursor.chain_id) == chain_id)
