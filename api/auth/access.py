@@ -157,6 +157,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_concentration": READERS,
     "get_wallet_holding": READERS | BUYERS,  # an investor of their own wallets
     "list_wallet_history": READERS | BUYERS,  # the same
+    "list_wallet_claims": READERS | BUYERS,  # the same
     "list_control_changes": READERS,
     "list_reconciliations": READERS,
     "stream_events": READERS,

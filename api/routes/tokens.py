@@ -23,6 +23,7 @@ from api.schemas.tokens import (
 from api.token_at import TokenAt, TokenDep
 from registry.captable import control
 from registry.captable import service as captable
+from registry.captable.claims import known_wallets
 from registry.journal import service as journal
 
 router = resource_router("tokens")
@@ -101,11 +102,14 @@ def list_holders(
 ) -> HoldersRead:
     """Read who the holders are; every reading is journalled with its purpose."""
     rows, supply = _holders(at, session, paging)
+    known = known_wallets(session, at.token, at.block, [row.address for row in rows])
     chain_id = services.settings.chain_id
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
-        lambda row: HolderRow.of_person(vault, row, chain_id=chain_id, supply=supply),
+        lambda row: HolderRow.of_person(
+            vault, row, known.get(row.address), chain_id=chain_id, supply=supply
+        ),
     )
     journal.record(
         writing,
@@ -128,12 +132,8 @@ def list_control_changes(
     at: TokenDep, session: ReadSessionDep, paging: PagingDep
 ) -> Page[ControlChangeRead]:
     """List owners, agents, rule modules, registries and pauses as they changed, up to a block."""
-    after = None
-    if paging.after:
-        block_number, log_index = paging.after.split(".")
-        after = (int(block_number), int(log_index))
     rows = control.list_control_changes(
-        session, at.token, at.block, after=after, limit=paging.fetch
+        session, at.token, at.block, after=paging.after_place, limit=paging.fetch
     )
     return paging.page(
         rows, lambda row: f"{row.block_number}.{row.log_index}", ControlChangeRead.of

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Self
 from uuid import UUID
 
+from api.schemas.claims import ClaimRead
 from api.schemas.common import (
     AsOfBlockRead,
     BigInteger,
@@ -15,6 +16,7 @@ from api.schemas.common import (
     address_of,
     hash_of,
 )
+from registry.captable.claims import KnownWallet
 from registry.captable.control import ControlChange
 from registry.captable.models import Reconciliation
 from registry.captable.service import CapTableEntry
@@ -80,16 +82,28 @@ class CapTableRead(Read):
 
 
 class HolderRow(CapTableRow):
-    """A holding with the person behind it; name and CNIC are masked."""
+    """A holding with the person behind it; name and CNIC are masked.
+
+    `identity`, `country` and `claims` are those of the block; whose the wallet is, of today.
+    """
 
     party_id: UUID | None
     name: str | None
     cnic_masked: str | None
     country: int | None
     identity: str | None
+    claims: list[ClaimRead]
 
     @classmethod
-    def of_person(cls, vault: Vault, entry: CapTableEntry, *, chain_id: int, supply: int) -> Self:
+    def of_person(
+        cls,
+        vault: Vault,
+        entry: CapTableEntry,
+        known: KnownWallet | None,
+        *,
+        chain_id: int,
+        supply: int,
+    ) -> Self:
         holding = CapTableRow.of(entry, chain_id=chain_id, supply=supply)
         party = entry.party
         return cls(
@@ -97,8 +111,9 @@ class HolderRow(CapTableRow):
             party_id=party.id if party else None,
             name=masked_name(vault, party) if party else None,
             cnic_masked=masked_cnic(vault, party) if party else None,
-            country=entry.country,
-            identity=address_of(entry.identity) if entry.identity else None,
+            country=known.country if known else None,
+            identity=address_of(known.identity) if known else None,
+            claims=[ClaimRead.of(claim) for claim in known.claims] if known else [],
         )
 
 
