@@ -24,6 +24,7 @@ from registry.captable import catching_up
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.projection import CursorMoved
+from registry.captable.sums import SumDiffers
 from registry.kernel.db import Database
 
 log = structlog.get_logger()
@@ -97,6 +98,10 @@ class CatchUp:
                 require_same(session, cursor.chain_id, read.found.blocks)
                 token = session.get_one(Token, token_no, with_for_update=True)
                 catching_up.apply_part(session, token, read.found, joins=joins)
+        except SumDiffers as wrong:
+            with self._database.transaction() as session:
+                catching_up.read_again(session, wrong)
+            return True
         except (DBAPIError, psycopg.Error) as fault:
             if not catching_up.is_impossible(fault):
                 raise

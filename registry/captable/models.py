@@ -181,6 +181,9 @@ class Token(SQLModel, table=True):
     ----------
     block_number
         The first block in which it can have said anything.
+    held_units
+        What all holders have together; a trigger of the database keeps it, nobody else writes it
+        (`captable.sums`).
     caught_up_to
         The block to which it is projected while it is caught up beside its chain: after it was
         adopted, or repaired. None where it is projected together with its chain.
@@ -199,6 +202,7 @@ class Token(SQLModel, table=True):
     compliance: bytes = binary()
     block_number: int = bigint()
     supply_units: int = uint256(default=0)
+    held_units: int = uint256(default=0, sa_column_kwargs={"server_default": text("0")})
     paused: bool = True
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk, contracts
+from registry.captable import bulk, contracts, sums
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
@@ -35,6 +35,11 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     -------
     int
         Blocks taken back, of those that we had stored.
+
+    Raises
+    ------
+    SumDiffers
+        The holders of a token would not have what was minted of it.
     """
     taken = _keep_as_orphans(session, chain_id, ancestor.number)
     tokens = session.exec(
@@ -42,6 +47,8 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     ).all()
     for token in tokens:
         _rewind_token(session, token, ancestor.number)
+    standing = [token.token_no for token in tokens if token.block_number <= ancestor.number]
+    sums.require_equal(session, [number for number in standing if number is not None])
     _cut_blocks(session, chain_id, ancestor)
     contracts.take_back(session, chain_id, ancestor.number)
     session.execute(

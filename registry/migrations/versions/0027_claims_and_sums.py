@@ -1,4 +1,4 @@
-"""Claims and what else the platform's contracts tell, beside the tokens."""
+"""Claims and what else the platform's contracts tell; what all holders of a token have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,52 @@ branch_labels = None
 depends_on = None
 
 
+# Statement by statement, not row by row: a range writes thousands of rows at once. An upsert fires
+# the first two, each with its own rows.
+_KEEP_HELD = """
+CREATE FUNCTION keep_held_units() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    UPDATE token AS t SET held_units = t.held_units + c.units
+    FROM (SELECT token_no, sum(balance_units) AS units FROM written GROUP BY token_no) AS c
+    WHERE t.token_no = c.token_no AND c.units <> 0;
+  ELSIF TG_OP = 'DELETE' THEN
+    UPDATE token AS t SET held_units = t.held_units - c.units
+    FROM (SELECT token_no, sum(balance_units) AS units FROM replaced GROUP BY token_no) AS c
+    WHERE t.token_no = c.token_no AND c.units <> 0;
+  ELSE
+    UPDATE token AS t SET held_units = t.held_units + c.units
+    FROM (
+      SELECT token_no, sum(units) AS units FROM (
+        SELECT token_no, balance_units AS units FROM written UNION ALL
+        SELECT token_no, -balance_units FROM replaced) AS w
+      GROUP BY token_no) AS c
+    WHERE t.token_no = c.token_no AND c.units <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER balance_held_insert AFTER INSERT ON balance
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION keep_held_units();
+CREATE TRIGGER balance_held_update AFTER UPDATE ON balance
+  REFERENCING NEW TABLE AS written OLD TABLE AS replaced
+  FOR EACH STATEMENT EXECUTE FUNCTION keep_held_units();
+CREATE TRIGGER balance_held_delete AFTER DELETE ON balance
+  REFERENCING OLD TABLE AS replaced FOR EACH STATEMENT EXECUTE FUNCTION keep_held_units()
+"""
+_HELD_NOW = """
+UPDATE token AS t SET held_units = c.units
+FROM (SELECT token_no, sum(balance_units) AS units FROM balance GROUP BY token_no) AS c
+WHERE t.token_no = c.token_no
+"""
+
+
 def upgrade() -> None:
+    op.add_column(
+        "token",
+        sa.Column("held_units", sa.Numeric(78, 0), nullable=False, server_default=sa.text("0")),
+    )
+    op.execute(_HELD_NOW)
+    op.execute(_KEEP_HELD)
     _create_contracts()
     op.create_index(
         "ix_token_event_registered",
@@ -23,6 +68,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for event in ("insert", "update", "delete"):
+        op.execute(f"DROP TRIGGER balance_held_{event} ON balance")
+    op.execute("DROP FUNCTION keep_held_units()")
+    op.drop_column("token", "held_units")
     op.drop_index("ix_token_event_registered", table_name="token_event")
     op.drop_column("orphan_block", "contract_events")
     op.drop_table("contract_event")
