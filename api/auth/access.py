@@ -149,6 +149,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "ask_what_if": READERS,
     "check_eligibility": EVERYONE,  # an outsider about movements of their own
     # tokens
+    "list_followed_tokens": READERS,
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,
     "get_cap_table": READERS,

@@ -20,7 +20,7 @@ from api.schemas.holdings import (
     TransferRead,
     WalletHoldingRead,
 )
-from api.token_at import TokenDep
+from api.token_at import ProjectedDep
 from registry.captable import service as captable
 from registry.captable import transfers
 from registry.captable.claims import known_wallets, list_claim_changes
@@ -43,7 +43,7 @@ ByParam = Annotated[HolderKind, Query(description="Whose wallets count as one ho
 
 @router.get("/tokens/{token_id}/transfers")
 def list_transfers(
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     paging: PagingDep,
     nature: NaturesParam = None,
@@ -67,7 +67,7 @@ def list_transfers(
 
 @router.get("/tokens/{token_id}/concentration")
 def get_concentration(
-    at: TokenDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
+    at: ProjectedDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
 ) -> ConcentrationRead:
     """Read how the units are spread over their holders, at a block."""
     found = concentration_at(session, at.token, at.block, by)
@@ -76,7 +76,7 @@ def get_concentration(
 
 @router.get("/tokens/{token_id}/wallets/{address}")
 def get_wallet_holding(
-    address: Address, at: TokenDep, session: ReadSessionDep, actor: ActorDep
+    address: Address, at: ProjectedDep, session: ReadSessionDep, actor: ActorDep
 ) -> WalletHoldingRead:
     """Read what one wallet held, at a block; an investor asks for their own."""
     wallet = _visible(session, actor, address)
@@ -96,7 +96,7 @@ def get_wallet_holding(
 @router.get("/tokens/{token_id}/wallets/{address}/claims")
 def list_wallet_claims(
     address: Address,
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     actor: ActorDep,
     paging: PagingDep,
@@ -118,7 +118,7 @@ def list_wallet_claims(
 @router.get("/tokens/{token_id}/wallets/{address}/history")
 def list_wallet_history(
     address: Address,
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     actor: ActorDep,
     paging: PagingDep,

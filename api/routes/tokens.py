@@ -14,19 +14,36 @@ from api.schemas.tokens import (
     CapTableRead,
     CapTableRow,
     ControlChangeRead,
+    FollowedTokenRead,
     HolderRow,
     HoldersRead,
     ReconciliationRead,
     SupplyRead,
     TokenRead,
 )
-from api.token_at import TokenAt, TokenDep
+from api.token_at import ChainIdParam, ProjectedAt, ProjectedDep, TokenDep, read_chain_id
 from registry.captable import control
 from registry.captable import service as captable
 from registry.captable.claims import known_wallets
+from registry.captable.portfolio import list_followed
 from registry.journal import service as journal
 
 router = resource_router("tokens")
+
+
+@router.get("/followed_tokens")
+def list_followed_tokens(
+    session: ReadSessionDep,
+    services: ServicesDep,
+    paging: PagingDep,
+    chain_id: ChainIdParam = None,
+) -> Page[FollowedTokenRead]:
+    """List the tokens that are read of a chain: the platform's own, and those that were adopted."""
+    chain = read_chain_id(services.settings, chain_id)
+    ours = chain == services.settings.chain_id
+    after = int(paging.after) if paging.after else None
+    rows = list_followed(session, chain, ours=ours, after=after, limit=paging.fetch)
+    return paging.page(rows, lambda row: str(row.token.token_no), FollowedTokenRead.of)
 
 
 @router.get("/tokens/{token_id}")
@@ -60,12 +77,10 @@ def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
 
 
 @router.get("/tokens/{token_id}/cap_table")
-def get_cap_table(
-    at: TokenDep, session: ReadSessionDep, services: ServicesDep, paging: PagingDep
-) -> CapTableRead:
-    """Read who holds how much, at a block."""
+def get_cap_table(at: ProjectedDep, session: ReadSessionDep, paging: PagingDep) -> CapTableRead:
+    """Read who holds how much, at a block; of a token on another chain by its address."""
     rows, supply = _holders(at, session, paging)
-    chain_id = services.settings.chain_id
+    chain_id = at.token.chain_id
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
@@ -77,7 +92,7 @@ def get_cap_table(
 
 
 def _holders(
-    at: TokenAt, session: ReadSessionDep, paging: PagingDep
+    at: ProjectedAt, session: ReadSessionDep, paging: PagingDep
 ) -> tuple[list[captable.CapTableEntry], int]:
     after = bytes.fromhex(paging.after) if paging.after else None
     rows = captable.list_holders(session, at.token, at.block, after=after, limit=paging.fetch)
@@ -93,7 +108,6 @@ def list_holders(
     at: TokenDep,
     session: ReadSessionDep,
     writing: SessionDep,
-    services: ServicesDep,
     vault: VaultDep,
     actor: ActorDep,
     paging: PagingDep,
@@ -103,7 +117,7 @@ def list_holders(
     """Read who the holders are; every reading is journalled with its purpose."""
     rows, supply = _holders(at, session, paging)
     known = known_wallets(session, at.token, at.block, [row.address for row in rows])
-    chain_id = services.settings.chain_id
+    chain_id = at.token.chain_id
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
@@ -129,7 +143,7 @@ def list_holders(
 
 @router.get("/tokens/{token_id}/control_changes")
 def list_control_changes(
-    at: TokenDep, session: ReadSessionDep, paging: PagingDep
+    at: ProjectedDep, session: ReadSessionDep, paging: PagingDep
 ) -> Page[ControlChangeRead]:
     """List owners, agents, rule modules, registries and pauses as they changed, up to a block."""
     rows = control.list_control_changes(
@@ -141,7 +155,7 @@ def list_control_changes(
 
 
 @router.get("/tokens/{token_id}/reconciliations")
-def list_reconciliations(at: TokenDep, session: ReadSessionDep) -> list[ReconciliationRead]:
+def list_reconciliations(at: ProjectedDep, session: ReadSessionDep) -> list[ReconciliationRead]:
     """List the proofs up to a block that cap table and chain agree, newest first."""
-    rows = captable.list_reconciliations(session, at.token.address, until=at.block.kept, limit=100)
+    rows = captable.list_reconciliations(session, at.token, until=at.block.kept, limit=100)
     return [ReconciliationRead.of(row) for row in rows]

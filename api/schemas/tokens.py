@@ -19,6 +19,7 @@ from api.schemas.common import (
 from registry.captable.claims import KnownWallet
 from registry.captable.control import ControlChange
 from registry.captable.models import Reconciliation
+from registry.captable.portfolio import FollowedToken
 from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
@@ -40,6 +41,37 @@ class TokenRead(Read):
     paused: bool
     state: str
     as_of_block: AsOfBlockRead
+
+
+class FollowedTokenRead(Read):
+    """A token that is read of a chain; `id` is that of its tokenization, null where it has none.
+
+    `caught_up_to` is the block to which it is read where that is not its chain's newest yet,
+    `refusal` why it is not read any more.
+    """
+
+    id: UUID | None
+    chain: str
+    address: str
+    identity_registry: str
+    first_block: int
+    supply_units: BigInteger
+    caught_up_to: int | None
+    refusal: str | None
+
+    @classmethod
+    def of(cls, row: FollowedToken) -> Self:
+        token = row.token
+        return cls(
+            id=row.tokenization_id,
+            chain=f"eip155:{token.chain_id}",
+            address=address_of(token.address),
+            identity_registry=address_of(token.identity_registry),
+            first_block=token.block_number,
+            supply_units=token.supply_units,
+            caught_up_to=token.caught_up_to,
+            refusal=token.refusal,
+        )
 
 
 class SupplyRead(Read):

@@ -68,8 +68,8 @@ class CapTableEntry:
     party: Party | None
 
 
-def get_token(session: Session, address: bytes) -> Token:
-    """Return the projected token.
+def get_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token:
+    """Return the projected token; see `find_token` for which one.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def get_token(session: Session, address: bytes) -> Token:
     Conflict
         ``token_refused``.
     """
-    token = find_token(session, address)
+    token = find_token(session, address, chain_id=chain_id)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
     if token.refusal is not None:
@@ -93,16 +93,30 @@ def get_token(session: Session, address: bytes) -> Token:
     return token
 
 
-def find_token(session: Session, address: bytes) -> Token | None:
+def find_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token | None:
     """Return the projected token, if the chain's events have told us of it.
 
-    Of several chains that have a token at this address, that of the chain on which the platform
-    stands: nothing is tokenized on another.
+    Parameters
+    ----------
+    chain_id
+        On which chain; without it, and several have a token at this address, that of the chain on
+        which the platform stands: nothing is tokenized on another.
     """
     stands_here = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
-    return session.exec(
-        select(Token).where(col(Token.address) == address).order_by(stands_here.desc()).limit(1)
-    ).first()
+    query = select(Token).where(col(Token.address) == address)
+    if chain_id is not None:
+        query = query.where(col(Token.chain_id) == chain_id)
+    return session.exec(query.order_by(stands_here.desc()).limit(1)).first()
+
+
+def confirmations_of_final(session: Session, chain_id: int) -> int:
+    """Return how many blocks stand on the newest final one, as the sync noted it.
+
+    Where nothing was noted yet, no block has as many.
+    """
+    cursor = sync_state(session, chain_id)
+    final = cursor.finalized_number
+    return cursor.head_number + 1 if final is None else max(cursor.head_number - final, 0)
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:
@@ -373,17 +387,15 @@ def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:
 
 def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:
     """Return the newest proof of the projection, if one was made."""
-    rows = list_reconciliations(session, token_address, limit=1)
+    token = find_token(session, token_address)
+    rows = list_reconciliations(session, token, limit=1) if token else ()
     return rows[0] if rows else None
 
 
 def list_reconciliations(
-    session: Session, token_address: bytes, *, until: int | None = None, limit: int
+    session: Session, token: Token, *, until: int | None = None, limit: int
 ) -> Sequence[Reconciliation]:
     """List the proofs of a token's projection, newest first, up to the block `until`."""
-    token = find_token(session, token_address)
-    if token is None:
-        return []
     query = (
         select(Reconciliation)
         .where(col(Reconciliation.token_no) == token.token_no)
