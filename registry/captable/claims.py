@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.contract_models import ContractEvent, FollowedContract
+from registry.captable.bulk import cursor_of
 from registry.captable.models import ChainBlock, Token
 from registry.captable.registered import registered_at
 
@@ -223,57 +223,54 @@ def _times(
     return dict(stored) | {each.number: each.mined_at for each in lost}
 
 
+# Rows as they are: making objects of them takes longer than finding them.
+_EVENTS = """
+SELECT e.block_number, e.log_index, '0x' || encode(e.address, 'hex'), e.event, e.tx_hash, e.said
+FROM contract_event e
+WHERE e.chain_id = %(chain)s AND e.block_number <= %(kept)s AND {what}
+ORDER BY e.block_number, e.log_index
+"""
+_ABOUT_SOMEBODY = _EVENTS.format(what="e.subject = ANY(%(subjects)s) AND e.event = ANY(%(names)s)")
+# That nobody is its subject is said for the planner: these are in the small index.
+_GENERAL = _EVENTS.format(
+    what="""e.subject IS NULL AND e.address = ANY(ARRAY(
+      SELECT address FROM followed_contract
+      WHERE chain_id = %(chain)s AND name IN ('ClaimStore', 'ClaimIssuer')))"""
+)
+_Event = Mapping[str, Any]
+_FIELDS = ("block_number", "log_index", "address", "event", "tx_hash", "said")
+
+
 def _about(
     session: Session, chain_id: int, identities: Collection[bytes], block: AsOfBlock
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[_Event]:
     """Give what was claimed and revoked about identities, in the order of the chain."""
     wanted = set(identities)
-    rows = session.exec(
-        select(ContractEvent)
-        .where(
-            col(ContractEvent.chain_id) == chain_id,
-            col(ContractEvent.subject).in_(wanted),
-            col(ContractEvent.event).in_(_ABOUT),
-            col(ContractEvent.block_number) <= block.kept,
-        )
-        .order_by(col(ContractEvent.block_number), col(ContractEvent.log_index))
-    )
-    yield from map(_plain, rows)
+    values = {"subjects": list(wanted), "names": list(_ABOUT)}
+    yield from _rows(session, _ABOUT_SOMEBODY, chain_id, block, values)
     for event in block.lost.contract_events() if block.lost else ():
         if event["event"] in _ABOUT and bytes.fromhex(event["subject"]) in wanted:
             yield _of_orphan(event)
 
 
-def _general(session: Session, chain_id: int, block: AsOfBlock) -> Iterator[Mapping[str, Any]]:
+def _general(session: Session, chain_id: int, block: AsOfBlock) -> Iterator[_Event]:
     """Give what says which claims count, in the order of the chain."""
-    names = ("ClaimStore", "ClaimIssuer")
-    rows = session.exec(
-        select(ContractEvent)
-        .join(
-            FollowedContract,
-            (col(FollowedContract.chain_id) == col(ContractEvent.chain_id))
-            & (col(FollowedContract.address) == col(ContractEvent.address)),
-        )
-        .where(
-            col(ContractEvent.chain_id) == chain_id,
-            col(FollowedContract.name).in_(names),
-            # Said for the planner: these are in the small index.
-            col(ContractEvent.subject).is_(None),
-            col(ContractEvent.block_number) <= block.kept,
-        )
-        .order_by(col(ContractEvent.block_number), col(ContractEvent.log_index))
-    )
-    yield from map(_plain, rows)
+    yield from _rows(session, _GENERAL, chain_id, block, {})
     for event in block.lost.contract_events() if block.lost else ():
         if event["subject"] is None:
             yield _of_orphan(event)
 
 
-def _plain(row: ContractEvent) -> Mapping[str, Any]:
-    return row.model_dump() | {"address": f"0x{row.address.hex()}"}
+def _rows(
+    session: Session, query: str, chain_id: int, block: AsOfBlock, values: Mapping[str, Any]
+) -> Iterator[_Event]:
+    told = {"chain": chain_id, "kept": block.kept, **values}
+    with cursor_of(session) as cursor:
+        rows = cursor.execute(query.encode(), told).fetchall()
+    return (dict(zip(_FIELDS, row, strict=True)) for row in rows)
 
 
-def _of_orphan(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def _of_orphan(event: _Event) -> _Event:
     return {
         **event,
         "address": f"0x{event['address']}",
