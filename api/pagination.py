@@ -46,6 +46,14 @@ class Paging:
     def after_id(self) -> UUID | None:
         return UUID(self.after) if self.after else None
 
+    @property
+    def after_place(self) -> tuple[int, int] | None:
+        """Give number of the block and index of the log, in a list of logs."""
+        if not self.after:
+            return None
+        block_number, log_index = self.after.split(".")
+        return int(block_number), int(log_index)
+
     def page(
         self,
         rows: Sequence[Row],

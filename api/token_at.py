@@ -1,4 +1,8 @@
-"""A token at a block: what every route below /v1/tokens/{token_id} looks at."""
+"""A token at a block: what every route below /v1/tokens/{token_id} looks at.
+
+The platform's own tokens are known by the ids of their tokenizations. A token that was adopted,
+on the platform's chain or on one of FOLLOWED_CHAINS, has none, and is known by its address.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,36 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Query
 
-from api.as_of import ChainTimeDep
+from api.as_of import ChainTime, ChainTimeDep
 from api.deps import FinalityDep, ReadSessionDep, ServicesDep
-from api.schemas.common import AsOfBlockRead
+from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.models import Token
+from registry.kernel.db import ReadSession
+from registry.kernel.errors import Invalid, NotFound
+from registry.kernel.settings import Settings
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
 
 @dataclass(frozen=True, slots=True)
-class TokenAt:
-    """A token, and the block at which it is looked at."""
+class ProjectedAt:
+    """Any token that is projected, and the block at which it is looked at."""
 
-    tokenization: Tokenization
     token: Token
     block: AsOfBlock
     block_read: AsOfBlockRead
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAt(ProjectedAt):
+    """A token of the platform, and the block at which it is looked at."""
+
+    tokenization: Tokenization
 
 
 def get_token_at(
@@ -41,12 +54,97 @@ def get_token_at(
     assert tokenization.token_address is not None
     chain_id = services.settings.chain_id
     block = known_block_at(session, chain_id, when.as_of, when.known_at)
-    return TokenAt(
-        tokenization,
-        captable.get_token(session, tokenization.token_address),
-        block,
-        AsOfBlockRead.of(block, needed),
-    )
+    token = captable.get_token(session, tokenization.token_address)
+    return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
+
+
+ChainIdParam = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=2**53 - 1,
+        description="Of FOLLOWED_CHAINS; without it, the platform's own chain",
+    ),
+]
+
+
+def read_chain_id(settings: Settings, chain_id: int | None) -> int:
+    """Return the chain that is asked for.
+
+    Raises
+    ------
+    Invalid
+        ``chain_not_followed``.
+    """
+    followed = [settings.chain_id, *(other.chain_id for other in settings.followed_chains)]
+    if chain_id is None:
+        return settings.chain_id
+    if chain_id not in followed:
+        raise Invalid(
+            "chain_not_followed",
+            f"Chain {chain_id} is not read here.",
+            field="chain_id",
+            remedy=f"Name one of {', '.join(map(str, followed))}, or have it added to "
+            "FOLLOWED_CHAINS.",
+        )
+    return chain_id
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which token is asked for: by the id of its tokenization, or by its address on a chain."""
+
+    token_id: UUID | str
+    chain_id: int
+    is_our_chain: bool
+
+
+def get_which(
+    token_id: UUID | Address, services: ServicesDep, chain_id: ChainIdParam = None
+) -> Which:
+    """Read the token of the path, and the chain on which it stands.
+
+    Raises
+    ------
+    Invalid
+        ``chain_not_followed``.
+    """
+    chain = read_chain_id(services.settings, chain_id)
+    return Which(token_id, chain, chain == services.settings.chain_id)
+
+
+def get_projected_at(
+    which: Annotated[Which, Depends(get_which)],
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    when: ChainTimeDep,
+) -> ProjectedAt:
+    """Find the token of the path at the block of `as_of`, whether or not it is the platform's own.
+
+    Raises
+    ------
+    NotFound
+        The chain has no such token here.
+    """
+    if isinstance(which.token_id, UUID):
+        if not which.is_our_chain:
+            raise NotFound("token", which.token_id)
+        return get_token_at(which.token_id, needed, session, services, when)
+    address = bytes.fromhex(which.token_id[2:])
+    token = captable.get_token(session, address, chain_id=which.chain_id)
+    return _projected_at(session, token, when, needed if which.is_our_chain else None)
+
+
+def _projected_at(
+    session: ReadSession, token: Token, when: ChainTime, needed: int | None
+) -> ProjectedAt:
+    block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
+    if needed is None:
+        # Of the other chains no node is asked here: their sync notes what is final.
+        needed = captable.confirmations_of_final(session, token.chain_id)
+    return ProjectedAt(token, block, AsOfBlockRead.of(block, needed))
 
 
 TokenDep = Annotated[TokenAt, Depends(get_token_at)]
+ProjectedDep = Annotated[ProjectedAt, Depends(get_projected_at)]

@@ -24,6 +24,7 @@ from registry.captable import catching_up
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.projection import CursorMoved
+from registry.captable.sums import SumDiffers
 from registry.kernel.db import Database
 
 log = structlog.get_logger()
@@ -94,9 +95,13 @@ class CatchUp:
                 held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
                 if (held.number, held.hash) != (cursor.number, cursor.hash):
                     raise CursorMoved("the chain moved while a token was caught up")
-                _require_same(session, cursor.chain_id, read.found.blocks)
+                require_same(session, cursor.chain_id, read.found.blocks)
                 token = session.get_one(Token, token_no, with_for_update=True)
                 catching_up.apply_part(session, token, read.found, joins=joins)
+        except SumDiffers as wrong:
+            with self._database.transaction() as session:
+                catching_up.read_again(session, wrong)
+            return True
         except (DBAPIError, psycopg.Error) as fault:
             if not catching_up.is_impossible(fault):
                 raise
@@ -128,7 +133,7 @@ class CatchUp:
         return False
 
 
-def _require_same(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:
+def require_same(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:
     """Make sure that the blocks of a token are those that its chain has, where both are stored."""
     stored = session.exec(
         select(ChainBlock).where(

@@ -12,13 +12,14 @@ import msgspec
 
 from chain.asked import is_half_told, told_whole
 from chain.client import Block, ChainClient, Log, hex_of, log_of
+from chain.contract_events import read_contract_event
 from chain.control import read_control
 from chain.countries import countries_of
 from chain.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.watched import Watched
 from chain.wire import WireLog
-from registry.captable.events import ProjectedEvent, ProjectedToken
+from registry.captable.events import ProjectedContractEvent, ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
 
 
@@ -34,6 +35,8 @@ class Gathering:
     ----------
     events
         In the order of the chain.
+    contract_events
+        The same, of the platform's contracts that serve all tokens.
     others : list of Log
         Every log but the transfers.
     hashes : dict
@@ -46,6 +49,7 @@ class Gathering:
         self.watched = watched
         self.tokens: list[ProjectedToken] = []
         self.events: list[ProjectedEvent] = []
+        self.contract_events: list[ProjectedContractEvent] = []
         self.others: list[Log] = []
         self.hashes: dict[int, str] = {}
         self.logs = 0
@@ -61,7 +65,7 @@ class Gathering:
         RpcInconsistent, RpcRefused, UndecodableLog
             See `chain.ranges.RangeReader.read`.
         """
-        if self.watched.factory is None and not self.watched.emitters:
+        if not self.watched.is_anybody:
             return
         logs = self._client.logs(self.watched.addresses, first, last)
         if deployed := self._deployed(logs):
@@ -155,10 +159,24 @@ class Gathering:
             found.setdefault(other.block_number, set()).add(other.address)
         return found
 
+    def everything(
+        self, events: Sequence[ProjectedEvent]
+    ) -> Sequence[ProjectedEvent | ProjectedContractEvent]:
+        """Give the events of tokens, as they were completed, and all others in their places."""
+        if not self.contract_events:
+            return events
+        return sorted(
+            [*events, *self.contract_events],
+            key=lambda event: (event.block_number, event.log_index),
+        )
+
     def _take(self, entry: WireLog) -> None:
         """Take in a log that is no transfer."""
         known = log_of(entry)
         self.others.append(known)
+        if (name := self.watched.contracts.get(known.address)) is not None:
+            self.contract_events += read_contract_event(known, name)
+            return
         event = _read(self.watched, known)
         if event is None:
             return

@@ -31,10 +31,11 @@ from chain.ranges import RangeReader, ReadRange, projected
 from chain.watched import Watched, read_watched
 from registry.captable import catching_up, projection
 from registry.captable.degraded import degrade, note_taken_back
-from registry.captable.events import ProjectedRange
+from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import SyncCursor
 from registry.captable.projection import CursorMoved
 from registry.captable.rewind import rewind
+from registry.captable.sums import SumDiffers
 from registry.kernel import failpoints
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -239,6 +240,9 @@ class Indexer:
                 projection.apply_range(session, chain_id, after=after, found=found)
                 failpoints.reach("sync_before_commit")
             failpoints.reach("sync_after_commit")
+        except SumDiffers as wrong:
+            self._read_again(wrong)
+            raise CursorMoved("a token of this range is read again by itself") from wrong
         except (DBAPIError, psycopg.Error) as fault:
             if catching_up.is_impossible(fault):
                 self._set_apart({event.token for event in found.events})
@@ -256,6 +260,11 @@ class Indexer:
                 last=found.end.number,
                 events=len(found.events),
             )
+
+    def _read_again(self, wrong: SumDiffers) -> None:
+        """Mend the one token, so that the rest goes on, and tell that it was wrong."""
+        with self._database.transaction() as session:
+            catching_up.read_again(session, wrong)
 
     def _watched(self) -> Watched:
         with self._database.reading() as session:
@@ -277,8 +286,19 @@ class Indexer:
         self._client.check()
         found = common_ancestor(self._database, self._client, below=below)
         ancestor = projected(found or self._genesis())
-        chain_id = self._client.chain_id
         failpoints.reach("sync_before_rewind")
+        try:
+            taken = self._rewind(cursor, head, ancestor, is_reset=found is None)
+        except SumDiffers as wrong:
+            self._read_again(wrong)
+            raise CursorMoved("a token is read again, and the reorg followed then") from wrong
+        failpoints.reach("sync_after_rewind")
+        log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
+
+    def _rewind(
+        self, cursor: SyncCursor, head: Block, ancestor: ProjectedBlock, *, is_reset: bool
+    ) -> int:
+        chain_id = self._client.chain_id
         with self._database.transaction() as session:
             # First of all, and locking the cursor: another indexer may have done it meanwhile,
             # and gone on along the new branch.
@@ -290,12 +310,11 @@ class Indexer:
                 head_number=head.number,
             )
             taken = rewind(session, chain_id, ancestor)
-            note_taken_back(session, chain_id, cursor, ancestor, is_reset=found is None)
+            note_taken_back(session, chain_id, cursor, ancestor, is_reset=is_reset)
             # What was mined in those blocks is sent again at once.
             operations.wake(session)
             failpoints.reach("sync_mid_rewind")
-        failpoints.reach("sync_after_rewind")
-        log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
+        return taken
 
     def _genesis(self) -> Block:
         """Give the chain's first block, to begin again there.

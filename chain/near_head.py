@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from chain.client import Block, ChainClient, bytes_of, hex_of
 from chain.errors import RpcInconsistent
-from registry.captable.events import ProjectedEvent
+from registry.captable.events import ProjectedContractEvent, ProjectedEvent
 
 NEAR_BLOCKS = 128
 """Some more than any chain needs to be final."""
@@ -27,7 +27,7 @@ def check_near_head(
     client: ChainClient,
     near: Sequence[int],
     headers: Mapping[int, Block],
-    events: Iterable[ProjectedEvent],
+    events: Iterable[ProjectedEvent | ProjectedContractEvent],
 ) -> None:
     """Make sure that headers follow each other, and that each event is of its block's transactions.
 

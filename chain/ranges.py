@@ -104,13 +104,14 @@ class RangeReader:
         asked = [headers[number] for number in sorted({*silent, *near})]
         self._check_silence(gathered, gathered.emitters_from(near.start) if near else {}, asked)
         events = mark_forced(self._client, watched, gathered.events, gathered.others)
-        check_near_head(self._client, near, headers, events)
+        check_near_head(self._client, near, headers, gathered.everything(events))
         return ReadRange(
             first=headers[first],
             found=ProjectedRange(
                 blocks=[projected(headers[number]) for number in sorted({*numbers, last})],
                 tokens=gathered.tokens,
                 events=events,
+                contract_events=gathered.contract_events,
                 head_number=head_number,
             ),
             logs=gathered.logs,
@@ -140,13 +141,14 @@ class RangeReader:
             return None
         events = mark_forced(self._client, watched, gathered.events, gathered.others)
         only = range(head.number, head.number + 1)
-        check_near_head(self._client, only, {head.number: head}, events)
+        check_near_head(self._client, only, {head.number: head}, gathered.everything(events))
         return ReadRange(
             first=head,
             found=ProjectedRange(
                 blocks=[projected(head)],
                 tokens=[],
                 events=events,
+                contract_events=gathered.contract_events,
                 head_number=head.number,
             ),
             logs=gathered.logs,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlmodel import Session, col, select
 
 from chain.platform import platform_contract
+from registry.captable.contracts import list_followed
 from registry.captable.events import ProjectedToken
 from registry.captable.models import Token
 from registry.captable.roles import list_agents
@@ -26,6 +27,8 @@ class Watched:
         Who else may act on a token, by the token; a token that has none is left out.
     compliances
         The compliance contract of each token, and its token.
+    contracts
+        The platform's own contracts that serve all tokens, by their names.
     """
 
     factory: bytes | None
@@ -33,11 +36,17 @@ class Watched:
     emitters: Mapping[bytes, tuple[bytes, bool]]
     other_agents: Mapping[bytes, AbstractSet[bytes]] = field(default_factory=dict)
     compliances: Mapping[bytes, bytes] = field(default_factory=dict)
+    contracts: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def addresses(self) -> list[bytes]:
-        known = (self.factory, self.agent, *self.emitters, *self.compliances)
+        known = (self.factory, self.agent, *self.contracts, *self.emitters, *self.compliances)
         return [item for item in known if item is not None]
+
+    @property
+    def is_anybody(self) -> bool:
+        """Whether there is anything to ask for: the agent alone is asked about no token."""
+        return bool(self.factory or self.contracts or self.emitters)
 
     def addresses_but(self, heard: Collection[bytes]) -> list[bytes]:
         return [item for item in self.addresses if item not in heard]
@@ -69,7 +78,9 @@ def read_watched(session: Session, chain_id: int, *, only: Token | None = None) 
             others.setdefault(token, set()).add(found)
     # A suite that is deployed is told of once, to whoever follows the chain.
     deployer = factory.address if factory and only is None else None
-    watched = Watched(deployer, agent, {}, others)
+    contracts = list_followed(session, chain_id) if only is None else ()
+    named = {each.address: each.name for each in contracts}
+    watched = Watched(deployer, agent, {}, others, contracts=named)
     return watched.with_tokens(
         ProjectedToken(
             address=token.address,

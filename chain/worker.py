@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from chain.catch_up import CatchUp
 from chain.client import ChainClient
 from chain.compacting import Compacting
+from chain.contract_catch_up import ContractCatchUp
 from chain.errors import ChainError, NonceAhead
 from chain.follower import Follower
 from chain.funds import FundsWatch
@@ -114,6 +115,7 @@ def run_sync(
     guard = Guard(writer.database, client, finality=finality)
     indexer = Indexer(writer.database, client)
     behind = CatchUp(writer.database, client)
+    platform = ContractCatchUp(writer.database, client)
     proving = Proving(
         Reconciler(writer.database, client, holders_per_second=holders_per_second), stop
     )
@@ -133,7 +135,7 @@ def run_sync(
                 proving.leave_head()
                 heads.found()
                 return 0.0
-            if behind.advance():
+            if behind.advance() or (is_ours and platform.advance()):
                 return 0.0
             guard.note_final()
             if is_ours:

@@ -7,6 +7,7 @@ from sqlmodel import SQLModel
 import registry.asset.models
 import registry.bill_of_lading.models
 import registry.bulk.models
+import registry.captable.contract_models
 import registry.captable.models
 import registry.case.models
 import registry.court_order.models

@@ -149,6 +149,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "ask_what_if": READERS,
     "check_eligibility": EVERYONE,  # an outsider about movements of their own
     # tokens
+    "list_followed_tokens": READERS,
     "get_token": EVERYONE,
     "get_token_supply": EVERYONE,
     "get_cap_table": READERS,
@@ -157,6 +158,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_concentration": READERS,
     "get_wallet_holding": READERS | BUYERS,  # an investor of their own wallets
     "list_wallet_history": READERS | BUYERS,  # the same
+    "list_wallet_claims": READERS | BUYERS,  # the same
     "list_control_changes": READERS,
     "list_reconciliations": READERS,
     "stream_events": READERS,

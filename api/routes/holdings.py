@@ -11,7 +11,8 @@ from api.auth.access import READERS
 from api.deps import ActorDep, ReadSessionDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
-from api.schemas.common import Address, Page
+from api.schemas.claims import ClaimChangeRead, ClaimRead
+from api.schemas.common import Address, Page, address_of
 from api.schemas.holdings import (
     ConcentrationRead,
     HoldingChangeRead,
@@ -19,11 +20,13 @@ from api.schemas.holdings import (
     TransferRead,
     WalletHoldingRead,
 )
-from api.token_at import TokenDep
+from api.token_at import ProjectedDep
 from registry.captable import service as captable
 from registry.captable import transfers
+from registry.captable.claims import known_wallets, list_claim_changes
 from registry.captable.concentration import HolderKind, concentration_at
 from registry.captable.history import list_changes
+from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferFilter, TransferNature
 from registry.investor import service as investors
 from registry.kernel.actor import Actor
@@ -40,7 +43,7 @@ ByParam = Annotated[HolderKind, Query(description="Whose wallets count as one ho
 
 @router.get("/tokens/{token_id}/transfers")
 def list_transfers(
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     paging: PagingDep,
     nature: NaturesParam = None,
@@ -48,10 +51,6 @@ def list_transfers(
     since: SinceParam = None,
 ) -> Page[TransferRead]:
     """List movements up to a block, in the order of the chain."""
-    after = None
-    if paging.after:
-        block_number, log_index = paging.after.split(".")
-        after = (int(block_number), int(log_index))
     wanted = TransferFilter(
         natures=nature or (),
         wallet=bytes.fromhex(wallet[2:]) if wallet else None,
@@ -60,13 +59,15 @@ def list_transfers(
         ),
         until=at.block,
     )
-    rows = transfers.list_transfers(session, at.token, wanted, after=after, limit=paging.fetch)
+    rows = transfers.list_transfers(
+        session, at.token, wanted, after=paging.after_place, limit=paging.fetch
+    )
     return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
 
 
 @router.get("/tokens/{token_id}/concentration")
 def get_concentration(
-    at: TokenDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
+    at: ProjectedDep, session: ReadSessionDep, by: ByParam = HolderKind.WALLET
 ) -> ConcentrationRead:
     """Read how the units are spread over their holders, at a block."""
     found = concentration_at(session, at.token, at.block, by)
@@ -75,20 +76,49 @@ def get_concentration(
 
 @router.get("/tokens/{token_id}/wallets/{address}")
 def get_wallet_holding(
-    address: Address, at: TokenDep, session: ReadSessionDep, actor: ActorDep
+    address: Address, at: ProjectedDep, session: ReadSessionDep, actor: ActorDep
 ) -> WalletHoldingRead:
     """Read what one wallet held, at a block; an investor asks for their own."""
     wallet = _visible(session, actor, address)
     balance, frozen = captable.holding_known(session, at.token, wallet, at.block)
+    known = known_wallets(session, at.token, at.block, [wallet]).get(wallet)
     return WalletHoldingRead(
-        wallet=address, balance_units=balance, frozen_units=frozen, as_of_block=at.block_read
+        wallet=address,
+        balance_units=balance,
+        frozen_units=frozen,
+        identity=address_of(known.identity) if known else None,
+        country=known.country if known else None,
+        claims=[ClaimRead.of(claim) for claim in known.claims] if known else [],
+        as_of_block=at.block_read,
     )
+
+
+@router.get("/tokens/{token_id}/wallets/{address}/claims")
+def list_wallet_claims(
+    address: Address,
+    at: ProjectedDep,
+    session: ReadSessionDep,
+    actor: ActorDep,
+    paging: PagingDep,
+) -> Page[ClaimChangeRead]:
+    """List every claim and revocation about the identity of one wallet, up to a block."""
+    wallet = _visible(session, actor, address)
+    registered = registered_at(session, at.token, at.block, [wallet])
+    rows = list_claim_changes(
+        session,
+        at.token.chain_id,
+        [each.identity for each in registered.values()],
+        at.block,
+        after=paging.after_place,
+        limit=paging.fetch,
+    )
+    return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", ClaimChangeRead.of)
 
 
 @router.get("/tokens/{token_id}/wallets/{address}/history")
 def list_wallet_history(
     address: Address,
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     actor: ActorDep,
     paging: PagingDep,

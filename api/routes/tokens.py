@@ -14,19 +14,37 @@ from api.schemas.tokens import (
     CapTableRead,
     CapTableRow,
     ControlChangeRead,
+    FollowedTokenRead,
     HolderRow,
     HoldersRead,
     ReconciliationRead,
     SupplyRead,
     TokenRead,
 )
-from api.token_at import TokenDep
+from api.token_at import ChainIdParam, ProjectedDep, TokenDep, read_chain_id
 from registry.captable import control
 from registry.captable import service as captable
+from registry.captable.claims import known_wallets
 from registry.captable.page import list_held
+from registry.captable.portfolio import list_followed
 from registry.journal import service as journal
 
 router = resource_router("tokens")
+
+
+@router.get("/followed_tokens")
+def list_followed_tokens(
+    session: ReadSessionDep,
+    services: ServicesDep,
+    paging: PagingDep,
+    chain_id: ChainIdParam = None,
+) -> Page[FollowedTokenRead]:
+    """List the tokens that are read of a chain: the platform's own, and those that were adopted."""
+    chain = read_chain_id(services.settings, chain_id)
+    ours = chain == services.settings.chain_id
+    after = int(paging.after) if paging.after else None
+    rows = list_followed(session, chain, ours=ours, after=after, limit=paging.fetch)
+    return paging.page(rows, lambda row: str(row.token.token_no), FollowedTokenRead.of)
 
 
 @router.get("/tokens/{token_id}")
@@ -60,13 +78,11 @@ def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
 
 
 @router.get("/tokens/{token_id}/cap_table")
-def get_cap_table(
-    at: TokenDep, session: ReadSessionDep, services: ServicesDep, paging: PagingDep
-) -> CapTableRead:
-    """Read who holds how much, at a block."""
+def get_cap_table(at: ProjectedDep, session: ReadSessionDep, paging: PagingDep) -> CapTableRead:
+    """Read who holds how much, at a block; of a token on another chain by its address."""
     rows = list_held(session, at.token, at.block, after=_after(paging), limit=paging.fetch)
     supply = captable.supply_at(session, at.token, at.block)
-    chain_id = services.settings.chain_id
+    chain_id = at.token.chain_id
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
@@ -90,7 +106,6 @@ def list_holders(
     at: TokenDep,
     session: ReadSessionDep,
     writing: SessionDep,
-    services: ServicesDep,
     vault: VaultDep,
     actor: ActorDep,
     paging: PagingDep,
@@ -102,11 +117,14 @@ def list_holders(
         session, at.token, at.block, after=_after(paging), limit=paging.fetch
     )
     supply = captable.supply_at(session, at.token, at.block)
-    chain_id = services.settings.chain_id
+    known = known_wallets(session, at.token, at.block, [row.address for row in rows])
+    chain_id = at.token.chain_id
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
-        lambda row: HolderRow.of_person(vault, row, chain_id=chain_id, supply=supply),
+        lambda row: HolderRow.of_person(
+            vault, row, known.get(row.address), chain_id=chain_id, supply=supply
+        ),
     )
     journal.record(
         writing,
@@ -126,15 +144,11 @@ def list_holders(
 
 @router.get("/tokens/{token_id}/control_changes")
 def list_control_changes(
-    at: TokenDep, session: ReadSessionDep, paging: PagingDep
+    at: ProjectedDep, session: ReadSessionDep, paging: PagingDep
 ) -> Page[ControlChangeRead]:
     """List owners, agents, rule modules, registries and pauses as they changed, up to a block."""
-    after = None
-    if paging.after:
-        block_number, log_index = paging.after.split(".")
-        after = (int(block_number), int(log_index))
     rows = control.list_control_changes(
-        session, at.token, at.block, after=after, limit=paging.fetch
+        session, at.token, at.block, after=paging.after_place, limit=paging.fetch
     )
     return paging.page(
         rows, lambda row: f"{row.block_number}.{row.log_index}", ControlChangeRead.of
@@ -142,7 +156,7 @@ def list_control_changes(
 
 
 @router.get("/tokens/{token_id}/reconciliations")
-def list_reconciliations(at: TokenDep, session: ReadSessionDep) -> list[ReconciliationRead]:
+def list_reconciliations(at: ProjectedDep, session: ReadSessionDep) -> list[ReconciliationRead]:
     """List the proofs up to a block that cap table and chain agree, newest first."""
-    rows = captable.list_reconciliations(session, at.token.address, until=at.block.kept, limit=100)
+    rows = captable.list_reconciliations(session, at.token, until=at.block.kept, limit=100)
     return [ReconciliationRead.of(row) for row in rows]

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Self
 from uuid import UUID
 
+from api.schemas.claims import ClaimRead
 from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
 from registry.captable.concentration import Concentration, HolderKind
 from registry.captable.history import HoldingChange
@@ -52,11 +53,18 @@ class TransferRead(Read):
 
 
 class WalletHoldingRead(Read):
-    """What one wallet held, at one block; zero where it never held any."""
+    """What one wallet held, at one block; zero where it never held any.
+
+    `identity` and `country` are those with which the token's registry knew it then, `claims` what
+    was claimed about that identity; none where the wallet was not registered.
+    """
 
     wallet: str
     balance_units: BigInteger
     frozen_units: BigInteger
+    identity: str | None
+    country: int | None
+    claims: list[ClaimRead]
     as_of_block: AsOfBlockRead
 
 

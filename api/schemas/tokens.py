@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Self
 from uuid import UUID
 
+from api.schemas.claims import ClaimRead
 from api.schemas.common import (
     AsOfBlockRead,
     BigInteger,
@@ -15,9 +16,11 @@ from api.schemas.common import (
     address_of,
     hash_of,
 )
+from registry.captable.claims import KnownWallet
 from registry.captable.control import ControlChange
 from registry.captable.models import Reconciliation
 from registry.captable.page import HeldUnits
+from registry.captable.portfolio import FollowedToken
 from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
@@ -39,6 +42,37 @@ class TokenRead(Read):
     paused: bool
     state: str
     as_of_block: AsOfBlockRead
+
+
+class FollowedTokenRead(Read):
+    """A token that is read of a chain; `id` is that of its tokenization, null where it has none.
+
+    `caught_up_to` is the block to which it is read where that is not its chain's newest yet,
+    `refusal` why it is not read any more.
+    """
+
+    id: UUID | None
+    chain: str
+    address: str
+    identity_registry: str
+    first_block: int
+    supply_units: BigInteger
+    caught_up_to: int | None
+    refusal: str | None
+
+    @classmethod
+    def of(cls, row: FollowedToken) -> Self:
+        token = row.token
+        return cls(
+            id=row.tokenization_id,
+            chain=f"eip155:{token.chain_id}",
+            address=address_of(token.address),
+            identity_registry=address_of(token.identity_registry),
+            first_block=token.block_number,
+            supply_units=token.supply_units,
+            caught_up_to=token.caught_up_to,
+            refusal=token.refusal,
+        )
 
 
 class SupplyRead(Read):
@@ -81,16 +115,28 @@ class CapTableRead(Read):
 
 
 class HolderRow(CapTableRow):
-    """A holding with the person behind it; name and CNIC are masked."""
+    """A holding with the person behind it; name and CNIC are masked.
+
+    `identity`, `country` and `claims` are those of the block; whose the wallet is, of today.
+    """
 
     party_id: UUID | None
     name: str | None
     cnic_masked: str | None
     country: int | None
     identity: str | None
+    claims: list[ClaimRead]
 
     @classmethod
-    def of_person(cls, vault: Vault, entry: CapTableEntry, *, chain_id: int, supply: int) -> Self:
+    def of_person(
+        cls,
+        vault: Vault,
+        entry: CapTableEntry,
+        known: KnownWallet | None,
+        *,
+        chain_id: int,
+        supply: int,
+    ) -> Self:
         holding = CapTableRow.of(entry, chain_id=chain_id, supply=supply)
         party = entry.party
         return cls(
@@ -98,8 +144,9 @@ class HolderRow(CapTableRow):
             party_id=party.id if party else None,
             name=masked_name(vault, party) if party else None,
             cnic_masked=masked_cnic(vault, party) if party else None,
-            country=entry.country,
-            identity=address_of(entry.identity) if entry.identity else None,
+            country=known.country if known else None,
+            identity=address_of(known.identity) if known else None,
+            claims=[ClaimRead.of(claim) for claim in known.claims] if known else [],
         )
 
 

@@ -32,6 +32,11 @@ class LostBranch:
         for block in self.blocks:
             yield from (event for event in block.events if event["token_no"] == token_no)
 
+    def contract_events(self) -> Iterator[dict[str, Any]]:
+        """Give what contracts said in them that are no token's, in the order of the chain."""
+        for block in self.blocks:
+            yield from block.contract_events
+
     def changes(self, token_no: int | None) -> dict[int, tuple[int, int]]:
         """Give what each holder's balance and frozen part are by these blocks, more or less."""
         changes: dict[int, tuple[int, int]] = {}

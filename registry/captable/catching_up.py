@@ -13,11 +13,19 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, sums
+from registry.captable.degraded import degrade
 from registry.captable.events import ProjectedRange, ProjectedToken
-from registry.captable.models import ProofRound, Reconciliation, RegisteredWallet, Token
+from registry.captable.models import (
+    ProofRound,
+    Reconciliation,
+    RegisteredWallet,
+    SyncCursor,
+    Token,
+)
 from registry.captable.projection import apply_events, fold_wallets
 from registry.captable.rewind import wallet_events, was_paused
+from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 
@@ -106,6 +114,32 @@ def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: 
     token.caught_up_to = None if joins else found.end.number
     session.add(token)
     session.flush()
+
+
+def read_again(session: Session, wrong: SumDiffers) -> None:
+    """Mend a token whose holders do not have its supply, and say that it was not to be relied on.
+
+    Its balances are made anew from the history, up to where it is projected. Where the history
+    is wrong too, nothing of it is believed and the token is read again from its first block.
+    Either way it joins its chain only after what came since, and `degraded.lift` asks for a proof.
+    """
+    token = session.get_one(Token, wrong.token_no, with_for_update=True, populate_existing=True)
+    assert token.token_no is not None
+    cursor = session.get_one(SyncCursor, token.chain_id, with_for_update=True)
+    degrade(
+        session,
+        token.chain_id,
+        f"{wrong}; it is read again",
+        token=f"0x{token.address.hex()}",
+        held=str(wrong.held),
+        supply=str(wrong.supply),
+    )
+    place = cursor.number if token.caught_up_to is None else token.caught_up_to
+    begin_again(session, token, after=place)
+    still = sums.find_differing(session, [token.token_no])
+    if still is not None:
+        log.error("history_wrong", token=f"0x{token.address.hex()}", reason=str(still))
+        begin_again(session, token, after=token.block_number - 1)
 
 
 _CUT_ALL = """

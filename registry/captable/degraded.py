@@ -89,6 +89,8 @@ def note_taken_back(
 def lift(session: Session, chain_id: int) -> bool:
     """Say that all is well, once every token was proven as a whole since, and none differs.
 
+    A token that is caught up beside its chain is waited for: it may be read again for this.
+
     Returns
     -------
     bool
@@ -121,6 +123,8 @@ def list_differing(session: Session, chain_id: int) -> list[bytes]:
 
 
 def _unproven(session: Session, cursor: SyncCursor) -> bool:
+    if _is_any_read_again(session, cursor.chain_id):
+        return True
     for token, proof in _newest_proofs(session, cursor.chain_id):
         proven = session.get(ProofRound, token.token_no)
         if proof is None or proof.differences or proven is None or proven.ended_at is None:
@@ -128,6 +132,16 @@ def _unproven(session: Session, cursor: SyncCursor) -> bool:
         if cursor.degraded_since is not None and proven.begun_at < cursor.degraded_since:
             return True
     return False
+
+
+def _is_any_read_again(session: Session, chain_id: int) -> bool:
+    """Tell whether a token is behind its chain: it may be what was wrong."""
+    query = select(Token.token_no).where(
+        col(Token.chain_id) == chain_id,
+        col(Token.refusal).is_(None),
+        col(Token.caught_up_to).is_not(None),
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def _newest_proofs(session: Session, chain_id: int) -> list[tuple[Token, Reconciliation | None]]:

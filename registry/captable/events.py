@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,6 +40,27 @@ class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedContractEvent:
+    """One log of a contract of the platform that serves all tokens.
+
+    Parameters
+    ----------
+    subject
+        The identity or the party that it is about, if it is about one.
+    said
+        The arguments by name: numbers as text, addresses and hashes in hex.
+    """
+
+    address: bytes
+    block_number: int
+    log_index: int
+    tx_hash: bytes
+    event: str
+    subject: bytes | None
+    said: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectedToken:
     """A suite that our factory deployed."""
 
@@ -69,6 +90,8 @@ class ProjectedRange:
         Headers of the blocks with events, and of the last block; ascending.
     events
         In the order of the chain.
+    contract_events
+        The same, of contracts that are no token's.
     head_number
         The node's newest block when the range was read.
     """
@@ -76,6 +99,7 @@ class ProjectedRange:
     blocks: Sequence[ProjectedBlock]
     tokens: Sequence[ProjectedToken] = field(default_factory=tuple)
     events: Sequence[ProjectedEvent] = field(default_factory=tuple)
+    contract_events: Sequence[ProjectedContractEvent] = field(default_factory=tuple)
     head_number: int
 
     @property

@@ -152,6 +152,8 @@ class OrphanBlock(SQLModel, table=True):
 
     Parameters
     ----------
+    contract_events
+        What contracts said that are no token's (`captable.contract_models`).
     recorded_at, orphaned_at
         From when, and until when, we believed in it; the database's own clock.
     """
@@ -169,6 +171,9 @@ class OrphanBlock(SQLModel, table=True):
     recorded_at: AwareDatetime = instant(nullable=False)
     # Only ever read as a whole: the text is stored as it is made, neither parsed nor compressed.
     events: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    contract_events: list[dict[str, Any]] = Field(
+        sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
 
 
 class Token(SQLModel, table=True):
@@ -178,6 +183,9 @@ class Token(SQLModel, table=True):
     ----------
     block_number
         The first block in which it can have said anything.
+    held_units
+        What all holders have together; a trigger of the database keeps it, nobody else writes it
+        (`captable.sums`).
     caught_up_to
         The block to which it is projected while it is caught up beside its chain: after it was
         adopted, or repaired. None where it is projected together with its chain.
@@ -196,6 +204,7 @@ class Token(SQLModel, table=True):
     compliance: bytes = binary()
     block_number: int = bigint()
     supply_units: int = uint256(default=0)
+    held_units: int = uint256(default=0, sa_column_kwargs={"server_default": text("0")})
     paused: bool = True
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None
@@ -234,6 +243,15 @@ class TokenEvent(SQLModel, table=True):
             postgresql_where=text(
                 "kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)"
             ),
+        ),
+        # How a wallet was registered at a block (`captable.registered`).
+        Index(
+            "ix_token_event_registered",
+            "token_no",
+            "target",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind IN (8, 9, 10, 11)"),
         ),
         # Who was ever frozen: few, and asked for by holder.
         Index(

@@ -1,4 +1,4 @@
-"""What one investor holds, in all wallets and tokens."""
+"""Which tokens there are, and what one investor holds of them in all wallets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import literal
 from sqlmodel import Session, col, select
 
 from registry.captable.models import Balance, Holder, RegisteredWallet, Token
@@ -21,6 +22,37 @@ class Holding:
     wallet: bytes
     balance_units: int
     frozen_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedToken:
+    """A token that is projected, and its tokenization where it is one of ours."""
+
+    token: Token
+    tokenization_id: UUID | None
+
+
+def list_followed(
+    session: Session, chain_id: int, *, ours: bool, after: int | None, limit: int
+) -> Sequence[FollowedToken]:
+    """List the tokens that are projected of a chain, in the order in which they became known.
+
+    Parameters
+    ----------
+    ours
+        Whether it is the platform's own chain: nothing is tokenized on another.
+    after
+        Number of the last token that was seen.
+    """
+    is_its_own = (col(Tokenization.token_address) == col(Token.address)) & literal(ours)
+    rows = session.exec(
+        select(Token, Tokenization.id)
+        .outerjoin(Tokenization, is_its_own)
+        .where(col(Token.chain_id) == chain_id, col(Token.token_no) > (after or 0))
+        .order_by(col(Token.token_no))
+        .limit(limit)
+    ).all()
+    return [FollowedToken(token, tokenization_id) for token, tokenization_id in rows]
 
 
 def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, contracts, sums
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedEvent,
@@ -70,6 +70,8 @@ def apply_range(
     ------
     CursorMoved
         The cursor is not where the range begins; nothing is changed.
+    SumDiffers
+        See `apply_events`.
     """
     move_cursor(session, chain_id, after=after, to=found.end, head_number=found.head_number)
     bulk.copy_blocks(session, chain_id, found.blocks)
@@ -79,6 +81,8 @@ def apply_range(
         events = [event for event in events if event.token not in apart]
     if events:
         apply_events(session, chain_id, events)
+    if found.contract_events:
+        contracts.append(session, chain_id, found.contract_events)
 
 
 def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]) -> set[bytes]:
@@ -144,7 +148,13 @@ def touch_cursor(session: Session, chain_id: int) -> None:
 
 
 def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEvent]) -> None:
-    """Apply events of tokens that are known, in the order of the chain."""
+    """Apply events of tokens that are known, in the order of the chain.
+
+    Raises
+    ------
+    SumDiffers
+        The holders of a token would not have what was minted of it.
+    """
     parties = Parties(events)
     moving = parties.moving
     tokens = session.exec(
@@ -168,7 +178,7 @@ def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEven
         if ledger.paused is not None:
             token.paused = ledger.paused
     session.add_all(tokens)
-    session.flush()
+    sums.require_equal(session, [ledger.token_no for ledger in ledgers.values()])
     fold_wallets(
         session,
         [

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, contracts, sums
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
@@ -35,10 +35,21 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     -------
     int
         Blocks taken back, of those that we had stored.
+
+    Raises
+    ------
+    SumDiffers
+        The holders of a token would not have what was minted of it.
     """
     tokens = session.exec(
         select(Token).where(col(Token.chain_id) == chain_id).with_for_update()
     ).all()
+    # Those whose deployment stays; the others go.
+    standing = [
+        token.token_no
+        for token in tokens
+        if token.token_no is not None and token.block_number <= ancestor.number
+    ]
     is_compacted = _is_compacted(session, chain_id, ancestor.number)
     undone = _take_events(session, chain_id, tokens, ancestor.number)
     _take_history(session, tokens, ancestor.number)
@@ -46,7 +57,9 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
         _rewind_token(
             session, token, undone.get(token.token_no, _Undone()), ancestor.number, is_compacted
         )
+    sums.require_equal(session, standing)
     taken = _cut_blocks(session, chain_id, ancestor)
+    contracts.take_back(session, chain_id, ancestor.number)
     session.execute(
         update(SyncCursor)
         .where(col(SyncCursor.chain_id) == chain_id)

@@ -64,8 +64,8 @@ class CapTableEntry(HeldUnits):
     party: Party | None
 
 
-def get_token(session: Session, address: bytes) -> Token:
-    """Return the projected token.
+def get_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token:
+    """Return the projected token; see `find_token` for which one.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def get_token(session: Session, address: bytes) -> Token:
     Conflict
         ``token_refused``.
     """
-    token = find_token(session, address)
+    token = find_token(session, address, chain_id=chain_id)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
     if token.refusal is not None:
@@ -89,13 +89,18 @@ def get_token(session: Session, address: bytes) -> Token:
     return token
 
 
-def find_token(session: Session, address: bytes) -> Token | None:
+def find_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token | None:
     """Return the projected token, if the chain's events have told us of it.
 
-    Of several chains that have a token at this address, that of the chain on which the platform
-    stands: nothing is tokenized on another.
+    Parameters
+    ----------
+    chain_id
+        On which chain; without it, and several have a token at this address, that of the chain on
+        which the platform stands: nothing is tokenized on another.
     """
-    return session.scalars(_TOKEN, {"address": address}).first()
+    if chain_id is None:
+        return session.scalars(_TOKEN, {"address": address}).first()
+    return session.scalars(_TOKEN_OF_CHAIN, {"address": address, "chain_id": chain_id}).first()
 
 
 # Composed once: that takes longer than its answer.
@@ -105,6 +110,17 @@ _TOKEN = (
     .order_by(exists().where(col(PlatformContract.chain_id) == col(Token.chain_id)).desc())
     .limit(1)
 )
+_TOKEN_OF_CHAIN = _TOKEN.where(col(Token.chain_id) == bindparam("chain_id"))
+
+
+def confirmations_of_final(session: Session, chain_id: int) -> int:
+    """Return how many blocks stand on the newest final one, as the sync noted it.
+
+    Where nothing was noted yet, no block has as many.
+    """
+    cursor = sync_state(session, chain_id)
+    final = cursor.finalized_number
+    return cursor.head_number + 1 if final is None else max(cursor.head_number - final, 0)
 
 
 def sync_state(session: Session, chain_id: int) -> SyncCursor:
@@ -363,17 +379,15 @@ def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:
 
 def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:
     """Return the newest proof of the projection, if one was made."""
-    rows = list_reconciliations(session, token_address, limit=1)
+    token = find_token(session, token_address)
+    rows = list_reconciliations(session, token, limit=1) if token else ()
     return rows[0] if rows else None
 
 
 def list_reconciliations(
-    session: Session, token_address: bytes, *, until: int | None = None, limit: int
+    session: Session, token: Token, *, until: int | None = None, limit: int
 ) -> Sequence[Reconciliation]:
     """List the proofs of a token's projection, newest first, up to the block `until`."""
-    token = find_token(session, token_address)
-    if token is None:
-        return []
     query = (
         select(Reconciliation)
         .where(col(Reconciliation.token_no) == token.token_no)

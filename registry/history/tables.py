@@ -109,6 +109,8 @@ NOT_LEGAL: dict[str, str] = {
     "registered_wallet": "projected from the chain, whose past is told by block",
     "chain_block": "projected from the chain, whose past is told by block",
     "orphan_block": "projected from the chain, whose past is told by block",
+    "contract_event": "projected from the chain, whose past is told by block",
+    "followed_contract": "how far our contracts are read",
     "cap_table_export": "a copy of what is projected, with its block",
     "sync_cursor": "how far the chain is read",
     "proof_round": "how far a proof of the projection has gone",

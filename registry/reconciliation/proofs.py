@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Unavailable
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization.models import Tokenization
 
@@ -48,11 +48,23 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
     Raises
     ------
     Conflict
-        ``cap_table_differs``: the newest proof found a difference.
+        ``cap_table_differs``: the newest proof found a difference. ``token_refused``.
+    Unavailable
+        ``cap_table_degraded``: it is not to be relied on until everything is proven again.
+        ``token_catching_up``.
     """
-    if tokenization.token_address is None:
+    address = tokenization.token_address
+    if address is None or captable.find_token(session, address) is None:
         return
-    proof = captable.latest_reconciliation(session, tokenization.token_address)
+    token = captable.get_token(session, address)
+    cursor = captable.sync_state(session, token.chain_id)
+    if cursor.degraded is not None:
+        raise Unavailable(
+            "cap_table_degraded",
+            f"The cap table is not to be relied on: {cursor.degraded}. Nothing is paid by it until "
+            "every token is proven again, which happens by itself; try again then.",
+        )
+    proof = captable.latest_reconciliation(session, address)
     if proof is not None and proof.differences:
         first = proof.differences[0]
         raise Conflict(

@@ -88,6 +88,8 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
         ``transition_refused``, ``cap_table_differs``.
     Forbidden
         ``transition_forbidden``.
+    Unavailable
+        ``cap_table_degraded``, ``token_catching_up``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
     _require_proven(session, redemption)
@@ -124,6 +126,8 @@ def record_payout(
     Conflict
         ``payout_settled``, ``redemption_not_paying``, ``party_under_order``,
         ``cap_table_differs``.
+    Unavailable
+        ``cap_table_degraded``, ``token_catching_up``.
     """
     payout = _due(session, payout_id)
     _require_proven(session, get_redemption(session, payout.redemption_id))

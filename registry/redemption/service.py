@@ -266,6 +266,8 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
         ``token_not_paused``, ``record_date_ahead``, ``transition_refused``, ``cap_table_differs``.
     Forbidden
         ``transition_forbidden``.
+    Unavailable
+        ``cap_table_degraded``, ``token_catching_up``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
     view = look_at(session, redemption.tokenization_id)

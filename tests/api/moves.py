@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from registry.captable.events import (
     ProjectedBlock,
+    ProjectedContractEvent,
     ProjectedEvent,
     ProjectedRange,
     ProjectedToken,
@@ -57,8 +59,19 @@ class Moves:
             FIRST_MINED + (number - FIRST_BLOCK) * BLOCK_TIME,
         )
 
-    def mine(self, *events: dict[str, Any], deploy: bool = False) -> int:
-        """Project one more block with these events, and return its number."""
+    def mine(
+        self,
+        *events: dict[str, Any],
+        deploy: bool = False,
+        contracts: Sequence[dict[str, Any]] = (),
+    ) -> int:
+        """Project one more block with these events, and return its number.
+
+        Parameters
+        ----------
+        contracts
+            Events of contracts that are no token's; they come after the others.
+        """
         with self.house.database.transaction() as session:
             cursor = session.get_one(SyncCursor, self.chain_id)
             number = cursor.number + 1
@@ -83,6 +96,12 @@ class Moves:
                 blocks=[self.block(number)],
                 tokens=[token] if deploy else [],
                 events=said,
+                contract_events=[
+                    ProjectedContractEvent(
+                        block_number=number, log_index=index, tx_hash=tx_hash, **event
+                    )
+                    for index, event in enumerate(contracts, len(said))
+                ],
             )
             apply_range(session, self.chain_id, after=(cursor.number, cursor.hash), found=found)
             return number

@@ -33,6 +33,7 @@ NO_LEGAL_PAST = {
     "/v1/breaks": "differences that somebody looks into, no right",
     "/v1/documents/{document_id}/content": "bytes never change",
     "/v1/exports": "a copy of a cap table, which names its block",
+    "/v1/followed_tokens": "how far each token is read now; what it was has its own past",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
     "/v1/journal": "the past itself",
     "/v1/me": "what the phone shows now",

@@ -333,7 +333,7 @@ def test_reconcile__slice_that_differs__is_not_forgotten_by_a_clean_one(held: Su
     reconcile(held)
     run(
         held.world.database,
-        f"UPDATE balance SET balance_units = 1001 WHERE {balance_of(held, 1)}",
+        f"UPDATE balance SET frozen_units = 1 WHERE {balance_of(held, 1)}",
     )
     run(held.world.database, "UPDATE proof_round SET begun_at = begun_at - interval '5 minutes'")
     reconcile(held)

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from registry.captable.events import (
     ProjectedToken,
 )
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, TokenEvent
+from registry.captable.registered import Registration, registered_at
 from registry.kernel.db import Database
 
 pytestmark = pytest.mark.db
@@ -36,7 +38,10 @@ GENESIS = datetime(2026, 1, 1, tzinfo=UTC)
 
 Step = tuple[int, str, int, int, int]
 ACTS = st.sampled_from(
-    ["mint", "burn", "transfer", "freeze", "unfreeze", "pause", "unpause", "register", "remove"]
+    [
+        *("mint", "burn", "transfer", "freeze", "unfreeze", "pause", "unpause"),
+        *("register", "remove", "correct", "exchange", "exchange_all"),
+    ]
 )
 STEPS = st.lists(
     st.tuples(
@@ -61,7 +66,8 @@ class Contract:
     def __init__(self) -> None:
         self.balance: dict[int, int] = defaultdict(int)
         self.frozen: dict[int, int] = defaultdict(int)
-        self.registered: set[int] = set()
+        self.registered: dict[int, Registration] = {}
+        self.known: dict[int, dict[bytes, Registration]] = {}
         self.events: list[ProjectedEvent] = []
         self.number = 0
 
@@ -111,21 +117,46 @@ class Contract:
         self.emit(EventKind.UNPAUSED)
 
     def register(self, one: int, two: int, units: int) -> None:
-        self.registered.add(one)
+        self.registered[one] = Registration(HOLDERS[two], 586 + units)
         extra = {"identity": HOLDERS[two].hex(), "country": 586 + units}
         self.emit(EventKind.IDENTITY_REGISTERED, target=HOLDERS[one], extra=extra)
 
     def remove(self, one: int, *_: int) -> None:
         if one in self.registered:
-            self.registered.remove(one)
+            del self.registered[one]
             self.emit(EventKind.IDENTITY_REMOVED, target=HOLDERS[one])
+
+    def correct(self, one: int, _two: int, units: int) -> None:
+        if one in self.registered:
+            self.registered[one] = replace(self.registered[one], country=units)
+            extra = {"country": units}
+            self.emit(EventKind.COUNTRY_UPDATED, target=HOLDERS[one], extra=extra)
+
+    def exchange(self, one: int, two: int, _units: int) -> None:
+        if one in self.registered:
+            old = self.registered[one].identity
+            self.registered[one] = replace(self.registered[one], identity=HOLDERS[two])
+            extra = {"old_identity": old.hex(), "identity": HOLDERS[two].hex()}
+            self.emit(EventKind.IDENTITY_UPDATED, target=HOLDERS[one], extra=extra)
+
+    def exchange_all(self, one: int, two: int, _units: int) -> None:
+        """Exchange an identity in a transaction that does not tell of which wallet."""
+        for number, was in self.registered.items():
+            if was.identity == HOLDERS[one]:
+                self.registered[number] = replace(was, identity=HOLDERS[two])
+        extra = {"old_identity": HOLDERS[one].hex(), "identity": HOLDERS[two].hex()}
+        self.emit(EventKind.IDENTITY_UPDATED, extra=extra)
 
 
 def contract_of(steps: Sequence[Step]) -> Contract:
     contract = Contract()
-    for number, act, one, two, units in sorted(steps, key=lambda step: step[0]):
+    for number in range(1, BLOCKS + 1):
         contract.number = number
-        getattr(contract, act)(one, two, units)
+        for at, act, one, two, units in steps:
+            if at == number:
+                getattr(contract, act)(one, two, units)
+        known = {HOLDERS[one]: told for one, told in contract.registered.items()}
+        contract.known[number] = known
     return contract
 
 
@@ -194,6 +225,10 @@ def seen(session: Session) -> dict[str, Any]:
             names[row.holder_no]: (row.identity, row.country, row.block_number)
             for row in session.exec(select(RegisteredWallet)).all()
         },
+        "known": {
+            number: registered_at(session, token, AsOfBlock(number, b"", GENESIS, 0), HOLDERS)
+            for number in range(1, end + 1)
+        },
         "events": sorted(
             (row.block_number, row.log_index, row.kind, row.units)
             for row in session.exec(select(TokenEvent)).all()
@@ -219,6 +254,7 @@ def test_apply_range__any_partition_of_the_blocks__projects_the_same(
         held = whole["balances"].get(address, (0, 0))
         assert held[:2] == (contract.balance[number], contract.frozen[number])
     assert set(whole["registered"]) == {HOLDERS[number] for number in contract.registered}
+    assert whole["known"] == contract.known
 
     with scratch(database) as session:
         project(session, contract.events, cuts)

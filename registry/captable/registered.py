@@ -1,0 +1,112 @@
+"""With which identity, and of which country, a wallet was registered at a block.
+
+Whoever has not changed since is told by `registered_wallet` alone; of the others the identity
+registry's own events are folded, which are looked for by wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from sqlmodel import Session
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.bulk import cursor_of
+from registry.captable.models import EventKind, Token
+from registry.captable.projection import OF_WALLETS
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a token's identity registry said of a wallet; the country is ISO 3166-1 numeric."""
+
+    identity: bytes
+    country: int
+
+
+class _Said(NamedTuple):
+    """What is folded of an event."""
+
+    kind: int
+    holder_no: int | None
+    extra: Mapping[str, Any]
+
+
+_NOW = """
+SELECT h.holder_no, h.address, w.block_number, w.identity, w.country
+FROM holder h
+LEFT JOIN registered_wallet w ON w.token_no = %(token)s AND w.holder_no = h.holder_no
+WHERE h.address = ANY(%(addresses)s)
+"""
+# An update that names no wallet is of everybody with that identity: few, where there are any.
+_KINDS = ", ".join(str(int(kind)) for kind in sorted(OF_WALLETS))
+_SAID = f"""
+SELECT kind, target, extra FROM (
+  SELECT block_number, log_index, kind, target, extra FROM token_event
+  WHERE token_no = %(token)s AND kind IN ({_KINDS})
+    AND target = ANY(%(holders)s) AND block_number <= %(kept)s
+  UNION ALL
+  SELECT block_number, log_index, kind, target, extra FROM token_event
+  WHERE token_no = %(token)s AND kind IN ({_KINDS})
+    AND target IS NULL AND block_number <= %(kept)s) e
+ORDER BY block_number, log_index
+"""  # noqa: S608 - numbers of our own
+
+
+def registered_at(
+    session: Session, token: Token, block: AsOfBlock, addresses: Collection[bytes]
+) -> dict[bytes, Registration]:
+    """Return how wallets were registered at `block`, also of a branch that a reorg has taken.
+
+    Returns
+    -------
+    dict
+        Address to registration; whoever was not registered is left out.
+    """
+    values = {"token": token.token_no, "kept": block.kept, "addresses": list(addresses)}
+    numbers: dict[int, bytes] = {}
+    found: dict[int, Registration] = {}
+    changed: list[int] = []
+    with cursor_of(session) as cursor:
+        for holder_no, address, since, identity, country in cursor.execute(_NOW, values):
+            numbers[holder_no] = address
+            if since is not None and since <= block.kept:
+                found[holder_no] = Registration(identity, country)
+            else:
+                changed.append(holder_no)
+        if changed:
+            said = cursor.execute(_SAID, values | {"holders": changed}).fetchall()
+            found |= _fold({}, (_Said(kind, target, extra or {}) for kind, target, extra in said))
+    if block.lost is not None:
+        found = _fold(
+            found,
+            (
+                _Said(event["kind"], event["target"], event["extra"] or {})
+                for event in block.lost.events(token.token_no)
+                if event["kind"] in OF_WALLETS
+            ),
+        )
+    return {numbers[number]: told for number, told in found.items() if number in numbers}
+
+
+def _fold(known: Mapping[int, Registration], events: Iterable[_Said]) -> dict[int, Registration]:
+    """Fold events into how wallets were registered before them, as `projection` does in tables."""
+    found = dict(known)
+    for kind, holder_no, extra in events:
+        if kind == EventKind.IDENTITY_UPDATED:
+            old, new = (bytes.fromhex(extra[name]) for name in ("old_identity", "identity"))
+            for each, was in found.items():
+                if each == holder_no or (holder_no is None and was.identity == old):
+                    found[each] = replace(was, identity=new)
+            continue
+        assert holder_no is not None, "a registration names its wallet"
+        if kind == EventKind.IDENTITY_REGISTERED:
+            identity = bytes.fromhex(extra["identity"])
+            found[holder_no] = Registration(identity, extra["country"])
+        elif kind == EventKind.IDENTITY_REMOVED:
+            found.pop(holder_no, None)
+        elif kind == EventKind.COUNTRY_UPDATED:
+            found[holder_no] = replace(found[holder_no], country=extra["country"])
+    return found

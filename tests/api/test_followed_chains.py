@@ -1,0 +1,192 @@
+"""Tokens that were adopted, here or on another chain: the same reads, by address and chain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.schemas.common import address_of
+from registry.captable.events import (
+    ProjectedBlock,
+    ProjectedEvent,
+    ProjectedRange,
+    ProjectedToken,
+)
+from registry.captable.models import EventKind, SyncCursor
+from registry.captable.projection import apply_range, open_cursor
+from registry.captable.rewind import rewind
+from registry.kernel.actor import Role
+from registry.kernel.settings import FollowedChain
+from tests.api.house import House, problem_of
+from tests.api.moves import FIRST_MINED, Moves, minted, moves, wallet_no
+
+pytestmark = pytest.mark.db
+
+OTHER, UNREAD = 10, 5
+ONE, TWO, IDENTITY = wallet_no(0), wallet_no(1), wallet_no(2)
+READS = ("cap_table", "transfers", "concentration", "control_changes", "reconciliations")
+OF_WALLET = ("", "/history", "/claims")
+
+
+def block(number: int, branch: str = "first") -> ProjectedBlock:
+    digest = hashlib.sha256(f"{OTHER} {branch} {number}".encode()).digest()
+    return ProjectedBlock(number, digest, bytes(32), FIRST_MINED + timedelta(seconds=number))
+
+
+def mine(house: House, address: bytes, number: int, *events: dict[str, Any], **more: Any) -> None:
+    """Project one block of the other chain."""
+    with house.database.transaction() as session:
+        cursor = session.get_one(SyncCursor, OTHER)
+        said = [
+            ProjectedEvent(
+                token=address,
+                block_number=number,
+                log_index=index,
+                tx_hash=hashlib.sha256(b"%d" % number).digest(),
+                **event,
+            )
+            for index, event in enumerate(events)
+        ]
+        found = ProjectedRange(
+            blocks=[block(number, more.get("branch", "first"))],
+            tokens=more.get("tokens", ()),
+            events=said,
+            head_number=number,
+        )
+        apply_range(session, OTHER, after=(cursor.number, cursor.hash), found=found)
+
+
+@pytest.fixture(scope="module")
+def ours(house: House) -> Moves:
+    """A token of the platform, at the same address as one on the other chain."""
+    chain = moves(house)
+    chain.mine(minted(ONE, 7))
+    return chain
+
+
+@pytest.fixture(scope="module")
+def there(house: House, ours: Moves) -> Iterator[str]:
+    """The address of a token on another chain that is followed, with 30 units in two wallets."""
+    settings = house.services.settings
+    followed = FollowedChain(chain_id=OTHER, rpc_url="http://127.0.0.1:1", finality=1)
+    settings.followed_chains = (followed,)
+    with house.database.transaction() as session:
+        open_cursor(session, OTHER, block(1), 1)
+    token = ProjectedToken(
+        address=ours.token, identity_registry=ours.suite["identity_registry"],
+        compliance=ours.suite["compliance"], block_number=2,
+    )  # fmt: skip
+    said = {"identity": IDENTITY.hex(), "country": 528}
+    registered = {"kind": EventKind.IDENTITY_REGISTERED, "target": ONE, "extra": said}
+    mine(house, ours.token, 2, registered, minted(ONE, 20), tokens=[token])
+    mine(house, ours.token, 3, minted(TWO, 10))
+    yield address_of(ours.token)
+    settings.followed_chains = ()
+
+
+def get(house: House, token: object, what: str, **query: Any) -> Any:
+    return house.caller(Role.REGULATOR).get(f"/v1/tokens/{token}/{what}", **query)
+
+
+def units(answer: Any) -> dict[str, int]:
+    assert answer.status_code == 200, answer.text
+    return {row["wallet"]: int(row["balance_units"]) for row in answer.json()["items"]}
+
+
+def test_cap_table__same_address_on_two_chains__is_that_of_the_chain_asked_for(
+    house: House, ours: Moves, there: str
+) -> None:
+    mine_here = {address_of(ONE): 7}
+
+    assert units(get(house, there, "cap_table")) == mine_here
+    assert units(get(house, ours.token_id, "cap_table")) == mine_here
+    assert units(get(house, ours.token_id, "cap_table", chain_id=ours.chain_id)) == mine_here
+    other = get(house, there, "cap_table", chain_id=OTHER)
+    assert units(other) == {address_of(ONE): 20, address_of(TWO): 10}
+    assert {row["account"].split(":")[1] for row in other.json()["items"]} == {str(OTHER)}
+    assert other.json()["supply_units"] == "30"
+    early = get(house, there, "cap_table", chain_id=OTHER, as_of="block:2")
+    assert units(early) == {address_of(ONE): 20}
+    assert early.json()["as_of_block"]["hash"] == f"0x{block(2).hash.hex()}"
+
+
+def test_reads__of_another_chain__all_answer(house: House, there: str) -> None:
+    for what in READS:
+        answer = get(house, there, what, chain_id=OTHER)
+        assert answer.status_code == 200, (what, answer.text)
+    for what in OF_WALLET:
+        answer = get(house, there, f"wallets/{address_of(ONE)}{what}", chain_id=OTHER)
+        assert answer.status_code == 200, (what, answer.text)
+    wallet = get(house, there, f"wallets/{address_of(ONE)}", chain_id=OTHER).json()
+    assert (wallet["identity"], wallet["country"]) == (address_of(IDENTITY), 528)
+    transfers = get(house, there, "transfers", chain_id=OTHER, limit=1)
+    assert f"chain_id={OTHER}" in transfers.headers["link"]
+
+
+def test_finality__of_another_chain__is_what_its_sync_noted(house: House, there: str) -> None:
+    def finality(number: int) -> str:
+        answer = get(house, there, "cap_table", chain_id=OTHER, as_of=f"block:{number}")
+        return str(answer.json()["as_of_block"]["finality"])
+
+    assert finality(2) == "latest"
+    with house.database.transaction() as session:
+        cursor = session.get_one(SyncCursor, OTHER)
+        cursor.finalized_number, cursor.finalized_hash = 2, block(2).hash
+        session.add(cursor)
+    assert (finality(2), finality(3)) == ("finalized", "latest")
+
+
+def test_chain__that_is_not_followed__is_told_with_those_that_are(
+    house: House, ours: Moves, there: str
+) -> None:
+    for token in (there, ours.token_id):
+        for what in (*READS, *(f"wallets/{address_of(ONE)}{more}" for more in OF_WALLET)):
+            answer = get(house, token, what, chain_id=UNREAD)
+            found = problem_of(answer, 422, "chain_not_followed")
+            assert f"{ours.chain_id}, {OTHER}" in found["remedy"]
+    answer = house.caller(Role.REGULATOR).get("/v1/followed_tokens", chain_id=UNREAD)
+    problem_of(answer, 422, "chain_not_followed")
+    problem_of(get(house, there, "cap_table", chain_id=0), 422, "request_invalid")
+
+
+def test_token__not_on_the_chain__is_not_found(house: House, ours: Moves, there: str) -> None:
+    problem_of(get(house, ours.token_id, "cap_table", chain_id=OTHER), 404, "not_found")
+    stranger = address_of(wallet_no(99))
+    problem_of(get(house, stranger, "cap_table", chain_id=OTHER), 404, "not_found")
+    problem_of(get(house, stranger, "cap_table"), 404, "not_found")
+    problem_of(get(house, there.lower(), "cap_table"), 422, "request_invalid")
+    # What only a tokenization has is not asked for by an address.
+    problem_of(get(house, there, "supply"), 422, "request_invalid")
+
+
+def test_tokens__of_each_chain__are_listed_with_their_tokenization(
+    house: House, ours: Moves, there: str
+) -> None:
+    caller = house.caller(Role.REGULATOR)
+    here = caller.get("/v1/followed_tokens", limit=200).json()["items"]
+    (other,) = caller.get("/v1/followed_tokens", chain_id=OTHER).json()["items"]
+
+    (found,) = [row for row in here if row["address"] == there]
+    assert (found["id"], found["chain"]) == (str(ours.token_id), f"eip155:{ours.chain_id}")
+    assert (other["id"], other["chain"], other["address"]) == (None, f"eip155:{OTHER}", there)
+    assert (other["supply_units"], other["first_block"]) == ("30", 2)
+    problem_of(house.caller(Role.INVESTOR).get("/v1/followed_tokens"), 403, "role_missing")
+
+
+def test_known_at__after_a_reorg_of_the_other_chain__is_its_branch_of_then(
+    house: House, ours: Moves, there: str
+) -> None:
+    moment = house.one("SELECT clock_timestamp()").isoformat().replace("+00:00", "Z")
+    with house.database.transaction() as session:
+        rewind(session, OTHER, block(2))
+    mine(house, ours.token, 3, minted(TWO, 1), branch="second")
+
+    assert units(get(house, there, "cap_table", chain_id=OTHER))[address_of(TWO)] == 1
+    known = get(house, there, "cap_table", chain_id=OTHER, known_at=moment)
+    assert units(known)[address_of(TWO)] == 10
+    assert known.json()["as_of_block"]["finality"] == "orphaned"
+    assert units(get(house, there, "cap_table")) == {address_of(ONE): 7}

@@ -1,0 +1,103 @@
+"""Nothing is paid by a cap table that is not to be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlmodel import Session
+
+from registry.captable import degraded
+from registry.captable.models import ProofRound, SyncCursor
+from registry.kernel.clock import now
+from registry.kernel.errors import Unavailable
+from registry.redemption import paying
+from registry.redemption import service as redemptions
+from registry.redemption.models import PayoutState
+from registry.redemption.repository import list_payouts
+from tests import ledger
+from tests import redemptions as stages
+from tests.factories import COMPLIANCE, Desk
+from tests.ledger import Ledger
+from tests.redemptions import TREASURY
+
+pytestmark = pytest.mark.db
+
+
+def lose_final_blocks(session: Session, chain: Ledger) -> None:
+    """Take two blocks back of which the newest was final, as the indexer would tell it."""
+    cursor = session.get_one(SyncCursor, chain.chain_id)
+    cursor.finalized_number, cursor.finalized_hash = cursor.number, cursor.hash
+    session.add(cursor)
+    ancestor = chain.block(cursor.number - 2)
+    degraded.note_taken_back(session, chain.chain_id, cursor, ancestor, is_reset=False)
+
+
+def prove_everything(desk: Desk, chain: Ledger) -> None:
+    """Prove the token as a whole, as the sweep would, which lifts the alarm."""
+    ledger.prove(desk, chain)
+    token_no = chain.token.token_no
+    assert token_no is not None
+    round_ = ProofRound(token_no=token_no, begun_at=now(), ended_at=now())
+    desk.session.merge(round_)
+    desk.session.flush()
+    assert degraded.lift(desk.session, chain.chain_id)
+
+
+def refused(act: Callable[[], object]) -> str:
+    with pytest.raises(Unavailable) as refusal:
+        act()
+    return refusal.value.code
+
+
+def test_pay__final_blocks_left_the_chain__is_stopped_until_all_is_proven(desk: Desk) -> None:
+    made = stages.funded(desk)
+
+    def start() -> object:
+        return paying.start_paying(desk.session, TREASURY, made.redemption.id)
+
+    lose_final_blocks(desk.session, made.ledger)
+    assert refused(start) == "cap_table_degraded"
+    ledger.prove(desk, made.ledger)
+    assert not degraded.lift(desk.session, made.ledger.chain_id)
+    assert refused(start) == "cap_table_degraded"
+    prove_everything(desk, made.ledger)
+    start()
+
+    payout = list_payouts(desk.session, made.redemption.id)[0]
+
+    def pay() -> object:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+    lose_final_blocks(desk.session, made.ledger)
+    assert refused(pay) == "cap_table_degraded"
+    assert {payout.state} == {PayoutState.DUE}
+    prove_everything(desk, made.ledger)
+    pay()
+    desk.session.refresh(payout)
+    assert {payout.state} == {PayoutState.PAID}
+
+
+def test_freeze__final_blocks_left_the_chain__is_no_record(desk: Desk) -> None:
+    made = stages.approved(desk)
+    made.ledger.pause()
+    lose_final_blocks(desk.session, made.ledger)
+
+    def freeze() -> object:
+        return redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
+
+    assert refused(freeze) == "cap_table_degraded"
+
+
+def test_pay__token_is_read_again__is_stopped_and_the_alarm_stays(desk: Desk) -> None:
+    made = stages.funded(desk)
+    lose_final_blocks(desk.session, made.ledger)
+    ledger.prove(desk, made.ledger)
+    token = made.ledger.token
+    token.caught_up_to = 1
+    desk.session.add(token)
+    desk.session.flush()
+
+    assert not degraded.lift(desk.session, made.ledger.chain_id)
+    with pytest.raises(Unavailable, match="token_catching_up"):
+        paying.start_paying(desk.session, TREASURY, made.redemption.id)
