@@ -49,7 +49,7 @@ slither: setup  ## Analyse our Solidity; each finding is fixed or answered in do
 	@$(PY) -m scripts.slither
 
 compile: setup  ## Recompile our Solidity and write chain/artifacts
-	@$(PY) -m chain.compile
+	@$(PY) -m chain.contracts.compile
 
 openapi: setup  ## Write docs/reference/openapi.json
 	@$(PY) -m api.cli openapi --write

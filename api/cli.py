@@ -37,10 +37,10 @@ from api.program import (
 )
 from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
-from chain.anvil import HOST
-from chain.client import ChainClient
+from chain.embedded.anvil import HOST
 from chain.errors import ChainError
 from chain.following import client_of, run_syncs
+from chain.node.client import ChainClient
 from chain.operations.effect import Chain
 from chain.runtime import open_chain, open_client
 from chain.worker import run_exports, run_imports, run_worker

@@ -13,8 +13,8 @@ from sqlmodel import Session
 from api.auth.access import ACCESS
 from api.auth.errors import Unauthenticated
 from api.auth.tokens import TokenVerifier
-from chain.client import ChainClient
-from chain.finality import confirmations_needed
+from chain.node.client import ChainClient
+from chain.node.finality import confirmations_needed
 from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database, ReadSession

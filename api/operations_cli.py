@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlmodel import Session, col, select
 
-from chain import remedies
-from chain.client import hex_of
+from chain.node.client import hex_of
 from chain.operations.effect import Chain
-from chain.rebuild import Rebuild, Report
+from chain.sending import remedies
+from chain.sending.rebuild import Rebuild, Report
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database

@@ -15,10 +15,10 @@ from api.app import create_app
 from api.auth.tokens import token_verifier
 from api.deps import Services
 from api.s3_store import open_store
-from chain.anvil import HOST
-from chain.devnet import Devnet, depth_of
+from chain.embedded.anvil import HOST
+from chain.embedded.devnet import Devnet, depth_of
 from chain.following import run_syncs
-from chain.heads import announcing
+from chain.node.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
 from chain.signing.curve import require_coincurve

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlmodel import col, select
 
-from chain.adoption import examine
-from chain.catch_up import CatchUp
-from chain.client import ChainClient, bytes_of, hex_of
-from chain.repair import Proven, Repair
-from chain.writer import Writer
+from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.proving.repair import Proven, Repair
+from chain.sync.adoption import examine
+from chain.sync.catch_up import CatchUp
+from chain.sync.writer import Writer
 from registry.captable import catching_up
 from registry.captable.models import SyncCursor, Token
 from registry.kernel.actor import Actor, Role

@@ -21,7 +21,7 @@ from bench.captable_limits import measure_limits
 from bench.captable_rows import MINTED_UNITS, NOT_FINAL, PER_BLOCK, LargeToken, make_large_token
 from bench.figures import print_figure
 from bench.timing import p99_ms
-from chain.compacting import HOLDERS
+from chain.sync.compacting import HOLDERS
 from registry.captable import service as captable
 from registry.captable.compacting import compact
 from registry.captable.events import ProjectedBlock

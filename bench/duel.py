@@ -23,8 +23,8 @@ from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
 from bench.sync_chain import EMITTER_HOLDERS, Emitter
 from bench.sync_peers.ours import prepare_token
-from chain.anvil import HOST, launch
-from chain.client import Block, ChainClient, call_params, hex_of
+from chain.embedded.anvil import HOST, launch
+from chain.node.client import Block, ChainClient, call_params, hex_of
 from registry.captable import service as captable
 from registry.captable.stream import stream_holders
 from registry.kernel import migrate

@@ -8,10 +8,10 @@ import time
 
 import structlog
 
-from chain.client import ChainClient
 from chain.errors import ChainError
-from chain.indexer import Indexer
-from chain.reconciler import Reconciler
+from chain.node.client import ChainClient
+from chain.proving.reconciler import Reconciler
+from chain.sync.indexer import Indexer
 from registry.captable.projection import CursorMoved
 from registry.kernel.db import Database
 

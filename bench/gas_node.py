@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chain.abi import contract
-from chain.anvil import HOST, launch
-from chain.client import ChainClient, Receipt, bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.embedded.anvil import HOST, launch
+from chain.node.client import ChainClient, Receipt, bytes_of, hex_of
 
 CHAIN_ID = 31_337
 PLATFORM = "0x" + "b5" * 20

@@ -12,10 +12,10 @@ from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
 
 from bench.gas_node import CHAIN_ID, PLATFORM, GasNode
-from chain.abi import contract
-from chain.client import hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import STEPS, ZERO_ADDRESS, Places
+from chain.node.client import hex_of
 from chain.operations.add_claim import CLAIM_FIELDS, claims_typed_data
-from chain.platform import STEPS, ZERO_ADDRESS, Places
 from registry.investor.service import KYC_TOPIC
 
 CLAIM_KEY = Account.create()

@@ -27,8 +27,8 @@ from api.program import running_program
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
 from bench.timing import percentile
-from chain.anvil import HOST, launch
-from chain.client import ChainClient
+from chain.embedded.anvil import HOST, launch
+from chain.node.client import ChainClient
 from chain.runtime import embedded_keys
 from demo.client import Office
 from demo.onboarding import ensure_panel, onboard

@@ -36,10 +36,10 @@ from bench.gas_node import CHAIN_ID, free_port
 from bench.sync_chain import EMITTER_HOLDERS, Emitter
 from bench.sync_peers.ours import prepare_token
 from bench.timing import percentile
-from chain.anvil import HOST, launch
-from chain.client import ChainClient, hex_of
-from chain.heads import CLOSE_SECONDS, SUBSCRIBE, announcing
-from chain.indexer import Indexer
+from chain.embedded.anvil import HOST, launch
+from chain.node.client import ChainClient, hex_of
+from chain.node.heads import CLOSE_SECONDS, SUBSCRIBE, announcing
+from chain.sync.indexer import Indexer
 from registry.kernel import migrate
 from registry.kernel.actor import Role
 from registry.kernel.db import Database

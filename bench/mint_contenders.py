@@ -24,9 +24,9 @@ from web3.types import TxParams
 from api.auth.tokens import DevelopmentIssuer
 from bench.gas_node import CHAIN_ID
 from bench.mint_stage import MintStage, heartbeat
-from chain.anvil import HOST, Anvil
-from chain.client import hex_of
-from chain.platform import platform_address
+from chain.contracts.platform import platform_address
+from chain.embedded.anvil import HOST, Anvil
+from chain.node.client import hex_of
 from chain.runtime import embedded_keys
 from registry.kernel.actor import Role
 from registry.kernel.db import Database

@@ -17,8 +17,8 @@ from web3.types import TxParams
 from api.program import Base, open_keys
 from bench.gas_node import CHAIN_ID
 from bench.mint_stage import MintStage
-from chain.anvil import HOST, Anvil
-from chain.client import hex_of
+from chain.embedded.anvil import HOST, Anvil
+from chain.node.client import hex_of
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.runtime import embedded_keys

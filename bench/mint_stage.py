@@ -28,7 +28,7 @@ from sqlmodel import Session
 from api.cli import load_settings
 from api.program import Base, open_keys, running_loops
 from bench.gas_node import BALANCE_WEI, CHAIN_ID, free_port
-from chain.anvil import HOST, Anvil, launch
+from chain.embedded.anvil import HOST, Anvil, launch
 from chain.runtime import embedded_keys
 from registry.document.store import FolderStore
 from registry.investor import service as investors

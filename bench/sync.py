@@ -25,7 +25,7 @@ from bench.figures import print_figure
 from bench.sync_chain import SyncChain, Workload, sync_chain
 from bench.sync_peers.contenders import Ended, install_sqd, run_python, run_sqd
 from bench.sync_peers.run import Task
-from chain.client import hex_of
+from chain.node.client import hex_of
 from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres

@@ -22,9 +22,9 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from bench.gas_node import CHAIN_ID, PLATFORM, free_port
-from chain.anvil import HOST, Anvil, launch
-from chain.client import ChainClient, bytes_of, hex_of
-from chain.compile import SETTINGS, SOLC
+from chain.contracts.compile import SETTINGS, SOLC
+from chain.embedded.anvil import HOST, Anvil, launch
+from chain.node.client import ChainClient, bytes_of, hex_of
 
 HOLDERS = 5_000
 EMITTER_HOLDERS = 50

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from chain.abi import contract, read_revert
-from chain.client import ChainClient, bytes_of
+from chain.contracts.abi import contract, read_revert
+from chain.contracts.platform import RULE_MODULES
 from chain.eligibility import node_away, platform_places
 from chain.errors import Reverted, RpcRefused, RpcUnavailable
+from chain.node.client import ChainClient, bytes_of
 from chain.operations.deploy_suite import deployment_call
-from chain.platform import RULE_MODULES
 from registry.kernel.db import Database
 from registry.kernel.errors import Unavailable
 from registry.tokenization import service as tokenizations

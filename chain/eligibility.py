@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from chain.abi import contract, read_revert
-from chain.client import ChainClient, bytes_of, call_params, hex_of
+from chain.contracts.abi import contract, read_revert
+from chain.contracts.platform import ZERO_ADDRESS, platform_contract
 from chain.errors import Reverted, RpcInconsistent, RpcRefused, RpcUnavailable
-from chain.platform import ZERO_ADDRESS, platform_contract
+from chain.node.client import ChainClient, bytes_of, call_params, hex_of
 from registry.captable.blocks import AsOfBlock
 from registry.compliance.facts import Claim, Lot, Movement, TokenFacts, WalletFacts
 from registry.compliance.rules import Answer, Keeper, judge, passes

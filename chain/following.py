@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from chain.client import ChainClient
-from chain.heads import announcing
+from chain.node.client import ChainClient
+from chain.node.heads import announcing
 from chain.runtime import open_client
 from chain.worker import run_sync
 from registry.kernel.db import Database

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chain.client import TIMEOUT_SECONDS, ChainClient, hex_of
-from chain.devnet import Devnet
+from chain.embedded.devnet import Devnet
 from chain.errors import SignerRefused
-from chain.nodes import connect
+from chain.node.client import TIMEOUT_SECONDS, ChainClient, hex_of
+from chain.node.nodes import connect
 from chain.operations.effect import Chain
-from chain.policies import FeePolicy, SigningPolicy, load_policy
 from chain.signing.curve import require_coincurve
 from chain.signing.gcp_kms import AccessTokens
 from chain.signing.keystore import create_keystore
+from chain.signing.policies import FeePolicy, SigningPolicy, load_policy
 from chain.signing.port import Signer
 from chain.signing.uri import keystore_name, open_signer
 from registry.kernel.settings import Settings

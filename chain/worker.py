@@ -10,26 +10,26 @@ import structlog
 from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
-from chain.catch_up import CatchUp
-from chain.client import ChainClient
-from chain.compacting import Compacting
-from chain.contract_catch_up import ContractCatchUp
 from chain.errors import ChainError, NonceAhead
-from chain.follower import Follower
-from chain.funds import FundsWatch
-from chain.guard import Guard
-from chain.heads import Heads
-from chain.indexer import Indexer
-from chain.node_watch import NodeRecorder
+from chain.node.client import ChainClient
+from chain.node.heads import Heads
+from chain.node.node_watch import NodeRecorder
 from chain.operations.effect import Chain
-from chain.proving import Proving
-from chain.rebuild import Rebuild
-from chain.reconciler import HOLDERS_PER_SECOND, Reconciler
-from chain.sending import Sending
-from chain.tracker import Tracker
-from chain.waiter import Waiter
-from chain.watch import Watch
-from chain.writer import STANDBY_SECONDS, Writer
+from chain.proving.loop import Proving
+from chain.proving.reconciler import HOLDERS_PER_SECOND, Reconciler
+from chain.sending.follower import Follower
+from chain.sending.funds import FundsWatch
+from chain.sending.loop import Sending
+from chain.sending.rebuild import Rebuild
+from chain.sending.tracker import Tracker
+from chain.sending.waiter import Waiter
+from chain.sync.catch_up import CatchUp
+from chain.sync.compacting import Compacting
+from chain.sync.contract_catch_up import ContractCatchUp
+from chain.sync.guard import Guard
+from chain.sync.indexer import Indexer
+from chain.sync.watch import Watch
+from chain.sync.writer import STANDBY_SECONDS, Writer
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -107,7 +107,7 @@ def run_sync(
     holders_per_second
         How many are proven besides those who changed.
     announced_at
-        Where nodes announce new blocks, see `chain.heads`; else they are looked for.
+        Where nodes announce new blocks, see `chain.node.heads`; else they are looked for.
     is_ours
         The platform stands on this chain; on another one no case explains what agents do.
     """

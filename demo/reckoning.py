@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from chain.abi import contract
-from chain.client import ChainClient, bytes_of
+from chain.contracts.abi import contract
+from chain.node.client import ChainClient, bytes_of
 from demo.client import Office
 from demo.people import REGULATOR
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from bench.sync_peers.run import Task, read_task, report
-from chain.wire import encode_call
+from chain.node.wire import encode_call
 
 LOGS_AT_ONCE = 24_000
 LOG_BYTES = 400

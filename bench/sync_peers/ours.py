@@ -9,10 +9,10 @@ import structlog
 from sqlmodel import select
 
 from bench.sync_peers.run import read_task, report
-from chain.client import ChainClient, bytes_of
-from chain.indexer import Indexer
-from chain.ranges import projected
-from chain.reconciler import Reconciler
+from chain.node.client import ChainClient, bytes_of
+from chain.proving.reconciler import Reconciler
+from chain.sync.indexer import Indexer
+from chain.sync.ranges import projected
 from registry.captable.models import Reconciliation, Token
 from registry.captable.projection import open_cursor
 from registry.kernel.db import Database

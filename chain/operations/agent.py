@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import bytes_of
 from chain.operations.effect import Call, Chain
-from chain.platform import platform_address
 
 AGENT = "CaseAgent"
 

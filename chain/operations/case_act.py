@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.client import hex_of
+from chain.node.client import hex_of
 from chain.operations.agent import agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
 from registry.captable.models import ForcedAct

@@ -8,13 +8,13 @@ from uuid import UUID
 from eth_utils.crypto import keccak
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import Receipt, bytes_of, call_params
+from chain.contracts.abi import contract
+from chain.contracts.platform import ZERO_ADDRESS, platform_address
 from chain.errors import RpcInconsistent
+from chain.node.client import Receipt, bytes_of, call_params
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.operations.wallets import wallets_of
-from chain.platform import ZERO_ADDRESS, platform_address
-from chain.policies import SignerRole
+from chain.signing.policies import SignerRole
 from registry.investor.models import Wallet
 from registry.operation.models import Operation
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import Receipt, bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.module_settings import module_settings
+from chain.contracts.platform import ZERO_ADDRESS, platform_address
 from chain.errors import RpcInconsistent
-from chain.module_settings import module_settings
+from chain.node.client import Receipt, bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import ZERO_ADDRESS, platform_address
 from registry.investor.service import KYC_TOPIC
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.client import ChainClient, Receipt
-from chain.policies import FeePolicy, SignerRole, SigningPolicy, load_policy
+from chain.node.client import ChainClient, Receipt
+from chain.signing.policies import FeePolicy, SignerRole, SigningPolicy, load_policy
 from chain.signing.port import Signer
 from registry.kernel.errors import RegistryError
 from registry.operation.models import Operation

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from chain.client import Receipt, bytes_of, hex_of
-from chain.grants import grant_of
+from chain.contracts.grants import grant_of
+from chain.contracts.platform import BY_NAME, Places, platform_address
+from chain.node.client import Receipt, bytes_of, hex_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import BY_NAME, Places, platform_address
 from registry.operation.models import Operation, PlatformContract
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
 from registry.case import execution
 from registry.operation.models import Operation
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import Receipt, bytes_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
 from chain.errors import RpcInconsistent
+from chain.node.client import Receipt, bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
-from chain.policies import SignerRole
+from chain.signing.policies import SignerRole
 from registry.operation.models import Operation
 from registry.settlement import service as settlements
 from registry.tokenization import service as tokenizations

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.platform import platform_address
-from chain.policies import SignerRole
+from chain.signing.policies import SignerRole
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations
 from registry.tokenization import title_status

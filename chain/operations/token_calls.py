@@ -11,13 +11,13 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import bytes_of, hex_of
 from chain.operations.agent import AGENT, agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.operations.wallets import raise_any, wallets_of, without_kyc
-from chain.platform import platform_address
-from chain.policies import SignerRole
+from chain.signing.policies import SignerRole
 from registry.kernel.errors import Conflict, RegistryError
 from registry.offering import minting
 from registry.offering import service as offerings

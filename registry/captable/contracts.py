@@ -1,7 +1,8 @@
 """Projecting the platform's own contracts: their events, and from where on they are read.
 
 A contract stands before anybody looks at it, and its first events are in the block that made it.
-So each is caught up by itself from there (`chain.contract_catch_up`), and then goes with its chain.
+So each is caught up by itself from there (`chain.sync.contract_catch_up`), and then goes with its
+chain.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cap table as the chain tells it: a projection that can be thrown away and replayed.
 
 Keys begin with the token, addresses are interned as integers, and no foreign key stands in the
-way of a bulk load (ADR 0005). Only `chain.indexer` writes here.
+way of a bulk load (ADR 0005). Only `chain.sync.indexer` writes here.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     signer_confirmer: str = Field(default="file:confirmer.json", pattern=KEY)
     signer_settlement: str | None = Field(default=None, pattern=KEY)
     signer_policy: Path | None = None
-    """What each role may sign; without it `chain/policy.json`."""
+    """What each role may sign; without it `chain/signing/policy.json`."""
     signer_warn_operations: int = Field(default=100, ge=1)
     """A key whose money lasts for fewer operations is warned of."""
     gcp_access_token: SecretStr | None = None

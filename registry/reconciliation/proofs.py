@@ -1,7 +1,8 @@
 """TOK-08: what the register says of a token on chain is what the chain says.
 
-A proof is made by whoever reads the chain (`chain.reconciler`) and stored with its evidence; here
-its differences become breaks, and stop what is paid by the cap table until a proof finds none.
+A proof is made by whoever reads the chain (`chain.proving.reconciler`) and stored with its
+evidence; here its differences become breaks, and stop what is paid by the cap table until a proof
+finds none.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from chain.indexer import Indexer
-from chain.watch import Watch
+from chain.sync.indexer import Indexer
+from chain.sync.watch import Watch
 from registry.asset.models import Asset
 from registry.captable import service as captable
 from registry.captable.models import EventKind, TokenEvent

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from chain.indexer import Indexer
-from chain.platform import plan_platform
+from chain.contracts.platform import plan_platform
 from chain.signing.keystore import KeystoreSigner
+from chain.sync.indexer import Indexer
 from registry.kernel.db import Database
 from tests.chain.market import Deal, Market, build
 from tests.chain.nodes import CHAIN_ID

@@ -12,9 +12,9 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from sqlmodel import col, select
 
-from chain.client import hex_of
+from chain.node.client import hex_of
 from chain.operations.settle import TRADE_FIELDS, permit_typed_data, trade_typed_data
-from chain.reconciler import Reconciler
+from chain.proving.reconciler import Reconciler
 from registry.kernel.clock import now
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, Payment

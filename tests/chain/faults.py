@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chain.client import ChainClient, hex_of
 from chain.errors import RpcUnavailable
+from chain.node.client import ChainClient, hex_of
 from tests.chain.nodes import CHAIN_ID, Node
 
 

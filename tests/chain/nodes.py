@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-from chain.anvil import HARDFORK, HOST, _find_binary
-from chain.client import Block, ChainClient, Receipt, bytes_of, hex_of
-from chain.dump import with_one_genesis
+from chain.embedded.anvil import HARDFORK, HOST, _find_binary
+from chain.embedded.dump import with_one_genesis
+from chain.node.client import Block, ChainClient, Receipt, bytes_of, hex_of
 
 CHAIN_ID = 31337
 START_LINE = re.compile(r"Listening on [\d.]+:(\d+)")

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from chain.client import hex_of
-from chain.platform import STEPS
+from chain.contracts.platform import STEPS
+from chain.node.client import hex_of
 from registry.kernel.db import Database
 from registry.operation.models import (
     Operation,

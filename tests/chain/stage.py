@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.operations.effect import Chain
-from chain.policies import FeePolicy
 from chain.signing.keystore import KeystoreSigner
+from chain.signing.policies import FeePolicy
 from tests.chain.nodes import Node
 from tests.chain.world import Databases, World
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import func, text
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import BlockId, Receipt, bytes_of, call_params, hex_of
-from chain.indexer import Indexer
-from chain.platform import ZERO_ADDRESS, platform_address
+from chain.contracts.abi import contract
+from chain.contracts.platform import ZERO_ADDRESS, platform_address
+from chain.node.client import BlockId, Receipt, bytes_of, call_params, hex_of
+from chain.sync.indexer import Indexer
 from registry.captable import service as captable
 from registry.captable.models import (
     Balance,

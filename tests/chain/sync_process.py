@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from chain.client import ChainClient
-from chain.wire import WireLog
+from chain.node.client import ChainClient
+from chain.node.wire import WireLog
 from chain.worker import run_sync
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging

@@ -8,10 +8,10 @@ import pytest
 from eth_utils.crypto import keccak
 from sqlmodel import select
 
-from chain.adoption import AdoptionRefused, examine
-from chain.catch_up import CatchUp
-from chain.client import ChainClient, hex_of
-from chain.indexer import Indexer
+from chain.node.client import ChainClient, hex_of
+from chain.sync.adoption import AdoptionRefused, examine
+from chain.sync.catch_up import CatchUp
+from chain.sync.indexer import Indexer
 from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.models import Token

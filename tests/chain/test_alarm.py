@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from chain.abi import contract
-from chain.client import ChainClient, Sent, bytes_of, hex_of
-from chain.indexer import Indexer
+from chain.contracts.abi import contract
+from chain.node.client import ChainClient, Sent, bytes_of, hex_of
 from chain.operations.create_identity import identity_salt
-from chain.pace import FIRST_BLOCKS
-from chain.watch import Watch
+from chain.sync.indexer import Indexer
+from chain.sync.pace import FIRST_BLOCKS
+from chain.sync.watch import Watch
 from chain.worker import run_sync
 from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind
@@ -307,8 +307,8 @@ def test_agent_for_a_moment__its_forced_transfer_is_told_from_those_around_it(
     holder.call("Token", suite.token, "transfer", SECOND_WALLET, 3)
     make_agent(bench, hand.address, "removeAgent")
     holder.call("Token", suite.token, "transfer", SECOND_WALLET, 4)
-    monkeypatch.setattr("chain.pace.FIRST_BLOCKS", blocks)
-    monkeypatch.setattr("chain.pace.MOST_BLOCKS", blocks)
+    monkeypatch.setattr("chain.sync.pace.FIRST_BLOCKS", blocks)
+    monkeypatch.setattr("chain.sync.pace.MOST_BLOCKS", blocks)
 
     bench.index()
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from chain.abi import contract
-from chain.client import hex_of
+from chain.contracts.abi import contract
 from chain.errors import RpcUnavailable
+from chain.node.client import hex_of
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, OperationState

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from chain.client import Block, BlockId, ChainClient, hex_of
-from chain.contract_catch_up import ContractCatchUp
-from chain.contract_events import CONTRACTS
+from chain.contracts.platform import plan_platform
 from chain.errors import RpcRefused
-from chain.indexer import Indexer
+from chain.node.client import Block, BlockId, ChainClient, hex_of
 from chain.operations.add_claim import CLAIM_FIELDS, claims_typed_data
-from chain.platform import plan_platform
+from chain.sync.contract_catch_up import ContractCatchUp
+from chain.sync.contract_events import CONTRACTS
+from chain.sync.indexer import Indexer
 from registry.captable.branches import known_block_at
 from registry.captable.claims import ClaimState, claims_at, list_claim_changes
 from registry.captable.contract_models import ContractEvent, FollowedContract

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from chain.indexer import Indexer
+from chain.sync.indexer import Indexer
 from registry.kernel.db import Database
 from tests.chain.outcomes import everything
 from tests.chain.suite import Suite, cursor_of, shuffle

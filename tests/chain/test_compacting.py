@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from chain.compacting import Compacting
+from chain.sync.compacting import Compacting
 from registry.captable import service as captable
 from registry.captable.stream import stream_holders
 from tests.chain.nodes import CHAIN_ID

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from solcx.exceptions import SolcError
 
-from chain import compile as compiler
-from chain.compile import ARTIFACTS, CONTRACTS, Compilation, compile_contracts, find_differences
+from chain.contracts import compile as compiler
+from chain.contracts.compile import (
+    ARTIFACTS,
+    CONTRACTS,
+    Compilation,
+    compile_contracts,
+    find_differences,
+)
 
 pytestmark = pytest.mark.chain
 

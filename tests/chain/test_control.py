@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.node.client import bytes_of, hex_of
 from registry.captable import service as captable
 from registry.captable.branches import known_block_at
 from registry.captable.control import ControlChange, list_control_changes

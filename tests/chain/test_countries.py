@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import ChainClient, Sent, hex_of
-from chain.countries import SETTLED_BLOCKS
+from chain.contracts.abi import contract
 from chain.errors import RpcInconsistent, RpcRefused
-from chain.indexer import Indexer
+from chain.node.client import ChainClient, Sent, hex_of
+from chain.sync.countries import SETTLED_BLOCKS
+from chain.sync.indexer import Indexer
 from registry.captable.models import EventKind, Holder, TokenEvent
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, catch_up

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from chain.ancestor import common_ancestor
-from chain.client import Block, ChainClient
 from chain.errors import WrongChain
-from chain.guard import Guard
-from chain.indexer import Indexer
-from chain.reconciler import Reconciler
+from chain.node.client import Block, ChainClient
+from chain.proving.reconciler import Reconciler
+from chain.sync.ancestor import common_ancestor
+from chain.sync.guard import Guard
+from chain.sync.indexer import Indexer
 from registry.captable import service as captable
 from registry.captable.models import ChainBlock, Token
 from registry.journal.models import JournalEntry

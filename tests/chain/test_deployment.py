@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chain.client import hex_of
-from chain.platform import STEPS, TREX_VERSION, plan_platform
+from chain.contracts.platform import STEPS, TREX_VERSION, plan_platform
+from chain.node.client import hex_of
 from registry.operation.models import (
     OperationState,
 )

@@ -16,7 +16,7 @@ import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 
-from chain.devnet import Devnet, DevnetError
+from chain.embedded.devnet import Devnet, DevnetError
 
 pytestmark = pytest.mark.chain
 
@@ -33,7 +33,7 @@ COUNTER_INIT = bytes([0x60, len(COUNTER_CODE), *bytes.fromhex("8060095f395ff3")]
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from chain.devnet import Devnet
+from chain.embedded.devnet import Devnet
 devnet = Devnet(Path(sys.argv[1]), port=int(sys.argv[2]))
 devnet.start()
 print(devnet.pid, flush=True)

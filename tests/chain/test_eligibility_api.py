@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from eth_utils.address import to_checksum_address
 
-from chain.indexer import Indexer
+from chain.sync.indexer import Indexer
 from registry.compliance.terms import ComplianceTerms
 from registry.investor import service as investors
 from registry.kernel.actor import Actor, Role

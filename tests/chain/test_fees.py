@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from chain.client import ChainClient
 from chain.errors import RpcRefused
-from chain.policies import GWEI, FeePolicy
+from chain.node.client import ChainClient
 from chain.signing.envelope import read_signed
+from chain.signing.policies import GWEI, FeePolicy
 from registry.operation import service as operations
 from registry.operation.models import (
     Operation,

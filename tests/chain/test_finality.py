@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from chain.client import Block, BlockId, ChainClient
-from chain.finality import NEVER, confirmations_needed
-from chain.tracker import Tracker
+from chain.node.client import Block, BlockId, ChainClient
+from chain.node.finality import NEVER, confirmations_needed
+from chain.sending.tracker import Tracker
 from registry.kernel.settings import Finality, Settings
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import Market

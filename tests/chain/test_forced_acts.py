@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from chain.client import hex_of
 from chain.errors import RpcUnavailable
+from chain.node.client import hex_of
 from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind, CaseState
 from registry.case.repository import chain_id_of

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from chain.abi import contract
-from chain.client import hex_of
+from chain.contracts.abi import contract
 from chain.errors import RpcUnavailable
+from chain.node.client import hex_of
 from registry.case.layout import TokenUnits
 from registry.case.models import CaseKind, CaseState
 from registry.case.repository import chain_id_of

@@ -7,9 +7,9 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from api.metrics import observe
-from chain.client import hex_of
 from chain.errors import RpcUnavailable
-from chain.funds import FundsWatch
+from chain.node.client import hex_of
+from chain.sending.funds import FundsWatch
 from registry.operation import service as operations
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.faults import LosesSends

@@ -14,8 +14,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from chain import heads, worker
-from chain.heads import SILENT_BLOCKS, Heads, announcing
+from chain import worker
+from chain.node import heads
+from chain.node.heads import SILENT_BLOCKS, Heads, announcing
 from chain.worker import run_sync
 from tests.chain.nodes import Node
 from tests.chain.suite import Suite, cursor_of, shuffle

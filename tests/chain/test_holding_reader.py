@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chain import holdings
-from chain.client import ChainClient
 from chain.errors import RpcRefused
-from chain.holdings import HoldingReader
+from chain.node.client import ChainClient
+from chain.proving import holdings
+from chain.proving.holdings import HoldingReader
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite
 

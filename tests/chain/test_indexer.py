@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import Session
 
-from chain.client import Block, ChainClient, hex_of
-from chain.indexer import Indexer
-from chain.ranges import RangeReader
-from chain.watched import read_watched
+from chain.node.client import Block, ChainClient, hex_of
+from chain.sync.indexer import Indexer
+from chain.sync.ranges import RangeReader
+from chain.sync.watched import read_watched
 from registry.captable import projection
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
@@ -320,9 +320,9 @@ def test_index__far_behind__waits_for_the_disk_only_near_the_head(
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = on')
     engine.dispose()
-    monkeypatch.setattr("chain.indexer.FAR_BEHIND", 2)
-    monkeypatch.setattr("chain.pace.FIRST_BLOCKS", 1)
-    monkeypatch.setattr("chain.pace.MOST_BLOCKS", 1)
+    monkeypatch.setattr("chain.sync.indexer.FAR_BEHIND", 2)
+    monkeypatch.setattr("chain.sync.pace.FIRST_BLOCKS", 1)
+    monkeypatch.setattr("chain.sync.pace.MOST_BLOCKS", 1)
     seen: list[tuple[int, str]] = []
     apply_range = projection.apply_range
 

@@ -8,11 +8,11 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import bytes_of, hex_of
 from chain.operations.create_identity import identity_salt
-from chain.platform import platform_address
-from chain.reconciler import Reconciler
+from chain.proving.reconciler import Reconciler
 from registry.investor.service import KYC_TOPIC
 from registry.kernel.actor import THE_SYSTEM, Role
 from registry.offering import service as offerings

@@ -11,8 +11,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
-from chain.client import hex_of
 from chain.errors import SignerRefused
+from chain.node.client import hex_of
 from chain.operations.add_claim import claims_typed_data
 from chain.signing.keystore import KeystoreSigner, create_keystore
 from chain.signing.port import UnsignedTransaction

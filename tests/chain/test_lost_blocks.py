@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from chain.client import hex_of
-from chain.indexer import Indexer
-from chain.platform import STEPS, plan_platform
+from chain.contracts.platform import STEPS, plan_platform
+from chain.node.client import hex_of
+from chain.sync.indexer import Indexer
 from registry.offering.models import Order, OrderState
 from registry.operation.models import (
     Operation,

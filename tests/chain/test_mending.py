@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from chain import rebuild, worker
+from chain import worker
 from chain.errors import NonceAhead
-from chain.rebuild import Rebuild
+from chain.sending import rebuild
+from chain.sending.rebuild import Rebuild
 from registry.kernel.db import Database
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.faults import AfterEstimate

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api.metrics import observe
-from chain.client import hex_of
-from chain.funds import FundsWatch
+from chain.node.client import hex_of
+from chain.sending.funds import FundsWatch
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import FIRST, Market
 from tests.chain.nodes import CHAIN_ID

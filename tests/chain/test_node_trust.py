@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from chain.client import Block, ChainClient, hex_of
 from chain.errors import RpcInconsistent, RpcRefused
-from chain.indexer import Indexer
-from chain.wire import WireLog
+from chain.node.client import Block, ChainClient, hex_of
+from chain.node.wire import WireLog
+from chain.sync.indexer import Indexer
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
 from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from chain import panel, pooled_node
 from chain.errors import NoQuorum
-from chain.node_watch import NodeRecorder, QuorumWait
-from chain.nodes import connect
+from chain.node import panel, pooled_node
+from chain.node.node_watch import NodeRecorder, QuorumWait
+from chain.node.nodes import connect
 from registry.captable.models import NodeWatch
 from registry.captable.nodes import list_nodes
 from registry.operation.models import OperationState

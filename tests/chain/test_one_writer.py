@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from chain.indexer import Indexer
-from chain.writer import Writer
+from chain.sync.indexer import Indexer
+from chain.sync.writer import Writer
 from registry.captable.projection import CursorMoved
 from registry.kernel.settings import ROOT
 from tests.chain.suite import Suite, catch_up, cursor_of, shuffle

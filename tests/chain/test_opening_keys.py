@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from chain.contracts.platform import STEPS, plan_platform
 from chain.errors import SignerRefused
-from chain.platform import STEPS, plan_platform
-from chain.policies import GWEI, SignerRole
 from chain.runtime import embedded_keys, open_chain
+from chain.signing.policies import GWEI, SignerRole
 from registry.kernel.settings import Settings
 from registry.operation.models import OperationState
 from tests.chain.kms import AWS_KEY, GCP_KEY, Kms

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from chain.client import ChainClient, bytes_of
 from chain.errors import RpcRefused
-from chain.own_transactions import BLOCKS_FOR_EACH, OwnTransaction, OwnTransactions, find_own
+from chain.node.client import ChainClient, bytes_of
+from chain.sending.own_transactions import (
+    BLOCKS_FOR_EACH,
+    OwnTransaction,
+    OwnTransactions,
+    find_own,
+)
 from tests.chain.market import Market
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import PLATFORM, Hand, address_of

@@ -11,13 +11,13 @@ import pytest
 from coincurve import PrivateKey
 from sqlmodel import col, select
 
-from chain.client import hex_of
 from chain.errors import SignerRefused, SignerUnavailable
-from chain.policies import SignerRole
-from chain.pool import MAX_IN_FLIGHT
-from chain.roles import plan_grants
+from chain.node.client import hex_of
+from chain.sending.pool import MAX_IN_FLIGHT
+from chain.sending.roles import plan_grants
 from chain.signing.digest import DigestSigner, address_of_point
 from chain.signing.envelope import Signature
+from chain.signing.policies import SignerRole
 from registry.operation.models import (
     Operation,
     OperationKind,

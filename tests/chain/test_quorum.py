@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
-from chain.answers import Block
 from chain.errors import NoQuorum
-from chain.quorum import Quorum, Rules, Verdict
+from chain.node.answers import Block
+from chain.node.quorum import Quorum, Rules, Verdict
 
 pytestmark = pytest.mark.unit
 

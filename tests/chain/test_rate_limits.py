@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chain import limits
-from chain.client import ChainClient
 from chain.errors import RateLimited, RpcRefused
-from chain.limits import LONGEST_REST_SECONDS, REST_SECONDS, RateLimit
+from chain.node import limits
+from chain.node.client import ChainClient
+from chain.node.limits import LONGEST_REST_SECONDS, REST_SECONDS, RateLimit
 from tests.chain.mirror import Mirror
 from tests.chain.nodes import CHAIN_ID, Node
 

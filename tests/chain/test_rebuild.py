@@ -10,11 +10,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from chain import resender, sending
-from chain.client import bytes_of, hex_of
 from chain.errors import NonceAhead
-from chain.rebuild import REORG_MARGIN, Finding, Rebuild, Report
-from chain.roles import plan_grants
+from chain.node.client import bytes_of, hex_of
+from chain.sending import loop as sending
+from chain.sending import resender
+from chain.sending.rebuild import REORG_MARGIN, Finding, Rebuild, Report
+from chain.sending.roles import plan_grants
 from registry.kernel.db import Database
 from registry.operation.models import (
     IN_FLIGHT,

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import ChainClient, hex_of
+from chain.contracts.abi import contract
 from chain.errors import RpcRefused
-from chain.indexer import Indexer
-from chain.many_calls import MULTICALL3
-from chain.reconciler import Reconciler
-from chain.wire import WireLog
+from chain.node.client import ChainClient, hex_of
+from chain.node.wire import WireLog
+from chain.proving.many_calls import MULTICALL3
+from chain.proving.reconciler import Reconciler
+from chain.sync.indexer import Indexer
 from registry.captable import service as captable
 from registry.captable.models import ProofRound, Reconciliation, RegisteredWallet
 from registry.kernel.db import Database

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from chain.client import hex_of
-from chain.reconciler import Reconciler
+from chain.node.client import hex_of
+from chain.proving.reconciler import Reconciler
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chain.abi import contract
-from chain.client import ChainClient, hex_of
+from chain.contracts.abi import contract
 from chain.errors import RpcRefused, RpcUnavailable
+from chain.node.client import ChainClient, hex_of
 from registry.operation.models import (
     NonceStream,
     Operation,

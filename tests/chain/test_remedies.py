@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chain.remedies import cancel_planned, cancel_sent, retry
+from chain.sending.remedies import cancel_planned, cancel_sent, retry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, NotFound
 from registry.operation.models import Operation, OperationKind, OperationState

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from chain.indexer import Indexer
+from chain.sync.indexer import Indexer
 from registry.captable.models import ChainBlock, OrphanBlock, Token, TokenEvent
 from registry.kernel.db import Database
 from tests.chain.nodes import Node

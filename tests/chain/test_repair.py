@@ -12,12 +12,12 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from api.reconcile_cli import add_reconcile
-from chain.client import ChainClient, hex_of
-from chain.countries import SETTLED_BLOCKS
 from chain.errors import RpcRefused
-from chain.indexer import Indexer
-from chain.repair import Repair
-from chain.wire import WireLog
+from chain.node.client import ChainClient, hex_of
+from chain.node.wire import WireLog
+from chain.proving.repair import Repair
+from chain.sync.countries import SETTLED_BLOCKS
+from chain.sync.indexer import Indexer
 from chain.worker import run_sync
 from registry.captable import service as captable
 from registry.captable.models import Token

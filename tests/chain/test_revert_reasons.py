@@ -6,8 +6,8 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from chain.abi import read_revert
-from chain.outbox import revert_problem
+from chain.contracts.abi import read_revert
+from chain.sending.outbox import revert_problem
 
 pytestmark = pytest.mark.unit
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.client import bytes_of, hex_of
+from chain.contracts.platform import platform_address
 from chain.errors import RpcUnavailable
-from chain.platform import platform_address
+from chain.node.client import bytes_of, hex_of
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from chain.client import ChainClient
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.node.client import ChainClient
 
 pytestmark = pytest.mark.unit
 

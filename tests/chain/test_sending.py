@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chain.client import ChainClient, bytes_of, hex_of
 from chain.errors import NonceAhead, RpcRefused, RpcUnavailable
-from chain.sender import MAX_IN_FLIGHT
+from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.sending.sender import MAX_IN_FLIGHT
 from registry.operation.models import (
     OperationAttempt,
     OperationKind,

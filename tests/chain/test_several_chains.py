@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.adoption import examine
-from chain.client import hex_of
+from chain.contracts.abi import contract
 from chain.following import client_of, run_syncs
+from chain.node.client import hex_of
+from chain.sync.adoption import examine
 from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.models import Balance, SyncCursor, Token

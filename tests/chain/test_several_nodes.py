@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chain import panel, pooled_node
-from chain.client import ChainClient
 from chain.errors import NoQuorum, RpcInconsistent, RpcUnavailable, WrongChain
-from chain.indexer import Indexer
-from chain.nodes import NodePool, connect
-from chain.pooled_node import NodeState
+from chain.node import panel, pooled_node
+from chain.node.client import ChainClient
+from chain.node.nodes import NodePool, connect
+from chain.node.pooled_node import NodeState
+from chain.sync.indexer import Indexer
 from registry.operation.models import OperationState
 from tests.chain.market import Market
 from tests.chain.mirror import (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from chain.client import hex_of
+from chain.node.client import hex_of
 from registry.kernel.settings import ROOT
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import FIRST, Market

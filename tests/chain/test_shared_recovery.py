@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import ZERO_ADDRESS
+from chain.node.client import bytes_of, hex_of
 from chain.operations.deploy_suite import DeploySuite
-from chain.platform import ZERO_ADDRESS
 from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind, CaseState
 from registry.investor import service as investors

@@ -15,8 +15,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
-from chain.client import hex_of
 from chain.errors import SignerRefused, SignerUnavailable
+from chain.node.client import hex_of
 from chain.operations.add_claim import claims_typed_data
 from chain.signing.envelope import read_signed
 from chain.signing.gcp_kms import AccessTokens

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from chain.abi import contract
-from chain.attempts import Attempts
+from chain.contracts.abi import contract
+from chain.contracts.platform import STEPS
 from chain.errors import PolicyRefused, SignerRefused
-from chain.fees import Fee, Priced
 from chain.operations.effect import Call
-from chain.platform import STEPS
-from chain.policies import DEFAULT_POLICY, SignerRole, load_policy
-from chain.policy import OF_A_SUITE, PUBLISHED_AS
+from chain.sending.attempts import Attempts
+from chain.sending.fees import Fee, Priced
+from chain.sending.policy import OF_A_SUITE, PUBLISHED_AS
+from chain.signing.policies import DEFAULT_POLICY, SignerRole, load_policy
 from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
 from tests import sales
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from chain.catch_up import CatchUp
-from chain.indexer import Indexer
+from chain.sync.catch_up import CatchUp
+from chain.sync.indexer import Indexer
 from registry.captable.models import SyncCursor, Token
 from registry.captable.projection import CursorMoved
 from registry.journal.models import JournalEntry

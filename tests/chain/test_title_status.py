@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chain.abi import contract, read_revert
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract, read_revert
+from chain.contracts.platform import platform_address
 from chain.errors import RpcRefused
-from chain.platform import platform_address
+from chain.node.client import bytes_of, hex_of
 from registry.asset import service as assets
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Encumbrance

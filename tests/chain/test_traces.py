@@ -14,7 +14,7 @@ import pytest
 
 from api.app import VERSION
 from api.tracing import start_tracing
-from chain.policies import FeePolicy
+from chain.signing.policies import FeePolicy
 from registry.kernel import tracing
 from registry.kernel.actor import Role
 from registry.kernel.clock import now

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chain.abi import contract
-from chain.client import Sent, bytes_of, hex_of
-from chain.platform import STEPS
-from chain.trailer import read_ids
+from chain.contracts.abi import contract
+from chain.contracts.platform import STEPS
+from chain.node.client import Sent, bytes_of, hex_of
+from chain.sending.trailer import read_ids
 from registry.kernel.ids import new_id
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import Market

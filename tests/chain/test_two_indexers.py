@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from chain.client import Block, ChainClient
-from chain.indexer import Indexer
-from chain.ranges import RangeReader
-from chain.wire import WireLog
+from chain.node.client import Block, ChainClient
+from chain.node.wire import WireLog
+from chain.sync.indexer import Indexer
+from chain.sync.ranges import RangeReader
 from registry.captable import projection
 from registry.captable.models import OrphanBlock
 from registry.captable.projection import CursorMoved

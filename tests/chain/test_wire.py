@@ -10,12 +10,12 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.bloom import mask_of, may_hold
-from chain.client import hex_of, log_of
-from chain.decode import TRANSFER, TransferReader, UndecodableLog, read_event
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
-from chain.pace import FIRST_BLOCKS, MOST_BLOCKS, PIECE_LOGS, WANTED_LOGS, Pace
-from chain.wire import WireLog, decode_headers, decode_logs
+from chain.node.bloom import mask_of, may_hold
+from chain.node.client import hex_of, log_of
+from chain.node.wire import WireLog, decode_headers, decode_logs
+from chain.sync.decode import TRANSFER, TransferReader, UndecodableLog, read_event
+from chain.sync.pace import FIRST_BLOCKS, MOST_BLOCKS, PIECE_LOGS, WANTED_LOGS, Pace
 
 pytestmark = pytest.mark.unit
 

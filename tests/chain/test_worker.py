@@ -12,8 +12,8 @@ import requests
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from chain.platform import STEPS
-from chain.sending import REST_SECONDS
+from chain.contracts.platform import STEPS
+from chain.sending.loop import REST_SECONDS
 from chain.worker import run_sync, run_worker
 from registry.captable.models import Reconciliation
 from registry.kernel.errors import Unavailable

@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from eth_utils.crypto import keccak
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
 from chain.eligibility import CONTRACTS, Explanation, explain_known, platform_places
-from chain.indexer import Indexer
+from chain.node.client import bytes_of, hex_of
 from chain.operations.add_claim import CLAIM_FIELDS, claims_typed_data
 from chain.operations.deploy_suite import deployment_call
-from chain.platform import platform_address
+from chain.sync.indexer import Indexer
 from registry.captable import service as captable
 from registry.compliance.terms import ComplianceTerms
 from registry.eligibility.service import Question, gather_of

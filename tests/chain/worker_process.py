@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api.app import VERSION
 from api.tracing import start_tracing
-from chain.client import ChainClient
+from chain.node.client import ChainClient
 from chain.operations.effect import Chain
 from chain.signing.keystore import KeystoreSigner
 from chain.worker import run_worker

@@ -16,13 +16,13 @@ from eth_account.signers.local import LocalAccount
 from psycopg import sql
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import BlockId, ChainClient, Receipt, bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.contracts.platform import platform_address
+from chain.node.client import BlockId, ChainClient, Receipt, bytes_of, hex_of
 from chain.operations.effect import Chain
-from chain.platform import platform_address
-from chain.sender import Sender
+from chain.sending.sender import Sender
+from chain.sending.tracker import Tracker
 from chain.signing.port import Signer
-from chain.tracker import Tracker
 from registry.kernel.db import Database
 from registry.operation.models import IN_FLIGHT, Operation, OperationState
 from tests.chain.nodes import CHAIN_ID, Node

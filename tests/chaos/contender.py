@@ -15,8 +15,10 @@ from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from chain import bell, follower, pool, rebuild, resender, sending, waiter, worker
-from chain.client import ChainClient
+from chain import bell, worker
+from chain.node.client import ChainClient
+from chain.sending import follower, pool, rebuild, resender, waiter
+from chain.sending import loop as sending
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging

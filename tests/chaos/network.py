@@ -9,8 +9,8 @@ from typing import Any
 
 from eth_account import Account
 
-from chain.client import hex_of
 from chain.errors import ChainError
+from chain.node.client import hex_of
 from chain.signing.envelope import read_signed
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chaos.proxy_rpc import RpcProxy

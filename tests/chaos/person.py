@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from chain.errors import ChainError
-from chain.rebuild import Rebuild
-from chain.remedies import retry
+from chain.sending.rebuild import Rebuild
+from chain.sending.remedies import retry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict

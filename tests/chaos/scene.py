@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlmodel import col, select
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.node.client import bytes_of, hex_of
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.kernel.clock import now

@@ -20,12 +20,12 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from psycopg import sql
 
-from chain.client import ChainClient
+from chain.contracts.platform import plan_platform
+from chain.node.client import ChainClient
 from chain.operations.effect import Chain
-from chain.platform import plan_platform
-from chain.policies import FeePolicy
-from chain.roles import plan_grants
+from chain.sending.roles import plan_grants
 from chain.signing.keystore import KeystoreSigner
+from chain.signing.policies import FeePolicy
 from registry.investor import service as investors
 from registry.kernel import migrate
 from registry.kernel.actor import Actor, Role

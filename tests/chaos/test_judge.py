@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chain.abi import contract
-from chain.client import bytes_of, hex_of
+from chain.contracts.abi import contract
+from chain.node.client import bytes_of, hex_of
 from registry.kernel.settings import ROOT
 from tests.chaos import play
 from tests.chaos.judge import Judge, Verdict

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chain.client import ChainClient
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
+from chain.node.client import ChainClient
 from registry.kernel.postgres_installation import SUPERUSER
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import PLATFORM, Hand

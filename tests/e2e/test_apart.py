@@ -15,8 +15,8 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from chain.client import hex_of
-from chain.devnet import Devnet
+from chain.embedded.devnet import Devnet
+from chain.node.client import hex_of
 from chain.signing.keystore import KeystoreSigner, create_keystore
 from registry.kernel.embedded import EmbeddedPostgres
 from tests.e2e.program import DEADLINE_S, environment, free_port, kill_group, start

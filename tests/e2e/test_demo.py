@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from chain.abi import contract
-from chain.client import ChainClient
-from chain.devnet import Devnet
-from chain.platform import STEPS
+from chain.contracts.abi import contract
+from chain.contracts.platform import STEPS
+from chain.embedded.devnet import Devnet
+from chain.node.client import ChainClient
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.offering.models import Order, Payment

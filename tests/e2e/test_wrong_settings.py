@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.devnet import Devnet
+from chain.embedded.devnet import Devnet
 from chain.signing.keystore import create_keystore
 from tests.e2e.program import environment, free_port, run, servers_of
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.module_settings import module_settings
+from chain.contracts.module_settings import module_settings
 from registry.compliance.terms import (
     DAY_S,
     ComplianceTerms,

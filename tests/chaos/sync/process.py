@@ -13,10 +13,12 @@ from pathlib import Path
 
 import structlog
 
-from chain import client as chain_client
-from chain import limits, worker, writer
-from chain.abi import contract
-from chain.client import ChainClient
+from chain import worker
+from chain.contracts.abi import contract
+from chain.node import client as chain_client
+from chain.node import limits
+from chain.node.client import ChainClient
+from chain.sync import writer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality

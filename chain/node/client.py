@@ -1,0 +1,387 @@
+"""One EVM node over JSON-RPC: exact types in, exact types out, every failure an own error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from chain.errors import (
+    REVERTED,
+    RateLimited,
+    RpcInconsistent,
+    RpcRefused,
+    RpcUnavailable,
+    WrongChain,
+)
+from chain.node.answers import (
+    Block,
+    BlockId,
+    Log,
+    Outlook,
+    Receipt,
+    Sent,
+    block_query,
+    bytes_of,
+    call_params,
+    hex_of,
+    log_of,
+    read_block,
+    read_header,
+    read_receipt,
+)
+from chain.node.limits import RateLimit, refusal
+from chain.node.wire import (
+    Wire,
+    WireLog,
+    decode_any,
+    decode_headers,
+    decode_logs,
+    encode_batch,
+    encode_call,
+)
+
+__all__ = [
+    "Block",
+    "BlockId",
+    "ChainClient",
+    "Log",
+    "Outlook",
+    "Receipt",
+    "Sent",
+    "block_query",
+    "bytes_of",
+    "call_params",
+    "hex_of",
+    "log_of",
+]
+
+TIMEOUT_SECONDS = 20.0
+ANSWER_BYTES = 64 * 2**20
+"""More is not read: the question was too wide."""
+HEADERS_AT_ONCE = 200
+
+
+class ChainClient:
+    """JSON-RPC calls to one node.
+
+    Parameters
+    ----------
+    rpc_url : str
+        http or https.
+    chain_id : int
+        The chain that the node must serve.
+    timeout_seconds : float
+        How long one call may take.
+    limit : RateLimit, optional
+        How often the node may be asked; clients of the same node share one.
+    """
+
+    # Until the node says that it does not know the method.
+    _simulates = True
+
+    def __init__(
+        self,
+        rpc_url: str,
+        chain_id: int,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        limit: RateLimit | None = None,
+    ) -> None:
+        self.rpc_url = rpc_url
+        self.chain_id = chain_id
+        self._limit = limit or RateLimit()
+        if urlsplit(rpc_url).scheme not in {"http", "https"}:
+            raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
+        # No retries below us: whether a call may be repeated is the caller's knowledge.
+        self._wire = Wire(rpc_url, timeout_seconds)
+
+    def check(self) -> None:
+        """Make sure that the node answers and serves our chain.
+
+        Raises
+        ------
+        RpcUnavailable, WrongChain
+        """
+        try:
+            served = int(self.request("eth_chainId"), 16)
+        except RateLimited as limited:
+            raise RateLimited(f"The node of RPC_URL: {limited}", limited.retry_after) from limited
+        except RpcUnavailable as error:
+            raise RpcUnavailable(f"The node of RPC_URL does not answer: {error}") from error
+        if served != self.chain_id:
+            raise WrongChain(self.chain_id, served)
+
+    # -- transport -------------------------------------------------------------------------
+
+    def request(self, method: str, *params: Any) -> Any:
+        """Call one method.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused
+        """
+        with self._limit.spent():
+            body = self._wire.post(method, encode_call(method, *params), ANSWER_BYTES)
+            return _result(method, decode_any(method, body))
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Call several methods in one round trip; answers come in the order of `calls`.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused, RpcInconsistent
+        """
+        if not calls:
+            return []
+        most = self._limit.most_at_once
+        if len(calls) > most:
+            return [*self.batch(calls[:most]), *self.batch(calls[most:])]
+        with self._limit.spent(len(calls)):
+            body = self._wire.post("batch", encode_batch(calls), ANSWER_BYTES)
+            answers = decode_any("batch", body)
+            if not isinstance(answers, list):
+                whole = _result("batch", answers)
+                raise RpcInconsistent(f"{len(calls)} calls got one answer: {whole}")
+            # Nodes may answer in any order, and some leave answers out.
+            found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+            if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
+                raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
+            return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
+
+    def distrust(self, reason: str) -> None:
+        """Take note that what the node said cannot be true; with one node there is no other."""
+
+    def hint(self) -> None:
+        """Take note that there may be a new block; one node is always asked anew."""
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def block(self, block: BlockId) -> Block | None:
+        """Return the header of a block, or None where the node knows none."""
+        return read_block(self.request(*block_query(block)))
+
+    def head(self) -> Block:
+        """Return the newest header."""
+        head = self.block("latest")
+        if head is None:
+            raise RpcInconsistent("the node knows no latest block")
+        return head
+
+    def block_number(self) -> int:
+        """Return the number of the newest block."""
+        return int(self.request("eth_blockNumber"), 16)
+
+    def nonce(self, address: bytes, block: str = "latest") -> int:
+        """Return how many transactions of `address` are on chain."""
+        return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
+
+    def balance(self, address: bytes) -> int:
+        """Return the chain's own money of an address, in wei."""
+        return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
+
+    def outlook(
+        self, sender: bytes, blocks: int, *, legacy: bool = False, others: Sequence[bytes] = ()
+    ) -> Outlook:
+        """Return what the next transaction of `sender` depends on, in one round trip.
+
+        Parameters
+        ----------
+        blocks
+            How far back base fees are told; a node that keeps no history tells none.
+        legacy
+            The chain knows no EIP-1559.
+        others
+            Keys of which the nonces are told as well.
+
+        Raises
+        ------
+        RpcUnavailable, RpcRefused, WrongChain
+        """
+        keys = (sender, *others)
+        method, *header = block_query("latest")
+        calls: list[tuple[str, tuple[Any, ...]]] = [
+            (method, tuple(header)),
+            ("eth_chainId", ()),
+            ("eth_getBalance", (hex_of(sender), "latest")),
+            *(("eth_getTransactionCount", (hex_of(key), "latest")) for key in keys),
+            *(("eth_getTransactionCount", (hex_of(key), "pending")) for key in keys),
+            ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
+        ]
+        try:
+            *found, fees = self.batch(calls)
+        except RpcRefused as refused:
+            if legacy or refused.method != "eth_feeHistory":
+                raise
+            found, fees = self.batch(calls[:-1]), None
+        head, served, balance, *counts = found
+        if int(served, 16) != self.chain_id:
+            raise WrongChain(self.chain_id, int(served, 16))
+        block = read_block(head)
+        if block is None:
+            raise RpcInconsistent("the node knows no latest block")
+        history = [] if legacy else (fees or {}).get("baseFeePerGas") or []
+        return Outlook(
+            head=block,
+            balance_wei=int(balance, 16),
+            # The pool of a node that lags may know less than its own chain.
+            nonces_used={
+                key: max(int(mined, 16), int(pending, 16))
+                for key, mined, pending in zip(
+                    keys, counts[: len(keys)], counts[len(keys) :], strict=True
+                )
+            },
+            base_fees_wei=tuple(int(fee, 16) for fee in history),
+            gas_price_wei=int(fees, 16) if legacy else None,
+        )
+
+    def nonce_and_height(self, address: bytes) -> tuple[int, int]:
+        """Return how many transactions of `address` are on chain, and the newest block's number."""
+        nonce, height = self.batch(
+            [("eth_getTransactionCount", (hex_of(address), "latest")), ("eth_blockNumber", ())]
+        )
+        return int(nonce, 16), int(height, 16)
+
+    def code(self, address: bytes) -> bytes:
+        return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))
+
+    def call(
+        self, to: bytes, data: bytes, *, sender: bytes | None = None, block: BlockId = "latest"
+    ) -> bytes:
+        """Run a call without sending it; `block` pins the state that it sees."""
+        return bytes_of(self.request("eth_call", *call_params(to, data, sender, block)))
+
+    def estimate_gas(
+        self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+    ) -> int:
+        """Return the gas that a transaction would take, having run it to its end.
+
+        Parameters
+        ----------
+        once
+            Run it once only, where the node can (``eth_simulateV1``). An estimate searches, and
+            runs a large call twenty times. What is refunded, a fifth at most (EIP-3529), is then
+            taken off, though it is needed.
+        """
+        transaction = {"from": hex_of(sender), "data": hex_of(data)}
+        if to is not None:
+            transaction["to"] = hex_of(to)
+        if once and self._simulates:
+            try:
+                return self._simulate(transaction)
+            except RpcRefused as refused:
+                if not refused.is_unknown_method:
+                    raise
+                self._simulates = False
+        return int(self.request("eth_estimateGas", transaction), 16)
+
+    def _simulate(self, transaction: dict[str, str]) -> int:
+        method = "eth_simulateV1"
+        blocks = self.request(method, {"blockStateCalls": [{"calls": [transaction]}]}, "latest")
+        (answer,) = blocks[0]["calls"]
+        if int(answer["status"], 16) == 1:
+            return int(answer["gasUsed"], 16)
+        error = answer.get("error") or {}
+        data = error.get("data") or answer.get("returnData")
+        message = str(error.get("message") or "execution reverted")
+        raise RpcRefused(method, int(error.get("code", REVERTED)), message, data)
+
+    def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
+        """Return what became of each transaction; None while it is in no block."""
+        calls = [("eth_getTransactionReceipt", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
+        found = [read_receipt(answer) for answer in self.batch(calls)]
+        for tx_hash, receipt in zip(tx_hashes, found, strict=True):
+            if receipt is not None and receipt.tx_hash != tx_hash:
+                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another receipt")
+        return found
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        """Return what transactions that are on chain asked for.
+
+        Raises
+        ------
+        RpcInconsistent
+            The node does not know one whose log it gave.
+        """
+        calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
+        answers = self.batch(calls)
+        for tx_hash, answer in zip(tx_hashes, answers, strict=True):
+            if answer is None or bytes_of(answer["hash"]) != tx_hash:
+                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another transaction")
+        return [
+            Sent(
+                sender=bytes_of(answer["from"]),
+                to=bytes_of(answer["to"]) if answer["to"] else None,
+                data=bytes_of(answer["input"]),
+            )
+            for answer in answers
+        ]
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+        """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""
+        return self._logs(addresses, {"fromBlock": hex(first), "toBlock": hex(last)})
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+        """Return the logs of `addresses` in exactly this block (EIP-234)."""
+        return self._logs(addresses, {"blockHash": hex_of(block_hash)})
+
+    def _logs(self, addresses: Sequence[bytes], where: dict[str, str]) -> list[WireLog]:
+        query = {"address": [hex_of(address) for address in addresses], **where}
+        body = encode_call("eth_getLogs", query)
+        with self._limit.spent():
+            return decode_logs(self._wire.post("eth_getLogs", body, ANSWER_BYTES))
+
+    def emitters(self, block_hash: bytes) -> set[bytes]:
+        """Return every address that has logs in a block, by its receipts.
+
+        Raises
+        ------
+        RpcRefused
+            The node knows no ``eth_getBlockReceipts``.
+        RpcInconsistent
+            It does not know the block.
+        """
+        receipts = self.request("eth_getBlockReceipts", hex_of(block_hash))
+        if receipts is None:
+            raise RpcInconsistent(f"the node has no receipts of block {hex_of(block_hash)}")
+        return {bytes_of(entry["address"]) for each in receipts for entry in each["logs"]}
+
+    def headers(self, numbers: Sequence[int]) -> list[Block | None]:
+        """Return the headers of many blocks, in the order asked; None where there is none."""
+        found: list[Block | None] = []
+        at_once = min(HEADERS_AT_ONCE, self._limit.most_at_once)
+        for start in range(0, len(numbers), at_once):
+            calls = [block_query(number) for number in numbers[start : start + at_once]]
+            body = encode_batch([(method, params) for method, *params in calls])
+            with self._limit.spent(len(calls)):
+                answer = self._wire.post("eth_getBlockByNumber", body, ANSWER_BYTES)
+                found += map(read_header, decode_headers(answer, len(calls)))
+        return found
+
+    def standing(self, numbers: Iterable[int]) -> set[tuple[int, bytes]]:
+        """Return number and hash of each of these blocks that the node has."""
+        headers = self.headers(sorted(set(numbers)))
+        return {(header.number, header.hash) for header in headers if header is not None}
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def send_raw(self, raw: bytes) -> bytes:
+        """Hand a signed transaction to the node; the same bytes may be sent again."""
+        return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
+
+
+def _result(method: str, answer: Any) -> Any:
+    if not isinstance(answer, dict):
+        raise RpcUnavailable(f"{method}: the answer is not JSON-RPC")
+    error = answer.get("error")
+    if error is not None and not isinstance(error, dict):
+        raise RpcUnavailable(f"{method}: {error}")
+    if error is not None:
+        data = error.get("data")
+        raise refusal(
+            method,
+            int(error.get("code", 0)),
+            str(error.get("message", "")),
+            data if isinstance(data, str) else None,
+        )
+    return answer.get("result")

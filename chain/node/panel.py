@@ -1,0 +1,177 @@
+"""Whom of several nodes to believe, and whom to ask: heard again and again (ADR 0034)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from typing import TypeVar
+
+from chain.errors import (
+    ChainError,
+    NoQuorum,
+    RateLimited,
+    RpcInconsistent,
+    RpcUnavailable,
+    WrongChain,
+)
+from chain.node.answers import Block
+from chain.node.pooled_node import PROBE_SECONDS, NodeState, PooledNode
+from chain.node.quorum import Quorum, Rules, Verdict
+
+Answer = TypeVar("Answer")
+
+FRESH_SECONDS = 0.1
+"""For so long a head that was just agreed on is given again."""
+VALID_SECONDS = 5.0
+"""For so long the chosen node is asked without the others being heard."""
+
+
+class Panel:
+    """The nodes of one chain; any thread may ask.
+
+    Parameters
+    ----------
+    nodes
+        In the order in which they are preferred.
+    """
+
+    def __init__(self, nodes: Sequence[PooledNode], rules: Rules) -> None:
+        self.rules = rules
+        self._nodes = {node.position: node for node in nodes}
+        self._quorum = Quorum(rules)
+        self._threads = ThreadPoolExecutor(4 * len(nodes), thread_name_prefix="nodes")
+        self._lock = threading.RLock()
+        self._verdict: Verdict | None = None
+        self._fault: NoQuorum | None = None
+        self._chosen: PooledNode | None = None
+        self._looked_at = float("-inf")
+
+    @property
+    def nodes(self) -> list[PooledNode]:
+        return list(self._nodes.values())
+
+    @property
+    def agreed_height(self) -> int | None:
+        """The newest block that was agreed on; None before the first."""
+        return self._verdict.head.number if self._verdict else None
+
+    def look(self, fresh_seconds: float | None = None) -> Verdict:
+        """Return what the nodes agree on, hearing them again where that is too long ago.
+
+        Parameters
+        ----------
+        fresh_seconds
+            How long ago is not too long; by default hardly at all.
+
+        Raises
+        ------
+        NoQuorum
+        """
+        with self._lock:
+            if fresh_seconds is None or self._fault is not None:
+                fresh_seconds = FRESH_SECONDS
+            elif self._chosen is None or not self._chosen.is_asked:
+                fresh_seconds = 0.0
+            if time.monotonic() - self._looked_at >= fresh_seconds:
+                self._hear_all()
+            if self._fault is not None:
+                raise self._fault.with_traceback(None)
+            assert self._verdict is not None, "they agree or they do not"
+            return self._verdict
+
+    def hint(self) -> None:
+        """Hear them again at the next question: there may be a new block."""
+        self._looked_at = min(self._looked_at, time.monotonic() - FRESH_SECONDS)
+
+    def choose(self) -> PooledNode:
+        """Return the node to ask: the same one for as long as it is believed."""
+        with self._lock:
+            self.look(VALID_SECONDS)
+            if self._chosen is None:
+                raise RpcUnavailable("no node of RPC_URL can be asked")
+            return self._chosen
+
+    def members(self, verdict: Verdict) -> list[PooledNode]:
+        return [self._nodes[position] for position in verdict.members]
+
+    def is_lost(self, number: int) -> bool:
+        """Tell whether a block of this height is known to be gone: a reorg took it."""
+        with self._lock:
+            return self._quorum.is_lost(number)
+
+    def distrust(self, reason: str) -> None:
+        """Leave out the chosen node: what it said cannot be true."""
+        with self._lock:
+            if self._chosen is not None:
+                self.blame(self._chosen, RpcInconsistent(reason))
+
+    def blame(self, node: PooledNode, fault: ChainError) -> None:
+        """Leave a node out for what it did."""
+        with self._lock:
+            if isinstance(fault, RateLimited):
+                node.leave_out(NodeState.RATE_LIMITED, str(fault), fault.retry_after)
+            elif isinstance(fault, WrongChain):
+                node.leave_out(NodeState.OTHER_CHAIN, f"it serves chain {fault.served}")
+            elif isinstance(fault, RpcInconsistent):
+                node.leave_out(NodeState.INCONSISTENT, str(fault))
+            else:
+                node.leave_out(NodeState.UNAVAILABLE, str(fault))
+            if self._chosen is node:
+                self._chosen = None
+
+    def each(
+        self,
+        nodes: Sequence[PooledNode],
+        question: Callable[[PooledNode], Answer],
+        patience: float = PROBE_SECONDS,
+    ) -> dict[int, Answer]:
+        """Ask several nodes at once; who fails is left out and missing in the answer."""
+        asked: list[tuple[PooledNode, Future[Answer]]] = [
+            (node, self._threads.submit(question, node)) for node in nodes
+        ]
+        deadline = time.monotonic() + patience
+        answers = {}
+        for node, answer in asked:
+            try:
+                answers[node.position] = answer.result(max(deadline - time.monotonic(), 0.0))
+            except TookTooLong:
+                answer.cancel()
+                self.blame(node, RpcUnavailable("it takes too long"))
+            except ChainError as fault:
+                self.blame(node, fault)
+        return answers
+
+    def _hear_all(self) -> None:
+        heads = self.each([node for node in self.nodes if node.is_asked], PooledNode.look)
+        for position, head in heads.items():
+            self._nodes[position].height = head.number
+        try:
+            verdict = self._quorum.judge(heads, self._headers_at)
+        except NoQuorum as fault:
+            self._fault, self._chosen = fault, None
+            if fault.code == "nodes_disagree":
+                for position in heads:
+                    self._nodes[position].disagrees(str(fault))
+        else:
+            self._fault, self._verdict = None, verdict
+            self._sort_out(heads, verdict)
+        self._looked_at = time.monotonic()
+
+    def _sort_out(self, heads: Collection[int], verdict: Verdict) -> None:
+        for position in heads:
+            node = self._nodes[position]
+            if position in verdict.behind:
+                node.leave_out(NodeState.BEHIND, verdict.behind[position])
+            elif position in verdict.apart:
+                node.leave_out(NodeState.OTHER_BRANCH, verdict.apart[position])
+            elif node.is_asked:
+                node.is_good()
+        if self._chosen is None or self._chosen.position not in verdict.members:
+            self._chosen = self._nodes[min(verdict.members)]
+
+    def _headers_at(self, positions: Collection[int], number: int) -> Mapping[int, Block | None]:
+        nodes = [self._nodes[position] for position in positions]
+        return self.each(nodes, lambda node: node.probe.block(number))

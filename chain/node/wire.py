@@ -1,0 +1,210 @@
+"""JSON-RPC answers of a known shape, read from the bytes straight into typed structs.
+
+A range of logs is most of what ever comes from a node. Python's own parser makes a dict of nine
+strings of each, which the garbage collector then walks again and again; these structs are neither
+(ADR 0029). Names follow the JSON-RPC specification of Ethereum, `execution-apis`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import requests
+from requests.utils import get_netrc_auth
+from urllib3.exceptions import HTTPError
+
+from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
+from chain.node.limits import http_limit, refusal
+
+Result = TypeVar("Result")
+
+
+class WireLog(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One log as the node wrote it: every field still in 0x-hex."""
+
+    address: str
+    topics: list[str]
+    data: str
+    block_number: str
+    block_hash: str
+    transaction_hash: str
+    log_index: str
+    removed: bool = False
+
+
+class WireHeader(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One block's header as the node wrote it."""
+
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+    gas_limit: str
+    logs_bloom: str
+    base_fee_per_gas: str | None = None
+    transactions: Sequence[str] = ()
+
+
+class _Error(msgspec.Struct, frozen=True, gc=False):
+    code: int = 0
+    message: str = ""
+    data: Any = None
+
+
+class _Answer(msgspec.Struct, Generic[Result], frozen=True, gc=False):
+    id: int | str | None = None
+    result: Result | None = None
+    error: _Error | None = None
+
+
+_LOGS = msgspec.json.Decoder(_Answer[list[WireLog]])
+_HEADERS = msgspec.json.Decoder(list[_Answer[WireHeader]])
+_ANY = msgspec.json.Decoder()
+_ONE = msgspec.json.Decoder(_Answer[Any])
+
+
+class Wire:
+    """Sends bodies to a node and hands back the bytes of its answers, from any thread.
+
+    Parameters
+    ----------
+    url
+        http or https.
+    timeout
+        Seconds between two bytes.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._session = _session_for(url)
+
+    def post(self, method: str, body: bytes, limit: int) -> bytes:
+        """Send a body; answers of more than `limit` bytes are not read to their end.
+
+        Raises
+        ------
+        RpcUnavailable
+        RpcRefused
+            The answer is larger than `limit`; a narrower question may have a smaller one.
+        """
+        try:
+            with self._session.post(
+                self._url,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=self._timeout,
+                stream=True,
+            ) as response:
+                response.raise_for_status()
+                content = response.raw.read(limit + 1, decode_content=True)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise (
+                http_limit(error) or RpcUnavailable(f"{method}: {type(error).__name__}: {error}")
+            ) from error
+        if len(content) > limit:
+            raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
+        return bytes(content)
+
+
+def _session_for(url: str) -> requests.Session:
+    """Give a session that has read the environment once: proxies, certificates, a .netrc.
+
+    By itself it reads all of it again for each call, which takes longer than the call.
+    """
+    session = requests.Session()
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies.update(found["proxies"])
+    session.verify, session.cert = found["verify"], found["cert"]
+    session.auth = get_netrc_auth(url)
+    session.trust_env = False
+    return session
+
+
+def encode_call(method: str, *params: Any) -> bytes:
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
+
+
+def encode_batch(calls: Sequence[tuple[str, Any]]) -> bytes:
+    """Encode calls that are numbered from 0."""
+    return msgspec.json.encode(
+        [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, (method, params) in enumerate(calls)
+        ]
+    )
+
+
+def decode_any(method: str, body: bytes) -> Any:
+    """Read an answer of any shape.
+
+    Raises
+    ------
+    RpcUnavailable
+        It is no JSON.
+    """
+    return _decode(method, _ANY, body)
+
+
+def decode_logs(body: bytes) -> list[WireLog]:
+    """Read the answer of ``eth_getLogs``.
+
+    Raises
+    ------
+    RpcUnavailable
+        It is no JSON-RPC.
+    RpcRefused
+        It is an error.
+    RpcInconsistent
+        It is something else than logs, or has logs that the node calls removed.
+    """
+    answer = _decode("eth_getLogs", _LOGS, body)
+    logs: list[WireLog] | None = _result("eth_getLogs", answer)
+    if logs is None:
+        raise RpcInconsistent("eth_getLogs has no result")
+    if any(entry.removed for entry in logs):
+        raise RpcInconsistent("the node returned a log that it calls removed")
+    return logs
+
+
+def decode_headers(body: bytes, count: int) -> list[WireHeader | None]:
+    """Read a batch of `count` headers, in the order in which they were asked for.
+
+    Raises
+    ------
+    RpcUnavailable, RpcRefused, RpcInconsistent
+        As `decode_logs`; also inconsistent are answers to other questions than ours.
+    """
+    method = "eth_getBlockByNumber"
+    if not body.lstrip().startswith(b"["):
+        _result(method, _decode(method, _ONE, body))
+        raise RpcInconsistent(f"{count} calls got one answer")
+    answers = _decode(method, _HEADERS, body)
+    # Nodes may answer in any order, and some leave answers out.
+    found = {answer.id: answer for answer in answers}
+    if len(answers) != count or found.keys() != set(range(count)):
+        raise RpcInconsistent(f"{count} calls got other answers than theirs")
+    return [_result(method, found[number]) for number in range(count)]
+
+
+def _decode(method: str, decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RpcInconsistent(f"{method}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RpcUnavailable(f"{method}: the answer is not JSON: {error}") from error
+
+
+def _result(method: str, answer: _Answer[Any]) -> Any:
+    if answer.error is not None:
+        data = answer.error.data
+        raise refusal(
+            method,
+            answer.error.code,
+            answer.error.message,
+            data if isinstance(data, str) else None,
+        )
+    return answer.result

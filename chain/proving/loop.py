@@ -1,0 +1,51 @@
+"""The loop that proves the projection, beside the one that reads the chain.
+
+A proof of many holders takes longer than a block is to take until it is visible.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from chain.bell import Bell
+from chain.proving.reconciler import Reconciler
+
+SWEEP_SECONDS = 0.05
+"""Between two slices of the sweep: others ask the same node."""
+
+REST_SECONDS = 1.0
+"""How often it is looked whether a sweep is due."""
+
+
+class Proving:
+    """Takes turns of the reconciler while the sync is at the head.
+
+    Parameters
+    ----------
+    stop
+        Ends every sleep.
+    """
+
+    def __init__(self, reconciler: Reconciler, stop: threading.Event) -> None:
+        self._reconciler = reconciler
+        self._bell = Bell(stop)
+        self._is_at_head = False
+
+    def leave_head(self) -> None:
+        """Take note that there is more to read, or somebody else reads: proofs wait."""
+        self._is_at_head = False
+
+    def reach_head(self) -> None:
+        """Prove what has changed on the way here."""
+        if not self._is_at_head:
+            self._is_at_head = True
+            self._bell.ring()
+
+    def turn(self) -> float:
+        """Prove what is due, and give the seconds to wait before the next turn."""
+        if self._is_at_head and self._reconciler.reconcile_due():
+            return SWEEP_SECONDS
+        return REST_SECONDS
+
+    def wait(self, seconds: float) -> None:
+        self._bell.wait(seconds)

@@ -1,0 +1,175 @@
+"""Proving what is said of a token's holders: the chain is asked about them, at one block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_abi.exceptions import DecodingError
+
+from chain.contracts.abi import Function, contract
+from chain.node.client import ChainClient, hex_of
+from chain.proving.holdings import HoldingReader
+from chain.proving.many_calls import WORD, Call, ManyCalls
+from registry.captable.believed import NOBODY, HolderFacts
+from registry.captable.ledger import Holding
+
+FACTS_OF_EACH = 5
+SUM = "sum of balances"
+
+Difference = dict[str, Any]
+"""What differs, for whom, and both values as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the projection says of a token at a block.
+
+    Parameters
+    ----------
+    total : int or None
+        What all holders have together; None where nobody added that up this time.
+    holders
+        Of whom everything is to be proven.
+    amounts
+        What everybody has, where that is proven of the token as a whole.
+    """
+
+    token_no: int
+    address: bytes
+    identity_registry: bytes
+    block_number: int
+    block_hash: bytes
+    supply: int
+    paused: bool
+    total: int | None = None
+    holders: Sequence[HolderFacts] = ()
+    amounts: Mapping[bytes, Holding] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the chain says to it."""
+
+    supply: int
+    differences: list[Difference] = field(default_factory=list)
+
+
+def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
+    """Hold every claim against the chain at exactly its block.
+
+    Raises
+    ------
+    RpcRefused
+        The block has left the chain, or the node has forgotten its state.
+    """
+    token, registry = contract("Token").functions, contract("IdentityRegistry").functions
+    asked: list[tuple[bytes, Function, list[str]]] = [
+        (claimed.address, token["totalSupply"], []),
+        (claimed.address, token["paused"], []),
+        (claimed.address, token["identityRegistry"], []),
+    ]
+    for holder in claimed.holders:
+        name = [hex_of(holder.address)]
+        asked += [
+            (claimed.address, token["balanceOf"], name),
+            (claimed.address, token["getFrozenTokens"], name),
+            (claimed.address, token["isFrozen"], name),
+            (claimed.identity_registry, registry["identity"], name),
+            (claimed.identity_registry, registry["investorCountry"], name),
+        ]
+    answers = calls.ask(
+        [_call(to, function, given) for to, function, given in asked], claimed.block_hash
+    )
+    values = [
+        _read(function, answer) for (_, function, _), answer in zip(asked, answers, strict=True)
+    ]
+    supply, paused, registered_at, *of_holders = values
+    registry_address = hex_of(claimed.identity_registry)
+    found = [
+        *_differ("supply", claimed.supply, supply),
+        *_differ("paused", claimed.paused, paused),
+        *_differ("identity registry", registry_address, registered_at),
+    ]
+    for place, holder in enumerate(claimed.holders):
+        theirs = of_holders[place * FACTS_OF_EACH : (place + 1) * FACTS_OF_EACH]
+        found += _differences_of(holder, theirs)
+    if not found and claimed.total is not None:
+        # A holder whom the projection lost is not asked about; the sum tells.
+        found += _differ(SUM, claimed.total, supply)
+    return Outcome(supply if isinstance(supply, int) else 0, found)
+
+
+def prove_amounts(
+    client: ChainClient, reader: HoldingReader, claimed: Claimed, amounts: Mapping[bytes, Holding]
+) -> Outcome:
+    """Hold the supply and what everybody has against the chain, and nothing else.
+
+    Raises
+    ------
+    RpcRefused
+        The block has left the chain, or the node has forgotten its state.
+    """
+    total_supply = contract("Token").functions["totalSupply"]
+    told = client.call(claimed.address, total_supply.encode(), block=claimed.block_hash)
+    supply = int.from_bytes(told, "big")
+    theirs = iter(reader.read(claimed.address, list(amounts), claimed.block_hash))
+    found = _differ("supply", claimed.supply, supply)
+    for address, ours in amounts.items():
+        for what, amount in zip(("balance", "frozen"), ours, strict=True):
+            differs = _differ(what, amount, next(theirs))
+            found += [difference | {"holder": hex_of(address)} for difference in differs]
+    if not found:
+        # A holder whom the projection lost is not asked about; the sum tells.
+        found = _differ(SUM, sum(balance for balance, _ in amounts.values()), supply)
+    return Outcome(supply, found)
+
+
+def _differences_of(holder: HolderFacts, theirs: Sequence[Any]) -> list[Difference]:
+    identity = None if holder.identity == NOBODY else hex_of(holder.identity)
+    there = None if theirs[3] == hex_of(NOBODY) else theirs[3]
+    said = (
+        ("balance", holder.balance, theirs[0]),
+        ("frozen", holder.frozen, theirs[1]),
+        ("address frozen", holder.is_frozen, theirs[2]),
+        ("identity", identity, there),
+        ("country", holder.country, theirs[4]),
+    )
+    return [
+        difference | {"holder": hex_of(holder.address)}
+        for what, ours, chain in said
+        for difference in _differ(what, ours, chain)
+    ]
+
+
+def _differ(what: str, ours: Any, theirs: Any) -> list[Difference]:
+    if ours == theirs:
+        return []
+    return [{"what": what, "database": _text(ours), "chain": _text(theirs)}]
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def _call(to: bytes, function: Function, given: Sequence[str]) -> Call:
+    if given:
+        # All of these take one address: put together by hand, there are five for each holder.
+        return to, function.selector + bytes.fromhex(given[0][2:]).rjust(32, b"\0")
+    return to, function.selector
+
+
+def _read(function: Function, answer: bytes | None) -> Any:
+    """Read an answer; what is none is given as a text that equals nothing of ours."""
+    if answer is None:
+        return "refused"
+    kind = function.outputs[0]
+    if len(answer) == WORD and kind.startswith("uint"):
+        return int.from_bytes(answer, "big")
+    try:
+        return function.decode(answer)
+    except DecodingError:
+        return f"undecodable 0x{answer.hex()}"

@@ -1,0 +1,196 @@
+"""Proving the projection, all the time: what changed at once, everybody else in turn.
+
+Whoever an event names is asked about in the same turn. Beside that a sweep goes round over every
+holder of every token, slice by slice within a budget, so that a token of a million holders needs
+no run of its own and no memory (ADR 0037).
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from sqlmodel import Session
+
+from chain.errors import RpcRefused
+from chain.node.client import ChainClient, hex_of
+from chain.proving.due import Due, Task, newest_proof
+from chain.proving.holdings import HoldingReader
+from chain.proving.many_calls import ManyCalls
+from chain.proving.proof import SUM, Claimed, Difference, Outcome, prove, prove_amounts
+from registry.captable import rounds
+from registry.captable.degraded import degrade, lift, list_differing
+from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token
+from registry.kernel import failpoints
+from registry.kernel.db import Database
+from registry.reconciliation.alarm import sound_difference
+
+log = structlog.get_logger()
+
+HOLDERS_PER_SECOND = 1_000
+LOOK_AGAIN_SECONDS = (0.1, 0.4)
+"""Pauses before what differs is asked again. A node that is just mining was seen to answer of the
+newest block with the state of the next; and a break stops payouts."""
+
+
+class Reconciler:
+    """Holds the projection of one chain against it.
+
+    Parameters
+    ----------
+    holders_per_second
+        Budget of the sweep; what changed is proven whatever it costs.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        client: ChainClient,
+        *,
+        holders_per_second: int = HOLDERS_PER_SECOND,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._calls = ManyCalls(client)
+        self._holdings = HoldingReader(client)
+        self._due = Due(database, client.chain_id, holders_per_second)
+
+    def reconcile_due(self) -> int:
+        """Prove what changed, and go on with the sweep as far as the budget lasts.
+
+        Returns
+        -------
+        int
+            Proofs made.
+        """
+        self._due.fill()
+        made = sum(self._reconcile(token_no) for token_no in self._due.tokens())
+        if self._is_degraded():
+            with self._database.transaction() as session:
+                lift(session, self._client.chain_id)
+        return made
+
+    def _reconcile(self, token_no: int) -> int:
+        made = 0
+        while (task := self._due.next_of(token_no)) is not None:
+            try:
+                outcome = self._prove(task.claimed)
+            except RpcRefused as refused:
+                # The block left the chain while we asked; the indexer will say so next.
+                log.info("reconciliation_postponed", reason=refused.message)
+                break
+            self._due.looked_at(token_no)
+            self._store(task, outcome)
+            made += 1
+            if task.claimed.amounts is not None or task.swept is not None:
+                # The sweep has time: whoever reads the chain asks the same node.
+                break
+        return made
+
+    def _prove(self, claimed: Claimed) -> Outcome:
+        """Ask about everything that is claimed; where the chain differs, once and again."""
+        outcome = self._ask(claimed)
+        for pause in LOOK_AGAIN_SECONDS:
+            if not outcome.differences:
+                break
+            log.warning("looks_again", token=hex_of(claimed.address), found=outcome.differences)
+            time.sleep(pause)
+            outcome = self._ask(claimed)
+        return outcome
+
+    def _ask(self, claimed: Claimed) -> Outcome:
+        if claimed.amounts is None:
+            return prove(self._calls, claimed)
+        return prove_amounts(self._client, self._holdings, claimed, claimed.amounts)
+
+    def _is_degraded(self) -> bool:
+        with self._database.reading() as session:
+            cursor = session.get(SyncCursor, self._client.chain_id)
+            return cursor is not None and cursor.degraded is not None
+
+    def _store(self, task: Task, outcome: Outcome) -> None:
+        claimed = task.claimed
+        with self._database.transaction() as session:
+            if not _stands(session, self._client.chain_id, claimed):
+                log.info("reconciliation_postponed", reason="the block was taken back meanwhile")
+                return
+            if task.swept is not None:
+                rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
+            if not (task.is_news or task.is_last or outcome.differences):
+                return
+            differences = outcome.differences + _still_differing(session, claimed)
+            session.add(
+                Reconciliation(
+                    token_no=claimed.token_no,
+                    block_number=claimed.block_number,
+                    block_hash=claimed.block_hash,
+                    holders=_count_holding(claimed),
+                    projected_supply_units=claimed.supply,
+                    chain_supply_units=outcome.supply,
+                    differences=differences,
+                )
+            )
+            session.flush()
+            if differences:
+                self._raise_alarm(session, claimed, differences)
+            failpoints.reach("sync_before_proof")
+        failpoints.reach("sync_after_proof")
+
+    def _raise_alarm(
+        self, session: Session, claimed: Claimed, differences: list[Difference]
+    ) -> None:
+        chain_id = self._client.chain_id
+        name = hex_of(claimed.address)
+        log.error("cap_table_differs", token=name, differences=differences)
+        names = ", ".join(map(hex_of, list_differing(session, chain_id)))
+        degrade(
+            session,
+            chain_id,
+            f"the cap table of {names} differs from the chain",
+            token=name,
+            block=claimed.block_number,
+            block_hash=hex_of(claimed.block_hash),
+        )
+        sound_difference(session, chain_id, claimed.address)
+
+
+def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
+    """Tell whether the proven block is still the projection's, and the token goes with it."""
+    cursor = session.get_one(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
+    block = session.get(ChainBlock, (chain_id, claimed.block_number))
+    token = session.get_one(Token, claimed.token_no)
+    return (
+        claimed.block_number <= cursor.number
+        and block is not None
+        and block.hash == claimed.block_hash
+        and token.caught_up_to is None
+        and token.refusal is None
+    )
+
+
+def _count_holding(claimed: Claimed) -> int:
+    if claimed.amounts is not None:
+        return sum(1 for balance, _ in claimed.amounts.values() if balance)
+    return sum(1 for holder in claimed.holders if holder.balance)
+
+
+def _still_differing(session: Session, claimed: Claimed) -> list[Difference]:
+    """List what differed before and was not looked at now: only a proof takes it away."""
+    last = newest_proof(session, claimed.token_no)
+    if last is None:
+        return []
+    of_amounts = claimed.amounts is not None
+    asked = {hex_of(holder.address) for holder in claimed.holders}
+    if claimed.amounts is not None:
+        asked |= set(map(hex_of, claimed.amounts))
+    return [item for item in last.differences if not _is_settled(item, claimed, asked, of_amounts)]
+
+
+def _is_settled(item: Difference, claimed: Claimed, asked: set[str], of_amounts: bool) -> bool:
+    """Tell whether the proof that was just made says how this stands now."""
+    what = item["what"]
+    if what == SUM:
+        return claimed.total is not None or of_amounts
+    if of_amounts and what not in {"supply", "balance", "frozen"}:
+        return False
+    return "holder" not in item or item["holder"] in asked

@@ -1,0 +1,233 @@
+"""Finding the first block that is projected wrongly, and reading the token anew from there.
+
+The rewinding is one transaction that fences off whoever writes; the reading is that of every
+token that is caught up (`chain.sync.catch_up`), so it goes on after a kill, by whoever syncs next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlmodel import Session, col, select
+
+from chain.contracts.abi import contract
+from chain.errors import RpcRefused
+from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.proving.due import claim_of
+from chain.proving.many_calls import ManyCalls
+from chain.proving.proof import Difference, prove
+from chain.sync.pace import Pace
+from chain.sync.ranges import RangeReader
+from chain.sync.watched import read_watched
+from registry.captable import believed, catching_up, rounds, soundness
+from registry.captable import service as captable
+from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
+from registry.captable.projection import next_generation
+from registry.kernel.db import Database
+
+Say = Callable[[str], None]
+SLICE = 400
+SUSPECTS = 50
+"""So many holders that differ are followed back; one wrong block makes many of them differ."""
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a run over every holder of a token found."""
+
+    block_number: int
+    holders: int
+    supply: int
+    differences: list[Difference]
+
+
+class _Said(NamedTuple):
+    """What is compared of an event."""
+
+    block_number: int
+    log_index: int
+    kind: int
+    tx_hash: bytes
+    source: bytes | None
+    target: bytes | None
+    units: int | None
+
+
+class Repair:
+    """Looks at one token, and mends it."""
+
+    def __init__(self, database: Database, client: ChainClient, token_no: int, say: Say) -> None:
+        self._database = database
+        self._client = client
+        self._calls = ManyCalls(client)
+        self._token_no = token_no
+        self._say = say
+
+    def prove(self) -> Proven:
+        """Hold every holder against the chain, slice by slice, each at the newest block.
+
+        Raises
+        ------
+        RpcRefused
+            The node does not have the state of our newest block.
+        """
+        after, total, supply, number = rounds.FIRST, 0, 0, 0
+        found: list[Difference] = []
+        while True:
+            for attempt in range(1, ATTEMPTS + 1):
+                with self._database.reading() as session:
+                    cursor = session.get_one(SyncCursor, self._client.chain_id)
+                    token = session.get_one(Token, self._token_no)
+                    swept = believed.list_slice(session, self._token_no, after=after, limit=SLICE)
+                    is_last = len(swept) < SLICE
+                    sum_now = believed.sum_of_balances(session, self._token_no)
+                    facts = believed.read_facts(session, self._token_no, swept)
+                claimed = claim_of(cursor, token, holders=facts, total=sum_now if is_last else None)
+                try:
+                    outcome = prove(self._calls, claimed)
+                    break
+                except RpcRefused:
+                    # The block may have left the chain; whoever syncs then moves the cursor.
+                    if attempt == ATTEMPTS:
+                        raise
+            found += [item for item in outcome.differences if item not in found]
+            total += len(swept)
+            supply, number = outcome.supply, claimed.block_number
+            if is_last:
+                return Proven(number, total, supply, found)
+            after = swept[-1]
+            self._say(f"{total} holders proven")
+
+    def first_bad_block(self, differences: Collection[Difference]) -> int | None:
+        """Return the first block that is projected wrongly; None where all agrees.
+
+        Parameters
+        ----------
+        differences
+            What a proof of today has found.
+        """
+        with self._database.reading() as session:
+            found = [
+                soundness.first_unsound_block(session, self._token_no),
+                soundness.first_stray_balance(session, self._token_no),
+            ]
+        named = {bytes_of(item["holder"]) for item in differences if "holder" in item}
+        if named and all(item["what"] in {"balance", "frozen"} for item in differences):
+            found.append(self._since_when(sorted(named)[:SUSPECTS]))
+        elif differences:
+            found.append(self.first_wrong_log())
+        return min((number for number in found if number is not None), default=None)
+
+    def _since_when(self, holders: list[bytes]) -> int | None:
+        """Follow holders back to the first block at which the chain says otherwise."""
+        with self._database.reading() as session:
+            low = session.get_one(Token, self._token_no).block_number
+            high = session.get_one(SyncCursor, self._client.chain_id).number
+        try:
+            while low < high:
+                middle = (low + high) // 2
+                self._say(f"comparing block {middle}")
+                low, high = (low, middle) if self._differ(holders, middle) else (middle + 1, high)
+        except RpcRefused as refused:
+            self._say(f"the node keeps no state of old blocks ({refused.message}); reading logs")
+            return self.first_wrong_log()
+        return low
+
+    def _differ(self, holders: list[bytes], number: int) -> bool:
+        block = self._client.block(number)
+        if block is None:
+            return True
+        with self._database.reading() as session:
+            token = session.get_one(Token, self._token_no)
+            ours = [captable.holding_at(session, token, holder, number) for holder in holders]
+        functions = contract("Token").functions
+        calls = [
+            (token.address, functions[name].encode(hex_of(holder)))
+            for holder in holders
+            for name in ("balanceOf", "getFrozenTokens")
+        ]
+        answers = [
+            int.from_bytes(answer or b"", "big") for answer in self._calls.ask(calls, block.hash)
+        ]
+        return answers != [amount for held in ours for amount in held]
+
+    def first_wrong_log(self) -> int | None:
+        """Read every log of the token again; return the first block of which the events differ."""
+        reader, pace = RangeReader(self._client), Pace()
+        with self._database.reading() as session:
+            token = session.get_one(Token, self._token_no)
+            cursor = session.get_one(SyncCursor, self._client.chain_id)
+        place = token.block_number - 1
+        while place < cursor.number:
+            last = min(place + pace.blocks, cursor.number)
+            with self._database.reading() as session:
+                watched = read_watched(session, self._client.chain_id, only=token)
+                stored = _stored(session, self._token_no, place + 1, last)
+            try:
+                read = reader.read(watched, place + 1, last, cursor.number)
+            except RpcRefused:
+                pace.refused(last - place)
+                if last - place == 1:
+                    raise
+                continue
+            told = {
+                _Said(
+                    each.block_number,
+                    each.log_index,
+                    int(each.kind),
+                    each.tx_hash,
+                    each.source,
+                    each.target,
+                    each.units,
+                )
+                for each in read.found.events
+            }
+            if told != stored:
+                return min(entry.block_number for entry in told ^ stored)
+            pace.answered(last - place, read.logs)
+            self._say(f"logs are right up to block {last} of {cursor.number}")
+            place = last
+        return None
+
+    def read_again(self, first_bad: int | None) -> None:
+        """Throw away what is known from `first_bad` on; whoever writes reads it again.
+
+        Without one all events stay, and what is made of them is made again.
+        """
+        chain_id = self._client.chain_id
+        with self._database.transaction() as session:
+            # Ranges that are on their way know the token as it was: their writer starts anew.
+            next_generation(session, chain_id)
+            token = session.get_one(Token, self._token_no, with_for_update=True)
+            cursor = session.get_one(SyncCursor, chain_id)
+            first = cursor.number + 1 if first_bad is None else first_bad
+            after = max(first, token.block_number) - 1
+            token.refusal = None
+            catching_up.begin_again(session, token, after=after)
+
+
+def _stored(session: Session, token_no: int, first: int, last: int) -> set[_Said]:
+    events = session.exec(
+        select(TokenEvent).where(
+            col(TokenEvent.token_no) == token_no,
+            col(TokenEvent.block_number).between(first, last),
+        )
+    ).all()
+    numbers = {number for event in events for number in (event.source, event.target) if number}
+    rows = session.exec(select(Holder).where(col(Holder.holder_no).in_(numbers))).all()
+    names = {row.holder_no: row.address for row in rows}
+    return {
+        _Said(
+            event.block_number,
+            event.log_index,
+            event.kind,
+            event.tx_hash,
+            names.get(event.source),
+            names.get(event.target),
+            None if event.units is None else int(event.units),
+        )
+        for event in events
+    }

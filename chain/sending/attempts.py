@@ -1,0 +1,150 @@
+"""Signed transactions of operations: made and stored first, handed to the node afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from chain.errors import RpcRefused
+from chain.node.client import hex_of
+from chain.operations.effect import Chain
+from chain.sending import batches
+from chain.sending.fees import Priced
+from chain.sending.funds import funds_problem
+from chain.sending.outbox import note_waiting
+from chain.sending.policy import require_allowed
+from chain.sending.steps import step
+from chain.sending.trailer import signed_off
+from chain.signing.port import Signer, UnsignedTransaction
+from registry.kernel import failpoints
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.operation.models import Operation, OperationAttempt, OperationState
+
+log = structlog.get_logger()
+
+
+class Attempts:
+    """Signs with one key, stores, and broadcasts.
+
+    Parameters
+    ----------
+    database, chain
+        Where operations stand, and where they go.
+    signer
+        One of the chain's senders.
+    on_broadcast
+        Told of each transaction that went out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        on_broadcast: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._on_broadcast = on_broadcast
+        self._chain = chain
+        self._signer = signer
+
+    def sign(self, session: Session, operation: Operation, priced: Priced) -> OperationAttempt:
+        """Sign a call with the nonce that the operation owns, and store the bytes.
+
+        The ids of what it carries out stand behind the call's data.
+
+        Raises
+        ------
+        PolicyRefused, MustWait
+            The policy of the role forbids it, or has allowed enough for today.
+        SignerUnavailable, SignerRefused
+            The key cannot be used.
+        """
+        assert operation.nonce is not None, "what is signed owns a nonce"
+        call = signed_off(session, operation, priced.call)
+        require_allowed(session, self._chain, self._signer, operation, call)
+        signed = self._signer.sign_transaction(
+            UnsignedTransaction(
+                chain_id=self._chain.chain_id,
+                nonce=operation.nonce,
+                to=call.to,
+                data=call.data,
+                gas=priced.gas,
+                max_fee_wei=priced.fee.max_fee_wei,
+                tip_wei=priced.fee.tip_wei,
+            )
+        )
+        earlier = session.exec(
+            select(func.max(col(OperationAttempt.seq))).where(
+                col(OperationAttempt.operation_id) == operation.id
+            )
+        ).one()
+        attempt = OperationAttempt(
+            tx_hash=signed.tx_hash,
+            operation_id=operation.id,
+            seq=(earlier or 0) + 1,
+            raw=signed.raw,
+            gas=priced.gas,
+            max_fee_wei=priced.fee.max_fee_wei,
+            tip_wei=priced.fee.tip_wei,
+            signed_at_block=priced.at_block,
+            signed_at=now(),
+        )
+        session.add(attempt)
+        return attempt
+
+    def broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
+        """Hand signed bytes to the node, in the order of their nonces."""
+        for attempt in attempts:
+            with step(self._database, "broadcast", [attempt.operation_id]) as spans:
+                spans.note(tx=hex_of(attempt.tx_hash), seq=attempt.seq)
+                if attempt.last_sent_at is not None:
+                    spans.event("rebroadcast", last_sent_at=attempt.last_sent_at.isoformat())
+                self._send(attempt)
+
+    def _note_poverty(self, attempt: OperationAttempt) -> None:
+        """Say so where the node refused because the key cannot pay any more."""
+        cost = attempt.gas * attempt.max_fee_wei
+        balance = self._chain.client.balance(self._signer.address)
+        if balance >= cost:
+            return
+        with self._database.transaction() as session:
+            whole = batches.whole(session, session.get_one(Operation, attempt.operation_id))
+            note_waiting(
+                session, [row.id for row in whole], funds_problem(self._signer, cost, balance)
+            )
+
+    def _send(self, attempt: OperationAttempt) -> None:
+        failpoints.reach("before_broadcast")
+        try:
+            self._chain.client.send_raw(attempt.raw)
+        except RpcRefused as refused:
+            # "Already known", "nonce too low", anything: the chain will tell. Never a new
+            # nonce.
+            log.info(
+                "broadcast_refused",
+                operation=str(attempt.operation_id),
+                tx=hex_of(attempt.tx_hash),
+                reason=refused.message,
+            )
+            self._note_poverty(attempt)
+        failpoints.reach("after_broadcast")
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
+            if operation.state == OperationState.SIGNED:
+                batches.move(session, operation, OperationState.BROADCAST)
+            stored = session.get_one(OperationAttempt, attempt.tx_hash)
+            stored.last_sent_at = now()
+            session.add(stored)
+        failpoints.reach("after_broadcast_commit")
+        self._on_broadcast()
+        log.info(
+            "operation_broadcast",
+            operation=str(attempt.operation_id),
+            tx=hex_of(attempt.tx_hash),
+        )

@@ -1,0 +1,165 @@
+"""The planned operations: which may be sent now, and refusing those that never can be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from chain.errors import ChainError, NonceAhead, Reverted, SignerUnavailable, WrongChain
+from chain.operations import EFFECTS
+from chain.sending.steps import mark
+from registry.kernel.clock import now
+from registry.kernel.errors import RegistryError
+from registry.operation.errors import operation_problem
+from registry.operation.models import (
+    FAILED,
+    ON_CHAIN,
+    Operation,
+    OperationDependency,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+MOST_TOLD = 20
+"""So many unknown transactions are named in a problem; the command names all."""
+
+
+def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
+    """List what is planned and whose dependencies are on chain, oldest first."""
+    dependency, required = aliased(OperationDependency), aliased(Operation)
+    waiting = exists().where(
+        col(dependency.operation_id) == col(Operation.id),
+        col(required.id) == col(dependency.requires_id),
+        col(required.state).not_in(ON_CHAIN),
+    )
+    return session.exec(
+        select(Operation)
+        .where(
+            col(Operation.state) == OperationState.PLANNED,
+            col(Operation.kind).in_(kinds),
+            ~waiting,
+        )
+        .order_by(col(Operation.id))
+        .limit(limit)
+    ).all()
+
+
+def is_anything_planned(session: Session, kinds: Collection[str]) -> bool:
+    """Tell whether anything of these kinds is planned, ready or not."""
+    query = (
+        select(Operation.id)
+        .where(col(Operation.state) == OperationState.PLANNED, col(Operation.kind).in_(kinds))
+        .limit(1)
+    )
+    return session.exec(query).first() is not None
+
+
+def refuse_orphans(session: Session, kinds: Collection[str]) -> int:
+    """Refuse what depends on an operation that failed, and return how many that were."""
+    dependency, required = aliased(OperationDependency), aliased(Operation)
+    rows = session.exec(
+        select(Operation, required.kind, required.id)
+        .join(dependency, col(dependency.operation_id) == col(Operation.id))
+        .join(required, col(required.id) == col(dependency.requires_id))
+        .where(
+            col(Operation.state) == OperationState.PLANNED,
+            col(Operation.kind).in_(kinds),
+            col(required.state).in_(FAILED),
+        )
+        .with_for_update(of=Operation, skip_locked=True)
+    ).all()
+    for operation, kind, required_id in rows:
+        problem = operation_problem(
+            "dependency_failed",
+            f"The {kind} that must come first has failed.",
+            remedy=f"See operation {required_id}.",
+        )
+        refuse(session, operation, problem)
+    return len(rows)
+
+
+def refuse(session: Session, operation: Operation, problem: dict[str, object]) -> None:
+    """End an operation of which nothing was sent."""
+    operation.state, operation.problem = OperationState.REFUSED, problem
+    operation.ended_at, operation.waits_for = now(), None
+    session.add(operation)
+    EFFECTS[operation.kind].on_failed(session, operation)
+    mark(operation, "refused", since=operation.recorded_at, failed=str(problem["code"]))
+    log.warning("operation_refused", operation=str(operation.id), kind=operation.kind, **problem)
+
+
+def note_waiting(session: Session, rows: Sequence[UUID], problem: Mapping[str, object]) -> None:
+    """Write down what operations that have not failed wait for; the same reason once only."""
+    waiting = session.exec(
+        select(Operation)
+        .where(
+            col(Operation.id).in_(rows),
+            col(Operation.state).in_(
+                [OperationState.PLANNED, OperationState.SIGNED, OperationState.BROADCAST]
+            ),
+            col(Operation.waits_for)["code"].astext.is_distinct_from(problem["code"]),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    for operation in waiting:
+        operation.waits_for = dict(problem)
+        session.add(operation)
+    if waiting:
+        log.warning(
+            "operation_waits", operation=str(waiting[0].id), rows=len(waiting), **dict(problem)
+        )
+
+
+def key_problem(fault: ChainError) -> dict[str, object]:
+    """Say why a key does not sign, in the form of an operation's problem."""
+    if isinstance(fault, SignerUnavailable):
+        return operation_problem(
+            "signer_unavailable", str(fault), remedy="It goes on when the service answers."
+        )
+    return operation_problem(
+        "signer_refused", str(fault), remedy="Allow the service to use the key."
+    )
+
+
+def nonce_ahead_problem(fault: NonceAhead, left_open: Sequence[str]) -> dict[str, object]:
+    """Say that a key has sent what the database does not know, as an operation's problem.
+
+    Parameters
+    ----------
+    left_open
+        What of that is not explained.
+    """
+    return operation_problem(
+        "nonce_ahead",
+        str(fault),
+        remedy="It goes on by itself where that is ours; else see: milkiyat operations rebuild",
+        unexplained=list(left_open[:MOST_TOLD]),
+    )
+
+
+def wrong_chain_problem(fault: WrongChain) -> dict[str, object]:
+    """Say that the node serves another chain, in the form of an operation's problem."""
+    return operation_problem(
+        "wrong_chain", str(fault), remedy="It goes on when RPC_URL serves the chain of CHAIN_ID."
+    )
+
+
+def problem_of(refused: RegistryError) -> dict[str, object]:
+    """Say what the register refused, as an operation's problem."""
+    return operation_problem(refused.code, refused.detail, remedy=refused.remedy)
+
+
+def revert_problem(reverted: Reverted) -> dict[str, object]:
+    """Say what a contract refused, as an operation's problem."""
+    return operation_problem(
+        "call_would_revert",
+        f"The contract refuses this: {reverted.name.rstrip('.')}.",
+        selector=reverted.selector,
+        arguments=reverted.arguments,
+    )

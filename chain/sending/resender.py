@@ -1,0 +1,235 @@
+"""What was signed and is not on chain: sent again, and offered a higher fee when it is stuck.
+
+Only ever on the nonce that the operation owns, and with the same call: whichever attempt is mined,
+it happens once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from chain.errors import MustWait, SignerRefused, SignerUnavailable
+from chain.node.client import hex_of
+from chain.operations.effect import Call, Chain
+from chain.sending import batches
+from chain.sending.attempts import Attempts
+from chain.sending.fees import Fee, Fees, Market, Priced
+from chain.sending.lost_blocks import find_lost
+from chain.sending.outbox import key_problem, note_waiting
+from chain.sending.steps import step
+from chain.sending.trailer import without
+from chain.signing.envelope import read_signed
+from chain.signing.port import Signer
+from registry.kernel import failpoints
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.operation import service as operations
+from registry.operation.models import (
+    ON_CHAIN,
+    Operation,
+    OperationAttempt,
+    OperationKind,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+PLAIN_TRANSFER_GAS = 21_000
+RESEND_AFTER = timedelta(seconds=15)
+Unmined = tuple[Operation, OperationAttempt]
+"""An operation that is not on chain, and its last attempt."""
+
+UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
+
+
+def nothing_on(session: Session, chain: Chain, fees: Fees, operation: Operation) -> Priced:
+    """Give an empty call that takes the place of an operation's attempt in any pool.
+
+    Whatever the ceiling: it is 21,000 gas against a second mint.
+    """
+    last = operations.list_attempts(session, operation)[-1]
+    fee = fees.raised(Fee(last.max_fee_wei, last.tip_wei))
+    assert operation.signer is not None, "what was signed names its key"
+    call = Call(operation.signer, b"")
+    return Priced(call, PLAIN_TRANSFER_GAS, fee, chain.client.block_number())
+
+
+class Resender:
+    """Follows what one key has signed until it is on chain.
+
+    Parameters
+    ----------
+    attempts, fees
+        Of the same key.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chain: Chain,
+        signer: Signer,
+        *,
+        attempts: Attempts,
+        fees: Fees,
+    ) -> None:
+        self._database = database
+        self._chain = chain
+        self._signer = signer
+        self._attempts = attempts
+        self._fees = fees
+
+    def follow(self, *, at_start: bool = False) -> int:
+        """Send again what the chain does not show, and offer more for what is stuck.
+
+        Returns
+        -------
+        int
+            Transactions that were sent.
+        """
+        nonce, height = self._chain.client.nonce_and_height(self._signer.address)
+        lost = find_lost(self._database, self._chain.client, self._signer.address)
+        resent, pending = self._resend(nonce, lost, at_start=at_start)
+        return resent + self._bump_stuck(pending, nonce, height)
+
+    def _resend(
+        self, chain_nonce: int, lost: Collection[UUID], *, at_start: bool
+    ) -> tuple[int, Sequence[Unmined]]:
+        """Send again what the chain does not show, always the same signed bytes.
+
+        Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
+        lost blocks: then what was mined, or even final, is taken back and followed again, also
+        where it was mined once more, for it may have reverted there.
+        """
+        with self._database.transaction() as session:
+            vanished = session.exec(
+                select(Operation)
+                .where(
+                    col(Operation.signer) == self._signer.address,
+                    (col(Operation.nonce) >= chain_nonce) | col(Operation.id).in_(lost),
+                    # One that reverted, or was cancelled, has spent its nonce like the others:
+                    # without it, every later one would wait for ever.
+                    col(Operation.state).in_(
+                        [*ON_CHAIN, OperationState.REVERTED, OperationState.REPLACED]
+                    ),
+                )
+                .with_for_update()
+            ).all()
+            for operation in vanished:
+                log.warning(
+                    "operation_vanished",
+                    operation=str(operation.id),
+                    tx=hex_of(operations.list_attempts(session, operation)[-1].tx_hash),
+                    was=operation.state,
+                )
+                if operation.kind == OperationKind.BATCH and operation.problem is not None:
+                    # Its rows went on without it: nothing may take its nonce but an empty call.
+                    self._attempts.sign(
+                        session, operation, nothing_on(session, self._chain, self._fees, operation)
+                    )
+                operation.ended_at = operation.problem = None
+                batches.move(session, operation, OperationState.BROADCAST)
+                for attempt in operations.list_attempts(session, operation):
+                    attempt.block_number = attempt.block_hash = None
+            session.flush()
+            if vanished:
+                failpoints.reach("before_vanished_commit")
+            rows = self._newest(session, chain_nonce)
+            patience = timedelta(0) if at_start or vanished else RESEND_AFTER
+            due = [
+                row
+                for _, row in rows
+                if not row.last_sent_at or row.last_sent_at < now() - patience
+            ]
+        if vanished:
+            failpoints.reach("after_vanished_commit")
+        self._attempts.broadcast(due)
+        return len(due), rows
+
+    def _newest(self, session: Session, chain_nonce: int) -> Sequence[Unmined]:
+        """Give the last attempt of everything that is not on chain, in the order of nonces."""
+        later = aliased(OperationAttempt)
+        rows = session.exec(
+            select(Operation, OperationAttempt)
+            .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+            .where(
+                col(Operation.signer) == self._signer.address,
+                col(Operation.nonce) >= chain_nonce,
+                col(Operation.state).in_(UNMINED),
+                ~exists().where(
+                    col(later.operation_id) == col(Operation.id),
+                    col(later.seq) > col(OperationAttempt.seq),
+                ),
+            )
+            .order_by(col(Operation.nonce))
+        )
+        return [(operation, attempt) for operation, attempt in rows]
+
+    # -- what is stuck -----------------------------------------------------------------------
+
+    def _bump_stuck(self, rows: Sequence[Unmined], chain_nonce: int, height: int) -> int:
+        """Offer more for what no block takes."""
+        patience = self._chain.fees.stuck_blocks
+        stuck = [row for row in rows if height - row[1].signed_at_block >= patience]
+        if not stuck:
+            return 0
+        market = self._fees.look()
+        made = []
+        for operation, attempt in stuck:
+            # What comes later may only be waiting for the first; it is raised if it is too cheap.
+            if operation.nonce == chain_nonce or attempt.max_fee_wei < market.due_wei:
+                bumped = self._bump(operation, attempt, market)
+                if bumped is not None:
+                    made.append(bumped)
+        self._attempts.broadcast(made)
+        return len(made)
+
+    def _bump(
+        self, operation: Operation, last: OperationAttempt, market: Market
+    ) -> OperationAttempt | None:
+        try:
+            fee = self._fees.bumped(Fee(last.max_fee_wei, last.tip_wei), market)
+            with (
+                step(self._database, "sign", [operation.id]) as spans,
+                self._database.transaction() as session,
+            ):
+                found = session.exec(
+                    select(Operation)
+                    .where(col(Operation.id) == operation.id, col(Operation.state).in_(UNMINED))
+                    .with_for_update(skip_locked=True)
+                ).first()
+                if found is None or operations.list_attempts(session, found)[-1].seq != last.seq:
+                    return None
+                signed = read_signed(last.raw)
+                call = without(session, found, Call(signed.to, signed.data))
+                priced = Priced(call, signed.gas, fee, market.head.number)
+                attempt = self._attempts.sign(session, found, priced)
+                batches.move(session, found, found.state)
+                spans.event("fee_bumped", tx=hex_of(attempt.tx_hash), seq=attempt.seq)
+                failpoints.reach("before_bump_commit")
+        except MustWait as wait:
+            self._note(operation, wait.problem)
+            return None
+        except (SignerUnavailable, SignerRefused) as fault:
+            self._note(operation, key_problem(fault))
+            return None
+        failpoints.reach("after_bump_commit")
+        log.info(
+            "fee_bumped",
+            operation=str(operation.id),
+            tx=hex_of(attempt.tx_hash),
+            seq=attempt.seq,
+            max_fee_wei=fee.max_fee_wei,
+        )
+        return attempt
+
+    def _note(self, operation: Operation, problem: dict[str, object]) -> None:
+        with self._database.transaction() as session:
+            whole = batches.whole(session, session.get_one(Operation, operation.id))
+            note_waiting(session, [row.id for row in whole], problem)

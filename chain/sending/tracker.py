@@ -1,0 +1,290 @@
+"""Following sent operations to their end: mined, final, or reverted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlmodel import col, select
+
+from chain.contracts.abi import read_revert
+from chain.errors import Reverted, RpcRefused
+from chain.node.client import Receipt, bytes_of, hex_of
+from chain.node.finality import final_height
+from chain.operations import EFFECTS
+from chain.operations.effect import Chain
+from chain.sending import batches
+from chain.sending.faults import contained
+from chain.sending.outbox import revert_problem
+from chain.sending.steps import bumps_of, mark
+from registry.kernel import failpoints
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.kernel.settings import Finality
+from registry.operation import service as operations
+from registry.operation.errors import operation_problem
+from registry.operation.models import (
+    IN_FLIGHT,
+    Operation,
+    OperationAttempt,
+    OperationState,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """An operation on its way, and one of its attempts."""
+
+    operation: Operation
+    attempt: OperationAttempt
+
+
+class Tracker:
+    """Reads receipts and moves operations on.
+
+    Parameters
+    ----------
+    finality
+        What makes a block final: a setting of the chain.
+    """
+
+    def __init__(self, database: Database, chain: Chain, *, finality: Finality) -> None:
+        self._database = database
+        self._chain = chain
+        self._finality = finality
+        self.is_following = False
+        """Whether anything was in flight at the last look."""
+
+    def follow(self) -> int:
+        """Look at every operation in flight once.
+
+        Returns
+        -------
+        int
+            Operations that moved.
+        """
+        flights = self._flights()
+        self.is_following = bool(flights)
+        if not flights:
+            return 0
+        # The head first: a receipt read later can only be deeper than we then think.
+        client = self._chain.client
+        final = final_height(client, self._finality, client.block_number())
+        asked = self._changed(flights, final)
+        receipts = client.receipts([flight.attempt.tx_hash for flight in asked])
+        moved = 0
+        for flight, receipt in zip(asked, receipts, strict=True):
+            with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
+                moved += self._move(flight, receipt, final)
+        return moved
+
+    def _changed(self, flights: Sequence[_Flight], final: int) -> list[_Flight]:
+        """Give those whose receipt may say something new; that of a large batch is a megabyte.
+
+        Of the others, the key has not come to their nonce yet, or the block in which they were
+        seen stands and is not final.
+        """
+        client = self._chain.client
+        seen = {flight.attempt.block_number for flight in flights}
+        standing = client.standing(height for height in seen if height is not None)
+        signers = {flight.operation.signer for flight in flights}
+        used = {signer: client.nonce(signer) for signer in signers if signer is not None}
+        mined = {
+            flight.operation.id: flight.attempt.block_number > final
+            for flight in flights
+            if flight.attempt.block_number is not None
+            and flight.operation.state == OperationState.MINED
+            and (flight.attempt.block_number, flight.attempt.block_hash) in standing
+        }
+        return [
+            flight
+            for flight in flights
+            if not mined.get(flight.operation.id, False)
+            and (flight.operation.state == OperationState.MINED or _is_used(flight, used))
+        ]
+
+    def _flights(self) -> list[_Flight]:
+        with self._database.transaction() as session:
+            rows = session.exec(
+                select(Operation, OperationAttempt)
+                .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+                .where(
+                    col(Operation.state).in_(IN_FLIGHT),
+                    col(Operation.signer).in_([key.address for key in self._chain.senders]),
+                )
+                .order_by(col(Operation.nonce), col(OperationAttempt.seq))
+            )
+            return [_Flight(operation, attempt) for operation, attempt in rows]
+
+    def _move(self, flight: _Flight, receipt: Receipt | None, final: int) -> int:
+        was_mined = flight.operation.state == OperationState.MINED
+        if receipt is None:
+            return self._take_back(flight) if was_mined else 0
+        is_final = receipt.block_number <= final
+        if not receipt.succeeded:
+            return self._record_revert(flight, receipt) if is_final else 0
+        if self._is_cancelled(flight):
+            return self._record_cancelled(flight, receipt) if is_final else 0
+        moved = 0
+        if not was_mined or flight.attempt.block_hash != receipt.block_hash:
+            moved = self._record_mined(flight, receipt)
+        if is_final:
+            moved = self._record_final(flight, receipt)
+        return moved
+
+    def _take_back(self, flight: _Flight) -> int:
+        """Follow again what a reorg took out of its block."""
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            if operation.state != OperationState.MINED or attempt.block_hash is None:
+                return 0
+            batches.move(session, operation, OperationState.BROADCAST)
+            attempt.block_number = attempt.block_hash = attempt.last_sent_at = None
+            session.add(attempt)
+            for row in batches.whole(session, operation):
+                mark(row, "unmined", seen={"tx": hex_of(attempt.tx_hash)})
+            failpoints.reach("before_unmined_commit")
+        failpoints.reach("after_unmined_commit")
+        log.warning(
+            "operation_unmined", operation=str(operation.id), tx=hex_of(flight.attempt.tx_hash)
+        )
+        return 1
+
+    def _record_mined(self, flight: _Flight, receipt: Receipt) -> int:
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add(attempt)
+            bumps = bumps_of(session, operation)
+            batches.set_whole(session, operation, state=OperationState.MINED, waits_for=None)
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_mined(session, self._chain, rows, receipt)
+            for row in rows:
+                mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
+            # What depends on it may be sent now.
+            operations.wake(session)
+            failpoints.reach("before_mined_commit")
+        failpoints.reach("after_mined_commit")
+        log.info(
+            "operation_mined",
+            operation=str(operation.id),
+            kind=operation.kind,
+            tx=hex_of(receipt.tx_hash),
+            block=receipt.block_number,
+            gas=receipt.gas_used,
+        )
+        return 1
+
+    def _record_final(self, flight: _Flight, receipt: Receipt) -> int:
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state != OperationState.MINED:
+                return 0
+            batches.set_whole(session, operation, state=OperationState.FINAL, ended_at=now())
+            rows = batches.rows_of(session, operation)
+            EFFECTS[batches.kind_of(operation)].all_final(session, rows)
+            for row in rows:
+                mark(row, "final", since=row.recorded_at, seen=_seen(receipt))
+            failpoints.reach("before_final_commit")
+        failpoints.reach("after_final_commit")
+        log.info(
+            "operation_final",
+            operation=str(operation.id),
+            kind=operation.kind,
+            tx=hex_of(receipt.tx_hash),
+        )
+        return 1
+
+    def _is_cancelled(self, flight: _Flight) -> bool:
+        if not batches.is_empty_call(flight.operation, flight.attempt):
+            return False
+        with self._database.transaction() as session:
+            return batches.is_cancelled(session, flight.operation, flight.attempt)
+
+    def _record_cancelled(self, flight: _Flight, receipt: Receipt) -> int:
+        """End what a person's empty call has taken the nonce of."""
+        problem = operation_problem(
+            "operation_cancelled", "A person cancelled it.", tx_hash=hex_of(receipt.tx_hash)
+        )
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add(attempt)
+            for row in batches.whole(session, operation):
+                row.state, row.ended_at, row.waits_for = OperationState.REPLACED, now(), None
+                row.problem = problem
+                session.add(row)
+                EFFECTS[row.kind].on_failed(session, row)
+                mark(row, "replaced", failed="operation_cancelled", seen=_seen(receipt))
+        log.warning("operation_cancelled", operation=str(operation.id), tx=hex_of(receipt.tx_hash))
+        return 1
+
+    def _record_revert(self, flight: _Flight, receipt: Receipt) -> int:
+        reason = self._why(flight, receipt)
+        with self._database.transaction() as session:
+            operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
+            if operation.state not in IN_FLIGHT:
+                return 0
+            operation.state, operation.ended_at = OperationState.REVERTED, now()
+            operation.waits_for = None
+            operation.problem = revert_problem(reason) | {"tx_hash": hex_of(receipt.tx_hash)}
+            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+            session.add_all([operation, attempt])
+            for row in batches.whole(session, operation):
+                mark(row, "reverted", failed=reason.name, seen=_seen(receipt))
+            EFFECTS[operation.kind].on_failed(session, operation)
+            batches.disband(session, operation)
+            failpoints.reach("before_reverted_commit")
+        failpoints.reach("after_reverted_commit")
+        log.warning(
+            "operation_reverted",
+            operation=str(operation.id),
+            tx=hex_of(receipt.tx_hash),
+            reason=reason.name,
+        )
+        return 1
+
+    def _why(self, flight: _Flight, receipt: Receipt) -> Reverted:
+        """Run the call again, before its block and after it, to hear the reason.
+
+        After it too: what came earlier in the same block may be what made it revert.
+        """
+        with self._database.transaction() as session:
+            call = EFFECTS[flight.operation.kind].prepare(session, self._chain, flight.operation)
+        if call.to is None:
+            return Reverted("", "the constructor reverted", {})
+        for block in (receipt.block_number - 1, receipt.block_number):
+            try:
+                self._chain.client.call(
+                    call.to, call.data, sender=flight.operation.signer, block=block
+                )
+            except RpcRefused as refused:
+                return read_revert(bytes_of(refused.data or ""), refused.message)
+        return Reverted("", "the node gives no reason", {})
+
+
+def _is_used(flight: _Flight, used: Mapping[bytes, int]) -> bool:
+    signer, nonce = flight.operation.signer, flight.operation.nonce
+    assert signer is not None, "what was signed names its key"
+    assert nonce is not None, "and owns a nonce"
+    return nonce < used[signer]
+
+
+def _seen(receipt: Receipt) -> dict[str, str | int]:
+    """Say of a receipt what a trace shows."""
+    return {
+        "tx": hex_of(receipt.tx_hash),
+        "block": receipt.block_number,
+        "gas": receipt.gas_used,
+    }

@@ -1,0 +1,122 @@
+"""Following a token that we did not deploy, or deployed before we followed its chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth_abi.exceptions import DecodingError
+
+from chain.contracts.abi import contract
+from chain.errors import ChainError, RpcRefused
+from chain.node.client import ChainClient, bytes_of, hex_of
+from registry.captable.events import ProjectedToken
+
+VERSIONS = "4."
+"""Of T-REX; events and functions are those of 4.1.6."""
+SOMEBODY = "0x" + "11" * 20
+"""Any address: it is asked about only to see whether the function is there."""
+
+
+class AdoptionRefused(ChainError):
+    """An address that cannot be followed as a token, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A function that the projection, or its proof, relies on."""
+
+    name: str
+    about: tuple[str, ...] = ()
+
+
+OF_TOKEN = (
+    Question("version"),
+    Question("identityRegistry"),
+    Question("compliance"),
+    Question("totalSupply"),
+    Question("paused"),
+    Question("balanceOf", (SOMEBODY,)),
+    Question("getFrozenTokens", (SOMEBODY,)),
+    Question("isFrozen", (SOMEBODY,)),
+)
+OF_REGISTRY = (
+    Question("identityStorage"),
+    Question("identity", (SOMEBODY,)),
+    Question("investorCountry", (SOMEBODY,)),
+)
+
+
+def examine(
+    client: ChainClient, address: bytes, *, first_block: int | None = None
+) -> ProjectedToken:
+    """Look whether a token of our kind stands at an address, and since when.
+
+    Parameters
+    ----------
+    first_block
+        From where to read; without it, the block in which its code appeared is searched.
+
+    Raises
+    ------
+    WrongChain, RpcUnavailable
+    AdoptionRefused
+        Nothing is there, or something else.
+    """
+    client.check()
+    if not client.code(address):
+        raise AdoptionRefused(f"{hex_of(address)} has no code on chain {client.chain_id}.")
+    token = _ask_all(client, "Token", address, OF_TOKEN)
+    if not str(token["version"]).startswith(VERSIONS):
+        raise AdoptionRefused(
+            f"{hex_of(address)} is T-REX {token['version']}; what is followed is {VERSIONS}x."
+        )
+    registry = bytes_of(token["identityRegistry"])
+    if not client.code(registry):
+        raise AdoptionRefused(
+            f"The identity registry {hex_of(registry)} of {hex_of(address)} has no code."
+        )
+    _ask_all(client, "IdentityRegistry", registry, OF_REGISTRY)
+    return ProjectedToken(
+        address=address,
+        identity_registry=registry,
+        compliance=bytes_of(token["compliance"]),
+        block_number=_first_block(client, address) if first_block is None else first_block,
+    )
+
+
+def _ask_all(
+    client: ChainClient, name: str, address: bytes, questions: tuple[Question, ...]
+) -> dict[str, Any]:
+    answers, missing = {}, []
+    for question in questions:
+        function = contract(name).functions[question.name]
+        try:
+            answers[question.name] = function.decode(
+                client.call(address, function.encode(*question.about))
+            )
+        except (RpcRefused, DecodingError) as fault:
+            if isinstance(fault, RpcRefused) and not fault.is_revert:
+                raise
+            missing.append(question.name)
+    if missing:
+        raise AdoptionRefused(
+            f"{hex_of(address)} is no {name} of T-REX {VERSIONS}x: it has no {', '.join(missing)}."
+        )
+    return answers
+
+
+def _first_block(client: ChainClient, address: bytes) -> int:
+    """Return the block in which the code appeared; 0 where the node keeps no old state.
+
+    Reading from block 0 finds the same, having looked through blocks that hold nothing.
+    """
+    low, high = 0, client.block_number()
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            code = client.request("eth_getCode", hex_of(address), hex(middle))
+            low, high = (low, middle) if bytes_of(code) else (middle + 1, high)
+    except RpcRefused:
+        return 0
+    return low

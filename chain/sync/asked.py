@@ -1,0 +1,88 @@
+"""What T-REX 4.1.6 does not log, read from what the transaction itself asked for.
+
+`IdentityUpdated` names no wallet, `ModuleInteraction` no arguments, and `IdentityRegistered` no
+country, which the registry tells while the node has the state (`chain.sync.countries`). Where a
+transaction calls the contract directly, its data has them; where it goes by way of another
+contract, they stay unknown, and what is unknown is left out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from chain.contracts.abi import Function, contract
+from chain.contracts.platform import RULE_MODULES
+from chain.node.client import ChainClient, Log, bytes_of, hex_of
+from registry.captable.events import ProjectedEvent
+from registry.captable.models import EventKind
+
+_MODULES = (*RULE_MODULES, "TitleStatusModule")
+
+
+def is_half_told(event: ProjectedEvent) -> bool:
+    """Tell whether a log of this kind leaves out what it was about."""
+    if event.kind == EventKind.IDENTITY_UPDATED:
+        return True
+    return event.kind == EventKind.CONTROL and (event.extra or {})["event"] == "ModuleInteraction"
+
+
+def told_whole(client: ChainClient, event: ProjectedEvent, log: Log) -> ProjectedEvent:
+    """Add the wallet, or the function and its arguments, to an event that is half told."""
+    (sent,) = client.transactions([event.tx_hash])
+    data = sent.data if sent.to == log.address else b""
+    if event.kind == EventKind.IDENTITY_UPDATED:
+        asked = _arguments(contract("IdentityRegistry").functions["updateIdentity"], data)
+        return event if asked is None else msgspec.structs.replace(event, target=bytes_of(asked[0]))
+    assert event.extra is not None
+    said = event.extra["said"] | _interaction(event.extra["said"]["selector"], data)
+    return msgspec.structs.replace(event, extra=event.extra | {"said": said})
+
+
+def asked_countries(data: bytes) -> dict[bytes, int]:
+    """Return the country of each wallet that a call of an identity registry registers."""
+    functions = contract("IdentityRegistry").functions
+    one = _arguments(functions["registerIdentity"], data)
+    if one is not None:
+        return {bytes_of(one[0]): one[2]}
+    many = _arguments(functions["batchRegisterIdentity"], data)
+    return {} if many is None else dict(zip(map(bytes_of, many[0]), many[2], strict=False))
+
+
+def _interaction(selector: str, data: bytes) -> dict[str, str]:
+    function = _module_functions().get(bytes_of(selector))
+    if function is None:
+        return {}
+    asked = _arguments(contract("ModularCompliance").functions["callModuleFunction"], data)
+    arguments = None if asked is None else _arguments(function, asked[0])
+    if arguments is None:
+        return {"function": function.name}
+    return {"function": function.name, "arguments": ", ".join(map(_written, arguments))}
+
+
+def _arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
+    """Return the arguments of a call; None where the data is no call of the function."""
+    if data[:4] != function.selector:
+        return None
+    try:
+        return tuple(decode(function.inputs, data[4:]))
+    except DecodingError:
+        return None
+
+
+@cache
+def _module_functions() -> dict[bytes, Function]:
+    """Give the functions of the platform's rule modules, by their selectors."""
+    return {
+        function.selector: function
+        for name in _MODULES
+        for function in contract(name).functions.values()
+    }
+
+
+def _written(value: Any) -> str:
+    return hex_of(value) if isinstance(value, bytes) else str(value)

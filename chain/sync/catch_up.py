@@ -1,0 +1,146 @@
+"""Catching single tokens up beside their chain, without holding the others up.
+
+Whatever a token says that cannot be (a log that decodes to nonsense, more units than there are)
+ends with that token being refused, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import psycopg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from chain.errors import RpcInconsistent, RpcRefused
+from chain.node.client import ChainClient, hex_of
+from chain.sync.decode import UndecodableLog
+from chain.sync.pace import Pace
+from chain.sync.ranges import RangeReader, ReadRange
+from chain.sync.watched import read_watched
+from registry.captable import catching_up
+from registry.captable.events import ProjectedBlock
+from registry.captable.models import ChainBlock, SyncCursor, Token
+from registry.captable.projection import CursorMoved
+from registry.captable.sums import SumDiffers
+from registry.kernel.db import Database
+
+log = structlog.get_logger()
+
+TURN_SECONDS = 2.0
+"""So long at most a turn goes on with one token, before the chain's head is looked at again."""
+
+
+class CatchUp:
+    """Catches up what is behind, of one chain."""
+
+    def __init__(self, database: Database, client: ChainClient) -> None:
+        self._database = database
+        self._client = client
+        self._reader = RangeReader(client)
+        self._pace: dict[int, Pace] = {}
+
+    def advance(self) -> bool:
+        """Read on in every token that is behind, for some seconds at most.
+
+        Returns
+        -------
+        bool
+            Whether any was behind, so that there may be more.
+        """
+        with self._database.reading() as session:
+            behind = catching_up.list_behind(session, self._client.chain_id)
+        for token in behind:
+            assert token.token_no is not None
+            deadline = time.monotonic() + TURN_SECONDS
+            while self._step(token.token_no) and time.monotonic() < deadline:
+                pass
+        return bool(behind)
+
+    def _step(self, token_no: int) -> bool:
+        """Read the next range of a token; tell whether there is more."""
+        with self._database.reading() as session:
+            token = session.get(Token, token_no)
+            cursor = session.get(SyncCursor, self._client.chain_id)
+            if token is None or cursor is None or token.caught_up_to is None or token.refusal:
+                return False
+            watched = read_watched(session, self._client.chain_id, only=token)
+        place = token.caught_up_to
+        if place >= cursor.number:
+            return self._join(token_no, cursor)
+        pace = self._pace.setdefault(token_no, Pace())
+        last = min(place + pace.blocks, cursor.number)
+        try:
+            read = self._reader.read(watched, place + 1, last, cursor.head_number)
+        except UndecodableLog as nonsense:
+            return self._refuse(token_no, f"it emitted what its ABI does not have: {nonsense}")
+        except RpcRefused as refused:
+            pace.refused(last - place)
+            if last - place == 1:
+                raise
+            log.info("range_halved", blocks=pace.blocks, reason=refused.message)
+            return True
+        pace.answered(last - place, read.logs)
+        return self._apply(token_no, cursor, read)
+
+    def _apply(self, token_no: int, cursor: SyncCursor, read: ReadRange) -> bool:
+        end = read.found.end
+        joins = end.number == cursor.number
+        if joins and end.hash != cursor.hash:
+            raise RpcInconsistent(f"block {end.number} is not the one that the chain is read to")
+        try:
+            with self._database.transaction() as session:
+                held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
+                if (held.number, held.hash) != (cursor.number, cursor.hash):
+                    raise CursorMoved("the chain moved while a token was caught up")
+                require_same(session, cursor.chain_id, read.found.blocks)
+                token = session.get_one(Token, token_no, with_for_update=True)
+                catching_up.apply_part(session, token, read.found, joins=joins)
+        except SumDiffers as wrong:
+            with self._database.transaction() as session:
+                catching_up.read_again(session, wrong)
+            return True
+        except (DBAPIError, psycopg.Error) as fault:
+            if not catching_up.is_impossible(fault):
+                raise
+            said = str(getattr(fault, "orig", fault)).splitlines()[0]
+            return self._refuse(token_no, f"it moved what cannot be: {said}")
+        log.info(
+            "token_caught_up" if joins else "token_catches_up",
+            token=hex_of(token.address),
+            block=end.number,
+            of=cursor.number,
+            events=len(read.found.events),
+        )
+        return not joins
+
+    def _join(self, token_no: int, cursor: SyncCursor) -> bool:
+        with self._database.transaction() as session:
+            held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
+            token = session.get_one(Token, token_no, with_for_update=True)
+            if token.caught_up_to == held.number:
+                token.caught_up_to = None
+                session.add(token)
+        return False
+
+    def _refuse(self, token_no: int, reason: str) -> bool:
+        with self._database.transaction() as session:
+            token = session.get_one(Token, token_no, with_for_update=True)
+            log.error("token_refused", token=hex_of(token.address), reason=reason)
+            catching_up.refuse(session, token, reason)
+        return False
+
+
+def require_same(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:
+    """Make sure that the blocks of a token are those that its chain has, where both are stored."""
+    stored = session.exec(
+        select(ChainBlock).where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.number).in_([block.number for block in blocks]),
+        )
+    ).all()
+    ours = {block.number: block.hash for block in stored}
+    if any(ours.get(block.number, block.hash) != block.hash for block in blocks):
+        raise RpcInconsistent("the blocks of a token are not those of its chain")

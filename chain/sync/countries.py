@@ -1,0 +1,144 @@
+"""The countries of new registrations, which T-REX 4.1.6 does not log.
+
+`IdentityRegistered` names a wallet and an identity only. The registry tells the country, at the
+block of the log. A node that has pruned that state, or that was started from a dump without it,
+is asked in other ways, the most exact first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+import structlog
+
+from chain.contracts.abi import contract
+from chain.errors import RpcInconsistent, RpcRefused
+from chain.node.answers import BlockId, Log, bytes_of, call_params, hex_of, log_of
+from chain.node.client import ChainClient
+from chain.sync.asked import asked_countries
+
+log = structlog.get_logger()
+
+SETTLED_BLOCKS = 64
+"""Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
+BATCH = 500
+"""Questions in one round trip."""
+
+Place = tuple[int, int]
+"""Number of a block, index of a log in it."""
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
+    """Return the country of each registration, ISO 3166-1 numeric.
+
+    Parameters
+    ----------
+    registered
+        Logs of IdentityRegistered, in the order of the chain.
+
+    Raises
+    ------
+    RpcRefused
+        The node has no state that tells it for certain; it will when more blocks have come.
+    RpcInconsistent
+        The node contradicts itself.
+    """
+    try:
+        return _in_batches(registered, lambda some: _asked(client, some))
+    except RpcRefused as refused:
+        known = _known_or_told(client, registered)
+        untold = [entry for entry in registered if _place(entry) not in known]
+        newer = _later(client, untold, refused)
+        known |= zip(map(_place, untold), newer, strict=True)
+        return [known[_place(entry)] for entry in registered]
+
+
+def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place, int]:
+    """Ask block by block, then the transactions of the blocks whose state the node has not."""
+    known: dict[Place, int] = {}
+    pruned: list[Log] = []
+    for _, entries in groupby(registered, attrgetter("block_hash")):
+        of_block = list(entries)
+        try:
+            answers = _in_batches(of_block, lambda some: _asked(client, some))
+        except RpcRefused:
+            pruned += of_block
+        else:
+            known |= zip(map(_place, of_block), answers, strict=True)
+    log.warning("historic_state_pruned", registrations=len(pruned))
+    hashes = list(dict.fromkeys(entry.tx_hash for entry in pruned))
+    sent = dict(zip(hashes, _in_batches(hashes, client.transactions), strict=True))
+    for entry in pruned:
+        asked = sent[entry.tx_hash]
+        told = asked_countries(asked.data) if asked.to == entry.address else {}
+        if (country := told.get(_wallet(entry))) is not None:
+            known[_place(entry)] = country
+    return known
+
+
+def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) -> list[int]:
+    """Read newer countries in the place of those that the node does not know any more.
+
+    Below the settled blocks, whatever they are: a change since then is an event of its own, and
+    will be projected in its turn. Nearer to the head a reorg may take the change back, while
+    what was read of it would stay; there, only of wallets that nothing more was said of.
+    """
+    if not registered:
+        return []
+    head = client.head()
+    newer = head.number - SETTLED_BLOCKS
+    if newer >= registered[-1].block_number:
+        return _in_batches(registered, lambda some: _asked(client, some, newer))
+    addresses = list(dict.fromkeys(entry.address for entry in registered))
+    since = client.logs(addresses, registered[0].block_number, head.number)
+    last = _last_told_of(map(log_of, since))
+    if any(last.get(_whom(entry), _place(entry)) > _place(entry) for entry in registered):
+        raise refused
+    found = _in_batches(registered, lambda some: _asked(client, some, head.hash))
+    if client.standing([head.number]) != {(head.number, head.hash)}:
+        raise RpcInconsistent(f"block {head.number} changed while it was read")
+    return found
+
+
+def _last_told_of(since: Iterable[Log]) -> dict[tuple[bytes, bytes], Place]:
+    """Say where each registry last named each wallet, or anything else, in a log."""
+    return {(entry.address, topic): _place(entry) for entry in since for topic in entry.topics[1:]}
+
+
+def _whom(entry: Log) -> tuple[bytes, bytes]:
+    return entry.address, entry.topics[1]
+
+
+def _place(entry: Log) -> Place:
+    return entry.block_number, entry.log_index
+
+
+def _wallet(entry: Log) -> bytes:
+    return entry.topics[1][12:]
+
+
+def _asked(
+    client: ChainClient, registered: Sequence[Log], block: BlockId | None = None
+) -> list[int]:
+    """Ask the registries, each at its own block, or all at `block`."""
+    function = contract("IdentityRegistry").functions["investorCountry"]
+    calls = []
+    for entry in registered:
+        data = function.encode(hex_of(_wallet(entry)))
+        at = entry.block_hash if block is None else block
+        calls.append(("eth_call", call_params(entry.address, data, None, at)))
+    return [int(function.decode(bytes_of(answer))) for answer in client.batch(calls)]
+
+
+def _in_batches(
+    items: Sequence[Item], ask: Callable[[Sequence[Item]], Sequence[Answer]]
+) -> list[Answer]:
+    found: list[Answer] = []
+    for start in range(0, len(items), BATCH):
+        found += ask(items[start : start + BATCH])
+    return found
