@@ -141,6 +141,9 @@ class Sending:
 
     def _send_planned(self, senders: Sequence[Sender], *, urgent: bool = False) -> int:
         try:
+            if self._at_start:
+                # A database is put back while no worker runs.
+                self._rebuild.require_no_gaps()
             return sum(sender.send_planned(urgent=urgent) for sender in senders)
         except WrongChain as fault:
             self._tell_all(wrong_chain_problem(fault))

@@ -10,9 +10,11 @@ from sqlmodel import Session, col, select
 from chain.errors import NonceAhead
 from chain.node.client import hex_of
 from chain.operations.effect import Chain
+from chain.sending.own_transactions import COUNT
+from chain.sending.resender import UNMINED
 from chain.signing.port import Signer
 from registry.kernel.db import Database
-from registry.operation.models import NonceStream, OperationAttempt
+from registry.operation.models import NonceStream, Operation, OperationAttempt
 
 
 class Nonces:
@@ -56,20 +58,50 @@ class Nonces:
             self.open(session, start=mine)
 
     def take(self, session: Session) -> int:
-        """Give the next nonce out; it is taken once the session commits."""
+        """Give the next nonce out; it is taken once the session commits.
+
+        The chain is asked once more, under the lock: what went out a moment ago may have closed a
+        gap, and have set free what a pool kept behind it; and nobody closes one meanwhile.
+
+        Raises
+        ------
+        NonceAhead
+            Something was sent of which the database knows nothing.
+        """
         stream = self._locked(session)
         assert stream is not None, "the stream is opened before anything is signed"
+        self.require_known(session, self._look())
         nonce: int = stream.next_nonce
         stream.next_nonce = nonce + 1
         session.add(stream)
         return nonce
 
+    def _look(self) -> dict[bytes, int]:
+        """Ask how many nonces of every key the chain has seen used, or its pool."""
+        keys = [key.address for key in self._chain.senders]
+        asked = [(COUNT, (hex_of(key), tag)) for tag in ("latest", "pending") for key in keys]
+        counts = [int(count, 16) for count in self._chain.client.batch(asked)]
+        # The pool of a node that lags may know less than its own chain.
+        return dict(zip(keys, map(max, counts, counts[len(keys) :]), strict=True))
+
     def is_told(self) -> bool:
-        """Tell whether the chain has seen just those nonces used that were given out."""
+        """Tell whether the chain has seen just those nonces used that were given out.
+
+        And by what the database says: a nonce may have been spent by something that it has
+        forgotten, and an operation wait for it in vain.
+        """
         used = self.used_on_chain()
         with self._database.transaction() as session:
             stream = self._locked(session)
-            return stream is None or used == stream.next_nonce
+            if stream is None:
+                return True
+            return used == stream.next_nonce and not self._has_unmined(session)
+
+    def _has_unmined(self, session: Session) -> bool:
+        unmined = select(Operation.id).where(
+            col(Operation.signer) == self._signer.address, col(Operation.state).in_(UNMINED)
+        )
+        return session.exec(unmined.limit(1)).first() is not None
 
     def used_on_chain(self) -> int:
         return self._chain.client.nonce(self._signer.address)

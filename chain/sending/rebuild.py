@@ -23,6 +23,7 @@ from chain.node.finality import final_height
 from chain.operations.effect import Chain
 from chain.sending import resender
 from chain.sending.binding import Bound, bind
+from chain.sending.gaps import Gaps
 from chain.sending.nonces import Nonces
 from chain.sending.own_transactions import OwnTransaction, OwnTransactions
 from chain.sending.resender import UNMINED
@@ -134,6 +135,7 @@ class Rebuild:
         # What the last run left open, at which nonces, and until when that is believed.
         self._last: tuple[list[str], dict[bytes, int], float] | None = None
         self._own = OwnTransactions(chain.client)
+        self._gaps = Gaps(database, chain)
         self._told: set[tuple[bytes, Finding]] = set()
 
     def mend(self) -> list[str]:
@@ -153,6 +155,16 @@ class Rebuild:
         left_open = self.run().left_open
         self._last = (left_open, used, time.monotonic() + AGAIN_SECONDS)
         return left_open
+
+    def require_no_gaps(self) -> None:
+        """Make sure that no pool keeps what the database does not know, behind a missing nonce.
+
+        Raises
+        ------
+        NonceAhead
+            It does.
+        """
+        self._gaps.require_none()
 
     def look_for_taken(self) -> None:
         """Explain what has spent a nonce for which an operation waits in vain.
@@ -321,14 +333,19 @@ class Rebuild:
             with self._database.transaction() as session:
                 stream = session.get(NonceStream, (self._chain.chain_id, key.address))
                 ahead = pending - (stream.next_nonce if stream else 0)
-            if ahead > 0 and key.address not in report.waiting:
-                if not report.accepted and any(
-                    entry.signer == key.address for entry in report.unexplained
-                ):
-                    continue
-                report.waiting[key.address] = (
-                    f"{ahead} transactions are in the node's pool; run it again once they are mined"
-                )
+            if key.address in report.waiting:
+                continue
+            if not report.accepted and any(
+                entry.signer == key.address for entry in report.unexplained
+            ):
+                continue
+            waits_for = (
+                f"{ahead} transactions are in the node's pool; run it again once they are mined"
+                if ahead > 0
+                else self._gaps.close(key)
+            )
+            if waits_for is not None:
+                report.waiting[key.address] = waits_for
 
 
 def _listed(nonces: Iterable[int]) -> str:

@@ -12,15 +12,18 @@ from sqlmodel import Session
 
 from chain import worker
 from chain.errors import NonceAhead
+from chain.node.client import hex_of
 from chain.sending import rebuild
 from chain.sending.rebuild import Rebuild
 from registry.kernel.db import Database
-from registry.operation.models import OperationKind, OperationState
+from registry.operation.models import IN_FLIGHT, OperationKind, OperationState
+from tests import sales
 from tests.chain.faults import AfterEstimate
-from tests.chain.market import FIRST, SECOND, Deal, Market
+from tests.chain.market import FIRST, HELD, SECOND, Deal, Market
+from tests.chain.outcomes import sent
 from tests.chain.stage import Stage
 from tests.chain.test_pool import pooled, shared
-from tests.chain.test_rebuild import assert_nothing_twice, open_again
+from tests.chain.test_rebuild import ELSEWHERE, assert_nothing_twice, open_again
 from tests.chain.test_worker import eventually, is_done, running
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
@@ -158,3 +161,65 @@ def test_send__reverts_while_a_key_has_sent_what_nobody_knows__is_not_refused(
         world.through(AfterEstimate(world.node, mint_by_hand)).turn()
 
     assert not world.count(OperationState.REFUSED)
+
+
+def test_worker__pool_keeps_behind_a_gap_what_the_backup_forgot__nothing_goes_twice(
+    market: Market, market_stage: tuple[Stage, Deal]
+) -> None:
+    """No count of the node's tells of it, until the missing nonce is given out again."""
+    world = market.world
+    world.turn()
+    world.node.mine()
+    world.tracker().follow()
+    stage, _ = market_stage
+    with stage.databases.copied(stage.databases.as_template(world.database)) as backup:
+        world.turn()
+        dropped, *kept = sent(world)[-len(HELD) :]
+        world.node.drop_pool()
+        for each in kept:
+            world.client.send_raw(each.raw)
+        before = world.node.transactions()
+        old = replace(market, world=replace(world, database=backup))
+        # Whose mint was dropped drops out: the next one would go where that stood.
+        (person,) = [
+            each for each in HELD if market.find(OperationKind.MINT, each).nonce == dropped.nonce
+        ]
+        old.let_kyc_run_out(person)
+
+        with running(old.world, sync=False):
+            eventually(lambda: not old.world.count(OperationState.PLANNED, *IN_FLIGHT))
+
+        empty, *bound = old.world.node.transactions()[len(before) :]
+        assert world.node.rpc("eth_getTransactionByHash", empty)["input"] == "0x"
+        assert bound == [hex_of(each.tx_hash) for each in kept]
+        assert old.world.count(OperationState.REFUSED) == 1
+        assert market.suite().on_chain().supply == sales.FRACTIONS - HELD[person]
+
+
+def test_send__key_is_used_between_look_and_signature__nothing_is_signed(market: Market) -> None:
+    world = market.world
+
+    def use() -> None:
+        Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01")
+
+    with pytest.raises(NonceAhead):
+        world.through(AfterEstimate(world.node, use)).turn()
+
+    assert not world.count(*IN_FLIGHT)
+
+
+def test_send__reverts_while_our_nonces_went_to_something_unknown__is_not_refused(
+    market: Market,
+) -> None:
+    """The counts agree again then, and yet nobody knows what was done."""
+    world = market.world
+    world.turn()
+    world.node.drop_pool()
+    for _ in range(world.count(OperationState.BROADCAST)):
+        world.node.mined(Hand(world.node, PLATFORM).send(ELSEWHERE, b"\x01"))
+    closing = market.plan(OperationKind.PAUSE, "it is paused as it is")
+
+    world.turn()
+
+    (found,) = [each for each in world.operations() if each.id == closing.id]
+    assert found.state == OperationState.PLANNED
