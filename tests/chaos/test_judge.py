@@ -130,7 +130,7 @@ def test_judge__books_say_otherwise__is_lost(scene: Scene, statement: str, told:
 def test_points__are_exactly_those_of_the_sending_path() -> None:
     found = {
         node.args[0].value
-        for path in (ROOT / "chain").glob("*.py")
+        for path in (ROOT / "chain").rglob("*.py")
         for node in ast.walk(ast.parse(Path(path).read_text("utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) == "failpoints.reach"
