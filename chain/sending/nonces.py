@@ -49,9 +49,18 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        for address in used.keys() - {self._signer.address}:
-            other = session.get(NonceStream, (self._chain.chain_id, address))
-            _require_known(session, address, other, used[address])
+        others = used.keys() - {self._signer.address}
+        found = session.exec(
+            select(NonceStream)
+            .where(
+                col(NonceStream.chain_id) == self._chain.chain_id,
+                col(NonceStream.signer).in_(others),
+            )
+            .execution_options(populate_existing=True)
+        )
+        streams = {stream.signer: stream for stream in found}
+        for address in others:
+            _require_known(session, address, streams.get(address), used[address])
         stream, mine = self._locked(session), used[self._signer.address]
         _require_known(session, self._signer.address, stream, mine)
         if stream is None:
