@@ -198,14 +198,13 @@ class ChainClient:
         ------
         RpcUnavailable, RpcRefused, WrongChain
         """
-        keys = (sender, *others)
+        counts = _counts((sender, *others))
         method, *header = block_query("latest")
         calls: list[tuple[str, tuple[Any, ...]]] = [
             (method, tuple(header)),
             ("eth_chainId", ()),
             ("eth_getBalance", (hex_of(sender), "latest")),
-            *(("eth_getTransactionCount", (hex_of(key), "latest")) for key in keys),
-            *(("eth_getTransactionCount", (hex_of(key), "pending")) for key in keys),
+            *counts,
             ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
         ]
         try:
@@ -214,7 +213,7 @@ class ChainClient:
             if legacy or refused.method != "eth_feeHistory":
                 raise
             found, fees = self.batch(calls[:-1]), None
-        head, served, balance, *counts = found
+        head, served, balance, *counted = found
         if int(served, 16) != self.chain_id:
             raise WrongChain(self.chain_id, int(served, 16))
         block = read_block(head)
@@ -224,16 +223,15 @@ class ChainClient:
         return Outlook(
             head=block,
             balance_wei=int(balance, 16),
-            # The pool of a node that lags may know less than its own chain.
-            nonces_used={
-                key: max(int(mined, 16), int(pending, 16))
-                for key, mined, pending in zip(
-                    keys, counts[: len(keys)], counts[len(keys) :], strict=True
-                )
-            },
+            nonces_used=_highest_counts(counts, counted),
             base_fees_wei=tuple(int(fee, 16) for fee in history),
             gas_price_wei=int(fees, 16) if legacy else None,
         )
+
+    def nonces_used(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Return how many transactions of each key are on chain or in the node's pool."""
+        counts = _counts(keys)
+        return _highest_counts(counts, self.batch(counts))
 
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
         """Return how many transactions of `address` are on chain, and the newest block's number."""
@@ -368,6 +366,26 @@ class ChainClient:
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to the node; the same bytes may be sent again."""
         return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
+
+
+def _counts(keys: Sequence[bytes]) -> list[tuple[str, tuple[str, str]]]:
+    """Give the calls that count the transactions of keys, on chain and with those in the pool."""
+    return [
+        ("eth_getTransactionCount", (hex_of(key), tag))
+        for key in keys
+        for tag in ("latest", "pending")
+    ]
+
+
+def _highest_counts(
+    calls: Sequence[tuple[str, tuple[str, str]]], counted: Sequence[str]
+) -> dict[bytes, int]:
+    """Read their answers: the pool of a node that lags may know less than its own chain."""
+    highest: dict[bytes, int] = {}
+    for (_, (key, _)), count in zip(calls, counted, strict=True):
+        address = bytes_of(key)
+        highest[address] = max(highest.get(address, 0), int(count, 16))
+    return highest
 
 
 def _result(method: str, answer: Any) -> Any:

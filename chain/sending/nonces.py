@@ -10,7 +10,6 @@ from sqlmodel import Session, col, select
 from chain.errors import NonceAhead
 from chain.node.client import hex_of
 from chain.operations.effect import Chain
-from chain.sending.own_transactions import COUNT
 from chain.sending.resender import UNMINED
 from chain.signing.port import Signer
 from registry.kernel.db import Database
@@ -49,22 +48,25 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        others = used.keys() - {self._signer.address}
+        stream = self._locked(session)
+        self._require_known_of_all(session, stream, used)
+        if stream is None:
+            self.open(session, start=used[self._signer.address])
+
+    def _require_known_of_all(
+        self, session: Session, mine: NonceStream | None, used: Mapping[bytes, int]
+    ) -> None:
         found = session.exec(
             select(NonceStream)
             .where(
                 col(NonceStream.chain_id) == self._chain.chain_id,
-                col(NonceStream.signer).in_(others),
+                col(NonceStream.signer).in_(used.keys() - {self._signer.address}),
             )
             .execution_options(populate_existing=True)
         )
-        streams = {stream.signer: stream for stream in found}
-        for address in others:
-            _require_known(session, address, streams.get(address), used[address])
-        stream, mine = self._locked(session), used[self._signer.address]
-        _require_known(session, self._signer.address, stream, mine)
-        if stream is None:
-            self.open(session, start=mine)
+        streams = {stream.signer: stream for stream in [*found, *([mine] if mine else [])]}
+        for address, count in used.items():
+            _require_known(session, address, streams.get(address), count)
 
     def take(self, session: Session) -> int:
         """Give the next nonce out; it is taken once the session commits.
@@ -79,19 +81,12 @@ class Nonces:
         """
         stream = self._locked(session)
         assert stream is not None, "the stream is opened before anything is signed"
-        self.require_known(session, self._look())
+        keys = [key.address for key in self._chain.senders]
+        self._require_known_of_all(session, stream, self._chain.client.nonces_used(keys))
         nonce: int = stream.next_nonce
         stream.next_nonce = nonce + 1
         session.add(stream)
         return nonce
-
-    def _look(self) -> dict[bytes, int]:
-        """Ask how many nonces of every key the chain has seen used, or its pool."""
-        keys = [key.address for key in self._chain.senders]
-        asked = [(COUNT, (hex_of(key), tag)) for tag in ("latest", "pending") for key in keys]
-        counts = [int(count, 16) for count in self._chain.client.batch(asked)]
-        # The pool of a node that lags may know less than its own chain.
-        return dict(zip(keys, map(max, counts, counts[len(keys) :]), strict=True))
 
     def is_told(self) -> bool:
         """Tell whether the chain has seen just those nonces used that were given out.
