@@ -77,24 +77,17 @@ class CatchUp:
         except UndecodableLog as nonsense:
             return self._refuse(token_no, f"it emitted what its ABI does not have: {nonsense}")
         except RpcRefused as refused:
-            pace.refused(last - place)
-            if last - place == 1:
-                raise
-            log.info("range_halved", blocks=pace.blocks, reason=refused.message)
+            pace.halve(last - place, refused)
             return True
         pace.answered(last - place, read.logs)
         return self._apply(token_no, cursor, read)
 
     def _apply(self, token_no: int, cursor: SyncCursor, read: ReadRange) -> bool:
         end = read.found.end
-        joins = end.number == cursor.number
-        if joins and end.hash != cursor.hash:
-            raise RpcInconsistent(f"block {end.number} is not the one that the chain is read to")
+        joins = joins_chain(end, cursor)
         try:
             with self._database.transaction() as session:
-                held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
-                if (held.number, held.hash) != (cursor.number, cursor.hash):
-                    raise CursorMoved("the chain moved while a token was caught up")
+                lock_cursor(session, cursor)
                 require_same(session, cursor.chain_id, read.found.blocks)
                 token = session.get_one(Token, token_no, with_for_update=True)
                 catching_up.apply_part(session, token, read.found, joins=joins)
@@ -131,6 +124,35 @@ class CatchUp:
             log.error("token_refused", token=hex_of(token.address), reason=reason)
             catching_up.refuse(session, token, reason)
         return False
+
+
+def joins_chain(end: ProjectedBlock, cursor: SyncCursor) -> bool:
+    """Tell whether what was read apart ends where its chain is read to.
+
+    Raises
+    ------
+    RpcInconsistent
+        It ends there, but in another block.
+    """
+    if end.number == cursor.number and end.hash != cursor.hash:
+        raise RpcInconsistent(f"block {end.number} is not the one that the chain is read to")
+    return end.number == cursor.number
+
+
+def lock_cursor(session: Session, seen: SyncCursor) -> None:
+    """Lock the chain's cursor, which stands where it stood when something was read apart.
+
+    The next range of the chain begins after it, and whoever reads that one looks again at who
+    goes along.
+
+    Raises
+    ------
+    CursorMoved
+        It stands elsewhere.
+    """
+    held = session.get_one(SyncCursor, seen.chain_id, with_for_update=True)
+    if (held.number, held.hash) != (seen.number, seen.hash):
+        raise CursorMoved("the chain moved while something was caught up")
 
 
 def require_same(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 
 import structlog
-from sqlmodel import Session
 
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
-from chain.sync.catch_up import TURN_SECONDS, require_same
+from chain.sync.catch_up import TURN_SECONDS, joins_chain, lock_cursor, require_same
 from chain.sync.contract_events import CONTRACTS
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange
@@ -98,24 +97,15 @@ class ContractCatchUp:
         try:
             read = self._reader.read(watched, place + 1, last, cursor.head_number)
         except RpcRefused as refused:
-            self._pace.refused(last - place)
-            if last - place == 1:
-                raise
-            log.info("range_halved", blocks=self._pace.blocks, reason=refused.message)
+            self._pace.halve(last - place, refused)
             return True
         self._pace.answered(last - place, read.logs)
         return self._apply(contract, cursor, read)
 
     def _apply(self, seen: FollowedContract, cursor: SyncCursor, read: ReadRange | None) -> bool:
-        """Apply what was read, while the chain stands where it stood then; tell whether to go on.
-
-        The cursor's row is locked meanwhile: the next range of the chain begins after it, and
-        whoever reads that one looks again at who goes along.
-        """
+        """Apply what was read while the chain stands where it stood; tell whether to go on."""
         with self._database.transaction() as session:
-            held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
-            if (held.number, held.hash) != (cursor.number, cursor.hash):
-                raise CursorMoved("the chain moved while a contract was caught up")
+            lock_cursor(session, cursor)
             contract = session.get_one(
                 FollowedContract, (seen.chain_id, seen.address), with_for_update=True
             )
@@ -126,18 +116,9 @@ class ContractCatchUp:
                 joins, contract.caught_up_to = True, None
                 session.add(contract)
             else:
-                joins = self._apply_read(session, contract, held, read)
+                joins = joins_chain(read.found.end, cursor)
+                require_same(session, cursor.chain_id, read.found.blocks)
+                contracts.apply_part(session, contract, read.found, joins=joins)
         if joins:
             log.info("contract_followed", contract=seen.name, address=hex_of(seen.address))
         return not joins
-
-    def _apply_read(
-        self, session: Session, contract: FollowedContract, held: SyncCursor, read: ReadRange
-    ) -> bool:
-        end = read.found.end
-        joins = end.number == held.number
-        if joins and end.hash != held.hash:
-            raise RpcInconsistent(f"block {end.number} is not the one that the chain is read to")
-        require_same(session, held.chain_id, read.found.blocks)
-        contracts.apply_part(session, contract, read.found, joins=joins)
-        return joins

@@ -205,18 +205,12 @@ class Indexer:
             first = last + 1
 
     def _answer_of(self, asked: _Asked) -> ReadRange | None:
-        """Wait for a range; None where the node may give a narrower one.
-
-        Too many results, too wide a range: nodes word it differently, halving cures it.
-        """
+        """Wait for a range; None where the node may give a narrower one."""
         blocks = asked.last - asked.first + 1
         try:
             read = asked.answer.result()
         except RpcRefused as refused:
-            self._pace.refused(blocks)
-            if blocks == 1:
-                raise
-            log.info("range_halved", blocks=self._pace.blocks, reason=refused.message)
+            self._pace.halve(blocks, refused)
             return None
         except RateLimited:
             # Narrower ranges would be more of them.

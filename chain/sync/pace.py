@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import structlog
+
+from chain.errors import RpcRefused
+
+log = structlog.get_logger()
+
 FIRST_BLOCKS = 100
 MOST_BLOCKS = 10_000
 WANTED_LOGS = 24_000
@@ -41,3 +47,18 @@ class Pace:
         """Note that a range of `blocks` was refused, was too much, or did not arrive."""
         self._limit = max(min(self.blocks, blocks) // 2, 1)
         self.blocks = self._limit
+
+    def halve(self, blocks: int, refused: RpcRefused) -> None:
+        """Narrow what was refused; a single block cannot be, and its refusal is raised again.
+
+        Too many results, too wide a range: nodes word it differently, halving cures it.
+
+        Raises
+        ------
+        RpcRefused
+            The one that is given.
+        """
+        self.refused(blocks)
+        if blocks == 1:
+            raise refused
+        log.info("range_halved", blocks=self.blocks, reason=refused.message)
