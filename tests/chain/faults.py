@@ -1,12 +1,17 @@
-"""Nodes that fail at a chosen moment: the same client, in front of the same node."""
+"""Nodes and databases that fail at a chosen moment: the same ones, with the fault before them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
 from chain.errors import RpcUnavailable
 from chain.node.client import ChainClient, hex_of
+from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID, Node
 
 
@@ -133,3 +138,35 @@ class EstimatesLate(ChainClient):
         call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data)}
         block = hex(self.block_number() - self._blocks)
         return int(self.request("eth_estimateGas", call, block), 16)
+
+
+class Breaks(Database):
+    """A database whose connection breaks once, at the COMMIT of one of its transactions.
+
+    Parameters
+    ----------
+    after
+        Whether the COMMIT happened all the same.
+    left
+        Which transaction it is, from the next one on; with 0, none.
+    """
+
+    def __init__(self, database: Database, *, after: bool, left: int = 0) -> None:
+        super().__init__(database.url)
+        self._after = after
+        self.left = left
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        self.left -= 1
+        breaks = self.left == 0
+        with super().transaction() as session:
+            yield session
+            if breaks and not self._after:
+                raise lost()
+        if breaks:
+            raise lost()
+
+
+def lost() -> OperationalError:
+    return OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))

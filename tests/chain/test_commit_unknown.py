@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
 
 from chain.sync.indexer import Indexer
-from registry.kernel.db import Database
+from tests.chain.faults import Breaks
 from tests.chain.outcomes import everything
 from tests.chain.suite import Suite, cursor_of, shuffle
 
@@ -18,30 +14,6 @@ pytestmark = pytest.mark.chain
 
 SECOND = 2
 """The first transaction of a turn opens the cursor, the second applies the first range."""
-
-
-class LosesOneAnswer(Database):
-    """A database whose connection breaks at the COMMIT of a range, before or after it happens."""
-
-    def __init__(self, database: Database, *, after: bool) -> None:
-        super().__init__(database.url)
-        self._after = after
-        self._begun = 0
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        self._begun += 1
-        breaks = self._begun == SECOND
-        with super().transaction() as session:
-            yield session
-            if breaks and not self._after:
-                raise lost()
-        if breaks:
-            raise lost()
-
-
-def lost() -> OperationalError:
-    return OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
 
 
 @pytest.fixture
@@ -54,7 +26,7 @@ def held(suite: Suite) -> Suite:
 
 
 def test_commit__happened_but_the_answer_is_lost__is_not_applied_again(held: Suite) -> None:
-    database = LosesOneAnswer(held.world.database, after=True)
+    database = Breaks(held.world.database, after=True, left=SECOND)
     indexer = Indexer(database, held.world.client)
 
     assert indexer.advance()
@@ -66,7 +38,7 @@ def test_commit__happened_but_the_answer_is_lost__is_not_applied_again(held: Sui
 
 def test_commit__did_not_happen__is_told_and_applied_by_the_next_turn(held: Suite) -> None:
     before, cursor = everything(held.world.database), cursor_of(held.world.database)
-    database = LosesOneAnswer(held.world.database, after=False)
+    database = Breaks(held.world.database, after=False, left=SECOND)
     indexer = Indexer(database, held.world.client)
 
     with pytest.raises(OperationalError):

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
 
 from chain import worker
 from chain.errors import NonceAhead
 from chain.node.client import hex_of
 from chain.sending import rebuild
 from chain.sending.rebuild import Rebuild
-from registry.kernel.db import Database
 from registry.operation.models import IN_FLIGHT, OperationKind, OperationState
 from tests import sales
-from tests.chain.faults import AfterEstimate
+from tests.chain.faults import AfterEstimate, Breaks
 from tests.chain.market import FIRST, HELD, SECOND, Deal, Market
 from tests.chain.outcomes import sent
 from tests.chain.stage import Stage
@@ -28,36 +24,6 @@ from tests.chain.test_worker import eventually, is_done, running
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
 pytestmark = pytest.mark.chain
-
-
-class Breaks(Database):
-    """A database whose connection breaks once, at the COMMIT of one of its transactions.
-
-    Parameters
-    ----------
-    after
-        Whether the COMMIT happened all the same.
-    """
-
-    def __init__(self, database: Database, *, after: bool) -> None:
-        super().__init__(database.url)
-        self._after = after
-        self.left = 0
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        self.left -= 1
-        breaks = self.left == 0
-        with super().transaction() as session:
-            yield session
-            if breaks and not self._after:
-                raise lost()
-        if breaks:
-            raise lost()
-
-
-def lost() -> OperationalError:
-    return OperationalError("COMMIT", None, Exception("server closed the connection unexpectedly"))
 
 
 def rebuild_of(world: World) -> Rebuild:
