@@ -59,7 +59,8 @@ __all__ = [
 TIMEOUT_SECONDS = 20.0
 ANSWER_BYTES = 64 * 2**20
 """More is not read: the question was too wide."""
-HEADERS_AT_ONCE = 200
+CALLS_AT_ONCE = 200
+"""In one round trip; more are asked in several."""
 
 
 class ChainClient:
@@ -126,7 +127,7 @@ class ChainClient:
             return _result(method, decode_any(method, body))
 
     def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Call several methods in one round trip; answers come in the order of `calls`.
+        """Call several methods in as few round trips as may be; answers in the order of `calls`.
 
         Raises
         ------
@@ -134,9 +135,10 @@ class ChainClient:
         """
         if not calls:
             return []
-        most = self._limit.most_at_once
+        most = self._most_at_once
         if len(calls) > most:
-            return [*self.batch(calls[:most]), *self.batch(calls[most:])]
+            parts = (calls[start : start + most] for start in range(0, len(calls), most))
+            return [answer for part in parts for answer in self.batch(part)]
         with self._limit.spent(len(calls)):
             body = self._wire.post("batch", encode_batch(calls), ANSWER_BYTES)
             answers = decode_any("batch", body)
@@ -148,6 +150,10 @@ class ChainClient:
             if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
                 raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
             return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
+
+    @property
+    def _most_at_once(self) -> int:
+        return min(CALLS_AT_ONCE, self._limit.most_at_once)
 
     def distrust(self, reason: str) -> None:
         """Take note that what the node said cannot be true; with one node there is no other."""
@@ -347,7 +353,7 @@ class ChainClient:
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return the headers of many blocks, in the order asked; None where there is none."""
         found: list[Block | None] = []
-        at_once = min(HEADERS_AT_ONCE, self._limit.most_at_once)
+        at_once = self._most_at_once
         for start in range(0, len(numbers), at_once):
             calls = [block_query(number) for number in numbers[start : start + at_once]]
             body = encode_batch([(method, params) for method, *params in calls])

@@ -7,10 +7,9 @@ is asked in other ways, the most exact first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeVar
 
 import structlog
 
@@ -24,13 +23,9 @@ log = structlog.get_logger()
 
 SETTLED_BLOCKS = 64
 """Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
-BATCH = 500
-"""Questions in one round trip."""
 
 Place = tuple[int, int]
 """Number of a block, index of a log in it."""
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
@@ -49,7 +44,7 @@ def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
         The node contradicts itself.
     """
     try:
-        return _in_batches(registered, lambda some: _asked(client, some))
+        return _asked(client, registered)
     except RpcRefused as refused:
         known = _known_or_told(client, registered)
         untold = [entry for entry in registered if _place(entry) not in known]
@@ -65,14 +60,14 @@ def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place
     for _, entries in groupby(registered, attrgetter("block_hash")):
         of_block = list(entries)
         try:
-            answers = _in_batches(of_block, lambda some: _asked(client, some))
+            answers = _asked(client, of_block)
         except RpcRefused:
             pruned += of_block
         else:
             known |= zip(map(_place, of_block), answers, strict=True)
     log.warning("historic_state_pruned", registrations=len(pruned))
     hashes = list(dict.fromkeys(entry.tx_hash for entry in pruned))
-    sent = dict(zip(hashes, _in_batches(hashes, client.transactions), strict=True))
+    sent = dict(zip(hashes, client.transactions(hashes), strict=True))
     for entry in pruned:
         asked = sent[entry.tx_hash]
         told = asked_countries(asked.data) if asked.to == entry.address else {}
@@ -93,13 +88,13 @@ def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) 
     head = client.head()
     newer = head.number - SETTLED_BLOCKS
     if newer >= registered[-1].block_number:
-        return _in_batches(registered, lambda some: _asked(client, some, newer))
+        return _asked(client, registered, newer)
     addresses = list(dict.fromkeys(entry.address for entry in registered))
     since = client.logs(addresses, registered[0].block_number, head.number)
     last = _last_told_of(map(log_of, since))
     if any(last.get(_whom(entry), _place(entry)) > _place(entry) for entry in registered):
         raise refused
-    found = _in_batches(registered, lambda some: _asked(client, some, head.hash))
+    found = _asked(client, registered, head.hash)
     if client.standing([head.number]) != {(head.number, head.hash)}:
         raise RpcInconsistent(f"block {head.number} changed while it was read")
     return found
@@ -133,12 +128,3 @@ def _asked(
         at = entry.block_hash if block is None else block
         calls.append(("eth_call", call_params(entry.address, data, None, at)))
     return [int(function.decode(bytes_of(answer))) for answer in client.batch(calls)]
-
-
-def _in_batches(
-    items: Sequence[Item], ask: Callable[[Sequence[Item]], Sequence[Answer]]
-) -> list[Answer]:
-    found: list[Answer] = []
-    for start in range(0, len(items), BATCH):
-        found += ask(items[start : start + BATCH])
-    return found

@@ -26,8 +26,6 @@ from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
 
 FORCED = {"forced": True}
-BATCH = 200
-"""Transactions that are asked for in one round trip."""
 
 Place = tuple[int, int]
 """Number of a block, index of a log in it."""
@@ -110,8 +108,4 @@ def _under_other_agents(watched: Watched, events: Sequence[ProjectedEvent]) -> s
 
 def _transactions(client: ChainClient, events: Sequence[ProjectedEvent]) -> dict[bytes, Sent]:
     hashes = list(dict.fromkeys(event.tx_hash for event in events))
-    sent: dict[bytes, Sent] = {}
-    for start in range(0, len(hashes), BATCH):
-        some = hashes[start : start + BATCH]
-        sent |= zip(some, client.transactions(some), strict=True)
-    return sent
+    return dict(zip(hashes, client.transactions(hashes), strict=True))
