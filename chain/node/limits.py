@@ -11,13 +11,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import requests
 
 from chain.errors import RateLimited, RpcRefused
 
@@ -98,11 +96,9 @@ class RateLimit:
             return max(self._use.free_at - now, 0.0)
 
 
-def http_limit(error: Exception) -> RateLimited | None:
+def http_limit(status: int, headers: Mapping[str, str]) -> RateLimited | None:
     """Return what a web server's refusal says, where it is one of asking too often."""
-    if not isinstance(error, requests.HTTPError) or error.response is None:
-        return None
-    status, after = error.response.status_code, error.response.headers.get("Retry-After")
+    after = headers.get("Retry-After")
     if status == TOO_MANY_REQUESTS or (status == UNAVAILABLE and after):
         return RateLimited(f"HTTP {status}: the node is asked too often", _seconds(after))
     return None

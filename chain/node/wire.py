@@ -7,18 +7,24 @@ strings of each, which the garbage collector then walks again and again; these s
 
 from __future__ import annotations
 
+import http
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import requests
-from requests.utils import get_netrc_auth
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.node.limits import http_limit, refusal
 
 Result = TypeVar("Result")
+
+
+CONNECTIONS = 10
+"""Kept open to one node; more are opened while they are needed."""
 
 
 class WireLog(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -77,9 +83,8 @@ class Wire:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
         self._timeout = timeout
-        self._session = _session_for(url)
+        self._pool, self._path, self._headers = _way_to(url)
 
     def post(self, method: str, body: bytes, limit: int) -> bytes:
         """Send a body; answers of more than `limit` bytes are not read to their end.
@@ -90,37 +95,54 @@ class Wire:
         RpcRefused
             The answer is larger than `limit`; a narrower question may have a smaller one.
         """
+        response = None
         try:
-            with self._session.post(
-                self._url,
-                data=body,
-                headers={"Content-Type": "application/json"},
+            response = self._pool.urlopen(
+                "POST",
+                self._path,
+                body,
+                self._headers,
                 timeout=self._timeout,
-                stream=True,
-            ) as response:
-                response.raise_for_status()
-                content = response.raw.read(limit + 1, decode_content=True)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise (
-                http_limit(error) or RpcUnavailable(f"{method}: {type(error).__name__}: {error}")
-            ) from error
-        if len(content) > limit:
-            raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
-        return bytes(content)
+                # Whether a call may be repeated is the caller's knowledge.
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            if response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+                raise http_limit(response.status, response.headers) or RpcUnavailable(
+                    f"{method}: HTTP {response.status} {response.reason or ''}".rstrip()
+                )
+            content = response.read(limit + 1, decode_content=True)
+            if len(content) > limit:
+                raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
+        except (HTTPError, OSError, ValueError) as error:
+            raise RpcUnavailable(f"{method}: {type(error).__name__}: {error}") from error
+        except BaseException:
+            # What was not read to its end cannot serve another call.
+            if response is not None:
+                response.close()
+            raise
+        response.release_conn()
+        return content
 
 
-def _session_for(url: str) -> requests.Session:
-    """Give a session that has read the environment once: proxies, certificates, a .netrc.
+def _way_to(url: str) -> tuple[HTTPConnectionPool, str, dict[str, str]]:
+    """Give the connections to a node, the path there, and the headers of each call.
 
-    By itself it reads all of it again for each call, which takes longer than the call.
+    The environment is read once: proxies, certificates, a .netrc. `requests` knows how, and by
+    itself does so again for each call, which with its own work takes longer than the call.
     """
-    session = requests.Session()
-    found = session.merge_environment_settings(url, {}, None, None, None)
-    session.proxies.update(found["proxies"])
-    session.verify, session.cert = found["verify"], found["cert"]
-    session.auth = get_netrc_auth(url)
-    session.trust_env = False
-    return session
+    with requests.Session() as session:
+        given = {"Content-Type": "application/json"}
+        call = session.prepare_request(requests.Request("POST", url, headers=given))
+        found = session.merge_environment_settings(url, {}, None, None, None)
+    adapter = HTTPAdapter(pool_maxsize=CONNECTIONS)
+    pool = adapter.get_connection_with_tls_context(
+        call, found["verify"], found["proxies"], found["cert"]
+    )
+    assert isinstance(pool, HTTPConnectionPool), "http and https have pools of this kind"
+    del call.headers["Content-Length"]
+    return pool, adapter.request_url(call, found["proxies"]), dict(call.headers)
 
 
 def encode_call(method: str, *params: Any) -> bytes:

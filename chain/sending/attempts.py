@@ -53,10 +53,17 @@ class Attempts:
         self._chain = chain
         self._signer = signer
 
-    def sign(self, session: Session, operation: Operation, priced: Priced) -> OperationAttempt:
+    def sign(
+        self, session: Session, operation: Operation, priced: Priced, *, is_first: bool = False
+    ) -> OperationAttempt:
         """Sign a call with the nonce that the operation owns, and store the bytes.
 
         The ids of what it carries out stand behind the call's data.
+
+        Parameters
+        ----------
+        is_first
+            It has taken its nonce just now, so that there is no attempt on it yet.
 
         Raises
         ------
@@ -67,7 +74,9 @@ class Attempts:
         """
         assert operation.nonce is not None, "what is signed owns a nonce"
         call = signed_off(session, operation, priced.call)
-        require_allowed(session, self._chain, self._signer, operation, call)
+        earlier = 0 if is_first else _last_seq(session, operation)
+        is_first = earlier == 0
+        require_allowed(session, self._chain, self._signer, operation, call, is_first=is_first)
         signed = self._signer.sign_transaction(
             UnsignedTransaction(
                 chain_id=self._chain.chain_id,
@@ -79,15 +88,10 @@ class Attempts:
                 tip_wei=priced.fee.tip_wei,
             )
         )
-        earlier = session.exec(
-            select(func.max(col(OperationAttempt.seq))).where(
-                col(OperationAttempt.operation_id) == operation.id
-            )
-        ).one()
         attempt = OperationAttempt(
             tx_hash=signed.tx_hash,
             operation_id=operation.id,
-            seq=(earlier or 0) + 1,
+            seq=earlier + 1,
             raw=signed.raw,
             gas=priced.gas,
             max_fee_wei=priced.fee.max_fee_wei,
@@ -133,13 +137,14 @@ class Attempts:
                 reason=refused.message,
             )
             self._note_poverty(attempt)
+        sent_at = now()
         failpoints.reach("after_broadcast")
         with self._database.transaction() as session:
             operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
             if operation.state == OperationState.SIGNED:
                 batches.move(session, operation, OperationState.BROADCAST)
             stored = session.get_one(OperationAttempt, attempt.tx_hash)
-            stored.last_sent_at = now()
+            stored.last_sent_at = sent_at
             session.add(stored)
         failpoints.reach("after_broadcast_commit")
         self._on_broadcast()
@@ -148,3 +153,12 @@ class Attempts:
             operation=str(attempt.operation_id),
             tx=hex_of(attempt.tx_hash),
         )
+
+
+def _last_seq(session: Session, operation: Operation) -> int:
+    last = session.exec(
+        select(func.max(col(OperationAttempt.seq))).where(
+            col(OperationAttempt.operation_id) == operation.id
+        )
+    ).one()
+    return last or 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import update
 from sqlmodel import Session, col
 
 from chain.operations import EFFECTS
@@ -96,11 +96,13 @@ def move(session: Session, operation: Operation, state: OperationState) -> None:
 
 
 def set_whole(session: Session, operation: Operation, **values: object) -> None:
-    """Set the same columns of an operation and of whatever it carries, in one statement."""
-    mine = col(Operation.id) == operation.id
+    """Set the same columns of an operation and, in one statement, of whatever it carries."""
+    for name, value in values.items():
+        setattr(operation, name, value)
+    session.add(operation)
     if operation.kind == OperationKind.BATCH:
-        mine = or_(mine, col(Operation.batch_id) == operation.id)
-    session.execute(update(Operation).where(mine).values(**values))
+        carried = col(Operation.batch_id) == operation.id
+        session.execute(update(Operation).where(carried).values(**values))
 
 
 def rows_of(session: Session, operation: Operation) -> list[Operation]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col, select
 
@@ -48,25 +49,20 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        stream = self._locked(session)
-        self._require_known_of_all(session, stream, used)
-        if stream is None:
+        given_out = self._given_out(session, used.keys())
+        _require_known(session, given_out, used)
+        if self._signer.address not in given_out:
             self.open(session, start=used[self._signer.address])
 
-    def _require_known_of_all(
-        self, session: Session, mine: NonceStream | None, used: Mapping[bytes, int]
-    ) -> None:
-        found = session.exec(
-            select(NonceStream)
-            .where(
+    def _given_out(self, session: Session, keys: Collection[bytes]) -> dict[bytes, int]:
+        """Give how many nonces of each key were given out; of those that have a stream."""
+        rows = session.exec(
+            select(NonceStream.signer, NonceStream.next_nonce).where(
                 col(NonceStream.chain_id) == self._chain.chain_id,
-                col(NonceStream.signer).in_(used.keys() - {self._signer.address}),
+                col(NonceStream.signer).in_(keys),
             )
-            .execution_options(populate_existing=True)
         )
-        streams = {stream.signer: stream for stream in [*found, *([mine] if mine else [])]}
-        for address, count in used.items():
-            _require_known(session, address, streams.get(address), count)
+        return {bytes(signer): count for signer, count in rows}
 
     def take(self, session: Session) -> int:
         """Give the next nonce out; it is taken once the session commits.
@@ -79,13 +75,21 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        stream = self._locked(session)
-        assert stream is not None, "the stream is opened before anything is signed"
+        taken = (
+            update(NonceStream)
+            .where(
+                col(NonceStream.chain_id) == self._chain.chain_id,
+                col(NonceStream.signer) == self._signer.address,
+            )
+            .values(next_nonce=col(NonceStream.next_nonce) + 1)
+            .returning(col(NonceStream.next_nonce))
+        )
+        # The stream is opened before anything is signed.
+        nonce = int(session.connection().execute(taken).scalar_one()) - 1
         keys = [key.address for key in self._chain.senders]
-        self._require_known_of_all(session, stream, self._chain.client.nonces_used(keys))
-        nonce: int = stream.next_nonce
-        stream.next_nonce = nonce + 1
-        session.add(stream)
+        used = self._chain.client.nonces_used(keys)
+        given_out = self._given_out(session, keys) | {self._signer.address: nonce}
+        _require_known(session, given_out, used)
         return nonce
 
     def is_told(self) -> bool:
@@ -133,12 +137,15 @@ class Nonces:
         return stream
 
 
-def _require_known(session: Session, address: bytes, stream: NonceStream | None, used: int) -> None:
-    if stream is None and used and _has_sent(session):
+def _require_known(
+    session: Session, given_out: Mapping[bytes, int], used: Mapping[bytes, int]
+) -> None:
+    for address, count in used.items():
         # A backup may be older than the key: what it has sent since is looked for first.
-        raise NonceAhead(hex_of(address), used, 0)
-    if stream is not None and used > stream.next_nonce:
-        raise NonceAhead(hex_of(address), used, stream.next_nonce)
+        is_known = address in given_out or not count or not _has_sent(session)
+        known = given_out.get(address, count if is_known else 0)
+        if count > known:
+            raise NonceAhead(hex_of(address), count, known)
 
 
 def _has_sent(session: Session) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists
+from sqlalchemy import BindParameter, bindparam, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -30,24 +31,41 @@ MOST_TOLD = 20
 """So many unknown transactions are named in a problem; the command names all."""
 
 
+# Made once: an alias of a table takes longer to make than the database to answer.
+_DEPENDENCY, _REQUIRED = aliased(OperationDependency), aliased(Operation)
+_KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
+
+_READY = (
+    select(Operation)
+    .where(
+        col(Operation.state) == OperationState.PLANNED,
+        col(Operation.kind).in_(_KINDS),
+        ~exists().where(
+            col(_DEPENDENCY.operation_id) == col(Operation.id),
+            col(_REQUIRED.id) == col(_DEPENDENCY.requires_id),
+            col(_REQUIRED.state).not_in(ON_CHAIN),
+        ),
+    )
+    .order_by(col(Operation.id))
+    .limit(bindparam("most"))
+)
+
+_ORPHANS = (
+    select(Operation, _REQUIRED.kind, _REQUIRED.id)
+    .join(_DEPENDENCY, col(_DEPENDENCY.operation_id) == col(Operation.id))
+    .join(_REQUIRED, col(_REQUIRED.id) == col(_DEPENDENCY.requires_id))
+    .where(
+        col(Operation.state) == OperationState.PLANNED,
+        col(Operation.kind).in_(_KINDS),
+        col(_REQUIRED.state).in_(FAILED),
+    )
+    .with_for_update(of=Operation, skip_locked=True)
+)
+
+
 def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
     """List what is planned and whose dependencies are on chain, oldest first."""
-    dependency, required = aliased(OperationDependency), aliased(Operation)
-    waiting = exists().where(
-        col(dependency.operation_id) == col(Operation.id),
-        col(required.id) == col(dependency.requires_id),
-        col(required.state).not_in(ON_CHAIN),
-    )
-    return session.exec(
-        select(Operation)
-        .where(
-            col(Operation.state) == OperationState.PLANNED,
-            col(Operation.kind).in_(kinds),
-            ~waiting,
-        )
-        .order_by(col(Operation.id))
-        .limit(limit)
-    ).all()
+    return session.exec(_READY, params={"kinds": list(kinds), "most": limit}).all()
 
 
 def is_anything_planned(session: Session, kinds: Collection[str]) -> bool:
@@ -62,18 +80,7 @@ def is_anything_planned(session: Session, kinds: Collection[str]) -> bool:
 
 def refuse_orphans(session: Session, kinds: Collection[str]) -> int:
     """Refuse what depends on an operation that failed, and return how many that were."""
-    dependency, required = aliased(OperationDependency), aliased(Operation)
-    rows = session.exec(
-        select(Operation, required.kind, required.id)
-        .join(dependency, col(dependency.operation_id) == col(Operation.id))
-        .join(required, col(required.id) == col(dependency.requires_id))
-        .where(
-            col(Operation.state) == OperationState.PLANNED,
-            col(Operation.kind).in_(kinds),
-            col(required.state).in_(FAILED),
-        )
-        .with_for_update(of=Operation, skip_locked=True)
-    ).all()
+    rows = session.exec(_ORPHANS, params={"kinds": list(kinds)}).all()
     for operation, kind, required_id in rows:
         problem = operation_problem(
             "dependency_failed",

@@ -42,9 +42,20 @@ _MINTS = {"mint", "batchMint"}
 
 
 def require_allowed(
-    session: Session, chain: Chain, signer: Signer, operation: Operation, call: Call
+    session: Session,
+    chain: Chain,
+    signer: Signer,
+    operation: Operation,
+    call: Call,
+    *,
+    is_first: bool,
 ) -> None:
     """Make sure that the policy lets this key sign this call, today.
+
+    Parameters
+    ----------
+    is_first
+        It is signed for the first time: only then it counts against the limits of a day.
 
     Raises
     ------
@@ -67,12 +78,7 @@ def require_allowed(
         )
     policy = chain.policy.of(role)
     units = _require_call(session, chain, role, policy, call)
-    first = session.exec(
-        select(OperationAttempt.tx_hash)
-        .where(col(OperationAttempt.operation_id) == operation.id)
-        .limit(1)
-    ).first()
-    if first is None:
+    if is_first:
         _require_limits(session, chain, role, policy, units)
 
 

@@ -6,7 +6,7 @@ the pool sends either (ADR 0028).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,7 +21,6 @@ from chain.sending.roles import is_granted
 from chain.signing.policies import SignerRole
 from chain.signing.port import Signer
 from registry.kernel.clock import now
-from registry.operation import service as operations
 from registry.operation.models import SignerWatch
 
 log = structlog.get_logger()
@@ -57,21 +56,33 @@ class Pool:
         }
         return [kind for kind, effect in EFFECTS.items() if effect.role in ready]
 
-    def free(self, session: Session) -> int:
-        """Tell how many more transactions all keys of its roles may have on their way."""
+    def free(self, flying: Mapping[bytes, int]) -> int:
+        """Tell how many more transactions all keys of its roles may have on their way.
+
+        Parameters
+        ----------
+        flying
+            Transactions that each key has on their way.
+        """
         keys = {key.address for role in self._roles for key in self._chain.keys(role)}
-        flying = operations.count_in_flight(session)
         return sum(max(MAX_IN_FLIGHT - flying.get(address, 0), 0) for address in keys)
 
-    def share(self, session: Session, groups: Sequence[tuple[str, list[UUID]]]) -> list[list[UUID]]:
+    def share(
+        self,
+        session: Session,
+        groups: Sequence[tuple[str, list[UUID]]],
+        flying: Mapping[bytes, int],
+    ) -> list[list[UUID]]:
         """Give what this key sends of transactions that are ready: each to the least busy key.
 
         Parameters
         ----------
         groups
             Kind and rows of each transaction.
+        flying
+            Transactions that each key has on their way.
         """
-        flying = operations.count_in_flight(session)
+        flying = dict(flying)
         able = {role: self._able(session, role) for role in self._roles}
         mine = []
         for kind, rows in groups:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists
+from sqlalchemy import bindparam, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -47,6 +47,23 @@ Unmined = tuple[Operation, OperationAttempt]
 """An operation that is not on chain, and its last attempt."""
 
 UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
+
+# Made once: an alias of a table takes longer to make than the database to answer.
+_LATER = aliased(OperationAttempt)
+_NEWEST = (
+    select(Operation, OperationAttempt)
+    .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
+    .where(
+        col(Operation.signer) == bindparam("signer"),
+        col(Operation.nonce) >= bindparam("from_nonce"),
+        col(Operation.state).in_(UNMINED),
+        ~exists().where(
+            col(_LATER.operation_id) == col(Operation.id),
+            col(_LATER.seq) > col(OperationAttempt.seq),
+        ),
+    )
+    .order_by(col(Operation.nonce))
+)
 
 
 def nothing_on(session: Session, chain: Chain, fees: Fees, operation: Operation) -> Priced:
@@ -154,21 +171,8 @@ class Resender:
 
     def _newest(self, session: Session, chain_nonce: int) -> Sequence[Unmined]:
         """Give the last attempt of everything that is not on chain, in the order of nonces."""
-        later = aliased(OperationAttempt)
-        rows = session.exec(
-            select(Operation, OperationAttempt)
-            .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
-            .where(
-                col(Operation.signer) == self._signer.address,
-                col(Operation.nonce) >= chain_nonce,
-                col(Operation.state).in_(UNMINED),
-                ~exists().where(
-                    col(later.operation_id) == col(Operation.id),
-                    col(later.seq) > col(OperationAttempt.seq),
-                ),
-            )
-            .order_by(col(Operation.nonce))
-        )
+        given = {"signer": self._signer.address, "from_nonce": chain_nonce}
+        rows = session.exec(_NEWEST, params=given)
         return [(operation, attempt) for operation, attempt in rows]
 
     # -- what is stuck -----------------------------------------------------------------------

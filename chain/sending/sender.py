@@ -60,6 +60,7 @@ from chain.signing.port import Signer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
+from registry.operation import service as operations
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
@@ -164,7 +165,6 @@ class Sender:
         with self._database.transaction() as session:
             moved = 0 if urgent else refuse_orphans(session, self._pool.kinds)
             groups = self._ready(session)
-            # Last, for whoever signs locks the stream last too.
             self._nonces.require_known(session, used)
         if groups:
             with Pipeline(self._prepare) as pipeline:
@@ -175,11 +175,12 @@ class Sender:
 
     def _ready(self, session: Session) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""
-        most = self._pool.free(session) * self._batch_rows
+        flying = operations.count_in_flight(session)
+        most = self._pool.free(flying) * self._batch_rows
         ready = list_ready(session, self._pool.ready_kinds(session), most)
         kinds = {operation.id: operation.kind for operation in ready}
         groups = batches.group(ready, self._batch_rows)
-        return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups])
+        return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups], flying)
 
     def _prepare(self, rows: Sequence[UUID]) -> Priced:
         with step(self._database, "prepare", rows):
@@ -357,9 +358,10 @@ class Sender:
             if refusals:
                 raise _Forbidden(refusals)
             carrier = found[0] if len(found) == 1 else batches.bind(session, found)
+            assert carrier.nonce is None, "what is planned owns no nonce"
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
             batches.move(session, carrier, OperationState.SIGNED)
-            attempt = self._attempts.sign(session, carrier, priced)
+            attempt = self._attempts.sign(session, carrier, priced, is_first=True)
             failpoints.reach("before_sign_commit")
         purse.spend(priced.cost_wei)
         return attempt

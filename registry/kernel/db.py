@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 
-from sqlalchemy import Engine, create_engine, text
+import psycopg
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlmodel import Session
 
 
@@ -50,11 +52,11 @@ class Database:
                 parsed,
                 pool_size=pool_size,
                 max_overflow=pool_size,
-                pool_pre_ping=True,
                 connect_args={"connect_timeout": 5},
                 # What a statement was given may name a person, and faults are logged.
                 hide_parameters=True,
             )
+            event.listen(self.engine, "checkout", _require_open)
         except ArgumentError as error:
             raise DatabaseUnreachable(
                 "DATABASE_URL is not a database URL. Write it as "
@@ -133,3 +135,22 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _require_open(connection: psycopg.Connection, *_: object) -> None:
+    """Have the pool connect anew where the server has said something while nothing was asked.
+
+    An idle connection has nothing to read but its end. To look costs nothing, unlike the question
+    and answer of `pool_pre_ping`, which go before every transaction.
+
+    Raises
+    ------
+    InvalidatePoolError
+        The pool is to forget its connections.
+    """
+    if connection.closed:
+        raise InvalidatePoolError("the connection is closed")
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if said.poll(0):
+        raise InvalidatePoolError("the server has ended the connection")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError
@@ -60,3 +62,22 @@ def test_reading__connection_given_back__writes_again(fresh_database: Database) 
         party(session)
 
     assert count(fresh_database) == 1
+
+
+def test_transaction__server_ended_every_idle_connection__connects_anew(
+    fresh_database: Database,
+) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(fresh_database.transaction()).connection()
+    ended = text(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    other = Database(fresh_database.url)
+    with other.transaction() as session:
+        assert session.connection().execute(ended).scalar_one() >= 3
+    other.dispose()
+
+    for _ in range(3):
+        assert count(fresh_database) == 0
