@@ -1,7 +1,7 @@
 """`make bench-mint`: holders minted a second through the API's own path until final.
 
 A sale of BENCH_HOLDERS (10,000) paid orders is closed over HTTP, and the program (`milkiyat
-serve`, in a process of its own) mints to every buyer. Beside it, on the same chain state, in
+serve --processes`, as on a server) mints to every buyer. Beside it, on the same chain state, in
 turns: a plain web3.py loop over BENCH_LOOP (300) of the same mints, which asks the node for
 nonce, gas and fees or has them at hand; and the node by itself, which gets the very transactions
 that the program signed, all at once. BENCH_RUNS (3); the median counts.

@@ -62,10 +62,8 @@ class Minted:
 
 
 @contextlib.contextmanager
-def serving(
-    stage: MintStage, database: Database, *, part: str = "serve"
-) -> Iterator[tuple[str, int]]:
-    """Run `milkiyat serve`, or another part, on a database of the stage, in a process of its own.
+def serving(stage: MintStage, database: Database, *command: str) -> Iterator[tuple[str, int]]:
+    """Run `milkiyat serve`, or another command, on a database of the stage.
 
     Yields
     ------
@@ -76,14 +74,14 @@ def serving(
     environment = os.environ | {"DATABASE_URL": database.url}
     address = f"http://{settings.host}:{settings.port}"
     child = subprocess.Popen(
-        [sys.executable, "-m", "api.cli", part],
+        [sys.executable, "-m", "api.cli", *command],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while part == "serve" and not _is_ready(address):
+        while "serve" in command and not _is_ready(address):
             if child.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the program did not come up")
             time.sleep(0.1)
@@ -107,7 +105,7 @@ def mint_by_api(stage: MintStage) -> Minted:
     with (
         stage.database(f"run_{next(_numbers)}") as database,
         stage.node() as node,
-        serving(stage, database) as (address, _),
+        serving(stage, database, "serve", "--processes") as (address, _),
         heartbeat(node),
     ):
         started = time.perf_counter()

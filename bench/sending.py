@@ -48,7 +48,7 @@ def main() -> None:
         with (
             stage.database("sending") as database,
             stage.node() as node,
-            serving(stage, database, part="worker") as (_, process),
+            serving(stage, database, "worker") as (_, process),
             heartbeat(node),
         ):
             taken = _send(database)

@@ -15,20 +15,24 @@ from registry.operation.models import Operation
 
 def wallets_of(session: Session, operations: Sequence[Operation]) -> list[Wallet]:
     """Give the wallet of each operation, in their order."""
-    ids = [UUID(operation.params["wallet_id"]) for operation in operations]
+    ids = [_wallet_id(operation) for operation in operations]
     found = investors.get_wallets(session, ids)
     return [found[wallet_id] for wallet_id in ids]
 
 
 def without_kyc(session: Session, operations: Sequence[Operation]) -> Mapping[UUID, RegistryError]:
     """Give the operations whose investor's KYC is not in force any more."""
-    wallets = wallets_of(session, operations)
-    holders = investors.get_investors(session, {wallet.investor_id for wallet in wallets})
+    wallets = {operation.id: _wallet_id(operation) for operation in operations}
+    allowed = investors.wallets_that_may_hold(session, set(wallets.values()))
     return {
-        operation.id: Conflict("kyc_not_passed", "The investor's KYC is not in force.")
-        for operation, wallet in zip(operations, wallets, strict=True)
-        if not investors.may_hold(holders[wallet.investor_id])
+        operation_id: Conflict("kyc_not_passed", "The investor's KYC is not in force.")
+        for operation_id, wallet_id in wallets.items()
+        if wallet_id not in allowed
     }
+
+
+def _wallet_id(operation: Operation) -> UUID:
+    return UUID(operation.params["wallet_id"])
 
 
 def raise_any(refused: Mapping[UUID, RegistryError]) -> None:

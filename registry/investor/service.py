@@ -297,11 +297,21 @@ def _decidable(session: Session, actor: Actor, investor_id: UUID) -> Investor:
 
 def may_hold(investor: Investor) -> bool:
     """Tell whether the KYC is passed and has not run out."""
-    return (
-        investor.kyc_state == KycState.APPROVED
-        and investor.kyc_valid_until is not None
-        and investor.kyc_valid_until > now()
+    return _is_in_force(investor.kyc_state, investor.kyc_valid_until)
+
+
+def _is_in_force(state: str, valid_until: datetime | None) -> bool:
+    return state == KycState.APPROVED and valid_until is not None and valid_until > now()
+
+
+def wallets_that_may_hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Give those of many wallets whose investor may hold."""
+    rows = session.exec(
+        select(Wallet.id, Investor.kyc_state, Investor.kyc_valid_until)
+        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .where(among(col(Wallet.id), ids))
     )
+    return {wallet for wallet, state, valid_until in rows if _is_in_force(state, valid_until)}
 
 
 def get_investor(session: Session, investor_id: UUID, *, lock: bool = False) -> Investor:
@@ -313,12 +323,6 @@ def get_investor(session: Session, investor_id: UUID, *, lock: bool = False) -> 
         There is none of that id.
     """
     return get_row(session, Investor, investor_id, kind="investor", lock=lock)
-
-
-def get_investors(session: Session, ids: Collection[UUID]) -> dict[UUID, Investor]:
-    """Return many investors by their ids, which are known to be there."""
-    rows = session.exec(select(Investor).where(among(col(Investor.id), ids))).all()
-    return {row.id: row for row in rows}
 
 
 def countries_of(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
