@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,14 +30,35 @@ settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 * 2**30
+
+
 @contextmanager
-def open_folder() -> Iterator[Path]:
+def open_folder(*, at: Path | None = None) -> Iterator[Path]:
     """Give a folder that PostgreSQL's account can enter.
 
     pytest closes its own ones to it whenever another run of pytest begins.
+
+    Parameters
+    ----------
+    at
+        Where; by default where temporary files go.
     """
-    with tempfile.TemporaryDirectory(prefix="milkiyat-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="milkiyat-", dir=at, ignore_cleanup_errors=True
+    ) as folder:
         yield Path(folder)
+
+
+def in_memory() -> Path | None:
+    """Give a place in memory with room for every test's database, if the machine has one.
+
+    A copy of a database is a thousand files: made in a tenth of the time there.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        return MEMORY
+    return None
 
 
 @pytest.fixture
@@ -69,7 +91,7 @@ class DatabaseMaker(Protocol):
 def make_database() -> Iterator[DatabaseMaker]:
     """Give a maker of migrated databases, all copies of one to which nobody writes."""
     numbers = itertools.count(1)
-    with open_folder() as folder, EmbeddedPostgres(folder / "postgres") as server:
+    with open_folder(at=in_memory()) as folder, EmbeddedPostgres(folder / "postgres") as server:
         original = Database(server.start())
         with _admin(original) as admin:
             # Nothing here has to survive a power cut.
