@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy import bindparam, func
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from chain.errors import MustWait
@@ -20,7 +19,6 @@ from registry.operation.models import (
     NonceStream,
     Operation,
     OperationAttempt,
-    OperationState,
     SignerWatch,
 )
 
@@ -33,39 +31,17 @@ SAMPLE = 50
 """So many of its last operations tell what the next one takes."""
 
 
-# Made once: an alias of a table takes longer to make than the database to answer.
-_LATER = aliased(OperationAttempt)
-_COMMITTED = (
-    select(func.sum(col(OperationAttempt.gas) * col(OperationAttempt.max_fee_wei)))
-    .join(Operation, col(Operation.id) == col(OperationAttempt.operation_id))
-    .where(
-        col(Operation.signer) == bindparam("signer"),
-        col(Operation.state).in_([OperationState.SIGNED, OperationState.BROADCAST]),
-        col(OperationAttempt.seq)
-        == select(func.max(_LATER.seq))
-        .where(col(_LATER.operation_id) == col(Operation.id))
-        .scalar_subquery(),
-    )
-)
-
-
 class Purse:
     """What one key can still spend, in one turn of the worker.
 
     Parameters
     ----------
     left_wei : int
-        Its balance, without what transactions on their way may take.
+        Its balance, without what is signed and not mined.
     """
 
     def __init__(self, left_wei: int) -> None:
         self.left_wei = left_wei
-
-    @classmethod
-    def open(cls, session: Session, signer: Signer, balance_wei: int) -> Purse:
-        """Take off its balance what is signed and not mined."""
-        committed = session.exec(_COMMITTED, params={"signer": signer.address}).one()
-        return cls(balance_wei - int(committed or 0))
 
     def require(self, signer: Signer, cost_wei: int) -> None:
         """Make sure that the key can pay.

@@ -12,6 +12,7 @@ from chain.errors import NonceAhead
 from chain.node.client import hex_of
 from chain.operations.effect import Chain
 from chain.sending.resender import UNMINED
+from chain.sending.standing import Standing
 from chain.signing.port import Signer
 from registry.kernel.db import Database
 from registry.operation.models import NonceStream, Operation, OperationAttempt
@@ -31,7 +32,9 @@ class Nonces:
         self._chain = chain
         self._signer = signer
 
-    def require_known(self, session: Session, used: Mapping[bytes, int]) -> None:
+    def require_known(
+        self, session: Session, used: Mapping[bytes, int], standing: Mapping[bytes, Standing]
+    ) -> None:
         """Make sure that the chain knows no more of any key than we do, and open our stream.
 
         Of any key: what another one has sent and the database has forgotten, this one might send
@@ -40,18 +43,20 @@ class Nonces:
         Parameters
         ----------
         used
-            Nonces that the chain had seen used, or its pool, before the session's first look, by
-            key. What waits in the pool counts: were its nonce given out again, the operation that
-            owns it would lose it, and whatever is in the pool might be sent a second time.
+            Nonces that the chain had seen used, or its pool, by key. What waits in the pool counts:
+            were its nonce given out again, the operation that owns it would lose it, and whatever
+            is in the pool might be sent a second time.
+        standing
+            How the keys stood in the database after that: what is sent between the two looks is
+            not unknown.
 
         Raises
         ------
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        given_out = self._given_out(session, used.keys())
-        _require_known(session, given_out, used)
-        if self._signer.address not in given_out:
+        _require_known(session, {key: each.given_out for key, each in standing.items()}, used)
+        if self._signer.address not in standing:
             self.open(session, start=used[self._signer.address])
 
     def _given_out(self, session: Session, keys: Collection[bytes]) -> dict[bytes, int]:

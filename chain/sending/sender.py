@@ -54,13 +54,13 @@ from chain.sending.pipeline import Pipeline
 from chain.sending.pool import MAX_IN_FLIGHT, Pool
 from chain.sending.resender import Resender
 from chain.sending.second_look import NodeBehind, confirm_revert
+from chain.sending.standing import standing_of
 from chain.sending.steps import step
 from chain.sending.trailer import estimable
 from chain.signing.port import Signer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
-from registry.operation import service as operations
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
@@ -122,7 +122,7 @@ class Sender:
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
         # Of one turn: what the chain asks for, and what the key can spend.
         self._market: Market | None = None
-        self._purse: Purse | None = None
+        self._purse = Purse(0)
 
     @property
     def kinds(self) -> AbstractSet[str]:
@@ -159,13 +159,15 @@ class Sender:
         WrongChain, RpcUnavailable
             The node serves another chain, or is away; nothing is lost.
         """
-        self._market = self._purse = None
-        # The chain before the database: what is sent between the two looks is not unknown.
-        used = self._look().nonces_used
+        self._market = None
+        market = self._look()
         with self._database.transaction() as session:
             moved = 0 if urgent else refuse_orphans(session, self._pool.kinds)
-            groups = self._ready(session)
-            self._nonces.require_known(session, used)
+            standing = standing_of(session, self._chain.chain_id, market.nonces_used.keys())
+            self._nonces.require_known(session, market.nonces_used, standing)
+            groups = self._ready(session, {key: each.flying for key, each in standing.items()})
+        mine = standing.get(self._signer.address)
+        self._purse = Purse(market.balance_wei - (mine.committed_wei if mine else 0))
         if groups:
             with Pipeline(self._prepare) as pipeline:
                 for rows, prepared in pipeline.each(groups):
@@ -173,9 +175,8 @@ class Sender:
                         moved += self._send(pipeline, rows, prepared)
         return moved
 
-    def _ready(self, session: Session) -> list[list[UUID]]:
+    def _ready(self, session: Session, flying: Mapping[bytes, int]) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""
-        flying = operations.count_in_flight(session)
         most = self._pool.free(flying) * self._batch_rows
         ready = list_ready(session, self._pool.ready_kinds(session), most)
         kinds = {operation.id: operation.kind for operation in ready}
@@ -341,8 +342,7 @@ class Sender:
     def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
         """Take the nonce, sign and store, in one transaction; None if another worker did."""
         with self._database.transaction() as session:
-            purse = self._open_purse(session)
-            purse.require(self._signer, priced.cost_wei)
+            self._purse.require(self._signer, priced.cost_wei)
             found = session.exec(
                 select(Operation)
                 .where(
@@ -363,14 +363,8 @@ class Sender:
             batches.move(session, carrier, OperationState.SIGNED)
             attempt = self._attempts.sign(session, carrier, priced, is_first=True)
             failpoints.reach("before_sign_commit")
-        purse.spend(priced.cost_wei)
+        self._purse.spend(priced.cost_wei)
         return attempt
-
-    def _open_purse(self, session: Session) -> Purse:
-        """Give what the key could spend when this turn first asked, without what it has spent."""
-        if self._purse is None:
-            self._purse = Purse.open(session, self._signer, self._look().balance_wei)
-        return self._purse
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> bool:
         """Refuse an operation, unless another worker has signed it meanwhile."""
