@@ -107,7 +107,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # A request in turn may hold two connections; the pool's overflow is the second one's.
-    app.state.live = Live(services.database, services.settings.chain_id)
+    app.state.live = Live(services.database)
     app.state.turns = asyncio.Semaphore(services.database.pool_size)
     app.add_middleware(
         BodyLimit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +15,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from api.as_of import read_as_of
 from registry.captable import service as captable
+from registry.captable.models import Token
 from registry.export.models import CapTableExport, ExportFormat
-from registry.export.service import new_export, token_of
+from registry.export.service import new_export
 from registry.export.writing import write_export
-from registry.kernel.db import Database
+from registry.kernel.db import Database, ReadSession
+from registry.kernel.errors import Invalid, NotFound
 from registry.tokenization import service as tokenizations
 
-TokenArgument = Annotated[UUID, typer.Argument(help="Id of the token, which its tokenization has")]
+TokenArgument = Annotated[
+    str, typer.Argument(help="Id of the token, which its tokenization has, or its address")
+]
+ChainOption = Annotated[
+    int | None, typer.Option("--chain", help="On which chain an address is; by default ours")
+]
 FileArgument = Annotated[Path, typer.Argument(help="The file to write")]
 FormatOption = Annotated[ExportFormat, typer.Option("--format", help="csv, or ocf (a ZIP)")]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="RFC 3339 time or block:<number>; without it, now")
 ]
+ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _console = Console(stderr=True)
 
 
@@ -43,15 +52,20 @@ def captable_commands(use_database: Callable[[Callable[[Database], None]], None]
         file: FileArgument,
         file_format: FormatOption = ExportFormat.CSV,
         as_of: AsOfOption = None,
+        chain: ChainOption = None,
     ) -> None:
         """Write who held TOKEN at a block to FILE, and say which block it was."""
-        use_database(lambda database: _export(database, token, file, file_format, as_of))
+        use_database(lambda database: _export(database, (token, chain), file, file_format, as_of))
 
     return app
 
 
 def _export(
-    database: Database, token_id: UUID, file: Path, file_format: ExportFormat, as_of: str | None
+    database: Database,
+    named: tuple[str, int | None],
+    file: Path,
+    file_format: ExportFormat,
+    as_of: str | None,
 ) -> None:
     part = file.with_name(f"{file.name}.part")
     progress = Progress(
@@ -63,10 +77,9 @@ def _export(
     )
     try:
         with database.reading() as session, part.open("w+b") as out, progress:
-            tokenization = tokenizations.get_deployed(session, token_id)
-            chain_id = token_of(session, tokenization).chain_id
-            block = captable.block_at(session, chain_id, read_as_of(as_of))
-            job = new_export(session, "command line", tokenization, block, file_format)
+            token = _find(session, *named)
+            block = captable.block_at(session, token.chain_id, read_as_of(as_of))
+            job = new_export(session, "command line", token, block, file_format)
             task = progress.add_task("exporting", total=job.total)
             sha256, size = write_export(
                 session,
@@ -83,6 +96,22 @@ def _export(
     finally:
         part.unlink(missing_ok=True)
     _tell(job, sha256, size)
+
+
+def _find(session: ReadSession, named: str, chain_id: int | None) -> Token:
+    """Find a token by the id of its tokenization, or by its address on a chain."""
+    if ADDRESS.fullmatch(named):
+        return captable.get_token(session, bytes.fromhex(named[2:]), chain_id=chain_id)
+    try:
+        token_id = UUID(named)
+    except ValueError as error:
+        raise Invalid("token_unnamed", f"{named} is neither an address nor an id.") from error
+    tokenization = tokenizations.get_deployed(session, token_id)
+    assert tokenization.token_address is not None
+    token = captable.get_token(session, tokenization.token_address)
+    if chain_id not in {None, token.chain_id}:
+        raise NotFound("token", named)
+    return token
 
 
 def _tell(job: CapTableExport, sha256: bytes, size: int) -> None:

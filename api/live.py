@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import col, select
 
 from registry.captable.feed import Place
 from registry.captable.models import SyncCursor
@@ -23,33 +25,36 @@ MOST_STREAMS = 500
 
 
 class Live:
-    """Tells when the cursor of one chain has moved.
+    """Tells when the cursor of a chain has moved.
 
-    While anybody waits, one task looks at the cursor; a stream itself holds no connection to the
-    database, however slowly its reader reads.
+    While anybody waits, one task looks at the cursors of their chains; a stream itself holds no
+    connection to the database, however slowly its reader reads.
     """
 
-    def __init__(self, database: Database, chain_id: int) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._chain_id = chain_id
-        self._place: Place | None = None
+        self._places: dict[int, Place] = {}
         self._moved = asyncio.Condition()
-        self._streams = 0
+        self._streams: Counter[int] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def stream(self) -> AsyncIterator[None]:
-        """Count a stream while it lasts."""
-        self._streams += 1
+    async def stream(self, chain_id: int) -> AsyncIterator[None]:
+        """Count a stream of a chain's token while it lasts."""
+        self._streams[chain_id] += 1
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         try:
             yield
         finally:
-            self._streams -= 1
+            self._streams[chain_id] -= 1
+            if not self._streams[chain_id]:
+                del self._streams[chain_id]
+                # What is known of a chain that nobody looks at grows old.
+                self._places.pop(chain_id, None)
             if not self._streams and self._looking is not None:
                 self._looking.cancel()
-                self._looking, self._place = None, None
+                self._looking = None
 
     def check_room(self) -> None:
         """Refuse one more stream where there are too many.
@@ -59,17 +64,18 @@ class Live:
         Unavailable
             ``too_many_streams``.
         """
-        if self._streams >= MOST_STREAMS:
+        if self._streams.total() >= MOST_STREAMS:
             raise Unavailable(
                 "too_many_streams", "All streams of this process are taken; try again soon."
             )
 
-    async def moved_from(self, place: Place, seconds: float) -> bool:
-        """Wait until the cursor stands elsewhere, for so long at most; tell whether it does."""
+    async def moved_from(self, chain_id: int, place: Place, seconds: float) -> bool:
+        """Wait until a chain's cursor stands elsewhere, but not for ever; tell whether it does."""
         async with self._moved:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(
-                    self._moved.wait_for(lambda: self._place not in {None, place}), seconds
+                    self._moved.wait_for(lambda: self._places.get(chain_id, place) != place),
+                    seconds,
                 )
                 return True
         return False
@@ -77,17 +83,20 @@ class Live:
     async def _look(self) -> None:
         while True:
             try:
-                place = await run_in_threadpool(self._read)
+                places = await run_in_threadpool(self._read, list(self._streams))
             except DBAPIError as fault:
                 log.warning("stream_waits", reason=str(fault.orig))
             else:
-                if place != self._place:
+                if places != self._places:
                     async with self._moved:
-                        self._place = place
+                        self._places = places
                         self._moved.notify_all()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _read(self) -> Place | None:
+    def _read(self, chains: Sequence[int]) -> dict[int, Place]:
+        query = select(SyncCursor).where(col(SyncCursor.chain_id).in_(chains))
         with self._database.reading() as session:
-            cursor = session.get(SyncCursor, self._chain_id)
-            return Place(cursor.number, cursor.hash) if cursor else None
+            return {
+                cursor.chain_id: Place(cursor.number, cursor.hash)
+                for cursor in session.exec(query).all()
+            }

@@ -11,15 +11,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
+from sqlmodel import Session
 
-from api.as_of import ChainTime, ChainTimeDep
-from api.deps import FinalityDep, ReadSessionDep, ServicesDep
+from api.as_of import ChainTimeDep
+from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.models import Token
-from registry.kernel.db import ReadSession
 from registry.kernel.errors import Invalid, NotFound
 from registry.kernel.settings import Settings
 from registry.tokenization import service as tokenizations
@@ -54,7 +54,7 @@ def get_token_at(
     assert tokenization.token_address is not None
     chain_id = services.settings.chain_id
     block = known_block_at(session, chain_id, when.as_of, when.known_at)
-    token = captable.get_token(session, tokenization.token_address)
+    token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
     return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
 
 
@@ -113,8 +113,47 @@ def get_which(
     return Which(token_id, chain, chain == services.settings.chain_id)
 
 
+def find_named(session: Session, which: Which) -> Token:
+    """Find the token that is asked for, whether or not it is the platform's own.
+
+    Raises
+    ------
+    NotFound
+        The chain has no such token here.
+    Unavailable
+        ``token_catching_up``.
+    Conflict
+        ``token_refused``.
+    """
+    if isinstance(which.token_id, UUID):
+        if not which.is_our_chain:
+            raise NotFound("token", which.token_id)
+        address = tokenizations.get_deployed(session, which.token_id).token_address
+        assert address is not None
+    else:
+        address = bytes.fromhex(which.token_id[2:])
+    return captable.get_token(session, address, chain_id=which.chain_id)
+
+
+def needed_on(session: Session, services: Services, chain_id: int, needed: int) -> int:
+    """Return how many confirmations make a block of a chain final.
+
+    Parameters
+    ----------
+    needed
+        The same of the platform's own chain, whose node was asked.
+    """
+    if chain_id == services.settings.chain_id:
+        return needed
+    # Of the other chains no node is asked here: their sync notes what is final.
+    return captable.confirmations_of_final(session, chain_id)
+
+
+WhichDep = Annotated[Which, Depends(get_which)]
+
+
 def get_projected_at(
-    which: Annotated[Which, Depends(get_which)],
+    which: WhichDep,
     needed: FinalityDep,
     session: ReadSessionDep,
     services: ServicesDep,
@@ -127,22 +166,9 @@ def get_projected_at(
     NotFound
         The chain has no such token here.
     """
-    if isinstance(which.token_id, UUID):
-        if not which.is_our_chain:
-            raise NotFound("token", which.token_id)
-        return get_token_at(which.token_id, needed, session, services, when)
-    address = bytes.fromhex(which.token_id[2:])
-    token = captable.get_token(session, address, chain_id=which.chain_id)
-    return _projected_at(session, token, when, needed if which.is_our_chain else None)
-
-
-def _projected_at(
-    session: ReadSession, token: Token, when: ChainTime, needed: int | None
-) -> ProjectedAt:
+    token = find_named(session, which)
     block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
-    if needed is None:
-        # Of the other chains no node is asked here: their sync notes what is final.
-        needed = captable.confirmations_of_final(session, token.chain_id)
+    needed = needed_on(session, services, token.chain_id, needed)
     return ProjectedAt(token, block, AsOfBlockRead.of(block, needed))
 
 

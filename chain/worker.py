@@ -28,6 +28,7 @@ from chain.sync.compacting import Compacting
 from chain.sync.contract_catch_up import ContractCatchUp
 from chain.sync.guard import Guard
 from chain.sync.indexer import Indexer
+from chain.sync.labels import Labels
 from chain.sync.watch import Watch
 from chain.sync.writer import STANDBY_SECONDS, Writer
 from registry.bulk.runner import ImportWorker
@@ -121,6 +122,7 @@ def run_sync(
     )
     watch = Watch(writer.database, client.chain_id)
     compacting = Compacting(writer.database, client.chain_id)
+    labels = Labels(writer.database, client, is_ours=is_ours)
     nodes = NodeRecorder(database, client)
     heads = Heads(announced_at, stop, client.hint)
 
@@ -141,6 +143,7 @@ def run_sync(
             if is_ours:
                 watch.look()
             compacting.turn()
+            labels.turn()
             proving.reach_head()
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -15,16 +14,14 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.types import Send
 
-from api.deps import FinalityDep, ReadSessionDep, ServicesDep
+from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.live import Live
 from api.routes.router import resource_router
 from api.schemas.common import hash_of
 from api.schemas.events import BlockEvent, PositionEvent, RolledBackEvent
-from registry.captable import service as captable
+from api.token_at import WhichDep, find_named, needed_on
 from registry.captable.feed import BlockAdded, Feed, Place, Told, begin, check_place, read_feed
 from registry.captable.models import Token
-from registry.kernel.db import Database
-from registry.tokenization import service as tokenizations
 
 router = resource_router("events")
 
@@ -64,7 +61,7 @@ class Stream:
 
     live: Live
     turns: asyncio.Semaphore
-    database: Database
+    services: Services
     token: Token
     needed: int
 
@@ -72,34 +69,37 @@ class Stream:
         """Give events from a place on; between two of them nothing is held but the place."""
         clock = asyncio.get_running_loop().time
         end = clock() + LONGEST_SECONDS
-        async with self.live.stream():
+        chain_id = self.token.chain_id
+        async with self.live.stream(chain_id):
             yield _position(place)
             said = clock()
             while clock() < end:
                 async with self.turns:
-                    feed = await run_in_threadpool(self._read, place)
+                    feed, needed = await run_in_threadpool(self._read, place)
                 place = feed.place
                 for told in feed.news:
-                    yield self._written(told)
+                    yield _written(told, needed)
                     said = clock()
                 if not feed.more:
                     left = said + HEARTBEAT_SECONDS - clock()
-                    await self.live.moved_from(place, max(left, 0))
+                    await self.live.moved_from(chain_id, place, max(left, 0))
                 if clock() >= said + HEARTBEAT_SECONDS:
                     yield _position(place)
                     said = clock()
 
-    def _read(self, place: Place) -> Feed:
-        with self.database.reading() as session:
-            return read_feed(session, self.token, place)
+    def _read(self, place: Place) -> tuple[Feed, int]:
+        with self.services.database.reading() as session:
+            needed = needed_on(session, self.services, self.token.chain_id, self.needed)
+            return read_feed(session, self.token, place), needed
 
-    def _written(self, told: Told) -> bytes:
-        said: BlockEvent | RolledBackEvent
-        if isinstance(told.news, BlockAdded):
-            kind, said = "block", BlockEvent.of(told.news, self.needed)
-        else:
-            kind, said = "rolled_back", RolledBackEvent.of(told.news)
-        return format_sse_event(event=kind, data_str=said.model_dump_json(), id=str(told.place))
+
+def _written(told: Told, needed: int) -> bytes:
+    said: BlockEvent | RolledBackEvent
+    if isinstance(told.news, BlockAdded):
+        kind, said = "block", BlockEvent.of(told.news, needed)
+    else:
+        kind, said = "rolled_back", RolledBackEvent.of(told.news)
+    return format_sse_event(event=kind, data_str=said.model_dump_json(), id=str(told.place))
 
 
 def _position(place: Place) -> bytes:
@@ -112,7 +112,7 @@ def _position(place: Place) -> bytes:
 
 @router.get("/tokens/{token_id}/events", response_class=Response, responses=_STREAM)
 def stream_events(
-    token_id: UUID,
+    which: WhichDep,
     request: Request,
     needed: FinalityDep,
     session: ReadSessionDep,
@@ -122,10 +122,8 @@ def stream_events(
     """Follow a token: each block that concerns it, and each that a reorg takes back."""
     state = request.app.state
     state.live.check_room()
-    tokenization = tokenizations.get_deployed(session, token_id)
-    assert tokenization.token_address is not None
-    token = captable.get_token(session, tokenization.token_address)
+    token = find_named(session, which)
     place = Place.parse(last_event_id) if last_event_id else begin(session, token.chain_id)
     check_place(session, token, place)
-    stream = Stream(state.live, state.turns, services.database, token, needed)
+    stream = Stream(state.live, state.turns, services, token, needed)
     return TimedResponse(stream.events(place), headers={"Cache-Control": "no-store"})

@@ -23,18 +23,18 @@ from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page, hash_of
 from api.schemas.exports import ExportRead, NewExport
+from api.token_at import WhichDep, find_named, needed_on
 from registry.captable import service as captable
 from registry.export import service as exports
 from registry.export.models import CapTableExport
 from registry.export.writing import MEDIA_TYPES, SUFFIXES
-from registry.tokenization import service as tokenizations
 
 router = resource_router("exports")
 
 
 @router.post("/tokens/{token_id}/exports", status_code=202, dependencies=IDEMPOTENT)
 def open_export(
-    token_id: UUID,
+    which: WhichDep,
     body: NewExport,
     needed: FinalityDep,
     session: SessionDep,
@@ -43,37 +43,50 @@ def open_export(
     response: Response,
 ) -> ExportRead:
     """Ask for the cap table at a block as a file; a worker writes it."""
-    tokenization = tokenizations.get_deployed(session, token_id)
-    block = captable.block_at(session, services.settings.chain_id, read_as_of(body.as_of))
-    job = exports.open_export(session, actor, tokenization, block, body.format)
+    token = find_named(session, which)
+    block = captable.block_at(session, token.chain_id, read_as_of(body.as_of))
+    job = exports.open_export(session, actor, token, block, body.format)
     response.headers["Location"] = f"/v1/exports/{job.id}"
-    return ExportRead.of(job, block, needed)
+    return ExportRead.of(job, block, needed_on(session, services, token.chain_id, needed))
 
 
 @router.get("/tokens/{token_id}/exports")
 def list_exports(
-    token_id: UUID, needed: FinalityDep, session: ReadSessionDep, paging: PagingDep
+    which: WhichDep,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    paging: PagingDep,
 ) -> Page[ExportRead]:
     """List the exports of a token in the order in which they were asked for."""
-    tokenizations.get_deployed(session, token_id)
-    rows = exports.list_exports(session, token_id, after=paging.after_id, limit=paging.fetch)
+    token = find_named(session, which)
+    needed = needed_on(session, services, token.chain_id, needed)
+    rows = exports.list_exports(session, token, after=paging.after_id, limit=paging.fetch)
     return paging.page(rows, lambda row: str(row.id), lambda row: _shown(session, row, needed))
 
 
 @router.get("/exports/{export_id}")
-def get_export(export_id: UUID, needed: FinalityDep, session: ReadSessionDep) -> ExportRead:
+def get_export(
+    export_id: UUID, needed: FinalityDep, session: ReadSessionDep, services: ServicesDep
+) -> ExportRead:
     """See how far an export is, and what its file must be."""
-    return _shown(session, exports.get_export(session, export_id), needed)
+    job = exports.get_export(session, export_id)
+    return _shown(session, job, needed_on(session, services, job.chain_id, needed))
 
 
 @router.get("/exports/{export_id}/content", response_class=Response)
 def get_export_content(
-    export_id: UUID, needed: FinalityDep, session: ReadSessionDep, vault: VaultDep, store: StoreDep
+    export_id: UUID,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    vault: VaultDep,
+    store: StoreDep,
 ) -> Response:
     """Take the file, as it lies in the store: a slow reader holds no connection of ours."""
     job = exports.get_export(session, export_id)
     content = exports.open_file(vault, store, job)
-    said = _shown(session, job, needed)
+    said = _shown(session, job, needed_on(session, services, job.chain_id, needed))
     return StreamingResponse(
         content, media_type=MEDIA_TYPES[job.format], headers=_headers(job, said)
     )

@@ -26,7 +26,7 @@ from registry.captable import control
 from registry.captable import service as captable
 from registry.captable.claims import known_wallets
 from registry.captable.page import list_held
-from registry.captable.portfolio import list_followed
+from registry.captable.portfolio import list_followed, subject_of, tokenization_at
 from registry.journal import service as journal
 
 router = resource_router("tokens")
@@ -103,7 +103,7 @@ LegalBasis = Annotated[str, Query(min_length=3, max_length=500, description="Wha
 
 @router.get("/tokens/{token_id}/holders")
 def list_holders(
-    at: TokenDep,
+    at: ProjectedDep,
     session: ReadSessionDep,
     writing: SessionDep,
     vault: VaultDep,
@@ -119,6 +119,7 @@ def list_holders(
     supply = captable.supply_at(session, at.token, at.block)
     known = known_wallets(session, at.token, at.block, [row.address for row in rows])
     chain_id = at.token.chain_id
+    tokenization = tokenization_at(session, chain_id, at.token.address)
     page = paging.page(
         rows,
         lambda row: row.address.hex(),
@@ -130,11 +131,11 @@ def list_holders(
         writing,
         actor,
         "personal_data_read",
-        "tokenization",
-        at.tokenization.id,
+        *subject_of(at.token, tokenization.id if tokenization else None),
         purpose=purpose,
         legal_basis=legal_basis,
         rows=len(page.items),
+        chain_id=chain_id,
         block=at.block.number,
     )
     return HoldersRead(

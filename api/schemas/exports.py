@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.common import AsOfBlockRead, Body, Read
+from api.schemas.common import AsOfBlockRead, Body, Read, address_of
 from api.schemas.progress import Progress
 from registry.captable.blocks import AsOfBlock
 from registry.export.models import OPEN_STATES, CapTableExport, ExportFormat, ExportState
@@ -44,11 +44,14 @@ class ExportRead(Read):
 
     `sha256` is the hash of the whole file. `as_of_block.finality` is `orphaned` where a reorg has
     taken the block since: then the file tells what the register knew, not what the chain says.
+    `token_id` is null for a token that was adopted: `chain` and `address` name it.
     """
 
     id: UUID
     recorded_at: datetime
-    token_id: UUID
+    token_id: UUID | None
+    chain: str
+    address: str
     format: ExportFormat
     state: ExportState
     progress: ExportProgress
@@ -64,6 +67,8 @@ class ExportRead(Read):
             id=job.id,
             recorded_at=job.recorded_at,
             token_id=job.tokenization_id,
+            chain=f"eip155:{job.chain_id}",
+            address=address_of(job.token_address),
             format=job.format,
             state=job.state,
             progress=ExportProgress.of(job),

@@ -47,11 +47,15 @@ class TokenRead(Read):
 class FollowedTokenRead(Read):
     """A token that is read of a chain; `id` is that of its tokenization, null where it has none.
 
+    `symbol`, `name` and `decimals` of such a one are what it told last, null where it did not.
     `caught_up_to` is the block to which it is read where that is not its chain's newest yet,
     `refusal` why it is not read any more.
     """
 
     id: UUID | None
+    symbol: str | None
+    name: str | None
+    decimals: int | None
     chain: str
     address: str
     identity_registry: str
@@ -65,6 +69,9 @@ class FollowedTokenRead(Read):
         token = row.token
         return cls(
             id=row.tokenization_id,
+            symbol=row.label.symbol,
+            name=row.label.name,
+            decimals=row.label.decimals,
             chain=f"eip155:{token.chain_id}",
             address=address_of(token.address),
             identity_registry=address_of(token.identity_registry),

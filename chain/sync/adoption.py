@@ -10,6 +10,7 @@ from eth_abi.exceptions import DecodingError
 from chain.contracts.abi import contract
 from chain.errors import ChainError, RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.sync.labels import read_label
 from registry.captable.events import ProjectedToken
 
 VERSIONS = "4."
@@ -82,6 +83,7 @@ def examine(
         identity_registry=registry,
         compliance=bytes_of(token["compliance"]),
         block_number=_first_block(client, address) if first_block is None else first_block,
+        label=read_label(client, address),
     )
 
 

@@ -60,14 +60,24 @@ class ProjectedContractEvent:
     said: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenLabel:
+    """What a token calls itself; None for what it does not tell."""
+
+    symbol: str | None = None
+    name: str | None = None
+    decimals: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectedToken:
-    """A suite that our factory deployed."""
+    """A suite that our factory deployed, or somebody else did."""
 
     address: bytes
     identity_registry: bytes
     compliance: bytes
     block_number: int
+    label: TokenLabel = TokenLabel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,9 @@ class Token(SQLModel, table=True):
         adopted, or repaired. None where it is projected together with its chain.
     refusal
         Why nothing of it is projected any more; None where it is.
+    symbol, name, decimals
+        What an adopted token calls itself, as it was last asked; None where it does not tell, and
+        of the platform's own, whose tokenization names them.
     """
 
     __table_args__ = (UniqueConstraint("address", "chain_id", name="uq_token_address"),)
@@ -208,6 +211,9 @@ class Token(SQLModel, table=True):
     paused: bool = True
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None
+    symbol: str | None = None
+    name: str | None = None
+    decimals: int | None = None
 
 
 class Holder(SQLModel, table=True):

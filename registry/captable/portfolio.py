@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import literal
+from sqlalchemy import ColumnElement, literal, update
 from sqlmodel import Session, col, select
 
+from registry.captable.events import TokenLabel
 from registry.captable.models import Balance, Holder, RegisteredWallet, Token
+from registry.captable.service import find_token
 from registry.investor.models import Wallet
 from registry.tokenization.models import Tokenization
+
+FRACTION_DECIMALS = 0
+"""Of the platform's own tokens: what is tokenized is held in whole fractions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class FollowedToken:
 
     token: Token
     tokenization_id: UUID | None
+    label: TokenLabel
 
 
 def list_followed(
@@ -44,15 +50,73 @@ def list_followed(
     after
         Number of the last token that was seen.
     """
-    is_its_own = (col(Tokenization.token_address) == col(Token.address)) & literal(ours)
     rows = session.exec(
-        select(Token, Tokenization.id)
-        .outerjoin(Tokenization, is_its_own)
+        select(Token, Tokenization.id, Tokenization.symbol, Tokenization.name)
+        .outerjoin(Tokenization, _is_its_own(ours))
         .where(col(Token.chain_id) == chain_id, col(Token.token_no) > (after or 0))
         .order_by(col(Token.token_no))
         .limit(limit)
     ).all()
-    return [FollowedToken(token, tokenization_id) for token, tokenization_id in rows]
+    return [
+        FollowedToken(token, tokenization_id, _label_of(token, symbol, name))
+        for token, tokenization_id, symbol, name in rows
+    ]
+
+
+def _is_its_own(ours: bool) -> ColumnElement[bool]:
+    return (col(Tokenization.token_address) == col(Token.address)) & literal(ours)
+
+
+def _label_of(token: Token, symbol: str | None, name: str | None) -> TokenLabel:
+    if symbol is None:
+        return TokenLabel(token.symbol, token.name, token.decimals)
+    return TokenLabel(symbol, name, FRACTION_DECIMALS)
+
+
+def tokenization_at(session: Session, chain_id: int, address: bytes) -> Tokenization | None:
+    """Return the tokenization whose token stands at an address of the chain, if it is ours."""
+    token = find_token(session, address)
+    if token is None or token.chain_id != chain_id:
+        return None
+    return session.exec(
+        select(Tokenization).where(col(Tokenization.token_address) == address)
+    ).first()
+
+
+def subject_of(token: Token, tokenization_id: UUID | None) -> tuple[str, str]:
+    """Give kind and id under which the journal names a token: its tokenization, or its address."""
+    if tokenization_id is not None:
+        return "tokenization", str(tokenization_id)
+    return "token", f"0x{token.address.hex()}"
+
+
+def list_adopted(
+    session: Session, chain_id: int, *, is_ours: bool
+) -> Sequence[tuple[int, bytes, TokenLabel]]:
+    """List the tokens of a chain that have no tokenization, and what they called themselves."""
+    tokens = session.exec(
+        select(Token)
+        .outerjoin(Tokenization, _is_its_own(is_ours))
+        .where(
+            col(Token.chain_id) == chain_id,
+            col(Token.refusal).is_(None),
+            col(Tokenization.id).is_(None),
+        )
+        .order_by(col(Token.token_no))
+    ).all()
+    return [
+        (token.token_no or 0, token.address, TokenLabel(token.symbol, token.name, token.decimals))
+        for token in tokens
+    ]
+
+
+def note_label(session: Session, token_no: int, label: TokenLabel) -> None:
+    """Note what a token calls itself now."""
+    session.execute(
+        update(Token)
+        .where(col(Token.token_no) == token_no)
+        .values(symbol=label.symbol, name=label.name, decimals=label.decimals)
+    )
 
 
 def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:

@@ -35,6 +35,8 @@ class CapTableExport(Record, table=True):
 
     Parameters
     ----------
+    tokenization_id, token_address
+        Which token, on the chain `chain_id`; an adopted one has no tokenization.
     total, done
         Holders, and how many of them are written.
     sha256, size_bytes
@@ -49,6 +51,7 @@ class CapTableExport(Record, table=True):
         CheckConstraint(
             "(state = 'DONE') = (stored_as IS NOT NULL)", name="ck_cap_table_export_file"
         ),
+        Index("ix_cap_table_export_token", "chain_id", "token_address"),
         Index(
             "ix_cap_table_export_open",
             "id",
@@ -57,7 +60,8 @@ class CapTableExport(Record, table=True):
     )
 
     maker: str
-    tokenization_id: UUID = Field(foreign_key="tokenization.id", index=True)
+    tokenization_id: UUID | None = Field(default=None, foreign_key="tokenization.id", index=True)
+    token_address: bytes = binary()
     format: ExportFormat = enumeration(ExportFormat)
     state: ExportState = enumeration(ExportState, default=ExportState.WAITING)
     chain_id: int = bigint()

@@ -5,6 +5,10 @@ security of as many units as it holds. A wallet's name is its address: who is be
 `/v1/tokens/{id}/holders`, where the reason is asked for. The date of the securities, and `as_of`,
 is the day of the block in UTC.
 
+Of an adopted token the register knows no issuer and no price, and the schemas want both: the issuer
+is then named by the token's account (CAIP-10), of country ZZ (user-assigned in ISO 3166-1, unknown
+in Unicode's CLDR), the price is 0 of XXX (no currency in ISO 4217), and comments say so.
+
 Source: Open Cap Table Coalition, Open Cap Format 1.2.0.
 """
 
@@ -19,13 +23,15 @@ from datetime import UTC
 from typing import IO, Any, BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
-from registry.export.sheet import Advance, Sheet, SheetRow
+from registry.export.sheet import Advance, Issue, Sheet, SheetRow
 from registry.kernel.money import Money
 
 VERSION = "1.2.0"
 MANIFEST = "Manifest.ocf.json"
 ROWS_AT_ONCE = 1000
 FROZEN = "frozen"
+NO_COUNTRY = "ZZ"
+NO_CURRENCY = "XXX"
 _BUFFER_BYTES = 1 << 20
 
 Json = Mapping[str, Any]
@@ -92,7 +98,7 @@ def _issuance(sheet: Sheet, row: SheetRow, number: int) -> Json:
         "stakeholder_id": _id(sheet, row.wallet, "stakeholder"),
         "stock_class_id": str(sheet.token_id),
         "quantity": str(row.balance_units),
-        "share_price": _money(sheet.price_paisa),
+        "share_price": _price(sheet.issue),
         "security_law_exemptions": [],
         "stock_legend_ids": [FROZEN] if is_frozen else [],
         "comments": [f"{row.frozen_units} of the units are frozen"] if is_frozen else [],
@@ -106,11 +112,16 @@ def _stock_class(sheet: Sheet) -> Json:
         "name": sheet.name,
         "class_type": "COMMON",
         "default_id_prefix": f"{sheet.symbol}-",
-        "initial_shares_authorized": str(sheet.declared_fractions),
+        "initial_shares_authorized": (
+            str(sheet.issue.declared_fractions) if sheet.issue else "NOT APPLICABLE"
+        ),
         "votes_per_share": "1",
-        "price_per_share": _money(sheet.price_paisa),
+        **({"price_per_share": _price(sheet.issue)} if sheet.issue else {}),
         "seniority": "1",
-        "comments": sheet.told,
+        "comments": [
+            *sheet.told,
+            *([] if sheet.issue else [f"a share_price in {NO_CURRENCY} is none: it is not known"]),
+        ],
     }
 
 
@@ -127,17 +138,7 @@ def _manifest(sheet: Sheet, files: Json) -> Json:
     return {
         "ocf_version": VERSION,
         "file_type": "OCF_MANIFEST_FILE",
-        "issuer": {
-            "object_type": "ISSUER",
-            "id": str(sheet.issuer_id),
-            "legal_name": sheet.issuer_name,
-            "formation_date": sheet.issuer_since.isoformat(),
-            "country_of_formation": sheet.issuer_country,
-            "comments": [
-                "formation_date is when the register recorded this vehicle for the asset",
-                "country_of_formation is where it resides",
-            ],
-        },
+        "issuer": _issuer(sheet) if sheet.issue is None else _known_issuer(sheet.issue),
         "as_of": _day(sheet),
         "generated_at": sheet.generated_at.astimezone(UTC).isoformat(),
         "comments": sheet.told,
@@ -145,6 +146,36 @@ def _manifest(sheet: Sheet, files: Json) -> Json:
         "vesting_terms_files": [],
         "valuations_files": [],
         **files,
+    }
+
+
+def _known_issuer(issue: Issue) -> Json:
+    return {
+        "object_type": "ISSUER",
+        "id": str(issue.issuer_id),
+        "legal_name": issue.issuer_name,
+        "formation_date": issue.issuer_since.isoformat(),
+        "country_of_formation": issue.issuer_country,
+        "comments": [
+            "formation_date is when the register recorded this vehicle for the asset",
+            "country_of_formation is where it resides",
+        ],
+    }
+
+
+def _issuer(sheet: Sheet) -> Json:
+    """Name whoever issued an adopted token by what is known: its account."""
+    return {
+        "object_type": "ISSUER",
+        "id": _id(sheet, "", "issuer"),
+        "legal_name": f"issuer of eip155:{sheet.chain_id}:{sheet.address}",
+        "formation_date": sheet.known_since.isoformat(),
+        "country_of_formation": NO_COUNTRY,
+        "comments": [
+            "the register does not know who issued this token",
+            "formation_date is the day of the first block in which the token said anything",
+            f"country_of_formation {NO_COUNTRY} is none: it is not known",
+        ],
     }
 
 
@@ -190,5 +221,7 @@ def _day(sheet: Sheet) -> str:
     return sheet.mined_at.astimezone(UTC).date().isoformat()
 
 
-def _money(paisa: int) -> Json:
-    return {"amount": str(Money(paisa)), "currency": "PKR"}
+def _price(issue: Issue | None) -> Json:
+    if issue is None:
+        return {"amount": "0", "currency": NO_CURRENCY}
+    return {"amount": str(Money(issue.price_paisa)), "currency": "PKR"}

@@ -10,39 +10,37 @@ from sqlmodel import Session, col, select
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, Token
+from registry.captable.portfolio import subject_of, tokenization_at
 from registry.document.content import open_sealed
 from registry.document.store import DocumentStore
 from registry.export.models import CapTableExport, ExportFormat, ExportState
-from registry.export.sheet import Sheet, count_rows
+from registry.export.sheet import count_rows
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
-from registry.party import service as parties
-from registry.tokenization.models import Tokenization
-from registry.wrapper import service as wrappers
 
 
 def open_export(
     session: Session,
     actor: Actor,
-    tokenization: Tokenization,
+    token: Token,
     block: AsOfBlock,
     file_format: ExportFormat,
 ) -> CapTableExport:
     """Ask for the cap table of a token at a block, as a file; a worker takes it up."""
-    job = new_export(session, actor.subject, tokenization, block, file_format)
+    job = new_export(session, actor.subject, token, block, file_format)
     session.add(job)
     session.flush()
     journal.record(
         session,
         actor,
         "export_opened",
-        "tokenization",
-        tokenization.id,
+        *subject_of(token, job.tokenization_id),
         export_id=str(job.id),
         format=file_format,
+        chain_id=token.chain_id,
         block=block.number,
     )
     return job
@@ -51,15 +49,16 @@ def open_export(
 def new_export(
     session: Session,
     maker: str,
-    tokenization: Tokenization,
+    token: Token,
     block: AsOfBlock,
     file_format: ExportFormat,
 ) -> CapTableExport:
     """Make an export that is not recorded anywhere yet."""
-    token = token_of(session, tokenization)
+    tokenization = tokenization_at(session, token.chain_id, token.address)
     return CapTableExport(
         maker=maker,
-        tokenization_id=tokenization.id,
+        tokenization_id=tokenization.id if tokenization else None,
+        token_address=token.address,
         format=file_format,
         chain_id=token.chain_id,
         block_number=block.number,
@@ -80,10 +79,13 @@ def get_export(session: Session, export_id: UUID, *, lock: bool = False) -> CapT
 
 
 def list_exports(
-    session: Session, tokenization_id: UUID, *, after: UUID | None, limit: int
+    session: Session, token: Token, *, after: UUID | None, limit: int
 ) -> Sequence[CapTableExport]:
     """List the exports of a token in the order in which they were asked for."""
-    query = select(CapTableExport).where(col(CapTableExport.tokenization_id) == tokenization_id)
+    query = select(CapTableExport).where(
+        col(CapTableExport.chain_id) == token.chain_id,
+        col(CapTableExport.token_address) == token.address,
+    )
     return session.exec(page_after(query, col(CapTableExport.id), after=after, limit=limit)).all()
 
 
@@ -128,43 +130,3 @@ def open_file(vault: Vault, store: DocumentStore, job: CapTableExport) -> Iterat
     assert job.stored_as is not None
     assert job.sealed is not None
     return open_sealed(vault, store, job.id, job.stored_as, job.sealed)
-
-
-def token_of(session: Session, tokenization: Tokenization) -> Token:
-    """Return the projected token of a tokenization that is deployed."""
-    assert tokenization.token_address is not None, "only a deployed token has a cap table"
-    return captable.get_token(session, tokenization.token_address)
-
-
-def sheet_of(session: Session, job: CapTableExport, address: str) -> Sheet:
-    """Say what an export says of its token, its issuer and its block.
-
-    Parameters
-    ----------
-    address
-        Of the token, as EIP-55 writes it.
-    """
-    tokenization = session.get_one(Tokenization, job.tokenization_id)
-    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
-    assert wrapper is not None, "no token without the vehicle that holds its asset"
-    issuer = parties.get_party(session, wrapper.party_id)
-    assert issuer.name is not None, "a wrapper is a company"
-    block = AsOfBlock(job.block_number, job.block_hash, job.mined_at, 0)
-    return Sheet(
-        token_id=tokenization.id,
-        symbol=tokenization.symbol,
-        name=tokenization.name,
-        address=address,
-        chain_id=job.chain_id,
-        block_number=job.block_number,
-        block_hash=f"0x{job.block_hash.hex()}",
-        mined_at=job.mined_at,
-        supply_units=captable.supply_at(session, token_of(session, tokenization), block),
-        declared_fractions=tokenization.declared_fractions,
-        price_paisa=tokenization.price_paisa,
-        issuer_id=issuer.id,
-        issuer_name=issuer.name,
-        issuer_country=issuer.residence_country,
-        issuer_since=wrapper.recorded_at.date(),
-        generated_at=job.recorded_at,
-    )

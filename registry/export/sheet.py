@@ -16,8 +16,8 @@ from registry.captable.models import Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """One token at one block.
+class Issue:
+    """What the register says of the issue of a token.
 
     Parameters
     ----------
@@ -27,6 +27,31 @@ class Sheet:
         When the register recorded the vehicle for the asset.
     price_paisa : int
         Of one fraction at issue.
+    """
+
+    declared_fractions: int
+    price_paisa: int
+    issuer_id: UUID
+    issuer_name: str
+    issuer_country: str
+    issuer_since: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One token at one block.
+
+    Parameters
+    ----------
+    token_id
+        Of its tokenization; of an adopted token one that follows from its chain and address.
+    decimals
+        How many places of a unit count are behind the point where the token shows one; None where
+        none are, or it is not known.
+    issue
+        None for a token that was adopted: the register knows nothing of how it was issued.
+    known_since
+        Day of the first block in which the token said anything.
     generated_at
         When the export was asked for: the same export written twice is the same file.
     """
@@ -40,22 +65,27 @@ class Sheet:
     block_hash: str
     mined_at: datetime
     supply_units: int
-    declared_fractions: int
-    price_paisa: int
-    issuer_id: UUID
-    issuer_name: str
-    issuer_country: str
-    issuer_since: date
+    decimals: int | None
+    issue: Issue | None
+    known_since: date
     generated_at: datetime
 
     @property
     def told(self) -> list[str]:
         """The block, and what is held at it, in words of their own."""
-        return [
+        said = [
             f"chain eip155:{self.chain_id}, token {self.address}",
             f"block {self.block_number} {self.block_hash}, mined {self.mined_at.isoformat()}",
             f"{self.supply_units} units in circulation",
         ]
+        if self.issue is None:
+            said.append(f"symbol {self.symbol}, name {self.name}, as the token tells them itself")
+            said.append(
+                "the token was adopted: the register knows neither its issuer nor its price"
+            )
+        if self.decimals:
+            said.append(f"the token shows 10^{self.decimals} units as 1")
+        return said
 
 
 class SheetRow(NamedTuple):

@@ -8,14 +8,15 @@ from typing import BinaryIO
 
 from sqlmodel import Session
 
+from registry.captable import service as captable
 from registry.document.store import CHUNK_BYTES
 from registry.export.csv_file import write_csv
 from registry.export.models import CapTableExport, ExportFormat
 from registry.export.ocf import write_ocf
-from registry.export.service import block_of, sheet_of, token_of
+from registry.export.service import block_of
 from registry.export.sheet import Advance, stream_rows
+from registry.export.titling import sheet_of
 from registry.kernel.errors import Conflict
-from registry.tokenization.models import Tokenization
 
 _WRITERS = {ExportFormat.CSV: write_csv, ExportFormat.OCF: write_ocf}
 MEDIA_TYPES: Mapping[ExportFormat, str] = {
@@ -45,7 +46,9 @@ def write_export(
     Raises
     ------
     Conflict
-        ``export_block_lost``: a reorg took the block meanwhile.
+        ``export_block_lost``: a reorg took the block meanwhile. ``token_refused``.
+    Unavailable
+        ``token_catching_up``.
     """
     if block_of(session, job).is_orphaned:
         raise Conflict(
@@ -53,8 +56,8 @@ def write_export(
             f"Block {job.block_number} of this export is not on the chain any more.",
             remedy="Ask for a new export.",
         )
-    token = token_of(session, session.get_one(Tokenization, job.tokenization_id))
-    sheet = sheet_of(session, job, checksummed(token.address.hex()))
+    token = captable.get_token(session, job.token_address, chain_id=job.chain_id)
+    sheet = sheet_of(session, job, token, checksummed(token.address.hex()))
     rows = stream_rows(session, token, job.block_number, checksummed)
     _WRITERS[job.format](sheet, rows, target, advance)
     target.flush()

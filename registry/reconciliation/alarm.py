@@ -8,8 +8,9 @@ import structlog
 from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, Token, TokenEvent
+from registry.captable.portfolio import tokenization_at
 from registry.reconciliation.instructions import agent_acts
-from registry.reconciliation.proofs import differences_of, tokenization_of
+from registry.reconciliation.proofs import differences_of
 from registry.reconciliation.service import open_breaks, run_rule
 from registry.tokenization.models import Tokenization
 
@@ -63,7 +64,7 @@ def sound_difference(session: Session, chain_id: int, address: bytes) -> int:
     int
         Breaks that were not open before; none where the token is no tokenization of ours.
     """
-    tokenization = tokenization_of(session, chain_id, address)
+    tokenization = tokenization_at(session, chain_id, address)
     if tokenization is None:
         return 0
     opened = open_breaks(session, tokenization.id, differences_of(session, address))

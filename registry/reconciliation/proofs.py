@@ -7,7 +7,7 @@ finds none.
 
 from __future__ import annotations
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
@@ -74,13 +74,3 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
             "a proof finds no difference.",
             rule=RULE,
         )
-
-
-def tokenization_of(session: Session, chain_id: int, address: bytes) -> Tokenization | None:
-    """Return the tokenization whose token stands at an address of the chain, if it is ours."""
-    token = captable.find_token(session, address)
-    if token is None or token.chain_id != chain_id:
-        return None
-    return session.exec(
-        select(Tokenization).where(col(Tokenization.token_address) == address)
-    ).first()

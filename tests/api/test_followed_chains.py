@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from api.schemas.common import address_of
-from registry.captable.events import (
-    ProjectedBlock,
-    ProjectedEvent,
-    ProjectedRange,
-    ProjectedToken,
-)
-from registry.captable.models import EventKind, SyncCursor
-from registry.captable.projection import apply_range, open_cursor
+from registry.captable.models import SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.actor import Role
-from registry.kernel.settings import FollowedChain
 from tests.api.house import House, problem_of
-from tests.api.moves import FIRST_MINED, Moves, minted, moves, wallet_no
+from tests.api.moves import Moves, minted, moves, wallet_no
+from tests.api.other_chain import IDENTITY, ONE, OTHER, TWO, UNREAD, block, followed, mine
 
 pytestmark = pytest.mark.db
 
-OTHER, UNREAD = 10, 5
-ONE, TWO, IDENTITY = wallet_no(0), wallet_no(1), wallet_no(2)
-READS = ("cap_table", "transfers", "concentration", "control_changes", "reconciliations")
+READS = (
+    "cap_table",
+    "transfers",
+    "concentration",
+    "control_changes",
+    "reconciliations",
+    "exports",
+)
 OF_WALLET = ("", "/history", "/claims")
-
-
-def block(number: int, branch: str = "first") -> ProjectedBlock:
-    digest = hashlib.sha256(f"{OTHER} {branch} {number}".encode()).digest()
-    return ProjectedBlock(number, digest, bytes(32), FIRST_MINED + timedelta(seconds=number))
-
-
-def mine(house: House, address: bytes, number: int, *events: dict[str, Any], **more: Any) -> None:
-    """Project one block of the other chain."""
-    with house.database.transaction() as session:
-        cursor = session.get_one(SyncCursor, OTHER)
-        said = [
-            ProjectedEvent(
-                token=address,
-                block_number=number,
-                log_index=index,
-                tx_hash=hashlib.sha256(b"%d" % number).digest(),
-                **event,
-            )
-            for index, event in enumerate(events)
-        ]
-        found = ProjectedRange(
-            blocks=[block(number, more.get("branch", "first"))],
-            tokens=more.get("tokens", ()),
-            events=said,
-            head_number=number,
-        )
-        apply_range(session, OTHER, after=(cursor.number, cursor.hash), found=found)
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +38,17 @@ def ours(house: House) -> Moves:
 
 @pytest.fixture(scope="module")
 def there(house: House, ours: Moves) -> Iterator[str]:
-    """The address of a token on another chain that is followed, with 30 units in two wallets."""
-    settings = house.services.settings
-    followed = FollowedChain(chain_id=OTHER, rpc_url="http://127.0.0.1:1", finality=1)
-    settings.followed_chains = (followed,)
-    with house.database.transaction() as session:
-        open_cursor(session, OTHER, block(1), 1)
-    token = ProjectedToken(
-        address=ours.token, identity_registry=ours.suite["identity_registry"],
-        compliance=ours.suite["compliance"], block_number=2,
-    )  # fmt: skip
-    said = {"identity": IDENTITY.hex(), "country": 528}
-    registered = {"kind": EventKind.IDENTITY_REGISTERED, "target": ONE, "extra": said}
-    mine(house, ours.token, 2, registered, minted(ONE, 20), tokens=[token])
-    mine(house, ours.token, 3, minted(TWO, 10))
-    yield address_of(ours.token)
-    settings.followed_chains = ()
+    with followed(house, ours) as address:
+        yield address
 
 
 def get(house: House, token: object, what: str, **query: Any) -> Any:
     return house.caller(Role.REGULATOR).get(f"/v1/tokens/{token}/{what}", **query)
+
+
+def ours_named(house: House, ours: Moves) -> str:
+    token = house.caller(Role.REGULATOR).get(f"/v1/tokens/{ours.token_id}").json()
+    return str(token["symbol"])
 
 
 def units(answer: Any) -> dict[str, int]:
@@ -174,6 +133,8 @@ def test_tokens__of_each_chain__are_listed_with_their_tokenization(
     assert (found["id"], found["chain"]) == (str(ours.token_id), f"eip155:{ours.chain_id}")
     assert (other["id"], other["chain"], other["address"]) == (None, f"eip155:{OTHER}", there)
     assert (other["supply_units"], other["first_block"]) == ("30", 2)
+    assert (found["symbol"], found["decimals"]) == (ours_named(house, ours), 0)
+    assert (other["symbol"], other["name"], other["decimals"]) == (None, None, None)
     problem_of(house.caller(Role.INVESTOR).get("/v1/followed_tokens"), 403, "role_missing")
 
 

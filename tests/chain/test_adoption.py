@@ -35,7 +35,11 @@ TABLES = (
 
 @pytest.fixture
 def stranger(suite: Suite) -> Suite:
-    """A token with a past, on a chain that is followed only from now on."""
+    return estranged(suite)
+
+
+def estranged(suite: Suite) -> Suite:
+    """Give a token with a past, on a chain that is followed only from now on."""
     for number in range(5):
         suite.mint(number, 10_000)
     shuffle(suite, seed=1, blocks=5)
