@@ -14,10 +14,14 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlmodel import col, select
 
+from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.proving.claims import is_of_claims
+from chain.proving.contract_repair import ContractRepair
 from chain.proving.repair import Proven, Repair
 from chain.sync.adoption import examine
 from chain.sync.catch_up import CatchUp
+from chain.sync.contract_catch_up import ContractCatchUp
 from chain.sync.writer import Writer
 from registry.captable import catching_up
 from registry.captable.models import SyncCursor, Token
@@ -31,6 +35,11 @@ ChainOption = Annotated[
     int | None, typer.Option("--chain", help="Id of a chain of FOLLOWED_CHAINS; by default ours")
 ]
 LOOK_SECONDS = 0.5
+CLAIMS_REMAIN = (
+    "Claims still differ, although every event that they are made of is as the chain logs it, or"
+    " cannot be compared. Then it is not the register that can mend them: ask another node of"
+    " RPC_URL, and compare the code at the contracts' addresses."
+)
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _out = Console()
 _progress = Console(stderr=True)
@@ -58,7 +67,7 @@ def add_reconcile(app: typer.Typer, use_node: UseNode) -> None:
         ] = False,
         chain: ChainOption = None,
     ) -> None:
-        """Hold cap tables against the chain: every balance, freeze, identity and country.
+        """Hold cap tables against the chain: balances, freezes, identities, countries, claims.
 
         Exit code 0: all is proven; 1: something differs, or could not be repaired.
         """
@@ -80,9 +89,9 @@ def _reconcile(
     database: Database, client: ChainClient, named: str | None, repair: bool, logs: bool
 ) -> None:
     client.check()
+    is_whole = _contracts(database, client, repair=repair) if logs or repair else True
     table = _table("token", "block", "holders", "supply", "result")
     found: list[tuple[str, dict[str, Any]]] = []
-    is_whole = True
     for token in _tokens(database, client.chain_id, named):
         assert token.token_no is not None
         work = Repair(database, client, token.token_no, say)
@@ -92,10 +101,9 @@ def _reconcile(
             catch_up(database, client, token.token_no)
         proven = work.prove()
         bad = _first_bad(work, proven, logs=logs or repair)
-        differs = bool(proven.differences) or bad is not None
-        if differs and repair:
+        if repair and (_of_token(proven) or bad is not None):
             proven, bad = _repair(database, client, token, work, bad)
-            differs = bool(proven.differences) or bad is not None
+        differs = bool(proven.differences) or bad is not None
         is_whole = is_whole and not differs
         since = f" since block {bad}" if bad is not None else ""
         result = f"differs{since}" if differs else "proven"
@@ -107,8 +115,53 @@ def _reconcile(
     _out.print(table)
     if found:
         _tell(found)
+    if repair and any(is_of_claims(item) for _, item in found):
+        _out.print(CLAIMS_REMAIN)
     if not is_whole:
         raise typer.Exit(1)
+
+
+def _contracts(database: Database, client: ChainClient, *, repair: bool) -> bool:
+    """Compare what the platform's contracts told with their logs; tell whether all is right.
+
+    What is wrong is read again from its block, if it is to be.
+    """
+    work = ContractRepair(database, client, say)
+    _catch_up_contracts(database, client, work)
+    is_right = True
+    for contract in work.list_contracts():
+        name = f"{contract.name} {hex_of(contract.address)}"
+        try:
+            bad = work.first_wrong_log(contract)
+            if bad is not None and repair:
+                work.read_again(contract, bad)
+                _catch_up_contracts(database, client, work)
+                bad = work.first_wrong_log(contract)
+        except RpcRefused as refused:
+            say(f"{name} cannot be compared, the node has forgotten its logs ({refused.message})")
+            continue
+        if bad is not None:
+            is_right = False
+            _out.print(f"{name} differs since block {bad}", soft_wrap=True)
+    return is_right
+
+
+def _catch_up_contracts(database: Database, client: ChainClient, work: ContractRepair) -> None:
+    """Wait until the contracts are caught up, by whoever syncs; where nobody does, do it here."""
+    writer = Writer(database, client)
+    try:
+        while work.is_behind():
+            if writer.hold():
+                ContractCatchUp(writer.database, client).advance()
+            else:
+                time.sleep(LOOK_SECONDS)
+    finally:
+        writer.release()
+
+
+def _of_token(proven: Proven) -> bool:
+    """Tell whether anything differs that reading the token again can mend."""
+    return not all(map(is_of_claims, proven.differences))
 
 
 def _first_bad(work: Repair, proven: Proven, *, logs: bool) -> int | None:
@@ -133,7 +186,7 @@ def _repair(
         catch_up(database, client, token.token_no)
         proven = work.prove()
         still = _first_bad(work, proven, logs=True)
-        if still is None and not proven.differences:
+        if still is None and not _of_token(proven):
             return proven, None
     return proven, still
 

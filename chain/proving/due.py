@@ -8,6 +8,7 @@ whoever differed when last looked at. When nothing of that is due, the sweep goe
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,13 +18,14 @@ from sqlmodel import Session, col, select
 from chain.node.client import bytes_of
 from chain.proving.proof import Claimed
 from registry.captable import believed, rounds
+from registry.captable.claims_believed import read_claims
 from registry.captable.models import Reconciliation, SyncCursor, Token
 from registry.captable.stream import read_all_holdings
 from registry.kernel.clock import now
 from registry.kernel.db import Database, ReadSession
 
 SLICE = 50
-"""Holders in one question of the sweep; five calls for each."""
+"""Holders in one question of the sweep; five calls for each, and one for each kind of claim."""
 CHANGED_AT_ONCE = 2_000
 """When more changed than this, the token is proven as a whole, or in a new round of the sweep."""
 WHOLE = 100_000
@@ -139,7 +141,7 @@ class Due:
             cursor,
             token,
             total=self._total(session, token_no, always=bool(suspects)),
-            holders=believed.read_facts(session, token_no, changed, suspects),
+            **facts_of(session, cursor, token_no, changed, suspects),
         )
         return Task(claimed, None, is_last=False, is_news=True)
 
@@ -163,7 +165,7 @@ class Due:
             cursor,
             token,
             total=self._total(session, token_no, always=is_last),
-            holders=believed.read_facts(session, token_no, swept),
+            **facts_of(session, cursor, token_no, swept),
         )
         return Task(claimed, (after, swept[-1] if swept else after), is_last, is_news)
 
@@ -206,6 +208,20 @@ def newest_proof(session: Session, token_no: int) -> Reconciliation | None:
         .order_by(col(Reconciliation.id).desc())
         .limit(1)
     ).first()
+
+
+def facts_of(
+    session: Session,
+    cursor: SyncCursor,
+    token_no: int,
+    holders: Collection[int],
+    addresses: Collection[bytes] = (),
+) -> dict[str, Any]:
+    """Give what is said of holders, by number or address, and of the claims about them."""
+    facts = believed.read_facts(session, token_no, holders, addresses)
+    identities = {each.identity for each in facts} - {believed.NOBODY}
+    claims = read_claims(session, cursor.chain_id, cursor.number, identities)
+    return {"holders": facts, "claims": claims}
 
 
 def claim_of(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:

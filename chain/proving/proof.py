@@ -10,9 +10,11 @@ from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
 from chain.node.client import ChainClient, hex_of
+from chain.proving.claims import questions
 from chain.proving.holdings import HoldingReader
 from chain.proving.many_calls import WORD, Call, ManyCalls
 from registry.captable.believed import NOBODY, HolderFacts
+from registry.captable.claims_believed import ClaimsBelieved
 from registry.captable.ledger import Holding
 
 FACTS_OF_EACH = 5
@@ -34,6 +36,8 @@ class Claimed:
         Of whom everything is to be proven.
     amounts
         What everybody has, where that is proven of the token as a whole.
+    claims
+        About the identities of `holders`, where the platform's own contracts tell of them.
     """
 
     token_no: int
@@ -46,6 +50,7 @@ class Claimed:
     total: int | None = None
     holders: Sequence[HolderFacts] = ()
     amounts: Mapping[bytes, Holding] | None = None
+    claims: ClaimsBelieved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,13 @@ def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
             (claimed.identity_registry, registry["identity"], name),
             (claimed.identity_registry, registry["investorCountry"], name),
         ]
+    of_claims = questions(claimed.claims, claimed.holders)
     answers = calls.ask(
-        [_call(to, function, given) for to, function, given in asked], claimed.block_hash
+        [_call(to, function, given) for to, function, given in asked]
+        + [question.call for question in of_claims],
+        claimed.block_hash,
     )
+    answers, told = answers[: len(asked)], answers[len(asked) :]
     values = [
         _read(function, answer) for (_, function, _), answer in zip(asked, answers, strict=True)
     ]
@@ -98,6 +107,8 @@ def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
     if not found and claimed.total is not None:
         # A holder whom the projection lost is not asked about; the sum tells.
         found += _differ(SUM, claimed.total, supply)
+    differing = (question.differs(answer) for question, answer in zip(of_claims, told, strict=True))
+    found += [item for item in differing if item is not None]
     return Outcome(supply if isinstance(supply, int) else 0, found)
 
 

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
+from chain.proving.claims import is_of_claims
 from chain.proving.due import Due, Task, newest_proof
 from chain.proving.holdings import HoldingReader
 from chain.proving.many_calls import ManyCalls
@@ -189,6 +190,8 @@ def _still_differing(session: Session, claimed: Claimed) -> list[Difference]:
 def _is_settled(item: Difference, claimed: Claimed, asked: set[str], of_amounts: bool) -> bool:
     """Tell whether the proof that was just made says how this stands now."""
     what = item["what"]
+    if is_of_claims(item) and claimed.claims is None:
+        return False
     if what == SUM:
         return claimed.total is not None or of_amounts
     if of_amounts and what not in {"supply", "balance", "frozen"}:

@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
-from chain.proving.due import claim_of
+from chain.proving.claims import is_of_claims
+from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import Difference, prove
 from chain.sync.pace import Pace
@@ -84,8 +85,8 @@ class Repair:
                     swept = believed.list_slice(session, self._token_no, after=after, limit=SLICE)
                     is_last = len(swept) < SLICE
                     sum_now = believed.sum_of_balances(session, self._token_no)
-                    facts = believed.read_facts(session, self._token_no, swept)
-                claimed = claim_of(cursor, token, holders=facts, total=sum_now if is_last else None)
+                    facts = facts_of(session, cursor, self._token_no, swept)
+                claimed = claim_of(cursor, token, **facts, total=sum_now if is_last else None)
                 try:
                     outcome = prove(self._calls, claimed)
                     break
@@ -114,6 +115,8 @@ class Repair:
                 soundness.first_unsound_block(session, self._token_no),
                 soundness.first_stray_balance(session, self._token_no),
             ]
+        # Claims are told by other contracts than the token's (`chain.proving.contract_repair`).
+        differences = [item for item in differences if not is_of_claims(item)]
         named = {bytes_of(item["holder"]) for item in differences if "holder" in item}
         if named and all(item["what"] in {"balance", "frozen"} for item in differences):
             found.append(self._since_when(sorted(named)[:SUSPECTS]))

@@ -64,6 +64,7 @@ class ContractCatchUp:
                 # Neither has it the logs, nor will it.
                 cursor = session.get_one(SyncCursor, found.chain_id, with_for_update=True)
                 contract.caught_up_to = cursor.number
+                contract.read_from = cursor.number + 1
                 session.add(contract)
                 log.error(
                     "contract_history_missing",

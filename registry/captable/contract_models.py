@@ -22,6 +22,8 @@ class FollowedContract(SQLModel, table=True):
     caught_up_to
         The block to which it is projected while it is caught up beside its chain; None where it
         is projected together with its chain.
+    read_from
+        The first block that was read; later than its creation where the node had forgotten it.
     """
 
     __tablename__ = "followed_contract"
@@ -31,6 +33,7 @@ class FollowedContract(SQLModel, table=True):
     name: str
     block_number: int = bigint()
     caught_up_to: int | None = bigint(default=None)
+    read_from: int = bigint()
 
 
 class ContractEvent(SQLModel, table=True):

@@ -46,6 +46,7 @@ def begin(session: Session, found: PlatformContract) -> FollowedContract:
         name=found.name,
         block_number=found.block_number,
         caught_up_to=found.block_number - 1,
+        read_from=found.block_number,
     )
     session.add(contract)
     session.flush()
@@ -99,6 +100,21 @@ def apply_part(
     bulk.add_blocks(session, contract.chain_id, found.blocks)
     append(session, contract.chain_id, found.contract_events)
     contract.caught_up_to = None if joins else found.end.number
+    session.add(contract)
+    session.flush()
+
+
+def begin_again(session: Session, chain_id: int, address: bytes, *, first: int) -> None:
+    """Throw away what a contract told from block `first` on, to read it once more."""
+    contract = session.get_one(FollowedContract, (chain_id, address), with_for_update=True)
+    session.execute(
+        delete(ContractEvent).where(
+            col(ContractEvent.chain_id) == chain_id,
+            col(ContractEvent.address) == address,
+            col(ContractEvent.block_number) >= first,
+        )
+    )
+    contract.caught_up_to = first - 1
     session.add(contract)
     session.flush()
 

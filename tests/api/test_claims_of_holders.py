@@ -94,7 +94,7 @@ def told(house: House) -> Told:
     with house.database.transaction() as session:
         for address, name in ((STORE, "ClaimStore"), (ISSUER, "ClaimIssuer")):
             followed = FollowedContract(
-                chain_id=chain.chain_id, address=address, name=name, block_number=1
+                chain_id=chain.chain_id, address=address, name=name, block_number=1, read_from=1
             )
             session.add(followed)
 

@@ -1,4 +1,6 @@
-"""What an adopted token calls itself, and exports of tokens that have no tokenization."""
+"""What an adopted token calls itself, exports of tokens that have no tokenization, and from where
+on the platform's contracts were read.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,14 @@ _OF_TOKENIZATION = """
 UPDATE cap_table_export e SET token_address = t.token_address
 FROM tokenization t WHERE t.id = e.tokenization_id
 """
+# What a contract says first, it says in the block that makes it.
+_READ_FROM = """
+UPDATE followed_contract f SET read_from = CASE
+  WHEN caught_up_to = block_number - 1 THEN block_number
+  ELSE coalesce(
+    (SELECT min(e.block_number) FROM contract_event e
+     WHERE e.chain_id = f.chain_id AND e.address = f.address), block_number + 1) END
+"""
 
 
 def upgrade() -> None:
@@ -25,9 +35,13 @@ def upgrade() -> None:
     op.alter_column("cap_table_export", "token_address", nullable=False)
     op.alter_column("cap_table_export", "tokenization_id", nullable=True)
     op.create_index("ix_cap_table_export_token", "cap_table_export", ["chain_id", "token_address"])
+    op.add_column("followed_contract", sa.Column("read_from", sa.BigInteger(), nullable=True))
+    op.execute(_READ_FROM)
+    op.alter_column("followed_contract", "read_from", nullable=False)
 
 
 def downgrade() -> None:
+    op.drop_column("followed_contract", "read_from")
     op.drop_index("ix_cap_table_export_token", table_name="cap_table_export")
     # An older version cannot say whose they are.
     op.execute("DELETE FROM cap_table_export WHERE tokenization_id IS NULL")
