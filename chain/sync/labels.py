@@ -50,7 +50,12 @@ class Labels:
         with self._database.reading() as session:
             known = list_adopted(session, self._client.chain_id, is_ours=self._is_ours)
         for token_no, address, label in known:
-            told = read_label(self._client, address)
+            try:
+                told = read_label(self._client, address)
+            except RpcRefused as refused:
+                # By the node, or with all of its gas: no token keeps the others from being asked.
+                log.warning("token_not_named", token=hex_of(address), reason=refused.message)
+                continue
             if told == label:
                 continue
             log.info("token_named", token=hex_of(address), symbol=told.symbol, name=told.name)
@@ -64,6 +69,8 @@ def read_label(client: ChainClient, address: bytes) -> TokenLabel:
     Raises
     ------
     RpcUnavailable
+    RpcRefused
+        The call was, other than by the token itself.
     """
     return TokenLabel(
         symbol=_text(_ask(client, address, "symbol")),

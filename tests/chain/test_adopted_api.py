@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pytest
 from eth_utils.address import to_checksum_address
 from sqlmodel import select
 
-from chain.node.client import hex_of
+from chain.errors import RpcRefused
+from chain.node.client import ChainClient, hex_of
 from chain.sync import labels
 from chain.sync.labels import Labels, read_label
 from registry.captable.events import TokenLabel
@@ -24,6 +25,7 @@ from registry.kernel.actor import Role
 from tests.api.house import House
 from tests.api.test_events import Listener
 from tests.api.test_exports import KINDS, check_schema, unpacked
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite
 from tests.chain.test_adoption import adopt, estranged, read_all
 from tests.chain.test_eligibility_api import house_of
@@ -125,10 +127,16 @@ def test_stream__of_an_adopted_token__tells_a_block_that_was_mined(
     assert held == {wallet: on_chain(adopted)[wallet][0]}
 
 
-def stored(suite: Suite) -> TokenLabel:
+def tokens(suite: Suite) -> Sequence[Token]:
     with suite.world.database.reading() as session:
-        token = session.exec(select(Token)).one()
-        return TokenLabel(token.symbol, token.name, token.decimals)
+        found = session.exec(select(Token)).all()
+        session.expunge_all()
+        return found
+
+
+def stored(suite: Suite) -> TokenLabel:
+    (token,) = tokens(suite)
+    return TokenLabel(token.symbol, token.name, token.decimals)
 
 
 def test_labels__token_renamed_by_its_owner__is_told_anew_in_time(
@@ -146,6 +154,27 @@ def test_labels__token_renamed_by_its_owner__is_told_anew_in_time(
     names.turn()
 
     assert stored(adopted) == TokenLabel("NEW", "x" * labels.LONGEST, 0)
+
+
+def test_labels__one_token_cannot_be_asked__keeps_its_name_and_the_others_are_asked(
+    adopted: Suite,
+) -> None:
+    other = adopted.deploy("second")
+    adopted.index()
+
+    class Choosy(ChainClient):
+        def call(self, to: bytes, data: bytes, **more: Any) -> bytes:
+            if to == adopted.token:
+                raise RpcRefused("eth_call", -32000, "out of gas: not enough for this call", None)
+            return super().call(to, data, **more)
+
+    client = Choosy(adopted.world.node.url, CHAIN_ID)
+    Labels(adopted.world.database, client, is_ours=True).turn()
+
+    assert {token.address: token.symbol for token in tokens(adopted)} == {
+        adopted.token: "HAND",
+        other.token: "HAND",
+    }
 
 
 @pytest.mark.parametrize(
