@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
+import registry.api_key.models
 import registry.asset.models
 import registry.bill_of_lading.models
 import registry.bulk.models
@@ -24,6 +25,7 @@ import registry.onboarding.models
 import registry.operation.models
 import registry.parcel.models
 import registry.party.models
+import registry.rate_limit.models
 import registry.receipt.models
 import registry.reconciliation.models
 import registry.redemption.models

@@ -85,7 +85,9 @@ class Case(Record, table=True):
             " AND investor_id IS NOT NULL ELSE wallet IS NOT NULL END",
             name="ck_legal_case_subject",
         ),
-        CheckConstraint("approved_by <> maker", name="ck_legal_case_four_eyes"),
+        CheckConstraint(
+            "acting_person(approved_by) <> acting_person(maker)", name="ck_legal_case_four_eyes"
+        ),
     )
 
     kind: CaseKind = enumeration(CaseKind)
@@ -111,7 +113,9 @@ class CaseLift(Record, table=True):
 
     __tablename__ = "case_lift"
     __table_args__ = (
-        CheckConstraint("approved_by <> maker", name="ck_case_lift_four_eyes"),
+        CheckConstraint(
+            "acting_person(approved_by) <> acting_person(maker)", name="ck_case_lift_four_eyes"
+        ),
         Index("uq_case_lift_open", "case_id", unique=True, postgresql_where=text("NOT dropped")),
     )
 

@@ -27,7 +27,7 @@ def _a_reason_is_given(attempt: Attempt[Any]) -> None:
 @guard(MACHINE, "verify")
 def _the_source_confirmed_it_to_another(attempt: Attempt[Any]) -> None:
     document: Document = attempt.record
-    if document.uploaded_by == attempt.actor.subject:
+    if attempt.actor.is_person_of(document.uploaded_by):
         raise Forbidden(
             "verifier_is_uploader", "Whoever uploaded a paper cannot verify it (four eyes)."
         )

@@ -93,6 +93,8 @@ NOT_LEGAL: dict[str, str] = {
     "asset_code_series": "counting of codes",
     "rule_run": "only ever added",
     "reconciliation": "only ever added",
+    "api_key": "who may call; each act on a key is an entry of the journal",
+    "rate_limit_bucket": "how much was asked of us in the last minute",
     "stored_answer": "answers kept for repeated requests",
     "operation": "what is being done on chain",
     "operation_attempt": "signed transactions, only ever added",

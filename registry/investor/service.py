@@ -288,7 +288,7 @@ def reject_kyc(session: Session, actor: Actor, investor_id: UUID, *, reason: str
 
 def _decidable(session: Session, actor: Actor, investor_id: UUID) -> Investor:
     investor = get_investor(session, investor_id, lock=True)
-    if investor.subject == actor.subject:
+    if actor.is_person_of(investor.subject):
         raise Forbidden("checker_is_maker", "Nobody decides on their own KYC (rule APR-01).")
     if investor.kyc_state != KycState.PENDING:
         raise Conflict("kyc_decided", f"This KYC is {investor.kyc_state} already.")

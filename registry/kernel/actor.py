@@ -47,8 +47,36 @@ class Actor:
     subject: str
     roles: frozenset[str]
 
+    @property
+    def person(self) -> str:
+        """Whose acts these are: of a system, the person who made its key (APR-01)."""
+        return person_of(self.subject)
+
+    @property
+    def is_system(self) -> bool:
+        """Tell whether an API key speaks, and no person."""
+        return self.subject.startswith(KEY_MARK)
+
     def has(self, *roles: Role) -> bool:
         return not self.roles.isdisjoint(roles)
+
+    def is_person_of(self, *subjects: str | None) -> bool:
+        """Tell whether any of `subjects` is the same person, or acts by that person's key."""
+        return any(subject and person_of(subject) == self.person for subject in subjects)
+
+
+KEY_MARK = "key:"
+"""How the subject of a system begins; no token of a person may name such a one."""
+
+
+def system_subject(name: str, person: str) -> str:
+    """Name a registrar's system: its own name, which holds no ``@``, and who made its key."""
+    return f"{KEY_MARK}{name}@{person}"
+
+
+def person_of(subject: str) -> str:
+    """Return the person behind a principal; `acting_person` says the same in the database."""
+    return subject.partition("@")[2] if subject.startswith(KEY_MARK) else subject
 
 
 THE_SYSTEM = Actor(subject="system", roles=frozenset({SYSTEM}))

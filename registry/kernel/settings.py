@@ -142,6 +142,13 @@ class Settings(BaseSettings):
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
 
+    rate_limit_principal_per_minute: int = Field(default=6_000, ge=0)
+    """Requests of one person or system; 0 limits nothing."""
+    rate_limit_address_per_minute: int = Field(default=600, ge=0)
+    """Requests from one address whose caller is not known: no credentials, or wrong ones."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks whose X-Forwarded-For is believed, comma-separated."""
+
     # Traces: the names are OpenTelemetry's own. Its SDK reads the rest of OTEL_* itself.
     otel_exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://")
     otel_exporter_otlp_traces_endpoint: str | None = Field(default=None, pattern=r"^https?://")

@@ -32,14 +32,14 @@ def check_reason(reason: Any, event: str) -> None:
 
 
 def require_other_person(attempt: Attempt[Any], *makers: str | None) -> None:
-    """Refuse a decision by any of those whose work it is about.
+    """Refuse a decision by any of those whose work it is about, also where a system did it.
 
     Raises
     ------
     Forbidden
         ``checker_is_maker`` (APR-01).
     """
-    if attempt.actor.subject in makers:
+    if attempt.actor.is_person_of(*makers):
         raise Forbidden(
             "checker_is_maker",
             "Whoever made or asked for this cannot decide on it (rule APR-01).",

@@ -78,9 +78,12 @@ class Mutation(Record, table=True):
     __table_args__ = (
         CheckConstraint("kul_hissay > 0", name="ck_mutation_whole"),
         CheckConstraint(
-            "field_verifier <> maker AND revenue_officer <> maker AND registrar_checker <> maker"
-            " AND revenue_officer <> field_verifier AND registrar_checker <> field_verifier"
-            " AND registrar_checker <> revenue_officer",
+            "acting_person(field_verifier) <> acting_person(maker)"
+            " AND acting_person(revenue_officer) <> acting_person(maker)"
+            " AND acting_person(registrar_checker) <> acting_person(maker)"
+            " AND acting_person(revenue_officer) <> acting_person(field_verifier)"
+            " AND acting_person(registrar_checker) <> acting_person(field_verifier)"
+            " AND acting_person(registrar_checker) <> acting_person(revenue_officer)",
             name="ck_mutation_four_people",
         ),
         UniqueConstraint("title_id", "number", name="uq_mutation_number"),

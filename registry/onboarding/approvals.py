@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import Actor, Role, person_of
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden
 from registry.onboarding.models import Approval
@@ -49,15 +49,16 @@ def approve(
         ``already_approved``, ``approvals_missing``, ``approval_not_needed``.
     """
     require_may_approve(actor, role, maker)
-    if (hands or {}).get(actor.subject, role) != role:
+    parts = {person_of(subject): part for subject, part in (hands or {}).items()}
+    if parts.get(actor.person, role) != role:
         raise Forbidden(
             "worked_on_it",
-            f"You had a part in this as {(hands or {})[actor.subject]} (rule APR-01).",
+            f"You had a part in this as {parts[actor.person]} (rule APR-01).",
             remedy="Every role is another person's.",
             rule="APR-01",
         )
     given = live_approvals(session, subject[1], dossier_hash)
-    if any(approval.person == actor.subject for approval in given):
+    if any(actor.is_person_of(approval.person) for approval in given):
         raise Conflict(
             "already_approved",
             "You have approved this dossier; others must now (rule APR-01).",
@@ -109,7 +110,7 @@ def require_may_approve(actor: Actor, role: Role, maker: str) -> None:
     """
     if role not in actor.roles:
         raise Forbidden("approval_not_yours", f"You do not hold the role {role}.")
-    if actor.subject == maker:
+    if actor.is_person_of(maker):
         raise Forbidden(
             "checker_is_maker",
             "Whoever made this dossier cannot approve it (rule APR-01).",

@@ -31,7 +31,9 @@ class Approval(Record, table=True):
     """
 
     __table_args__ = (
-        CheckConstraint("person <> maker", name="ck_approval_four_eyes"),
+        CheckConstraint(
+            "acting_person(person) <> acting_person(maker)", name="ck_approval_four_eyes"
+        ),
         Index(
             "uq_approval_person",
             "subject_id",
@@ -122,7 +124,9 @@ class Amendment(Record, table=True):
             unique=True,
             postgresql_where=text("state = 'PROPOSED'"),
         ),
-        CheckConstraint("checker <> maker", name="ck_amendment_four_eyes"),
+        CheckConstraint(
+            "acting_person(checker) <> acting_person(maker)", name="ck_amendment_four_eyes"
+        ),
     )
 
     asset_id: UUID = Field(foreign_key="asset.id", index=True)

@@ -159,7 +159,7 @@ def grade_goods(
     """
     receipt = get_receipt(session, receipt_id, lock=True)
     machine(MACHINE).arrow(receipt.state, "assay", actor.roles)
-    if actor.subject == receipt.maker:
+    if actor.is_person_of(receipt.maker):
         raise Forbidden("checker_is_maker", "Whoever took the goods in does not assay them.")
     make_offer(
         receipt,

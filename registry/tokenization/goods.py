@@ -174,7 +174,7 @@ def record_loss(
     if receipt not in receipts.live_receipts(session, receipt.asset_id):
         raise Conflict("receipt_ended", f"The receipt is {receipt.state}.")
     verified_paper(session, receipt.asset_id, audit_id, kind="STOCK_AUDIT")
-    if get_document(session, audit_id).verified_by == actor.subject:
+    if actor.is_person_of(get_document(session, audit_id).verified_by):
         raise Forbidden("checker_is_maker", "Who verified the audit does not record the loss.")
     locked = receipt.tokenized_kg
     if kg > receipt.free_kg + locked:

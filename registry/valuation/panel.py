@@ -50,9 +50,14 @@ class PanelValuer(Record, table=True):
     __tablename__ = "panel_valuer"
     __table_args__ = (
         CheckConstraint("ends_on >= begins_on", name="ck_panel_valuer_days"),
-        CheckConstraint("confirmed_by <> proposed_by", name="ck_panel_valuer_four_eyes"),
         CheckConstraint(
-            "valuer <> proposed_by AND valuer <> confirmed_by", name="ck_panel_valuer_not_by_self"
+            "acting_person(confirmed_by) <> acting_person(proposed_by)",
+            name="ck_panel_valuer_four_eyes",
+        ),
+        CheckConstraint(
+            "acting_person(valuer) <> acting_person(proposed_by)"
+            " AND acting_person(valuer) <> acting_person(confirmed_by)",
+            name="ck_panel_valuer_not_by_self",
         ),
         CheckConstraint(
             "jsonb_array_length(asset_classes) > 0", name="ck_panel_valuer_asset_classes"
@@ -193,7 +198,7 @@ def end_valuer(
 
 
 def _require_other(actor: Actor, *others: str) -> None:
-    if actor.subject in others:
+    if actor.is_person_of(*others):
         raise Forbidden(
             "checker_is_maker",
             "A valuer, whoever proposes them and whoever confirms are three people.",
