@@ -14,7 +14,9 @@ from api.auth.tokens import DevelopmentIssuer
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.live import Live
+from api.rate_limits import TellAllowance
 from api.routes import (
+    api_keys,
     assets,
     bills,
     cases,
@@ -79,6 +81,7 @@ _ROUTERS = (
     cases.router,
     reconciliation.router,
     redemptions.router,
+    api_keys.router,
     record.router,
     journal.router,
     service.router,
@@ -117,6 +120,7 @@ def create_app(services: Services) -> FastAPI:
         },
     )
     problems.install(app)
+    app.add_middleware(TellAllowance)
     app.add_middleware(TraceRequests)
     for router in _ROUTERS:
         app.include_router(router)

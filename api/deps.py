@@ -10,9 +10,11 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from api.auth.access import ACCESS
+from api.auth.access import ACCESS, PEOPLE_ONLY
 from api.auth.errors import Unauthenticated
+from api.auth.keys import KeyVerifier
 from api.auth.tokens import TokenVerifier
+from api.rate_limits import RateLimits
 from chain.node.client import ChainClient
 from chain.node.finality import confirmations_needed
 from registry.document.store import DocumentStore
@@ -35,6 +37,8 @@ class Services:
     vault: Vault
     store: DocumentStore
     tokens: TokenVerifier
+    keys: KeyVerifier
+    limits: RateLimits
     node: ChainClient
 
 
@@ -52,7 +56,7 @@ def get_confirmations_needed(services: ServicesDep) -> int:
 
 FinalityDep = Annotated[int, Depends(get_confirmations_needed)]
 
-_bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT)")
+_bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT), or an API key")
 
 
 def get_actor(
@@ -67,19 +71,35 @@ def get_actor(
     Unauthenticated
         No token, or none that can be believed.
     Forbidden
-        ``role_missing``.
+        ``role_missing``, ``person_needed``.
+    TooManyRequests
+        Of this principal; or, as long as we do not know whose they are, of this address.
     """
-    if credentials is None:
-        raise Unauthenticated(
-            "token_missing", "This resource needs a bearer token.", remedy="Sign in first."
-        )
-    actor = services.tokens.verify(credentials.credentials)
-    allowed = ACCESS[request.scope["route"].name]
+    try:
+        actor = _identify(services, credentials)
+    except Unauthenticated:
+        services.limits.count_address(request)
+        raise
+    services.limits.count_principal(request, actor.subject)
+    name = request.scope["route"].name
+    if actor.is_system and name in PEOPLE_ONLY:
+        raise Forbidden("person_needed", "A person does this, signed in; an API key does not.")
+    allowed = ACCESS[name]
     if allowed.isdisjoint(actor.roles):
         raise Forbidden(
             "role_missing", f"This needs one of the roles {', '.join(sorted(allowed))}."
         )
     return actor
+
+
+def _identify(services: Services, credentials: HTTPAuthorizationCredentials | None) -> Actor:
+    if credentials is None:
+        raise Unauthenticated(
+            "token_missing", "This resource needs a bearer token.", remedy="Sign in first."
+        )
+    if services.keys.is_key(credentials.credentials):
+        return services.keys.verify(credentials.credentials)
+    return services.tokens.verify(credentials.credentials)
 
 
 ActorDep = Annotated[Actor, Depends(get_actor)]

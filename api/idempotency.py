@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -36,6 +37,11 @@ class AlreadyAnswered(Exception):
             stored.status,
             headers=json.loads(stored.headers) | {"Idempotent-Replayed": "true"},
         )
+
+
+def keep_instead(request: Request, answer: BaseModel) -> None:
+    """Keep this for a repeated request, where the answer itself holds what is kept nowhere."""
+    request.state.kept_body = answer.model_dump_json().encode()
 
 
 class HashedBody:
@@ -148,7 +154,7 @@ class IdempotentRoute(APIRoute):
                         request_hash=request_hash,
                         status=response.status_code,
                         headers=json.dumps(kept),
-                        body=bytes(response.body),
+                        body=getattr(request.state, "kept_body", bytes(response.body)),
                     ),
                 )
             return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
-from api.auth.errors import Unauthenticated
+from api.auth.errors import TooManyRequests, Unauthenticated
 from registry.kernel import errors
 from registry.rulebook.constraints import CONSTRAINTS, Constraint
 from registry.rulebook.service import Rule, RulesRefused, rule_book
@@ -45,6 +46,7 @@ TITLES: Mapping[int, str] = {
     413: "The request is too large",
     422: "The request is wrong",
     428: "Say which version you edit",
+    429: "You ask too often",
     500: "Something is broken on our side",
     503: "Temporarily unavailable",
 }
@@ -76,6 +78,7 @@ def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(errors.RegistryError, _refused)
     app.add_exception_handler(Unauthenticated, _unauthenticated)
+    app.add_exception_handler(TooManyRequests, _too_many)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _constraint)
@@ -122,6 +125,19 @@ def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
         error.detail,
         headers={"WWW-Authenticate": challenge},
         remedy=error.remedy,
+        instance=request.url.path,
+    )
+
+
+def _too_many(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooManyRequests)
+    quota = error.allowance
+    return problem(
+        429,
+        "rate_limited",
+        f"More than {quota.quota} requests a minute of one {quota.name}.",
+        headers={"Retry-After": str(math.ceil(quota.wait))},
+        remedy="Wait for as long as Retry-After says; then repeat under the same Idempotency-Key.",
         instance=request.url.path,
     )
 

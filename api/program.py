@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import uvicorn
 
 from api.app import create_app
+from api.auth.keys import KeyVerifier
 from api.auth.tokens import token_verifier
 from api.deps import Services
+from api.rate_limits import RateLimits
 from api.s3_store import open_store
 from chain.embedded.anvil import HOST
 from chain.embedded.devnet import Devnet, depth_of
@@ -118,6 +120,8 @@ def services(settings: Settings, database: Database) -> Services:
         vault=Vault(settings.pii_key.get_secret_value(), settings.pii_index_key.get_secret_value()),
         store=open_store(settings),
         tokens=token_verifier(settings),
+        keys=KeyVerifier(database),
+        limits=RateLimits(database, settings),
         node=open_client(
             settings,
             settings.rpc_url or f"http://{HOST}:{settings.devnet_port}",
@@ -170,6 +174,7 @@ def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
+        forwarded_allow_ips=settings.trusted_proxies,
     )
 
 

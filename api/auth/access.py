@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from registry.api_key.models import MACHINE_ROLES
 from registry.kernel.actor import Role
 
 R = Role
@@ -34,6 +35,8 @@ CHECKER = frozenset({R.REGISTRAR_CHECKER})
 COMPLIANCE = frozenset({R.COMPLIANCE})
 ISSUER = frozenset({R.ISSUER})
 BUYERS = frozenset({R.INVESTOR, R.ISSUER})
+KEY_MAKERS = MACHINE_ROLES
+"""Nobody gives a system what they do not have themselves."""
 
 ACCESS: Mapping[str, frozenset[Role]] = {
     "healthz": PUBLIC,
@@ -272,6 +275,12 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "abort_redemption": COMPLIANCE,
     "end_redeemed_token": COMPLIANCE,
     "settle_redemption": COMPLIANCE,
+    # API keys of registrars' systems
+    "propose_api_key": KEY_MAKERS,
+    "list_api_keys": KEY_MAKERS | OVERSIGHT | CHECKER,
+    "get_api_key": KEY_MAKERS | OVERSIGHT | CHECKER,
+    "confirm_api_key": CHECKER,
+    "revoke_api_key": KEY_MAKERS | COMPLIANCE | CHECKER,
     # the record
     "get_operation": EVERYONE,
     "list_operations": STAFF,
@@ -280,3 +289,8 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "prove_journal_entry": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_consistency": frozenset({R.AUDITOR, R.REGULATOR}),
 }
+
+PEOPLE_ONLY = frozenset(
+    {"propose_api_key", "list_api_keys", "get_api_key", "confirm_api_key", "revoke_api_key"}
+)
+"""What no API key reaches, whatever its roles: a stolen one must not make others."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import jwt
 
 from api.auth.errors import Unauthenticated
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import KEY_MARK, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Unavailable
 from registry.kernel.settings import Settings
@@ -111,6 +111,8 @@ def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: st
     except jwt.PyJWTError as error:
         raise _invalid(error) from error
     subject, roles = claims["sub"], claims.get("roles", [])
+    if subject.startswith(KEY_MARK):
+        raise Unauthenticated("token_invalid", "The token names a system, which has an API key.")
     if not subject or not isinstance(roles, list):
         raise Unauthenticated("token_invalid", "The token names no subject, or no list of roles.")
     return Actor(subject=subject, roles=_KNOWN_ROLES.intersection(map(str, roles)))

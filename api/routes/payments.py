@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -35,6 +36,7 @@ async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any
     ------
     Unauthenticated
         ``notice_signature_invalid``.
+    TooManyRequests
     """
     secret = services.settings.payment_webhook_secret
     assert secret is not None, "the settings or the embedded secrets hold one"
@@ -43,6 +45,7 @@ async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any
         Webhook(secret.get_secret_value()).verify(body, dict(request.headers), json_parse=False)
         notice: dict[str, Any] = json.loads(body)
     except (WebhookVerificationError, ValueError) as error:
+        await run_in_threadpool(services.limits.count_address, request)
         raise Unauthenticated(
             "notice_signature_invalid",
             "The notice is not signed with this rail's secret, or is too old.",

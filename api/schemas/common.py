@@ -190,6 +190,7 @@ _REFUSALS = {
     413: "The body is too large",
     422: "The request is wrong",
     428: "The caller does not say which version they edit",
+    429: "The caller asks too often; see Retry-After",
     503: "Temporarily unavailable",
 }
 
@@ -199,5 +200,5 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _REFUSALS[status]} for status in statuses}
 
 
-PROBLEMS = problems(401, 403, 404, 409, 422, 503)
+PROBLEMS = problems(401, 403, 404, 409, 422, 429, 503)
 """What every route of a resource may answer."""
