@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -84,6 +85,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IntegrityError, _constraint)
     app.add_exception_handler(StaleDataError, _raced)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(psycopg.OperationalError, _database_away)  # before a session is open
     app.add_exception_handler(PoolTimeout, _database_away)
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(Exception, _broken)

@@ -13,7 +13,6 @@ from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request
 from prometheus_client import Counter
-from sqlalchemy import Engine
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.errors import TooManyRequests
@@ -39,8 +38,7 @@ class RateLimits:
     """
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        # Each statement by itself, and no row of a bucket held while the request goes on.
-        self._engine: Engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._database = database
         self._quotas = {
             "principal": settings.rate_limit_principal_per_minute,
             "address": settings.rate_limit_address_per_minute,
@@ -69,7 +67,8 @@ class RateLimits:
         quota = self._quotas[name]
         if not quota:
             return
-        with self._engine.connect() as connection:
+        # Committed at once: no row of a bucket is held while the request goes on.
+        with self._database.autocommit() as connection:
             allowance = buckets.take(connection, name, whose, quota)
             if next(self._taken) % SWEEP_EVERY == 0:
                 buckets.sweep(connection)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
+from typing import Any, cast
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlmodel import Session
+
+DriverConnection = psycopg.Connection[tuple[Any, ...]]
 
 
 class DatabaseUnreachable(Exception):
@@ -132,6 +135,24 @@ class Database:
             # The driver forgets every statement that it has prepared at a ROLLBACK, and the server
             # would plan each anew in the next transaction: longer than many an answer takes.
             connection.commit()
+
+    @contextmanager
+    def autocommit(self) -> Iterator[DriverConnection]:
+        """Give the driver's own connection, on which each statement commits by itself.
+
+        For what is asked before every request: half of the time of a session is its own.
+        """
+        pooled = self.engine.raw_connection()
+        try:
+            driver = cast("DriverConnection", pooled.driver_connection)
+            driver.autocommit = True
+            try:
+                yield driver
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
+        finally:
+            pooled.close()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -11,34 +11,30 @@ import hashlib
 import math
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from registry.kernel.db import DriverConnection
 
 WINDOW_SECONDS = 60
 SWEEP_ROWS = 1_000
 
-_TAKE = text(
-    """
+_TAKE = """
     INSERT INTO rate_limit_bucket AS bucket (key, full_at)
-    VALUES (:key, clock_timestamp() + make_interval(secs => :cost))
+    VALUES (%(key)s, clock_timestamp() + make_interval(secs => %(cost)s))
     ON CONFLICT (key) DO UPDATE SET
-        full_at = greatest(bucket.full_at, clock_timestamp()) + make_interval(secs => :cost)
-    WHERE greatest(bucket.full_at, clock_timestamp()) + make_interval(secs => :cost)
-        <= clock_timestamp() + make_interval(secs => :window)
+        full_at = greatest(bucket.full_at, clock_timestamp()) + make_interval(secs => %(cost)s)
+    WHERE greatest(bucket.full_at, clock_timestamp()) + make_interval(secs => %(cost)s)
+        <= clock_timestamp() + make_interval(secs => %(window)s)
     RETURNING CAST(extract(epoch FROM full_at - clock_timestamp()) AS float8)
-    """
-)
-_FULL_IN = text(
+"""
+_FULL_IN = (
     "SELECT CAST(extract(epoch FROM full_at - clock_timestamp()) AS float8)"
-    " FROM rate_limit_bucket WHERE key = :key"
+    " FROM rate_limit_bucket WHERE key = %(key)s"
 )
-_SWEEP = text(
-    """
+_SWEEP = """
     DELETE FROM rate_limit_bucket WHERE key = ANY(ARRAY(
         SELECT key FROM rate_limit_bucket WHERE full_at < clock_timestamp()
-        LIMIT :rows FOR UPDATE SKIP LOCKED
+        LIMIT %(rows)s FOR UPDATE SKIP LOCKED
     ))
-    """
-)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +61,20 @@ class Allowance:
         return max(0, math.floor(self.quota * (1 - self.full_in / WINDOW_SECONDS) + 1e-6))
 
 
-def take(connection: Connection, name: str, whose: str, quota: int) -> Allowance:
+def take(connection: DriverConnection, name: str, whose: str, quota: int) -> Allowance:
     """Take one token of `quota` a minute; the connection commits each statement by itself."""
     key = hashlib.sha256(f"{name}:{whose}".encode()).digest()
     cost = WINDOW_SECONDS / quota
     taken = connection.execute(_TAKE, {"key": key, "cost": cost, "window": WINDOW_SECONDS})
-    full_in = taken.scalar_one_or_none()
-    if full_in is not None:
-        return Allowance(name, quota, float(full_in), 0)
+    row = taken.fetchone()
+    if row is not None:
+        return Allowance(name, quota, row[0], 0)
     # Between the two statements the row may have been swept: then the bucket is full.
-    left = connection.execute(_FULL_IN, {"key": key}).scalar_one_or_none() or 0.0
-    return Allowance(name, quota, float(left), max(float(left) + cost - WINDOW_SECONDS, 0.001))
+    left = connection.execute(_FULL_IN, {"key": key}).fetchone()
+    full_in = left[0] if left else 0.0
+    return Allowance(name, quota, full_in, max(full_in + cost - WINDOW_SECONDS, 0.001))
 
 
-def sweep(connection: Connection) -> int:
+def sweep(connection: DriverConnection) -> int:
     """Forget buckets that are full, some at a time; return how many."""
     return connection.execute(_SWEEP, {"rows": SWEEP_ROWS}).rowcount

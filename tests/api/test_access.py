@@ -10,9 +10,13 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import _ROUTERS, _require_access_table
-from api.auth.access import ACCESS, PUBLIC
+from api.auth.access import ACCESS, PEOPLE_ONLY, PUBLIC
+from registry.api_key.models import MACHINE_ROLES
+from registry.api_key.secret import NewSecret
 from registry.kernel.actor import Actor, Role
 from tests.api.house import Caller, House, problem_of
+from tests.factories import ACTORS
+from tests.keys import live_key
 
 pytestmark = pytest.mark.db
 
@@ -26,6 +30,14 @@ def routes(house: House) -> dict[str, APIRoute]:
     """Every route of the application by its name."""
     found = [context.original_route for context in iter_route_contexts(house.app.routes)]
     return {route.name: route for route in found if isinstance(route, APIRoute)}
+
+
+@pytest.fixture(scope="module")
+def systems(house: House) -> dict[Role, Caller]:
+    """A system for each role that one may have."""
+    with house.desk() as desk:
+        keys = {role: live_key(desk.session, ACTORS[role])[1] for role in MACHINE_ROLES}
+    return {role: house.stranger(secret) for role, secret in keys.items()}
 
 
 def call(caller: Caller, route: APIRoute) -> httpx.Response:
@@ -83,22 +95,53 @@ def test_route__no_token__is_unauthenticated(
 
 
 @pytest.mark.parametrize("name", GUARDED)
+def test_route__key_that_nobody_made__is_unauthenticated(
+    house: House, routes: dict[str, APIRoute], name: str
+) -> None:
+    response = call(house.stranger(NewSecret.make().text), routes[name])
+
+    problem_of(response, 401, "api_key_invalid")
+
+
+@pytest.mark.parametrize("name", GUARDED)
 def test_route__every_role__is_let_in_as_the_table_says(
     house: House, routes: dict[str, APIRoute], name: str
 ) -> None:
-    let_in = set()
-    for role in Role:
-        response = call(house.caller(role), routes[name])
+    callers = {role: house.caller(role) for role in Role}
+
+    assert let_in(callers, routes[name], refusal="role_missing") == ACCESS[name]
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_route__every_role_of_a_system__is_let_in_as_the_table_says(
+    systems: dict[Role, Caller], routes: dict[str, APIRoute], name: str
+) -> None:
+    is_closed = name in PEOPLE_ONLY
+    allowed = set() if is_closed else ACCESS[name] & MACHINE_ROLES
+
+    refusal = "person_needed" if is_closed else "role_missing"
+    assert let_in(systems, routes[name], refusal=refusal) == allowed
+
+
+def let_in(callers: dict[Role, Caller], route: APIRoute, *, refusal: str) -> set[Role]:
+    """Call a route as each, and return who was not refused."""
+    found = set()
+    for role, caller in callers.items():
+        response = call(caller, route)
         assert response.status_code < 500 or response.json()["code"] == "sync_not_started", (
             response.text
         )
         if response.status_code == 403:
-            problem_of(response, 403, "role_missing")
+            problem_of(response, 403, refusal)
         else:
-            assert response.status_code != 401, response.text
-            let_in.add(role)
+            assert response.status_code not in {401, 429}, response.text
+            found.add(role)
+    return found
 
-    assert let_in == ACCESS[name]
+
+def test_access_table__what_takes_a_person__is_of_routes_that_there_are() -> None:
+    assert ACCESS.keys() >= PEOPLE_ONLY
+    assert {name for name in ACCESS if "api_key" in name} <= PEOPLE_ONLY
 
 
 @pytest.mark.parametrize("name", ["get_me", "get_token", "list_offerings", "create_party"])
