@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.auth.errors import Unauthenticated
 from registry.api_key import service as api_keys
@@ -103,8 +103,8 @@ class Uses:
         try:
             with self._database.transaction() as session:
                 api_keys.note_use(session, key_id, at)
-        except DBAPIError as fault:
+        except SQLAlchemyError as fault:
             # The next use is noted instead: nothing hangs on it but what people see.
-            log.warning("key_use_not_noted", reason=str(fault.orig))
+            log.warning("key_use_not_noted", reason=str(fault))
             with self._lock:
                 self._noted.pop(key_id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -194,6 +195,18 @@ class Settings(BaseSettings):
                 f"HOST={self.host} would let the network in; without ENVIRONMENT=production the "
                 f"service listens on {' or '.join(sorted(LOOPBACK))} only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _proxies_are_addresses(self) -> Self:
+        # A star would let everybody say where they come from, and so use up others' quotas.
+        for proxy in self.trusted_proxies.split(","):
+            try:
+                ip_network(proxy.strip(), strict=False)
+            except ValueError as error:
+                raise ValueError(
+                    f"TRUSTED_PROXIES names {proxy.strip()!r}, which is no address and no network"
+                ) from error
         return self
 
     @model_validator(mode="after")

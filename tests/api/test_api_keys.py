@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from registry.api_key import service
 from registry.api_key.secret import NewSecret, hash_of
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
@@ -102,6 +104,29 @@ def test_secret__after_its_answer__stands_nowhere_in_the_database(house: House) 
             ).scalar_one()  # fmt: skip
             assert found == 0, table
     assert house.one("SELECT count(*) FROM api_key WHERE prefix = :p", p=made["prefix"]) == 1
+
+
+def test_use__that_cannot_be_noted__is_noted_next_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house.desk() as desk:
+        key, secret = live_key(desk.session)
+    used = "SELECT last_used_at FROM api_key WHERE id = :id"
+    noting = service.note_use
+    monkeypatch.setattr(service, "note_use", fail)
+
+    assert house.stranger(secret).get("/v1/me").status_code == 200
+    house.services.keys.wait()
+    assert house.one(used, id=key.id) is None
+
+    monkeypatch.setattr(service, "note_use", noting)
+    assert house.stranger(secret).get("/v1/me").status_code == 200
+    house.services.keys.wait()
+    assert house.one(used, id=key.id) is not None
+
+
+def fail(*_: object) -> None:
+    raise PoolTimeout("no connection is left")
 
 
 def test_key__wrong__says_the_same_whether_its_prefix_exists(house: House) -> None:

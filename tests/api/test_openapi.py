@@ -19,7 +19,7 @@ from tests.api.house import House
 
 pytestmark = pytest.mark.db
 
-ALWAYS = {"401", "403", "404", "409", "422", "503"}
+ALWAYS = {"401", "403", "404", "409", "422", "429", "503"}
 DEVELOPMENT = "/dev/token"
 QUESTIONS = {"lint_compliance", "dry_run_tokenization", "ask_what_if", "check_eligibility"}
 """Too long for a query string, so they are sent as a body; they change nothing."""

@@ -90,7 +90,8 @@ def test_settings__production_without_anything__names_all_of_it(
      ("FEE_STUCK_BLOCKS", "0"), ("SIGNER_DEPLOYER", "platform.json"), ("SIGNER_AGENTS", "a b"),
      ("FAILPOINT", "after_sign_commit"), ("FAILPOINT", "after_sign_commit:kill:0"),
      ("RPC_QUORUM", "0"), ("RPC_MAX_BEHIND", "0"), ("RPC_MAX_PER_SECOND", "0"),
-     ("RPC_WS_URL", "https://node.example")],
+     ("RPC_WS_URL", "https://node.example"), ("RATE_LIMIT_PRINCIPAL_PER_MINUTE", "-1"),
+     ("RATE_LIMIT_ADDRESS_PER_MINUTE", "many")],
 )  # fmt: skip
 def test_settings__value_out_of_range__is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -119,6 +120,22 @@ def test_settings__quorum_of_more_nodes_than_there_are__is_refused(
 
     with pytest.raises(ValidationError, match="RPC_QUORUM"):
         Settings()
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.example", "192.0.2.1,*", "192.0.2.0/33"])
+def test_settings__proxies_that_are_no_addresses__are_refused(
+    monkeypatch: pytest.MonkeyPatch, proxies: str
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", proxies)
+
+    with pytest.raises(ValidationError, match="TRUSTED_PROXIES"):
+        Settings()
+
+
+def test_settings__proxies_and_networks__are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "192.0.2.1, 10.0.0.0/8,2001:db8::/32")
+
+    assert Settings().trusted_proxies == "192.0.2.1, 10.0.0.0/8,2001:db8::/32"
 
 
 @pytest.mark.parametrize("given", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
