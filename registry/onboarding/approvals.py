@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role, person_of
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden
 from registry.onboarding.models import Approval
@@ -30,7 +30,7 @@ def approve(
     maker: str,
     dossier_hash: bytes,
     required: Counter[Role],
-    hands: Mapping[str, str] | None = None,
+    hands: Iterable[tuple[str, Role]] = (),
 ) -> Counter[Role]:
     """Record one approval, and return how many of each role are still missing.
 
@@ -39,7 +39,7 @@ def approve(
     Parameters
     ----------
     hands
-        Who had a part in the work before, and in which role: in another one they cannot agree.
+        Who had a part in the work before, each with the role: in another one they cannot agree.
 
     Raises
     ------
@@ -49,11 +49,11 @@ def approve(
         ``already_approved``, ``approvals_missing``, ``approval_not_needed``.
     """
     require_may_approve(actor, role, maker)
-    parts = {person_of(subject): part for subject, part in (hands or {}).items()}
-    if parts.get(actor.person, role) != role:
+    parts = {part for subject, part in hands if actor.is_person_of(subject)} - {role}
+    if parts:
         raise Forbidden(
             "worked_on_it",
-            f"You had a part in this as {parts[actor.person]} (rule APR-01).",
+            f"You had a part in this as {' and '.join(sorted(parts))} (rule APR-01).",
             remedy="Every role is another person's.",
             rule="APR-01",
         )

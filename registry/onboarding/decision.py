@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -105,20 +105,18 @@ def _require_own_work(session: Session, asset: Asset, role: Role) -> None:
         raise Conflict("valuation_missing", "No valuation of this asset is accepted.")
 
 
-def _hands(session: Session, asset: Asset) -> dict[str, str]:
-    """Return who had a part in the dossier, each with their role: all are different people."""
-    hands: dict[str, str] = {}
+def _hands(session: Session, asset: Asset) -> Iterator[tuple[str, Role]]:
+    """Give who had a part in the dossier, once for each role: all are different people."""
     for paper in documents.list_documents(session, asset.id):
-        hands[paper.uploaded_by] = Role.REGISTRAR_MAKER
+        yield paper.uploaded_by, Role.REGISTRAR_MAKER
         if paper.verified_by is not None:
-            hands[paper.verified_by] = Role.DOCUMENT_VERIFIER
+            yield paper.verified_by, Role.DOCUMENT_VERIFIER
     for valuation in valuations.list_valuations(session, asset.id):
         if valuation.state == ValuationState.REJECTED:
             continue
-        hands[valuation.valuer] = Role.VALUER
+        yield valuation.valuer, Role.VALUER
         for checker in filter(None, (valuation.checker, valuation.second_checker)):
-            hands[checker] = Role.VALUATION_CHECKER
-    return hands
+            yield checker, Role.VALUATION_CHECKER
 
 
 def _register(session: Session, actor: Actor, asset: Asset, digest: bytes) -> None:

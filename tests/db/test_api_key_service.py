@@ -221,7 +221,7 @@ def test_dossier__worked_on_by_a_system__is_not_approved_in_another_role(
             maker=MAKER.subject,
             dossier_hash=bytes(32),
             required=Counter({Role.REGISTRAR_CHECKER: 1}),
-            hands={system.subject: Role.REGISTRAR_MAKER},
+            hands=[(system.subject, Role.REGISTRAR_MAKER)],
         )
 
     with pytest.raises(Forbidden, match="worked_on_it"):

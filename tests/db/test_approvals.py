@@ -367,6 +367,23 @@ def test_approve__uploader_of_a_paper__is_forbidden(desk: Desk) -> None:
         approve(desk, asset, Role.COMPLIANCE, clerk)
 
 
+def test_approve__two_parts_of_which_the_last_is_the_role__is_forbidden(desk: Desk) -> None:
+    asset = make.open_apartment(desk)
+    make.file_required(desk, asset)
+    make.value(desk, asset)
+    clerk = make.actor(Role.REGISTRAR_MAKER, Role.VALUATION_CHECKER)
+    documents.list_documents(desk.session, asset.id)[0].uploaded_by = clerk.subject
+    accepted = valuations.accepted_valuation(desk.session, asset.id)
+    assert accepted is not None
+    accepted.checker = clerk.subject
+    make.submit(desk, asset)
+
+    with pytest.raises(Forbidden, match="worked_on_it") as refusal:
+        approve(desk, asset, Role.VALUATION_CHECKER, clerk)
+
+    assert "registrar_maker" in str(refusal.value.detail)
+
+
 # What was given stays readable
 
 
