@@ -12,6 +12,7 @@ from api.auth.tokens import MAX_LIFETIME, DevelopmentIssuer
 from api.deps import ServicesDep
 from api.schemas.common import Body, ShortText, problems
 from registry.kernel.actor import Role
+from registry.kernel.whole import NO_FLAG
 
 router = APIRouter(tags=["development"], responses=problems(422))
 
@@ -21,7 +22,9 @@ class TokenRequest(Body):
 
     subject: ShortText
     roles: Annotated[list[Role], Field(min_length=1)]
-    expires_in: Annotated[int, Field(ge=-3600, le=int(MAX_LIFETIME.total_seconds()))] = 3600
+    expires_in: Annotated[int, Field(ge=-3600, le=int(MAX_LIFETIME.total_seconds())), NO_FLAG] = (
+        3600
+    )
 
 
 class TokenAnswer(BaseModel):

@@ -27,6 +27,7 @@ from registry.case.models import Case, CaseAct, CaseKind, CaseLift, CaseState
 from registry.case.repository import find_lift, list_acts
 from registry.case.service import MAX_HEIRS, NamedHeir, NewCase, NewLift
 from registry.kernel.actor import Role
+from registry.kernel.whole import NO_FLAG
 from registry.mutation.heirs import Relation
 from registry.operation import service as operations
 from registry.operation.models import OperationState
@@ -44,7 +45,7 @@ class CaseHeir(Body):
 
     investor_id: UUID
     relation: Relation
-    hissa: Annotated[int | None, Field(ge=1, le=10**9)] = None
+    hissa: Annotated[int | None, Field(ge=1, le=10**9), NO_FLAG] = None
 
 
 class Estate(Body):

@@ -19,6 +19,7 @@ from registry.compliance.terms import (
     TradingHours,
 )
 from registry.kernel.clock import now
+from registry.kernel.whole import NO_FLAG
 from registry.rulebook.service import RuleResult
 
 PositiveUnits = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
@@ -53,7 +54,7 @@ class TradingHoursBody(Body):
     weekdays: Annotated[list[Weekday], Field(max_length=7)] = Field(
         default_factory=lambda: _DAYS[:5]
     )
-    utc_offset_minutes: Annotated[int, Field(ge=-840, le=840)] = 300
+    utc_offset_minutes: Annotated[int, Field(ge=-840, le=840), NO_FLAG] = 300
 
     def hours(self) -> TradingHours:
         return TradingHours(
@@ -93,7 +94,7 @@ class TransferWindowBody(Body):
 class LockupBody(Body):
     """Minted units cannot be transferred: for some days from their mint, or until a moment."""
 
-    days: Annotated[int, Field(ge=1, le=MAX_LOCKUP_DAYS)] | None = None
+    days: Annotated[int, Field(ge=1, le=MAX_LOCKUP_DAYS), NO_FLAG] | None = None
     until: DatedInstant | None = None
 
 
@@ -105,7 +106,7 @@ class ComplianceBody(Body):
         Field(max_length=MAX_COUNTRIES, description="ISO 3166-1 alpha-2; residents may receive"),
     ] = Field(default_factory=lambda: ["PK"])
     max_units_per_holder: PositiveUnits | None = None
-    max_holders: Annotated[int, Field(ge=1, le=MAX_HOLDERS)] | None = None
+    max_holders: Annotated[int, Field(ge=1, le=MAX_HOLDERS), NO_FLAG] | None = None
     lockup: LockupBody | None = None
     transfer_window: TransferWindowBody | None = None
 

@@ -19,13 +19,14 @@ from registry.encumbrance.models import (
     EncumbranceTerms,
 )
 from registry.encumbrance.service import NewEncumbrance, Variation
+from registry.kernel.whole import NO_FLAG
 
 
 class VariationCreate(Body):
     """The terms of an encumbrance that can be varied."""
 
     source_document_id: UUID
-    rank: Annotated[int | None, Field(ge=1, le=1000)] = None
+    rank: Annotated[int | None, Field(ge=1, le=1000), NO_FLAG] = None
     amount: MoneyAmount | None = None
     holder_id: UUID | None = None
     lender_consent: bool = False

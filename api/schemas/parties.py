@@ -13,6 +13,7 @@ from api.schemas.assets import Hissa, OwnerRead
 from api.schemas.common import Body, Country, Read, ShortText
 from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
+from registry.kernel.whole import NO_FLAG
 from registry.party.details import NAMES, Details, known_of
 from registry.party.group import Member
 from registry.party.models import NAMED_OPENLY, Party, PartyKind
@@ -21,7 +22,7 @@ from registry.party.service import NewParty, cnic_of, masked_cnic
 from registry.party.ubo import BeneficialOwner, OwnershipBasis
 
 Number = Annotated[str, Field(max_length=64)]
-Part = Annotated[int, Field(ge=1, le=10**15)]
+Part = Annotated[int, Field(ge=1, le=10**15), NO_FLAG]
 
 
 class AddressFields(Body):

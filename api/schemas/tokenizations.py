@@ -24,6 +24,7 @@ from api.schemas.common import (
 from api.schemas.compliance import ComplianceBody
 from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
+from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.service import OfferTerms
 from registry.tokenization.compliance import terms_of
@@ -31,7 +32,7 @@ from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.service import TokenTermsProposal, terms_hash
 from registry.tokenization.title_status import TitleStatus
 
-Positive = Annotated[int, Field(gt=0, le=2**53)]
+Positive = Annotated[int, Field(gt=0, le=2**53), NO_FLAG]
 
 
 class TokenizationCreate(Body):

@@ -21,6 +21,7 @@ from registry.asset.interface import (
 from registry.asset.models import AssetClass
 from registry.jurisdiction.interface import KeyForm, Subject
 from registry.kernel.identifiers import container_fault, hs_fault, imo_fault, voyage_fault
+from registry.kernel.whole import NO_FLAG
 from registry.rulebook.facts import Finding
 
 SEAL_PATTERN = r"^[A-Z0-9-]{1,15}$"
@@ -49,7 +50,7 @@ class CargoPackages(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")]
-    count: Annotated[int, Field(gt=0, lt=2**53)]
+    count: Annotated[int, Field(gt=0, lt=2**53), NO_FLAG]
 
 
 class BillOfLadingDetails(ClassDetails):

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from registry.asset.interface import ClassDetails, PositiveDecimal, ShortText, SpatialUnit
 from registry.kernel.units import Area, AreaUnit, LandArea, MarlaKind, PlainArea
+from registry.kernel.whole import NO_FLAG
 
-Kanal = Annotated[int, Field(ge=0, le=10**9)]
-Marla = Annotated[int, Field(ge=0, lt=20)]  # twenty marla are the next kanal
+Kanal = Annotated[int, Field(ge=0, le=10**9), NO_FLAG]
+Marla = Annotated[int, Field(ge=0, lt=20), NO_FLAG]  # twenty marla are the next kanal
 Sarsai = Annotated[Decimal, Field(ge=0, lt=9, decimal_places=4)]
 Kms = tuple[Kanal, Marla, Sarsai]
-Part = Annotated[int, Field(gt=0, lt=2**53)]  # canonical JSON ends there
+Part = Annotated[int, Field(gt=0, lt=2**53), NO_FLAG]  # canonical JSON ends there
 Geometry = dict[str, Any]
 """GeoJSON; `registry.parcel` reads it."""
 

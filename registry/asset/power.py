@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from registry.jurisdiction.interface import KeyForm
+from registry.kernel.whole import NO_FLAG
 
 WATT_PER_MW = 10**6
 TH_PER_PH = 1000
@@ -26,8 +27,9 @@ SITE_KEY = KeyForm(
 
 Pue = Annotated[Decimal, Field(ge=1, le=5, decimal_places=4)]
 Rate = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)]
-Machines = Annotated[int, Field(gt=0, le=10**7)]
-RevenueShare = tuple[Annotated[int, Field(gt=0, lt=2**53)], Annotated[int, Field(gt=0, lt=2**53)]]
+Machines = Annotated[int, Field(gt=0, le=10**7), NO_FLAG]
+_Part = Annotated[int, Field(gt=0, lt=2**53), NO_FLAG]
+RevenueShare = tuple[_Part, _Part]
 
 
 class PowerSource(StrEnum):

@@ -24,6 +24,7 @@ from registry.asset.models import AssetClass
 from registry.jurisdiction.interface import KeyForm, Subject
 from registry.kernel.identifiers import hs_fault
 from registry.kernel.money import Money
+from registry.kernel.whole import NO_FLAG
 from registry.rulebook.facts import Finding
 
 Quantity = Annotated[Decimal, Field(ge=0, max_digits=24, decimal_places=6)]
@@ -35,7 +36,7 @@ class Packages(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")]
-    count: Annotated[int, Field(gt=0, lt=2**53)]
+    count: Annotated[int, Field(gt=0, lt=2**53), NO_FLAG]
     kg_each: PositiveDecimal
 
 
