@@ -27,6 +27,7 @@ LONG_AGO = "2001-01-01T00:00:00Z"
 NO_LEGAL_PAST = {
     "/healthz": "about the service",
     "/metrics": "about the service",
+    "/v1/api_keys": "who may call; each making and ending is an entry of the journal",
     "/readyz": "about the service",
     "/v1/assets/imports": "work in progress; what it recorded has its own past",
     "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
