@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from api.schemas.common import Body, DatedInstant, LongText, Read
+from api.schemas.free_text import FreeText
 from registry.api_key.models import ApiKey, KeyState
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
@@ -45,7 +46,7 @@ class ApiKeyRead(Read):
     expires_at: datetime
     revoked_by: str | None
     revoked_at: datetime | None
-    reason: str | None
+    reason: FreeText | None
     last_used_at: datetime | None
     recorded_at: datetime
 
