@@ -28,7 +28,9 @@ from tests.chain.world import CONFIRMATIONS, World
 
 pytestmark = pytest.mark.chain
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 180
+"""Two programs that start take half a minute where three others run; quiet, thirteen seconds."""
+
 BLOCK_SECONDS = 0.03
 
 
