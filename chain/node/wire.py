@@ -95,9 +95,9 @@ class Wire:
         RpcRefused
             The answer is larger than `limit`; a narrower question may have a smaller one.
         """
-        response = None
         try:
-            response = self._pool.urlopen(
+            # Closes what was not read to its end; a connection that was is free again by itself.
+            with self._pool.urlopen(
                 "POST",
                 self._path,
                 body,
@@ -107,22 +107,16 @@ class Wire:
                 retries=False,
                 redirect=False,
                 preload_content=False,
-            )
-            if response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
-                raise http_limit(response.status, response.headers) or RpcUnavailable(
-                    f"{method}: HTTP {response.status} {response.reason or ''}".rstrip()
-                )
-            content = response.read(limit + 1, decode_content=True)
-            if len(content) > limit:
-                raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
+            ) as response:
+                if response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+                    raise http_limit(response.status, response.headers) or RpcUnavailable(
+                        f"{method}: HTTP {response.status} {response.reason or ''}".rstrip()
+                    )
+                content = response.read(limit + 1, decode_content=True)
         except (HTTPError, OSError, ValueError) as error:
             raise RpcUnavailable(f"{method}: {type(error).__name__}: {error}") from error
-        except BaseException:
-            # What was not read to its end cannot serve another call.
-            if response is not None:
-                response.close()
-            raise
-        response.release_conn()
+        if len(content) > limit:
+            raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
         return content
 
 

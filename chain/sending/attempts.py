@@ -75,8 +75,7 @@ class Attempts:
         assert operation.nonce is not None, "what is signed owns a nonce"
         call = signed_off(session, operation, priced.call)
         earlier = 0 if is_first else _last_seq(session, operation)
-        is_first = earlier == 0
-        require_allowed(session, self._chain, self._signer, operation, call, is_first=is_first)
+        require_allowed(session, self._chain, self._signer, operation, call, is_first=not earlier)
         signed = self._signer.sign_transaction(
             UnsignedTransaction(
                 chain_id=self._chain.chain_id,
