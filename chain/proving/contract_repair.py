@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
-from chain.sync.pace import Pace
-from chain.sync.ranges import RangeReader
+from chain.proving.comparing import first_wrong_block
 from chain.sync.watched import Watched
 from registry.captable import contracts
 from registry.captable.contract_models import ContractEvent, FollowedContract
+from registry.captable.events import ProjectedContractEvent
 from registry.captable.models import SyncCursor
 from registry.captable.projection import next_generation
 from registry.kernel.db import Database
@@ -62,37 +61,27 @@ class ContractRepair:
         RpcRefused
             The node does not have the logs of a block any more.
         """
-        reader, pace = RangeReader(self._client), Pace()
         watched = Watched(None, None, {}, contracts={contract.address: contract.name})
         with self._database.reading() as session:
             cursor = session.get_one(SyncCursor, self._client.chain_id)
         end = cursor.number if contract.caught_up_to is None else contract.caught_up_to
-        place = contract.read_from - 1
-        while place < end:
-            last = min(place + pace.blocks, end)
-            with self._database.reading() as session:
-                stored = _stored(session, contract, place + 1, last)
-            try:
-                read = reader.read(watched, place + 1, last, end)
-            except RpcRefused as refused:
-                pace.halve(last - place, refused)
-                continue
-            told = {
-                _Said(
-                    each.block_number,
-                    each.log_index,
-                    each.event,
-                    each.tx_hash,
-                    each.subject,
-                    tuple(sorted(each.said.items())),
+        return first_wrong_block(
+            self._client,
+            range(contract.read_from, end + 1),
+            kept=lambda first, last: (watched, self._kept(contract, first, last)),
+            told=lambda found: set(map(_said, found.contract_events)),
+        )
+
+    def _kept(self, contract: FollowedContract, first: int, last: int) -> set[_Said]:
+        with self._database.reading() as session:
+            rows = session.exec(
+                select(ContractEvent).where(
+                    col(ContractEvent.chain_id) == contract.chain_id,
+                    col(ContractEvent.address) == contract.address,
+                    col(ContractEvent.block_number).between(first, last),
                 )
-                for each in read.found.contract_events
-            }
-            if told != stored:
-                return min(entry.block_number for entry in told ^ stored)
-            pace.answered(last - place, read.logs)
-            place = last
-        return None
+            ).all()
+        return set(map(_said, rows))
 
     def read_again(self, contract: FollowedContract, first_bad: int) -> None:
         """Throw away what is kept from `first_bad` on; whoever writes reads it again."""
@@ -108,22 +97,6 @@ class ContractRepair:
             return bool(contracts.list_behind(session, self._client.chain_id))
 
 
-def _stored(session: Session, contract: FollowedContract, first: int, last: int) -> set[_Said]:
-    rows = session.exec(
-        select(ContractEvent).where(
-            col(ContractEvent.chain_id) == contract.chain_id,
-            col(ContractEvent.address) == contract.address,
-            col(ContractEvent.block_number).between(first, last),
-        )
-    ).all()
-    return {
-        _Said(
-            row.block_number,
-            row.log_index,
-            row.event,
-            row.tx_hash,
-            row.subject,
-            tuple(sorted(row.said.items())),
-        )
-        for row in rows
-    }
+def _said(each: ContractEvent | ProjectedContractEvent) -> _Said:
+    said = tuple(sorted(each.said.items()))
+    return _Said(each.block_number, each.log_index, each.event, each.tx_hash, each.subject, said)

@@ -16,14 +16,14 @@ from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.claims import is_of_claims
+from chain.proving.comparing import first_wrong_block
 from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import Difference, prove
-from chain.sync.pace import Pace
-from chain.sync.ranges import RangeReader
-from chain.sync.watched import read_watched
+from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, rounds, soundness
 from registry.captable import service as captable
+from registry.captable.events import ProjectedRange
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
 from registry.kernel.db import Database
@@ -159,41 +159,21 @@ class Repair:
 
     def first_wrong_log(self) -> int | None:
         """Read every log of the token again; return the first block of which the events differ."""
-        reader, pace = RangeReader(self._client), Pace()
         with self._database.reading() as session:
             token = session.get_one(Token, self._token_no)
-            cursor = session.get_one(SyncCursor, self._client.chain_id)
-        place = token.block_number - 1
-        while place < cursor.number:
-            last = min(place + pace.blocks, cursor.number)
-            with self._database.reading() as session:
-                watched = read_watched(session, self._client.chain_id, only=token)
-                stored = _stored(session, self._token_no, place + 1, last)
-            try:
-                read = reader.read(watched, place + 1, last, cursor.number)
-            except RpcRefused:
-                pace.refused(last - place)
-                if last - place == 1:
-                    raise
-                continue
-            told = {
-                _Said(
-                    each.block_number,
-                    each.log_index,
-                    int(each.kind),
-                    each.tx_hash,
-                    each.source,
-                    each.target,
-                    each.units,
-                )
-                for each in read.found.events
-            }
-            if told != stored:
-                return min(entry.block_number for entry in told ^ stored)
-            pace.answered(last - place, read.logs)
-            self._say(f"logs are right up to block {last} of {cursor.number}")
-            place = last
-        return None
+            end = session.get_one(SyncCursor, self._client.chain_id).number
+        return first_wrong_block(
+            self._client,
+            range(token.block_number, end + 1),
+            kept=lambda first, last: self._kept(token, first, last),
+            told=_told,
+            on_right=lambda last: self._say(f"logs are right up to block {last} of {end}"),
+        )
+
+    def _kept(self, token: Token, first: int, last: int) -> tuple[Watched, set[_Said]]:
+        with self._database.reading() as session:
+            watched = read_watched(session, self._client.chain_id, only=token)
+            return watched, _stored(session, self._token_no, first, last)
 
     def read_again(self, first_bad: int | None) -> None:
         """Throw away what is known from `first_bad` on; whoever writes reads it again.
@@ -210,6 +190,21 @@ class Repair:
             after = max(first, token.block_number) - 1
             token.refusal = None
             catching_up.begin_again(session, token, after=after)
+
+
+def _told(found: ProjectedRange) -> set[_Said]:
+    return {
+        _Said(
+            each.block_number,
+            each.log_index,
+            int(each.kind),
+            each.tx_hash,
+            each.source,
+            each.target,
+            each.units,
+        )
+        for each in found.events
+    }
 
 
 def _stored(session: Session, token_no: int, first: int, last: int) -> set[_Said]:

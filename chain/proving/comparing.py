@@ -1,0 +1,66 @@
+"""Finding the first block of which events are kept otherwise than the chain logs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from collections.abc import Set as AbstractSet
+from typing import Protocol, TypeVar
+
+from chain.errors import RpcRefused
+from chain.node.client import ChainClient
+from chain.sync.pace import Pace
+from chain.sync.ranges import RangeReader
+from chain.sync.watched import Watched
+from registry.captable.events import ProjectedRange
+
+
+class Said(Hashable, Protocol):
+    """What is compared of an event."""
+
+    @property
+    def block_number(self) -> int: ...
+
+
+Compared = TypeVar("Compared", bound=Said)
+
+
+def first_wrong_block(
+    client: ChainClient,
+    blocks: range,
+    *,
+    kept: Callable[[int, int], tuple[Watched, AbstractSet[Compared]]],
+    told: Callable[[ProjectedRange], AbstractSet[Compared]],
+    on_right: Callable[[int], object] = lambda _: None,
+) -> int | None:
+    """Read the logs of `blocks` again; return the first block of which the events differ.
+
+    Parameters
+    ----------
+    kept
+        From the first to the last of some blocks: whose logs are read, and what is kept of them.
+    told
+        The same of what was read.
+    on_right
+        Told of each block up to which all is right.
+
+    Raises
+    ------
+    RpcRefused
+        The node does not have the logs of a block any more.
+    """
+    reader, pace = RangeReader(client), Pace()
+    place, end = blocks.start - 1, blocks.stop - 1
+    while place < end:
+        last = min(place + pace.blocks, end)
+        watched, stored = kept(place + 1, last)
+        try:
+            read = reader.read(watched, place + 1, last, end)
+        except RpcRefused as refused:
+            pace.halve(last - place, refused)
+            continue
+        if wrong := told(read.found) ^ stored:
+            return min(entry.block_number for entry in wrong)
+        pace.answered(last - place, read.logs)
+        on_right(last)
+        place = last
+    return None
