@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chain.contracts.abi import contract
 from chain.node.client import hex_of
-from chain.proving.many_calls import WORD, Call
+from chain.proving.difference import Difference, differ
+from chain.proving.many_calls import WORD, Call, address_word, number_word
 from registry.captable.believed import HolderFacts
 from registry.captable.claims_believed import EVIDENCE_BYTES, ClaimFact, ClaimsBelieved
 
@@ -22,8 +22,6 @@ CLAIM = "claim"
 """How what differs begins, where it is about claims."""
 VOID = "void"
 _SLOT_WORDS = 5
-
-Difference = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +33,18 @@ class Question:
     what
         What it is about, for whoever reads of a difference.
     read
-        Gives the answer as text; None for a call that was refused.
+        Gives the answer in the form of `ours`; it is given None for a call that was refused.
     """
 
     call: Call
     what: str
     holder: bytes | None
-    ours: str
-    read: Callable[[bytes | None], str]
+    ours: str | bool
+    read: Callable[[bytes | None], str | bool]
 
-    def differs(self, answer: bytes | None) -> Difference | None:
+    def differs(self, answer: bytes | None) -> list[Difference]:
         """Tell how the chain differs, if it does."""
-        theirs = self.read(answer)
-        if theirs == self.ours:
-            return None
-        found: Difference = {"what": self.what, "database": self.ours, "chain": theirs}
-        return found | ({"holder": hex_of(self.holder)} if self.holder else {})
+        return differ(self.what, self.ours, self.read(answer), holder=self.holder)
 
 
 def is_of_claims(difference: Difference) -> bool:
@@ -71,13 +65,13 @@ def questions(claims: ClaimsBelieved | None, holders: Sequence[HolderFacts]) -> 
 def _general(claims: ClaimsBelieved) -> Iterator[Question]:
     for kind in claims.kinds:
         data = contract("ClaimStore").functions["isAdmitted"].selector
-        data += _address(kind.issuer) + _number(kind.topic)
+        data += address_word(kind.issuer) + number_word(kind.topic)
         what = f"{CLAIM}s on topic {kind.topic} by {hex_of(kind.issuer)} count"
-        yield Question((kind.store, data), what, None, _yes(kind.is_admitted), _read_yes)
+        yield Question((kind.store, data), what, None, kind.is_admitted, _read_yes)
     for key in claims.keys:
-        data = contract("ClaimIssuer").functions["isSigningKey"].selector + _address(key.key)
+        data = contract("ClaimIssuer").functions["isSigningKey"].selector + address_word(key.key)
         what = f"{CLAIM}s of {hex_of(key.issuer)} by key {hex_of(key.key)} are accepted"
-        yield Question((key.issuer, data), what, None, _yes(key.is_active), _read_yes)
+        yield Question((key.issuer, data), what, None, key.is_active, _read_yes)
 
 
 def _about(holder: HolderFacts, fact: ClaimFact) -> Question:
@@ -89,7 +83,7 @@ def _about(holder: HolderFacts, fact: ClaimFact) -> Question:
             call, what, holder.address, ours, lambda told: ours if _is_yes(told) else VOID
         )
     data = contract("ClaimStore").functions["claimOf"].selector
-    data += _address(fact.issuer) + _address(holder.identity) + _number(fact.topic)
+    data += address_word(fact.issuer) + address_word(holder.identity) + number_word(fact.topic)
     return Question((fact.store, data), what, holder.address, ours, _read_slot)
 
 
@@ -98,15 +92,19 @@ def _is_valid(identity: bytes, fact: ClaimFact) -> bytes:
 
     By hand, as everything that is asked for each holder.
     """
-    said = _number(fact.issued_at) + _number(fact.expires_at) + fact.evidence.ljust(WORD, b"\0")
+    said = (
+        number_word(fact.issued_at)
+        + number_word(fact.expires_at)
+        + fact.evidence.ljust(WORD, b"\0")
+    )
     words = (
         contract("ClaimIssuer").functions["isClaimValid"].selector,
-        _address(identity),
-        _number(fact.topic),
-        _number(4 * WORD),  # where the signature begins
-        _number(5 * WORD),  # where the data does
-        _number(0),
-        _number(len(said)),
+        address_word(identity),
+        number_word(fact.topic),
+        number_word(4 * WORD),  # where the signature begins
+        number_word(5 * WORD),  # where the data does
+        number_word(0),
+        number_word(len(said)),
         said,
     )
     return b"".join(words)
@@ -152,21 +150,9 @@ def _read_slot(answer: bytes | None) -> str:
     return _written(fact)
 
 
-def _read_yes(answer: bytes | None) -> str:
-    return "refused" if answer is None else _yes(_is_yes(answer))
+def _read_yes(answer: bytes | None) -> str | bool:
+    return "refused" if answer is None else _is_yes(answer)
 
 
 def _is_yes(answer: bytes | None) -> bool:
     return answer is not None and int.from_bytes(answer, "big") == 1
-
-
-def _yes(told: bool) -> str:
-    return "true" if told else "false"
-
-
-def _address(address: bytes) -> bytes:
-    return address.rjust(WORD, b"\0")
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(WORD, "big")

@@ -124,14 +124,21 @@ def encode_aggregate(calls: Sequence[Call]) -> bytes:
     heads, tails = [], []
     offset = len(calls) * WORD
     for to, data in calls:
-        heads.append(_number(offset))
+        heads.append(number_word(offset))
         padding = bytes(-len(data) % WORD)
         tail = b"".join(
-            (to.rjust(WORD, b"\0"), _number(1), _number(96), _number(len(data)), data, padding)
+            (
+                address_word(to),
+                number_word(1),
+                number_word(96),
+                number_word(len(data)),
+                data,
+                padding,
+            )
         )
         tails.append(tail)
         offset += len(tail)
-    return b"".join((AGGREGATE3, _number(WORD), _number(len(calls)), *heads, *tails))
+    return b"".join((AGGREGATE3, number_word(WORD), number_word(len(calls)), *heads, *tails))
 
 
 def decode_aggregate(data: bytes, wanted: int) -> list[bytes | None]:
@@ -157,8 +164,14 @@ def decode_aggregate(data: bytes, wanted: int) -> list[bytes | None]:
     return answers
 
 
-def _number(value: int) -> bytes:
+def number_word(value: int) -> bytes:
+    """Give a number as calldata has it."""
     return value.to_bytes(WORD, "big")
+
+
+def address_word(address: bytes) -> bytes:
+    """Give an address as calldata has it."""
+    return address.rjust(WORD, b"\0")
 
 
 def _at(data: bytes, place: int) -> int:

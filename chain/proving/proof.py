@@ -11,17 +11,15 @@ from eth_abi.exceptions import DecodingError
 from chain.contracts.abi import Function, contract
 from chain.node.client import ChainClient, hex_of
 from chain.proving.claims import questions
+from chain.proving.difference import Difference, differ
 from chain.proving.holdings import HoldingReader
-from chain.proving.many_calls import WORD, Call, ManyCalls
+from chain.proving.many_calls import WORD, Call, ManyCalls, address_word
 from registry.captable.believed import NOBODY, HolderFacts
 from registry.captable.claims_believed import ClaimsBelieved
 from registry.captable.ledger import Holding
 
 FACTS_OF_EACH = 5
 SUM = "sum of balances"
-
-Difference = dict[str, Any]
-"""What differs, for whom, and both values as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +95,18 @@ def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
     supply, paused, registered_at, *of_holders = values
     registry_address = hex_of(claimed.identity_registry)
     found = [
-        *_differ("supply", claimed.supply, supply),
-        *_differ("paused", claimed.paused, paused),
-        *_differ("identity registry", registry_address, registered_at),
+        *differ("supply", claimed.supply, supply),
+        *differ("paused", claimed.paused, paused),
+        *differ("identity registry", registry_address, registered_at),
     ]
     for place, holder in enumerate(claimed.holders):
         theirs = of_holders[place * FACTS_OF_EACH : (place + 1) * FACTS_OF_EACH]
         found += _differences_of(holder, theirs)
     if not found and claimed.total is not None:
         # A holder whom the projection lost is not asked about; the sum tells.
-        found += _differ(SUM, claimed.total, supply)
-    differing = (question.differs(answer) for question, answer in zip(of_claims, told, strict=True))
-    found += [item for item in differing if item is not None]
+        found += differ(SUM, claimed.total, supply)
+    for question, answer in zip(of_claims, told, strict=True):
+        found += question.differs(answer)
     return Outcome(supply if isinstance(supply, int) else 0, found)
 
 
@@ -126,14 +124,13 @@ def prove_amounts(
     told = client.call(claimed.address, total_supply.encode(), block=claimed.block_hash)
     supply = int.from_bytes(told, "big")
     theirs = iter(reader.read(claimed.address, list(amounts), claimed.block_hash))
-    found = _differ("supply", claimed.supply, supply)
+    found = differ("supply", claimed.supply, supply)
     for address, ours in amounts.items():
         for what, amount in zip(("balance", "frozen"), ours, strict=True):
-            differs = _differ(what, amount, next(theirs))
-            found += [difference | {"holder": hex_of(address)} for difference in differs]
+            found += differ(what, amount, next(theirs), holder=address)
     if not found:
         # A holder whom the projection lost is not asked about; the sum tells.
-        found = _differ(SUM, sum(balance for balance, _ in amounts.values()), supply)
+        found = differ(SUM, sum(balance for balance, _ in amounts.values()), supply)
     return Outcome(supply, found)
 
 
@@ -148,28 +145,16 @@ def _differences_of(holder: HolderFacts, theirs: Sequence[Any]) -> list[Differen
         ("country", holder.country, theirs[4]),
     )
     return [
-        difference | {"holder": hex_of(holder.address)}
+        difference
         for what, ours, chain in said
-        for difference in _differ(what, ours, chain)
+        for difference in differ(what, ours, chain, holder=holder.address)
     ]
-
-
-def _differ(what: str, ours: Any, theirs: Any) -> list[Difference]:
-    if ours == theirs:
-        return []
-    return [{"what": what, "database": _text(ours), "chain": _text(theirs)}]
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
 
 
 def _call(to: bytes, function: Function, given: Sequence[str]) -> Call:
     if given:
         # All of these take one address: put together by hand, there are five for each holder.
-        return to, function.selector + bytes.fromhex(given[0][2:]).rjust(32, b"\0")
+        return to, function.selector + address_word(bytes.fromhex(given[0][2:]))
     return to, function.selector
 
 

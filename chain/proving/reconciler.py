@@ -15,10 +15,11 @@ from sqlmodel import Session
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.proving.claims import is_of_claims
+from chain.proving.difference import Difference
 from chain.proving.due import Due, Task, newest_proof
 from chain.proving.holdings import HoldingReader
 from chain.proving.many_calls import ManyCalls
-from chain.proving.proof import SUM, Claimed, Difference, Outcome, prove, prove_amounts
+from chain.proving.proof import SUM, Claimed, Outcome, prove, prove_amounts
 from registry.captable import rounds
 from registry.captable.degraded import degrade, lift, list_differing
 from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token

@@ -17,9 +17,10 @@ from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.claims import is_of_claims
 from chain.proving.comparing import first_wrong_block
+from chain.proving.difference import Difference
 from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
-from chain.proving.proof import Difference, prove
+from chain.proving.proof import prove
 from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, rounds, soundness
 from registry.captable import service as captable
