@@ -11,8 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, exists
-from sqlalchemy.orm import aliased
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from chain.errors import MustWait, SignerRefused, SignerUnavailable
@@ -23,6 +22,7 @@ from chain.sending.attempts import Attempts
 from chain.sending.fees import Fee, Fees, Market, Priced
 from chain.sending.lost_blocks import find_lost
 from chain.sending.outbox import key_problem, note_waiting
+from chain.sending.standing import IS_LAST_ATTEMPT
 from chain.sending.steps import step
 from chain.sending.trailer import without
 from chain.signing.envelope import read_signed
@@ -48,8 +48,6 @@ Unmined = tuple[Operation, OperationAttempt]
 
 UNMINED = (OperationState.SIGNED, OperationState.BROADCAST)
 
-# Made once: an alias of a table takes longer to make than the database to answer.
-_LATER = aliased(OperationAttempt)
 _NEWEST = (
     select(Operation, OperationAttempt)
     .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))
@@ -57,10 +55,7 @@ _NEWEST = (
         col(Operation.signer) == bindparam("signer"),
         col(Operation.nonce) >= bindparam("from_nonce"),
         col(Operation.state).in_(UNMINED),
-        ~exists().where(
-            col(_LATER.operation_id) == col(Operation.id),
-            col(_LATER.seq) > col(OperationAttempt.seq),
-        ),
+        IS_LAST_ATTEMPT,
     )
     .order_by(col(Operation.nonce))
 )

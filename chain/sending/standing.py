@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, bindparam, func
+from sqlalchemy import BindParameter, bindparam, exists, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -19,6 +19,12 @@ from registry.operation.models import (
 
 # Made once: an alias of a table takes longer to make than the database to answer.
 _LATER = aliased(OperationAttempt)
+IS_LAST_ATTEMPT = ~exists().where(
+    col(_LATER.operation_id) == col(OperationAttempt.operation_id),
+    col(_LATER.seq) > col(OperationAttempt.seq),
+)
+"""Of a statement that selects attempts: there is no later one of the same operation."""
+
 _KEYS: BindParameter[Collection[bytes]] = bindparam("keys", expanding=True)
 _FLYING = (
     select(func.count())
@@ -33,10 +39,7 @@ _COMMITTED = (
     .where(
         col(Operation.signer) == col(NonceStream.signer),
         col(Operation.state).in_([OperationState.SIGNED, OperationState.BROADCAST]),
-        col(OperationAttempt.seq)
-        == select(func.max(_LATER.seq))
-        .where(col(_LATER.operation_id) == col(Operation.id))
-        .scalar_subquery(),
+        IS_LAST_ATTEMPT,
     )
     .scalar_subquery()
 )

@@ -144,17 +144,20 @@ def _is_any_read_again(session: Session, chain_id: int) -> bool:
     return session.exec(query.limit(1)).first() is not None
 
 
+# Made once: an alias of a table takes longer to make than the database to answer.
+_LATER = aliased(Reconciliation)
+_SUPERSEDED = exists().where(
+    col(_LATER.token_no) == col(Reconciliation.token_no),
+    col(_LATER.id) > col(Reconciliation.id),
+)
+
+
 def _newest_proofs(session: Session, chain_id: int) -> list[tuple[Token, Reconciliation | None]]:
     """Give each token that is projected with its chain, and its newest proof."""
-    later = aliased(Reconciliation)
-    superseded = exists().where(
-        col(later.token_no) == col(Reconciliation.token_no),
-        col(later.id) > col(Reconciliation.id),
-    )
     rows = session.exec(
         select(Token, Reconciliation)
         .outerjoin(
-            Reconciliation, (col(Reconciliation.token_no) == col(Token.token_no)) & ~superseded
+            Reconciliation, (col(Reconciliation.token_no) == col(Token.token_no)) & ~_SUPERSEDED
         )
         .where(
             col(Token.chain_id) == chain_id,
