@@ -13,6 +13,8 @@ from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
 from registry.kernel.settings import Settings
 from tests.api.house import House, house_settings, open_house
+from tests.api.moves import Moves, minted, moves
+from tests.api.other_chain import ONE, followed
 from tests.api.town import Town, build_town
 
 DatabaseMaker = Callable[[], AbstractContextManager[Database]]
@@ -50,3 +52,18 @@ def town(make_database: DatabaseMaker, api_settings: Settings) -> Iterator[Town]
     """Something in every state; only tests that change nothing may use it."""
     with make_database() as database, open_house(api_settings, database) as house:
         yield build_town(house)
+
+
+@pytest.fixture(scope="module")
+def ours(house: House) -> Moves:
+    """A token of the platform, at the same address as one on the other chain."""
+    chain = moves(house)
+    chain.mine(minted(ONE, 7))
+    return chain
+
+
+@pytest.fixture(scope="module")
+def there(house: House, ours: Moves) -> Iterator[str]:
+    """The address of that one, on a chain that is followed."""
+    with followed(house, ours) as address:
+        yield address

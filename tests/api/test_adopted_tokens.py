@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,8 +24,8 @@ from registry.captable.rewind import rewind
 from registry.captable.service import find_token
 from registry.kernel.actor import Role
 from tests.api.house import House, problem_of
-from tests.api.moves import Moves, minted, moved, moves, wallet_no
-from tests.api.other_chain import IDENTITY, ONE, OTHER, TWO, UNREAD, block, followed, mine
+from tests.api.moves import Moves, minted, moved, wallet_no
+from tests.api.other_chain import IDENTITY, ONE, OTHER, TWO, UNREAD, block, mine
 from tests.api.test_events import Listener
 from tests.api.test_exports import KINDS, check_schema, read, take, unpacked, work
 from tests.factories import ACTORS
@@ -36,20 +35,6 @@ pytestmark = pytest.mark.db
 WHY = {"purpose": "inspection 11/2026", "legal_basis": "section 4"}
 LABEL = TokenLabel("ACME", "Acme Estates", 6)
 THERE = {address_of(ONE): 20, address_of(TWO): 10}
-
-
-@pytest.fixture(scope="module")
-def ours(house: House) -> Moves:
-    """A token of the platform, at the same address as one on the other chain."""
-    chain = moves(house)
-    chain.mine(minted(ONE, 7))
-    return chain
-
-
-@pytest.fixture(scope="module")
-def there(house: House, ours: Moves) -> Iterator[str]:
-    with followed(house, ours) as address:
-        yield address
 
 
 def name_it(house: House, ours: Moves, label: TokenLabel) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from registry.captable.models import SyncCursor
 from registry.captable.rewind import rewind
 from registry.kernel.actor import Role
 from tests.api.house import House, problem_of
-from tests.api.moves import Moves, minted, moves, wallet_no
-from tests.api.other_chain import IDENTITY, ONE, OTHER, TWO, UNREAD, block, followed, mine
+from tests.api.moves import Moves, minted, wallet_no
+from tests.api.other_chain import IDENTITY, ONE, OTHER, TWO, UNREAD, block, mine
 
 pytestmark = pytest.mark.db
 
@@ -26,20 +25,6 @@ READS = (
     "exports",
 )
 OF_WALLET = ("", "/history", "/claims")
-
-
-@pytest.fixture(scope="module")
-def ours(house: House) -> Moves:
-    """A token of the platform, at the same address as one on the other chain."""
-    chain = moves(house)
-    chain.mine(minted(ONE, 7))
-    return chain
-
-
-@pytest.fixture(scope="module")
-def there(house: House, ours: Moves) -> Iterator[str]:
-    with followed(house, ours) as address:
-        yield address
 
 
 def get(house: House, token: object, what: str, **query: Any) -> Any:
