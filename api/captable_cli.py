@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from api.as_of import read_as_of
+from api.schemas.common import HEX_ADDRESS
 from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.export.models import CapTableExport, ExportFormat
@@ -34,7 +34,6 @@ FormatOption = Annotated[ExportFormat, typer.Option("--format", help="csv, or oc
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="RFC 3339 time or block:<number>; without it, now")
 ]
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _console = Console(stderr=True)
 
 
@@ -100,7 +99,7 @@ def _export(
 
 def _find(session: ReadSession, named: str, chain_id: int | None) -> Token:
     """Find a token by the id of its tokenization, or by its address on a chain."""
-    if ADDRESS.fullmatch(named):
+    if HEX_ADDRESS.fullmatch(named):
         return captable.get_token(session, bytes.fromhex(named[2:]), chain_id=chain_id)
     try:
         token_id = UUID(named)

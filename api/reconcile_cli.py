@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import re
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlmodel import col, select
 
+from api.schemas.common import HEX_ADDRESS
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.claims import is_of_claims
@@ -40,7 +40,6 @@ CLAIMS_REMAIN = (
     " cannot be compared. Then it is not the register that can mend them: ask another node of"
     " RPC_URL, and compare the code at the contracts' addresses."
 )
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _out = Console()
 _progress = Console(stderr=True)
 
@@ -215,7 +214,7 @@ def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
 def _tokens(database: Database, chain_id: int, named: str | None) -> list[Token]:
     with database.reading() as session:
         query = select(Token).where(col(Token.chain_id) == chain_id)
-        if named is not None and ADDRESS.fullmatch(named):
+        if named is not None and HEX_ADDRESS.fullmatch(named):
             query = query.where(col(Token.address) == bytes_of(named.lower()))
         elif named is not None:
             query = query.join(
@@ -252,7 +251,7 @@ def _tell(found: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def _adopt(database: Database, client: ChainClient, address: str, from_block: int | None) -> None:
-    if not ADDRESS.fullmatch(address):
+    if not HEX_ADDRESS.fullmatch(address):
         raise Invalid("token_unnamed", f"{address} is not an address.")
     place = bytes_of(address.lower())
     found = examine(client, place, first_block=from_block)

@@ -74,6 +74,10 @@ BigInteger = Annotated[int, PlainSerializer(str, return_type=str)]
 """An integer that may pass 2^53, written as a string."""
 
 
+HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+"""An address as people type it into a command: the checksum is not asked for."""
+
+
 def _checksummed(text: str) -> str:
     if not is_checksum_address(text):
         raise ValueError("is not an address with its EIP-55 checksum")
