@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry, JournalLeaf
@@ -14,7 +13,7 @@ from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
 from registry.kernel.masking import mask_fields
-from registry.kernel.rows import page_after
+from registry.kernel.rows import insert_many, page_after
 
 FREE_TEXTS = frozenset(
     {"reason", "confirmation", "closing", "order_text", "purpose", "legal_basis"}
@@ -48,21 +47,19 @@ def record_each(
 ) -> None:
     """Add the same entry about each of many subjects, in one statement."""
     if subject_ids:
-        session.execute(
-            insert(JournalEntry),
-            [
-                {
-                    "id": new_id(),
-                    "recorded_at": now(),
-                    "actor": actor.subject,
-                    "act": act,
-                    "subject_kind": subject_kind,
-                    "subject_id": str(subject_id),
-                    "facts": {},
-                }
-                for subject_id in subject_ids
-            ],
-        )
+        rows = [
+            {
+                "id": new_id(),
+                "recorded_at": now(),
+                "actor": actor.subject,
+                "act": act,
+                "subject_kind": subject_kind,
+                "subject_id": str(subject_id),
+                "facts": {},
+            }
+            for subject_id in subject_ids
+        ]
+        session.execute(insert_many(JournalEntry, rows))
 
 
 def list_entries(

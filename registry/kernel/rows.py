@@ -1,13 +1,15 @@
-"""Finding one row by its id, and a page of rows after an id: the same for every table."""
+"""Finding a row by its id, a page of rows after an id, adding many: the same for every table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, any_, literal
-from sqlalchemy.dialects.postgresql import ARRAY
+import msgspec
+from sqlalchemy import ColumnElement, Insert, any_, func, insert, literal, literal_column, select
+from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -42,6 +44,24 @@ def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     return cast(
         "ColumnElement[bool]", column == any_(literal(list(values), ARRAY(column.expression.type)))
     )
+
+
+def insert_many(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> Insert:
+    """Give the statement that adds rows, all in one parameter however many.
+
+    The driver takes ten times as long for a parameter of each value.
+
+    Parameters
+    ----------
+    rows
+        Values by column, of the same columns each; none of bytes. What they leave out is null.
+    """
+    stored = cast("Any", table).__table__
+    names = list(rows[0])
+    document = as_type(literal(msgspec.json.encode(rows).decode()), JSONB)
+    source = func.jsonb_populate_recordset(literal_column(f"NULL::{stored.name}"), document)
+    columns = source.table_valued(*(stored.c[name] for name in names))
+    return insert(table).from_select(names, select(*(columns.c[name] for name in names)))
 
 
 def page_after(

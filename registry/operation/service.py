@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, text, update
+from sqlalchemy import func, text, update
 from sqlmodel import Session, col, select
 
 from registry.kernel import tracing
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
-from registry.kernel.rows import among, get_row, page_after
+from registry.kernel.rows import among, get_row, insert_many, page_after
 from registry.operation.models import (
     FAILED,
     IN_FLIGHT,
@@ -85,10 +85,8 @@ def plan_all(
     found = {operation.key: operation for operation in known if operation.state not in FAILED}
     missing = {new.key: new for new in wanted if new.key not in found}
     if missing:
-        added = session.scalars(
-            insert(Operation).returning(Operation, sort_by_parameter_order=True),
-            [_row(actor, new) for new in missing.values()],
-        )
+        rows = [_row(actor, new) for new in missing.values()]
+        added = session.scalars(insert_many(Operation, rows).returning(Operation))
         found |= {operation.key: operation for operation in added}
         _add_dependencies(session, missing, found)
         for kind in sorted({new.kind.value for new in missing.values()}):
@@ -145,7 +143,7 @@ def _add_dependencies(
         for earlier in new.after
     ]
     if rows:
-        session.execute(insert(OperationDependency), rows)
+        session.execute(insert_many(OperationDependency, rows))
 
 
 def let_wait_for(session: Session, failed: Operation, anew: Operation) -> None:
