@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from sqlmodel import col, select
@@ -73,36 +74,48 @@ class Tracker:
         # The head first: a receipt read later can only be deeper than we then think.
         client = self._chain.client
         final = final_height(client, self._finality, client.block_number())
-        asked = self._changed(flights, final)
-        receipts = client.receipts([flight.attempt.tx_hash for flight in asked])
+        standing = self._standing(flights)
         moved = 0
+        for flight in standing.values():
+            if _height(flight) <= final:
+                with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
+                    moved += self._record_final(flight)
+        asked = self._unknown(flights, standing)
+        receipts = client.receipts([flight.attempt.tx_hash for flight in asked])
         for flight, receipt in zip(asked, receipts, strict=True):
             with contained(flight.operation.id, tx=hex_of(flight.attempt.tx_hash)):
                 moved += self._move(flight, receipt, final)
         return moved
 
-    def _changed(self, flights: Sequence[_Flight], final: int) -> list[_Flight]:
-        """Give those whose receipt may say something new; that of a large batch is a megabyte.
+    def _standing(self, flights: Sequence[_Flight]) -> dict[UUID, _Flight]:
+        """Give what was seen mined, by operation, where that block is the chain's still.
 
-        Of the others, the key has not come to their nonce yet, or the block in which they were
-        seen stands and is not final.
+        Its receipt says nothing new, and that of a large batch is a megabyte.
         """
+        mined = [
+            flight
+            for flight in flights
+            if flight.operation.state == OperationState.MINED
+            and flight.attempt.block_number is not None
+        ]
+        standing = self._chain.client.standing(map(_height, mined))
+        return {
+            flight.operation.id: flight
+            for flight in mined
+            if (flight.attempt.block_number, flight.attempt.block_hash) in standing
+        }
+
+    def _unknown(
+        self, flights: Sequence[_Flight], standing: Mapping[UUID, _Flight]
+    ) -> list[_Flight]:
+        """Give those whose receipt may say something: the chain has come to their nonce."""
         client = self._chain.client
-        seen = {flight.attempt.block_number for flight in flights}
-        standing = client.standing(height for height in seen if height is not None)
         signers = {flight.operation.signer for flight in flights}
         used = {signer: client.nonce(signer) for signer in signers if signer is not None}
-        mined = {
-            flight.operation.id: flight.attempt.block_number > final
-            for flight in flights
-            if flight.attempt.block_number is not None
-            and flight.operation.state == OperationState.MINED
-            and (flight.attempt.block_number, flight.attempt.block_hash) in standing
-        }
         return [
             flight
             for flight in flights
-            if not mined.get(flight.operation.id, False)
+            if flight.operation.id not in standing
             and (flight.operation.state == OperationState.MINED or _is_used(flight, used))
         ]
 
@@ -132,7 +145,7 @@ class Tracker:
         if not was_mined or flight.attempt.block_hash != receipt.block_hash:
             moved = self._record_mined(flight, receipt)
         if is_final:
-            moved = self._record_final(flight, receipt)
+            moved = self._record_final(flight)
         return moved
 
     def _take_back(self, flight: _Flight) -> int:
@@ -182,7 +195,8 @@ class Tracker:
         )
         return 1
 
-    def _record_final(self, flight: _Flight, receipt: Receipt) -> int:
+    def _record_final(self, flight: _Flight) -> int:
+        seen = {"tx": hex_of(flight.attempt.tx_hash)}
         with self._database.transaction() as session:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
@@ -191,15 +205,10 @@ class Tracker:
             rows = batches.rows_of(session, operation)
             EFFECTS[batches.kind_of(operation)].all_final(session, rows)
             for row in rows:
-                mark(row, "final", since=row.recorded_at, seen=_seen(receipt))
+                mark(row, "final", since=row.recorded_at, seen=seen)
             failpoints.reach("before_final_commit")
         failpoints.reach("after_final_commit")
-        log.info(
-            "operation_final",
-            operation=str(operation.id),
-            kind=operation.kind,
-            tx=hex_of(receipt.tx_hash),
-        )
+        log.info("operation_final", operation=str(operation.id), kind=operation.kind, **seen)
         return 1
 
     def _is_cancelled(self, flight: _Flight) -> bool:
@@ -272,6 +281,11 @@ class Tracker:
             except RpcRefused as refused:
                 return read_revert(bytes_of(refused.data or ""), refused.message)
         return Reverted("", "the node gives no reason", {})
+
+
+def _height(flight: _Flight) -> int:
+    assert flight.attempt.block_number is not None, "what is mined names its block"
+    return flight.attempt.block_number
 
 
 def _is_used(flight: _Flight, used: Mapping[bytes, int]) -> bool:
