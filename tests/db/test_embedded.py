@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.service_directory import EmbeddedServiceError
+from tests.conftest import open_folder
 
 pytestmark = pytest.mark.db
 
@@ -29,12 +30,12 @@ time.sleep(60)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cluster() -> Iterator[Path]:
     """A directory whose cluster exists, so that most tests need not make one."""
-    directory = tmp_path_factory.mktemp("postgres")
-    with EmbeddedPostgres(directory):
-        pass
-    return directory
+    with open_folder() as directory:
+        with EmbeddedPostgres(directory):
+            pass
+        yield directory
 
 
 @pytest.fixture
