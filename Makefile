@@ -35,8 +35,10 @@ imports: setup
 	@$(RUN)/lint-imports
 
 # A file goes to one process: its stages are built once. Beyond four, PostgreSQL is what waits.
+# The order is that of tests/conftest.py; xdist's own begins with the files of most tests.
 unit: setup
-	@$(RUN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
+	@$(RUN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile \
+		--no-loadscope-reorder $(PYTEST_ARGS)
 
 test-contracts: setup-brownie  ## Brownie tests of our own Solidity, on anvil
 	@$(PY) scripts/test_contracts.py

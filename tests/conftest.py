@@ -24,10 +24,25 @@ from registry.kernel.db import Database
 from registry.kernel.embedded import DATABASE, EmbeddedPostgres
 from registry.kernel.vault import Vault
 from tests.factories import Desk, panel_valuer
+from tests.watcher import ends_with_us
 
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+LONGEST_FIRST = ("e2e", "chain", "db", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is alone with it at the end."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    marks = (mark.name for mark in item.iter_markers())
+    ranks = (LONGEST_FIRST.index(name) for name in marks if name in LONGEST_FIRST)
+    return min(ranks, default=len(LONGEST_FIRST))
 
 
 MEMORY = Path("/dev/shm")
@@ -63,7 +78,7 @@ def in_memory() -> Path | None:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    with open_folder() as folder:
+    with open_folder(at=in_memory()) as folder:
         yield folder
 
 
@@ -91,7 +106,11 @@ class DatabaseMaker(Protocol):
 def make_database() -> Iterator[DatabaseMaker]:
     """Give a maker of migrated databases, all copies of one to which nobody writes."""
     numbers = itertools.count(1)
-    with open_folder(at=in_memory()) as folder, EmbeddedPostgres(folder / "postgres") as server:
+    with (
+        open_folder(at=in_memory()) as folder,
+        ends_with_us(folder / "postgres", folder),
+        EmbeddedPostgres(folder / "postgres") as server,
+    ):
         original = Database(server.start())
         with _admin(original) as admin:
             # Nothing here has to survive a power cut.
@@ -109,6 +128,7 @@ def make_database() -> Iterator[DatabaseMaker]:
             with original.transaction() as session:
                 # As every register has one before anything can be registered.
                 session.add(panel_valuer())
+            original.dispose()
 
             @contextmanager
             def make(of: Database | None = None, *, empty: bool = False) -> Iterator[Database]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import text
 
 from chain.sync.compacting import Compacting
@@ -9,6 +10,8 @@ from registry.captable import service as captable
 from registry.captable.stream import stream_holders
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, cursor_of
+
+pytestmark = pytest.mark.chain
 
 LIVE = 10
 """Blocks that are followed one by one: some more rows than a holder must have."""

@@ -9,6 +9,8 @@ import pytest
 
 from registry.kernel.memory import LEAST_MB, MOST_MB, SHARE, buffers_mb
 
+pytestmark = pytest.mark.unit
+
 
 def machine(monkeypatch: pytest.MonkeyPatch, megabytes: int) -> None:
     said = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": megabytes * 256}

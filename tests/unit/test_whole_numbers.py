@@ -11,6 +11,8 @@ import api.app  # noqa: F401 (every body is defined once it stands)
 from api.schemas.common import Body
 from registry.asset.interface import ClassDetails
 
+pytestmark = pytest.mark.unit
+
 PROBES = (True, [True], (True, True), (True, True, "0"))
 
 
