@@ -8,14 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from api import cli
+from demo import __main__ as demo
+from registry.kernel.settings import ROOT
+from tests.forking import forking_context
+
 DEADLINE_S = 180.0
+MAINS: Mapping[str, Callable[[], int | None]] = {"api.cli": cli.app, "demo": demo.main}
 
 
 def free_port() -> int:
@@ -36,21 +42,89 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     }
 
 
-def start(arguments: list[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start `python -m ...` in a process group of its own."""
-    with log.open("ab") as sink:
-        return subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=ROOT,
-            env=dict(env),
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
+class Program:
+    """`python -m ...` in a process group of its own, forked where all of it is loaded already.
+
+    It has the parts of `subprocess.Popen` that tests ask for.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        out: Path,
+        err: Path,
+        cwd: Path = ROOT,
+    ) -> None:
+        self._process = forking_context().Process(
+            target=_become, args=(list(arguments), dict(env), out, err, cwd), daemon=True
         )
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            while os.getpgid(self.pid) != self.pid:
+                time.sleep(0.002)
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
 
-def run(arguments: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def _become(arguments: list[str], env: dict[str, str], out: Path, err: Path, cwd: Path) -> None:
+    """Be that program from here on."""
+    os.setsid()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, path in ((1, out), (2, err)):
+        sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(sink, number)
+        os.close(sink)
+    module, *sys.argv[1:] = arguments
+    sys.exit(MAINS[module]())
+
+
+def start(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Program:
+    """Start `python -m ...`; it says everything to one file."""
+    log.touch()
+    return Program(arguments, env, log, log)
+
+
+def run(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m ...` to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        program = Program(arguments, env, out, err, cwd)
+        try:
+            code = program.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            kill_group(program)
+            raise
+        said = [path.read_text("utf-8") for path in (out, err)]
+    return subprocess.CompletedProcess(list(arguments), code, *said)
+
+
+def run_anew(arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `python -m ...` in an interpreter that has to load everything."""
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
@@ -80,7 +154,7 @@ def kill_servers(data_dir: Path) -> int:
     return len(found)
 
 
-def members_of(program: subprocess.Popen[bytes]) -> list[int]:
+def members_of(program: Program) -> list[int]:
     """List what runs in the process group of a started program, itself included."""
     found = []
     for pid in psutil.pids():
@@ -90,12 +164,12 @@ def members_of(program: subprocess.Popen[bytes]) -> list[int]:
     return found
 
 
-def kill_group(program: subprocess.Popen[bytes]) -> None:
+def kill_group(program: Program) -> None:
     os.killpg(program.pid, signal.SIGKILL)
     program.wait()
 
 
-def wait_for_line(log: Path, text: str, program: subprocess.Popen[bytes]) -> None:
+def wait_for_line(log: Path, text: str, program: Program) -> None:
     """Wait until the program has said `text`."""
     deadline = time.monotonic() + DEADLINE_S
     while text not in log.read_text("utf-8", errors="replace"):

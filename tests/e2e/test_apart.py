@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from chain.embedded.devnet import Devnet
 from chain.node.client import hex_of
 from chain.signing.keystore import KeystoreSigner, create_keystore
 from registry.kernel.embedded import EmbeddedPostgres
-from tests.e2e.program import DEADLINE_S, environment, free_port, kill_group, start
+from tests.e2e.program import DEADLINE_S, Program, environment, free_port, kill_group, start
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +32,7 @@ class Parts:
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.env = env
         self._folder = folder
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, Program] = {}
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{env['PORT']}", trust_env=False, timeout=10
         )

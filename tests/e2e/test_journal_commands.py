@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from registry.journal import service as journal
 from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
 from registry.kernel.settings import ROOT
+from tests.e2e import program
 from tests.factories import MAKER
 
 pytestmark = pytest.mark.e2e
@@ -28,14 +27,7 @@ def run(folder: Path, *words: object, database: str | None = None) -> tuple[int,
         "DATABASE_URL": database or "nonsense://nowhere",
         "DATA_DIR": str(folder / "var"),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "api.cli", "journal", *map(str, words)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = program.run(["api.cli", "journal", *map(str, words)], environment, cwd=folder)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout + done.stderr
 

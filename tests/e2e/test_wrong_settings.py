@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from chain.embedded.devnet import Devnet
 from chain.signing.keystore import create_keystore
-from tests.e2e.program import environment, free_port, run, servers_of
+from tests.e2e.program import environment, free_port, run, run_anew, servers_of
 
 pytestmark = pytest.mark.e2e
+
+Start = Callable[[Sequence[str], Mapping[str, str]], CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -30,9 +33,9 @@ def other_chain(tmp_path: Path) -> Iterator[str]:
         yield devnet.url
 
 
-def refusal(data_dir: Path, **settings: str) -> str:
+def refusal(data_dir: Path, start: Start = run, /, **settings: str) -> str:
     """Return what `serve` says when it refuses to start."""
-    ended = run(["api.cli", "serve"], environment(data_dir, **settings))
+    ended = start(["api.cli", "serve"], environment(data_dir, **settings))
     said = " ".join((ended.stdout + ended.stderr).split())
     assert ended.returncode == 1, said
     assert "Traceback" not in said
@@ -45,7 +48,7 @@ def test_serve__without_coincurve__says_what_is_missing(tmp_path: Path) -> None:
     missing.mkdir()
     (missing / "coincurve.py").write_text("raise ImportError('no such library')")
 
-    said = refusal(tmp_path / "data", PYTHONPATH=str(missing))
+    said = refusal(tmp_path / "data", run_anew, PYTHONPATH=str(missing))
 
     assert "The package coincurve cannot be loaded (no such library)" in said
     assert not (tmp_path / "data" / "postgres").exists(), "a database was started all the same"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psycopg
@@ -23,6 +21,7 @@ from tests.chaos.model.node import CHAIN_ID
 from tests.chaos.model.server import ModelServer
 from tests.chaos.proxy_postgres import PostgresProxy
 from tests.chaos.sync.process import TIMEOUT_SECONDS
+from tests.forking import forking_context
 
 TEMPLATE = "chaos_sync"
 
@@ -39,8 +38,7 @@ class Arena:
     def __init__(self, original: Database) -> None:
         self._original = original
         self._numbers = itertools.count(1)
-        self.processes: ForkServerContext = multiprocessing.get_context("forkserver")
-        self.processes.set_forkserver_preload(["tests.chaos.sync.process"])
+        self.processes = forking_context()
         url = original.engine.url
         self._user = url.username or ""
         socket = Path(str(url.query["host"])) / f".s.PGSQL.{url.query['port']}"
