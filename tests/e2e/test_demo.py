@@ -1,9 +1,8 @@
-"""The demo from the outside: twice in a row, and killed at its most delicate moments."""
+"""The demo from the outside: killed at its most delicate moments, and played once more."""
 
 from __future__ import annotations
 
 import contextlib
-import random
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -88,60 +87,47 @@ def assert_books_are_right(data_dir: Path) -> None:
         assert len(on_chain) == TOKENS
 
 
+def play_until_killed(env: Mapping[str, str], log: Path, moment: str, *, wait: float = 0.0) -> None:
+    """Kill it a while after it said `moment`; its servers go on."""
+    program = start(["demo", "--once"], env, log)
+    wait_for_line(log, moment, program)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(wait)
+    kill_group(program)
+
+
 def play_to_the_end(env: Mapping[str, str]) -> None:
     played = run(["demo", "--once"], env)
     assert played.returncode == 0, played.stdout[-2000:] + played.stderr[-2000:]
     assert played.stdout.rstrip().endswith(LAST_LINE)
 
 
-def test_demo__twice_in_a_row__ends_the_same(data_dir: Path) -> None:
-    env = environment(data_dir)
-    for _ in range(2):
-        play_to_the_end(env)
-        assert servers_of(data_dir) == []
-    assert_books_are_right(data_dir)
-
-
-@pytest.mark.parametrize(
-    ("moment", "with_servers"),
-    [
-        ("buys 2,500 fractions", False),
-        ("closes the sale", True),
-    ],
-)
-def test_demo__killed_at_a_delicate_moment__loses_and_doubles_nothing(
-    data_dir: Path, tmp_path: Path, moment: str, with_servers: bool
-) -> None:
-    env, log = environment(data_dir), tmp_path / "log"
-    program = start(["demo", "--once"], env, log)
-    wait_for_line(log, moment, program)
-    kill_group(program)
-    if with_servers:
-        assert kill_servers(data_dir) > 0
-
-    play_to_the_end(env)
-
-    assert_books_are_right(data_dir)
-
-
-@pytest.mark.parametrize(("seed", "with_servers"), [(11, True)])
 def test_demo__killed_again_and_again__loses_and_doubles_nothing(
-    data_dir: Path, tmp_path: Path, seed: int, with_servers: bool
+    data_dir: Path, tmp_path: Path
 ) -> None:
-    """Three times, each a while after it was ready; the fourth run goes on to the end."""
-    env, moments = environment(data_dir), random.Random(seed)
-    for attempt in range(3):
-        log = tmp_path / f"log-{attempt}"
-        program = start(["demo", "--once"], env, log)
-        wait_for_line(log, "ready on", program)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            program.wait(moments.uniform(0.0, 4.0))
-        kill_group(program)
-        if with_servers:
-            kill_servers(data_dir)
+    """Each run goes on where the killed one was, and says what it is killed at next.
+
+    Three times a while after it was ready, and at two delicate moments: with its servers, but
+    once, where the next run takes over those that go on. Then to the end, and once more on what
+    is there.
+    """
+    env = environment(data_dir)
+    play_until_killed(env, tmp_path / "early", "ready on", wait=0.4)
+    assert kill_servers(data_dir) > 0
+    play_until_killed(env, tmp_path / "later", "ready on", wait=1.9)
+    assert kill_servers(data_dir) > 0
+    play_until_killed(env, tmp_path / "latest", "ready on", wait=3.7)
+    assert kill_servers(data_dir) > 0
+    play_until_killed(env, tmp_path / "buys", "buys 2,500 fractions")
+    play_until_killed(env, tmp_path / "closes", "closes the sale")
+    assert kill_servers(data_dir) > 0
 
     play_to_the_end(env)
+    assert servers_of(data_dir) == []
+    assert_books_are_right(data_dir)
 
+    play_to_the_end(env)
+    assert servers_of(data_dir) == []
     assert_books_are_right(data_dir)
 
 
