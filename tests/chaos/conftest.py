@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.chaos.stage import Stage, open_stage
+from tests.conftest import in_memory, open_folder
+from tests.watcher import ends_with_us
 
 
 @pytest.fixture(scope="session")
 def chaos_stage() -> Iterator[Stage]:
-    prefix = "milkiyat-chaos-"
     with (
-        tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder,
-        open_stage(Path(folder)) as stage,
+        open_folder(at=in_memory()) as folder,
+        ends_with_us(folder / "postgres", folder),
+        open_stage(folder) as stage,
     ):
         yield stage
