@@ -23,7 +23,10 @@ demo: setup  ## Play the main job end to end, then serve (ONCE=1: exit after it)
 serve: setup  ## API, worker and sync on the embedded services
 	@$(PY) -m api.cli serve $(SERVE_ARGS)
 
-test: lint types imports unit test-contracts  ## Everything that must pass before a commit
+# Each of these uses one processor: the types are checked while brownie tests.
+test:  ## Everything that must pass before a commit
+	@$(MAKE) --no-print-directory --jobs=2 test-contracts lint types imports
+	@$(MAKE) --no-print-directory unit
 
 lint: setup
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
