@@ -17,7 +17,7 @@ from tests.e2e.program import (
     kill_servers,
     members_of,
     servers_of,
-    start,
+    start_anew,
 )
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ def test_serve__until_sigterm__is_ready_and_leaves_nothing(
     data_dir: Path, tmp_path: Path, arguments: list[str]
 ) -> None:
     env, log = environment(data_dir), tmp_path / "log"
-    program = start(["api.cli", "serve", *arguments], env, log)
+    program = start_anew(["api.cli", "serve", *arguments], env, log)
     try:
         readiness = wait_until_ready(f"http://127.0.0.1:{env['PORT']}", log)
         assert len(members_of(program)) == (6 if arguments else 1)
@@ -71,12 +71,12 @@ def test_serve__second_program_on_the_same_data__is_refused_and_the_first_goes_o
     data_dir: Path, tmp_path: Path
 ) -> None:
     env, log, second_log = environment(data_dir), tmp_path / "log", tmp_path / "second"
-    first = start(["api.cli", "serve"], env, log)
+    first = start_anew(["api.cli", "serve"], env, log)
     try:
         address = f"http://127.0.0.1:{env['PORT']}"
         wait_until_ready(address, log)
         others = environment(data_dir)
-        second = start(["api.cli", "serve"], others, second_log)
+        second = start_anew(["api.cli", "serve"], others, second_log)
 
         assert second.wait(timeout=60) == 1
         assert "in use by another program" in " ".join(second_log.read_text("utf-8").split())
