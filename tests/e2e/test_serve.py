@@ -22,7 +22,7 @@ from tests.e2e.program import (
 
 pytestmark = pytest.mark.e2e
 
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 @pytest.fixture
