@@ -4,8 +4,8 @@ PY := .venv/bin/python
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-brownie demo serve test lint types imports unit test-contracts slither \
-        compile openapi bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
+.PHONY: help setup setup-brownie setup-clients demo serve test lint types imports unit test-contracts slither \
+        compile openapi clients bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
         bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync
 
 help:  ## Show this list
@@ -16,6 +16,9 @@ setup:  ## Install everything into the project's own folder
 
 setup-brownie:
 	@$(PYTHON) scripts/setup.py --brownie
+
+setup-clients:
+	@$(PYTHON) scripts/setup.py --clients
 
 demo: setup  ## Play the main job end to end, then serve (ONCE=1: exit after it)
 	@$(PY) -m demo $(if $(ONCE),--once) $(DEMO_ARGS)
@@ -39,7 +42,7 @@ imports: setup
 
 # A file goes to one process: its stages are built once. Beyond four, PostgreSQL is what waits.
 # The order is that of tests/conftest.py; xdist's own begins with the files of most tests.
-unit: setup
+unit: setup-clients
 	@$(RUN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile \
 		--no-loadscope-reorder $(PYTEST_ARGS)
 
@@ -58,6 +61,9 @@ compile: setup  ## Recompile our Solidity and write chain/artifacts
 
 openapi: setup  ## Write docs/reference/openapi.json
 	@$(PY) -m api.cli openapi --write
+
+clients: setup-clients  ## Generate the TypeScript, Swift and Kotlin clients into clients/build
+	@$(PY) -m scripts.clients
 
 bench-demo: setup  ## Figures: warm demo wall time and memory, API start to ready
 	@$(PY) -m bench.demo

@@ -13,6 +13,7 @@ from api.auth.access import ACCESS
 from api.auth.tokens import DevelopmentIssuer
 from api.body_limit import BodyLimit
 from api.deps import Services
+from api.description import in_openapi_30
 from api.live import Live
 from api.rate_limits import TellAllowance
 from api.routes import (
@@ -89,14 +90,16 @@ _ROUTERS = (
 
 
 class Application(FastAPI):
-    """FastAPI, whose documentation names the media type that problems are sent with."""
+    """FastAPI, whose description names the media type of problems, for generators of clients."""
 
     def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                problems.document_media_type(operation["responses"])
-        return document
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    problems.document_media_type(operation["responses"])
+            self.openapi_schema = in_openapi_30(document)
+        return self.openapi_schema
 
 
 def create_app(services: Services) -> FastAPI:

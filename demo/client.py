@@ -40,6 +40,9 @@ class Office:
         self._console = console
         self._started = time.monotonic()
 
+    def close(self) -> None:
+        self._http.close()
+
     def tell(self, subject: str, person: Person | str, what: str) -> None:
         """Print one line for one step."""
         who = person if isinstance(person, str) else person.subject

@@ -41,13 +41,18 @@ def enrol(office: Office, person: Person, enrolment: Mapping[str, Any], name: st
         office.post(person, f"{path}/{person.wallet.address}/proof", proof)
         office.tell(name, person, f"proves wallet {person.wallet.address[:10]}… (EIP-4361)")
     if investor["kyc_state"] == "PENDING":
-        decision = {
-            "decision": "APPROVED",
-            "valid_until": (now() + timedelta(days=365)).isoformat(),
-            "evidence_sha256": hashlib.sha256(person.subject.encode()).hexdigest(),
-        }
-        office.ask(COMPLIANCE, f"/v1/investors/{investor['id']}/kyc", decision)
-        office.tell(name, COMPLIANCE, f"passes the KYC of {name}")
+        pass_kyc(office, investor["id"], name)
+
+
+def pass_kyc(office: Office, investor_id: str, name: str) -> None:
+    """Find that nothing stands against an investor who has proven a wallet."""
+    decision = {
+        "decision": "APPROVED",
+        "valid_until": (now() + timedelta(days=365)).isoformat(),
+        "evidence_sha256": hashlib.sha256(name.encode()).hexdigest(),
+    }
+    office.ask(COMPLIANCE, f"/v1/investors/{investor_id}/kyc", decision)
+    office.tell(name, COMPLIANCE, f"passes the KYC of {name}")
 
 
 def await_identity(office: Office, person: Person, name: str) -> None:
@@ -91,14 +96,13 @@ def tokenize(
         enrol(office, issuer_for(name), {"party_id": ensure_party(office, seed, name)}, name)
     for name in wrappers:
         await_identity(office, issuer_for(name), name)
-    begun = [(asset, _begin(office, asset, record)) for asset, record in registered]
+    begun = [(asset, begin(office, asset, record)) for asset, record in registered]
     for asset, token in begun:
-        deployed = _await_state(office, token, asset, "deploy_suite", "DEPLOYED")
-        _sell(office, asset, deployed)
+        _sell(office, asset, open_sale(office, asset, token))
     return [_go_live(office, asset, token) for asset, token in begun]
 
 
-def _begin(office: Office, asset: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
+def begin(office: Office, asset: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
     """Have the token structured, approved, and its contracts on their way."""
     token = _ensure_structured(office, issuer_for(asset["wrapper"]["party"]), asset, record)
     path = f"/v1/tokenizations/{token['id']}"
@@ -153,20 +157,37 @@ def _await_state(
     return token
 
 
-def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
-    if token["state"] == "DEPLOYED":
-        if asset["asset_class"] in PRICED_DAILY:
-            ensure_valuation(office, asset, token["asset_id"], today().isoformat())
-        terms = {"offered_units": token["declared_fractions"], "minimum_units": "1"}
-        office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/open", terms)
-        office.tell(asset["code"], COMPLIANCE, f"opens the offering of {token['symbol']}")
-    state = office.get(COMPLIANCE, f"/v1/tokenizations/{token['id']}")["state"]
-    if state != "OFFERING":
-        return
+def open_sale(office: Office, asset: Mapping[str, Any], begun: Any) -> Any:
+    """Open the sale of a token once its contracts stand, and give the token."""
+    token = _await_state(office, begun, asset, "deploy_suite", "DEPLOYED")
+    if token["state"] != "DEPLOYED":
+        return token
+    if asset["asset_class"] in PRICED_DAILY:
+        ensure_valuation(office, asset, token["asset_id"], today().isoformat())
+    path = f"/v1/tokenizations/{token['id']}"
+    terms = {"offered_units": token["declared_fractions"], "minimum_units": "1"}
+    office.post(COMPLIANCE, f"{path}/open", terms)
+    office.tell(asset["code"], COMPLIANCE, f"opens the offering of {token['symbol']}")
+    return office.get(COMPLIANCE, path)
+
+
+def offering_of(office: Office, token: Any) -> Any:
+    """Give the sale of a token."""
     offerings = office.get(COMPLIANCE, "/v1/offerings", limit="200")["items"]
-    offering = next(item for item in offerings if item["tokenization_id"] == token["id"])
+    return next(item for item in offerings if item["tokenization_id"] == token["id"])
+
+
+def _sell(office: Office, asset: Mapping[str, Any], token: Any) -> None:
+    if token["state"] != "OFFERING":
+        return
+    offering = offering_of(office, token)
     for buyer in buyers_of(asset):
         _buy(office, asset, offering, buyer)
+    close_sale(office, asset, token)
+
+
+def close_sale(office: Office, asset: Mapping[str, Any], token: Any) -> None:
+    """Close a sale: everything is minted, what is left over to the wrapper."""
     for operation in office.post(COMPLIANCE, f"/v1/tokenizations/{token['id']}/mint"):
         office.tell(
             asset["code"],

@@ -8,7 +8,9 @@ would install is already there, so that a second run takes milliseconds:
 3. Node >= 18: the one on PATH, or the one from PyPI, linked as ``.tools/bin/node``;
 4. the npm packages of ``contracts/package-lock.json`` (compiler, anvil, T-REX, ONCHAINID);
 5. with ``--brownie``: the contract test tools, into ``.tools/brownie``;
-6. with ``--slither``: the analyser of our Solidity, into ``.tools/slither``.
+6. with ``--slither``: the analyser of our Solidity, into ``.tools/slither``;
+7. with ``--clients``: the generator of API clients, into ``.tools/clients``, and what their
+   example in ``clients/example`` needs.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 BIN = TOOLS / "bin"
 CONTRACTS = ROOT / "contracts"
+EXAMPLE = ROOT / "clients" / "example"
 UV_VERSION = "0.13.9"
 NODE_MINIMUM = 18
 
@@ -118,20 +121,13 @@ def compile_own_code() -> None:
         compileall.compile_dir(ROOT / package, quiet=2)
 
 
-def ensure_brownie(uv: str) -> None:
+def ensure_tool(uv: str, group: str, what: str, program: str) -> None:
+    """Install a group of ``pyproject.toml`` that cannot live beside our own packages."""
     inputs = (ROOT / "uv.lock", sys.version)
-    if is_stamped("brownie", *inputs) and (TOOLS / "brownie/bin/brownie").exists():
+    if is_stamped(group, *inputs) and (TOOLS / group / "bin" / program).exists():
         return
-    uv_sync(uv, "contract test tools (brownie)", TOOLS / "brownie", "--only-group", "brownie")
-    stamp("brownie", *inputs)
-
-
-def ensure_slither(uv: str) -> None:
-    inputs = (ROOT / "uv.lock", sys.version)
-    if is_stamped("slither", *inputs) and (TOOLS / "slither/bin/slither").exists():
-        return
-    uv_sync(uv, "contract analyser (slither)", TOOLS / "slither", "--only-group", "slither")
-    stamp("slither", *inputs)
+    uv_sync(uv, what, TOOLS / group, "--only-group", group)
+    stamp(group, *inputs)
 
 
 def ensure_node(uv: str) -> None:
@@ -158,24 +154,20 @@ def _node_major(node: Path) -> int:
     return int(answer.stdout.strip().lstrip("v").split(".")[0]) if answer.returncode == 0 else 0
 
 
-def ensure_npm_packages() -> None:
-    inputs = (CONTRACTS / "package.json", CONTRACTS / "package-lock.json")
-    if is_stamped("npm", *inputs) and (CONTRACTS / "node_modules/solc").is_dir():
+def ensure_npm_packages(what: str, folder: Path) -> None:
+    inputs = (folder / "package.json", folder / "package-lock.json")
+    if is_stamped(f"npm-{folder.name}", *inputs) and (folder / "node_modules").is_dir():
         return
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    run(
-        "npm packages (compiler, anvil, T-REX, ONCHAINID)",
-        [str(BIN / "npm"), "ci", "--no-audit", "--no-fund"],
-        cwd=CONTRACTS,
-        PATH=path,
-    )
-    stamp("npm", *inputs)
+    run(what, [str(BIN / "npm"), "ci", "--no-audit", "--no-fund"], cwd=folder, PATH=path)
+    stamp(f"npm-{folder.name}", *inputs)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--brownie", action="store_true", help="also the contract test tools")
     parser.add_argument("--slither", action="store_true", help="also the contract analyser")
+    parser.add_argument("--clients", action="store_true", help="also the generator of API clients")
     wanted = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything checked it
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
@@ -189,12 +181,15 @@ def main() -> int:
             uv = ensure_uv()
             ensure_python_packages(uv)
             ensure_node(uv)
-            ensure_npm_packages()
+            ensure_npm_packages("npm packages (compiler, anvil, T-REX, ONCHAINID)", CONTRACTS)
             compile_own_code()
             if wanted.brownie:
-                ensure_brownie(uv)
+                ensure_tool(uv, "brownie", "contract test tools (brownie)", "brownie")
             if wanted.slither:
-                ensure_slither(uv)
+                ensure_tool(uv, "slither", "contract analyser (slither)", "slither")
+            if wanted.clients:
+                ensure_tool(uv, "clients", "generator of clients", "openapi-generator-cli")
+                ensure_npm_packages("npm packages of the client's example", EXAMPLE)
         except SetupError as error:
             say(str(error))
             say("Remedy: look at the lines above; set-up needs the PyPI and npm registries.")

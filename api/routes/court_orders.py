@@ -17,12 +17,12 @@ from api.schemas.court_orders import (
     AuthenticationCreate,
     CourtOrderCreate,
     CourtOrderRead,
+    CourtOrderVariationCreate,
     VacationCreate,
-    VariationCreate,
 )
 from registry.court_order import lifting
 from registry.court_order import service as orders
-from registry.court_order.models import OrderState
+from registry.court_order.models import CourtOrderState
 from registry.reconciliation import service as reconciliation
 
 router = resource_router("court orders")
@@ -40,7 +40,7 @@ def receive_court_order(
 
 @router.get("/court_orders")
 def list_court_orders(
-    session: LegalSessionDep, paging: PagingDep, state: OrderState | None = None
+    session: LegalSessionDep, paging: PagingDep, state: CourtOrderState | None = None
 ) -> Page[CourtOrderRead]:
     """List orders in the order in which they came in."""
     rows = orders.list_orders(session, state=state, after=paging.after_id, limit=paging.fetch)
@@ -84,7 +84,7 @@ def confirm_court_order(order_id: UUID, session: SessionDep) -> CourtOrderRead:
 
 @router.post("/court_orders/{order_id}/vary", dependencies=IDEMPOTENT)
 def vary_court_order(
-    order_id: UUID, body: VariationCreate, session: SessionDep, actor: ActorDep
+    order_id: UUID, body: CourtOrderVariationCreate, session: SessionDep, actor: ActorDep
 ) -> CourtOrderRead:
     """Record that a new order changes this one; it is applied again."""
     row = lifting.vary_order(

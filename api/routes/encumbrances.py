@@ -17,8 +17,8 @@ from api.schemas.encumbrances import (
     EncumbranceCreate,
     EncumbranceRead,
     EncumbranceTermsRead,
+    EncumbranceVariationCreate,
     Paper,
-    VariationCreate,
 )
 from registry.encumbrance import service as encumbrances
 from registry.kernel.errors import Invalid
@@ -92,7 +92,7 @@ def reject_encumbrance(
 
 @router.post("/encumbrances/{encumbrance_id}/variations", status_code=201, dependencies=IDEMPOTENT)
 def propose_encumbrance_variation(
-    encumbrance_id: UUID, body: VariationCreate, session: SessionDep, actor: ActorDep
+    encumbrance_id: UUID, body: EncumbranceVariationCreate, session: SessionDep, actor: ActorDep
 ) -> EncumbranceTermsRead:
     """Propose new terms; they take the place of a proposal that waits."""
     terms = encumbrances.propose_variation(session, actor, encumbrance_id, body.variation())

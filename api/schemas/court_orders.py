@@ -20,7 +20,7 @@ from api.schemas.common import (
     Units,
     address_of,
 )
-from registry.court_order.models import CourtOrder, OrderScope, OrderState
+from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.court_order.service import NewOrder
 from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.actor import Role
@@ -62,7 +62,7 @@ class AuthenticationCreate(Body):
     confirmation: LongText
 
 
-class VariationCreate(Body):
+class CourtOrderVariationCreate(Body):
     """A new order that changes this one."""
 
     document_sha256: Sha256Hex
@@ -100,7 +100,7 @@ class CourtOrderRead(Read):
     received_at: datetime
     applied_at: datetime | None
     lifted_at: datetime | None
-    state: OrderState
+    state: CourtOrderState
     encumbrance_id: UUID | None
     maker: str
     authenticated_by: str | None

@@ -22,7 +22,7 @@ from registry.encumbrance.service import NewEncumbrance, Variation
 from registry.kernel.whole import NO_FLAG
 
 
-class VariationCreate(Body):
+class EncumbranceVariationCreate(Body):
     """The terms of an encumbrance that can be varied."""
 
     source_document_id: UUID
@@ -44,7 +44,7 @@ class VariationCreate(Body):
         )
 
 
-class EncumbranceCreate(VariationCreate):
+class EncumbranceCreate(EncumbranceVariationCreate):
     """Something held against a title; it rests on a document of the same asset."""
 
     kind: EncumbranceKind

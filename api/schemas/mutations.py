@@ -177,7 +177,7 @@ class AppealFlag(Body):
     appeal_filed: bool
 
 
-class PartyRead(Read):
+class MutationPartyRead(Read):
     """Somebody's part in a mutation; a seller's row keeps what they held at entry."""
 
     party_id: UUID
@@ -210,8 +210,8 @@ class MutationRead(Read):
     number: str
     entered_on: date
     kul_hissay: BigInteger
-    sellers: list[PartyRead]
-    buyers: list[PartyRead]
+    sellers: list[MutationPartyRead]
+    buyers: list[MutationPartyRead]
     witness_ids: list[UUID]
     merged_title_ids: list[UUID]
     result_title_ids: list[UUID]
@@ -253,8 +253,8 @@ class MutationRead(Read):
         return cls(
             **mutation.model_dump(exclude={"land_value_paisa", "assessed_paisa", "counterpart_id"}),
             counterpart_id=other.id if other else None,
-            sellers=PartyRead.all_of(session, mutation, Part.SELLER),
-            buyers=PartyRead.all_of(session, mutation, Part.BUYER),
+            sellers=MutationPartyRead.all_of(session, mutation, Part.SELLER),
+            buyers=MutationPartyRead.all_of(session, mutation, Part.BUYER),
             witness_ids=[row.party_id for row in witnesses],
             merged_title_ids=[row.id for row in subjects if row.id != mutation.title_id],
             result_title_ids=[row.id for row in results],
@@ -275,8 +275,8 @@ class MutationOfHistory(Read):
     number: str
     state: MutationState
     deed_no: str | None
-    transferors: list[PartyRead]
-    transferees: list[PartyRead]
+    transferors: list[MutationPartyRead]
+    transferees: list[MutationPartyRead]
     maker: str
     revenue_officer: str | None
     registrar_checker: str | None
@@ -285,8 +285,8 @@ class MutationOfHistory(Read):
     def of(cls, session: Session, mutation: Mutation) -> Self:
         return cls(
             **mutation.model_dump(),
-            transferors=PartyRead.all_of(session, mutation, Part.SELLER),
-            transferees=PartyRead.all_of(session, mutation, Part.BUYER),
+            transferors=MutationPartyRead.all_of(session, mutation, Part.SELLER),
+            transferees=MutationPartyRead.all_of(session, mutation, Part.BUYER),
         )
 
 

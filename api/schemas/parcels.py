@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal, Self
+from enum import StrEnum
+from typing import Any, Self
 from uuid import UUID
 
 import shapely
@@ -38,10 +39,17 @@ class ParcelProperties(Read):
     live: bool
 
 
+class GeoJsonType(StrEnum):
+    """What an object of GeoJSON is (RFC 7946, section 1.4); named, as Swift has its own `Type`."""
+
+    FEATURE = "Feature"
+    FEATURE_COLLECTION = "FeatureCollection"
+
+
 class ParcelRead(Read):
     """One parcel as a GeoJSON Feature; `geometry` is null where nobody surveyed it."""
 
-    type: Literal["Feature"] = "Feature"
+    type: GeoJsonType = GeoJsonType.FEATURE
     id: UUID
     bbox: tuple[float, float, float, float] | None
     geometry: dict[str, Any] | None
@@ -70,5 +78,5 @@ class ParcelRead(Read):
 class ParcelCollection(Read):
     """The parcels of one asset as a GeoJSON FeatureCollection."""
 
-    type: Literal["FeatureCollection"] = "FeatureCollection"
+    type: GeoJsonType = GeoJsonType.FEATURE_COLLECTION
     features: list[ParcelRead]

@@ -18,7 +18,7 @@ from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind
 from registry.case.repository import find_other_recovery, list_freezes, successor_of
 from registry.court_order import service as orders
-from registry.court_order.models import BINDING, CourtOrder, OrderScope, OrderState
+from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
 from registry.document import service as documents
 from registry.document import sources
 from registry.document.models import Document
@@ -232,7 +232,7 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
 
 def _commands(order: CourtOrder) -> bool:
     """Tell whether the order still commands: one that is being lifted does not."""
-    return order.state != OrderState.LIFTING
+    return order.state != CourtOrderState.LIFTING
 
 
 def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:

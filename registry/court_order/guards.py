@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from registry.court_order.models import CourtOrder, OrderState
+from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import IN_FORCE
 from registry.kernel.clock import today
@@ -91,7 +91,7 @@ def a_vacating_order_and_two_people(attempt: Try) -> None:
 def nothing_else_binds(attempt: Try) -> None:
     """The chain shows the release finally, and no other order binds the same thing."""
     others = attempt.session.exec(same_scope(attempt.record)).all()
-    if any(other.state == OrderState.IN_FORCE for other in others):
+    if any(other.state == CourtOrderState.IN_FORCE for other in others):
         raise Conflict("other_order_in_force", "Another order on the same thing is in force.")
     if not attempt.given["chain_released"]:
         raise Conflict("order_still_on_chain", "The chain still shows the freeze.")

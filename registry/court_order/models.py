@@ -14,7 +14,7 @@ from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.columns import Record, binary, enumeration, instant, uint256
 
 
-class OrderState(StrEnum):
+class CourtOrderState(StrEnum):
     RECEIVED = "RECEIVED"
     AUTHENTICATED = "AUTHENTICATED"
     APPLYING = "APPLYING"
@@ -25,7 +25,7 @@ class OrderState(StrEnum):
     REJECTED = "REJECTED"
 
 
-BINDING = (OrderState.APPLYING, OrderState.IN_FORCE, OrderState.LIFTING)
+BINDING = (CourtOrderState.APPLYING, CourtOrderState.IN_FORCE, CourtOrderState.LIFTING)
 """States in which the register obeys; so it does an order that was varied, until it is applied
 again (`repository.list_binding`)."""
 
@@ -82,7 +82,7 @@ class CourtOrder(Record, table=True):
     issued_on: date
     ends_on: date | None = None
     received_at: AwareDatetime = instant(nullable=False)
-    state: OrderState = enumeration(OrderState, default=OrderState.RECEIVED)
+    state: CourtOrderState = enumeration(CourtOrderState, default=CourtOrderState.RECEIVED)
     encumbrance_id: UUID | None = Field(default=None, foreign_key="encumbrance.id")
     pause_wanted: bool = False
     applied_at: AwareDatetime | None = instant()

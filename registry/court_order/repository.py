@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.court_order.models import BINDING, CourtOrder, OrderScope, OrderState
+from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
@@ -38,7 +38,7 @@ def list_orders(
 
 def list_binding(session: Session) -> Sequence[CourtOrder]:
     """List the orders that bind now, oldest first; one that was varied binds on meanwhile."""
-    varied = (col(CourtOrder.state) == OrderState.AUTHENTICATED) & col(
+    varied = (col(CourtOrder.state) == CourtOrderState.AUTHENTICATED) & col(
         CourtOrder.applied_at
     ).is_not(None)
     return session.exec(
@@ -89,7 +89,7 @@ def due_orders(session: Session) -> list[UUID]:
     """List the orders in force whose own last day is over."""
     rows = session.exec(
         select(CourtOrder.id)
-        .where(col(CourtOrder.state) == OrderState.IN_FORCE, col(CourtOrder.ends_on) < today())
+        .where(col(CourtOrder.state) == CourtOrderState.IN_FORCE, col(CourtOrder.ends_on) < today())
         .order_by(col(CourtOrder.id))
     )
     return list(rows.all())

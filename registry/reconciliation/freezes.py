@@ -12,7 +12,7 @@ from registry.captable.models import Balance, EventKind, Holder, RegisteredWalle
 from registry.case import repository as cases
 from registry.case.models import FREEZES, CaseKind
 from registry.court_order import service as orders
-from registry.court_order.models import CourtOrder, OrderScope, OrderState
+from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import find_alive
@@ -47,7 +47,7 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
     """ORD-01: an order in force has its freeze on chain, and a freeze has its order."""
     token = view.token
     binding = orders.list_binding(session)
-    in_force = [order for order in binding if order.state == OrderState.IN_FORCE]
+    in_force = [order for order in binding if order.state == CourtOrderState.IN_FORCE]
     found = [
         Difference("ORD-01", f"order:{order.id}", "The order is in force, the chain does not obey.")
         for order in in_force

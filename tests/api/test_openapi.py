@@ -151,3 +151,8 @@ def test_openapi__printed__needs_no_bucket(
 
     assert printed.exit_code == 0, printed.output
     assert json.loads(printed.stdout)["paths"] == json.loads(json.dumps(document["paths"]))
+
+
+def test_openapi__schemas__are_named_for_what_they_are(document: dict[str, Any]) -> None:
+    # Of two models with one name FastAPI tells the modules, which every client then has to type.
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []

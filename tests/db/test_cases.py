@@ -10,7 +10,7 @@ from registry.case import repository
 from registry.case import service as cases
 from registry.case.hashing import case_hash
 from registry.case.models import Case, CaseKind, CaseState
-from registry.court_order.models import OrderState
+from registry.court_order.models import CourtOrderState
 from registry.kernel.actor import Actor, Role
 from registry.operation.models import OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
@@ -144,7 +144,7 @@ def test_order__on_an_amount_that_a_case_freezes__is_obeyed_counted_once_and_rel
     case = make_case.executing(chain, CaseKind.FREEZE_UNITS, order_id=order.id)
     make_case.carry_out(chain, case)
     reconciliation.confirm_order(desk.session, order.id)
-    assert order.state == OrderState.IN_FORCE
+    assert order.state == CourtOrderState.IN_FORCE
     assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
     chain.freeze_units(chain.holders[0].wallet.address, 1)
     rules = {item.rule for item in reconciliation.run_checks(desk.session, chain.tokenization.id)}
@@ -161,7 +161,7 @@ def test_order__on_an_amount_that_a_case_freezes__is_obeyed_counted_once_and_rel
     make_case.execute(desk, case)
     make_case.carry_out(chain, case)
 
-    assert reconciliation.lift_order(desk.session, order.id).state == OrderState.VACATED
+    assert reconciliation.lift_order(desk.session, order.id).state == CourtOrderState.VACATED
 
 
 def test_order__released__where_a_case_of_its_own_goes_on_freezing(
@@ -173,7 +173,7 @@ def test_order__released__where_a_case_of_its_own_goes_on_freezing(
     order = court.in_force(desk, court.on_wallet(desk, holder))
     court.vacate(desk, order)
 
-    assert reconciliation.lift_order(desk.session, order.id).state == OrderState.VACATED
+    assert reconciliation.lift_order(desk.session, order.id).state == CourtOrderState.VACATED
     assert reconciliation.run_checks(desk.session, chain.tokenization.id) == []
 
 

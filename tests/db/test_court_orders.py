@@ -12,7 +12,7 @@ from sqlmodel import select
 from registry.asset.models import Asset, AssetState
 from registry.court_order import lifting
 from registry.court_order import service as orders
-from registry.court_order.models import CourtOrder, OrderScope, OrderState
+from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.encumbrance.models import Encumbrance, EncumbranceKind, EncumbranceState
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
@@ -65,7 +65,7 @@ def test_apply__asset_with_a_live_token__stops_asset_title_and_token_at_once(des
     waiting = reconciliation.confirm_order(desk.session, order.id).state
     chain.pause()
     obeyed = reconciliation.confirm_order(desk.session, order.id).state
-    assert (waiting, obeyed) == (OrderState.APPLYING, OrderState.IN_FORCE)
+    assert (waiting, obeyed) == (CourtOrderState.APPLYING, CourtOrderState.IN_FORCE)
 
 
 def test_apply__in_the_register__is_written_in_the_orders_own_name(desk: Desk) -> None:
@@ -102,7 +102,7 @@ def test_apply__paper_nobody_verified__is_refused_and_binds_nobody(desk: Desk) -
 
     assert said == ("source_not_verified", None)
     desk.session.refresh(order)
-    assert order.state == OrderState.AUTHENTICATED
+    assert order.state == CourtOrderState.AUTHENTICATED
     assert asset.state == AssetState.REGISTERED
 
 
@@ -160,7 +160,7 @@ def test_vacate__asset__discharges_and_closes_what_the_order_opened(desk: Desk) 
     court.vacate(desk, order, **court.vacating_paper(desk, asset))
 
     found = encumbrance_of(desk, order)
-    assert (order.state, found.state) == (OrderState.LIFTING, EncumbranceState.DISCHARGED)
+    assert (order.state, found.state) == (CourtOrderState.LIFTING, EncumbranceState.DISCHARGED)
     assert found.asked_by == f"order:{order.id}"
     assert writers(desk, found.id)["encumbrance_discharge"] == CHECKER.subject
     assert open_causes(desk, asset) == [], "people can reinstate it now"
@@ -202,7 +202,7 @@ def test_vacate__two_people_two_papers__do_not_agree(desk: Desk) -> None:
     )
 
     assert said == ("approvals_missing", None)
-    assert order.state == OrderState.IN_FORCE
+    assert order.state == CourtOrderState.IN_FORCE
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_party_under_order__buys_nothing_until_it_is_lifted(desk: Desk) -> None:
     assert _refused_to_buy(desk, sale, buyer)
     reconciliation.confirm_order(desk.session, order.id)
     lifting.vary_order(desk.session, COMPLIANCE, order.id, document_sha256=b"n" * 32)
-    assert order.state == OrderState.AUTHENTICATED
+    assert order.state == CourtOrderState.AUTHENTICATED
     assert _refused_to_buy(desk, sale, buyer), "a varied order binds on"
     orders.apply_order(desk.session, SECOND_COMPLIANCE, order.id)
     reconciliation.confirm_order(desk.session, order.id)
     court.vacate(desk, order)
-    assert reconciliation.lift_order(desk.session, order.id).state == OrderState.VACATED
+    assert reconciliation.lift_order(desk.session, order.id).state == CourtOrderState.VACATED
     sales.order(desk, sale, buyer)
 
 
@@ -298,7 +298,7 @@ def test_vary__malformed__is_refused(desk: Desk, changes: dict[str, Any], code: 
         code,
         None,
     )
-    assert order.state == OrderState.IN_FORCE
+    assert order.state == CourtOrderState.IN_FORCE
 
 
 def _amount_in_force(desk: Desk) -> CourtOrder:
@@ -318,11 +318,11 @@ def test_amounts__of_two_orders__are_both_to_be_frozen(desk: Desk) -> None:
 
     second = court.apply(desk, court.on_amount(desk, chain, 200))
     reconciliation.confirm_order(desk.session, second.id)
-    assert second.state == OrderState.APPLYING, "what is frozen is the first order's"
+    assert second.state == CourtOrderState.APPLYING, "what is frozen is the first order's"
     chain.freeze_units(wallet, 200)
     reconciliation.confirm_order(desk.session, second.id)
 
-    assert (first.state, second.state) == (OrderState.IN_FORCE, OrderState.IN_FORCE)
+    assert (first.state, second.state) == (CourtOrderState.IN_FORCE, CourtOrderState.IN_FORCE)
 
 
 def test_lift__while_another_order_is_in_force__is_refused(desk: Desk) -> None:
@@ -343,7 +343,7 @@ def test_lift__while_another_order_is_in_force__is_refused(desk: Desk) -> None:
     )
     chain.freeze(wallet, frozen=False)
     reconciliation.lift_order(desk.session, second.id)
-    assert (first.state, second.state) == (OrderState.VACATED, OrderState.VACATED)
+    assert (first.state, second.state) == (CourtOrderState.VACATED, CourtOrderState.VACATED)
 
 
 def test_expire__asset__leaves_the_encumbrance_to_people(desk: Desk) -> None:
@@ -354,7 +354,7 @@ def test_expire__asset__leaves_the_encumbrance_to_people(desk: Desk) -> None:
 
     lifting.expire_order(desk.session, order.id)
 
-    assert order.state == OrderState.EXPIRED
+    assert order.state == CourtOrderState.EXPIRED
     assert encumbrance_of(desk, order).state == EncumbranceState.ACTIVE
     assert asset.state == AssetState.SUSPENDED
 
@@ -367,7 +367,7 @@ def test_vacate__encumbrance_gone_already__lifts_the_order_alone(desk: Desk) -> 
     court.vacate(desk, order, **court.vacating_paper(desk, asset))
     reconciliation.lift_order(desk.session, order.id)
 
-    assert order.state == OrderState.VACATED
+    assert order.state == CourtOrderState.VACATED
 
 
 def test_apply__title_that_is_only_claimed__is_encumbered_and_not_disputed(desk: Desk) -> None:

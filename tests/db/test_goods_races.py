@@ -17,7 +17,7 @@ from registry.bill_of_lading import chain
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading, BillState
 from registry.court_order import service as orders
-from registry.court_order.models import CourtOrder, OrderState
+from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.encumbrance.models import Encumbrance, EncumbranceState
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
@@ -266,7 +266,7 @@ def test_order__applied_twice_at_once__puts_one_encumbrance(
             select(Encumbrance).where(Encumbrance.maker == f"order:{order.id}")
         ).all()
         assert [row.id for row in lodged] == [order.encumbrance_id]
-        assert order.state == OrderState.APPLYING
+        assert order.state == CourtOrderState.APPLYING
 
 
 def test_order__applied_while_the_officer_attests__is_obeyed_either_way(
@@ -292,7 +292,7 @@ def test_order__applied_while_the_officer_attests__is_obeyed_either_way(
         }
         order = reader.get_one(CourtOrder, market.stay.id)
         lien = reader.get_one(Encumbrance, order.encumbrance_id)
-        assert (order.state, lien.state) == (OrderState.APPLYING, EncumbranceState.ACTIVE)
+        assert (order.state, lien.state) == (CourtOrderState.APPLYING, EncumbranceState.ACTIVE)
 
 
 def test_run__twice_at_once__opens_one_break_a_difference(

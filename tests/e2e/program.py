@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import httpx
 import psutil
 
 from api import cli
@@ -191,3 +192,17 @@ def wait_for_line(log: Path, text: str, program: Program) -> None:
         assert program.poll() is None, log.read_text("utf-8", errors="replace")[-2000:]
         assert time.monotonic() < deadline, f"{text!r} was not said in {DEADLINE_S} s"
         time.sleep(0.02)
+
+
+def wait_until_ready(address: str, log: Path) -> dict[str, object]:
+    """Wait until /readyz says yes and the platform stands; return what it says."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{address}/readyz", timeout=1.0, trust_env=False)
+        except httpx.HTTPError:
+            answer = None
+        if answer is not None and answer.is_success and answer.json()["block_number"] > 0:
+            return dict(answer.json())
+        time.sleep(0.05)
+    raise AssertionError(log.read_text("utf-8")[-2000:])

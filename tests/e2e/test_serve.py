@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +10,13 @@ import httpx
 import pytest
 
 from tests.e2e.program import (
-    DEADLINE_S,
     environment,
     kill_group,
     kill_servers,
     members_of,
     servers_of,
     start_anew,
+    wait_until_ready,
 )
 
 pytestmark = pytest.mark.e2e
@@ -30,20 +29,6 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     yield folder
     kill_servers(folder)
-
-
-def wait_until_ready(address: str, log: Path) -> dict[str, object]:
-    """Wait until /readyz says yes and the platform stands; return what it says."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(f"{address}/readyz", timeout=1.0, trust_env=False)
-        except httpx.HTTPError:
-            answer = None
-        if answer is not None and answer.is_success and answer.json()["block_number"] > 0:
-            return dict(answer.json())
-        time.sleep(0.05)
-    raise AssertionError(log.read_text("utf-8")[-2000:])
 
 
 @pytest.mark.parametrize("arguments", [[], ["--processes"]])
