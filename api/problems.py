@@ -18,13 +18,13 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
 from api.auth.errors import TooManyRequests, Unauthenticated
+from api.schemas.common import MEDIA_TYPE
 from registry.kernel import errors
 from registry.rulebook.constraints import CONSTRAINTS, Constraint
 from registry.rulebook.service import Rule, RulesRefused, rule_book
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/problem+json"
 
 STATUS: tuple[tuple[type[errors.RegistryError], int], ...] = (
     (errors.StaleVersion, 412),
@@ -220,15 +220,6 @@ def _not_storable(request: Request, _error: Exception) -> JSONResponse:
 def too_large(path: str) -> JSONResponse:
     """Refuse a body that is over the limit."""
     return problem(413, "request_too_large", "The request is larger than we take.", instance=path)
-
-
-def document_media_type(responses: dict[str, Any]) -> None:
-    """Document that problems come as `MEDIA_TYPE`, where FastAPI has documented plain JSON."""
-    for response in responses.values():
-        content = response.get("content", {})
-        schema = content.get("application/json", {}).get("schema", {})
-        if schema.get("$ref", "").endswith("/Problem"):
-            content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:

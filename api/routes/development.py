@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.auth.tokens import MAX_LIFETIME, DevelopmentIssuer
 from api.deps import ServicesDep
+from api.routes.router import open_router
 from api.schemas.common import Body, ShortText, problems
 from registry.kernel.actor import Role
 from registry.kernel.whole import NO_FLAG
 
-router = APIRouter(tags=["development"], responses=problems(422))
+router = open_router("development", responses=problems(422))
 
 
 class TokenRequest(Body):

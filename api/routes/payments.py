@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from api.auth.errors import Unauthenticated
 from api.deps import ServicesDep, SessionDep
+from api.routes.router import open_router
 from api.schemas.common import PROBLEMS, Body, Instant, MoneyAmount, ShortText
 from api.schemas.tokenizations import OrderRead
 from registry.kernel.errors import Invalid
 from registry.offering import orders
 
-router = APIRouter(prefix="/v1", tags=["payments"], responses=PROBLEMS)
+router = open_router("payments", prefix="/v1", responses=PROBLEMS)
 
 
 class PaymentNotice(Body):

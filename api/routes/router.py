@@ -1,12 +1,17 @@
-"""How a resource's router is made: known callers only, problems documented, idempotent."""
+"""How routers are made: known callers only, problems documented, idempotent; or open to anybody."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 
 from api.deps import get_actor
 from api.idempotency import IdempotentRoute
 from api.schemas.common import PROBLEMS
+
+Responses = dict[int | str, dict[str, Any]]
 
 
 def resource_router(tag: str) -> APIRouter:
@@ -17,4 +22,17 @@ def resource_router(tag: str) -> APIRouter:
         route_class=IdempotentRoute,
         dependencies=[Depends(get_actor)],
         responses=PROBLEMS,
+        generate_unique_id_function=_name_of,
     )
+
+
+def open_router(tag: str, *, prefix: str = "", responses: Responses | None = None) -> APIRouter:
+    """Give a router whose routes look themselves at whoever calls, if they care."""
+    return APIRouter(
+        prefix=prefix, tags=[tag], responses=responses, generate_unique_id_function=_name_of
+    )
+
+
+def _name_of(route: APIRoute) -> str:
+    """Name an operation like its route: clients are generated from it, the access table uses it."""
+    return route.name

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from api.deps import ReadSessionDep, ServicesDep
 from api.metrics import observe
+from api.routes.router import open_router
 from api.schemas.common import address_of
 from registry.captable.models import NodeWatch, SyncCursor
 from registry.captable.nodes import list_nodes
@@ -19,7 +20,7 @@ from registry.kernel.clock import now
 from registry.kernel.settings import FollowedChain
 from registry.operation import service as operations
 
-router = APIRouter(tags=["service"])
+router = open_router("service")
 
 SYNC_STALE_AFTER = timedelta(seconds=30)
 

@@ -171,6 +171,9 @@ class AsOfBlockRead(BaseModel):
         )
 
 
+MEDIA_TYPE = "application/problem+json"
+
+
 class Problem(BaseModel):
     """RFC 9457 problem; `code` is stable and listed in docs/reference/errors.md."""
 
@@ -200,8 +203,13 @@ _REFUSALS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the problems that a route answers with."""
-    return {status: {"model": Problem, "description": _REFUSALS[status]} for status in statuses}
+    """Document the problems that a route answers with.
+
+    By reference: of a model FastAPI would build a validator for each status of each route, which
+    takes half of the time that the program needs to start.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
 
 
 PROBLEMS = problems(401, 403, 404, 409, 422, 429, 503)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from api.auth.access import ACCESS, PUBLIC
 from api.cli import OPENAPI, app
-from api.problems import MEDIA_TYPE
+from api.schemas.common import MEDIA_TYPE
 from registry.kernel.actor import Role
 from tests.api.house import House
 
