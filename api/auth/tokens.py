@@ -6,16 +6,15 @@ embedded defaults a development issuer stands in, which production refuses to st
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any, Protocol
 
 import jwt
 
 from api.auth.errors import Unauthenticated
+from api.auth.key_set import ALGORITHMS, KeySet
 from registry.kernel.actor import KEY_MARK, Actor, Role
 from registry.kernel.clock import now
-from registry.kernel.errors import Unavailable
 from registry.kernel.settings import Settings
 
 DEVELOPMENT_ISSUER = "milkiyat-development"
@@ -75,17 +74,20 @@ class OidcVerifier:
         assert settings.oidc_jwks_url is not None
         self._issuer = settings.oidc_issuer
         self._audience = settings.oidc_audience
-        # Only the set is cached, for minutes: a cached key would be believed after its recall.
-        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, timeout=5)
+        self.keys = KeySet(settings.oidc_jwks_url)
 
     def verify(self, token: str) -> Actor:
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
-        except (jwt.PyJWKClientConnectionError, json.JSONDecodeError) as error:
-            raise Unavailable("issuer_unavailable", "The token issuer does not answer.") from error
+            head = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
-            raise _invalid(error) from error
-        return _read(token, key, ["RS256", "ES256", "EdDSA"], self._audience, self._issuer)
+            raise invalid_token(str(error)) from error
+        # Asked before the key set: no question to the issuer for what cannot be its token.
+        if head.get("alg") not in ALGORITHMS or not head.get("kid"):
+            raise invalid_token("it names no key, or no algorithm that we take")
+        key = self.keys.find(head["kid"])
+        if key is None:
+            raise invalid_token("the issuer has no such key")
+        return _read(token, key, list(ALGORITHMS), self._audience, self._issuer)
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:
@@ -109,7 +111,7 @@ def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: st
             "token_expired", "Your token has expired.", remedy="Sign in again."
         ) from error
     except jwt.PyJWTError as error:
-        raise _invalid(error) from error
+        raise invalid_token(str(error)) from error
     subject, roles = claims["sub"], claims.get("roles", [])
     if subject.startswith(KEY_MARK):
         raise Unauthenticated("token_invalid", "The token names a system, which has an API key.")
@@ -118,7 +120,10 @@ def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: st
     return Actor(subject=subject, roles=_KNOWN_ROLES.intersection(map(str, roles)))
 
 
-def _invalid(error: jwt.PyJWTError) -> Unauthenticated:
+def invalid_token(reason: str) -> Unauthenticated:
+    """Say why a token is not believed; the reason is one sentence without its full stop."""
     return Unauthenticated(
-        "token_invalid", f"The token cannot be believed: {error}.", remedy="Sign in again."
+        "token_invalid",
+        f"The token cannot be believed: {reason.rstrip('.')}.",
+        remedy="Sign in again.",
     )

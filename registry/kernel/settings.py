@@ -6,6 +6,7 @@ from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -227,6 +228,17 @@ class Settings(BaseSettings):
     def _issuer_has_its_keys(self) -> Self:
         if not self.is_production and (self.oidc_issuer is None) != (self.oidc_jwks_url is None):
             raise ValueError("OIDC_ISSUER and OIDC_JWKS_URL are set together, or neither is")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_come_unaltered(self) -> Self:
+        # Whoever can alter the keys on their way signs anybody in.
+        url = urlsplit(self.oidc_jwks_url or "")
+        if self.is_production and url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ValueError(
+                "OIDC_JWKS_URL begins with http; ENVIRONMENT=production asks for its keys by "
+                "https, or on this machine"
+            )
         return self
 
     @model_validator(mode="after")

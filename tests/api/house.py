@@ -134,9 +134,7 @@ class House:
     def forget_keys(self) -> None:
         """Do what minutes do: let the cached keys of the issuer run out."""
         assert isinstance(self.services.tokens, OidcVerifier)
-        cache = self.services.tokens._keys.jwk_set_cache
-        assert cache is not None
-        cache.jwk_set_with_timestamp = None
+        self.services.tokens.keys.expire()
 
     @contextlib.contextmanager
     def desk(self) -> Iterator[Desk]:
@@ -237,3 +235,13 @@ def at_once(*calls: Callable[[], httpx.Response]) -> list[httpx.Response]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+@contextlib.contextmanager
+def at_once_each(*calls: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Make calls in threads of their own; their results stand in the list when it is left."""
+    results: list[Any] = []
+    with ThreadPoolExecutor(len(calls)) as pool:
+        made = [pool.submit(call) for call in calls]
+        yield results
+        results += [call.result() for call in made]

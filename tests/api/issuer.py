@@ -53,13 +53,21 @@ class KeyServer:
 
     def __init__(self) -> None:
         self.answer: bytes = b""
+        self.status = 200
+        self.location: str | None = None
         self.requests = 0
+        self.answers = threading.Event()
+        """Cleared, the server keeps who asks waiting."""
+        self.answers.set()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests += 1
-                self.send_response(200)
+                server.answers.wait(10)
+                self.send_response(server.status)
+                if server.location is not None:
+                    self.send_header("Location", server.location)
                 self.send_header("Content-Length", str(len(server.answer)))
                 self.end_headers()
                 self.wfile.write(server.answer)
@@ -83,6 +91,7 @@ class KeyServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.answers.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()

@@ -161,6 +161,7 @@ def test_oidc__issuer_down__is_unavailable_until_it_is_back(
     assert response.headers["retry-after"]
 
     server.answer = jwks
+    new_house.forget_keys()
     assert ask(new_house, token).is_success
 
 

@@ -138,6 +138,29 @@ def test_settings__proxies_and_networks__are_taken(monkeypatch: pytest.MonkeyPat
     assert Settings().trusted_proxies == "192.0.2.1, 10.0.0.0/8,2001:db8::/32"
 
 
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("http://id.example/keys", False),
+        ("http://127.0.0.1.example/keys", False),
+        ("http://127.0.0.1:9000/keys", True),
+        ("https://id.example/keys", True),
+    ],
+)
+def test_settings__keys_of_the_issuer_in_production__come_unaltered(
+    monkeypatch: pytest.MonkeyPatch, url: str, is_taken: bool
+) -> None:
+    for name, value in (PRODUCTION | {"OIDC_JWKS_URL": url}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    if is_taken:
+        assert Settings().oidc_jwks_url == url
+    else:
+        with pytest.raises(ValidationError, match="OIDC_JWKS_URL"):
+            Settings()
+
+
 @pytest.mark.parametrize("given", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
 def test_settings__half_a_key_of_the_store__is_refused(
     monkeypatch: pytest.MonkeyPatch, given: str
