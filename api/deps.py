@@ -20,7 +20,7 @@ from chain.node.finality import confirmations_needed
 from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor
 from registry.kernel.db import Database, ReadSession
-from registry.kernel.errors import Forbidden
+from registry.kernel.errors import Forbidden, Unproven
 from registry.kernel.settings import Settings
 from registry.kernel.vault import Vault
 
@@ -123,11 +123,19 @@ def get_session(request: Request, services: ServicesDep, _turn: TurnDep) -> Iter
     """Give the request's one transaction.
 
     It commits before the answer is sent (scope "function"): a commit that fails becomes a
-    problem, never a lost 201.
+    problem, never a lost 201. A refusal that keeps what it found out is told after the commit.
     """
+    refusal: Unproven | None = None
     with services.database.transaction() as session:
         request.state.session = session
-        yield session
+        try:
+            yield session
+        except Unproven as error:
+            if not error.keeps:
+                raise
+            refusal = error
+    if refusal is not None:
+        raise refusal
 
 
 def get_read_session(services: ServicesDep, _turn: TurnDep) -> Iterator[ReadSession]:

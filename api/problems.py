@@ -30,6 +30,7 @@ STATUS: tuple[tuple[type[errors.RegistryError], int], ...] = (
     (errors.StaleVersion, 412),
     (errors.PreconditionRequired, 428),
     (errors.Invalid, 422),
+    (errors.Unproven, 401),
     (errors.NotFound, 404),
     (errors.Forbidden, 403),
     (errors.Conflict, 409),
@@ -104,6 +105,8 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
     elif error.rule is not None:
         more["rules"] = [_rule(rule_book()[error.rule], "CRITICAL", error.detail)]
     headers = {"Retry-After": "1"} if error.retryable else None
+    if isinstance(error, errors.Unproven):
+        headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110: each 401 says how to be known
     return problem(status, error.code, error.detail, headers=headers, **more)
 
 

@@ -25,6 +25,7 @@ import registry.onboarding.models
 import registry.operation.models
 import registry.parcel.models
 import registry.party.models
+import registry.passkey.models
 import registry.rate_limit.models
 import registry.receipt.models
 import registry.reconciliation.models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from registry.kernel.machine import SYSTEM
 
@@ -42,10 +43,13 @@ class Actor:
         Stable name of the person or system; maker and checker are told apart by it.
     roles : frozenset[str]
         What the principal may do.
+    session_id : UUID | None
+        Of who signed in by a passkey.
     """
 
     subject: str
     roles: frozenset[str]
+    session_id: UUID | None = None
 
     @property
     def person(self) -> str:

@@ -65,6 +65,23 @@ class Forbidden(RegistryError):
     """The caller is known, and may not do this."""
 
 
+class Unproven(RegistryError):
+    """What somebody shows does not prove who they are.
+
+    Parameters
+    ----------
+    keeps
+        What was written on the way is kept: a token that came twice ends its session, although
+        the request that showed it is refused.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, remedy: str | None = None, keeps: bool = False
+    ) -> None:
+        super().__init__(code, detail, remedy=remedy)
+        self.keeps = keeps
+
+
 class Conflict(RegistryError):
     """The payload is fine, the present state of the register does not allow it."""
 
