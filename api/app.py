@@ -31,18 +31,23 @@ from api.routes import (
     holdings,
     imports,
     investors,
+    invitations,
     journal,
     me,
     mutations,
     offerings,
     parcels,
     parties,
+    passkeys,
     payments,
+    public_keys,
     receipts,
     reconciliation,
     record,
     redemptions,
     service,
+    sessions,
+    sign_in,
     standing,
     titles,
     tokenizations,
@@ -88,6 +93,14 @@ _ROUTERS = (
     journal.router,
     service.router,
 )
+_PASSKEY_ROUTERS = (
+    passkeys.router,
+    sign_in.router,
+    invitations.router,
+    sessions.router,
+    public_keys.router,
+)
+"""Of a service that takes passkeys."""
 
 
 class Application(FastAPI):
@@ -123,6 +136,8 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(TellAllowance)
     app.add_middleware(TraceRequests)
     routers = [*_ROUTERS]
+    if services.sessions is not None:
+        routers += _PASSKEY_ROUTERS
     if isinstance(services.tokens, DevelopmentIssuer):
         routers.append(development.router)
     for router in routers:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from api.auth.access import ACCESS, PEOPLE_ONLY
 from api.auth.errors import Unauthenticated
 from api.auth.keys import KeyVerifier
+from api.auth.session_tokens import SessionIssuer
 from api.auth.tokens import TokenVerifier
 from api.rate_limits import RateLimits
 from chain.node.client import ChainClient
@@ -37,6 +38,7 @@ class Services:
     vault: Vault
     store: DocumentStore
     tokens: TokenVerifier
+    sessions: SessionIssuer | None
     keys: KeyVerifier
     limits: RateLimits
     node: ChainClient
@@ -99,6 +101,8 @@ def _identify(services: Services, credentials: HTTPAuthorizationCredentials | No
         )
     if services.keys.is_key(credentials.credentials):
         return services.keys.verify(credentials.credentials)
+    if services.sessions is not None and services.sessions.issued(credentials.credentials):
+        return services.sessions.verify(credentials.credentials)
     return services.tokens.verify(credentials.credentials)
 
 

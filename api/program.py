@@ -13,6 +13,7 @@ import uvicorn
 
 from api.app import create_app
 from api.auth.keys import KeyVerifier
+from api.auth.session_tokens import session_issuer
 from api.auth.tokens import token_verifier
 from api.deps import Services
 from api.rate_limits import RateLimits
@@ -120,6 +121,7 @@ def services(settings: Settings, database: Database) -> Services:
         vault=Vault(settings.pii_key.get_secret_value(), settings.pii_index_key.get_secret_value()),
         store=open_store(settings),
         tokens=token_verifier(settings),
+        sessions=session_issuer(settings, database),
         keys=KeyVerifier(database),
         limits=RateLimits(database, settings),
         node=open_client(

@@ -34,6 +34,7 @@ MAKER = frozenset({R.REGISTRAR_MAKER})
 CHECKER = frozenset({R.REGISTRAR_CHECKER})
 COMPLIANCE = frozenset({R.COMPLIANCE})
 ISSUER = frozenset({R.ISSUER})
+INVESTOR = frozenset({R.INVESTOR})
 BUYERS = frozenset({R.INVESTOR, R.ISSUER})
 KEY_MAKERS = MACHINE_ROLES
 """Nobody gives a system what they do not have themselves."""
@@ -44,6 +45,13 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "metrics": PUBLIC,
     "issue_development_token": PUBLIC,
     "receive_payment_notice": PUBLIC,  # signed by the rail itself
+    "list_public_keys": PUBLIC,
+    # the ceremonies of who is not signed in yet: a passkey, a token or a code speaks for them
+    "begin_sign_in": PUBLIC,
+    "start_session": PUBLIC,
+    "refresh_session": PUBLIC,
+    "begin_invited_passkey": PUBLIC,
+    "add_invited_passkey": PUBLIC,
     # parties
     "create_party": MAKER | COMPLIANCE,
     "list_parties": REGISTRARS | OVERSIGHT,
@@ -281,6 +289,19 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_api_key": KEY_MAKERS | OVERSIGHT | CHECKER,
     "confirm_api_key": CHECKER,
     "revoke_api_key": KEY_MAKERS | COMPLIANCE | CHECKER,
+    # passkeys and sessions, of the caller's own
+    "begin_passkey": INVESTOR,
+    "add_passkey": INVESTOR,
+    "list_passkeys": INVESTOR,
+    "rename_passkey": INVESTOR,
+    "remove_passkey": INVESTOR,
+    "list_sessions": INVESTOR,
+    "end_session": INVESTOR,
+    "revoke_passkeys": COMPLIANCE,
+    "invite_investor": COMPLIANCE,
+    "list_invitations": COMPLIANCE | CHECKER,
+    "confirm_invitation": COMPLIANCE | CHECKER,
+    "revoke_invitation": COMPLIANCE | CHECKER,
     # the record
     "get_operation": EVERYONE,
     "list_operations": STAFF,

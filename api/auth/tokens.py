@@ -15,9 +15,8 @@ from api.auth.errors import Unauthenticated
 from api.auth.key_set import ALGORITHMS, KeySet
 from registry.kernel.actor import KEY_MARK, Actor, Role
 from registry.kernel.clock import now
-from registry.kernel.settings import Settings
+from registry.kernel.settings import DEVELOPMENT_ISSUER, Settings
 
-DEVELOPMENT_ISSUER = "milkiyat-development"
 CLOCK_SKEW = timedelta(seconds=30)
 MAX_LIFETIME = timedelta(hours=12)
 _CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
@@ -96,8 +95,27 @@ def token_verifier(settings: Settings) -> TokenVerifier:
 
 
 def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: str) -> Actor:
+    claims = read_claims(token, key, algorithms, audience, issuer)
+    subject, roles = claims["sub"], claims.get("roles", [])
+    if subject.startswith(KEY_MARK):
+        raise Unauthenticated("token_invalid", "The token names a system, which has an API key.")
+    if not subject or not isinstance(roles, list):
+        raise Unauthenticated("token_invalid", "The token names no subject, or no list of roles.")
+    return Actor(subject=subject, roles=_KNOWN_ROLES.intersection(map(str, roles)))
+
+
+def read_claims(
+    token: str, key: Any, algorithms: list[str], audience: str, issuer: str
+) -> dict[str, Any]:
+    """Return what a token says, if this key signed it, for us, and not too long ago.
+
+    Raises
+    ------
+    Unauthenticated
+        ``token_expired``, ``token_invalid``.
+    """
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=algorithms,
@@ -112,12 +130,7 @@ def _read(token: str, key: Any, algorithms: list[str], audience: str, issuer: st
         ) from error
     except jwt.PyJWTError as error:
         raise invalid_token(str(error)) from error
-    subject, roles = claims["sub"], claims.get("roles", [])
-    if subject.startswith(KEY_MARK):
-        raise Unauthenticated("token_invalid", "The token names a system, which has an API key.")
-    if not subject or not isinstance(roles, list):
-        raise Unauthenticated("token_invalid", "The token names no subject, or no list of roles.")
-    return Actor(subject=subject, roles=_KNOWN_ROLES.intersection(map(str, roles)))
+    return claims
 
 
 def invalid_token(reason: str) -> Unauthenticated:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends
+from fastapi.params import Depends as DependsOn
 from fastapi.routing import APIRoute
 
 from api.deps import get_actor
@@ -26,10 +28,20 @@ def resource_router(tag: str) -> APIRouter:
     )
 
 
-def open_router(tag: str, *, prefix: str = "", responses: Responses | None = None) -> APIRouter:
+def open_router(
+    tag: str,
+    *,
+    prefix: str = "",
+    responses: Responses | None = None,
+    dependencies: Sequence[DependsOn] = (),
+) -> APIRouter:
     """Give a router whose routes look themselves at whoever calls, if they care."""
     return APIRouter(
-        prefix=prefix, tags=[tag], responses=responses, generate_unique_id_function=_name_of
+        prefix=prefix,
+        tags=[tag],
+        responses=responses,
+        dependencies=dependencies,
+        generate_unique_id_function=_name_of,
     )
 
 

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
 from registry.kernel.settings import Settings
+
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def with_embedded_secrets(settings: Settings) -> Settings:
@@ -50,4 +55,16 @@ def _load_or_create(path: Path) -> dict[str, str]:
     secrets_of_this_data: dict[str, str] = json.loads(path.read_text("utf-8"))
     # Folders made before the look-up key stood apart: people are found by the last sealing key.
     oldest_key = secrets_of_this_data["pii_key"].split(",")[-1].strip()
-    return {"pii_index_key": oldest_key} | secrets_of_this_data
+    derived = {
+        "pii_index_key": oldest_key,
+        "session_key": _session_key(secrets_of_this_data["token_key"]),
+    }
+    return derived | secrets_of_this_data
+
+
+def _session_key(token_key: str) -> str:
+    """Derive the key of access tokens: so older folders have one, and all programs the same."""
+    digest = hashlib.sha512(b"milkiyat-session-key:" + token_key.encode()).digest()
+    key = ec.derive_private_key(int.from_bytes(digest) % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(der).decode()

@@ -20,10 +20,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from registry.kernel.failpoints import FORM
+from registry.kernel.origins import check_origins
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 KEY = r"^(file|aws-kms|gcp-kms):\S+$"
 GWEI = 10**9
+DEVELOPMENT_ISSUER = "milkiyat-development"
 Finality = int | Literal["safe", "finalized"]
 """Blocks on top of a final one, or the tag by which the node names the newest final one."""
 
@@ -125,6 +127,20 @@ class Settings(BaseSettings):
     app_domain: str = "localhost"
     """The domain that wallets show when a person signs in (EIP-4361)."""
 
+    passkey_rp_id: str | None = Field(default=None, pattern=r"^[a-z0-9.-]+$")
+    """The domain that passkeys are made for; in development `localhost` (ADR 0043)."""
+    passkey_rp_name: str = Field(default="Milkiyat", min_length=1, max_length=64)
+    passkey_origins: str | None = None
+    """Comma-separated: web origins, and ``android:apk-key-hash:…`` of apps."""
+    session_key: SecretStr | None = None
+    """P-256 keys of access tokens (PKCS #8, base64), comma-separated: the first one signs."""
+    session_issuer: str = Field(default="milkiyat", min_length=1)
+    """`iss` of those tokens."""
+    session_idle_hours: int = Field(default=72, ge=1, le=24 * 90)
+    """Without a refresh a session ends after so long."""
+    session_max_hours: int = Field(default=720, ge=1, le=24 * 366)
+    """However often it is refreshed."""
+
     pii_key: SecretStr | None = None
     """Fernet keys that seal personal data, newest first."""
     pii_index_key: SecretStr | None = None
@@ -160,6 +176,18 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def relying_party_id(self) -> str | None:
+        """The domain of passkeys; None where there are none."""
+        return self.passkey_rp_id or (None if self.is_production else "localhost")
+
+    @property
+    def passkey_origin_list(self) -> tuple[str, ...]:
+        if self.passkey_origins is None and not self.is_production:
+            return (f"http://localhost:{self.port}",)
+        named = (self.passkey_origins or "").split(",")
+        return tuple(origin.strip() for origin in named if origin.strip())
 
     @property
     def is_traced(self) -> bool:
@@ -239,6 +267,20 @@ class Settings(BaseSettings):
                 "OIDC_JWKS_URL begins with http; ENVIRONMENT=production asks for its keys by "
                 "https, or on this machine"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _passkeys_are_whole(self) -> Self:
+        parts = (self.passkey_rp_id, self.passkey_origins, self.session_key)
+        if self.is_production and None in parts and parts != (None, None, None):
+            raise ValueError(
+                "PASSKEY_RP_ID, PASSKEY_ORIGINS and SESSION_KEY are set together, or none is"
+            )
+        rp_id = self.relying_party_id
+        if rp_id is not None:
+            check_origins(rp_id, self.passkey_origin_list, is_production=self.is_production)
+        if self.session_issuer in {self.oidc_issuer, DEVELOPMENT_ISSUER}:
+            raise ValueError("SESSION_ISSUER names another issuer than ours")
         return self
 
     @model_validator(mode="after")

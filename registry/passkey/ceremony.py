@@ -23,6 +23,8 @@ TIMEOUT_MS = 5 * 60 * 1000
 MAX_ANSWER_BYTES = 16 * 1024
 FORMATS = ("none", "packed")
 """Of attestations: none is asked for, and an authenticator may vouch for itself."""
+KEY_TYPES = {-7: 2, -8: 1, -257: 3}
+"""COSE: ES256 by an elliptic curve, EdDSA by an octet key pair, RS256 by RSA."""
 
 # Its private half was thrown away: an unknown passkey takes as long to refuse as a known one.
 NOBODYS_KEY = bytes.fromhex(
@@ -169,8 +171,10 @@ def check_attestation(
             expected_origin=list(party.origins),
             require_user_verification=True,
         )
-        # A key that is no point of its curve would be found out at the first sign-in only.
+        # A key that cannot check anything would be found out at the first sign-in only.
         key = helpers.decode_credential_public_key(found.credential_public_key)
+        if KEY_TYPES.get(key.alg) != key.kty:
+            raise CeremonyRefused("passkey_refused", "Its key is of another kind than it says.")
         helpers.decoded_public_key_to_cryptography(key)
     return Attested(
         credential_id=found.credential_id,

@@ -174,8 +174,8 @@ def add_token(session: Session, granted: UserSession, *, after: bytes | None = N
 
 def _make_room(session: Session, subject: str, moment: datetime) -> None:
     """End the sessions that were refreshed longest ago, if there are as many as there may be."""
-    live = _live(session, subject, moment)
-    for oldest in sorted(live, key=lambda one: one.refreshed_at)[: len(live) - MOST_LIVE + 1]:
+    live = sorted(_live(session, subject, moment), key=lambda one: one.refreshed_at)
+    for oldest in live[: max(0, len(live) - MOST_LIVE + 1)]:
         end(session, THE_SYSTEM, oldest, SessionEnd.TOO_MANY)
 
 

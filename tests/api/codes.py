@@ -19,7 +19,8 @@ CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 ROW = re.compile(r"^\| `([a-z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 RAISERS = frozenset({"Invalid", "Conflict", "Forbidden", "Unavailable", "Unauthenticated",
-                     "RegistryError", "Constraint", "operation_problem", "__init__"})  # fmt: skip
+                     "Unproven", "CeremonyRefused", "RegistryError", "Constraint",
+                     "operation_problem", "__init__"})  # fmt: skip
 """Called with the code as their first argument; `__init__` where an error has one code."""
 SECOND = frozenset({"problem"})
 """Called with a status first, and the code second."""

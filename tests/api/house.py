@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import secrets
@@ -18,18 +19,20 @@ import httpx
 import jwt
 import uvicorn
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from api.app import create_app
-from api.auth.tokens import DEVELOPMENT_ISSUER, DevelopmentIssuer, OidcVerifier
+from api.auth.tokens import DevelopmentIssuer, OidcVerifier
 from api.deps import Services
 from api.program import services
 from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
-from registry.kernel.settings import Settings
+from registry.kernel.settings import DEVELOPMENT_ISSUER, Settings
 from tests.factories import ACTORS, Desk
 
 BANK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # a test's own
@@ -44,6 +47,7 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
         "pii_key": SecretStr(Fernet.generate_key().decode()),
         "pii_index_key": SecretStr(Fernet.generate_key().decode()),
         "token_key": SecretStr(secrets.token_urlsafe(48)),
+        "session_key": SecretStr(new_session_key()),
         "payment_webhook_secret": SecretStr(BANK_SECRET),
         "max_upload_bytes": MAX_UPLOAD_BYTES,
         # Counted as in production; only the tests of quotas come to the end of one.
@@ -51,6 +55,13 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
         "rate_limit_address_per_minute": 100_000,
     }
     return Settings(**(fields | changes))
+
+
+def new_session_key() -> str:
+    """Make a key for SESSION_KEY."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(der).decode()
 
 
 class Caller:
@@ -76,6 +87,9 @@ class Caller:
 
     def patch(self, path: str, body: Any, **headers: str) -> httpx.Response:
         return self.ask("PATCH", path, json=body, headers=headers)
+
+    def delete(self, path: str, *, key: str | None = None) -> httpx.Response:
+        return self.ask("DELETE", path, key=key)
 
     def upload(
         self,

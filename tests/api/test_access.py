@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.app import _ROUTERS, _require_access_table
+from api.app import _PASSKEY_ROUTERS, _ROUTERS, _require_access_table
 from api.auth.access import ACCESS, PEOPLE_ONLY, PUBLIC
 from registry.api_key.models import MACHINE_ROLES
 from registry.api_key.secret import NewSecret
@@ -72,7 +72,7 @@ def test_access_table__route_without_a_row__stops_the_application(house: House) 
 def test_resource_routers__each_of_them__asks_for_the_caller() -> None:
     asks = {
         route.name
-        for router in _ROUTERS
+        for router in (*_ROUTERS, *_PASSKEY_ROUTERS)
         for route in router.routes
         if isinstance(route, APIRoute)
         and any(

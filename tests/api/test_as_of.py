@@ -25,6 +25,7 @@ pytestmark = pytest.mark.db
 LONG_AGO = "2001-01-01T00:00:00Z"
 
 NO_LEGAL_PAST = {
+    "/.well-known/jwks.json": "about the service",
     "/healthz": "about the service",
     "/metrics": "about the service",
     "/v1/api_keys": "who may call; each making and ending is an entry of the journal",
@@ -37,6 +38,8 @@ NO_LEGAL_PAST = {
     "/v1/followed_tokens": "how far each token is read now; what it was has its own past",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
     "/v1/journal": "the past itself",
+    "/v1/passkeys": "who may sign in; each adding and removing is an entry of the journal",
+    "/v1/sessions": "who is signed in; each beginning and end is an entry of the journal",
     "/v1/me": "what the phone shows now",
     "/v1/offerings": "a sale, no right in the asset",
     "/v1/operations": "what is being done on chain",

@@ -12,9 +12,9 @@ from typing import Any
 import jwt
 import pytest
 
-from api.auth.tokens import CLOCK_SKEW, DEVELOPMENT_ISSUER, MAX_LIFETIME
+from api.auth.tokens import CLOCK_SKEW, MAX_LIFETIME
 from registry.kernel.db import Database
-from registry.kernel.settings import Settings
+from registry.kernel.settings import DEVELOPMENT_ISSUER, Settings
 from tests.api.conftest import DatabaseMaker
 from tests.api.house import House, house_settings, open_house, problem_of
 

@@ -161,6 +161,83 @@ def test_settings__keys_of_the_issuer_in_production__come_unaltered(
             Settings()
 
 
+PASSKEYS = {
+    "PASSKEY_RP_ID": "example.com",
+    "PASSKEY_ORIGINS": "https://app.example.com, android:apk-key-hash:" + "A" * 43,
+    "SESSION_KEY": "hunter9",
+}
+
+
+def set_production(monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+    for name, value in (PRODUCTION | more).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+
+def test_settings__passkeys_in_production__are_there_if_they_are_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_production(monkeypatch)
+    assert Settings().relying_party_id is None
+
+    set_production(monkeypatch, **PASSKEYS)
+    settings = Settings()
+    assert settings.relying_party_id == "example.com"
+    assert len(settings.passkey_origin_list) == 2
+
+
+def test_settings__passkeys_in_development__are_for_this_machine() -> None:
+    settings = Settings(port=9000)
+
+    assert settings.relying_party_id == "localhost"
+    assert settings.passkey_origin_list == ("http://localhost:9000",)
+
+
+@pytest.mark.parametrize("missing", PASSKEYS)
+def test_settings__passkeys_in_part__are_refused(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    set_production(monkeypatch, **{k: v for k, v in PASSKEYS.items() if k != missing})
+
+    with pytest.raises(ValidationError, match=missing) as refusal:
+        Settings()
+    assert "hunter9" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "http://app.example.com",
+        "https://app.example.com/",
+        "https://example.com.evil.example",
+        "https://evilexample.com",
+        "https://App.example.com",
+        "*",
+        "https://*.example.com",
+        "android:apk-key-hash:short",
+        "ios:bundle-id:example",
+        ",",
+    ],
+)
+def test_settings__origin_that_cannot_be__is_refused(
+    monkeypatch: pytest.MonkeyPatch, origins: str
+) -> None:
+    set_production(monkeypatch, **(PASSKEYS | {"PASSKEY_ORIGINS": origins}))
+
+    with pytest.raises(ValidationError, match="PASSKEY_ORIGINS"):
+        Settings()
+
+
+@pytest.mark.parametrize("name", ["https://id.example", "milkiyat-development"])
+def test_settings__our_issuer_by_the_name_of_another__is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    set_production(monkeypatch, **PASSKEYS, SESSION_ISSUER=name)
+
+    with pytest.raises(ValidationError, match="SESSION_ISSUER"):
+        Settings()
+
+
 @pytest.mark.parametrize("given", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
 def test_settings__half_a_key_of_the_store__is_refused(
     monkeypatch: pytest.MonkeyPatch, given: str
