@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
@@ -23,6 +24,8 @@ from registry.passkey.secret import REFRESH_MARK, hash_of, new_secret
 log = structlog.get_logger()
 
 MOST_LIVE = 20
+TOKENS_KEPT = timedelta(days=30)
+"""So long a token that counts no more is known as one that was ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ def _require_counting(session: Session, passkey: Passkey, claimed: Claimed) -> N
 def _begin(session: Session, passkey: Passkey, lifetimes: Lifetimes) -> Granted:
     moment = now()
     _make_room(session, passkey.subject, moment)
+    _forget_tokens(session, passkey.subject, moment)
     begun = UserSession(
         subject=passkey.subject,
         passkey_id=passkey.id,
@@ -177,6 +181,25 @@ def _make_room(session: Session, subject: str, moment: datetime) -> None:
     live = sorted(_live(session, subject, moment), key=lambda one: one.refreshed_at)
     for oldest in live[: max(0, len(live) - MOST_LIVE + 1)]:
         end(session, THE_SYSTEM, oldest, SessionEnd.TOO_MANY)
+
+
+def _forget_tokens(session: Session, subject: str, moment: datetime) -> None:
+    """Forget old tokens that count no more; one of them that comes again is unknown then."""
+    owned = select(UserSession.id).where(col(UserSession.subject) == subject)
+    over = owned.where(
+        or_(col(UserSession.ended_at).is_not(None), col(UserSession.idle_until) < moment)
+    )
+    session.execute(
+        delete(RefreshToken).where(
+            col(RefreshToken.recorded_at) < moment - TOKENS_KEPT,
+            col(RefreshToken.session_id).in_(owned),
+            or_(
+                col(RefreshToken.used_at).is_not(None),
+                col(RefreshToken.replaced_at).is_not(None),
+                col(RefreshToken.session_id).in_(over),
+            ),
+        )
+    )
 
 
 def _live(session: Session, subject: str, moment: datetime) -> Sequence[UserSession]:
