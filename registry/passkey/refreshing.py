@@ -61,10 +61,7 @@ def refresh(session: Session, lifetimes: Lifetimes, token: str) -> Granted:
 
 
 def _require_live(found: UserSession, moment: datetime) -> None:
-    if found.ended_at is not None:
-        raise Unproven(
-            "session_ended", "This session was ended.", remedy="Sign in by a passkey again."
-        )
+    sessions.require_not_ended(found)
     if not found.is_live_at(moment):
         raise Unproven(
             "session_expired",

@@ -154,12 +154,18 @@ def require_recent(session: Session, actor: Actor) -> None:
 
     Raises
     ------
+    Unproven
+        ``session_ended``, since the request was let in.
     Forbidden
         ``sign_in_not_recent``.
     """
     if actor.session_id is None:
         return
-    signed_in = session.get_one(UserSession, actor.session_id)
+    # Locked: whoever ends the session afterwards sees what was added by it.
+    signed_in = session.get_one(
+        UserSession, actor.session_id, with_for_update=True, populate_existing=True
+    )
+    sessions.require_not_ended(signed_in)
     if now() - signed_in.recorded_at > RECENT:
         raise Forbidden(
             "sign_in_not_recent",
@@ -206,8 +212,9 @@ def remove_passkey(session: Session, actor: Actor, passkey_id: UUID) -> None:
     Conflict
         ``last_passkey``.
     """
-    require_recent(session, actor)
+    # Passkeys before sessions, as everywhere: nobody waits in a circle.
     known = live_passkeys(session, actor.subject, lock=True)
+    require_recent(session, actor)
     passkey = _own(known, passkey_id)
     if len(known) == 1 and actor.session_id is not None:
         raise Conflict(
@@ -226,10 +233,13 @@ def revoke_all(session: Session, actor: Actor, subject: str, *, reason: str) -> 
     int
         How many passkeys there were.
     """
-    known = live_passkeys(session, subject, lock=True)
-    for passkey in known:
-        _remove(session, actor, passkey, SessionEnd.REVOKED, reason=reason)
-    return len(known)
+    gone = 0
+    # Again, until no session is left that could have added one meanwhile.
+    while known := live_passkeys(session, subject, lock=True):
+        for passkey in known:
+            _remove(session, actor, passkey, SessionEnd.REVOKED, reason=reason)
+        gone += len(known)
+    return gone
 
 
 def _remove(

@@ -234,6 +234,20 @@ def end_session(session: Session, actor: Actor, session_id: UUID) -> None:
     end(session, actor, found, SessionEnd.SIGNED_OUT)
 
 
+def require_not_ended(found: UserSession) -> None:
+    """Refuse a session that was ended.
+
+    Raises
+    ------
+    Unproven
+        ``session_ended``.
+    """
+    if found.ended_at is not None:
+        raise Unproven(
+            "session_ended", "This session was ended.", remedy="Sign in by a passkey again."
+        )
+
+
 def end_of_passkey(session: Session, actor: Actor, passkey_id: UUID, why: SessionEnd) -> None:
     """End every session that a passkey began."""
     begun = session.exec(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
 from registry.kernel.actor import Actor, Role
+from registry.kernel.errors import Unproven
+from registry.passkey import service
+from registry.passkey.models import Passkey
 from registry.passkey.secret import CODE_MARK, new_secret
 from tests.api.house import House, at_once, problem_of
 from tests.api.people import Person, ok
-from tests.factories import numbers
+from tests.db.races import meanwhile
+from tests.factories import ACTORS, numbers
 
 pytestmark = pytest.mark.db
 
@@ -182,3 +187,35 @@ def test_passkeys__revoked_by_compliance__lock_a_thief_out_and_not_the_owner(hou
     person.sign_in()
     reason = "SELECT facts ->> 'reason' FROM journal_entry WHERE act = 'passkey_removed' LIMIT 1"
     assert house.one(reason) == "Phone stolen, ***"
+
+
+def test_passkeys__revoked_while_a_thief_adds_one__are_all_gone(house: House) -> None:
+    """The thief's request was let in before the end of the session that it came by."""
+    person, _ = enrolled(house)
+    person.link()
+    tokens = person.sign_in()
+    thief = Actor(person.actor.subject, frozenset({Role.INVESTOR}), UUID(tokens["session_id"]))
+    compliance, subject = ACTORS[Role.COMPLIANCE], person.actor.subject
+    with house.database.transaction() as session:
+        service.require_recent(session, thief)
+        session.add(
+            Passkey(subject=subject, user_handle=b"x" * 32, credential_id=b"thief" * 5,
+                    public_key=b"", sign_count=0, name="Thief", is_synced=False)
+        )  # fmt: skip
+        session.flush()
+        with meanwhile(
+            house.database,
+            lambda other: service.revoke_all(other, compliance, subject, reason="Stolen"),
+        ) as revoked:
+            session.commit()
+    assert revoked.result() == 2
+
+    with house.database.transaction() as session, pytest.raises(Unproven, match="session_ended"):
+        service.require_recent(session, thief)
+    assert live_passkeys(house, subject) == 0
+
+
+def live_passkeys(house: House, subject: str) -> int:
+    query = "SELECT count(*) FROM passkey WHERE subject = :s AND removed_at IS NULL"
+    found: int = house.one(query, s=subject)
+    return found

@@ -118,8 +118,9 @@ def test_serve__production_without_settings__names_each(tmp_path: Path) -> None:
         assert name in said
 
 
-def test_serve__malformed_pii_key__names_the_setting(tmp_path: Path) -> None:
-    assert "PII_KEY" in refusal(tmp_path / "data", PII_KEY="short")
+@pytest.mark.parametrize("setting", ["PII_KEY", "SESSION_KEY"])
+def test_serve__malformed_key__names_the_setting(tmp_path: Path, setting: str) -> None:
+    assert setting in refusal(tmp_path / "data", **{setting: "short"})
 
 
 @pytest.mark.parametrize(
