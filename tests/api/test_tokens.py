@@ -13,10 +13,13 @@ import jwt
 import pytest
 
 from api.auth.tokens import CLOCK_SKEW, MAX_LIFETIME
+from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.settings import DEVELOPMENT_ISSUER, Settings
+from registry.passkey import service as passkeys
 from tests.api.conftest import DatabaseMaker
 from tests.api.house import House, house_settings, open_house, problem_of
+from tests.authenticator import Authenticator
 
 pytestmark = pytest.mark.db
 
@@ -199,6 +202,8 @@ def production_settings(directory: Path, database: Database) -> Settings:
         signer_password="unused",
         oidc_issuer="https://issuer.example",
         oidc_jwks_url="https://issuer.example/keys",
+        passkey_rp_id="example.com",
+        passkey_origins="https://app.example.com",
     )
 
 
@@ -217,3 +222,24 @@ def test_production__token_of_the_development_issuer__is_not_believed(production
     response = production.stranger(token).get("/v1/me")
 
     assert response.status_code in {401, 503}, response.text
+
+
+def test_production__token_of_our_own_issuer__is_believed_while_its_session_lives(
+    production: House,
+) -> None:
+    """A passkey signs in there, whether the external issuer answers or not."""
+    device = Authenticator(rp_id="example.com", origin="https://app.example.com")
+    issuer = production.services.sessions
+    assert issuer is not None
+    with production.desk() as desk:
+        ayesha = Actor("ayesha", frozenset({Role.INVESTOR}))
+        options = passkeys.begin_registration(desk.session, issuer.party, ayesha)
+        made = device.create(options)
+        passkeys.add_passkey(desk.session, issuer.party, ayesha, credential=made, name="Phone")
+    asked = production.stranger().post("/v1/sessions/challenges").json()["public_key"]
+    answer = production.stranger().post("/v1/sessions", {"credential": device.get(asked)})
+    caller = production.stranger(answer.json()["access_token"])
+
+    assert caller.get("/v1/me").json()["subject"] == "ayesha"
+    assert caller.delete(f"/v1/sessions/{answer.json()['session_id']}").status_code == 204
+    problem_of(caller.get("/v1/me"), 401, "session_ended")
