@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from api import problems
 from api.auth.access import ACCESS
@@ -150,6 +150,10 @@ def create_app(services: Services) -> FastAPI:
 
 def _require_access_table(app: FastAPI) -> None:
     """Refuse to exist with a route that the access table does not name."""
-    names = {route.name for route in app.routes if isinstance(route, APIRoute)}
+    names = {
+        context.original_route.name
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute)
+    }
     unnamed = names - ACCESS.keys()
     assert not unnamed, f"routes without a row in the access table: {sorted(unnamed)}"
