@@ -19,6 +19,7 @@ from api.rate_limits import TellAllowance
 from api.routes import (
     api_keys,
     assets,
+    bank_statements,
     bills,
     cases,
     compliance,
@@ -82,6 +83,8 @@ _ROUTERS = (
     offerings.router,
     me.router,
     payments.router,
+    payments.webhooks,
+    bank_statements.router,
     receipts.router,
     bills.router,
     court_orders.router,

@@ -19,6 +19,7 @@ import registry.history.models
 import registry.idempotency.models
 import registry.investor.models
 import registry.journal.models
+import registry.ledger.models
 import registry.mutation.models
 import registry.offering.models
 import registry.onboarding.models
@@ -26,6 +27,7 @@ import registry.operation.models
 import registry.parcel.models
 import registry.party.models
 import registry.passkey.models
+import registry.payment.models
 import registry.rate_limit.models
 import registry.receipt.models
 import registry.reconciliation.models

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from sqlmodel import Session
+
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.offering import orders
 from registry.offering import service as offerings
-from registry.offering.models import Offering, Order
+from registry.offering.models import Offering, Order, Payment
 from registry.offering.service import OfferTerms
 from registry.party.models import Party
+from registry.payment.rails import BANK, Receipt
+from registry.payment.receiving import book_receipt
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 from registry.tokenization.service import TokenTermsProposal
@@ -142,12 +146,21 @@ def order(desk: Desk, sale: Offering, who: Buyer, units: int = 10) -> Order:
     )
 
 
-def pay(desk: Desk, placed: Order, *, reference: str | None = None) -> Order:
-    return orders.book_payment(
-        desk.session,
-        rail="raast",
+def pay(
+    desk: Desk, placed: Order, paisa: int | None = None, *, reference: str | None = None
+) -> Order:
+    """Let money arrive for an order: the price, or as much as one says."""
+    pay_in(desk.session, placed, paisa, reference=reference)
+    return placed
+
+
+def pay_in(
+    session: Session, placed: Order, paisa: int | None = None, *, reference: str | None = None
+) -> Payment:
+    receipt = Receipt(
         rail_reference=reference or secrets.token_hex(8),
-        order_reference=placed.reference,
-        amount_paisa=placed.amount_paisa,
+        said=placed.reference,
+        amount_paisa=placed.amount_paisa if paisa is None else paisa,
         received_at=now(),
     )
+    return book_receipt(session, BANK, receipt)

@@ -33,6 +33,7 @@ OVERSIGHT = frozenset({R.REGULATOR, R.AUDITOR, R.COMPLIANCE})
 MAKER = frozenset({R.REGISTRAR_MAKER})
 CHECKER = frozenset({R.REGISTRAR_CHECKER})
 COMPLIANCE = frozenset({R.COMPLIANCE})
+TREASURY = frozenset({R.TREASURY})
 ISSUER = frozenset({R.ISSUER})
 INVESTOR = frozenset({R.INVESTOR})
 BUYERS = frozenset({R.INVESTOR, R.ISSUER})
@@ -191,9 +192,25 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_offerings": EVERYONE,
     "get_offering": EVERYONE,
     "give_back_order": COMPLIANCE,
-    "refund_order": frozenset({R.TREASURY}),
+    "refund_order": TREASURY,
     "place_order": BUYERS,
     "get_order": BUYERS,
+    "get_order_ledger": BUYERS | OVERSIGHT | TREASURY,  # a buyer of their own orders
+    # money
+    "list_payments": OVERSIGHT | TREASURY,
+    "get_payment": OVERSIGHT | TREASURY,
+    "assign_payment": TREASURY,
+    "return_payment": TREASURY,
+    "list_receivables": OVERSIGHT | TREASURY,
+    "get_trial_balance": OVERSIGHT | TREASURY,
+    "import_bank_statement": TREASURY,
+    "list_bank_statements": OVERSIGHT | TREASURY,
+    "get_bank_statement": OVERSIGHT | TREASURY,
+    "list_bank_statement_lines": OVERSIGHT | TREASURY,
+    "list_proceeds_payouts": OVERSIGHT | TREASURY,
+    "propose_proceeds_payout": TREASURY,
+    "confirm_proceeds_payout": TREASURY,
+    "reject_proceeds_payout": TREASURY,
     "cancel_order": BUYERS,
     # goods: holder, pledgee, endorsee and shipper are relations, whatever role the token has
     "open_receipt": frozenset({R.WAREHOUSE_OPERATOR}),
@@ -275,11 +292,11 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "reject_redemption": COMPLIANCE,
     "freeze_redemption": COMPLIANCE,
     "burn_redeemed": COMPLIANCE,
-    "fund_redemption": frozenset({R.TREASURY}),
-    "pay_redemption": frozenset({R.TREASURY}),
-    "record_payout": frozenset({R.TREASURY}),
-    "hold_payout": frozenset({R.TREASURY}),
-    "close_payouts": frozenset({R.TREASURY}),
+    "fund_redemption": TREASURY,
+    "pay_redemption": TREASURY,
+    "record_payout": TREASURY,
+    "hold_payout": TREASURY,
+    "close_payouts": TREASURY,
     "abort_redemption": COMPLIANCE,
     "end_redeemed_token": COMPLIANCE,
     "settle_redemption": COMPLIANCE,

@@ -78,7 +78,7 @@ def list_my_orders(session: ReadSessionDep, actor: ActorDep, paging: PagingDep) 
     rows = orders.list_orders(
         session, investor_id=_my_id(session, actor), after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), OrderRead.of)
+    return paging.page(rows, lambda row: str(row.id), OrderRead.reader(session, rows))
 
 
 def _my_id(session: ReadSessionDep, actor: Actor) -> UUID:

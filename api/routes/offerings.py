@@ -12,8 +12,9 @@ from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
-from api.schemas.redemptions import RailReference
-from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead
+from api.schemas.payments import EntryRead
+from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead, RefundRecord
+from registry.ledger import service as ledger
 from registry.offering import minting, orders, unwinding
 
 router = resource_router("offerings")
@@ -45,28 +46,41 @@ def place_order(
         wallet_address=bytes.fromhex(body.wallet.removeprefix("0x")),
     )
     response.headers["Location"] = f"/v1/orders/{order.id}"
-    return OrderRead.of(order)
+    return OrderRead.read(session, order)
 
 
 @router.get("/orders/{order_id}")
 def get_order(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> OrderRead:
-    """Read one of your orders."""
-    return OrderRead.of(orders.get_own_order(session, actor, order_id))
+    """Read one of your orders, and what is paid of it."""
+    return OrderRead.read(session, orders.get_own_order(session, actor, order_id))
+
+
+@router.get("/orders/{order_id}/ledger")
+def get_order_ledger(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> list[EntryRead]:
+    """See every movement of an order's money: of your own, or as who keeps or audits the books."""
+    row = orders.get_readable_order(session, actor, order_id)
+    return [EntryRead.of(booked) for booked in ledger.statement_about(session, row.id)]
 
 
 @router.post("/orders/{order_id}/cancel", dependencies=IDEMPOTENT)
 def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
-    """Give an unpaid order's fractions back."""
-    return OrderRead.of(orders.cancel_order(session, actor, order_id))
+    """Give an unpaid order's fractions back; what came of its price goes back."""
+    return OrderRead.read(session, orders.cancel_order(session, actor, order_id))
 
 
 @router.post("/orders/{order_id}/refund", dependencies=IDEMPOTENT)
 def refund_order(
-    order_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
+    order_id: UUID, body: RefundRecord, session: SessionDep, actor: ActorDep
 ) -> OrderRead:
-    """Record that the payment of an order went back, by the bank's own reference."""
-    row = unwinding.record_refund(session, actor, order_id, rail_reference=body.rail_reference)
-    return OrderRead.of(row)
+    """Record that money of an order went back, by the bank's own reference; whole or in parts."""
+    row = unwinding.record_refund(
+        session,
+        actor,
+        order_id,
+        rail_reference=body.rail_reference,
+        amount_paisa=body.amount.paisa("/amount/amount") if body.amount else None,
+    )
+    return OrderRead.read(session, row)
 
 
 @router.post("/orders/{order_id}/give_back", dependencies=IDEMPOTENT)
@@ -75,4 +89,4 @@ def give_back_order(
 ) -> OrderRead:
     """Give up a mint that was refused: the wrapper keeps the fractions, the buyer is refunded."""
     row = minting.give_back_order(session, actor, order_id, reason=body.reason)
-    return OrderRead.of(row)
+    return OrderRead.read(session, row)

@@ -1,33 +1,44 @@
-"""/v1/payments: signed notices of payment rails (Standard Webhooks)."""
+"""/v1/payments: signed notices of payment rails (Standard Webhooks), and the books."""
 
 from __future__ import annotations
 
 import json
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from api.auth.errors import Unauthenticated
-from api.deps import ServicesDep, SessionDep
-from api.routes.router import open_router
-from api.schemas.common import PROBLEMS, Body, Instant, MoneyAmount, ShortText
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
+from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
+from api.routes.router import open_router, resource_router
+from api.schemas.common import PROBLEMS, DatedInstant, MoneyAmount, Page
+from api.schemas.payments import (
+    PaymentAssign,
+    PaymentNotice,
+    PaymentRead,
+    PaymentWithCandidates,
+    ReceivableRead,
+    TrialBalanceRead,
+)
+from api.schemas.redemptions import RailReference
 from api.schemas.tokenizations import OrderRead
 from registry.kernel.errors import Invalid
-from registry.offering import orders
+from registry.kernel.rows import get_row
+from registry.ledger import service as ledger
+from registry.ledger.models import Account
+from registry.offering.models import Order, PaymentState, Rail
+from registry.payment import allocating
+from registry.payment.rails import RAILS
+from registry.payment.receiving import book_receipt
+from registry.payment.reversing import reverse_receipt
 
-router = open_router("payments", prefix="/v1", responses=PROBLEMS)
-
-
-class PaymentNotice(Body):
-    """What a bank says has arrived."""
-
-    bank_reference: ShortText
-    order_reference: ShortText
-    amount: MoneyAmount
-    received_at: Instant
+webhooks = open_router("payments", prefix="/v1", responses=PROBLEMS)
+router = resource_router("payments")
 
 
 async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any]:
@@ -57,25 +68,87 @@ async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any
     return notice
 
 
-@router.post("/payments/webhooks/{rail}")
+@webhooks.post("/payments/webhooks/{rail}", responses={202: {"model": PaymentRead}})
 def receive_payment_notice(
     rail: Literal["bank_transfer"],
     notice: Annotated[dict[str, Any], Depends(_signed_body)],
     session: SessionDep,
-) -> OrderRead:
-    """Book money that a rail says has arrived; the same notice again changes nothing."""
+    response: Response,
+) -> OrderRead | PaymentRead:
+    """Book money that a rail says has arrived, or taken back; the same again changes nothing.
+
+    Money of an order that we know answers with the order. Other money is kept apart (202).
+    """
     try:
         said = PaymentNotice.model_validate(notice)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         pointer = "/" + "/".join(str(part) for part in first["loc"])
         raise Invalid("notice_invalid", f"{pointer}: {first['msg']}.", field=pointer) from error
-    order = orders.book_payment(
-        session,
-        rail=rail,
-        rail_reference=said.bank_reference,
-        order_reference=said.order_reference,
-        amount_paisa=said.amount.paisa("/amount/amount"),
-        received_at=said.received_at,
+    by = RAILS[Rail(rail)]
+    if said.reverses is not None:
+        payment = reverse_receipt(session, by, said.reversal(said.reverses))
+    else:
+        payment = book_receipt(session, by, said.receipt())
+    if payment.order_id is None:
+        response.status_code = 202
+        return PaymentRead.of(payment)
+    return OrderRead.read(session, get_row(session, Order, payment.order_id, kind="order"))
+
+
+@router.get("/payments")
+def list_payments(
+    session: ReadSessionDep,
+    paging: PagingDep,
+    state: PaymentState | None = None,
+    order_id: UUID | None = None,
+) -> Page[PaymentRead]:
+    """List what came, oldest first."""
+    rows = allocating.list_payments(
+        session, state=state, order_id=order_id, after=paging.after_id, limit=paging.fetch
     )
-    return OrderRead.of(order)
+    return paging.page(rows, lambda row: str(row.id), PaymentRead.of)
+
+
+@router.get("/payments/{payment_id}")
+def get_payment(payment_id: UUID, session: ReadSessionDep) -> PaymentWithCandidates:
+    """Read a payment; of one that names no order, also those that it may be meant for."""
+    return PaymentWithCandidates.suggesting(session, allocating.get_payment(session, payment_id))
+
+
+@router.post("/payments/{payment_id}/assign", dependencies=IDEMPOTENT)
+def assign_payment(
+    payment_id: UUID, body: PaymentAssign, session: SessionDep, actor: ActorDep
+) -> PaymentRead:
+    """Use money of no order for one."""
+    return PaymentRead.of(allocating.assign_payment(session, actor, payment_id, body.order_id))
+
+
+@router.post("/payments/{payment_id}/return", dependencies=IDEMPOTENT)
+def return_payment(
+    payment_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
+) -> PaymentRead:
+    """Record that money of no order went back, by the bank's own reference."""
+    row = allocating.return_payment(session, actor, payment_id, rail_reference=body.rail_reference)
+    return PaymentRead.of(row)
+
+
+@router.get("/receivables")
+def list_receivables(session: ReadSessionDep, paging: PagingDep) -> Page[ReceivableRead]:
+    """List what is owed since the bank took back what had been used."""
+    rows = ledger.owed_by_subject(
+        session, Account.RECEIVABLE, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(
+        rows,
+        lambda row: str(row[0]),
+        lambda row: ReceivableRead(subject_id=row[0], owed=MoneyAmount.of(row[1])),
+    )
+
+
+@router.get("/ledger/trial_balance")
+def get_trial_balance(
+    session: ReadSessionDep, as_of: DatedInstant | None = None
+) -> TrialBalanceRead:
+    """Sum up every account, of what was recorded until a moment."""
+    return TrialBalanceRead.of(ledger.trial_balance(session, as_of=as_of))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
+from sqlmodel import Session
 
 from api.schemas.common import (
     Address,
@@ -26,6 +28,7 @@ from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
 from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering.money import Standing, standing_of, standings_of
 from registry.offering.service import OfferTerms
 from registry.tokenization.compliance import terms_of
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -165,17 +168,53 @@ class OrderCreate(Body):
 
 
 class OrderRead(Read):
-    """An order; its payment carries `reference`."""
+    """An order; its payment carries `reference`, however spaced.
+
+    `missing` is what is still to be paid; `refund_due` came beyond the price or too late, and goes
+    back; `owed` is what the bank took back after the fractions were minted.
+    """
 
     id: UUID
     offering_id: UUID
     units: BigInteger
     amount: MoneyAmount
+    paid: MoneyAmount
+    missing: MoneyAmount
+    refund_due: MoneyAmount
+    refunded: MoneyAmount
+    owed: MoneyAmount
     reference: str
     state: OrderState
     operation_id: UUID | None
     recorded_at: datetime
 
     @classmethod
-    def of(cls, row: Order) -> Self:
-        return cls(**row.model_dump(), amount=MoneyAmount.of(row.amount_paisa))
+    def of(cls, row: Order, standing: Standing) -> Self:
+        paid = standing.paid_of(row.amount_paisa)
+        waits = row.state == OrderState.AWAITING_PAYMENT
+        return cls(
+            **row.model_dump(),
+            amount=MoneyAmount.of(row.amount_paisa),
+            paid=MoneyAmount.of(paid),
+            missing=MoneyAmount.of(row.amount_paisa - paid + standing.owed if waits else 0),
+            refund_due=MoneyAmount.of(standing.due),
+            refunded=MoneyAmount.of(standing.refunded),
+            owed=MoneyAmount.of(standing.owed),
+        )
+
+    @classmethod
+    def read(cls, session: Session, row: Order) -> Self:
+        return cls.of(row, standing_of(session, row.id))
+
+    @classmethod
+    def reader(cls, session: Session, rows: Sequence[Order]) -> Callable[[Order], Self]:
+        """Give what shows each of these orders, having asked for their money once."""
+        standings = standings_of(session, [row.id for row in rows])
+        return lambda row: cls.of(row, standings[row.id])
+
+
+class RefundRecord(Body):
+    """The bank's own name of a transfer back, and how much went; by default all that is due."""
+
+    rail_reference: ShortText
+    amount: MoneyAmount | None = None

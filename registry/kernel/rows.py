@@ -7,9 +7,9 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Insert, any_, func, insert, literal, literal_column, select
+from sqlalchemy import ColumnElement, any_, func, literal, literal_column, select
 from sqlalchemy import cast as as_type
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 

@@ -17,7 +17,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import among, get_row
 from registry.lifecycle.reasons import check_reason
-from registry.offering import orders
+from registry.offering import money, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
@@ -144,16 +144,18 @@ def _plan_mints(
 
 def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
     """Mark orders settled once their mints are final; a repeat changes nothing."""
-    minting = session.exec(
-        select(Order.id)
+    rows = session.exec(
+        select(Order.id, Order.offering_id, Order.amount_paisa)
         .where(among(col(Order.id), order_ids), col(Order.state) == OrderState.MINTING)
         .order_by(col(Order.id))
         .with_for_update()
     ).all()
+    minted = [order_id for order_id, _, _ in rows]
     session.execute(
-        update(Order).where(col(Order.id).in_(minting)).values(state=OrderState.SETTLED)
+        update(Order).where(among(col(Order.id), minted)).values(state=OrderState.SETTLED)
     )
-    journal.record_each(session, THE_SYSTEM, "order_settled", "order", minting)
+    money.settle_money(session, rows)
+    journal.record_each(session, THE_SYSTEM, "order_settled", "order", minted)
 
 
 def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:
@@ -212,8 +214,7 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
     check_reason(reason, "give_back")
     key = f"mint:given_back:{order.id}"
     plan_treasury_mint(session, actor, tokenization, order.units, key=key)
-    order.state = OrderState.REFUND_DUE
-    session.add(order)
+    money.release_money(session, [order])
     session.flush()
     journal.record(session, actor, "order_given_back", "order", order.id, reason=reason)
     return order
@@ -274,8 +275,7 @@ def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     offering.state = OfferingState.OPEN
     for order in orders.lock_book(session, offering):
         if order.state == OrderState.MINTING:
-            order.state = OrderState.PAID
-            session.add(order)
+            money.resume_paying(session, order, why=f"reopen:{order.operation_id}")
     session.add(offering)
     session.flush()
     return tokenization

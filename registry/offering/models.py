@@ -83,23 +83,75 @@ class Order(Record, table=True):
     operation_id: UUID | None = Field(default=None, foreign_key="operation.id")
 
 
-class Payment(Record, table=True):
-    """Money that a rail says has arrived; a notice is booked once, however often it comes."""
+class Rail(StrEnum):
+    BANK_TRANSFER = "bank_transfer"
+    ONCHAIN_RUPEE = "onchain_rupee"
 
-    rail: str
+
+class PaymentState(StrEnum):
+    UNALLOCATED = "UNALLOCATED"
+    """It names no order that we know."""
+    ALLOCATED = "ALLOCATED"
+    RETURNED = "RETURNED"
+    """It belonged to no order, and went back."""
+    REVERSED = "REVERSED"
+    """The bank took it back."""
+
+
+class Payment(Record, table=True):
+    """Money that a rail says has arrived; it is booked once, however often and wherever it is told.
+
+    What became of it stands in the ledger (ADR 0045).
+
+    Parameters
+    ----------
+    rail_reference
+        The rail's own name of it.
+    order_reference
+        What it said it is for, as far as we could read it; numbers of people are masked.
+    payer_hint
+        Who sent it, masked before it comes here.
+    """
+
+    __table_args__ = (
+        CheckConstraint("amount_paisa > 0", name="ck_payment_amount"),
+        CheckConstraint(
+            "state = 'REVERSED' OR (state = 'ALLOCATED') = (order_id IS NOT NULL)",
+            name="ck_payment_order",
+        ),
+    )
+
+    rail: Rail = enumeration(Rail)
     rail_reference: str = Field(unique=True)
-    order_id: UUID = Field(foreign_key="purchase_order.id", unique=True)
+    order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id", index=True)
+    order_reference: str | None = None
+    payer_hint: str | None = None
+    state: PaymentState = enumeration(PaymentState)
     amount_paisa: int = bigint()
     received_at: AwareDatetime = instant(nullable=False)
 
 
-class Refund(Record, table=True):
-    """A payment that went back whole, as treasury says its bank confirmed."""
+class PaymentReversal(Record, table=True):
+    """A payment that the rail took back, whole."""
 
-    __table_args__ = (CheckConstraint("amount_paisa > 0", name="ck_refund_amount"),)
+    __tablename__ = "payment_reversal"
 
     payment_id: UUID = Field(foreign_key="payment.id", unique=True)
-    rail: str
+    rail_reference: str
+    received_at: AwareDatetime = instant(nullable=False)
+
+
+class Refund(Record, table=True):
+    """Money that went back, as treasury says: of an order, or of a payment that has none."""
+
+    __table_args__ = (
+        CheckConstraint("amount_paisa > 0", name="ck_refund_amount"),
+        CheckConstraint("num_nonnulls(order_id, payment_id) = 1", name="ck_refund_subject"),
+    )
+
+    order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id", index=True)
+    payment_id: UUID | None = Field(default=None, foreign_key="payment.id", unique=True)
+    rail: Rail = enumeration(Rail)
     rail_reference: str = Field(unique=True)
     amount_paisa: int = bigint()
     recorded_by: str

@@ -1,10 +1,8 @@
-"""Use cases on orders: reserve, pay, cancel."""
+"""Use cases on orders: reserve, cancel."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -15,13 +13,16 @@ from registry.court_order import service as court_orders
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
-from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.kernel.rows import get_row, page_after
-from registry.offering import limits
-from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
+from registry.offering import limits, money
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering.references import new_reference
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
+
+BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
 
 
 def place_order(
@@ -78,7 +79,7 @@ def place_order(
         wallet_id=wallet.id,
         units=units,
         amount_paisa=units * offering.price_paisa,
-        reference=f"MLK{secrets.token_hex(6).upper()}",
+        reference=new_reference(),
     )
     session.add_all([offering, order])
     session.flush()
@@ -129,72 +130,8 @@ def _own_wallet(session: Session, investor: Investor, address: bytes) -> Wallet:
     return wallet
 
 
-def book_payment(
-    session: Session,
-    *,
-    rail: str,
-    rail_reference: str,
-    order_reference: str,
-    amount_paisa: int,
-    received_at: datetime,
-) -> Order:
-    """Book money that arrived for an order; the same notice again changes nothing.
-
-    Raises
-    ------
-    NotFound
-        No order has this reference.
-    Conflict
-        ``payment_amount_differs``, ``order_not_awaiting_payment``, ``payment_reference_reused``.
-    """
-    order = session.exec(
-        select(Order).where(col(Order.reference) == order_reference).with_for_update()
-    ).first()
-    if order is None:
-        raise NotFound("order", order_reference)
-    booked = session.exec(
-        select(Payment).where(col(Payment.rail_reference) == rail_reference)
-    ).first()
-    if booked is not None:
-        if (booked.order_id, booked.amount_paisa) != (order.id, amount_paisa):
-            raise Conflict(
-                "payment_reference_reused", "This bank reference was booked as another payment."
-            )
-        return order
-    if order.state != OrderState.AWAITING_PAYMENT:
-        raise Conflict("order_not_awaiting_payment", f"The order is {order.state}.")
-    if amount_paisa != order.amount_paisa:
-        raise Conflict(
-            "payment_amount_differs",
-            f"{amount_paisa} paisa arrived, {order.amount_paisa} are due.",
-            remedy="Return the money; the order still waits for the exact amount.",
-        )
-    order.state = OrderState.PAID
-    session.add(
-        Payment(
-            rail=rail,
-            rail_reference=rail_reference,
-            order_id=order.id,
-            amount_paisa=amount_paisa,
-            received_at=received_at,
-        )
-    )
-    session.flush()
-    journal.record(
-        session,
-        THE_SYSTEM,
-        "payment_booked",
-        "order",
-        order.id,
-        rail=rail,
-        rail_reference=rail_reference,
-        amount_paisa=str(amount_paisa),
-    )
-    return order
-
-
 def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
-    """Give reserved fractions back before they are paid for.
+    """Give reserved fractions back before they are paid for; what came of the price goes back.
 
     Raises
     ------
@@ -208,17 +145,19 @@ def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     session.refresh(order, with_for_update=True)
     if order.state != OrderState.AWAITING_PAYMENT:
         raise Conflict("order_not_cancellable", f"The order is {order.state}.")
-    release_order(session, actor, offering, order)
+    release_orders(session, actor, offering, [order])
     return order
 
 
-def release_order(session: Session, actor: Actor, offering: Offering, order: Order) -> None:
-    """Cancel an unpaid order of a locked offering."""
-    order.state = OrderState.CANCELLED
-    offering.reserved_units -= order.units
-    session.add_all([order, offering])
+def release_orders(
+    session: Session, actor: Actor, offering: Offering, unpaid: Sequence[Order]
+) -> None:
+    """Cancel orders of a locked offering that are not paid, or not whole."""
+    money.release_money(session, unpaid)
+    offering.reserved_units -= sum(order.units for order in unpaid)
+    session.add(offering)
     session.flush()
-    journal.record(session, actor, "order_cancelled", "order", order.id)
+    journal.record_each(session, actor, "order_cancelled", "order", [order.id for order in unpaid])
 
 
 def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
@@ -268,6 +207,19 @@ def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     if order is None or investor is None or order.investor_id != investor.id:
         raise NotFound("order", order_id)
     return order
+
+
+def get_readable_order(session: Session, actor: Actor, order_id: UUID) -> Order:
+    """Return an order to who keeps or audits the books, or to its buyer.
+
+    Raises
+    ------
+    NotFound
+        There is none, or it is somebody else's.
+    """
+    if actor.has(*BOOKKEEPERS):
+        return get_row(session, Order, order_id, kind="order")
+    return get_own_order(session, actor, order_id)
 
 
 def is_mint_of(session: Session, actor: Actor, operation_id: UUID) -> bool:

@@ -125,13 +125,10 @@ def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Ord
 
     Every order is locked first: a payment that is being booked at this moment comes before.
     """
-    paid = []
-    for order in orders.lock_book(session, offering):
-        if order.state == OrderState.AWAITING_PAYMENT:
-            orders.release_order(session, actor, offering, order)
-        elif order.state == OrderState.PAID:
-            paid.append(order)
-    return paid
+    book = orders.lock_book(session, offering)
+    unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
+    orders.release_orders(session, actor, offering, unpaid)
+    return [order for order in book if order.state == OrderState.PAID]
 
 
 def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:

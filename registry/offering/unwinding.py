@@ -9,11 +9,15 @@ from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.money import Money
 from registry.kernel.rows import get_row
+from registry.ledger import service as ledger
+from registry.ledger.models import Account, EntryKind
+from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_reason
-from registry.offering import orders
-from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment, Refund
+from registry.offering import money, orders
+from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -41,65 +45,107 @@ def unwind_offering(
     tokenizations.fire(session, THE_SYSTEM, tokenization, "fail_offer", given=given, reason=reason)
     assert offering is not None, "an OFFERING tokenization has an offering"
     offering.state = OfferingState.FAILED
-    for order in orders.lock_book(session, offering):
-        if order.state == OrderState.AWAITING_PAYMENT:
-            orders.release_order(session, actor, offering, order)
-        elif order.state == OrderState.PAID:
-            order.state = OrderState.REFUND_DUE
-            session.add(order)
-    session.add(offering)
+    book = orders.lock_book(session, offering)
+    money.release_money(session, [order for order in book if order.state == OrderState.PAID])
+    unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
+    orders.release_orders(session, actor, offering, unpaid)
     session.flush()
     journal.record(session, actor, "offering_failed", "offering", offering.id, reason=reason)
     _end_if_repaid(session, tokenization, offering)
     return tokenization
 
 
-def record_refund(session: Session, actor: Actor, order_id: UUID, *, rail_reference: str) -> Order:
-    """Record that a payment went back, whole; the last one of a failed sale ends the token.
+def record_refund(
+    session: Session,
+    actor: Actor,
+    order_id: UUID,
+    *,
+    rail_reference: str,
+    amount_paisa: int | None = None,
+) -> Order:
+    """Record that money of an order went back; the last of a failed sale ends the token.
 
     Parameters
     ----------
     rail_reference
         The bank's own reference of the transfer back; each is recorded once.
+    amount_paisa
+        Where it was a part of what is due; by default all of it.
 
     Raises
     ------
     NotFound
         There is no such order.
     Conflict
-        ``no_refund_due``, ``refund_reference_reused``.
+        ``no_refund_due``, ``refund_exceeds_due``, ``refund_reference_reused``.
+    Invalid
+        ``refund_amount_zero``.
     """
-    found = get_row(session, Order, order_id, kind="order")
-    offering = orders.get_offering(session, found.offering_id)
-    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
-    order = get_row(session, Order, order_id, kind="order", lock=True)
-    if order.state != OrderState.REFUND_DUE:
+    order = lock_with_token(session, order_id)
+    standing = money.standing_of(session, order.id)
+    if not standing.due:
         raise Conflict("no_refund_due", f"The order is {order.state}; nothing is to be refunded.")
-    if _find_refund(session, rail_reference) is not None:
+    paisa = standing.due if amount_paisa is None else amount_paisa
+    if paisa <= 0:
+        raise Invalid("refund_amount_zero", "A refund is of something.", field="/amount/amount")
+    if paisa > standing.due:
         raise Conflict(
-            "refund_reference_reused", "This bank reference was recorded as another refund."
+            "refund_exceeds_due",
+            f"{Money(paisa)} went back, {Money(standing.due)} rupees are due.",
+            remedy="Record what is due; what was sent beyond it, the buyer owes.",
         )
-    payment = session.exec(select(Payment).where(col(Payment.order_id) == order.id)).one()
+    require_new_refund(session, rail_reference)
     refund = Refund(
-        payment_id=payment.id,
-        rail=payment.rail,
+        order_id=order.id,
+        rail=Rail.BANK_TRANSFER,
         rail_reference=rail_reference,
-        amount_paisa=payment.amount_paisa,
+        amount_paisa=paisa,
         recorded_by=actor.subject,
     )
-    order.state = OrderState.REFUNDED
-    session.add_all([refund, order])
+    session.add(refund)
+    ledger.post(session, [NewEntry(
+        EntryKind.REFUND, f"refund:{refund.id}", ("order", order.id),
+        move(paisa, debit=(Account.REFUND_DUE, order.id), credit=(Account.BANK, None)),
+    )])  # fmt: skip
+    if order.state == OrderState.REFUND_DUE and paisa == standing.due:
+        order.state = OrderState.REFUNDED
+    session.add(order)
     session.flush()
     journal.record(
         session, actor, "order_refunded", "order", order.id,
-        rail_reference=rail_reference, amount_paisa=str(payment.amount_paisa),
+        rail_reference=rail_reference, amount_paisa=str(paisa),
     )  # fmt: skip
-    _end_if_repaid(session, tokenization, offering)
+    end_if_repaid(session, order)
     return order
 
 
-def _find_refund(session: Session, rail_reference: str) -> Refund | None:
-    return session.exec(select(Refund).where(col(Refund.rail_reference) == rail_reference)).first()
+def lock_with_token(session: Session, order_id: UUID) -> Order:
+    """Lock an order whose money moves back, and first its token, which may end with it.
+
+    Raises
+    ------
+    NotFound
+        There is no such order.
+    """
+    found = get_row(session, Order, order_id, kind="order")
+    offering = orders.get_offering(session, found.offering_id)
+    tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
+    return get_row(session, Order, order_id, kind="order", lock=True)
+
+
+def require_new_refund(session: Session, rail_reference: str) -> None:
+    """Refuse a bank's reference that was recorded before.
+
+    Raises
+    ------
+    Conflict
+        ``refund_reference_reused``.
+    """
+    found = session.exec(select(Refund).where(col(Refund.rail_reference) == rail_reference)).first()
+    if found is not None:
+        raise Conflict(
+            "refund_reference_reused", "This bank reference was recorded as another refund."
+        )
 
 
 def unpaid_refunds(session: Session, offering_id: UUID) -> Sequence[Order]:
@@ -109,6 +155,14 @@ def unpaid_refunds(session: Session, offering_id: UUID) -> Sequence[Order]:
         .where(col(Order.offering_id) == offering_id, col(Order.state) == OrderState.REFUND_DUE)
         .order_by(col(Order.id))
     ).all()
+
+
+def end_if_repaid(session: Session, order: Order) -> None:
+    """End the token of a failed sale, once nothing is to be refunded; its row is locked."""
+    offering = orders.get_offering(session, order.offering_id)
+    _end_if_repaid(
+        session, tokenizations.get_tokenization(session, offering.tokenization_id), offering
+    )
 
 
 def _end_if_repaid(session: Session, tokenization: Tokenization, offering: Offering) -> None:

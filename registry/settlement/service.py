@@ -18,16 +18,19 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.money import Money
 from registry.kernel.rows import get_row
-from registry.offering import orders
-from registry.offering.models import Order, OrderState, Payment
+from registry.ledger import service as ledger
+from registry.ledger.models import Account, EntryKind
+from registry.ledger.service import NewEntry, move
+from registry.offering import money, orders
+from registry.offering.models import Order, OrderState, Payment, PaymentState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
+from registry.payment.rails import ONCHAIN
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
-
-RAIL = "onchain_rupee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,13 @@ class SignedTrade:
 def plan_settlement(
     session: Session, actor: Actor, order_id: UUID, trade: SignedTrade
 ) -> Operation:
-    """Have an order settled on chain; until that has ended, no other payment is booked for it.
+    """Have an order settled on chain; until that has ended, no other money is used for it.
 
     Raises
     ------
     Conflict
-        ``order_not_awaiting_payment``, ``token_not_live``, ``settlement_terms_differ``,
-        ``settlement_seller_differs``, ``kyc_not_passed``.
+        ``order_not_awaiting_payment``, ``order_partly_paid``, ``token_not_live``,
+        ``settlement_terms_differ``, ``settlement_seller_differs``, ``kyc_not_passed``.
     Invalid
         ``settlement_too_late``.
     """
@@ -94,6 +97,7 @@ def plan_settlement(
         raise Conflict("order_not_awaiting_payment", f"The order is {order.state}.")
     if trade.deadline <= now().timestamp():
         raise Invalid("settlement_too_late", "Its deadline has passed.", field="/deadline")
+    _require_nothing_paid(session, order)
     tokenization = _tokenization_of(session, order)
     wallet = session.get_one(Wallet, order.wallet_id)
     signed = (trade.buyer, trade.units, trade.price_paisa)
@@ -138,22 +142,41 @@ def require_settlable(session: Session, operation: Operation) -> None:
 
 
 def confirm_settlement(session: Session, operation: Operation) -> None:
-    """Book the payment and mark the order settled, once that is final; a repeat changes nothing."""
+    """Book the payment and mark the order settled, once that is final; a repeat changes nothing.
+
+    The contract has handed the rupees on to the seller in the transaction that took them.
+    """
     order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
     if order.state != OrderState.SETTLING or order.operation_id != operation.id:
         return
     order.state = OrderState.SETTLED
     digest = operation.result["digest"]
     paid = Payment(
-        rail=RAIL,
+        rail=ONCHAIN.name,
         rail_reference=digest,
         order_id=order.id,
+        order_reference=order.reference,
+        state=PaymentState.ALLOCATED,
         amount_paisa=order.amount_paisa,
         received_at=now(),
     )
     session.add_all([order, paid])
     session.flush()
+    _book_both_ways(session, order, paid)
     journal.record(session, THE_SYSTEM, "order_settled", "order", order.id, digest=digest)
+
+
+def _book_both_ways(session: Session, order: Order, paid: Payment) -> None:
+    paisa, proceeds = paid.amount_paisa, (Account.SALE_PROCEEDS, order.offering_id)
+    came = move(paisa, debit=(ONCHAIN.account, None), credit=(Account.ORDER, order.id))
+    ledger.post(
+        session, [NewEntry(EntryKind.RECEIPT, f"receipt:{paid.id}", ("order", order.id), came)]
+    )
+    money.settle_money(session, [(order.id, order.offering_id, paisa)])
+    went = ONCHAIN.pay_out(paisa, debit=proceeds)
+    subject = ("offering", order.offering_id)
+    key = f"payout:{paid.rail_reference}"
+    ledger.post(session, [NewEntry(EntryKind.PAYOUT, key, subject, went)])
 
 
 def fail_settlement(session: Session, operation: Operation) -> None:
@@ -161,8 +184,8 @@ def fail_settlement(session: Session, operation: Operation) -> None:
     order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
     if order.state != OrderState.SETTLING or order.operation_id != operation.id:
         return
-    order.state, order.operation_id = OrderState.AWAITING_PAYMENT, None
-    session.add(order)
+    order.operation_id = None
+    money.resume_paying(session, order, why=f"settlement:{operation.id}")
     session.flush()
     journal.record(session, THE_SYSTEM, "settlement_failed", "order", order.id)
 
@@ -170,6 +193,18 @@ def fail_settlement(session: Session, operation: Operation) -> None:
 def _tokenization_of(session: Session, order: Order) -> Tokenization:
     offering = orders.get_offering(session, order.offering_id)
     return tokenizations.get_tokenization(session, offering.tokenization_id)
+
+
+def _require_nothing_paid(session: Session, order: Order) -> None:
+    # The contract takes the whole price.
+    standing = money.standing_of(session, order.id)
+    if standing.held or standing.owed:
+        raise Conflict(
+            "order_partly_paid",
+            f"{Money(standing.held)} rupees of the price have come by bank, and "
+            f"{Money(standing.owed)} are owed.",
+            remedy="Pay the rest by bank, or cancel the order and place another.",
+        )
 
 
 def _require_standing(session: Session, order: Order, tokenization: Tokenization) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,16 +106,17 @@ def test_notice__not_of_this_moment__is_refused(quiet: House, town: Town, minute
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"amount": {"amount": "419999.99"}}, 409, "payment_amount_differs"),
-        ({"amount": {"amount": "420000.01"}}, 409, "payment_amount_differs"),
-        ({"amount": {"amount": "0"}}, 409, "payment_amount_differs"),
+        ({"amount": {"amount": "0"}}, 422, "payment_amount_zero"),
+        ({"amount": {"amount": "0.00"}}, 422, "payment_amount_zero"),
+        ({"amount": {"amount": "0.001"}}, 422, "money_malformed"),
         ({"amount": {"amount": "-420000.00"}}, 422, "money_malformed"),
         ({"amount": {"amount": 420000}}, 422, "notice_invalid"),
         ({"amount": {"amount": "420000.00", "currency": "USD"}}, 422, "notice_invalid"),
-        ({"order_reference": "MLK000000000000"}, 404, "not_found"),
-        ({"order_reference": "x' OR 1=1"}, 404, "not_found"),
         ({"order_reference": "a\0b"}, 422, "notice_invalid"),
-        ({"order_reference": None}, 422, "notice_invalid"),
+        ({"order_reference": 7}, 422, "notice_invalid"),
+        ({"order_reference": ""}, 422, "notice_invalid"),
+        ({"reverses": "BANK-NEVER-TOLD"}, 404, "not_found"),
+        ({"reverses": ""}, 422, "notice_invalid"),
         ({"bank_reference": ""}, 422, "notice_invalid"),
         ({"received_at": "yesterday"}, 422, "notice_invalid"),
         ({"received_at": "2026-07-01T00:00:00"}, 422, "notice_invalid"),
@@ -146,10 +148,6 @@ def test_notice__of_an_unknown_rail__is_refused(quiet: House, town: Town) -> Non
     response = quiet.client.post("/v1/payments/webhooks/cash", content=body, headers=signed(body))
 
     problem_of(response, 422, "request_invalid")
-
-
-def test_notice__for_an_order_that_was_paid_otherwise__is_refused(quiet: House, town: Town) -> None:
-    problem_of(quiet.notify(notice(town.paid)), 409, "order_not_awaiting_payment")
 
 
 # What is booked
@@ -204,15 +202,17 @@ def test_notice__replayed_at_one_moment__is_booked_once(house: House, order: Any
     assert payments(house, order) == 1
 
 
-def test_notice__two_payments_of_one_order_at_one_moment__one_is_refused(
+def test_notice__two_payments_of_one_order_at_one_moment__one_goes_back(
     house: House, order: Any
 ) -> None:
     one, two = notice(order), notice(order, bank_reference="BANK-TWICE")
 
     answers = at_once(lambda: house.notify(one), lambda: house.notify(two))
 
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
-    assert payments(house, order) == 1
+    assert [answer.status_code for answer in answers] == [200, 200]
+    shown = house.notify(one).json()
+    assert (shown["state"], shown["paid"]) == ("PAID", shown["amount"])
+    assert shown["refund_due"] == shown["amount"]
 
 
 def test_notice__one_payment_for_two_orders__is_refused(
@@ -241,10 +241,61 @@ def test_notice__one_payment_for_two_orders_at_one_moment__is_booked_once(
     assert payments(house, order) + payments(house, other) == 1
 
 
-def test_notice__after_the_order_was_cancelled__is_refused(
+def test_notice__after_the_order_was_cancelled__goes_back(
     house: House, order: Any, who: Buyer
 ) -> None:
     assert house.caller(who.actor).post(f"/v1/orders/{order.id}/cancel").is_success
 
-    problem_of(house.notify(notice(order)), 409, "order_not_awaiting_payment")
-    assert payments(house, order) == 0
+    shown = house.notify(notice(order)).json()
+
+    assert (shown["state"], shown["refund_due"]) == ("REFUND_DUE", shown["amount"])
+
+
+def test_notice__part_of_the_price__shows_what_is_missing(
+    house: House, order: Any, who: Buyer
+) -> None:
+    part = {"amount": "1000.50", "currency": "PKR"}
+    first = house.notify(notice(order, amount=part)).json()
+
+    assert (first["state"], first["paid"]) == ("AWAITING_PAYMENT", part)
+    missing = first["missing"]
+    assert house.caller(who.actor).get(f"/v1/orders/{order.id}").json()["missing"] == missing
+    rest = house.notify(notice(order, amount=missing, bank_reference=f"REST-{order.id}")).json()
+    assert (rest["state"], rest["missing"]["amount"]) == ("PAID", "0.00")
+
+
+def test_notice__taken_back__waits_for_money_again(house: House, order: Any) -> None:
+    came = notice(order)
+    house.notify(came)
+    back = notice(order, bank_reference=f"REV-{order.id}", reverses=came["bank_reference"])
+
+    shown = house.notify(back).json()
+
+    assert (shown["state"], shown["paid"]["amount"]) == ("AWAITING_PAYMENT", "0.00")
+    with house.unchanged():
+        assert house.notify(back).json() == shown
+        assert house.notify(came).json() == shown
+
+
+def test_notice__taken_back_in_part__is_refused(house: House, order: Any) -> None:
+    came = notice(order)
+    house.notify(came)
+    back = notice(order, bank_reference=f"REV-{order.id}", reverses=came["bank_reference"])
+
+    with house.unchanged():
+        response = house.notify(back | {"amount": {"amount": "1.00"}})
+
+    problem_of(response, 409, "reversal_amount_differs")
+
+
+@pytest.mark.parametrize("said", ["MLK000000000000", "x' OR 1=1", None])
+def test_notice__of_no_order__is_kept_apart(house: House, order: Any, said: str | None) -> None:
+    reference = secrets.token_hex(8)
+    response = house.notify(
+        notice(order, order_reference=said, bank_reference=reference, payer="Ayesha Khan")
+    )
+
+    assert response.status_code == 202, response.text
+    shown = response.json()
+    assert (shown["state"], shown["order_id"]) == ("UNALLOCATED", None)
+    assert shown["payer_hint"] == "A*** K***"

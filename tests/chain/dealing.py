@@ -18,6 +18,7 @@ from chain.proving.reconciler import Reconciler
 from registry.kernel.clock import now
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, Payment
+from registry.offering.money import Standing, standing_of
 from registry.operation.models import Operation
 from registry.settlement.service import Permit, SignedTrade, plan_settlement
 from tests.chain.market import ISSUER, SECOND, Market
@@ -165,6 +166,10 @@ class Dealing:
             found = session.get_one(Order, order_id or self.order_id)
             session.expunge_all()
             return found
+
+    def standing(self) -> Standing:
+        with self.world.database.reading() as session:
+            return standing_of(session, self.order_id)
 
     def payments(self) -> list[Payment]:
         with self.world.database.reading() as session:

@@ -10,9 +10,11 @@ import pytest
 from chain.errors import RpcUnavailable
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
-from registry.offering import orders
 from registry.offering.models import OrderState
+from registry.offering.money import fault_of
 from registry.operation.models import Operation, OperationKind, OperationState
+from registry.payment.rails import BANK, Receipt
+from registry.payment.receiving import book_receipt
 from tests.chain.dealing import BUYER, DAY, SELLER, UNITS, Dealing, place
 from tests.chain.faults import Died, LosesSends, Mortal
 from tests.chain.market import HELD, ISSUER, SECOND, Market
@@ -32,9 +34,10 @@ def assert_settled_once(dealing: Dealing, operation: Operation) -> None:
     assert dealing.units() == (HELD[ISSUER] - UNITS, HELD[SECOND] + UNITS)
     assert dealing.rupees() == (dealing.price, 9 * dealing.price)
     assert dealing.order().state == OrderState.SETTLED
-    [paid] = dealing.payments()
-    assert (paid.rail, paid.amount_paisa) == ("onchain_rupee", dealing.price)
+    [paid] = [each for each in dealing.payments() if each.rail == "onchain_rupee"]
+    assert paid.amount_paisa == dealing.price
     assert paid.rail_reference == found.result["digest"]
+    assert fault_of(dealing.order(), dealing.standing()) is None
     suite = dealing.market.suite()
     suite.index()
     suite.assert_exact()
@@ -110,16 +113,11 @@ def test_settle__twice__is_paid_once(dealing: Dealing) -> None:
     with pytest.raises(Conflict, match="SETTLING"):
         dealing.plan(dealing.signed())
     reference = dealing.order().reference
-    with pytest.raises(Conflict, match="SETTLING"), dealing.world.database.transaction() as session:
-        orders.book_payment(
-            session,
-            rail="raast",
-            rail_reference="meanwhile",
-            order_reference=reference,
-            amount_paisa=dealing.price,
-            received_at=now(),
-        )
+    with dealing.world.database.transaction() as session:
+        receipt = Receipt("meanwhile", reference, dealing.price, now())
+        book_receipt(session, BANK, receipt)
     assert_settled_once(dealing, operation)
+    assert dealing.standing().due == dealing.price
     with pytest.raises(Conflict, match="SETTLED"):
         dealing.plan(dealing.signed())
 

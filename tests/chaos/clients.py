@@ -23,10 +23,11 @@ from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Unavailable
-from registry.offering import orders
 from registry.offering import service as offerings
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
+from registry.payment.rails import BANK, Receipt
+from registry.payment.receiving import book_receipt
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import TokenizationState
 from tests.chaos.schedule import Asked, Request, Schedule
@@ -114,14 +115,8 @@ def pay(session: Session, sale: Sale, schedule: Schedule) -> None:
     """Book the payments of those who pay."""
     for number in schedule.paid:
         buyer = sale.buyers[number]
-        orders.book_payment(
-            session,
-            rail="raast",
-            rail_reference=f"chaos-{number}",
-            order_reference=buyer.reference,
-            amount_paisa=buyer.amount_paisa,
-            received_at=now(),
-        )
+        receipt = Receipt(f"chaos-{number}", buyer.reference, buyer.amount_paisa, now())
+        book_receipt(session, BANK, receipt)
 
 
 def carry_out(session: Session, sale: Sale, schedule: Schedule, request: Request) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from registry.investor.models import KycState
 from registry.kernel.actor import Role
@@ -16,7 +16,7 @@ from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.offering import orders
-from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
+from registry.offering.models import Offering, OfferingState, OrderState
 from tests import factories as make
 from tests import sales
 from tests.db.stage import Stage, StageMaker
@@ -61,21 +61,6 @@ def sale(market: Market) -> Offering:
 @pytest.fixture
 def buyer(market: Market) -> Buyer:
     return market.buyer
-
-
-def payments(desk: Desk) -> list[Payment]:
-    return list(desk.session.exec(select(Payment)).all())
-
-
-def book(desk: Desk, order: Order, **changes: object) -> Order:
-    notice = {
-        "rail": "raast",
-        "rail_reference": "TX-1",
-        "order_reference": order.reference,
-        "amount_paisa": order.amount_paisa,
-        "received_at": now(),
-    }
-    return orders.book_payment(desk.session, **notice | changes)  # type: ignore[arg-type]
 
 
 # Ordering
@@ -187,72 +172,6 @@ def test_order__unknown_offering__is_not_found(desk: Desk, buyer: Buyer) -> None
         )
 
 
-# Paying
-
-
-def test_pay__exact_amount__is_booked(desk: Desk, sale: Offering, buyer: Buyer) -> None:
-    order = book(desk, sales.order(desk, sale, buyer))
-
-    assert order.state == OrderState.PAID
-    [payment] = payments(desk)
-    assert (payment.order_id, payment.amount_paisa) == (order.id, order.amount_paisa)
-
-
-def test_pay__same_notice_again__changes_nothing(desk: Desk, sale: Offering, buyer: Buyer) -> None:
-    order = sales.order(desk, sale, buyer)
-    book(desk, order)
-
-    assert book(desk, order, received_at=now()) is order
-    order.state = OrderState.SETTLED
-    desk.session.flush()
-    assert book(desk, order).state == OrderState.SETTLED
-    assert len(payments(desk)) == 1
-
-
-@pytest.mark.parametrize("difference", [-1, 1])
-def test_pay__other_amount__is_refused_and_the_order_waits(
-    desk: Desk, sale: Offering, buyer: Buyer, difference: int
-) -> None:
-    order = sales.order(desk, sale, buyer)
-
-    with pytest.raises(Conflict, match="payment_amount_differs"):
-        book(desk, order, amount_paisa=order.amount_paisa + difference)
-
-    assert (order.state, payments(desk)) == (OrderState.AWAITING_PAYMENT, [])
-
-
-def test_pay__bank_reference_of_another_payment__is_refused(
-    desk: Desk, sale: Offering, buyer: Buyer
-) -> None:
-    first, second = sales.order(desk, sale, buyer), sales.order(desk, sale, buyer)
-    book(desk, first)
-
-    with pytest.raises(Conflict, match="payment_reference_reused"):
-        book(desk, second)
-    with pytest.raises(Conflict, match="payment_reference_reused"):
-        book(desk, first, amount_paisa=first.amount_paisa + 1)
-
-    assert second.state == OrderState.AWAITING_PAYMENT
-    assert len(payments(desk)) == 1
-
-
-def test_pay__second_payment_of_an_order__is_refused(
-    desk: Desk, sale: Offering, buyer: Buyer
-) -> None:
-    order = sales.order(desk, sale, buyer)
-    book(desk, order)
-
-    with pytest.raises(Conflict, match="order_not_awaiting_payment"):
-        book(desk, order, rail_reference="TX-2")
-
-
-def test_pay__unknown_reference__is_not_found(desk: Desk, sale: Offering, buyer: Buyer) -> None:
-    order = sales.order(desk, sale, buyer)
-
-    with pytest.raises(NotFound, match="order"):
-        book(desk, order, order_reference="MLK0")
-
-
 # Cancelling
 
 
@@ -294,16 +213,6 @@ def test_cancel__order_of_another__is_not_found(desk: Desk, sale: Offering, buye
         orders.cancel_order(desk.session, make.actor(Role.INVESTOR), order.id)
 
     assert sale.reserved_units == 10
-
-
-def test_pay__cancelled_order__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
-    order = sales.order(desk, sale, buyer)
-    orders.cancel_order(desk.session, buyer.actor, order.id)
-
-    with pytest.raises(Conflict, match="order_not_awaiting_payment"):
-        book(desk, order)
-
-    assert payments(desk) == []
 
 
 def test_list_orders__of_one_investor__shows_only_theirs(

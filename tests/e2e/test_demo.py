@@ -17,7 +17,10 @@ from chain.embedded.devnet import Devnet
 from chain.node.client import ChainClient
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
+from registry.ledger.models import Account
+from registry.ledger.service import trial_balance
 from registry.offering.models import Order, Payment
+from registry.offering.money import fault_of, standings_of
 from registry.operation.models import Operation
 from registry.tokenization.models import Tokenization
 from tests.e2e.program import (
@@ -67,6 +70,8 @@ def assert_books_are_right(data_dir: Path) -> None:
             orders = session.exec(select(Order)).all()
             payments = session.exec(select(Payment)).all()
             tokens = session.exec(select(Tokenization)).all()
+            standings = standings_of(session, [order.id for order in orders])
+            books = trial_balance(session).balances
         database.dispose()
         assert {row.state for row in operations} == {"final"}, operations
         assert len([row for row in operations if row.kind != "batch"]) == OPERATIONS
@@ -78,6 +83,9 @@ def assert_books_are_right(data_dir: Path) -> None:
         assert {order.state for order in orders} == {"SETTLED"}
         assert len({payment.order_id for payment in payments}) == len(payments) == len(orders)
         assert len(orders) == ORDERS
+        assert {fault_of(order, standings[order.id]) for order in orders} == {None}
+        sold = sum(order.amount_paisa for order in orders)
+        assert books[Account.BANK] == -books[Account.SALE_PROCEEDS] == sold
         supply = contract("Token").functions["totalSupply"]
         on_chain = {
             token.symbol: supply.decode(client.call(token.token_address or b"", supply.encode()))

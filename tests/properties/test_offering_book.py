@@ -1,7 +1,8 @@
-"""Whatever buyers and banks do, in whatever order, no fraction is sold twice or lost."""
+"""Whatever buyers and banks do, in whatever order, no fraction or paisa is lost or used twice."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,25 +16,34 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
 from sqlmodel import Session
 
 from registry.document.store import FolderStore
+from registry.kernel.actor import Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
-from registry.offering import orders
+from registry.ledger import service as ledger
+from registry.ledger.models import Account
+from registry.offering import minting, orders, unwinding
 from registry.offering import service as offerings
-from registry.offering.models import RESERVING, Offering, Order, OrderState
+from registry.offering.models import RESERVING, Offering, Order, OrderState, Payment
+from registry.offering.money import fault_of, standing_of, standings_of
+from registry.payment.rails import BANK, Reversal
+from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import sales
-from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
 
 pytestmark = pytest.mark.db
 
 OFFERED, TICKET = 40, 2
+PARTS = st.sampled_from([-1, 0, 0, 0, 1, 2, 100, sales.PRICE_PAISA])
+"""Up to 1, what is added to the price; otherwise the amount itself."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ class OfferingBook(RuleBasedStateMachine):
         )
         self.units: dict[UUID, int] = {}
         self.states: dict[UUID, OrderState] = {}
+        self.payments: list[UUID] = []
+        self.bank = self.told = 0
 
     def teardown(self) -> None:
         try:
@@ -113,27 +125,54 @@ class OfferingBook(RuleBasedStateMachine):
         # placing an order needs neither the vault nor the store
         return Desk(self.session, None, None)  # type: ignore[arg-type]
 
-    @rule(order=placed, difference=st.sampled_from([0, 0, 0, -1, 1]), twice=st.booleans())
-    def pay(self, order: tuple[UUID, int], difference: int, twice: bool) -> None:
-        order_id, _ = order
-        row = self.order(order_id)
-        awaited = self.states[order_id] == OrderState.AWAITING_PAYMENT
+    @rule(order=placed, paisa=PARTS, twice=st.booleans())
+    def pay(self, order: tuple[UUID, int], paisa: int, twice: bool) -> None:
+        row = self.order(order[0])
+        self.told += 1
+        reference = f"TX-{self.told}"
+        amount = row.amount_paisa + paisa if paisa <= 1 else paisa
         for _ in range(1 + twice):
-            try:
-                orders.book_payment(
-                    self.session,
-                    rail="raast",
-                    rail_reference=f"TX-{order_id}",
-                    order_reference=row.reference,
-                    amount_paisa=row.amount_paisa + difference,
-                    received_at=datetime(2026, 7, 15, tzinfo=UTC),
-                )
-            except Conflict:
-                assert difference or self.states[order_id] == OrderState.CANCELLED
-            else:
-                assert difference == 0
-                assert awaited or self.states[order_id] == OrderState.PAID
-                self.states[order_id] = OrderState.PAID
+            payment = sales.pay_in(self.session, row, amount, reference=reference)
+        self.payments.append(payment.id)
+        self.bank += amount
+        self.follow(row)
+
+    @precondition(lambda self: self.payments)
+    @rule(number=st.integers(0, 99), twice=st.booleans())
+    def take_back(self, number: int, twice: bool) -> None:
+        payment_id = self.payments.pop(number % len(self.payments))
+        payment = self.session.get_one(Payment, payment_id, populate_existing=True)
+        told = Reversal("REV", payment.rail_reference, payment.amount_paisa, datetime.now(UTC))
+        for _ in range(1 + twice):
+            reverse_receipt(self.session, BANK, told)
+        self.bank -= payment.amount_paisa
+        assert payment.order_id is not None
+        self.follow(self.order(payment.order_id))
+
+    @rule(order=placed, part=st.booleans())
+    def refund(self, order: tuple[UUID, int], part: bool) -> None:
+        due = standing_of(self.session, order[0]).due
+        paisa = (due + 1) // 2 if part else due
+        try:
+            unwinding.record_refund(
+                self.session,
+                ACTORS[Role.TREASURY],
+                order[0],
+                rail_reference=secrets.token_hex(8),
+                amount_paisa=paisa,
+            )
+        except Conflict:
+            assert due == 0
+        else:
+            assert due > 0
+            self.bank -= paisa
+        self.follow(self.order(order[0]))
+
+    def follow(self, row: Order) -> None:
+        """Take over what money has made of an order; whether it may is asked of the ledger."""
+        before = self.states[row.id]
+        assert (before in RESERVING) == (row.state in RESERVING)
+        self.states[row.id] = row.state
 
     @rule(order=placed, own=st.booleans())
     def cancel(self, order: tuple[UUID, int], own: bool) -> None:
@@ -148,7 +187,9 @@ class OfferingBook(RuleBasedStateMachine):
         else:
             assert own
             assert self.states[order_id] == OrderState.AWAITING_PAYMENT
-            self.states[order_id] = OrderState.CANCELLED
+            held = standing_of(self.session, order_id).due
+            self.states[order_id] = OrderState.REFUND_DUE if held else self.order(order_id).state
+            assert self.states[order_id] not in RESERVING
 
     @invariant()
     def reserved_is_what_the_orders_hold(self) -> None:
@@ -158,6 +199,18 @@ class OfferingBook(RuleBasedStateMachine):
         assert {order.id: order.state for order in book} == self.states
         held = sum(order.units for order in book if order.state in RESERVING)
         assert sale.reserved_units == held == self.reserved <= OFFERED
+
+    @invariant()
+    def every_paisa_has_its_place(self) -> None:
+        self.session.expire_all()
+        book = orders.list_orders(self.session, offering_id=self.market.offering_id)
+        standings = standings_of(self.session, [order.id for order in book])
+        assert {order.id: fault_of(order, standings[order.id]) for order in book} == dict.fromkeys(
+            standings
+        )
+        assert sum(standing.kept for standing in standings.values()) == self.bank
+        assert ledger.balance_of(self.session, Account.BANK) == self.bank
+        assert sum(ledger.trial_balance(self.session).balances.values()) == 0
 
     def close_and_count(self) -> None:
         """At the end every declared fraction is minted, the sold ones to who paid for them."""
@@ -171,6 +224,8 @@ class OfferingBook(RuleBasedStateMachine):
             f"mint:order:{key}": self.units[key] for key in paid
         }
         assert self.sale.reserved_units == sum(self.units[key] for key in paid)
+        minting.settle_orders(self.session, list(paid))
+        self.every_paisa_has_its_place()
 
 
 def test_offering__any_order_of_reserving_paying_and_cancelling__keeps_its_book(

@@ -1,0 +1,184 @@
+"""Payments, ledgers and what is owed, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlmodel import Session
+
+from api.schemas.common import Body, Instant, MoneyAmount, Read, ShortText
+from registry.kernel.money import Money
+from registry.ledger.models import Account, AccountClass, EntryKind
+from registry.ledger.service import Booked, TrialBalance
+from registry.offering.models import Payment, PaymentState, Rail
+from registry.payment import allocating
+from registry.payment.rails import Receipt, Reversal, masked_payer
+
+
+class SignedMoney(BaseModel):
+    """Money with its side: a debit above 0, a credit below."""
+
+    amount: str
+    currency: str = "PKR"
+
+    @classmethod
+    def of(cls, paisa: int) -> Self:
+        return cls(amount=f"{'-' if paisa < 0 else ''}{Money(abs(paisa))}")
+
+
+class PaymentNotice(Body):
+    """What a bank says has arrived; with `reverses`, what it took back."""
+
+    bank_reference: ShortText
+    order_reference: ShortText | None = None
+    amount: MoneyAmount
+    received_at: Instant
+    payer: Annotated[
+        ShortText | None, Field(description="Who sent it; only first letters are kept")
+    ] = None
+    reverses: Annotated[
+        ShortText | None, Field(description="The `bank_reference` of what was taken back")
+    ] = None
+
+    def receipt(self) -> Receipt:
+        return Receipt(
+            rail_reference=self.bank_reference,
+            said=self.order_reference,
+            amount_paisa=self.amount.paisa("/amount/amount"),
+            received_at=self.received_at,
+            payer_hint=masked_payer(self.payer) if self.payer else None,
+        )
+
+    def reversal(self, reverses: str) -> Reversal:
+        return Reversal(
+            rail_reference=self.bank_reference,
+            reverses=reverses,
+            amount_paisa=self.amount.paisa("/amount/amount"),
+            received_at=self.received_at,
+        )
+
+
+class PaymentRead(Read):
+    """A payment; `order_reference` is what it said, as far as it could be read."""
+
+    id: UUID
+    rail: Rail
+    rail_reference: str
+    state: PaymentState
+    order_id: UUID | None
+    order_reference: str | None
+    payer_hint: str | None
+    amount: MoneyAmount
+    received_at: datetime
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, row: Payment) -> Self:
+        return cls(**row.model_dump(), amount=MoneyAmount.of(row.amount_paisa))
+
+
+class CandidateRead(Read):
+    """An order that a payment may be meant for."""
+
+    order_id: UUID
+    reference: str
+    state: str
+    amount: MoneyAmount
+
+
+class PaymentWithCandidates(PaymentRead):
+    """A payment; while it is UNALLOCATED, the orders that it may be meant for."""
+
+    candidates: list[CandidateRead]
+
+    @classmethod
+    def suggesting(cls, session: Session, row: Payment) -> Self:
+        open_one = row.state == PaymentState.UNALLOCATED
+        return cls(
+            **PaymentRead.of(row).model_dump(),
+            candidates=[
+                CandidateRead(
+                    order_id=order.id,
+                    reference=order.reference,
+                    state=order.state,
+                    amount=MoneyAmount.of(order.amount_paisa),
+                )
+                for order in (allocating.suggest_orders(session, row) if open_one else [])
+            ],
+        )
+
+
+class PaymentAssign(Body):
+    """The order that a payment is meant for."""
+
+    order_id: UUID
+
+
+class PostingRead(Read):
+    """One side of an entry."""
+
+    account: Account
+    subject_id: UUID | None
+    amount: SignedMoney
+
+
+class EntryRead(Read):
+    """One entry of the ledger; its postings sum to nothing."""
+
+    id: UUID
+    kind: EntryKind
+    recorded_at: datetime
+    postings: list[PostingRead]
+
+    @classmethod
+    def of(cls, booked: Booked) -> Self:
+        return cls(
+            **booked.entry.model_dump(),
+            postings=[
+                PostingRead(**side.model_dump(), amount=SignedMoney.of(side.amount_paisa))
+                for side in booked.postings
+            ],
+        )
+
+
+class AccountBalance(Read):
+    """What one account holds: debits less credits."""
+
+    account: Account
+    account_class: AccountClass
+    balance: SignedMoney
+
+
+class TrialBalanceRead(Read):
+    """All accounts at one moment; debits and credits are the same."""
+
+    as_of: datetime
+    accounts: list[AccountBalance]
+    debits: MoneyAmount
+    credits: MoneyAmount
+
+    @classmethod
+    def of(cls, found: TrialBalance) -> Self:
+        return cls(
+            as_of=found.as_of,
+            accounts=[
+                AccountBalance(
+                    account=account,
+                    account_class=account.account_class,
+                    balance=SignedMoney.of(paisa),
+                )
+                for account, paisa in found.balances.items()
+            ],
+            debits=MoneyAmount.of(found.debits),
+            credits=MoneyAmount.of(found.credits),
+        )
+
+
+class ReceivableRead(Read):
+    """What a buyer owes, of an order; or who had a payment returned, of a payment."""
+
+    subject_id: UUID
+    owed: MoneyAmount

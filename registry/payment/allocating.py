@@ -1,0 +1,152 @@
+"""Use cases of treasury on money of no order that we know: give it to its order, or back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import String
+from sqlmodel import Session, col, or_, select
+
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.rows import get_row, page_after
+from registry.ledger import service as ledger
+from registry.ledger.models import Account, EntryKind
+from registry.ledger.service import NewEntry
+from registry.offering.models import Order, OrderState, Payment, PaymentState, Refund
+from registry.offering.money import standing_of
+from registry.offering.references import near_patterns
+from registry.offering.unwinding import require_new_refund
+from registry.payment.rails import RAILS
+from registry.payment.receiving import lock_orders, use_for
+
+MOST_CANDIDATES = 5
+
+
+def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: UUID) -> Payment:
+    """Use money of no order for one: for its price, and what is beyond it goes back.
+
+    Raises
+    ------
+    NotFound
+        There is no such payment or order.
+    Conflict
+        ``payment_not_unallocated``.
+    """
+    payment = _unallocated(session, payment_id)
+    found = lock_orders(session, [order_id])
+    if not found:
+        raise NotFound("order", order_id)
+    order = found[0]
+    standing = standing_of(session, order.id)
+    sides, _ = use_for(order, standing, payment, (Account.UNALLOCATED, payment.id))
+    ledger.post(
+        session,
+        [NewEntry(EntryKind.ALLOCATION, f"allocation:{payment.id}", ("order", order.id), sides)],
+    )
+    payment.order_id, payment.state = order.id, PaymentState.ALLOCATED
+    session.add_all([payment, order])
+    session.flush()
+    journal.record(
+        session, actor, "payment_assigned", "order", order.id,
+        payment=str(payment.id), amount_paisa=str(payment.amount_paisa),
+    )  # fmt: skip
+    return payment
+
+
+def return_payment(
+    session: Session, actor: Actor, payment_id: UUID, *, rail_reference: str
+) -> Payment:
+    """Record that money of no order went back whole, as the bank confirmed.
+
+    Parameters
+    ----------
+    rail_reference
+        The bank's own reference of the transfer back; each is recorded once.
+
+    Raises
+    ------
+    NotFound
+        There is no such payment.
+    Conflict
+        ``payment_not_unallocated``, ``refund_reference_reused``.
+    """
+    payment = _unallocated(session, payment_id)
+    require_new_refund(session, rail_reference)
+    refund = Refund(
+        payment_id=payment.id,
+        rail=payment.rail,
+        rail_reference=rail_reference,
+        amount_paisa=payment.amount_paisa,
+        recorded_by=actor.subject,
+    )
+    payment.state = PaymentState.RETURNED
+    session.add_all([refund, payment])
+    sides = RAILS[payment.rail].pay_out(
+        payment.amount_paisa, debit=(Account.UNALLOCATED, payment.id)
+    )
+    ledger.post(
+        session,
+        [NewEntry(EntryKind.RETURN, f"return:{payment.id}", ("payment", payment.id), sides)],
+    )
+    session.flush()
+    journal.record(
+        session, actor, "payment_returned", "payment", payment.id,
+        rail_reference=rail_reference, amount_paisa=str(payment.amount_paisa),
+    )  # fmt: skip
+    return payment
+
+
+def _unallocated(session: Session, payment_id: UUID) -> Payment:
+    payment = get_row(session, Payment, payment_id, kind="payment", lock=True)
+    if payment.state != PaymentState.UNALLOCATED:
+        raise Conflict(
+            "payment_not_unallocated",
+            f"The payment is {payment.state}.",
+            remedy="Only money of no order is assigned or returned; of an order it is refunded.",
+        )
+    return payment
+
+
+def suggest_orders(session: Session, payment: Payment) -> Sequence[Order]:
+    """Suggest which order was meant: a reference that is nearly the same, or the exact price."""
+    near = near_patterns(payment.order_reference or "")
+    like = col(Order.reference).like(any_(literal(near, ARRAY(String))))
+    exact = (col(Order.amount_paisa) == payment.amount_paisa) & (
+        col(Order.state) == OrderState.AWAITING_PAYMENT
+    )
+    wanted = select(Order).where(or_(like, exact) if near else exact)
+    ranked = wanted.order_by(like.desc(), col(Order.id)) if near else wanted.order_by(col(Order.id))
+    return session.exec(ranked.limit(MOST_CANDIDATES)).all()
+
+
+def get_payment(session: Session, payment_id: UUID) -> Payment:
+    """Return the payment.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    return get_row(session, Payment, payment_id, kind="payment")
+
+
+def list_payments(
+    session: Session,
+    *,
+    state: PaymentState | None = None,
+    order_id: UUID | None = None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[Payment]:
+    """List payments, oldest first."""
+    query = select(Payment)
+    if state is not None:
+        query = query.where(col(Payment.state) == state)
+    if order_id is not None:
+        query = query.where(col(Payment.order_id) == order_id)
+    return session.exec(page_after(query, col(Payment.id), after=after, limit=limit)).all()

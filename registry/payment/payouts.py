@@ -1,0 +1,189 @@
+"""Use cases of treasury on the proceeds of a sale: one proposes a payout, another confirms it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.kernel.money import Money
+from registry.kernel.rows import get_row
+from registry.ledger import service as ledger
+from registry.ledger.models import Account, EntryKind, LedgerPosting
+from registry.ledger.service import NewEntry
+from registry.lifecycle.reasons import check_reason
+from registry.offering import orders
+from registry.offering.models import Order, Refund
+from registry.payment.models import PayoutState, ProceedsPayout
+from registry.payment.rails import BANK
+
+
+def propose_payout(
+    session: Session, actor: Actor, offering_id: UUID, *, amount_paisa: int
+) -> ProceedsPayout:
+    """Propose that the issuer is paid: at most what its sale has brought and nobody owes.
+
+    Raises
+    ------
+    NotFound
+        There is no such offering.
+    Invalid
+        ``payout_amount_zero``.
+    Conflict
+        ``payout_exceeds_proceeds``.
+    """
+    orders.get_offering(session, offering_id, lock=True)
+    if amount_paisa <= 0:
+        raise Invalid("payout_amount_zero", "A payout is of something.", field="/amount/amount")
+    _require_there(session, offering_id, amount_paisa)
+    payout = ProceedsPayout(
+        offering_id=offering_id, amount_paisa=amount_paisa, proposed_by=actor.subject
+    )
+    session.add(payout)
+    session.flush()
+    _note(session, actor, payout, "payout_proposed")
+    return payout
+
+
+def confirm_payout(
+    session: Session, actor: Actor, payout_id: UUID, *, rail_reference: str
+) -> ProceedsPayout:
+    """Record that the bank has paid the issuer, as a second person.
+
+    Parameters
+    ----------
+    rail_reference
+        The bank's own reference of the transfer; each is recorded once.
+
+    Raises
+    ------
+    NotFound
+        There is no such payout.
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``.
+    """
+    payout = _proposed(session, payout_id)
+    if actor.is_person_of(payout.proposed_by):
+        raise Forbidden(
+            "checker_is_maker",
+            "Who proposed a payout does not confirm it (rule APR-01).",
+            remedy="Let another person of treasury confirm it.",
+            rule="APR-01",
+        )
+    _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
+    _require_new_reference(session, rail_reference)
+    payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
+    payout.decided_by, payout.decided_at = actor.subject, now()
+    session.add(payout)
+    sides = BANK.pay_out(payout.amount_paisa, debit=(Account.SALE_PROCEEDS, payout.offering_id))
+    subject = ("offering", payout.offering_id)
+    ledger.post(session, [NewEntry(EntryKind.PAYOUT, f"payout:{payout.id}", subject, sides)])
+    session.flush()
+    _note(session, actor, payout, "payout_confirmed", rail_reference=rail_reference)
+    return payout
+
+
+def reject_payout(
+    session: Session, actor: Actor, payout_id: UUID, *, reason: str
+) -> ProceedsPayout:
+    """Give a proposed payout up; its maker may.
+
+    Raises
+    ------
+    NotFound
+        There is no such payout.
+    Conflict
+        ``payout_decided``.
+    Invalid
+        ``reason_missing``.
+    """
+    payout = _proposed(session, payout_id)
+    check_reason(reason, "reject_payout")
+    payout.state = PayoutState.REJECTED
+    payout.decided_by, payout.decided_at = actor.subject, now()
+    session.add(payout)
+    session.flush()
+    _note(session, actor, payout, "payout_rejected", reason=reason)
+    return payout
+
+
+def payable_of(session: Session, offering_id: UUID, *, besides: UUID | None = None) -> int:
+    """Return what may be paid to the issuer now, in paisa; below 0 where buyers owe more.
+
+    Parameters
+    ----------
+    besides
+        A proposed payout that is not counted.
+    """
+    owed = session.exec(
+        select(func.coalesce(func.sum(LedgerPosting.amount_paisa), 0))
+        .join(Order, col(Order.id) == col(LedgerPosting.subject_id))
+        .where(
+            col(LedgerPosting.account) == Account.RECEIVABLE,
+            col(Order.offering_id) == offering_id,
+        )
+    ).one()
+    proposed = session.exec(
+        select(func.coalesce(func.sum(ProceedsPayout.amount_paisa), 0)).where(
+            col(ProceedsPayout.offering_id) == offering_id,
+            col(ProceedsPayout.state) == PayoutState.PROPOSED,
+            col(ProceedsPayout.id) != besides if besides else True,
+        )
+    ).one()
+    proceeds = -ledger.balance_of(session, Account.SALE_PROCEEDS, offering_id)
+    return proceeds - int(owed) - int(proposed)
+
+
+def list_payouts(session: Session, offering_id: UUID) -> Sequence[ProceedsPayout]:
+    """List the payouts of a sale, oldest first."""
+    orders.get_offering(session, offering_id)
+    return session.exec(
+        select(ProceedsPayout)
+        .where(col(ProceedsPayout.offering_id) == offering_id)
+        .order_by(col(ProceedsPayout.id))
+    ).all()
+
+
+def _require_there(
+    session: Session, offering_id: UUID, paisa: int, *, besides: UUID | None = None
+) -> None:
+    payable = payable_of(session, offering_id, besides=besides)
+    if paisa > payable:
+        raise Conflict(
+            "payout_exceeds_proceeds",
+            f"{Money(paisa)} are asked for, {Money(max(payable, 0))} rupees can be paid.",
+            remedy="Orders bring their price once their fractions are minted for good.",
+        )
+
+
+def _proposed(session: Session, payout_id: UUID) -> ProceedsPayout:
+    offering_id = get_row(session, ProceedsPayout, payout_id, kind="payout").offering_id
+    orders.get_offering(session, offering_id, lock=True)
+    payout = get_row(session, ProceedsPayout, payout_id, kind="payout", lock=True)
+    if payout.state != PayoutState.PROPOSED:
+        raise Conflict("payout_decided", f"The payout is {payout.state} already.")
+    return payout
+
+
+def _require_new_reference(session: Session, rail_reference: str) -> None:
+    for table in (ProceedsPayout, Refund):
+        column = col(table.rail_reference)
+        if session.exec(select(table).where(column == rail_reference)).first() is not None:
+            raise Conflict(
+                "payout_reference_reused", "This bank reference was recorded as another transfer."
+            )
+
+
+def _note(session: Session, actor: Actor, payout: ProceedsPayout, act: str, **facts: str) -> None:
+    journal.record(
+        session, actor, act, "offering", payout.offering_id,
+        payout=str(payout.id), amount_paisa=str(payout.amount_paisa), **facts,
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""Use case: the rail takes a payment back, before what it paid for was minted or after."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from sqlmodel import Session, col, select
+
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.money import Money
+from registry.ledger import service as ledger
+from registry.ledger.models import Account, EntryKind
+from registry.ledger.service import NewEntry, Posting, move
+from registry.offering.models import Payment, PaymentReversal, PaymentState
+from registry.offering.money import standing_of
+from registry.offering.unwinding import end_if_repaid, lock_with_token
+from registry.payment.rails import PaymentRail, Reversal
+from registry.payment.receiving import split_postings
+from registry.payment.rules import take_back
+
+log = structlog.get_logger()
+
+
+def reverse_receipt(session: Session, rail: PaymentRail, reversal: Reversal) -> Payment:
+    """Book that a payment was taken back; told again, it changes nothing.
+
+    Money that no mint has used leaves the order, which waits for it again; what was used, or sent
+    back already, its buyer owes from now on.
+
+    Raises
+    ------
+    NotFound
+        There is no such payment: it may not have been told yet.
+    Conflict
+        ``payment_not_reversible``, ``reversal_amount_differs``.
+    """
+    rail.require_reversible(reversal)
+    payment = session.exec(
+        select(Payment)
+        .where(col(Payment.rail_reference) == reversal.reverses, col(Payment.rail) == rail.name)
+        .with_for_update()
+    ).first()
+    if payment is None:
+        raise NotFound("payment", reversal.reverses)
+    if payment.amount_paisa != reversal.amount_paisa:
+        raise Conflict(
+            "reversal_amount_differs",
+            f"{Money(reversal.amount_paisa)} were taken back of {Money(payment.amount_paisa)}.",
+            remedy="A payment is taken back whole; ask the bank what this is.",
+        )
+    if payment.state == PaymentState.REVERSED:
+        return payment
+    if payment.order_id is None:
+        _reverse_of_nobody(session, rail, payment)
+    else:
+        _reverse_of_order(session, rail, payment, payment.order_id)
+    payment.state = PaymentState.REVERSED
+    session.add_all(
+        [
+            payment,
+            PaymentReversal(
+                payment_id=payment.id,
+                rail_reference=reversal.rail_reference,
+                received_at=reversal.received_at,
+            ),
+        ]
+    )
+    session.flush()
+    return payment
+
+
+def _reverse_of_order(
+    session: Session, rail: PaymentRail, payment: Payment, order_id: UUID
+) -> None:
+    order = lock_with_token(session, order_id)
+    split = take_back(order.state, standing_of(session, order.id), payment.amount_paisa)
+    order.state = split.state
+    session.add(order)
+    sides = split_postings(order.id, split, (rail.account, None), back=True)
+    _book(session, payment, ("order", order.id), sides, owed_paisa=split.owed)
+    end_if_repaid(session, order)
+
+
+def _reverse_of_nobody(session: Session, rail: PaymentRail, payment: Payment) -> None:
+    gone = payment.state == PaymentState.RETURNED
+    sides = move(
+        payment.amount_paisa,
+        debit=(Account.RECEIVABLE if gone else Account.UNALLOCATED, payment.id),
+        credit=(rail.account, None),
+    )
+    owed = payment.amount_paisa if gone else 0
+    _book(session, payment, ("payment", payment.id), sides, owed_paisa=owed)
+
+
+def _book(
+    session: Session,
+    payment: Payment,
+    subject: tuple[str, UUID],
+    sides: tuple[Posting, ...],
+    *,
+    owed_paisa: int,
+) -> None:
+    ledger.post(session, [NewEntry(EntryKind.REVERSAL, f"reversal:{payment.id}", subject, sides)])
+    facts = {
+        "rail_reference": payment.rail_reference,
+        "amount_paisa": str(payment.amount_paisa),
+    }
+    journal.record(session, THE_SYSTEM, "payment_reversed", *subject, **facts)
+    if owed_paisa:
+        # Compliance lists what is owed at /v1/receivables; the operators see it in the log.
+        facts["owed_paisa"] = str(owed_paisa)
+        journal.record(session, THE_SYSTEM, "receivable_arisen", *subject, **facts)
+        log.warning("receivable_arisen", subject=str(subject[1]), **facts)

@@ -1,0 +1,177 @@
+"""Treasury and those who look on: money of no order, refunds in parts, ledgers and the balance."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from registry.kernel.actor import Role
+from registry.offering.models import Order, OrderState
+from tests import factories as make
+from tests import sales
+from tests.api.house import House, problem_of
+from tests.factories import Buyer
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture(scope="module")
+def sale(house: House) -> Any:
+    with house.desk() as desk:
+        return sales.offering(desk, sales.wrapped_apartment(desk))
+
+
+@pytest.fixture(scope="module")
+def who(house: House) -> Buyer:
+    with house.desk() as desk:
+        return make.buyer(desk)
+
+
+@pytest.fixture
+def order(house: House, sale: Any, who: Buyer) -> Any:
+    with house.desk() as desk:
+        return sales.order(desk, sale, who, units=1)
+
+
+def money(paisa: int) -> dict[str, str]:
+    return {"amount": f"{paisa // 100}.{paisa % 100:02}", "currency": "PKR"}
+
+
+def come(house: House, said: str, paisa: int) -> Mapping[str, Any]:
+    response = house.notify(
+        {
+            "bank_reference": secrets.token_hex(8),
+            "order_reference": said,
+            "amount": money(paisa),
+            "received_at": datetime.now(UTC).isoformat(),
+        }
+    )
+    assert response.is_success, response.text
+    shown: dict[str, Any] = response.json()
+    return shown
+
+
+def test_unallocated__seen_and_assigned_by_treasury__pays_the_order(
+    house: House, order: Any, who: Buyer
+) -> None:
+    payment = come(house, order.reference[:-1], order.amount_paisa)
+    treasury = house.caller(Role.TREASURY)
+    path = f"/v1/payments/{payment['id']}"
+
+    seen = treasury.get(path).json()
+    assert order.reference in [item["reference"] for item in seen["candidates"]]
+    answer = treasury.post(f"{path}/assign", {"order_id": str(order.id)}, key="assign-1")
+    again = treasury.post(f"{path}/assign", {"order_id": str(order.id)}, key="assign-1")
+
+    assert answer.json() == again.json()
+    assert (answer.json()["state"], answer.json()["order_id"]) == ("ALLOCATED", str(order.id))
+    assert house.caller(who.actor).get(f"/v1/orders/{order.id}").json()["state"] == "PAID"
+    assert treasury.get(path).json()["candidates"] == []
+    problem_of(
+        treasury.post(f"{path}/return", {"rail_reference": "BACK"}), 409, "payment_not_unallocated"
+    )
+
+
+def test_unallocated__returned__is_listed_as_returned(house: House) -> None:
+    payment = come(house, "rent", 12_345)
+    treasury = house.caller(Role.TREASURY)
+
+    answer = treasury.post(
+        f"/v1/payments/{payment['id']}/return", {"rail_reference": secrets.token_hex(4)}
+    )
+
+    assert answer.json()["state"] == "RETURNED"
+    listed = house.caller(Role.AUDITOR).get("/v1/payments", state="RETURNED").json()["items"]
+    assert payment["id"] in [item["id"] for item in listed]
+
+
+def test_assign__to_what_is_no_order__is_refused(house: House) -> None:
+    payment = come(house, "rent", 100)
+    treasury = house.caller(Role.TREASURY)
+    path = f"/v1/payments/{payment['id']}/assign"
+
+    with house.unchanged():
+        problem_of(treasury.post(path, {"order_id": str(uuid4())}), 404, "not_found")
+        problem_of(treasury.post(path, {"order_id": "x"}), 422, "request_invalid")
+        problem_of(treasury.post(path, {}), 422, "request_invalid")
+        missing = f"/v1/payments/{uuid4()}"
+        problem_of(treasury.post(f"{missing}/assign", {"order_id": str(uuid4())}), 404, "not_found")
+        problem_of(treasury.get(missing), 404, "not_found")
+
+
+def test_refund__in_parts__is_shown_to_the_buyer(house: House, order: Any, who: Buyer) -> None:
+    come(house, order.reference, order.amount_paisa + 500)
+    treasury = house.caller(Role.TREASURY)
+    path = f"/v1/orders/{order.id}/refund"
+
+    part = treasury.post(path, {"rail_reference": secrets.token_hex(4), "amount": money(200)})
+    too_much = treasury.post(path, {"rail_reference": "B", "amount": money(301)})
+    rest = treasury.post(path, {"rail_reference": secrets.token_hex(4)})
+
+    assert part.json()["refund_due"] == money(300)
+    problem_of(too_much, 409, "refund_exceeds_due")
+    assert rest.json()["state"] == "PAID"
+    mine = house.caller(who.actor).get("/v1/me/orders", limit=200).json()["items"]
+    [shown] = [item for item in mine if item["id"] == str(order.id)]
+    assert (shown["refunded"], shown["refund_due"]) == (money(500), money(0))
+
+
+def test_order_ledger__own_and_of_the_books__sums_to_nothing(
+    house: House, order: Any, who: Buyer
+) -> None:
+    come(house, order.reference, order.amount_paisa + 500)
+    path = f"/v1/orders/{order.id}/ledger"
+
+    mine = house.caller(who.actor).get(path).json()
+
+    assert mine == house.caller(Role.AUDITOR).get(path).json()
+    [entry] = mine
+    sides = {side["account"]: side["amount"]["amount"] for side in entry["postings"]}
+    price = money(order.amount_paisa)["amount"]
+    total = money(order.amount_paisa + 500)["amount"]
+    assert sides == {"BANK": total, "ORDER": f"-{price}", "REFUND_DUE": "-5.00"}
+    with house.desk() as desk:
+        stranger = make.buyer(desk)
+    problem_of(house.caller(stranger.actor).get(path), 404, "not_found")
+
+
+def test_trial_balance__any_moment__has_equal_sides(house: House, order: Any) -> None:
+    before = datetime.now(UTC).isoformat()
+    auditor = house.caller(Role.AUDITOR)
+    then = auditor.get("/v1/ledger/trial_balance", as_of=before).json()
+    come(house, order.reference, 700)
+
+    now = auditor.get("/v1/ledger/trial_balance").json()
+
+    assert now["debits"] == now["credits"]
+    assert auditor.get("/v1/ledger/trial_balance", as_of=before).json() == then
+    problem_of(auditor.get("/v1/ledger/trial_balance", as_of="yesterday"), 422, "request_invalid")
+
+
+def test_receivables__taken_back_while_minted__are_listed_to_compliance(
+    house: House, order: Any
+) -> None:
+    come(house, order.reference, order.amount_paisa)
+    reference = str(house.one("SELECT rail_reference FROM payment WHERE order_id = :id",
+                              id=order.id))  # fmt: skip
+    with house.desk() as desk:
+        desk.session.get_one(Order, order.id).state = OrderState.MINTING
+
+    response = house.notify(
+        {
+            "bank_reference": secrets.token_hex(8),
+            "reverses": reference,
+            "amount": money(order.amount_paisa),
+            "received_at": datetime.now(UTC).isoformat(),
+        }
+    )
+
+    assert response.json()["owed"] == money(order.amount_paisa)
+    listed = house.caller(Role.COMPLIANCE).get("/v1/receivables").json()["items"]
+    owed = {item["subject_id"]: item["owed"] for item in listed}
+    assert owed[str(order.id)] == money(order.amount_paisa)
