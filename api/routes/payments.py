@@ -68,13 +68,14 @@ async def _signed_body(request: Request, services: ServicesDep) -> dict[str, Any
     return notice
 
 
-@webhooks.post("/payments/webhooks/{rail}", responses={202: {"model": PaymentRead}})
+@webhooks.post(
+    "/payments/webhooks/{rail}", response_model=OrderRead, responses={202: {"model": PaymentRead}}
+)
 def receive_payment_notice(
     rail: Literal["bank_transfer"],
     notice: Annotated[dict[str, Any], Depends(_signed_body)],
     session: SessionDep,
-    response: Response,
-) -> OrderRead | PaymentRead:
+) -> OrderRead | Response:
     """Book money that a rail says has arrived, or taken back; the same again changes nothing.
 
     Money of an order that we know answers with the order. Other money is kept apart (202).
@@ -91,8 +92,8 @@ def receive_payment_notice(
     else:
         payment = book_receipt(session, by, said.receipt())
     if payment.order_id is None:
-        response.status_code = 202
-        return PaymentRead.of(payment)
+        kept = PaymentRead.of(payment).model_dump_json()
+        return Response(kept, 202, media_type="application/json")
     return OrderRead.read(session, get_row(session, Order, payment.order_id, kind="order"))
 
 
