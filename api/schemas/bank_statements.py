@@ -15,8 +15,8 @@ from registry.payment.models import (
     BankStatement,
     BankStatementLine,
     LineOutcome,
-    PayoutState,
     ProceedsPayout,
+    ProceedsPayoutState,
     StatementFormat,
 )
 
@@ -83,7 +83,7 @@ class ProceedsPayoutRead(Read):
     id: UUID
     offering_id: UUID
     amount: MoneyAmount
-    state: PayoutState
+    state: ProceedsPayoutState
     proposed_by: str
     decided_by: str | None
     decided_at: datetime | None

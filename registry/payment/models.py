@@ -82,7 +82,7 @@ class BankStatementLine(Record, table=True):
     payment_id: UUID | None = Field(default=None, foreign_key="payment.id")
 
 
-class PayoutState(StrEnum):
+class ProceedsPayoutState(StrEnum):
     PROPOSED = "PROPOSED"
     PAID = "PAID"
     REJECTED = "REJECTED"
@@ -111,7 +111,9 @@ class ProceedsPayout(Record, table=True):
 
     offering_id: UUID = Field(foreign_key="offering.id", index=True)
     amount_paisa: int = bigint()
-    state: PayoutState = enumeration(PayoutState, default=PayoutState.PROPOSED)
+    state: ProceedsPayoutState = enumeration(
+        ProceedsPayoutState, default=ProceedsPayoutState.PROPOSED
+    )
     proposed_by: str
     decided_by: str | None = None
     decided_at: AwareDatetime | None = instant()

@@ -20,7 +20,7 @@ from registry.ledger.service import NewEntry
 from registry.lifecycle.reasons import check_reason
 from registry.offering import orders
 from registry.offering.models import Order, Refund
-from registry.payment.models import PayoutState, ProceedsPayout
+from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.payment.rails import BANK
 
 
@@ -80,7 +80,7 @@ def confirm_payout(
         )
     _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
     _require_new_reference(session, rail_reference)
-    payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
+    payout.state, payout.rail_reference = ProceedsPayoutState.PAID, rail_reference
     payout.decided_by, payout.decided_at = actor.subject, now()
     session.add(payout)
     sides = BANK.pay_out(payout.amount_paisa, debit=(Account.SALE_PROCEEDS, payout.offering_id))
@@ -107,7 +107,7 @@ def reject_payout(
     """
     payout = _proposed(session, payout_id)
     check_reason(reason, "reject_payout")
-    payout.state = PayoutState.REJECTED
+    payout.state = ProceedsPayoutState.REJECTED
     payout.decided_by, payout.decided_at = actor.subject, now()
     session.add(payout)
     session.flush()
@@ -134,7 +134,7 @@ def payable_of(session: Session, offering_id: UUID, *, besides: UUID | None = No
     proposed = session.exec(
         select(func.coalesce(func.sum(ProceedsPayout.amount_paisa), 0)).where(
             col(ProceedsPayout.offering_id) == offering_id,
-            col(ProceedsPayout.state) == PayoutState.PROPOSED,
+            col(ProceedsPayout.state) == ProceedsPayoutState.PROPOSED,
             col(ProceedsPayout.id) != besides if besides else True,
         )
     ).one()
@@ -168,7 +168,7 @@ def _proposed(session: Session, payout_id: UUID) -> ProceedsPayout:
     offering_id = get_row(session, ProceedsPayout, payout_id, kind="payout").offering_id
     orders.get_offering(session, offering_id, lock=True)
     payout = get_row(session, ProceedsPayout, payout_id, kind="payout", lock=True)
-    if payout.state != PayoutState.PROPOSED:
+    if payout.state != ProceedsPayoutState.PROPOSED:
         raise Conflict("payout_decided", f"The payout is {payout.state} already.")
     return payout
 

@@ -19,7 +19,7 @@ from registry.offering import minting, unwinding
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.offering.money import Standing, standing_of
 from registry.payment import payouts, statements
-from registry.payment.models import BankStatement, LineOutcome, PayoutState
+from registry.payment.models import BankStatement, LineOutcome, ProceedsPayoutState
 from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
@@ -226,7 +226,10 @@ def test_payout__two_people__pays_the_issuer_once(
         payouts.confirm_payout(desk.session, TREASURY, payout.id, rail_reference="OUT-1")
     payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
 
-    assert (payout.state, payouts.payable_of(desk.session, sale.id)) == (PayoutState.PAID, 0)
+    assert (payout.state, payouts.payable_of(desk.session, sale.id)) == (
+        ProceedsPayoutState.PAID,
+        0,
+    )
     assert ledger.balance_of(desk.session, Account.SALE_PROCEEDS, sale.id) == 0
     assert ledger.balance_of(desk.session, Account.BANK) == 0
     with pytest.raises(Conflict, match="payout_decided"):
@@ -251,8 +254,8 @@ def test_payout__more_than_there_is_or_is_proposed__is_refused(
 
     second = payouts.propose_payout(desk.session, TREASURY, sale.id, amount_paisa=price)
     assert [row.state for row in payouts.list_payouts(desk.session, sale.id)] == [
-        PayoutState.REJECTED,
-        PayoutState.PROPOSED,
+        ProceedsPayoutState.REJECTED,
+        ProceedsPayoutState.PROPOSED,
     ]
     third = payouts.propose_payout
     with pytest.raises(Conflict, match="payout_exceeds_proceeds"):
@@ -274,7 +277,7 @@ def test_payout__what_a_buyer_owes__is_kept_back(
 
     sales.pay(desk, settled, price)
     payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
-    assert payout.state == PayoutState.PAID
+    assert payout.state == ProceedsPayoutState.PAID
 
 
 def test_payout__reference_of_another_transfer__is_refused(
