@@ -149,7 +149,7 @@ def list_receivables(session: ReadSessionDep, paging: PagingDep) -> Page[Receiva
 
 @router.get("/ledger/trial_balance")
 def get_trial_balance(
-    session: ReadSessionDep, as_of: DatedInstant | None = None
+    session: ReadSessionDep, recorded_until: DatedInstant | None = None
 ) -> TrialBalanceRead:
     """Sum up every account, of what was recorded until a moment."""
-    return TrialBalanceRead.of(ledger.trial_balance(session, as_of=as_of))
+    return TrialBalanceRead.of(ledger.trial_balance(session, as_of=recorded_until))

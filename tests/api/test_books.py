@@ -143,14 +143,16 @@ def test_order_ledger__own_and_of_the_books__sums_to_nothing(
 def test_trial_balance__any_moment__has_equal_sides(house: House, order: Any) -> None:
     before = datetime.now(UTC).isoformat()
     auditor = house.caller(Role.AUDITOR)
-    then = auditor.get("/v1/ledger/trial_balance", as_of=before).json()
+    then = auditor.get("/v1/ledger/trial_balance", recorded_until=before).json()
     come(house, order.reference, 700)
 
     now = auditor.get("/v1/ledger/trial_balance").json()
 
     assert now["debits"] == now["credits"]
-    assert auditor.get("/v1/ledger/trial_balance", as_of=before).json() == then
-    problem_of(auditor.get("/v1/ledger/trial_balance", as_of="yesterday"), 422, "request_invalid")
+    assert auditor.get("/v1/ledger/trial_balance", recorded_until=before).json() == then
+    problem_of(
+        auditor.get("/v1/ledger/trial_balance", recorded_until="yesterday"), 422, "request_invalid"
+    )
 
 
 def test_receivables__taken_back_while_minted__are_listed_to_compliance(
