@@ -39,13 +39,9 @@ NO_LEGAL_PAST = {
     "/v1/followed_tokens": "how far each token is read now; what it was has its own past",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
     "/v1/journal": "the past itself",
-<<<<<<< HEAD
     "/v1/passkeys": "who may sign in; each adding and removing is an entry of the journal",
     "/v1/sessions": "who is signed in; each beginning and end is an entry of the journal",
-    "/v1/ledger": "only ever added; `as_of` is when it was recorded",
-=======
     "/v1/ledger": "only ever added; `recorded_until` asks for an earlier moment",
->>>>>>> 04891ea (payment: Ask for the trial balance of what was recorded until a moment)
     "/v1/me": "what the phone shows now",
     "/v1/offerings": "a sale, no right in the asset",
     "/v1/operations": "what is being done on chain",

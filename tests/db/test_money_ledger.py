@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,8 @@ from tests import sales
 from tests.factories import Desk
 
 pytestmark = pytest.mark.db
+
+BEFORE = import_module("registry.migrations.versions.0035_money_in_double_entry").down_revision
 
 
 def book(session: Session, paisa: int = 500) -> LedgerEntry:
@@ -128,7 +131,7 @@ def before_the_ledger(database: Database, desk: Desk) -> dict[OrderState, Order]
     )
     found = {state: sales.order(desk, sale, buyer) for state in states}
     desk.session.commit()
-    migrate.downgrade(database, "0030")
+    migrate.downgrade(database, BEFORE)
     with database.engine.begin() as connection:
         for state, order in found.items():
             values = {"id": order.id, "state": state, "paisa": order.amount_paisa}
@@ -172,7 +175,7 @@ def test_upgrade__older_payments__stand_in_the_ledger_as_their_orders_say(
         books = ledger.trial_balance(reader).balances
         assert books[Account.BANK] == 3 * price
         assert books[Account.RUPEE_ON_CHAIN] == books[Account.SALE_PROCEEDS] == 0
-    migrate.downgrade(fresh_database, "0030")
+    migrate.downgrade(fresh_database, BEFORE)
     migrate.upgrade(fresh_database)
     with fresh_database.reading() as reader:
         assert ledger.trial_balance(reader).balances == books
@@ -188,4 +191,4 @@ def test_downgrade__payments_that_an_older_version_cannot_show__is_refused(
         session.commit()
 
     with pytest.raises(Exception, match="cannot show"):
-        migrate.downgrade(fresh_database, "0030")
+        migrate.downgrade(fresh_database, BEFORE)
