@@ -25,6 +25,7 @@ from registry.document import service as documents
 from registry.document.intake import NewDocument
 from registry.document.models import Document
 from registry.document.store import DocumentStore
+from registry.investor import kyc, wallets
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import Actor, Role
@@ -292,17 +293,17 @@ def proven_wallet(
     desk: Desk, who: Actor, investor_id: UUID, *, address: bytes | None = None
 ) -> Wallet:
     address = address or secrets.token_bytes(20)
-    investors.challenge_wallet(
+    wallets.challenge_wallet(
         desk.session, who, investor_id, address=address, challenge="Sign this."
     )
-    wallet = investors.open_challenge(desk.session, who, investor_id, address)
-    return investors.accept_proof(desk.session, who, wallet)
+    wallet = wallets.open_challenge(desk.session, who, investor_id, address)
+    return wallets.accept_proof(desk.session, who, wallet)
 
 
 def pass_kyc(desk: Desk, who: Actor, investor: Investor) -> Buyer:
     """Prove a wallet, pass KYC, and put the identity there as the chain would."""
     wallet = proven_wallet(desk, who, investor.id)
-    investors.approve_kyc(
+    kyc.approve_kyc(
         desk.session,
         COMPLIANCE,
         investor.id,

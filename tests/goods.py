@@ -14,6 +14,7 @@ from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading
 from registry.bill_of_lading.service import NewBill
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.onboarding.service import Dossier
@@ -225,4 +226,4 @@ def wrapped_cargo(desk: Desk) -> tuple[Wrapped, Shipment]:
 def _buyer_of(desk: Desk, who: Side) -> Buyer:
     investor = investors.find_investor_of(desk.session, who.actor.subject)
     assert investor is not None
-    return Buyer(who.actor, investor, investors.list_wallets(desk.session, investor.id)[0])
+    return Buyer(who.actor, investor, wallets.list_wallets(desk.session, investor.id)[0])

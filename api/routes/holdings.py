@@ -29,6 +29,7 @@ from registry.captable.history import list_changes
 from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferFilter, TransferNature
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.actor import Actor
 from registry.kernel.errors import NotFound
 
@@ -135,7 +136,7 @@ def _visible(session: ReadSessionDep, actor: Actor, address: str) -> bytes:
     """Give the wallet, if the caller may know of it: who reads cap tables sees all of them."""
     wallet = bytes.fromhex(address[2:])
     if not actor.roles & READERS:
-        known = investors.find_wallet(session, wallet)
+        known = wallets.find_wallet(session, wallet)
         mine = investors.find_investor_of(session, actor.subject)
         if known is None or mine is None or known.investor_id != mine.id:
             raise NotFound("wallet", address)

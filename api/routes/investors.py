@@ -22,9 +22,10 @@ from api.schemas.investors import (
 )
 from api.schemas.operations import OperationRead
 from chain.wallet_proof import check_proof, write_challenge
+from registry.investor import kyc, wallets
 from registry.investor import service as investors
 from registry.investor.models import KycState, WalletState
-from registry.investor.service import CHALLENGE_LIFETIME
+from registry.investor.wallets import CHALLENGE_LIFETIME
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, NotFound
@@ -89,7 +90,7 @@ def challenge_wallet(
         issued_at=issued_at,
         expires_at=issued_at + CHALLENGE_LIFETIME,
     )
-    wallet = investors.challenge_wallet(
+    wallet = wallets.challenge_wallet(
         session, actor, investor_id, address=_raw(body.address), challenge=challenge
     )
     return WalletRead.of(wallet)
@@ -105,14 +106,14 @@ def prove_wallet(
     services: ServicesDep,
 ) -> WalletRead:
     """Hand in the wallet's signature of its challenge."""
-    wallet = investors.open_challenge(session, actor, investor_id, _raw(address))
+    wallet = wallets.open_challenge(session, actor, investor_id, _raw(address))
     if wallet.state != WalletState.PROVEN:
         check_proof(
             challenge=wallet.challenge,
             signature=body.signature,
             domain=services.settings.app_domain,
         )
-    return WalletRead.of(investors.accept_proof(session, actor, wallet))
+    return WalletRead.of(wallets.accept_proof(session, actor, wallet))
 
 
 def _raw(address: str) -> bytes:
@@ -134,7 +135,7 @@ def decide_kyc(
             raise Invalid("kyc_decision_incomplete", "A rejection says why.", field="/reason")
         response.status_code = 200
         return InvestorRead.of(
-            session, investors.reject_kyc(session, actor, investor_id, reason=body.reason)
+            session, kyc.reject_kyc(session, actor, investor_id, reason=body.reason)
         )
     if body.valid_until is None or body.evidence_sha256 is None:
         raise Invalid(
@@ -142,7 +143,7 @@ def decide_kyc(
             "An approval says until when, and on which evidence.",
             field="/valid_until",
         )
-    operation = investors.approve_kyc(
+    operation = kyc.approve_kyc(
         session,
         actor,
         investor_id,

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from api.schemas.common import Address, Body, Instant, Read, Sha256Hex, address_of
 from api.schemas.parties import PersonFields
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, KycState, Wallet, WalletState
 
 
@@ -56,7 +56,7 @@ class InvestorRead(Read):
     def of(cls, session: Session, investor: Investor) -> Self:
         return cls(
             **investor.model_dump(),
-            wallets=[WalletRead.of(row) for row in investors.list_wallets(session, investor.id)],
+            wallets=[WalletRead.of(row) for row in wallets.list_wallets(session, investor.id)],
         )
 
 

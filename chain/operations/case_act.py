@@ -20,7 +20,7 @@ from registry.case import execution
 from registry.case.models import CaseAct as Act
 from registry.case.models import CaseKind
 from registry.case.repository import chain_id_of, get_case
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.operation.models import Operation
 from registry.tokenization import service as tokenizations
 
@@ -101,7 +101,7 @@ def _token(session: Session, act: Act) -> str:
 
 def _recovery(session: Session, act: Act) -> tuple[Any, ...]:
     assert act.counterparty is not None
-    new = investors.find_wallet(session, act.counterparty)
+    new = wallets.find_wallet(session, act.counterparty)
     assert new is not None
     assert new.identity is not None, "the link of the new wallet is a dependency of its recovery"
     return hex_of(act.wallet), hex_of(act.counterparty), hex_of(new.identity)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict, RegistryError
 from registry.operation.models import Operation
@@ -16,17 +16,17 @@ from registry.operation.models import Operation
 def wallets_of(session: Session, operations: Sequence[Operation]) -> list[Wallet]:
     """Give the wallet of each operation, in their order."""
     ids = [_wallet_id(operation) for operation in operations]
-    found = investors.get_wallets(session, ids)
+    found = wallets.get_wallets(session, ids)
     return [found[wallet_id] for wallet_id in ids]
 
 
 def without_kyc(session: Session, operations: Sequence[Operation]) -> Mapping[UUID, RegistryError]:
     """Give the operations whose investor's KYC is not in force any more."""
-    wallets = {operation.id: _wallet_id(operation) for operation in operations}
-    allowed = investors.wallets_that_may_hold(session, set(wallets.values()))
+    wanted = {operation.id: _wallet_id(operation) for operation in operations}
+    allowed = wallets.wallets_that_may_hold(session, set(wanted.values()))
     return {
         operation_id: Conflict("kyc_not_passed", "The investor's KYC is not in force.")
-        for operation_id, wallet_id in wallets.items()
+        for operation_id, wallet_id in wanted.items()
         if wallet_id not in allowed
     }
 

@@ -23,7 +23,7 @@ from registry.case.repository import (
     list_case_operations,
     retire_key,
 )
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
@@ -118,7 +118,7 @@ def _needs(session: Session, actor: Actor, case: Case, acts: Sequence[CaseAct]) 
     if case.kind == CaseKind.RECOVERY:
         assert case.counterparty is not None
         wallet = soundness.require_receiver(session, case.counterparty, linked=False)
-        return [] if wallet.identity else [investors.plan_link(session, actor, wallet)]
+        return [] if wallet.identity else [wallets.plan_link(session, actor, wallet)]
     tokenization = tokenizations.get_tokenization(session, acts[0].tokenization_id)
     return [
         plan_registration(
@@ -134,7 +134,7 @@ def _plan_retirement(
     session: Session, actor: Actor, case: Case, after: Sequence[Operation]
 ) -> Operation:
     assert case.wallet is not None
-    lost = investors.find_wallet(session, case.wallet)
+    lost = wallets.find_wallet(session, case.wallet)
     assert lost is not None, "a recovery is of a wallet that was proven"
     return operations.plan(
         session,
@@ -217,5 +217,5 @@ def _end(session: Session, case: Case) -> None:
 
 def confirm_retired(session: Session, operation: Operation) -> None:
     """Record that a lost wallet is out of use; a repeat changes nothing."""
-    investors.retire_wallet(session, UUID(operation.params["wallet_id"]))
+    wallets.retire_wallet(session, UUID(operation.params["wallet_id"]))
     follow_case(session, UUID(operation.params["case_id"]))

@@ -19,6 +19,7 @@ from registry.case.models import FREEZES, Case, CaseKind, CaseLift
 from registry.case.repository import current_lift, get_case, list_own_acts
 from registry.court_order import service as orders
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
@@ -169,7 +170,7 @@ def _name_heirs(session: Session, new: NewCase) -> list[dict[str, Any]]:
     found = []
     for heir, investor in named:
         share = shares[investor.party_id]
-        wallet = investors.verified_wallet(session, investor.id)
+        wallet = wallets.verified_wallet(session, investor.id)
         soundness.require_receiver(session, wallet.address)
         found.append(
             {
@@ -204,7 +205,7 @@ def _find_subject(session: Session, case: Case, tokens: Sequence[TokenUnits]) ->
 def _require_own_wallets(session: Session, case: Case) -> None:
     assert case.wallet is not None
     assert case.counterparty is not None
-    lost = investors.find_wallet(session, case.wallet)
+    lost = wallets.find_wallet(session, case.wallet)
     new = soundness.require_receiver(session, case.counterparty, linked=False)
     if lost is None or lost.state != WalletState.PROVEN or lost.investor_id != new.investor_id:
         raise Conflict(

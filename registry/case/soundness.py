@@ -23,6 +23,7 @@ from registry.document import service as documents
 from registry.document import sources
 from registry.document.models import Document
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.kernel.errors import Conflict, Invalid
 from registry.tokenization import service as tokenizations
@@ -151,7 +152,7 @@ def require_receiver(session: Session, address: bytes, *, linked: bool = True) -
     Conflict
         ``receiver_not_eligible``, with the reason.
     """
-    wallet = investors.find_wallet(session, address)
+    wallet = wallets.find_wallet(session, address)
     if wallet is None or wallet.state == WalletState.CHALLENGED:
         raise _not_eligible(address, "nobody has proven this wallet")
     if wallet.state == WalletState.RETIRED:
@@ -248,7 +249,7 @@ def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
 
 def find_holder(session: Session, wallet: bytes) -> Investor | None:
     """Return whose the wallet is, if anybody has proven it."""
-    found = investors.find_wallet(session, wallet)
+    found = wallets.find_wallet(session, wallet)
     if found is None or found.state == WalletState.CHALLENGED:
         return None
     return investors.get_investor(session, found.investor_id)

@@ -13,6 +13,7 @@ from registry.compliance.dry_run import Allotment, Outcome, rehearse
 from registry.compliance.facts import Claim, WalletFacts
 from registry.compliance.lint import lint
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
@@ -112,7 +113,7 @@ def _receiver(session: Session, item: Proposed, place: int, moment: datetime) ->
         alpha2 = check_country(item.country, field=f"/allotments/{place}/country")
         return _anybody(alpha2, moment)
     assert item.wallet is not None, "the schema asks for one of the two"
-    wallet = investors.find_wallet(session, item.wallet)
+    wallet = wallets.find_wallet(session, item.wallet)
     return _known(session, wallet) if wallet else WalletFacts(address=item.wallet)
 
 
@@ -154,5 +155,5 @@ def _treasury(session: Session, tokenization: Tokenization) -> Wallet | None:
     )
     if holder is None:
         return None
-    wallets = investors.list_wallets(session, holder.id)
-    return next((wallet for wallet in wallets if wallet.identity is not None), None)
+    own = wallets.list_wallets(session, holder.id)
+    return next((wallet for wallet in own if wallet.identity is not None), None)

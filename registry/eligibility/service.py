@@ -21,6 +21,7 @@ from registry.compliance.terms import ComplianceTerms, check_compliance_terms
 from registry.compliance.what_if import HeldWallet, WhatIf, what_if
 from registry.eligibility import repository
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, NotFound
@@ -123,7 +124,7 @@ def _own_wallets(session: Session, actor: Actor) -> set[bytes]:
 def _proven(session: Session, investor_id: UUID) -> dict[bytes, Wallet]:
     return {
         wallet.address: wallet
-        for wallet in investors.list_wallets(session, investor_id)
+        for wallet in wallets.list_wallets(session, investor_id)
         if wallet.state == WalletState.PROVEN
     }
 
@@ -199,7 +200,7 @@ def gather_of(
 def _facts(session: Session, token: Token, address: bytes) -> WalletFacts:
     found = repository.standing_of(session, token, address)
     owner_units, owner_wallets = repository.owned(session, token, found.identity, address)
-    wallet = investors.find_wallet(session, address)
+    wallet = wallets.find_wallet(session, address)
     investor = investors.get_investor(session, wallet.investor_id) if wallet else None
     return WalletFacts(
         address=address,
@@ -266,12 +267,12 @@ def what_if_of(
         raise NotFound("token", tokenization_id)
     token = captable.get_token(session, tokenization.token_address)
     block = captable.block_at(session, chain_id, None)
-    wallets = [
+    held = [
         HeldWallet(entry.address, entry.identity, entry.country, entry.balance_units)
         for entry in captable.list_holders(session, token, block)
     ]
     found = what_if(
-        wallets,
+        held,
         compliance.terms_of(tokenization),
         proposed,
         timestamp=int(block.mined_at.timestamp()),

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -35,14 +36,14 @@ def plan_order_mints(
     session: Session, actor: Actor, tokenization: Tokenization, sold: Sequence[Order]
 ) -> list[Operation]:
     """Have the fractions of paid orders minted to their buyers."""
-    wallets = investors.get_wallets(session, {order.wallet_id for order in sold})
+    chosen = wallets.get_wallets(session, {order.wallet_id for order in sold})
     mints = _plan_mints(
         session,
         actor,
         tokenization,
         [
             _Mint(
-                f"mint:order:{order.id}", wallets[order.wallet_id], order.units, ("order", order.id)
+                f"mint:order:{order.id}", chosen[order.wallet_id], order.units, ("order", order.id)
             )
             for order in sold
         ],
@@ -97,7 +98,7 @@ def plan_treasury_mint(
         [
             _Mint(
                 key or treasury_key(tokenization.id),
-                investors.verified_wallet(session, holder.id),
+                wallets.verified_wallet(session, holder.id),
                 units,
                 ("tokenization", tokenization.id),
             )
@@ -119,8 +120,8 @@ class _Mint:
 def _plan_mints(
     session: Session, actor: Actor, tokenization: Tokenization, mints: Sequence[_Mint]
 ) -> list[Operation]:
-    wallets = {mint.wallet.id: mint.wallet for mint in mints}
-    registered = plan_registrations(session, actor, tokenization, wallets.values())
+    receivers = {mint.wallet.id: mint.wallet for mint in mints}
+    registered = plan_registrations(session, actor, tokenization, receivers.values())
     planned = operations.plan_all(
         session,
         actor,
@@ -173,7 +174,7 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
     for order in failed:
         wallet = session.get_one(Wallet, order.wallet_id)
         if wallet.state != WalletState.PROVEN:
-            order.wallet_id = investors.verified_wallet(session, order.investor_id).id
+            order.wallet_id = wallets.verified_wallet(session, order.investor_id).id
     planned = plan_order_mints(session, actor, tokenization, failed)
     rest = operations.find_by_key(session, treasury_key(tokenization.id))
     if rest is not None and rest.state in FAILED:

@@ -11,6 +11,7 @@ from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.court_order import service as court_orders
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
@@ -115,7 +116,7 @@ def _buyer(session: Session, actor: Actor) -> Investor:
 
 
 def _own_wallet(session: Session, investor: Investor, address: bytes) -> Wallet:
-    wallet = investors.find_wallet(session, address)
+    wallet = wallets.find_wallet(session, address)
     if (
         wallet is None
         or wallet.investor_id != investor.id

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -222,7 +223,7 @@ def _require_seller(session: Session, tokenization: Tokenization, address: bytes
     """Let nobody sell but the wrapper, which keeps what nobody bought."""
     wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
     treasury = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
-    wallet = investors.find_wallet(session, address)
+    wallet = wallets.find_wallet(session, address)
     if (
         treasury is None
         or wallet is None

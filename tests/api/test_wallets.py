@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor
 from tests import factories as make
@@ -198,7 +198,7 @@ def test_wallet__challenged_by_a_thief_while_it_is_proven__is_never_the_thiefs(
     address = bytes.fromhex(holder.key.address[2:])
 
     with house.desk() as desk:
-        investors.challenge_wallet(
+        wallets.challenge_wallet(
             desk.session, thief.actor, thief.investor.id, address=address, challenge="mine"
         )
         with meanwhile(house.database, lambda _: holder.prove(signature)) as proof:

@@ -17,6 +17,7 @@ from registry.document.store import FolderStore
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
+from registry.investor import kyc, wallets
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
@@ -78,7 +79,7 @@ class Market:
 
     def wallet(self, person: int) -> Wallet:
         with self.world.database.reading() as session:
-            found = investors.find_wallet(session, address_of(key_of(person)))
+            found = wallets.find_wallet(session, address_of(key_of(person)))
             assert found is not None
             session.expunge_all()
             return found
@@ -192,13 +193,13 @@ def desk(session: Session, folder: Path) -> factories.Desk:
 def buyer_of(session: Session, who: Actor) -> factories.Buyer:
     investor = investors.find_investor_of(session, who.subject)
     assert investor is not None
-    return factories.Buyer(who, investor, investors.verified_wallet(session, investor.id))
+    return factories.Buyer(who, investor, wallets.verified_wallet(session, investor.id))
 
 
 def pass_kyc(at: factories.Desk, who: Actor, investor: Investor, person: int) -> Operation:
     """Prove the wallet of a person's key and have KYC approved; the chain does the rest."""
     factories.proven_wallet(at, who, investor.id, address=address_of(key_of(person)))
-    return investors.approve_kyc(
+    return kyc.approve_kyc(
         at.session,
         factories.COMPLIANCE,
         investor.id,

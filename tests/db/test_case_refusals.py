@@ -11,7 +11,7 @@ import pytest
 from registry.case import execution
 from registry.case.layout import TokenUnits
 from registry.case.models import CaseKind, CaseState
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.clock import now
 from registry.kernel.errors import NotFound
 from tests import cases as make_case
@@ -116,7 +116,7 @@ def test_open__receiver_who_may_not_receive__is_refused_with_the_reason(
     unlinked = make.buyer(desk)
     unlinked.wallet.identity = None
     lost = make.buyer(desk)
-    investors.retire_wallet(desk.session, lost.wallet.id)
+    wallets.retire_wallet(desk.session, lost.wallet.id)
     desk.session.flush()
     for address in (
         secrets.token_bytes(20),

@@ -13,7 +13,7 @@ from registry.compliance.lint import Sale
 from registry.compliance.terms import ComplianceTerms
 from registry.eligibility import service as eligibility
 from registry.eligibility.rehearsal import Proposed, dry_run
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -285,7 +285,7 @@ def test_pose__investor_about_own_movements__is_let_in(desk: Desk, wrapped: Wrap
 def test_pose__wallet_that_was_never_proven__is_nobodys(desk: Desk, wrapped: Wrapped) -> None:
     tokenization = sales.deployed(desk, wrapped)
     mine = make.buyer(desk)
-    investors.challenge_wallet(
+    wallets.challenge_wallet(
         desk.session, mine.actor, mine.investor.id, address=b"\x55" * 20, challenge="Sign this."
     )
 

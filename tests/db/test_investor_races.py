@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import Session, select
 
 from registry.document.store import DocumentStore
-from registry.investor import service as investors
+from registry.investor import kyc, wallets
 from registry.investor.models import Wallet, WalletState
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -35,19 +35,17 @@ def test_wallet__challenged_by_another_while_its_owner_answers__stays_the_owners
     address = bytes(range(20))
     with fresh_database.transaction() as session:
         (owner, investor), (thief, other) = (make.enrolled(desk_of(session)) for _ in range(2))
-        investors.challenge_wallet(
-            session, owner, investor.id, address=address, challenge="nonce 1"
-        )
+        wallets.challenge_wallet(session, owner, investor.id, address=address, challenge="nonce 1")
 
     with fresh_database.transaction() as session:
-        wallet = investors.open_challenge(session, owner, investor.id, address)
+        wallet = wallets.open_challenge(session, owner, investor.id, address)
         with meanwhile(
             fresh_database,
-            lambda theirs: investors.challenge_wallet(
+            lambda theirs: wallets.challenge_wallet(
                 theirs, thief, other.id, address=address, challenge="nonce 2"
             ),
         ) as outcome:
-            investors.accept_proof(session, owner, wallet)
+            wallets.accept_proof(session, owner, wallet)
             session.commit()
             with pytest.raises(Conflict, match="wallet_taken"):
                 outcome.result()
@@ -63,15 +61,13 @@ def test_wallet__answered_while_another_takes_the_challenge_over__is_not_found(
     address = bytes(range(20))
     with fresh_database.transaction() as session:
         (owner, investor), (thief, other) = (make.enrolled(desk_of(session)) for _ in range(2))
-        investors.challenge_wallet(
-            session, owner, investor.id, address=address, challenge="nonce 1"
-        )
+        wallets.challenge_wallet(session, owner, investor.id, address=address, challenge="nonce 1")
 
     with fresh_database.transaction() as session:
-        investors.challenge_wallet(session, thief, other.id, address=address, challenge="nonce 2")
+        wallets.challenge_wallet(session, thief, other.id, address=address, challenge="nonce 2")
         with meanwhile(
             fresh_database,
-            lambda mine: investors.open_challenge(mine, owner, investor.id, address),
+            lambda mine: wallets.open_challenge(mine, owner, investor.id, address),
         ) as outcome:
             session.commit()
             with pytest.raises(NotFound, match="wallet"):
@@ -89,7 +85,7 @@ def test_kyc__decided_twice_at_one_moment__is_decided_once(
         fresh_database,
         [
             lambda session: (
-                investors.approve_kyc(
+                kyc.approve_kyc(
                     session,
                     COMPLIANCE,
                     investor.id,
@@ -98,7 +94,7 @@ def test_kyc__decided_twice_at_one_moment__is_decided_once(
                 ).id
             ),
             lambda session: (
-                investors.reject_kyc(session, COMPLIANCE, investor.id, reason="Proscribed").id
+                kyc.reject_kyc(session, COMPLIANCE, investor.id, reason="Proscribed").id
             ),
         ],
     )

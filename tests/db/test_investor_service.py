@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from registry.investor import kyc, wallets
 from registry.investor import service as investors
 from registry.investor.models import Investor, KycState, WalletState
 from registry.kernel.actor import Role
@@ -26,7 +27,7 @@ IN_A_YEAR = timedelta(days=365)
 
 
 def approve(desk: Desk, investor: Investor, *, valid_until: datetime | None = None) -> Operation:
-    return investors.approve_kyc(
+    return kyc.approve_kyc(
         desk.session,
         COMPLIANCE,
         investor.id,
@@ -82,40 +83,38 @@ def test_wallet__challenge_answered__is_proven(desk: Desk) -> None:
 
     assert wallet.state == WalletState.PROVEN
     assert wallet.proven_at is not None
-    assert investors.list_wallets(desk.session, investor.id) == [wallet]
+    assert wallets.list_wallets(desk.session, investor.id) == [wallet]
 
 
 def test_wallet__no_challenge__is_not_found(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
 
     with pytest.raises(NotFound, match="wallet"):
-        investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+        wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
 
 
 def test_wallet__challenge_of_another_investor__is_not_found(desk: Desk) -> None:
     (owner, investor), (thief, other) = make.enrolled(desk), make.enrolled(desk)
-    investors.challenge_wallet(
-        desk.session, owner, investor.id, address=ADDRESS, challenge="nonce 1"
-    )
+    wallets.challenge_wallet(desk.session, owner, investor.id, address=ADDRESS, challenge="nonce 1")
 
     with pytest.raises(NotFound, match="wallet"):
-        investors.open_challenge(desk.session, thief, other.id, ADDRESS)
+        wallets.open_challenge(desk.session, thief, other.id, ADDRESS)
     with pytest.raises(NotFound, match="investor"):
-        investors.open_challenge(desk.session, thief, investor.id, ADDRESS)
+        wallets.open_challenge(desk.session, thief, investor.id, ADDRESS)
 
 
 def test_wallet__challenge_in_the_name_of_another__is_not_found(desk: Desk) -> None:
     (_, investor), (thief, _) = make.enrolled(desk), make.enrolled(desk)
 
     with pytest.raises(NotFound, match="investor"):
-        investors.challenge_wallet(
+        wallets.challenge_wallet(
             desk.session, thief, investor.id, address=ADDRESS, challenge="nonce 1"
         )
 
 
 def test_wallet__unanswered_challenge__blocks_nobody(desk: Desk) -> None:
     (squatter, squatting), (owner, investor) = make.enrolled(desk), make.enrolled(desk)
-    investors.challenge_wallet(
+    wallets.challenge_wallet(
         desk.session, squatter, squatting.id, address=ADDRESS, challenge="nonce 1"
     )
 
@@ -123,23 +122,23 @@ def test_wallet__unanswered_challenge__blocks_nobody(desk: Desk) -> None:
 
     assert wallet.investor_id == investor.id
     with pytest.raises(NotFound, match="wallet"):
-        investors.open_challenge(desk.session, squatter, squatting.id, ADDRESS)
+        wallets.open_challenge(desk.session, squatter, squatting.id, ADDRESS)
 
 
 def test_wallet__asked_again__has_the_newest_challenge_only(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
     for nonce in ("nonce 1", "nonce 2"):
-        investors.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge=nonce)
+        wallets.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge=nonce)
 
-    wallet = investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+    wallet = wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
 
     assert wallet.challenge == "nonce 2"
-    assert len(investors.list_wallets(desk.session, investor.id)) == 1
+    assert len(wallets.list_wallets(desk.session, investor.id)) == 1
 
 
 def test_wallet__challenge_expired__is_refused_and_can_be_asked_again(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
-    wallet = investors.challenge_wallet(
+    wallet = wallets.challenge_wallet(
         desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1"
     )
     lifetime = wallet.challenge_expires_at - now()
@@ -148,7 +147,7 @@ def test_wallet__challenge_expired__is_refused_and_can_be_asked_again(desk: Desk
     desk.session.flush()
 
     with pytest.raises(Conflict, match="challenge_expired"):
-        investors.open_challenge(desk.session, who, investor.id, ADDRESS)
+        wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
 
     assert make.proven_wallet(desk, who, investor.id, address=ADDRESS) == wallet
 
@@ -162,7 +161,7 @@ def test_wallet__proven__belongs_to_its_investor_for_good(
     asker, asking = (who, investor) if mine else make.enrolled(desk)
 
     with pytest.raises(Conflict) as refusal:
-        investors.challenge_wallet(
+        wallets.challenge_wallet(
             desk.session, asker, asking.id, address=ADDRESS, challenge="nonce 2"
         )
 
@@ -202,7 +201,7 @@ def test_kyc__own__is_forbidden_both_ways(desk: Desk) -> None:
     officer = make.actor(Role.COMPLIANCE, Role.INVESTOR, subject=who.subject)
 
     with pytest.raises(Forbidden, match="checker_is_maker"):
-        investors.approve_kyc(
+        kyc.approve_kyc(
             desk.session,
             officer,
             investor.id,
@@ -210,12 +209,12 @@ def test_kyc__own__is_forbidden_both_ways(desk: Desk) -> None:
             evidence_sha256=bytes(32),
         )
     with pytest.raises(Forbidden, match="checker_is_maker"):
-        investors.reject_kyc(desk.session, officer, investor.id, reason="Mine")
+        kyc.reject_kyc(desk.session, officer, investor.id, reason="Mine")
 
 
 def test_kyc__no_proven_wallet__is_refused(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
-    investors.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1")
+    wallets.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1")
 
     with pytest.raises(Conflict, match="wallet_not_proven"):
         approve(desk, investor)
@@ -237,13 +236,13 @@ def test_kyc__validity_out_of_range__is_refused(desk: Desk, offset: timedelta) -
 def test_kyc__decided__is_not_decided_again(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
     make.proven_wallet(desk, who, investor.id)
-    investors.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Proscribed")
+    kyc.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Proscribed")
     assert investor.kyc_state == KycState.REJECTED
 
     with pytest.raises(Conflict, match="kyc_decided"):
         approve(desk, investor)
     with pytest.raises(Conflict, match="kyc_decided"):
-        investors.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Again")
+        kyc.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Again")
 
 
 @pytest.mark.parametrize(
@@ -271,8 +270,8 @@ def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> N
     wallet = make.proven_wallet(desk, who, investor.id)
 
     with pytest.raises(Conflict, match="identity_not_ready"):
-        investors.verified_wallet(desk.session, investor.id)
+        wallets.verified_wallet(desk.session, investor.id)
 
     wallet.identity = secrets.token_bytes(20)
     desk.session.flush()
-    assert investors.verified_wallet(desk.session, investor.id) == wallet
+    assert wallets.verified_wallet(desk.session, investor.id) == wallet

@@ -8,7 +8,7 @@ import pytest
 
 from registry.case import repository
 from registry.case.models import CaseKind, CaseState
-from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import WalletState
 from registry.kernel.clock import now
 from registry.operation.models import OperationKind, OperationState
@@ -34,7 +34,7 @@ def chain(desk: Desk) -> Ledger:
 def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: Ledger) -> None:
     case = make_case.executing(chain, CaseKind.RECOVERY)
     assert case.counterparty is not None
-    lost, new = chain.holders[0].wallet, investors.find_wallet(desk.session, case.counterparty)
+    lost, new = chain.holders[0].wallet, wallets.find_wallet(desk.session, case.counterparty)
     [recover] = make_case.planned(desk, OperationKind.CASE_ACT)
     [retire] = make_case.planned(desk, OperationKind.RETIRE_WALLET)
     assert new is not None
@@ -47,12 +47,12 @@ def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: L
     assert make_case.held(chain, new.address) == 600
     who = chain.holders[0]
     new.identity = lost.identity
-    assert investors.verified_wallet(desk.session, who.investor.id).id == new.id
+    assert wallets.verified_wallet(desk.session, who.investor.id).id == new.id
     for act in (
-        lambda: investors.challenge_wallet(
+        lambda: wallets.challenge_wallet(
             desk.session, who.actor, who.investor.id, address=lost.address, challenge="Sign."
         ),
-        lambda: investors.open_challenge(desk.session, who.actor, who.investor.id, lost.address),
+        lambda: wallets.open_challenge(desk.session, who.actor, who.investor.id, lost.address),
     ):
         assert make_case.code_of(act) == "wallet_retired"
 
