@@ -14,6 +14,7 @@ from registry.document import rotation as papers
 from registry.document.store import DocumentStore
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
+from registry.kyc import rotation as reviews
 from registry.party import rotation as persons
 
 BATCH = 200
@@ -25,12 +26,17 @@ class Left:
 
     parties: int
     documents: int
+    kyc: int = 0
 
 
 def left(database: Database, vault: Vault) -> Left:
     """Count what would be lost if every key but the first were dropped now."""
     with database.reading() as session:
-        return Left(persons.count_left(session, vault), papers.count_left(session, vault))
+        return Left(
+            persons.count_left(session, vault),
+            papers.count_left(session, vault),
+            reviews.count_left(session, vault),
+        )
 
 
 def rotate(
@@ -54,7 +60,12 @@ def rotate(
     ------
     StoreUnreachable
     """
-    for kind, step in (("parties", _reseal_parties), ("documents", _reseal_documents)):
+    steps = (
+        ("parties", _reseal_parties),
+        ("documents", _reseal_documents),
+        ("kyc", _reseal_kyc),
+    )
+    for kind, step in steps:
         after: UUID | None = None
         while seen := step(database, vault, store, after, batch):
             after = seen[-1]
@@ -68,6 +79,16 @@ def _reseal_parties(
         ids = list(persons.list_left(session, vault, after=after, limit=batch))
         for party_id in ids:
             persons.reseal_party(session, vault, party_id)
+    return ids
+
+
+def _reseal_kyc(
+    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
+) -> list[UUID]:
+    with database.transaction() as session:
+        ids = list(reviews.list_left(session, vault, after=after, limit=batch))
+        for row_id in ids:
+            reviews.reseal_one(session, vault, row_id)
     return ids
 
 

@@ -44,6 +44,7 @@ def _rotate(made: Services, batch: int) -> None:
         tasks = {
             "parties": progress.add_task("parties", total=todo.parties),
             "documents": progress.add_task("documents", total=todo.documents),
+            "kyc": progress.add_task("kyc", total=todo.kyc),
         }
         rotate(
             made.database,
@@ -61,6 +62,7 @@ def _rotate(made: Services, batch: int) -> None:
 
 def _tell(remaining: Left) -> None:
     typer.echo(
-        f"under old keys: {remaining.parties} parties, {remaining.documents} documents"
+        f"under old keys: {remaining.parties} parties, {remaining.documents} documents, "
+        f"{remaining.kyc} of KYC"
         + (": the old keys can be dropped" if remaining == Left(0, 0) else "")
     )

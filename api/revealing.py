@@ -16,7 +16,8 @@ from registry.party.revealing import reveal_free_texts
 RevealParam = Annotated[bool, Query(description="Unmasked; journalled")]
 ReasonParam = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
 
-_KINDS = {"bill": "bill_of_lading", "break": "reconciliation_break", "case": "legal_case"}
+_KINDS = {"bill": "bill_of_lading", "break": "reconciliation_break", "case": "legal_case",
+          "review": "kyc_review"}  # fmt: skip
 """What the journal calls them, where the path says it shorter."""
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from eth_account.messages import encode_defunct
 
 from demo.client import DemoFailed, Office
+from demo.kyc import pass_kyc
 from demo.onboarding import ensure_party, ensure_valuation
 from demo.people import BUYERS, CHECKER, COMPLIANCE, Buyer, Person, issuer_for
 from demo.seed import Seed
-from registry.kernel.clock import now, today
+from registry.kernel.clock import today
 from registry.kernel.money import Money, lakh_grouped
 
 RECONCILED_SECONDS = 30.0
@@ -41,18 +40,7 @@ def enrol(office: Office, person: Person, enrolment: Mapping[str, Any], name: st
         office.post(person, f"{path}/{person.wallet.address}/proof", proof)
         office.tell(name, person, f"proves wallet {person.wallet.address[:10]}… (EIP-4361)")
     if investor["kyc_state"] == "PENDING":
-        pass_kyc(office, investor["id"], name)
-
-
-def pass_kyc(office: Office, investor_id: str, name: str) -> None:
-    """Find that nothing stands against an investor who has proven a wallet."""
-    decision = {
-        "decision": "APPROVED",
-        "valid_until": (now() + timedelta(days=365)).isoformat(),
-        "evidence_sha256": hashlib.sha256(name.encode()).hexdigest(),
-    }
-    office.ask(COMPLIANCE, f"/v1/investors/{investor_id}/kyc", decision)
-    office.tell(name, COMPLIANCE, f"passes the KYC of {name}")
+        pass_kyc(office, person, investor["id"], name)
 
 
 def await_identity(office: Office, person: Person, name: str) -> None:

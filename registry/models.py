@@ -20,6 +20,7 @@ import registry.idempotency.models
 import registry.investor.models
 import registry.journal.models
 import registry.ledger.models
+import registry.kyc.models
 import registry.mutation.models
 import registry.offering.models
 import registry.onboarding.models

@@ -25,11 +25,11 @@ from registry.document import service as documents
 from registry.document.intake import NewDocument
 from registry.document.models import Document
 from registry.document.store import DocumentStore
-from registry.investor import kyc, wallets
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import Actor, Role
-from registry.kernel.clock import now, today
+from registry.kernel.clock import today
 from registry.kernel.vault import Vault
 from registry.onboarding import approvals
 from registry.onboarding import service as onboarding
@@ -43,6 +43,7 @@ from registry.valuation import panel
 from registry.valuation import service as valuations
 from registry.valuation.models import Valuation, ValuationState
 from registry.valuation.panel import PanelValuer
+from tests import kyc
 
 VALUE_PAISA = 42_000_000_00
 
@@ -303,13 +304,7 @@ def proven_wallet(
 def pass_kyc(desk: Desk, who: Actor, investor: Investor) -> Buyer:
     """Prove a wallet, pass KYC, and put the identity there as the chain would."""
     wallet = proven_wallet(desk, who, investor.id)
-    kyc.approve_kyc(
-        desk.session,
-        COMPLIANCE,
-        investor.id,
-        valid_until=now() + timedelta(days=365),
-        evidence_sha256=secrets.token_bytes(32),
-    )
+    kyc.passed(desk, who, investor)
     wallet.identity = secrets.token_bytes(20)
     desk.session.flush()
     return Buyer(who, investor, wallet)

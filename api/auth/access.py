@@ -182,7 +182,20 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "enrol_investor": BUYERS,
     "list_investors": OVERSIGHT,
     "get_investor": OVERSIGHT | BUYERS,
+    "open_kyc_review": COMPLIANCE | BUYERS,  # an investor of themselves
+    "list_investor_kyc_reviews": OVERSIGHT | BUYERS,  # the same
+    "list_kyc_reviews": OVERSIGHT,
+    "get_kyc_review": OVERSIGHT | BUYERS,  # the same
+    "replace_kyc_profile": COMPLIANCE | BUYERS,  # the same
+    "upload_kyc_document": COMPLIANCE | BUYERS,  # the same
+    "list_kyc_documents": OVERSIGHT | BUYERS,  # the same
+    "get_kyc_document_content": COMPLIANCE | {R.REGULATOR} | BUYERS,  # the same
+    "submit_kyc_review": COMPLIANCE | BUYERS,  # the same
+    "withdraw_kyc_review": COMPLIANCE | BUYERS,  # the same
+    "recommend_kyc_review": COMPLIANCE,
+    "return_kyc_review": COMPLIANCE,
     "decide_kyc": COMPLIANCE,
+    "revoke_kyc": COMPLIANCE,
     "challenge_wallet": BUYERS,
     "prove_wallet": BUYERS,
     "get_me": EVERYONE,

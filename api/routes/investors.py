@@ -1,4 +1,4 @@
-"""/v1/investors: enrol, prove a wallet, pass KYC."""
+"""/v1/investors: enrol, prove a wallet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.accepted import AcceptDep
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
@@ -15,15 +14,13 @@ from api.schemas.common import Address, Page
 from api.schemas.investors import (
     InvestorCreate,
     InvestorRead,
-    KycDecision,
     WalletCreate,
     WalletProof,
     WalletRead,
 )
-from api.schemas.operations import OperationRead
 from chain.wallet_proof import check_proof, write_challenge
-from registry.investor import kyc, wallets
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import KycState, WalletState
 from registry.investor.wallets import CHALLENGE_LIFETIME
 from registry.kernel.actor import Role
@@ -118,36 +115,3 @@ def prove_wallet(
 
 def _raw(address: str) -> bytes:
     return bytes.fromhex(address.removeprefix("0x"))
-
-
-@router.post("/investors/{investor_id}/kyc", status_code=202, dependencies=IDEMPOTENT)
-def decide_kyc(
-    investor_id: UUID,
-    body: KycDecision,
-    session: SessionDep,
-    actor: ActorDep,
-    accept: AcceptDep,
-    response: Response,
-) -> OperationRead | InvestorRead:
-    """Decide on a KYC; an approval makes the identity and its claim on chain."""
-    if body.decision == "REJECTED":
-        if body.reason is None:
-            raise Invalid("kyc_decision_incomplete", "A rejection says why.", field="/reason")
-        response.status_code = 200
-        return InvestorRead.of(
-            session, kyc.reject_kyc(session, actor, investor_id, reason=body.reason)
-        )
-    if body.valid_until is None or body.evidence_sha256 is None:
-        raise Invalid(
-            "kyc_decision_incomplete",
-            "An approval says until when, and on which evidence.",
-            field="/valid_until",
-        )
-    operation = kyc.approve_kyc(
-        session,
-        actor,
-        investor_id,
-        valid_until=body.valid_until,
-        evidence_sha256=bytes.fromhex(body.evidence_sha256),
-    )
-    return accept(operation)

@@ -159,21 +159,26 @@ class HeirRead(Read):
     share: tuple[str, str]
 
 
+def _hex(sha256: bytes | None) -> str | None:
+    return sha256.hex() if sha256 is not None else None
+
+
 class LiftRead(Read):
     """The end of a freeze."""
 
     id: UUID
     legal_basis: FreeText
     reason: FreeText
-    document_id: UUID
-    document_sha256: str
+    document_id: UUID | None
+    document_sha256: str | None
+    kyc_review_id: UUID | None
     maker: str
     approved_by: str | None
 
     @classmethod
     def of(cls, lift: CaseLift) -> Self:
         said = lift.model_dump(exclude={"document_sha256"})
-        return cls(**said, document_sha256=lift.document_sha256.hex())
+        return cls(**said, document_sha256=_hex(lift.document_sha256))
 
 
 class CaseRead(Read):
@@ -188,8 +193,9 @@ class CaseRead(Read):
     state: CaseState
     legal_basis: FreeText
     reason: FreeText
-    document_id: UUID
-    document_sha256: str
+    document_id: UUID | None
+    document_sha256: str | None
+    kyc_review_id: UUID | None
     order_id: UUID | None
     wallet: str | None
     investor_id: UUID | None
@@ -210,7 +216,7 @@ class CaseRead(Read):
         said = case.model_dump(exclude={"document_sha256", "wallet", "counterparty", "heirs"})
         return cls(
             **said,
-            document_sha256=case.document_sha256.hex(),
+            document_sha256=_hex(case.document_sha256),
             wallet=address_of(case.wallet) if case.wallet else None,
             counterparty=address_of(case.counterparty) if case.counterparty else None,
             heirs=[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from registry.kernel.masking import mask_text
+from registry.kernel.masking import HIDDEN, mask_text
 
 _IN_FULL: ContextVar[bool] = ContextVar("free_texts_in_full", default=False)
 """Of one request; only `api.revealing` sets it, for a caller who may see more."""
@@ -25,6 +25,13 @@ def _shown(text: str) -> str:
 def _shown_values(said: dict[str, Any]) -> dict[str, Any]:
     return {name: _shown(item) if isinstance(item, str) else item for name, item in said.items()}
 
+
+def _sealed(text: str) -> str:
+    return text if _IN_FULL.get() else HIDDEN
+
+
+SealedText = Annotated[str, AfterValidator(_sealed)]
+"""What stands sealed at rest: hidden whole, save for a stated reason."""
 
 FreeText = Annotated[str, AfterValidator(_shown)]
 """A reason, a note, an order's wording, in an answer."""

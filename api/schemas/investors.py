@@ -73,7 +73,7 @@ class WalletProof(Body):
 
 
 class KycDecision(Body):
-    """What compliance decides, on which evidence."""
+    """What the second officer decides; `evidence_sha256` is the `review_sha256` that they read."""
 
     decision: Literal["APPROVED", "REJECTED"]
     valid_until: Instant | None = None

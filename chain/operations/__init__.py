@@ -13,6 +13,7 @@ from chain.operations.effect import Effect
 from chain.operations.platform_step import PlatformStep
 from chain.operations.redeem import Redeem
 from chain.operations.retire_wallet import RetireWallet
+from chain.operations.revoke_claim import RevokeClaim
 from chain.operations.settle import Settle
 from chain.operations.title_status import ConfirmLift, ProposeLift, SetTitleStatus
 from chain.operations.token_calls import CloseSuite, Mint, Pause, RegisterIdentity, Unpause
@@ -22,6 +23,7 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.PLATFORM_STEP: PlatformStep(),
     OperationKind.CREATE_IDENTITY: CreateIdentity(),
     OperationKind.ADD_CLAIM: AddClaim(),
+    OperationKind.REVOKE_CLAIM: RevokeClaim(),
     OperationKind.DEPLOY_SUITE: DeploySuite(),
     OperationKind.REGISTER_IDENTITY: RegisterIdentity(),
     OperationKind.MINT: Mint(),

@@ -28,6 +28,26 @@ upload() {
         -F "kind=$3" -F "file=@$4" "$API/v1/assets/$2/documents"
 }
 
+# pass_kyc TOKEN INVESTOR_ID KIND...: open a review with sample papers, and judge it as two officers.
+pass_kyc() {
+    local token=$1 investor=$2 review seen kind
+    shift 2
+    review=$(post "$token" /v1/investors/$investor/kyc_reviews '{
+      "occupation": "Trade", "source_of_funds": "BUSINESS", "tax_filer": true,
+      "yearly_investment": {"amount": "2500000.00"}, "purpose": "Income from rent"}' | field id)
+    for kind in "$@"; do
+        printf '%%PDF-1.7 %s of %s' "$kind" "$investor" > "$SAMPLE"
+        curl -s -X POST -H "Authorization: Bearer $token" -H "Idempotency-Key: $(new_key)" \
+            -F "kind=$kind" -F "file=@$SAMPLE" "$API/v1/kyc_reviews/$review/documents" > /dev/null
+    done
+    post "$token" /v1/kyc_reviews/$review/submit > /dev/null
+    seen=$(post "$(sign_in COMPL-1 compliance)" /v1/kyc_reviews/$review/recommend '{
+      "recommendation": "APPROVE", "risk": "LOW", "is_pep": false, "reason": "All is in order."
+    }' | field review_sha256)
+    post "$(sign_in COMPL-2 compliance)" /v1/investors/$investor/kyc \
+        '{"decision": "APPROVED", "evidence_sha256": "'$seen'"}'
+}
+
 # field NAME: print one field of the answer on standard input; stop with the problem, if it is one.
 field() {
     .venv/bin/python -c '

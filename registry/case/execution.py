@@ -17,6 +17,7 @@ from registry.case.models import RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     acts_in_hand,
     await_turn,
+    by_kyc,
     get_case,
     happened,
     list_acts,
@@ -60,7 +61,7 @@ def execute_case(session: Session, actor: Actor, case_id: UUID) -> list[Operatio
         _renew_recovery(session, case)
     lifecycle.fire(session, actor, MACHINE, case, "execute", given={"again": again})
     left = [act for act in acts_in_hand(session, case) if not happened(session, act)]
-    planned = _plan(session, actor, case, left)
+    planned = plan_acts(session, actor, case, left)
     if case.kind == CaseKind.RECOVERY:
         planned.append(_plan_retirement(session, actor, case, planned))
     # Where the chain shows every act already, nothing is planned and nothing will call back.
@@ -85,7 +86,10 @@ def _renew_recovery(session: Session, case: Case) -> None:
     write_acts(session, case, [act for act in held if act.tokenization_id not in known])
 
 
-def _plan(session: Session, actor: Actor, case: Case, acts: Sequence[CaseAct]) -> list[Operation]:
+def plan_acts(
+    session: Session, actor: Actor, case: Case, acts: Sequence[CaseAct]
+) -> list[Operation]:
+    """Have the chain carry acts out, one operation for what one transaction does."""
     planned = []
     for _, group in groupby(acts, key=lambda act: (act.tokenization_id, act.wallet, act.act)):
         together = list(group)
@@ -158,12 +162,14 @@ def require_act(session: Session, operation: Operation) -> None:
     ------
     Conflict
         ``case_not_executing``, ``approval_expired``, ``receiver_not_eligible``,
-        ``cap_table_frozen``.
+        ``cap_table_frozen``, ``kyc_in_force``, ``kyc_not_passed``.
     """
     case = get_case(session, UUID(operation.params["case_id"]))
     if case.state not in RUNNING:
         raise Conflict("case_not_executing", f"The case is {case.state}.")
-    if not approvals.live_approvals(session, case.id, case_hash(session, case)):
+    if by_kyc(session, case):
+        soundness.require_ground(session, case)
+    elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict("approval_expired", "The approval of this case has run out.")
     for act in acts_of(session, operation):
         tokenization = tokenizations.get_tokenization(session, act.tokenization_id)

@@ -11,7 +11,7 @@ from registry.case import soundness
 from registry.case.hashing import case_hash
 from registry.case.layout import PlannedAct
 from registry.case.models import FREEZES, Case, CaseKind
-from registry.case.repository import acts_in_hand, current_lift, happened
+from registry.case.repository import acts_in_hand, by_kyc, current_lift, happened
 from registry.kernel.errors import Conflict, Forbidden
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
@@ -54,14 +54,18 @@ def exactly_what_was_read(attempt: Try) -> None:
     session, case = attempt.session, attempt.record
     if attempt.given["seen_hash"] != case_hash(session, case):
         raise Conflict("case_changed", "The case is not the one that you read.")
-    soundness.require_verified_paper(session, (current_lift(session, case) or case).document_id)
+    paper_id = (current_lift(session, case) or case).document_id
+    assert paper_id is not None, "freezes by KYC are approved by nobody"
+    soundness.require_verified_paper(session, paper_id)
     _require_possible(attempt)
 
 
 @guard(MACHINE, "execute")
 def approval_stands(attempt: Try) -> None:
     session, case = attempt.session, attempt.record
-    if not approvals.live_approvals(session, case.id, case_hash(session, case)):
+    if by_kyc(session, case):
+        soundness.require_ground(session, case)
+    elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict(
             "approval_expired",
             "The approval of this case has run out.",
@@ -103,6 +107,19 @@ def _require_same_estate(attempt: Try, left: list[PlannedAct]) -> None:
             "The wallets of the deceased do not hold, freely, what this case divides.",
             remedy="Open the case anew; freeze the wallets first, so that nothing moves meanwhile.",
         )
+
+
+@guard(MACHINE, "impose", "release")
+def kyc_says_so(attempt: Try) -> None:
+    """A freeze by KYC follows the standing of its holder, and yields to no order."""
+    soundness.require_ground(attempt.session, attempt.record, lifting=attempt.event == "release")
+    for act in attempt.given.get("acts", ()):
+        if soundness.wanted_by_order(attempt.session, act):
+            raise Conflict(
+                "order_in_force",
+                "An order wants this frozen.",
+                remedy="Have the order vacated first.",
+            )
 
 
 @guard(MACHINE, "executed", "stopped")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
-from registry.case.models import Case, CaseAct, CaseKind
+from registry.case.models import Case, CaseAct, CaseKind, CaseLift
 from registry.case.repository import acts_in_hand, current_lift
 from registry.kernel.canonical import record_hash
 
@@ -29,11 +29,16 @@ def case_hash(session: Session, case: Case) -> bytes:
         "lift": str(lift.id) if lift else None,
         "legal_basis": (lift or case).legal_basis,
         "reason": (lift or case).reason,
-        "document": str((lift or case).document_id),
-        "document_sha256": (lift or case).document_sha256.hex(),
+        **_ground(lift or case),
         "acts": [] if case.kind == CaseKind.RECOVERY else [_act(act) for act in acts],
     }
     return record_hash(record)
+
+
+def _ground(said: Case | CaseLift) -> dict[str, str]:
+    if said.document_id is None or said.document_sha256 is None:
+        return {"kyc_review": str(said.kyc_review_id)}
+    return {"document": str(said.document_id), "document_sha256": said.document_sha256.hex()}
 
 
 def _act(act: CaseAct) -> dict[str, str | None]:

@@ -69,6 +69,8 @@ class Case(Record, table=True):
         The holder: whom the wallet belongs to where that is known, or who has died.
     counterparty
         The wallet that receives, or the new one of a recovery.
+    kyc_review_id
+        The review by whose end wallets are frozen; then there is no paper, and no approval.
     takes_frozen
         Whether units that are frozen may be moved or burned too.
     heirs
@@ -88,14 +90,21 @@ class Case(Record, table=True):
         CheckConstraint(
             "acting_person(approved_by) <> acting_person(maker)", name="ck_legal_case_four_eyes"
         ),
+        CheckConstraint(
+            "(document_id IS NULL) = (kyc_review_id IS NOT NULL)"
+            " AND (document_id IS NULL) = (document_sha256 IS NULL)"
+            " AND (kyc_review_id IS NULL OR kind = 'FREEZE_WALLET')",
+            name="ck_legal_case_ground",
+        ),
     )
 
     kind: CaseKind = enumeration(CaseKind)
     state: CaseState = enumeration(CaseState, default=CaseState.OPENED)
     legal_basis: str
     reason: str
-    document_id: UUID = Field(foreign_key="document.id", index=True)
-    document_sha256: bytes = binary()
+    document_id: UUID | None = Field(default=None, foreign_key="document.id", index=True)
+    document_sha256: bytes | None = binary(nullable=True, default=None)
+    kyc_review_id: UUID | None = Field(default=None, foreign_key="kyc_review.id", index=True)
     order_id: UUID | None = Field(default=None, foreign_key="court_order.id")
     wallet: bytes | None = binary(nullable=True, default=None, index=True)
     investor_id: UUID | None = Field(default=None, foreign_key="investor.id", index=True)
@@ -116,14 +125,20 @@ class CaseLift(Record, table=True):
         CheckConstraint(
             "acting_person(approved_by) <> acting_person(maker)", name="ck_case_lift_four_eyes"
         ),
+        CheckConstraint(
+            "(document_id IS NULL) = (kyc_review_id IS NOT NULL)"
+            " AND (document_id IS NULL) = (document_sha256 IS NULL)",
+            name="ck_case_lift_ground",
+        ),
         Index("uq_case_lift_open", "case_id", unique=True, postgresql_where=text("NOT dropped")),
     )
 
     case_id: UUID = Field(foreign_key="legal_case.id")
     legal_basis: str
     reason: str
-    document_id: UUID = Field(foreign_key="document.id")
-    document_sha256: bytes = binary()
+    document_id: UUID | None = Field(default=None, foreign_key="document.id")
+    document_sha256: bytes | None = binary(nullable=True, default=None)
+    kyc_review_id: UUID | None = Field(default=None, foreign_key="kyc_review.id")
     maker: str
     approved_by: str | None = None
     dropped: bool = False

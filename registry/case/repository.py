@@ -95,6 +95,11 @@ def current_lift(session: Session, case: Case) -> CaseLift | None:
     return find_lift(session, case.id) if case.state in _LIFTING else None
 
 
+def by_kyc(session: Session, case: Case) -> bool:
+    """Tell whether what the case is about now follows from a KYC review, and from no approval."""
+    return (current_lift(session, case) or case).kyc_review_id is not None
+
+
 def acts_in_hand(session: Session, case: Case) -> list[CaseAct]:
     """List the acts that the case is about now: its own, or those of its lift."""
     lift = current_lift(session, case)

@@ -118,7 +118,7 @@ def open_case(session: Session, actor: Actor, new: NewCase) -> Case:
     write_acts(session, case, planned)
     journal.record(
         session, actor, "legal_case_opened", "legal_case", case.id,
-        kind=case.kind, document_sha256=case.document_sha256.hex(), acts=len(planned),
+        kind=case.kind, document_sha256=new.document_sha256.hex(), acts=len(planned),
         case_hash=case_hash(session, case).hex(),
     )  # fmt: skip
     return case

@@ -15,7 +15,7 @@ from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.models import ForcedAct
 from registry.case.layout import PlannedAct
-from registry.case.models import Case, CaseKind
+from registry.case.models import Case, CaseKind, CaseState
 from registry.case.repository import find_other_recovery, list_freezes, successor_of
 from registry.court_order import service as orders
 from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
@@ -24,7 +24,7 @@ from registry.document import sources
 from registry.document.models import Document
 from registry.investor import service as investors
 from registry.investor import wallets
-from registry.investor.models import Investor, Wallet, WalletState
+from registry.investor.models import BARRED, Investor, Wallet, WalletState
 from registry.kernel.errors import Conflict, Invalid
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -118,9 +118,17 @@ def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: To
 
 
 def _require_unfrozen(session: Session, case: Case, act: PlannedAct) -> None:
+    if case.kyc_review_id is not None:
+        return
     for other, frozen in list_freezes(session, CaseKind.FREEZE_WALLET):
         same = successor_of(session, frozen.wallet) == act.wallet
-        if other.id != case.id and same and frozen.tokenization_id == act.tokenization_id:
+        # A freeze by KYC is released by itself, and leaves alone what other cases hold.
+        if (
+            other.id != case.id
+            and other.kyc_review_id is None
+            and same
+            and frozen.tokenization_id == act.tokenization_id
+        ):
             raise Conflict(
                 "wallet_frozen",
                 f"Case {other.id} froze this wallet already.",
@@ -217,11 +225,12 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
     Raises
     ------
     Conflict
-        ``order_in_force``, ``units_not_held``.
+        ``order_in_force``, ``units_not_held``, ``kyc_holds_freeze``.
     """
     holding = [order for order in orders.list_binding(session) if _commands(order)]
     for act in acts:
         _require_act(session, case, act, deployed(session, act.tokenization_id))
+        _require_standing(session, act)
         for order in holding:
             if _wants_frozen(session, order, act):
                 raise Conflict(
@@ -245,6 +254,58 @@ def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
         )
     wanted = {successor_of(session, wallet) for wallet in orders.wallets_of(session, order)}
     return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted
+
+
+def _require_standing(session: Session, act: PlannedAct) -> None:
+    holder = find_holder(session, act.wallet)
+    barred = holder is not None and holder.kyc_state in BARRED
+    if barred and act.act == ForcedAct.UNFREEZE_WALLET:
+        raise Conflict(
+            "kyc_holds_freeze",
+            "The holder's KYC has ended, so their wallets stay frozen.",
+            remedy="Have the KYC renewed first; that releases what was frozen for it.",
+        )
+
+
+def wanted_by_order(session: Session, act: PlannedAct) -> bool:
+    """Tell whether an order in force wants the wallet of an act frozen."""
+    return any(
+        _commands(order) and _wants_frozen(session, order, act)
+        for order in orders.list_binding(session)
+    )
+
+
+def held_otherwise(session: Session, case: Case, act: PlannedAct) -> bool:
+    """Tell whether another case freezes the same wallet for the same token."""
+    return any(
+        other.id != case.id
+        and frozen.tokenization_id == act.tokenization_id
+        and successor_of(session, frozen.wallet) == act.wallet
+        for other, frozen in list_freezes(session, CaseKind.FREEZE_WALLET)
+    )
+
+
+def require_ground(session: Session, case: Case, *, lifting: bool | None = None) -> None:
+    """Refuse an act of a freeze by KYC whose reason has gone.
+
+    Parameters
+    ----------
+    lifting
+        Whether it is the end of the freeze; by default, as the case stands.
+
+    Raises
+    ------
+    Conflict
+        ``kyc_in_force``, ``kyc_not_passed``.
+    """
+    assert case.investor_id is not None, "a freeze by KYC is of an investor"
+    if lifting is None:
+        lifting = case.state in {CaseState.LIFTING, CaseState.LIFT_INCOMPLETE}
+    stands = investors.may_hold(investors.get_investor(session, case.investor_id))
+    if stands and not lifting:
+        raise Conflict("kyc_in_force", "The KYC of the holder is in force again.")
+    if not stands and lifting:
+        raise Conflict("kyc_not_passed", "The holder's KYC is not passed, or has run out.")
 
 
 def find_holder(session: Session, wallet: bytes) -> Investor | None:

@@ -78,6 +78,8 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
 NOT_LEGAL: dict[str, str] = {
     "party": "persons are corrected and erased under another law, see registry.party",
     "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
+    "kyc_review": "what somebody says of themselves, and each decision an entry of the journal",
+    "kyc_paper": "belongs to its review for good",
     "wallet": "belongs to its investor for good",
     "offering": "a sale, no right in the asset",
     "purchase_order": "a sale, no right in the asset",

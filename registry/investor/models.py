@@ -15,6 +15,12 @@ class KycState(StrEnum):
     PENDING = "PENDING"
     APPROVED = "APPROVED"
     REJECTED = "REJECTED"
+    LAPSED = "LAPSED"
+    REVOKED = "REVOKED"
+
+
+BARRED = (KycState.LAPSED, KycState.REVOKED)
+"""They had a standing and lost it: their wallets are frozen."""
 
 
 class WalletState(StrEnum):

@@ -20,6 +20,7 @@ class OperationKind(StrEnum):
     PLATFORM_STEP = "platform_step"
     CREATE_IDENTITY = "create_identity"
     ADD_CLAIM = "add_claim"
+    REVOKE_CLAIM = "revoke_claim"
     DEPLOY_SUITE = "deploy_suite"
     REGISTER_IDENTITY = "register_identity"
     MINT = "mint"

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from sqlmodel import Session
 
+from registry.case import kyc_freeze
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.document import service as documents
@@ -20,6 +21,8 @@ from registry.encumbrance import service as encumbrances
 from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
+from registry.kyc import repository as kyc
+from registry.kyc_standing import service as kyc_standing
 from registry.offering import minting
 from registry.onboarding import service as onboarding
 from registry.redemption import burning
@@ -62,6 +65,9 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("valuation_stale", valuations.list_outdated, valuations.mark_stale),
     Clock("warehouse_receipt_expire", goods.due_receipts, goods.expire_receipt),
     Clock("order_expire", orders.due_orders, lifting.expire_order),
+    Clock("kyc_lapse", kyc.list_run_out, kyc_standing.lapse_kyc),
+    Clock("kyc_freeze", kyc_freeze.list_unfrozen, kyc_standing.freeze_rest),
+    Clock("kyc_release", kyc_freeze.list_releasable, kyc_freeze.release),
     Clock("mint_failed", minting.due_failures, minting.reopen_sale),
     Clock("redemption_burned", burning.due_endings, burning.end_burned),
     # Last: what the others changed is told in the same round.

@@ -12,7 +12,7 @@ from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.tokenization.service import terms_hash
 from tests import factories as make
-from tests import sales
+from tests import kyc, sales
 from tests.api.house import House, at_once, problem_of
 from tests.factories import actor
 
@@ -145,12 +145,13 @@ def test_kyc__two_deciders_at_one_moment__is_decided_once(house: House) -> None:
     with house.desk() as desk:
         who, investor = make.enrolled(desk)
         make.proven_wallet(desk, who, investor.id)
+        seen = kyc.recommended(desk, who, investor).review_sha256 or b""
     path = f"/v1/investors/{investor.id}/kyc"
     callers = [house.caller(actor(Role.COMPLIANCE)) for _ in range(2)]
     approve = {
         "decision": "APPROVED",
         "valid_until": (now() + timedelta(days=30)).isoformat(),
-        "evidence_sha256": "ab" * 32,
+        "evidence_sha256": seen.hex(),
     }
     reject = {"decision": "REJECTED", "reason": "not who they say"}
 

@@ -243,12 +243,24 @@ PROOF = {"signature": "0x" + "11" * 65}
 
 
 def passing(**changes: Any) -> Callable[[Town], dict[str, Any]]:
-    good = {
-        "decision": "APPROVED",
-        "valid_until": (now() + timedelta(days=30)).isoformat(),
-        "evidence_sha256": "ab" * 32,
-    }
-    return lambda _: {name: value for name, value in (good | changes).items() if value is not ...}
+    good = {"decision": "APPROVED", "valid_until": (now() + timedelta(days=30)).isoformat()}
+
+    def body(town: Town) -> dict[str, Any]:
+        seen = (town.newcomer_review.review_sha256 or b"").hex()
+        said = good | {"evidence_sha256": seen} | changes
+        return {name: value for name, value in said.items() if value is not ...}
+
+    return body
+
+
+REVIEWS = "/v1/investors/{t.newcomer_investor.id}/kyc_reviews"
+PROFILE = {
+    "occupation": "Teacher",
+    "source_of_funds": "SALARY",
+    "yearly_investment": {"amount": "500000.00"},
+    "purpose": "Saving for a house",
+    "tax_filer": True,
+}
 
 
 def kyc(status: int, code: str, /, who: Who = R.COMPLIANCE, **changes: Any) -> Refusal:
@@ -308,6 +320,43 @@ INVESTORS = {
     ),
     "proof_of_half_a_signature": act(
         newcomer, f"{WALLETS}/{WALLET}/proof", 422, "request_invalid", {"signature": "0x11"}
+    ),
+    "kyc_of_another_text": kyc(409, "kyc_review_changed", evidence_sha256="ab" * 32),
+    "kyc_by_whoever_recommended": kyc(
+        403,
+        "checker_is_maker",
+        who=lambda _: Actor("the-first-compliance", frozenset({R.COMPLIANCE})),
+    ),
+    "kyc_revoked_that_was_not_passed": act(
+        R.COMPLIANCE,
+        "/v1/investors/{t.newcomer_investor.id}/kyc/revoke",
+        409,
+        "kyc_not_in_force",
+        {"reason": "He lied"},
+    ),
+    "review_opened_twice": act(newcomer, REVIEWS, 409, "kyc_review_open", PROFILE),
+    "review_of_another": act(rival, REVIEWS, 404, "not_found", PROFILE),
+    "review_in_words": act(newcomer, REVIEWS, 422, "request_invalid", PROFILE | {"tax_filer": "?"}),
+    "review_renewed_too_early": act(
+        R.COMPLIANCE,
+        "/v1/investors/{t.buyer.investor.id}/kyc_reviews",
+        409,
+        "kyc_renewal_too_early",
+        PROFILE,
+    ),
+    "review_changed_once_submitted": act(
+        newcomer,
+        "/v1/kyc_reviews/{t.newcomer_review.id}/profile",
+        409,
+        "kyc_review_submitted",
+        PROFILE,
+    ),
+    "review_recommended_twice": act(
+        R.COMPLIANCE,
+        "/v1/kyc_reviews/{t.newcomer_review.id}/recommend",
+        409,
+        "transition_refused",
+        {"recommendation": "APPROVE", "risk": "LOW", "is_pep": False, "reason": "Fine"},
     ),
     "kyc_without_wallet": kyc(409, "wallet_not_proven"),
     "kyc_of_ones_own": kyc(

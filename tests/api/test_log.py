@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
-from registry.kernel.actor import Role
+from registry.investor.models import Investor
+from registry.kernel.actor import Actor, Role
 from registry.kernel.masking import mask_text
 from registry.party.models import Party
 from tests import factories as make
+from tests import kyc
 from tests.api.house import House, at_once, problem_of
 from tests.api.test_party_amendments import FIRST
 from tests.api.test_personal_data import WHY, person, record, values_of
@@ -29,6 +32,9 @@ def enrolled(house: House) -> tuple[dict[str, Any], httpx.Response]:
 
 
 def look_into(house: House, investor_id: str) -> None:
+    with house.desk() as desk:
+        investor = desk.session.get_one(Investor, UUID(investor_id))
+        kyc.recommended(desk, Actor(investor.subject, frozenset({Role.INVESTOR})), investor)
     compliance = house.caller(Role.COMPLIANCE)
     decision = {"decision": "REJECTED", "reason": "the photograph is of somebody else"}
     path = f"/v1/investors/{investor_id}"

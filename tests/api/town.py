@@ -18,6 +18,7 @@ from registry.encumbrance.models import Encumbrance, EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
+from registry.kyc.models import KycReview
 from registry.offering.models import Offering, Order
 from registry.onboarding import service as onboarding
 from registry.party.models import Party
@@ -26,7 +27,7 @@ from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization
 from registry.valuation.models import Valuation
 from tests import factories as make
-from tests import sales
+from tests import kyc, sales
 from tests.api.house import House, problem_of
 from tests.factories import Buyer, Desk
 from tests.sales import Wrapped
@@ -59,6 +60,7 @@ class Town:
     rival: Buyer
     newcomer: Actor
     newcomer_investor: Investor
+    newcomer_review: KycReview
     lien: Encumbrance
 
 
@@ -120,6 +122,7 @@ def _build(house: House, desk: Desk) -> Town:
         rival=rival,
         newcomer=newcomer,
         newcomer_investor=investor,
+        newcomer_review=kyc.recommended(desk, newcomer, investor),
         lien=lodge(desk, draft, EncumbranceKind.STAY_ORDER),
     )
 

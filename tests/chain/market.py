@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +16,8 @@ from registry.document.store import FolderStore
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
 from registry.encumbrance.service import NewEncumbrance
-from registry.investor import kyc, wallets
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
@@ -31,7 +30,7 @@ from registry.title import service as titles
 from registry.tokenization import service as tokenizations
 from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization
-from tests import factories, sales
+from tests import factories, kyc, sales
 from tests.chain.suite import Suite
 from tests.chain.world import PLATFORM, Hand, World, address_of, key_of
 
@@ -199,10 +198,4 @@ def buyer_of(session: Session, who: Actor) -> factories.Buyer:
 def pass_kyc(at: factories.Desk, who: Actor, investor: Investor, person: int) -> Operation:
     """Prove the wallet of a person's key and have KYC approved; the chain does the rest."""
     factories.proven_wallet(at, who, investor.id, address=address_of(key_of(person)))
-    return kyc.approve_kyc(
-        at.session,
-        factories.COMPLIANCE,
-        investor.id,
-        valid_until=now() + timedelta(days=365),
-        evidence_sha256=secrets.token_bytes(32),
-    )
+    return kyc.passed(at, who, investor)

@@ -21,7 +21,7 @@ from registry.kernel.clock import now
 from registry.kernel.settings import Settings
 from registry.operation import service as operations
 from registry.operation.models import OperationKind, OperationState
-from tests import factories
+from tests import factories, kyc
 from tests.api.house import House, house_settings, open_house
 from tests.chain.collector import Collector, Kept, Seen, collecting, kept_spans
 from tests.chain.market import FIRST, Market
@@ -60,10 +60,11 @@ def approve_kyc(house: House, **headers: str) -> str:
         who, investor = factories.enrolled(desk)
         factories.proven_wallet(desk, who, investor.id, address=address_of(key_of(FIRST)))
         investor_id = investor.id
+        seen = kyc.recommended(desk, who, investor).review_sha256 or b""
     body = {
         "decision": "APPROVED",
         "valid_until": (now() + timedelta(days=300)).isoformat(),
-        "evidence_sha256": secrets.token_hex(32),
+        "evidence_sha256": seen.hex(),
     }
     answer = house.caller(Role.COMPLIANCE).post(
         f"/v1/investors/{investor_id}/kyc", body, headers=headers

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from sqlmodel import Session, select
 
 from registry.document.store import DocumentStore
-from registry.investor import kyc, wallets
+from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
-from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.vault import Vault
+from registry.kyc import decision
+from registry.kyc_standing import service as standing
 from tests import factories as make
+from tests import kyc
 from tests.db.races import meanwhile, together
-from tests.factories import COMPLIANCE, Desk
+from tests.factories import Desk
 
 pytestmark = pytest.mark.db
 
@@ -78,23 +79,22 @@ def test_kyc__decided_twice_at_one_moment__is_decided_once(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
     with fresh_database.transaction() as session:
-        who, investor = make.enrolled(desk_of(session))
-        make.proven_wallet(desk_of(session), who, investor.id)
+        desk = desk_of(session)
+        who, investor = make.enrolled(desk)
+        make.proven_wallet(desk, who, investor.id)
+        review = kyc.recommended(desk, who, investor)
+        seen = review.review_sha256 or b""
 
     outcomes = together(
         fresh_database,
         [
             lambda session: (
-                kyc.approve_kyc(
-                    session,
-                    COMPLIANCE,
-                    investor.id,
-                    valid_until=now() + timedelta(days=1),
-                    evidence_sha256=bytes(32),
-                ).id
+                standing.approve_kyc(session, kyc.SECOND_OFFICER, investor.id, seen_sha256=seen).id
             ),
             lambda session: (
-                kyc.reject_kyc(session, COMPLIANCE, investor.id, reason="Proscribed").id
+                decision.reject_review(
+                    session, kyc.SECOND_OFFICER, investor.id, reason="Proscribed"
+                ).id
             ),
         ],
     )

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlmodel import select
 
-from registry.investor import kyc, wallets
 from registry.investor import service as investors
-from registry.investor.models import Investor, KycState, WalletState
+from registry.investor import wallets
+from registry.investor.models import KycState, WalletState
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.operation.models import Operation, OperationDependency, OperationKind
+from registry.kernel.errors import Conflict, Forbidden, NotFound
 from registry.party.models import PartyKind
 from registry.party.service import NewParty
 from tests import factories as make
-from tests.factories import COMPLIANCE, Desk
+from tests.factories import Desk
 
 pytestmark = pytest.mark.db
 
 ADDRESS = bytes(range(20))
 IN_A_YEAR = timedelta(days=365)
-
-
-def approve(desk: Desk, investor: Investor, *, valid_until: datetime | None = None) -> Operation:
-    return kyc.approve_kyc(
-        desk.session,
-        COMPLIANCE,
-        investor.id,
-        valid_until=valid_until or now() + IN_A_YEAR,
-        evidence_sha256=bytes(32),
-    )
 
 
 # Enrolment
@@ -168,81 +156,7 @@ def test_wallet__proven__belongs_to_its_investor_for_good(
     assert refusal.value.code == code
 
 
-# KYC
-
-
-def test_kyc__approved__plans_identity_then_claim(desk: Desk) -> None:
-    who, investor = make.enrolled(desk)
-    wallet = make.proven_wallet(desk, who, investor.id, address=ADDRESS)
-    valid_until = now() + IN_A_YEAR
-
-    claim = approve(desk, investor, valid_until=valid_until)
-
-    assert investor.kyc_state == KycState.APPROVED
-    assert investor.kyc_decided_by == COMPLIANCE.subject
-    identity = desk.session.exec(
-        select(Operation).where(Operation.kind == OperationKind.CREATE_IDENTITY)
-    ).one()
-    assert identity.params == {"wallet": f"0x{ADDRESS.hex()}", "wallet_id": str(wallet.id)}
-    assert claim.kind == OperationKind.ADD_CLAIM
-    assert claim.params == {
-        "wallet_id": str(wallet.id),
-        "topic": 1,
-        "expires_at": int(valid_until.timestamp()),
-        "evidence_sha256": "00" * 32,
-    }
-    [dependency] = desk.session.exec(select(OperationDependency)).all()
-    assert (dependency.operation_id, dependency.requires_id) == (claim.id, identity.id)
-
-
-def test_kyc__own__is_forbidden_both_ways(desk: Desk) -> None:
-    who, investor = make.enrolled(desk)
-    make.proven_wallet(desk, who, investor.id)
-    officer = make.actor(Role.COMPLIANCE, Role.INVESTOR, subject=who.subject)
-
-    with pytest.raises(Forbidden, match="checker_is_maker"):
-        kyc.approve_kyc(
-            desk.session,
-            officer,
-            investor.id,
-            valid_until=now() + IN_A_YEAR,
-            evidence_sha256=bytes(32),
-        )
-    with pytest.raises(Forbidden, match="checker_is_maker"):
-        kyc.reject_kyc(desk.session, officer, investor.id, reason="Mine")
-
-
-def test_kyc__no_proven_wallet__is_refused(desk: Desk) -> None:
-    who, investor = make.enrolled(desk)
-    wallets.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1")
-
-    with pytest.raises(Conflict, match="wallet_not_proven"):
-        approve(desk, investor)
-
-    assert investor.kyc_state == KycState.PENDING
-
-
-@pytest.mark.parametrize(
-    "offset", [timedelta(seconds=-1), timedelta(days=2 * 365, seconds=5)], ids=["past", "too far"]
-)
-def test_kyc__validity_out_of_range__is_refused(desk: Desk, offset: timedelta) -> None:
-    who, investor = make.enrolled(desk)
-    make.proven_wallet(desk, who, investor.id)
-
-    with pytest.raises(Invalid, match="kyc_validity_out_of_range"):
-        approve(desk, investor, valid_until=now() + offset)
-
-
-def test_kyc__decided__is_not_decided_again(desk: Desk) -> None:
-    who, investor = make.enrolled(desk)
-    make.proven_wallet(desk, who, investor.id)
-    kyc.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Proscribed")
-    assert investor.kyc_state == KycState.REJECTED
-
-    with pytest.raises(Conflict, match="kyc_decided"):
-        approve(desk, investor)
-    with pytest.raises(Conflict, match="kyc_decided"):
-        kyc.reject_kyc(desk.session, COMPLIANCE, investor.id, reason="Again")
+# Standing
 
 
 @pytest.mark.parametrize(
@@ -253,6 +167,8 @@ def test_kyc__decided__is_not_decided_again(desk: Desk) -> None:
         (KycState.APPROVED, None, False),
         (KycState.PENDING, timedelta(minutes=1), False),
         (KycState.REJECTED, timedelta(minutes=1), False),
+        (KycState.LAPSED, timedelta(minutes=1), False),
+        (KycState.REVOKED, timedelta(minutes=1), False),
     ],
 )
 def test_may_hold__kyc__must_be_approved_and_in_force(

@@ -213,7 +213,10 @@ def test_keys__status_and_rotate__say_what_is_left(opened: Callable[[str], Servi
         ended = CliRunner().invoke(app, [command])
         return ended.exit_code, ended.stdout.strip()
 
-    old, none = "under old keys: 5 parties, 3 documents", "under old keys: 0 parties, 0 documents"
+    old, none = (
+        "under old keys: 5 parties, 3 documents, 0 of KYC",
+        "under old keys: 0 parties, 0 documents",
+    )
     assert run("status", BOTH) == (0, old)
     assert run("rotate", LOST) == (1, old)
     assert run("rotate", BOTH) == (0, f"{none}: the old keys can be dropped")

@@ -71,12 +71,21 @@ class Parts:
         raise AssertionError(said)
 
     def ask(self, method: str, path: str, who: str, role: str, body: Any = None) -> Any:
-        said = {"subject": who, "roles": [role]}
-        token = self.http.post("/dev/token", json=said).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = self._signed_in(who, role)
         answer = self.http.request(method, path, json=body, headers=headers)
         assert answer.is_success, answer.text
         return answer.json()
+
+    def upload(self, path: str, who: str, role: str, kind: str) -> None:
+        file = (f"{kind.lower()}.pdf", b"%PDF-1.7", "application/pdf")
+        headers = self._signed_in(who, role)
+        answer = self.http.post(path, data={"kind": kind}, files={"file": file}, headers=headers)
+        assert answer.is_success, answer.text
+
+    def _signed_in(self, who: str, role: str) -> dict[str, str]:
+        said = {"subject": who, "roles": [role]}
+        token = self.http.post("/dev/token", json=said).json()["access_token"]
+        return {"Authorization": f"Bearer {token}"}
 
     def _log(self, part: str) -> Path:
         return self._folder / f"{part}.log"
@@ -114,10 +123,24 @@ def pass_kyc(parts: Parts) -> Any:
     signed = key.sign_message(encode_defunct(text=wallet["challenge"]))
     proof = {"signature": "0x" + bytes(signed.signature).hex()}
     parts.ask("POST", f"{wallets}/{key.address}/proof", "ayesha", "investor", proof)
+    profile = {
+        "occupation": "Teacher",
+        "source_of_funds": "SALARY",
+        "yearly_investment": {"amount": "500000.00"},
+        "purpose": "Saving",
+        "tax_filer": True,
+    }
+    path = f"/v1/investors/{investor['id']}/kyc_reviews"
+    review = parts.ask("POST", path, "ayesha", "investor", profile)
+    path = f"/v1/kyc_reviews/{review['id']}"
+    parts.upload(f"{path}/documents", "ayesha", "investor", "IDENTITY")
+    parts.ask("POST", f"{path}/submit", "ayesha", "investor")
+    assessment = {"recommendation": "APPROVE", "risk": "LOW", "is_pep": False, "reason": "Sound"}
+    seen = parts.ask("POST", f"{path}/recommend", "amina", "compliance", assessment)
     decision = {
         "decision": "APPROVED",
         "valid_until": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
-        "evidence_sha256": "ab" * 32,
+        "evidence_sha256": seen["review_sha256"],
     }
     path = f"/v1/investors/{investor['id']}/kyc"
     return parts.ask("POST", path, "omar", "compliance", decision)

@@ -6,15 +6,17 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, select
 
+from registry.case import kyc_freeze
 from registry.case import service as cases
 from registry.case.models import Case, CaseKind
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
+from registry.kyc_standing import service as standing
 from registry.onboarding.models import Approval
 from tests import cases as make_case
-from tests import court, ledger
+from tests import court, kyc, ledger
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
@@ -131,12 +133,63 @@ def execute_what_an_order_wants(desk: Desk, case: Case) -> None:
     execute(desk, case)
 
 
+def kyc_freeze_of(desk: Desk) -> Case:
+    """Freeze a holder's wallet because their KYC was revoked."""
+    chain = ledger.live(desk, 600, 400)
+    standing.revoke_kyc(
+        desk.session, OTHER_COMPLIANCE, chain.holders[0].investor.id, reason="Lied."
+    )
+    case = desk.session.exec(select(Case).order_by(col(Case.id).desc())).first()
+    assert case is not None
+    _CHAINS[case.id] = chain
+    return case
+
+
+def kyc_frozen(desk: Desk) -> Case:
+    case = kyc_freeze_of(desk)
+    carry_out(desk, case)
+    return case
+
+
+def kyc_half_frozen(desk: Desk) -> Case:
+    case = kyc_freeze_of(desk)
+    fail(desk, case)
+    return case
+
+
+def renew(desk: Desk, case: Case) -> None:
+    holder = _CHAINS[case.id].holders[0]
+    kyc.passed(desk, holder.actor, holder.investor)
+
+
+def release(desk: Desk, case: Case) -> None:
+    kyc_freeze.release(desk.session, case.id)
+
+
 _EARLY = "Until the chain has ended every act, the use case fires nothing."
 
 WALK = Walk(
     machine="case",
     record=opened,
     scenarios=(
+        Scenario(
+            source="OPENED",
+            event="impose",
+            prepare=None,
+            play=lambda desk, _: kyc_freeze_of(desk),
+            kept="Only the end of a KYC fires it, in the same transaction.",
+        ),
+        *(
+            Scenario(
+                source=source,
+                event="release",
+                prepare=prepare,
+                play=renew,
+                denied=release,
+                code="kyc_not_passed",
+            )
+            for source, prepare in (("EXECUTED", kyc_frozen), ("INCOMPLETE", kyc_half_frozen))
+        ),
         *(
             Scenario(
                 source=source,

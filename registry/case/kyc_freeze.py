@@ -1,0 +1,181 @@
+"""Freezes by KYC: imposed when a KYC ends, released when it stands again, by nobody's petition.
+
+A holder whose KYC has ended can still send (ERC-3643 asks only of the receiver), so each of their
+wallets is frozen on each token that it holds, by a case whose ground is the review that ended. It
+is released by its own opposite acts alone: what another case or an order holds stays frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable import portfolio
+from registry.captable.models import Balance, ForcedAct, Holder, Token
+from registry.case.execution import follow_case, plan_acts
+from registry.case.guards import MACHINE
+from registry.case.layout import PlannedAct, lay_out_lift, write_acts
+from registry.case.models import Case, CaseKind, CaseLift, CaseState
+from registry.case.repository import await_turn, happened, list_freezes, list_own_acts, successor_of
+from registry.case.soundness import held_otherwise, wanted_by_order
+from registry.investor.models import BARRED, Investor, KycState, Wallet
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.clock import now
+from registry.kyc.models import KycReview
+from registry.kyc.repository import find_approved
+from registry.lifecycle import service as lifecycle
+from registry.operation.models import Operation
+from registry.tokenization.models import Tokenization
+
+LEGAL_BASIS = "Anti-Money Laundering Act 2010; SECP (AML and CFT) Regulations 2018"
+
+
+def impose(session: Session, investor: Investor, review: KycReview) -> list[Operation]:
+    """Freeze whatever the investor holds and no case by KYC freezes yet; a repeat adds nothing.
+
+    Parameters
+    ----------
+    review
+        The one that ended.
+    """
+    await_turn(session)
+    frozen = {
+        (act.tokenization_id, successor_of(session, act.wallet))
+        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
+        if case.kyc_review_id is not None
+    }
+    held = [
+        holding
+        for holding in portfolio.list_holdings(session, investor.id)
+        if (holding.tokenization.id, holding.wallet) not in frozen
+    ]
+    planned: list[Operation] = []
+    for wallet, group in groupby(
+        sorted(held, key=lambda holding: holding.wallet), lambda holding: holding.wallet
+    ):
+        acts = [
+            PlannedAct(
+                act=ForcedAct.FREEZE_WALLET,
+                tokenization_id=holding.tokenization.id,
+                wallet=wallet,
+            )
+            for holding in group
+        ]
+        planned += _impose(session, investor, review, wallet, acts)
+    return planned
+
+
+def _impose(
+    session: Session,
+    investor: Investor,
+    review: KycReview,
+    wallet: bytes,
+    acts: Sequence[PlannedAct],
+) -> list[Operation]:
+    case = Case(
+        kind=CaseKind.FREEZE_WALLET,
+        legal_basis=LEGAL_BASIS,
+        reason=f"The KYC of the holder is {investor.kyc_state} (review {review.id}).",
+        kyc_review_id=review.id,
+        wallet=wallet,
+        investor_id=investor.id,
+        maker=THE_SYSTEM.subject,
+    )
+    session.add(case)
+    session.flush()
+    rows = write_acts(session, case, acts)
+    lifecycle.fire(
+        session, THE_SYSTEM, MACHINE, case, "impose",
+        kyc_review_id=str(review.id), acts=len(rows),
+    )  # fmt: skip
+    return plan_acts(session, THE_SYSTEM, case, rows)
+
+
+def release(session: Session, case_id: UUID) -> list[Operation]:
+    """Undo a freeze by KYC, once the KYC stands again and no order wants the wallet frozen.
+
+    Raises
+    ------
+    Conflict
+        ``kyc_not_passed``, ``order_in_force``, ``transition_refused``.
+    """
+    case = session.get_one(Case, case_id, with_for_update=True, populate_existing=True)
+    await_turn(session)
+    own = [act for act in list_own_acts(session, case.id) if happened(session, act)]
+    planned = lay_out_lift(session, own) if own else []
+    lifecycle.ask(session, THE_SYSTEM, MACHINE, case, "release", given={"acts": planned})
+    assert case.investor_id is not None
+    renewal = find_approved(session, case.investor_id)
+    lift = CaseLift(
+        case_id=case.id,
+        legal_basis=LEGAL_BASIS,
+        reason="The KYC of the holder is in force again.",
+        kyc_review_id=renewal.id if renewal else case.kyc_review_id,
+        maker=THE_SYSTEM.subject,
+    )
+    session.add(lift)
+    session.flush()
+    freed = [act for act in planned if not held_otherwise(session, case, act)]
+    rows = write_acts(session, case, freed, lift_id=lift.id)
+    lifecycle.fire(
+        session, THE_SYSTEM, MACHINE, case, "release", given={"acts": planned}, acts=len(rows)
+    )
+    found = plan_acts(session, THE_SYSTEM, case, rows)
+    # Where another freeze holds every token, nothing is planned and nothing will call back.
+    follow_case(session, case.id)
+    return found
+
+
+def list_releasable(session: Session) -> Sequence[UUID]:
+    """List the freezes by KYC whose investor may hold again and which no order wants."""
+    rows = session.exec(
+        select(Case)
+        .join(Investor, col(Investor.id) == col(Case.investor_id))
+        .where(
+            col(Case.kyc_review_id).is_not(None),
+            col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE]),
+            col(Investor.kyc_state) == KycState.APPROVED,
+            col(Investor.kyc_valid_until) > now(),
+        )
+        .order_by(col(Case.id))
+    ).all()
+    return [row.id for row in rows if not _is_wanted(session, row)]
+
+
+def _is_wanted(session: Session, case: Case) -> bool:
+    own = [act for act in list_own_acts(session, case.id) if happened(session, act)]
+    return (
+        any(wanted_by_order(session, act) for act in lay_out_lift(session, own)) if own else False
+    )
+
+
+def releasable_of(session: Session, investor_id: UUID) -> list[UUID]:
+    """List those of one investor."""
+    wanted = set(list_releasable(session))
+    rows = session.exec(
+        select(Case.id).where(col(Case.investor_id) == investor_id).order_by(col(Case.id))
+    ).all()
+    return [row for row in rows if row in wanted]
+
+
+def list_unfrozen(session: Session) -> Sequence[UUID]:
+    """List investors without standing who hold what no case by KYC freezes."""
+    frozen = {
+        (act.tokenization_id, successor_of(session, act.wallet))
+        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
+        if case.kyc_review_id is not None
+    }
+    rows = session.exec(
+        select(Wallet.investor_id, Tokenization.id, Wallet.address)
+        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .join(Holder, col(Holder.address) == col(Wallet.address))
+        .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
+        .join(Token, col(Token.token_no) == col(Balance.token_no))
+        .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        .where(col(Investor.kyc_state).in_(BARRED), col(Balance.balance_units) > 0)
+        .order_by(col(Wallet.investor_id))
+    ).all()
+    return list(dict.fromkeys(who for who, token, wallet in rows if (token, wallet) not in frozen))

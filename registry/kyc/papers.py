@@ -1,0 +1,99 @@
+"""The papers of a review: filed while it is a draft, sealed and stored as those of assets are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.document.content import open_sealed, store_sealed
+from registry.document.intake import ACCEPTED_MEDIA_TYPES
+from registry.document.scan import scan
+from registry.document.store import DocumentStore
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.ids import new_id
+from registry.kernel.vault import Vault
+from registry.kyc.models import KycPaper
+from registry.kyc.repository import get_paper, get_review, list_papers
+from registry.kyc.service import draft, require_readable
+
+MAX_PAPERS = 30
+
+
+def file_paper(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    store: DocumentStore,
+    actor: Actor,
+    review_id: UUID,
+    kind: str,
+    content: BinaryIO,
+) -> KycPaper:
+    """File a paper of a draft; its type is read from its bytes.
+
+    Raises
+    ------
+    Invalid
+        ``document_empty``, ``document_type_refused``, ``kyc_paper_dangerous``.
+    Conflict
+        ``kyc_paper_filed``, ``kyc_papers_too_many``, ``kyc_review_submitted``.
+    NotFound
+    """
+    review = draft(session, actor, review_id)
+    seen = scan(content)
+    if not seen.size_bytes:
+        raise Invalid("document_empty", "The uploaded file is empty.", field="/file")
+    if seen.media_type not in ACCEPTED_MEDIA_TYPES:
+        raise Invalid(
+            "document_type_refused",
+            f"The bytes are of type {seen.media_type or 'unknown'}, whatever the name says.",
+            field="/file",
+            remedy=f"Send one of {', '.join(sorted(ACCEPTED_MEDIA_TYPES))}.",
+        )
+    if seen.danger is not None:
+        raise Invalid("kyc_paper_dangerous", f"It contains {seen.danger}.", field="/file")
+    filed = list_papers(session, review.id)
+    if any(paper.sha256 == seen.sha256 for paper in filed):
+        raise Conflict("kyc_paper_filed", "These very bytes are filed with this review already.")
+    if len(filed) >= MAX_PAPERS:
+        raise Conflict("kyc_papers_too_many", f"A review has at most {MAX_PAPERS} papers.")
+    paper_id = new_id()
+    stored_as, sealed = store_sealed(vault, store, paper_id, content, kind)
+    paper = KycPaper(
+        id=paper_id,
+        review_id=review.id,
+        kind=kind,
+        sha256=seen.sha256,
+        size_bytes=seen.size_bytes,
+        media_type=seen.media_type or "",
+        stored_as=stored_as,
+        sealed=sealed,
+        sealed_with=vault.key_id,
+        uploaded_by=actor.subject,
+    )
+    session.add(paper)
+    session.flush()
+    facts = {"kind": kind, "sha256": seen.sha256.hex(), "review_id": str(review.id)}
+    journal.record(session, actor, "kyc_paper_filed", "kyc_paper", paper.id, **facts)
+    return paper
+
+
+def read_paper(
+    session: Session, vault: Vault, store: DocumentStore, actor: Actor, paper_id: UUID
+) -> tuple[KycPaper, Iterator[bytes]]:
+    """Give out a paper, and journal who read it.
+
+    Raises
+    ------
+    NotFound, DocumentCorrupted, SealBroken, StoreUnreachable
+    """
+    paper = get_paper(session, paper_id)
+    require_readable(session, actor, get_review(session, paper.review_id))
+    content = open_sealed(vault, store, paper.id, paper.stored_as, paper.sealed)
+    facts = {"kind": paper.kind, "review_id": str(paper.review_id)}
+    journal.record(session, actor, "kyc_paper_read", "kyc_paper", paper.id, **facts)
+    return paper, content
