@@ -47,6 +47,7 @@ from api.routes import (
     reconciliation,
     record,
     redemptions,
+    sanctions,
     service,
     sessions,
     sign_in,
@@ -59,6 +60,7 @@ from api.routes import (
 )
 from api.schemas.common import Problem
 from api.tracing import TraceRequests
+from registry.sanctions.lists import MAX_LIST_BYTES
 
 VERSION = "0.2.0"
 MULTIPART_ROOM_BYTES = 64 * 1024
@@ -93,6 +95,7 @@ _ROUTERS = (
     cases.router,
     reconciliation.router,
     redemptions.router,
+    sanctions.router,
     api_keys.router,
     record.router,
     journal.router,
@@ -134,7 +137,8 @@ def create_app(services: Services) -> FastAPI:
         BodyLimit,
         max_bytes=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES,
         by_path={
-            f"/v1{imports.PATH}": services.settings.max_import_bytes + imports.FORM_ROOM_BYTES
+            f"/v1{sanctions.PATH}": MAX_LIST_BYTES + imports.FORM_ROOM_BYTES,
+            f"/v1{imports.PATH}": services.settings.max_import_bytes + imports.FORM_ROOM_BYTES,
         },
     )
     problems.install(app)

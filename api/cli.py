@@ -43,7 +43,7 @@ from chain.following import client_of, run_syncs
 from chain.node.client import ChainClient
 from chain.operations.effect import Chain
 from chain.runtime import open_chain, open_client
-from chain.worker import run_exports, run_imports, run_worker
+from chain.worker import run_exports, run_imports, run_screening, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
@@ -228,6 +228,15 @@ def run_exports_alone() -> None:
         with open_base(settings, say) as base:
             made = services(settings, base.database)
             run_exports(base.database, made.vault, made.store, wait_for_signal())
+
+
+@app.command("screening")
+def run_screening_alone() -> None:
+    """Run the screening alone: it looks for parties on the newest list of sanctions."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            run_screening(base.database, services(settings, base.database).vault, wait_for_signal())
 
 
 @app.command("migrate")

@@ -25,7 +25,7 @@ from chain.node.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
 from chain.signing.curve import require_coincurve
-from chain.worker import run_exports, run_imports, run_worker
+from chain.worker import run_exports, run_imports, run_screening, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
 from registry.kernel.db import Database
@@ -244,6 +244,12 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             target=run_exports,
             args=(base.database, made.vault, made.store, stop),
             name="exports",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=run_screening,
+            args=(base.database, made.vault, stop),
+            name="screening",
             daemon=True,
         ),
     ]

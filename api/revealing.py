@@ -16,8 +16,13 @@ from registry.party.revealing import reveal_free_texts
 RevealParam = Annotated[bool, Query(description="Unmasked; journalled")]
 ReasonParam = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
 
-_KINDS = {"bill": "bill_of_lading", "break": "reconciliation_break", "case": "legal_case",
-          "review": "kyc_review"}  # fmt: skip
+_KINDS = {
+    "bill": "bill_of_lading",
+    "break": "reconciliation_break",
+    "case": "legal_case",
+    "hit": "sanctions_hit",
+    "review": "kyc_review",
+}
 """What the journal calls them, where the path says it shorter."""
 
 

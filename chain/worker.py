@@ -38,6 +38,7 @@ from registry.export.runner import ExportWorker
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
+from registry.sanctions.screening import screen_due
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ LIVE_POLL_SECONDS = 2.0
 BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
 EXPORT_POLL_SECONDS = 0.5
+SCREENING_POLL_SECONDS = 2.0
 
 WANTED_OPERATIONS = 100
 
@@ -172,6 +174,15 @@ def run_imports(
         return 0.0 if worker.turn(stop) else IMPORT_POLL_SECONDS
 
     _repeat("imports", turn, stop.wait, stop)
+
+
+def run_screening(database: Database, vault: Vault, stop: threading.Event) -> None:
+    """Screen parties against the newest list of sanctions until `stop` is set."""
+
+    def turn() -> float:
+        return 0.0 if screen_due(database, vault) else SCREENING_POLL_SECONDS
+
+    _repeat("screening", turn, stop.wait, stop)
 
 
 def run_exports(

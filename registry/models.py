@@ -34,6 +34,7 @@ import registry.receipt.models
 import registry.reconciliation.models
 import registry.redemption.models
 import registry.rulebook.models
+import registry.sanctions.models
 import registry.title.models
 import registry.tokenization.models
 import registry.valuation.models

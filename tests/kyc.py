@@ -61,7 +61,7 @@ def file_papers(
 def submitted(desk: Desk, who: Actor, investor: Investor, **changes: Any) -> KycReview:
     review = opened(desk, who, investor, **changes)
     file_papers(desk, who, review)
-    return kyc.submit_review(desk.session, who, review.id)
+    return kyc.submit_review(desk.session, desk.vault, who, review.id)
 
 
 def recommend(

@@ -137,7 +137,7 @@ def submit_kyc_review(
     review_id: UUID, session: SessionDep, actor: ActorDep, vault: VaultDep
 ) -> KycReviewRead:
     """Hand a review in."""
-    return KycReviewRead.of(vault, kyc.submit_review(session, actor, review_id))
+    return KycReviewRead.of(vault, kyc.submit_review(session, vault, actor, review_id))
 
 
 @router.post("/kyc_reviews/{review_id}/withdraw", dependencies=IDEMPOTENT)

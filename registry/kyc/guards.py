@@ -13,6 +13,8 @@ from registry.kyc.repository import list_papers
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
 from registry.party import service as parties
+from registry.sanctions.hits import find_blocking
+from registry.sanctions.screening import is_screened
 
 MACHINE = "kyc_review"
 
@@ -67,18 +69,6 @@ def assessment_is_whole(attempt: Try) -> None:
         )
 
 
-@guard(MACHINE, "approve")
-def has_a_wallet(attempt: Try) -> None:
-    """There is somewhere to put the claim."""
-    own = wallets.list_wallets(attempt.session, attempt.record.investor_id)
-    if not any(wallet.state == WalletState.PROVEN for wallet in own):
-        raise Conflict(
-            "wallet_not_proven",
-            "The investor has proven no wallet, so there is nowhere to put the claim.",
-            remedy="Have them sign the challenge of /v1/investors/{id}/wallets first.",
-        )
-
-
 @guard(MACHINE, "approve", "reject")
 def exactly_what_was_recommended(attempt: Try) -> None:
     """The decision is on what was read; two officers who disagree have it returned first."""
@@ -95,6 +85,37 @@ def exactly_what_was_recommended(attempt: Try) -> None:
             "kyc_not_recommended",
             "The first officer recommends to reject; one alone cannot approve against that.",
             remedy="Return the review for a new recommendation, or reject it.",
+        )
+
+
+@guard(MACHINE, "approve")
+def has_a_wallet(attempt: Try) -> None:
+    """There is somewhere to put the claim."""
+    own = wallets.list_wallets(attempt.session, attempt.record.investor_id)
+    if not any(wallet.state == WalletState.PROVEN for wallet in own):
+        raise Conflict(
+            "wallet_not_proven",
+            "The investor has proven no wallet, so there is nowhere to put the claim.",
+            remedy="Have them sign the challenge of /v1/investors/{id}/wallets first.",
+        )
+
+
+@guard(MACHINE, "approve")
+def is_on_no_list(attempt: Try) -> None:
+    """Nobody whom a list may name passes before two officers have looked."""
+    investor = investors.get_investor(attempt.session, attempt.record.investor_id)
+    if not is_screened(attempt.session, investor.party_id):
+        raise Conflict(
+            "sanctions_not_screened",
+            "The investor was not screened yet, as they stand, against the newest list.",
+            remedy="Wait until the screening has come to them; /v1/sanctions_lists shows how far.",
+        )
+    hit = find_blocking(attempt.session, investor.party_id)
+    if hit is not None:
+        raise Conflict(
+            "sanctions_hit_stands",
+            f"Hit {hit.id} against {hit.reference} is {hit.state}.",
+            remedy="Decide on it at /v1/sanctions_hits; who is on a list is not accepted.",
         )
 
 

@@ -20,6 +20,7 @@ from registry.kyc.policy import kyc_policy
 from registry.kyc.profile import Profile, keep
 from registry.kyc.repository import find_approved, find_open, get_review
 from registry.lifecycle import service as lifecycle
+from registry.sanctions.screening import screen_party
 
 OVERSEERS = (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
 
@@ -148,8 +149,8 @@ def amend_profile(
     return review
 
 
-def submit_review(session: Session, actor: Actor, review_id: UUID) -> KycReview:
-    """Hand a review in.
+def submit_review(session: Session, vault: Vault, actor: Actor, review_id: UUID) -> KycReview:
+    """Hand a review in; the investor is screened against the list that counts.
 
     Raises
     ------
@@ -161,6 +162,8 @@ def submit_review(session: Session, actor: Actor, review_id: UUID) -> KycReview:
     lifecycle.fire(session, actor, MACHINE, review, "submit")
     review.submitted_at = now()
     session.flush()
+    investor = investors.get_investor(session, review.investor_id)
+    screen_party(session, vault, investor.party_id)
     return review
 
 

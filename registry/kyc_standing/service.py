@@ -19,6 +19,8 @@ from registry.kernel.errors import Conflict
 from registry.kyc import decision
 from registry.kyc.repository import find_approved, get_review, last_ended
 from registry.operation.models import Operation
+from registry.sanctions import hits
+from registry.sanctions.models import HitState, SanctionsHit
 
 
 def approve_kyc(
@@ -93,3 +95,24 @@ def freeze_rest(session: Session, investor_id: UUID) -> list[Operation]:
     if investor.kyc_state not in BARRED or review is None:
         raise Conflict("kyc_in_force", "The KYC of the holder is in force again.")
     return kyc_freeze.impose(session, investor, review)
+
+
+def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> SanctionsHit:
+    """Decide on a hit as `hits.confirm_hit` does; a true match ends the KYC of whom it is, at once.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``sanctions_hit_decided``, ``sanctions_hit_not_recommended``.
+    NotFound
+    """
+    hit = hits.confirm_hit(session, actor, hit_id, reason=reason)
+    investor = investors.find_investor_for(session, hit.party_id)
+    if hit.state == HitState.TRUE_MATCH and investor is not None:
+        standing = find_approved(session, investor.id)
+        if standing is not None:
+            why = f"Sanctions list, reference {hit.reference} (hit {hit.id})."
+            revoke_kyc(session, actor, investor.id, reason=why)
+    return hit

@@ -196,7 +196,7 @@ def test_submit__without_the_papers_of_the_policy__is_refused(desk: Desk) -> Non
     kyc.file_papers(desk, who, review, ["INCORPORATION"])
 
     with pytest.raises(Conflict, match="AUTHORITY"):
-        reviews.submit_review(desk.session, who, review.id)
+        reviews.submit_review(desk.session, desk.vault, who, review.id)
 
 
 def test_paper__filed__is_sealed_and_read_back_by_whom_it_concerns(desk: Desk) -> None:
@@ -242,7 +242,7 @@ def test_paper__twice_or_after_submission__is_refused(desk: Desk) -> None:
     papers.file_paper(*at, "IDENTITY", content)
     with pytest.raises(Conflict, match="kyc_paper_filed"):
         papers.file_paper(*at, "ADDRESS", content)
-    reviews.submit_review(desk.session, who, review.id)
+    reviews.submit_review(desk.session, desk.vault, who, review.id)
 
     with pytest.raises(Conflict, match="kyc_review_submitted"):
         papers.file_paper(*at, "ADDRESS", kyc.paper())

@@ -40,7 +40,7 @@ def submit(desk: Desk, review: KycReview) -> None:
 
 
 def submit_bare(desk: Desk, review: KycReview) -> None:
-    reviews.submit_review(desk.session, themselves(desk, review), review.id)
+    reviews.submit_review(desk.session, desk.vault, themselves(desk, review), review.id)
 
 
 def submitted(desk: Desk) -> KycReview:

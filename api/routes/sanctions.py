@@ -1,0 +1,99 @@
+"""/v1/sanctions_lists and /v1/sanctions_hits: whom a list names, and who looks like them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import File, Response, UploadFile
+
+from api.deps import ActorDep, ReadSessionDep, SessionDep, VaultDep
+from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
+from api.revealing import REVEALING
+from api.routes.router import resource_router
+from api.schemas.assets import Reason
+from api.schemas.common import Page, problems
+from api.schemas.sanctions import HitVerdict, SanctionsHitRead, SanctionsListRead
+from registry.kyc_standing import service as standing
+from registry.sanctions import hits, lists
+from registry.sanctions.models import HitState
+
+router = resource_router("sanctions")
+
+PATH = "/sanctions_lists"
+
+
+@router.post(PATH, status_code=201, dependencies=IDEMPOTENT, responses=problems(413))
+def import_sanctions_list(
+    session: SessionDep, actor: ActorDep, response: Response, file: Annotated[UploadFile, File()]
+) -> SanctionsListRead:
+    """Take in an edition of the UN consolidated list (XML); everybody is screened against it."""
+    edition = lists.import_list(session, actor, file.file)
+    response.headers["Location"] = f"/v1{PATH}/{edition.id}"
+    return SanctionsListRead.of(session, edition)
+
+
+@router.get(PATH)
+def list_sanctions_lists(session: ReadSessionDep, paging: PagingDep) -> Page[SanctionsListRead]:
+    """List editions in the order in which they were taken in."""
+    rows = lists.list_lists(session, after=paging.after_id, limit=paging.fetch)
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: SanctionsListRead.of(session, row)
+    )
+
+
+@router.get(f"{PATH}/{{list_id}}")
+def get_sanctions_list(list_id: UUID, session: ReadSessionDep) -> SanctionsListRead:
+    """Read an edition, and how far the screening against it is."""
+    return SanctionsListRead.of(session, lists.get_list(session, list_id))
+
+
+@router.get("/sanctions_hits")
+def list_sanctions_hits(
+    session: ReadSessionDep,
+    paging: PagingDep,
+    vault: VaultDep,
+    state: HitState | None = None,
+    party_id: UUID | None = None,
+) -> Page[SanctionsHitRead]:
+    """List hits, for instance those that wait for a decision."""
+    rows = hits.list_hits(
+        session, state=state, party_id=party_id, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: SanctionsHitRead.of(session, vault, row)
+    )
+
+
+@router.get("/sanctions_hits/{hit_id}", dependencies=REVEALING)
+def get_sanctions_hit(hit_id: UUID, session: ReadSessionDep, vault: VaultDep) -> SanctionsHitRead:
+    """Read a hit; the party's own details are read at /v1/parties, for a stated reason."""
+    return SanctionsHitRead.of(session, vault, hits.get_hit(session, hit_id))
+
+
+@router.post("/sanctions_hits/{hit_id}/recommend", dependencies=IDEMPOTENT)
+def recommend_sanctions_hit(
+    hit_id: UUID, body: HitVerdict, session: SessionDep, actor: ActorDep, vault: VaultDep
+) -> SanctionsHitRead:
+    """Say as the first officer whether the party is whom the list names."""
+    hit = hits.recommend_hit(session, actor, hit_id, verdict=body.verdict, reason=body.reason)
+    return SanctionsHitRead.of(session, vault, hit)
+
+
+@router.post("/sanctions_hits/{hit_id}/return", dependencies=IDEMPOTENT)
+def return_sanctions_hit(
+    hit_id: UUID, body: Reason, session: SessionDep, actor: ActorDep, vault: VaultDep
+) -> SanctionsHitRead:
+    """Disagree as the second officer."""
+    hit = hits.return_hit(session, actor, hit_id, reason=body.reason)
+    return SanctionsHitRead.of(session, vault, hit)
+
+
+@router.post("/sanctions_hits/{hit_id}/confirm", dependencies=IDEMPOTENT)
+def confirm_sanctions_hit(
+    hit_id: UUID, body: Reason, session: SessionDep, actor: ActorDep, vault: VaultDep
+) -> SanctionsHitRead:
+    """Decide as the second officer; a true match freezes what the party holds, at once."""
+    hit = standing.confirm_hit(session, actor, hit_id, reason=body.reason)
+    return SanctionsHitRead.of(session, vault, hit)

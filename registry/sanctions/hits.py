@@ -1,0 +1,148 @@
+"""Use cases on hits: one officer says what it is, another decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.rows import get_row, page_after
+from registry.sanctions.models import HitState, SanctionsHit, Verdict
+
+BLOCKING = (HitState.OPEN, HitState.RECOMMENDED, HitState.TRUE_MATCH)
+
+
+def recommend_hit(
+    session: Session, actor: Actor, hit_id: UUID, *, verdict: Verdict, reason: str
+) -> SanctionsHit:
+    """Say as the first officer whether the party is whom the list names.
+
+    Raises
+    ------
+    Conflict
+        ``sanctions_hit_decided``.
+    NotFound
+    """
+    hit = _lock(session, hit_id)
+    if hit.state != HitState.OPEN:
+        raise _decided(hit)
+    hit.state, hit.maker, hit.verdict, hit.reason = (
+        HitState.RECOMMENDED,
+        actor.subject,
+        verdict,
+        reason,
+    )
+    _record(session, actor, hit, "recommended", reason)
+    return hit
+
+
+def return_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> SanctionsHit:
+    """Disagree as the second officer: the hit is open again.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``sanctions_hit_decided``, ``sanctions_hit_not_recommended``.
+    NotFound
+    """
+    hit = _recommended(session, actor, hit_id)
+    hit.state, hit.maker, hit.verdict, hit.reason = HitState.OPEN, None, None, None
+    _record(session, actor, hit, "returned", reason)
+    return hit
+
+
+def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> SanctionsHit:
+    """Decide as the second officer what the first one said.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``sanctions_hit_decided``, ``sanctions_hit_not_recommended``.
+    NotFound
+    """
+    hit = _recommended(session, actor, hit_id)
+    assert hit.verdict is not None
+    hit.state, hit.checker = HitState(hit.verdict), actor.subject
+    hit.decided_at, hit.decision_reason = now(), reason
+    _record(session, actor, hit, "confirmed", reason)
+    return hit
+
+
+def _lock(session: Session, hit_id: UUID) -> SanctionsHit:
+    return get_row(session, SanctionsHit, hit_id, kind="sanctions_hit", lock=True)
+
+
+def _recommended(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
+    hit = _lock(session, hit_id)
+    if hit.state == HitState.OPEN:
+        raise Conflict(
+            "sanctions_hit_not_recommended",
+            "Nobody has said yet what this hit is.",
+            remedy="Have a first officer recommend.",
+        )
+    if hit.state != HitState.RECOMMENDED:
+        raise _decided(hit)
+    if actor.is_person_of(hit.maker):
+        raise Forbidden(
+            "checker_is_maker",
+            "Whoever recommended this cannot decide on it (rule APR-01).",
+            rule="APR-01",
+        )
+    return hit
+
+
+def _decided(hit: SanctionsHit) -> Conflict:
+    return Conflict("sanctions_hit_decided", f"This hit is {hit.state} already.")
+
+
+def _record(session: Session, actor: Actor, hit: SanctionsHit, act: str, reason: str) -> None:
+    session.flush()
+    journal.record(
+        session, actor, f"sanctions_hit_{act}", "sanctions_hit", hit.id,
+        state=hit.state, verdict=hit.verdict, reason=reason,
+    )  # fmt: skip
+
+
+def get_hit(session: Session, hit_id: UUID) -> SanctionsHit:
+    """Return the hit.
+
+    Raises
+    ------
+    NotFound
+    """
+    return get_row(session, SanctionsHit, hit_id, kind="sanctions_hit")
+
+
+def list_hits(
+    session: Session,
+    *,
+    state: str | None,
+    party_id: UUID | None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[SanctionsHit]:
+    """List hits in the order in which they were found."""
+    query = select(SanctionsHit)
+    if state is not None:
+        query = query.where(col(SanctionsHit.state) == state)
+    if party_id is not None:
+        query = query.where(col(SanctionsHit.party_id) == party_id)
+    return session.exec(page_after(query, col(SanctionsHit.id), after=after, limit=limit)).all()
+
+
+def find_blocking(session: Session, party_id: UUID) -> SanctionsHit | None:
+    """Return a hit that stands in the way of a KYC: a match, or one that nobody has decided."""
+    return session.exec(
+        select(SanctionsHit)
+        .where(col(SanctionsHit.party_id) == party_id, col(SanctionsHit.state).in_(BLOCKING))
+        .order_by(col(SanctionsHit.id))
+    ).first()
