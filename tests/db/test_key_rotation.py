@@ -215,7 +215,7 @@ def test_keys__status_and_rotate__say_what_is_left(opened: Callable[[str], Servi
 
     old, none = (
         "under old keys: 5 parties, 3 documents, 0 of KYC",
-        "under old keys: 0 parties, 0 documents",
+        "under old keys: 0 parties, 0 documents, 0 of KYC",
     )
     assert run("status", BOTH) == (0, old)
     assert run("rotate", LOST) == (1, old)

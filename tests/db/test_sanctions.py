@@ -7,9 +7,10 @@ from io import BytesIO
 
 import pytest
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.document.store import DocumentStore
+from registry.investor import service as investors
 from registry.investor.models import Investor, KycState
 from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
@@ -47,11 +48,11 @@ def enrolled(desk: Desk, name: str = LISTED, born: int = 1971) -> tuple[Actor, I
         dob=date(born, 5, 6),
         nationality="PK",
     )
-    return who, make.investors.enrol_person(desk.session, desk.vault, who, new)
+    return who, investors.enrol_person(desk.session, desk.vault, who, new)
 
 
 def found(session: Session) -> list[SanctionsHit]:
-    return list(session.exec(select(SanctionsHit).order_by(SanctionsHit.id)).all())
+    return list(session.exec(select(SanctionsHit).order_by(col(SanctionsHit.id))).all())
 
 
 def decide(desk: Desk, hit: SanctionsHit, verdict: Verdict) -> None:
