@@ -155,7 +155,7 @@ def _serve_in_processes(settings: Settings) -> None:
         stop = wait_for_signal()
         parts = {
             part: subprocess.Popen([sys.executable, "-m", "api.cli", part], env=environment)  # noqa: S603
-            for part in ("api", "worker", "sync", "imports", "exports")
+            for part in ("api", "worker", "sync", "imports", "exports", "screening")
         }
         say(f"serving http://{settings.host}:{settings.port} from {len(parts)} processes")
         ended = None

@@ -13,6 +13,7 @@ from api.cli import clear_errors, load_settings, say, wait_for_signal
 from api.program import running_program
 from chain.runtime import open_client
 from demo.client import DemoFailed, Office
+from demo.kyc import ensure_sanctions_list
 from demo.onboarding import ensure_panel, onboard
 from demo.reckoning import Reckoning, reckon
 from demo.seed import load_seed
@@ -27,6 +28,7 @@ def play(address: str, settings: Settings, console: Console) -> Reckoning:
     seed = load_seed()
     office.await_platform()
     ensure_panel(office)
+    ensure_sanctions_list(office)
     sold = []
     for asset in seed.assets:
         record = onboard(office, seed, asset)

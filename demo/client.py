@@ -103,6 +103,12 @@ class Office:
             )
         )
 
+    def send_list(self, person: Person, path: str, name: str, content: bytes) -> httpx.Response:
+        """Send a file that may have been taken in before."""
+        files = {"file": (name, content, "application/xml")}
+        headers = {"Idempotency-Key": f"demo-{hashlib.sha256(content).hexdigest()}"}
+        return self._send(person, "POST", path, headers=headers, files=files)
+
     def notify_payment(self, order: Mapping[str, Any]) -> Any:
         """Be the bank: say that an order's money has arrived, and sign it."""
         notice = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from demo.client import Office
+from demo.client import DemoFailed, Office
 from demo.people import COMPLIANCE, SECOND_COMPLIANCE, Person
 from registry.kernel.actor import Role
 
@@ -23,6 +24,17 @@ _ASSESSMENT = {
     "is_pep": False,
     "reason": "Identity and source of funds are shown.",
 }
+
+
+def ensure_sanctions_list(office: Office) -> None:
+    """Take in a list of sanctions with invented names, unless an earlier run did."""
+    content = (Path(__file__).parent / "sanctions_sample.xml").read_bytes()
+    answer = office.send_list(COMPLIANCE, "/v1/sanctions_lists", "sample.xml", content)
+    said = answer.json()
+    if answer.is_success:
+        office.tell("sanctions", COMPLIANCE, f"takes in a list of {said['entries']} entries")
+    elif said["code"] != "sanctions_list_known":
+        raise DemoFailed(f"the list of sanctions was refused: {said}")
 
 
 def pass_kyc(office: Office, person: Person, investor_id: str, name: str) -> None:

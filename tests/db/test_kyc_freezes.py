@@ -9,7 +9,6 @@ from sqlmodel import col, select
 
 from chain.operations import EFFECTS
 from registry.case import execution, kyc_freeze
-from registry.case import service as cases
 from registry.case.hashing import case_hash
 from registry.case.models import Case, CaseKind, CaseState
 from registry.case.repository import list_acts
@@ -202,4 +201,3 @@ def test_freeze__refused_by_the_chain__is_executed_again_without_an_approval(
     assert state_of(case) == CaseState.EXECUTED
     with pytest.raises(Conflict, match="kyc_holds_freeze"):
         make_case.open_lift(chain, case)
-    assert cases.get_case(desk.session, case.id) == case

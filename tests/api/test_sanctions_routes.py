@@ -1,0 +1,64 @@
+"""Lists and hits over HTTP: a bad file changes nothing, names are masked, two officers decide."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from registry.kernel.actor import Role
+from registry.party.models import PartyKind
+from registry.sanctions.screening import screen_due
+from tests import factories as make
+from tests.api.house import House, problem_of
+from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
+from tests.sanctioned import ENTRIES, file_of, xml_of
+
+pytestmark = pytest.mark.db
+
+
+def send(house: House, content: bytes, who: Any = Role.COMPLIANCE) -> Any:
+    files = {"file": ("list.xml", content, "application/xml")}
+    return house.caller(who).post("/v1/sanctions_lists", files=files)
+
+
+def test_list__malformed__names_the_line_and_changes_nothing(house: House) -> None:
+    problem = problem_of(send(house, xml_of().encode()[:-40]), 422, "sanctions_list_malformed")
+
+    assert problem["detail"].startswith("Line ")
+    assert house.one("SELECT count(*) FROM sanctions_entry") == 0
+    problem_of(send(house, file_of().getvalue(), Role.REGISTRAR_MAKER), 403, "role_missing")
+
+
+def test_hit__found_by_the_screening__is_decided_by_two_and_shown_masked(house: House) -> None:
+    with house.desk() as desk:
+        party = make.person(
+            desk,
+            kind=PartyKind.NATURAL,
+            name="Mohd Usman Barlasi",
+            dob=date(1971, 3, 4),
+            nationality="PK",
+        )
+    edition = send(house, file_of().getvalue())
+    assert edition.status_code == 201, edition.text
+    assert edition.json()["entries"] == len(ENTRIES)
+    path = edition.headers["Location"]
+    first, second = house.caller(FIRST_OFFICER), house.caller(SECOND_OFFICER)
+    assert first.get(path).json()["left_parties"] > 0
+
+    while screen_due(house.database, house.services.vault):
+        pass
+    assert first.get(path).json()["left_parties"] == 0
+    [hit] = first.get("/v1/sanctions_hits", party_id=str(party.id)).json()["items"]
+    assert hit["party_name"] == "M*** U*** B***"
+    assert (hit["state"], hit["entry"]["reference"]) == ("OPEN", "XXi.001")
+
+    path = f"/v1/sanctions_hits/{hit['id']}"
+    verdict = {"verdict": "FALSE_POSITIVE", "reason": "His card is 35202-1234567-1."}
+    assert first.post(f"{path}/recommend", verdict).json()["state"] == "RECOMMENDED"
+    problem_of(first.post(f"{path}/confirm", {"reason": "Mine"}), 403, "checker_is_maker")
+    decided = second.post(f"{path}/confirm", {"reason": "Seen"}).json()
+    assert decided["state"] == "FALSE_POSITIVE"
+    assert "1234567" not in first.get(path).text
+    problem_of(second.post(f"{path}/return", {"reason": "Not so"}), 409, "sanctions_hit_decided")
