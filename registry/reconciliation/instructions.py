@@ -1,7 +1,7 @@
 """TOK-07: nothing is minted, burned, frozen, forced or recovered that nobody instructed.
 
 A mint is its operation's. Every other act of an agent is a case's: the agent logs the case in the
-same transaction, and the register knows it, approved, with exactly this act.
+same transaction, and the register knows it, approved or by a KYC, with exactly this act.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _known_act(
             col(CaseAct.tokenization_id) == view.tokenization.id,
             col(CaseAct.act) == ForcedAct(said["act"]),
             col(CaseAct.operation_id).is_not(None),
-            col(Case.approved_by).is_not(None),
+            col(Case.approved_by).is_not(None) | col(Case.kyc_review_id).is_not(None),
         )
     ).first()
     if row is None or row.wallet != names.get(event.source):
