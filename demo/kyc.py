@@ -15,7 +15,7 @@ _PROFILE = {
     "occupation": "Trade",
     "source_of_funds": "BUSINESS",
     "yearly_investment": {"amount": "2500000.00"},
-    "purpose": "Income from rent",
+    "investment_purpose": "Income from rent",
     "tax_filer": True,
 }
 _ASSESSMENT = {

@@ -31,7 +31,7 @@ PROFILE = Profile(
     occupation="Teacher",
     source_of_funds=FundsSource.SALARY,
     yearly_investment_paisa=500_000_00,
-    purpose="Saving for a house",
+    investment_purpose="Saving for a house",
     tax_filer=True,
 )
 SOUND = Assessment(

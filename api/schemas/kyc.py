@@ -20,7 +20,7 @@ class ProfileFields(Body):
     occupation: ShortText
     source_of_funds: FundsSource
     yearly_investment: MoneyAmount
-    purpose: LongText
+    investment_purpose: LongText
     tax_filer: bool
     source_of_wealth: LongText | None = None
 
@@ -29,7 +29,7 @@ class ProfileFields(Body):
             occupation=self.occupation,
             source_of_funds=self.source_of_funds,
             yearly_investment_paisa=self.yearly_investment.paisa("/yearly_investment"),
-            purpose=self.purpose,
+            investment_purpose=self.investment_purpose,
             tax_filer=self.tax_filer,
             source_of_wealth=self.source_of_wealth,
         )
@@ -41,7 +41,7 @@ class ProfileRead(Read):
     occupation: SealedText
     source_of_funds: FundsSource
     yearly_investment: MoneyAmount
-    purpose: SealedText
+    investment_purpose: SealedText
     tax_filer: bool
     source_of_wealth: SealedText | None
 
@@ -110,7 +110,7 @@ def _shown(profile: Profile) -> ProfileRead:
         occupation=profile.occupation,
         source_of_funds=profile.source_of_funds,
         yearly_investment=MoneyAmount.of(profile.yearly_investment_paisa),
-        purpose=profile.purpose,
+        investment_purpose=profile.investment_purpose,
         tax_filer=profile.tax_filer,
         source_of_wealth=profile.source_of_wealth,
     )

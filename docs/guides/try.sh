@@ -34,7 +34,7 @@ pass_kyc() {
     shift 2
     review=$(post "$token" /v1/investors/$investor/kyc_reviews '{
       "occupation": "Trade", "source_of_funds": "BUSINESS", "tax_filer": true,
-      "yearly_investment": {"amount": "2500000.00"}, "purpose": "Income from rent"}' | field id)
+      "yearly_investment": {"amount": "2500000.00"}, "investment_purpose": "Income from rent"}' | field id)
     for kind in "$@"; do
         printf '%%PDF-1.7 %s of %s' "$kind" "$investor" > "$SAMPLE"
         curl -s -X POST -H "Authorization: Bearer $token" -H "Idempotency-Key: $(new_key)" \

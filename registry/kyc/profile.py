@@ -45,7 +45,7 @@ class Profile:
     occupation: str
     source_of_funds: FundsSource
     yearly_investment_paisa: int
-    purpose: str
+    investment_purpose: str
     tax_filer: bool
     source_of_wealth: str | None = None
 

@@ -258,7 +258,7 @@ PROFILE = {
     "occupation": "Teacher",
     "source_of_funds": "SALARY",
     "yearly_investment": {"amount": "500000.00"},
-    "purpose": "Saving for a house",
+    "investment_purpose": "Saving for a house",
     "tax_filer": True,
 }
 

@@ -202,6 +202,8 @@ MASKED_ONLY = {
     "/v1/api_keys/{key_id}": "the row has the reason masked; in full it is in the journal alone",
     "/v1/breaks": "a list of many; each is read in full by its own path",
     "/v1/cases": "a list of many; each is read in full by its own path",
+    "/v1/kyc_reviews": "a list of many; each is read in full by its own path",
+    "/v1/sanctions_hits": "a list of many; each is read in full by its own path",
 }
 
 

@@ -127,7 +127,7 @@ def pass_kyc(parts: Parts) -> Any:
         "occupation": "Teacher",
         "source_of_funds": "SALARY",
         "yearly_investment": {"amount": "500000.00"},
-        "purpose": "Saving",
+        "investment_purpose": "Saving",
         "tax_filer": True,
     }
     path = f"/v1/investors/{investor['id']}/kyc_reviews"
