@@ -10,7 +10,12 @@ from demo.client import DemoFailed, Office
 from demo.people import COMPLIANCE, SECOND_COMPLIANCE, Person
 from registry.kernel.actor import Role
 
-_PAPERS = {Role.INVESTOR: ("IDENTITY",), Role.ISSUER: ("INCORPORATION", "AUTHORITY")}
+_PAPERS = {
+    Role.INVESTOR: ("IDENTITY",),
+    Role.ISSUER: ("INCORPORATION", "AUTHORITY"),
+    # For a natural person, at the counter.
+    Role.COMPLIANCE: ("IDENTITY",),
+}
 _PROFILE = {
     "occupation": "Trade",
     "source_of_funds": "BUSINESS",

@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 
 from demo.client import Office
+from demo.kyc import pass_kyc
 from demo.onboarding import ensure_panel, ensure_party, onboard
-from demo.people import issuer_for
+from demo.people import COMPLIANCE, issuer_for
 from demo.seed import load_seed
 from demo.tokenizing import (
     await_identity,
@@ -24,7 +25,6 @@ from demo.tokenizing import (
     enrol,
     offering_of,
     open_sale,
-    pass_kyc,
 )
 from registry.kernel.secrets import with_embedded_secrets
 from registry.kernel.settings import ROOT, Settings
@@ -97,7 +97,7 @@ class Story:
     def go_on(self, said: Mapping[str, Any]) -> None:
         """Do what has to follow after a step of the buyer's."""
         if said["step"] == "wallet_proven":
-            pass_kyc(self._office, said["investor_id"], "the buyer")
+            pass_kyc(self._office, COMPLIANCE, said["investor_id"], "the buyer")
         elif said["step"] == "ordered":
             self._office.notify_payment(said["order"])
             close_sale(self._office, self._asset, self._token)
