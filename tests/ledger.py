@@ -28,6 +28,7 @@ from registry.operation.models import (
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
+from tests.columns import split
 from tests.factories import Buyer, Desk, numbers
 from tests.sales import Wrapped
 
@@ -81,7 +82,7 @@ class Ledger:
             head_number=number,
             blocks=[self.block(number)],
             tokens=[token] if deploy else [],
-            events=[
+            **split(
                 ProjectedEvent(
                     token=self.address,
                     block_number=number,
@@ -89,7 +90,7 @@ class Ledger:
                     **({"tx_hash": secrets.token_bytes(32)} | event),
                 )
                 for index, event in enumerate(events)
-            ],
+            ),
         )
         apply_range(
             self.desk.session, self.chain_id, after=(cursor.number, cursor.hash), found=found

@@ -21,6 +21,8 @@ from eth_utils.crypto import keccak
 from chain.errors import Reverted
 from chain.node.client import Log
 
+WORD_BYTES = 32
+
 _ROOT = Path(__file__).resolve().parents[2]
 _MODULES = _ROOT / "contracts" / "node_modules"
 _PACKAGES = {
@@ -86,12 +88,24 @@ class Event:
     plain: tuple[tuple[str, str], ...]
 
     def decode(self, log: Log) -> dict[str, Any]:
-        """Return the arguments by name; an indexed dynamic one is its 32-byte hash."""
-        named = {
-            name: topic if _is_dynamic(kind) else decode([kind], topic)[0]
-            for (name, kind), topic in zip(self.indexed, log.topics[1:], strict=True)
-        }
-        values = decode([kind for _, kind in self.plain], log.data)
+        """Return the arguments by name; an indexed dynamic one is its 32-byte hash.
+
+        Raises
+        ------
+        ValueError
+            The log does not have exactly the topics and the data of the event.
+        """
+        kinds = [kind for _, kind in self.plain]
+        if not any(map(_is_dynamic, kinds)) and len(log.data) != WORD_BYTES * len(kinds):
+            raise ValueError(f"it has {len(log.data)} bytes of data")
+        try:
+            named = {
+                name: topic if _is_dynamic(kind) else decode([kind], topic)[0]
+                for (name, kind), topic in zip(self.indexed, log.topics[1:], strict=True)
+            }
+            values = decode(kinds, log.data)
+        except DecodingError as error:
+            raise ValueError(str(error)) from error
         return named | dict(zip((name for name, _ in self.plain), values, strict=True))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from chain.errors import (
     REVERTED,
     RateLimited,
@@ -33,7 +35,6 @@ from chain.node.answers import (
 from chain.node.limits import RateLimit, refusal
 from chain.node.wire import (
     Wire,
-    WireLog,
     decode_any,
     decode_headers,
     decode_logs,
@@ -321,15 +322,15 @@ class ChainClient:
             for answer in answers
         ]
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
-        """Return the logs of `addresses` in the blocks from `first` to `last`, both included."""
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
+        """Return the logs of `addresses` in the blocks from `first` to `last`, as written."""
         return self._logs(addresses, {"fromBlock": hex(first), "toBlock": hex(last)})
 
-    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[msgspec.Raw]:
         """Return the logs of `addresses` in exactly this block (EIP-234)."""
         return self._logs(addresses, {"blockHash": hex_of(block_hash)})
 
-    def _logs(self, addresses: Sequence[bytes], where: dict[str, str]) -> list[WireLog]:
+    def _logs(self, addresses: Sequence[bytes], where: dict[str, str]) -> list[msgspec.Raw]:
         query = {"address": [hex_of(address) for address in addresses], **where}
         body = encode_call("eth_getLogs", query)
         with self._limit.spent():

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.answers import Block, BlockId, Receipt
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
@@ -17,7 +19,6 @@ from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
 from chain.node.pooled_node import NodeState, NodeStatus, PooledNode
 from chain.node.quorum import Rules, Verdict
-from chain.node.wire import WireLog
 
 Answer = TypeVar("Answer")
 
@@ -122,7 +123,7 @@ class NodePool(ChainClient):
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         return self._ask(lambda client: client.headers(numbers))
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
         return self._ask(lambda client: client.logs(addresses, first, last))
 
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
@@ -172,7 +173,7 @@ class NodePool(ChainClient):
             raise NoQuorum("too_few_nodes", f"Only {len(said)} nodes answered.")
         return verdict, list(said.values()), self._panel.rules.needed(len(said))
 
-    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[msgspec.Raw]:
         """Return the logs of a block on which most nodes that have any agree.
 
         It is asked where a block's own filter says that there may be some.

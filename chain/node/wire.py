@@ -28,7 +28,7 @@ CONNECTIONS = 10
 
 
 class WireLog(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One log as the node wrote it: every field still in 0x-hex."""
+    """One log by itself: every field still in 0x-hex. Most are read by column (`log_table`)."""
 
     address: str
     topics: list[str]
@@ -65,7 +65,8 @@ class _Answer(msgspec.Struct, Generic[Result], frozen=True, gc=False):
     error: _Error | None = None
 
 
-_LOGS = msgspec.json.Decoder(_Answer[list[WireLog]])
+_LOGS = msgspec.json.Decoder(_Answer[list[msgspec.Raw]])
+_LOG = msgspec.json.Decoder(WireLog)
 _HEADERS = msgspec.json.Decoder(list[_Answer[WireHeader]])
 _ANY = msgspec.json.Decoder()
 _ONE = msgspec.json.Decoder(_Answer[Any])
@@ -164,8 +165,8 @@ def decode_any(method: str, body: bytes) -> Any:
     return _decode(method, _ANY, body)
 
 
-def decode_logs(body: bytes) -> list[WireLog]:
-    """Read the answer of ``eth_getLogs``.
+def decode_logs(body: bytes) -> list[msgspec.Raw]:
+    """Take the answer of ``eth_getLogs`` apart into its logs, each as the node wrote it.
 
     Raises
     ------
@@ -174,15 +175,27 @@ def decode_logs(body: bytes) -> list[WireLog]:
     RpcRefused
         It is an error.
     RpcInconsistent
-        It is something else than logs, or has logs that the node calls removed.
+        It is something else than a list.
     """
     answer = _decode("eth_getLogs", _LOGS, body)
-    logs: list[WireLog] | None = _result("eth_getLogs", answer)
+    logs: list[msgspec.Raw] | None = _result("eth_getLogs", answer)
     if logs is None:
         raise RpcInconsistent("eth_getLogs has no result")
-    if any(entry.removed for entry in logs):
-        raise RpcInconsistent("the node returned a log that it calls removed")
     return logs
+
+
+def wire_log(written: bytes | msgspec.Raw) -> WireLog:
+    """Read one log.
+
+    Raises
+    ------
+    RpcInconsistent
+        It is none, or the node calls it removed.
+    """
+    entry: WireLog = _decode("eth_getLogs", _LOG, written)
+    if entry.removed:
+        raise RpcInconsistent("the node returned a log that it calls removed")
+    return entry
 
 
 def decode_headers(body: bytes, count: int) -> list[WireHeader | None]:
@@ -205,7 +218,7 @@ def decode_headers(body: bytes, count: int) -> list[WireHeader | None]:
     return [_result(method, found[number]) for number in range(count)]
 
 
-def _decode(method: str, decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def _decode(method: str, decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

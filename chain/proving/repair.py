@@ -204,7 +204,7 @@ def _told(found: ProjectedRange) -> set[_Said]:
             each.target,
             each.units,
         )
-        for each in found.events
+        for each in found.everything()
     }
 
 

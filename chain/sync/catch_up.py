@@ -105,7 +105,7 @@ class CatchUp:
             token=hex_of(token.address),
             block=end.number,
             of=cursor.number,
-            events=len(read.found.events),
+            events=read.found.count,
         )
         return not joins
 

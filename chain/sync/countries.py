@@ -17,6 +17,7 @@ from chain.contracts.abi import contract
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.answers import BlockId, Log, bytes_of, call_params, hex_of, log_of
 from chain.node.client import ChainClient
+from chain.node.wire import wire_log
 from chain.sync.asked import asked_countries
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) 
         return _asked(client, registered, newer)
     addresses = list(dict.fromkeys(entry.address for entry in registered))
     since = client.logs(addresses, registered[0].block_number, head.number)
-    last = _last_told_of(map(log_of, since))
+    last = _last_told_of(map(log_of, map(wire_log, since)))
     if any(last.get(_whom(entry), _place(entry)) > _place(entry) for entry in registered):
         raise refused
     found = _asked(client, registered, head.hash)

@@ -12,7 +12,6 @@ from typing import Any
 
 from chain.contracts.abi import contract
 from chain.node.client import Log, bytes_of, hex_of
-from chain.node.wire import WireLog
 from registry.captable.events import ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind, ForcedAct
 
@@ -133,69 +132,6 @@ def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent |
         kind=kind,
         **facts,
     )
-
-
-TRANSFER = hex_of(contract("Token").events["Transfer"].topic)
-# Looked up once: a member of an enumeration is found by a descriptor that is written in Python.
-_KIND = EventKind.TRANSFER
-_PADDING = "0x" + "0" * 24
-_WORD_CHARACTERS = 2 + 64
-_TOPICS = 3
-
-
-class TransferReader:
-    """Decodes Transfer logs, of which there are more than of everything else together.
-
-    Its addresses and its amount stand at known places, so they are sliced out (ADR 0029); a test
-    holds the result against the decoder that the ABI gives.
-    """
-
-    def __init__(self) -> None:
-        self._addresses: dict[str, bytes | None] = {_PADDING + "0" * 40: None}
-        # One transaction often logs many.
-        self._written, self._tx_hash = "", b""
-
-    def read(
-        self, entry: WireLog, token: bytes, block_number: int, log_index: int
-    ) -> ProjectedEvent:
-        """Decode a log of `token` whose first topic is `TRANSFER`.
-
-        Raises
-        ------
-        UndecodableLog
-            Topics or data are not those of the event.
-        """
-        topics, data, known = entry.topics, entry.data, self._addresses
-        try:
-            if len(topics) != _TOPICS or len(data) != _WORD_CHARACTERS:
-                raise ValueError("it has other topics or data than a Transfer")
-            _, source, target = topics
-            if source not in known:
-                known[source] = _address(source)
-            if target not in known:
-                known[target] = _address(target)
-            if entry.transaction_hash != self._written:
-                self._written = entry.transaction_hash
-                self._tx_hash = bytes.fromhex(self._written[2:])
-            return ProjectedEvent(
-                token=token,
-                block_number=block_number,
-                log_index=log_index,
-                tx_hash=self._tx_hash,
-                kind=_KIND,
-                source=known[source],
-                target=known[target],
-                units=int(data, 16),
-            )
-        except ValueError as error:
-            said = f"Transfer of {entry.address}: {error}"
-            raise UndecodableLog(said, bytes_of(entry.address)) from error
-
-
-def _address(topic: str) -> bytes:
-    if len(topic) != _WORD_CHARACTERS or not topic.startswith(_PADDING):
-        raise ValueError(f"{topic} is not an address")
-    return bytes.fromhex(topic[len(_PADDING) :])
 
 
 def read_case_act(log: Log) -> ProjectedEvent | None:

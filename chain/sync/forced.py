@@ -15,17 +15,20 @@ Source: `erc3643-facts` section 6; T-REX 4.1.6, `Token.sol`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from chain.node.client import ChainClient, Log, Sent
 from chain.sync.decode import is_allowance_spent, is_own_transfer
 from chain.sync.watched import Watched
-from registry.captable.events import ProjectedEvent
+from registry.captable.columns import TX_BYTES, Transfers
+from registry.captable.events import ProjectedEvent, event_of
 from registry.captable.models import EventKind
 
-FORCED = {"forced": True}
+_OF_AGENTS = frozenset({EventKind.AGENT_ADDED, EventKind.AGENT_REMOVED})
+_TX_HASH = np.dtype((np.void, TX_BYTES))
 
 Place = tuple[int, int]
 """Number of a block, index of a log in it."""
@@ -34,9 +37,10 @@ Place = tuple[int, int]
 def mark_forced(
     client: ChainClient,
     watched: Watched,
+    transfers: Transfers,
     events: Sequence[ProjectedEvent],
     logs: Sequence[Log],
-) -> Sequence[ProjectedEvent]:
+) -> Transfers:
     """Mark every transfer between two wallets that its holder has not made.
 
     Only where another agent than ours could have made it, and no allowance explains it, the node
@@ -46,66 +50,85 @@ def mark_forced(
     ----------
     watched
         Which agents the tokens have before the range.
+    events
+        What tokens said besides.
     logs
         All logs of the range but its Transfers.
     """
-    cases = {
+    forced = _of_cases(transfers, events)
+    suspected = np.flatnonzero(_under_other_agents(watched, transfers, events))
+    unclear = {}
+    before = {(log.block_number, log.log_index): log for log in logs}
+    for place in sorted(set(suspected.tolist()) - forced):
+        transfer = event_of(transfers, place)
+        approval = before.get((transfer.block_number, transfer.log_index - 1))
+        if approval is None or not is_allowance_spent(approval, transfer):
+            unclear[place] = transfer
+    sent = _transactions(client, unclear.values())
+    for place, transfer in unclear.items():
+        asked = sent[transfer.tx_hash]
+        if not is_own_transfer(asked.sender, asked.to, asked.data, transfer):
+            forced.add(place)
+    return transfers.with_forced(forced) if forced else transfers
+
+
+def _of_cases(transfers: Transfers, events: Sequence[ProjectedEvent]) -> set[int]:
+    """Give the places of the transfers that the CaseAgent logs as its acts."""
+    acts = {
         (event.tx_hash, event.token, event.source, event.target)
         for event in events
         if event.kind == EventKind.CASE_ACT
     }
-    suspected = _under_other_agents(watched, events)
-    if not cases and not suspected:
-        return events
-    before = {(log.block_number, log.log_index): log for log in logs}
-    unclear = []
-    forced = set()
-    for event in events:
-        if event.kind != EventKind.TRANSFER or event.source is None or event.target is None:
-            continue
-        if (event.tx_hash, event.token, event.source, event.target) in cases:
-            forced.add(_place(event))
-        elif _place(event) in suspected:
-            approval = before.get((event.block_number, event.log_index - 1))
-            if approval is None or not is_allowance_spent(approval, event):
-                unclear.append(event)
-    sent = _transactions(client, unclear)
-    for event in unclear:
-        asked = sent[event.tx_hash]
-        if not is_own_transfer(asked.sender, asked.to, asked.data, event):
-            forced.add(_place(event))
-    return [
-        msgspec.structs.replace(event, extra=FORCED)
-        if _place(event) in forced and event.kind == EventKind.TRANSFER
-        else event
-        for event in events
-    ]
-
-
-def _place(event: ProjectedEvent) -> Place:
-    return event.block_number, event.log_index
-
-
-def _under_other_agents(watched: Watched, events: Sequence[ProjectedEvent]) -> set[Place]:
-    """Name the transfers that were made while their token had an agent besides ours."""
-    if not watched.other_agents and not any(
-        event.kind == EventKind.AGENT_ADDED and event.target != watched.agent for event in events
-    ):
+    if not acts:
         return set()
-    agents = {token: set(others) for token, others in watched.other_agents.items()}
+    hashes = np.array([act[0] for act in acts], dtype=_TX_HASH)
+    beside = np.isin(np.ascontiguousarray(transfers.tx_hash).view(_TX_HASH)[:, 0], hashes)
     found = set()
-    for event in events:
-        if event.kind == EventKind.TRANSFER:
-            if agents.get(event.token):
-                found.add(_place(event))
-        elif event.kind == EventKind.AGENT_ADDED and event.target != watched.agent:
-            assert event.target is not None, "an AgentAdded names its agent"
-            agents.setdefault(event.token, set()).add(event.target)
-        elif event.kind == EventKind.AGENT_REMOVED and event.token in agents:
-            agents[event.token].discard(event.target)
+    for place in np.flatnonzero(beside & transfers.between_wallets()).tolist():
+        moved = event_of(transfers, place)
+        if (moved.tx_hash, moved.token, moved.source, moved.target) in acts:
+            found.add(place)
     return found
 
 
-def _transactions(client: ChainClient, events: Sequence[ProjectedEvent]) -> dict[bytes, Sent]:
+def _under_other_agents(
+    watched: Watched, transfers: Transfers, events: Sequence[ProjectedEvent]
+) -> NDArray[np.bool_]:
+    """Tell which transfers were made while their token had an agent besides ours."""
+    suspected = np.zeros(len(transfers), np.bool_)
+    turns = [
+        (event, event.target)
+        for event in events
+        if event.kind in _OF_AGENTS and event.target not in {None, watched.agent}
+    ]
+    agents = {token: set(others) for token, others in watched.other_agents.items()}
+    changed = {event.token for event, _ in turns}
+    for number, token in enumerate(transfers.tokens):
+        others = agents.get(token, set())
+        if not others and token not in changed:
+            continue
+        own = np.flatnonzero(transfers.token == number)
+        begun = 0
+        for event, agent in turns:
+            if event.token != token or agent is None:
+                continue
+            end = _first_after(transfers, own, (event.block_number, event.log_index))
+            suspected[own[begun:end]] = bool(others)
+            begun = end
+            if event.kind == EventKind.AGENT_ADDED:
+                others.add(agent)
+            else:
+                others.discard(agent)
+        suspected[own[begun:]] = bool(others)
+    return suspected & transfers.between_wallets()
+
+
+def _first_after(transfers: Transfers, own: NDArray[np.intp], place: Place) -> int:
+    """Count how many of some transfers, which are in order, stand before a place."""
+    blocks, indexes = transfers.block[own], transfers.log_index[own]
+    return int(((blocks < place[0]) | ((blocks == place[0]) & (indexes < place[1]))).sum())
+
+
+def _transactions(client: ChainClient, events: Iterable[ProjectedEvent]) -> dict[bytes, Sent]:
     hashes = list(dict.fromkeys(event.tx_hash for event in events))
     return dict(zip(hashes, client.transactions(hashes), strict=True))

@@ -12,13 +12,17 @@ import msgspec
 
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import Block, ChainClient, Log, hex_of, log_of
+from chain.node.log_table import LogTable, read_table
 from chain.node.wire import WireLog
 from chain.sync.asked import is_half_told, told_whole
 from chain.sync.contract_events import read_contract_event
 from chain.sync.control import read_control
 from chain.sync.countries import countries_of
-from chain.sync.decode import TRANSFER, TransferReader, read_case_act, read_deployment, read_event
+from chain.sync.decode import UndecodableLog, read_case_act, read_deployment, read_event
+from chain.sync.places import block_hashes
+from chain.sync.transfers import TransferReader
 from chain.sync.watched import Watched
+from registry.captable.columns import Transfers
 from registry.captable.events import ProjectedContractEvent, ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
 
@@ -34,13 +38,13 @@ class Gathering:
     Attributes
     ----------
     events
-        In the order of the chain.
+        What tokens and their registries said but for transfers, in the order of the chain.
     contract_events
         The same, of the platform's contracts that serve all tokens.
     others : list of Log
         Every log but the transfers.
     hashes : dict
-        Block number to the hash, as written, that its logs name.
+        Block number to the hash that its logs name.
     logs : int
         How many there were.
     """
@@ -51,7 +55,7 @@ class Gathering:
         self.events: list[ProjectedEvent] = []
         self.contract_events: list[ProjectedContractEvent] = []
         self.others: list[Log] = []
-        self.hashes: dict[int, str] = {}
+        self.hashes: dict[int, bytes] = {}
         self.logs = 0
         self._client = client
         self._transfers = TransferReader()
@@ -67,18 +71,18 @@ class Gathering:
         """
         if not self.watched.is_anybody:
             return
-        logs = self._client.logs(self.watched.addresses, first, last)
+        written = self._client.logs(self.watched.addresses, first, last)
+        logs = read_table(written)
         if deployed := self._deployed(logs):
             addresses = [
                 item
                 for new in deployed
                 for item in (new.address, new.identity_registry, new.compliance)
             ]
-            logs = logs + self._client.logs(addresses, first, last)
-            logs.sort(key=lambda entry: (int(entry.block_number, 16), int(entry.log_index, 16)))
+            written = written + self._client.logs(addresses, first, last)
+            logs = read_table(written, in_order=False)
             self.watched = self.watched.with_tokens(deployed)
             self.tokens += deployed
-        self.logs += len(logs)
         self._take_in(logs, first, last)
 
     def read_block(self, addresses: Sequence[bytes], block: Block) -> bool:
@@ -90,89 +94,56 @@ class Gathering:
             See `chain.sync.ranges.RangeReader.read_head`.
         """
         try:
-            logs = self._client.logs_of_block(addresses, block.hash)
+            logs = read_table(self._client.logs_of_block(addresses, block.hash))
         except RpcRefused:
             return False
-        if not logs or self._deployed(logs):
+        if not len(logs) or self._deployed(logs):
             return False
-        self.logs += len(logs)
         self._take_in(logs, block.number, block.number)
-        if self.hashes[block.number] != hex_of(block.hash):
+        if self.hashes[block.number] != block.hash:
             raise RpcInconsistent(f"a log of block {block.number} is of another branch")
         return True
 
-    def _deployed(self, logs: Sequence[WireLog]) -> list[ProjectedToken]:
+    def _deployed(self, logs: LogTable) -> list[ProjectedToken]:
         factory = hex_of(self.watched.factory) if self.watched.factory else None
         return [
             token
-            for entry in logs
+            for entry in logs.others.values()
             if entry.address == factory and (token := read_deployment(log_of(entry))) is not None
         ]
 
-    def _take_in(self, logs: Sequence[WireLog], first: int, last: int) -> None:
+    def _take_in(self, logs: LogTable, first: int, last: int) -> None:
         """Take in logs that rise by block and by index, and note the hashes of their blocks."""
-        tokens = {
-            hex_of(address): token
-            for address, (token, is_registry) in self.watched.emitters.items()
-            if not is_registry
-        }
-        read_transfer, append = self._transfers.read, self.events.append
-        number, index, written, digest = first - 1, -1, "", ""
-        for entry in logs:
-            if entry.block_number != written:
-                written, digest = entry.block_number, entry.block_hash
-                number, index = self._next_block(entry, number, first, last), -1
-            elif entry.block_hash != digest:
-                raise RpcInconsistent(f"a log of block {number} is of another branch")
-            place = int(entry.log_index, 16)
-            if place <= index:
-                raise RpcInconsistent("the node's logs repeat or are out of order")
-            index = place
-            topics = entry.topics
-            if topics and topics[0] == TRANSFER and (token := tokens.get(entry.address)):
-                append(read_transfer(entry, token, number, place))
-            else:
-                self._take(entry)
+        self.logs += len(logs)
+        self.hashes |= block_hashes(logs, first, last)
+        others = self._transfers.read(logs, self.watched.tokens)
+        for entry in logs.others_and(others):
+            self._take(entry)
         self._add_countries()
 
-    def _next_block(self, entry: WireLog, number: int, first: int, last: int) -> int:
-        """Return the number of the block that follows block `number` with this log."""
-        following = int(entry.block_number, 16)
-        if following <= number:
-            raise RpcInconsistent("the node's logs repeat or are out of order")
-        if not first <= following <= last:
-            raise RpcInconsistent("the node returned logs of blocks that were not asked for")
-        self.hashes[following] = entry.block_hash
-        return following
+    def transfers(self) -> Transfers:
+        """Give the transfers of all tokens, in the order of the chain."""
+        return self._transfers.transfers()
 
-    def emitters_from(self, number: int) -> dict[int, set[bytes]]:
+    def said(self) -> list[ProjectedEvent | ProjectedContractEvent]:
+        """Give everything but the transfers."""
+        return [*self.events, *self.contract_events]
+
+    def emitters_from(self, number: int, transfers: Transfers) -> dict[int, set[bytes]]:
         """Return whose logs there are in each block from `number` on."""
+        near = transfers.since(number)
         found: dict[int, set[bytes]] = {}
-        for event in reversed(self.events):
-            if event.block_number < number:
-                break
-            if event.kind == EventKind.TRANSFER:
-                found.setdefault(event.block_number, set()).add(event.token)
+        for block, token in set(zip(near.block.tolist(), near.token.tolist(), strict=True)):
+            found.setdefault(block, set()).add(near.tokens[token])
         for other in reversed(self.others):
             if other.block_number < number:
                 break
             found.setdefault(other.block_number, set()).add(other.address)
         return found
 
-    def everything(
-        self, events: Sequence[ProjectedEvent]
-    ) -> Sequence[ProjectedEvent | ProjectedContractEvent]:
-        """Give the events of tokens, as they were completed, and all others in their places."""
-        if not self.contract_events:
-            return events
-        return sorted(
-            [*events, *self.contract_events],
-            key=lambda event: (event.block_number, event.log_index),
-        )
-
     def _take(self, entry: WireLog) -> None:
         """Take in a log that is no transfer."""
-        known = log_of(entry)
+        known = _known(entry)
         self.others.append(known)
         if (name := self.watched.contracts.get(known.address)) is not None:
             self.contract_events += read_contract_event(known, name)
@@ -180,6 +151,8 @@ class Gathering:
         event = _read(self.watched, known)
         if event is None:
             return
+        if event.kind == EventKind.TRANSFER:
+            raise RpcInconsistent("a Transfer is written as no node writes its logs")
         if event.kind == EventKind.IDENTITY_REGISTERED:
             self._registered.append((len(self.events), known))
         elif is_half_told(event):
@@ -195,6 +168,16 @@ class Gathering:
             assert event.extra is not None
             extra = event.extra | {"country": country}
             self.events[place] = msgspec.structs.replace(event, extra=extra)
+
+
+def _known(entry: WireLog) -> Log:
+    """Give the exact types of a log that one of ours emitted."""
+    try:
+        return log_of(entry)
+    except ValueError as error:
+        raise UndecodableLog(
+            f"a log of {entry.address}: {error}", bytes.fromhex(entry.address[2:])
+        ) from error
 
 
 def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:

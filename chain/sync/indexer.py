@@ -239,7 +239,7 @@ class Indexer:
             raise CursorMoved("a token of this range is read again by itself") from wrong
         except (DBAPIError, psycopg.Error) as fault:
             if catching_up.is_impossible(fault):
-                self._set_apart({event.token for event in found.events})
+                self._set_apart(found.named_tokens())
                 raise CursorMoved("tokens of this range are caught up by themselves") from fault
             # Only the cursor knows. Its row is locked until the lost transaction has ended.
             with self._database.transaction() as session:
@@ -247,12 +247,12 @@ class Indexer:
             if cursor is None or (cursor.number, cursor.hash) != (found.end.number, found.end.hash):
                 raise
             log.warning("commit_confirmed", block=found.end.number)
-        if found.events:
+        if found.count:
             log.info(
                 "range_projected",
                 first=after[0] + 1,
                 last=found.end.number,
-                events=len(found.events),
+                events=found.count,
             )
 
     def _read_again(self, wrong: SumDiffers) -> None:

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from chain.errors import RpcInconsistent
 from chain.node.client import Block, ChainClient, bytes_of, hex_of
+from registry.captable.columns import Transfers
 from registry.captable.events import ProjectedContractEvent, ProjectedEvent
 
 NEAR_BLOCKS = 128
@@ -27,7 +30,8 @@ def check_near_head(
     client: ChainClient,
     near: Sequence[int],
     headers: Mapping[int, Block],
-    events: Iterable[ProjectedEvent | ProjectedContractEvent],
+    transfers: Transfers,
+    others: Iterable[ProjectedEvent | ProjectedContractEvent],
 ) -> None:
     """Make sure that headers follow each other, and that each event is of its block's transactions.
 
@@ -35,8 +39,8 @@ def check_near_head(
     ----------
     near
         Numbers of the blocks; all of them are in `headers`.
-    events
-        Of the whole range, in the order of the chain.
+    transfers, others
+        Of the whole range.
 
     Raises
     ------
@@ -46,22 +50,36 @@ def check_near_head(
     for number in near[1:]:
         if headers[number].parent_hash != headers[number - 1].hash:
             raise RpcInconsistent(f"block {number} does not follow the block before it")
+    if not near:
+        return
+    said = [(event.block_number, event.log_index, event.tx_hash) for event in others]
+    said = [place for place in said if place[0] >= near[0]]
     places: dict[int, dict[bytes, int]] = {}
     last = (-1, -1)
-    for event in events:
-        number = event.block_number
-        if not near or number < near[0]:
-            continue
+    for number, _, tx_hash in sorted([*said, *_ends_of_runs(transfers.since(near[0]))]):
         if number not in places:
             hashes = map(bytes_of, headers[number].transactions)
-            places[number] = {tx_hash: place for place, tx_hash in enumerate(hashes)}
-        place = places[number].get(event.tx_hash)
+            places[number] = {digest: place for place, digest in enumerate(hashes)}
+        place = places[number].get(tx_hash)
         if place is None:
-            _require_receipt(client, headers[number], event.tx_hash)
+            _require_receipt(client, headers[number], tx_hash)
             continue
         if (number, place) < last:
             raise RpcInconsistent(f"logs of block {number} change places with their transactions")
         last = (number, place)
+
+
+def _ends_of_runs(transfers: Transfers) -> list[tuple[int, int, bytes]]:
+    """Give block, index and transaction of those that begin or end a run of one transaction.
+
+    One in between tells nothing more: whatever stands beside it stands between the two.
+    """
+    differs = (np.diff(transfers.block) != 0) | (np.diff(transfers.tx_hash, axis=0) != 0).any(1)
+    is_end = np.ones(len(transfers), np.bool_)
+    is_end[1:-1] = differs[1:] | differs[:-1]
+    ends = transfers.of(is_end)
+    hashes = map(bytes, ends.tx_hash)
+    return list(zip(ends.block.tolist(), ends.log_index.tolist(), hashes, strict=True))
 
 
 def _require_receipt(client: ChainClient, header: Block, tx_hash: bytes) -> None:

@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 FIRST_BLOCKS = 100
 MOST_BLOCKS = 10_000
-WANTED_LOGS = 24_000
+WANTED_LOGS = 48_000
 """About 15 MB of JSON: large enough to fill a COPY, small enough that four fit into memory."""
 PIECE_LOGS = 1_500
 """About 1 MB of JSON: what the node writes and we read of it stays in the processor's cache."""

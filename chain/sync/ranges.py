@@ -16,7 +16,7 @@ import structlog
 
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.bloom import may_hold
-from chain.node.client import Block, ChainClient, hex_of
+from chain.node.client import Block, ChainClient
 from chain.sync.forced import mark_forced
 from chain.sync.gathering import Gathering
 from chain.sync.near_head import check_near_head, near_head
@@ -97,20 +97,24 @@ class RangeReader:
         if headers[last].hash != ends[last].hash:
             raise RpcInconsistent(f"block {last} changed while its range was read")
         for number, digest in gathered.hashes.items():
-            if digest != hex_of(headers[number].hash):
+            if digest != headers[number].hash:
                 raise RpcInconsistent(f"a log of block {number} is of another branch")
         # Elsewhere than near the head only of the two ends, and only if they are wholly silent.
         silent = {first, last} - gathered.hashes.keys()
         asked = [headers[number] for number in sorted({*silent, *near})]
-        self._check_silence(gathered, gathered.emitters_from(near.start) if near else {}, asked)
-        events = mark_forced(self._client, watched, gathered.events, gathered.others)
-        check_near_head(self._client, near, headers, gathered.everything(events))
+        transfers = gathered.transfers()
+        heard = gathered.emitters_from(near.start, transfers) if near else {}
+        self._check_silence(gathered, heard, asked)
+        check_near_head(self._client, near, headers, transfers, gathered.said())
         return ReadRange(
             first=headers[first],
             found=ProjectedRange(
                 blocks=[projected(headers[number]) for number in sorted({*numbers, last})],
                 tokens=gathered.tokens,
-                events=events,
+                transfers=mark_forced(
+                    self._client, watched, transfers, gathered.events, gathered.others
+                ),
+                events=gathered.events,
                 contract_events=gathered.contract_events,
                 head_number=head_number,
             ),
@@ -137,17 +141,21 @@ class RangeReader:
         suspect = [item for item in watched.addresses if may_hold(head.logs_bloom, item)]
         if suspect and not gathered.read_block(suspect, head):
             return None
-        if gathered.emitters_from(head.number).get(head.number, set()) != set(suspect):
+        transfers = gathered.transfers()
+        heard = gathered.emitters_from(head.number, transfers)
+        if heard.get(head.number, set()) != set(suspect):
             return None
-        events = mark_forced(self._client, watched, gathered.events, gathered.others)
         only = range(head.number, head.number + 1)
-        check_near_head(self._client, only, {head.number: head}, gathered.everything(events))
+        check_near_head(self._client, only, {head.number: head}, transfers, gathered.said())
         return ReadRange(
             first=head,
             found=ProjectedRange(
                 blocks=[projected(head)],
                 tokens=[],
-                events=events,
+                transfers=mark_forced(
+                    self._client, watched, transfers, gathered.events, gathered.others
+                ),
+                events=gathered.events,
                 contract_events=gathered.contract_events,
                 head_number=head.number,
             ),

@@ -44,6 +44,10 @@ class Watched:
         return [item for item in known if item is not None]
 
     @property
+    def tokens(self) -> list[bytes]:
+        return [address for address, (_, is_registry) in self.emitters.items() if not is_registry]
+
+    @property
     def is_anybody(self) -> bool:
         """Whether there is anything to ask for: the agent alone is asked about no token."""
         return bool(self.factory or self.contracts or self.emitters)

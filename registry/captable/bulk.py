@@ -5,20 +5,32 @@ All of it happens on the session's own connection, inside its transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from psycopg import Cursor
+from psycopg.types.json import Jsonb
 from psycopg.types.string import BytesBinaryDumper
 from sqlmodel import Session
 
-from registry.captable.events import ProjectedBlock
-from registry.captable.ledger import Holding, Ledger
+from registry.captable import amounts, copy_rows
+from registry.captable.amounts import Limbs
+from registry.captable.columns import NOBODY
+from registry.captable.copy_rows import Field
+from registry.captable.events import FORCED, ProjectedBlock, ProjectedEvent
+from registry.captable.ledger import Changes, Numbered
+from registry.captable.models import EventKind
+from registry.captable.spans import Spans
 
-LINES_AT_ONCE = 2_000
+ROWS_AT_ONCE = 8_000
+"""So many are written while the server stores those before."""
 _BLOCK_TYPES = ["int8", "int8", "bytea", "bytea", "timestamptz"]
 _EVENT_COLUMNS = "token_no, block_number, log_index, kind, tx_hash, source, target, units, extra"
+_EVENT_TYPES = ["int4", "int8", "int4", "int4", "bytea", "int4", "int4", "numeric", "jsonb"]
+# As the server reads its jsonb: a version, and then the text.
+_FORCED = b"\1" + json.dumps(FORCED).encode()
 _SPAN_COLUMNS = (
     "token_no, holder_no, block_number, balance_units, frozen_units,"
     " later_blocks, later_balances, later_frozen"
@@ -53,27 +65,69 @@ def add_blocks(session: Session, chain_id: int, blocks: Iterable[ProjectedBlock]
         )
 
 
-def copy_events(session: Session, lines: Iterable[str]) -> None:
-    """Append events, each a line of COPY's text format.
-
-    Text, although the server reads binary rows faster: what Python takes to make them is what a
-    sync waits for, and a formatted string takes a quarter of it (ADR 0029).
-    """
-    _copy_text(session, f"COPY token_event ({_EVENT_COLUMNS}) FROM STDIN", lines)
-
-
-def copy_spans(session: Session, ledgers: Iterable[Ledger]) -> None:
-    """Append the changes of a range to the history, sorted as its index is."""
-    lines = (span.as_line(ledger.token_no) for ledger in ledgers for span in ledger.changed())
-    _copy_text(session, f"COPY balance_at ({_SPAN_COLUMNS}) FROM STDIN", lines)
+def copy_transfers(session: Session, transfers: Numbered) -> None:
+    """Append transfers: the server stores the first rows while the next are written."""
+    with cursor_of(session) as cursor:
+        statement = f"COPY token_event ({_EVENT_COLUMNS}) FROM STDIN (FORMAT binary)"
+        with cursor.copy(statement.encode()) as copy:
+            copy.write(copy_rows.BEGINNING)
+            for first in range(0, len(transfers.said), ROWS_AT_ONCE):
+                copy.write(_transfer_rows(transfers, slice(first, first + ROWS_AT_ONCE)))
+            copy.write(copy_rows.END)
 
 
-def _copy_text(session: Session, statement: str, lines: Iterable[str]) -> None:
-    """Send lines as they are made: the server stores the first while the next are folded."""
-    left = iter(lines)
+def _transfer_rows(transfers: Numbered, chosen: slice) -> bytes:
+    said = transfers.said.of(chosen)
+    source, target = transfers.source[chosen], transfers.target[chosen]
+    kind = int(EventKind.TRANSFER).to_bytes(4, "big")
+    return copy_rows.written(
+        [
+            Field(copy_rows.int4(transfers.token[chosen])),
+            Field(copy_rows.int8(said.block)),
+            Field(copy_rows.int4(said.log_index)),
+            Field(copy_rows.same(kind, len(said))),
+            Field(said.tx_hash),
+            Field(copy_rows.int4(source), source == NOBODY),
+            Field(copy_rows.int4(target), target == NOBODY),
+            Field(amounts.as_numeric(said.units)),
+            Field(copy_rows.same(_FORCED if said.forced.any() else b"", len(said)), ~said.forced),
+        ]
+    )
+
+
+def copy_events(
+    session: Session,
+    events: Iterable[ProjectedEvent],
+    tokens: Mapping[bytes, int],
+    holders: Mapping[bytes, int],
+) -> None:
+    """Append events that are no transfers."""
+    statement = f"COPY token_event ({_EVENT_COLUMNS}) FROM STDIN (FORMAT binary)"
     with cursor_of(session) as cursor, cursor.copy(statement.encode()) as copy:
-        while some := "".join(islice(left, LINES_AT_ONCE)):
-            copy.write(some)
+        copy.set_types(_EVENT_TYPES)
+        for event in events:
+            copy.write_row(
+                (
+                    tokens[event.token],
+                    event.block_number,
+                    event.log_index,
+                    int(event.kind),
+                    event.tx_hash,
+                    None if event.source is None else holders[event.source],
+                    None if event.target is None else holders[event.target],
+                    event.units,
+                    None if event.extra is None else Jsonb(event.extra),
+                )
+            )
+
+
+def copy_spans(session: Session, spans: Spans) -> None:
+    """Append the changes of a range to the history."""
+    statement = f"COPY balance_at ({_SPAN_COLUMNS}) FROM STDIN (FORMAT binary)"
+    with cursor_of(session) as cursor, cursor.copy(statement.encode()) as copy:
+        copy.write(copy_rows.BEGINNING)
+        copy.write(spans.as_rows())
+        copy.write(copy_rows.END)
 
 
 def intern(session: Session, addresses: Collection[bytes]) -> dict[bytes, int]:
@@ -96,19 +150,26 @@ def intern(session: Session, addresses: Collection[bytes]) -> dict[bytes, int]:
     return numbers
 
 
-def read_holdings(session: Session, token_no: int, holders: Collection[int]) -> dict[int, Holding]:
-    """Return what each holder of a token has now; who never had any is left out."""
+_HOLDINGS = """
+SELECT h.place, b.balance_units::text, b.frozen_units::text
+FROM unnest(%s::text::int4[], %s::text::int4[]) WITH ORDINALITY AS h(token_no, holder_no, place)
+JOIN balance b USING (token_no, holder_no)
+"""
+
+
+def read_holdings(session: Session, changes: Changes) -> tuple[Limbs, Limbs]:
+    """Return balance and frozen part of each holder that changes, as they are now."""
+    balances, frozen = [0] * len(changes.token_no), [0] * len(changes.token_no)
     with cursor_of(session) as cursor:
         cursor.execute(
             # Python reads a text of digits several times as fast as the driver its decimals.
-            "SELECT holder_no, balance_units::text, frozen_units::text FROM balance"
-            " WHERE token_no = %s AND holder_no = ANY(%s::text::int4[])",
-            [token_no, _array(holders)],
+            _HOLDINGS,
+            [_array(changes.token_no.tolist()), _array(changes.holder_no.tolist())],
             binary=True,
         )
-        return {
-            holder: (int(balance), int(frozen)) for holder, balance, frozen in cursor.fetchall()
-        }
+        for place, balance, frozen_part in cursor.fetchall():
+            balances[place - 1], frozen[place - 1] = int(balance), int(frozen_part)
+    return amounts.of_ints(balances), amounts.of_ints(frozen)
 
 
 # Who changed once in this write stood before it as the row says that is here already, or had
@@ -116,10 +177,11 @@ def read_holdings(session: Session, token_no: int, holders: Collection[int]) -> 
 _BALANCES = """
 INSERT INTO balance AS b (token_no, holder_no, balance_units, frozen_units, block_number,
   before_block, before_units, before_frozen)
-SELECT %s, holder_no, balance, frozen, block_number,
+SELECT token_no, holder_no, balance, frozen, block_number,
   CASE WHEN once THEN -1 END, CASE WHEN once THEN 0 END, CASE WHEN once THEN 0 END
-FROM unnest(%s::text::int4[], %s::text::numeric[], %s::text::numeric[], %s::text::int8[],
-  %s::text::bool[]) AS s(holder_no, balance, frozen, block_number, once)
+FROM unnest(%s::text::int4[], %s::text::int4[], %s::text::numeric[], %s::text::numeric[],
+  %s::text::int8[], %s::text::bool[])
+  AS s(token_no, holder_no, balance, frozen, block_number, once)
 ON CONFLICT (token_no, holder_no) DO UPDATE SET
   balance_units = excluded.balance_units, frozen_units = excluded.frozen_units,
   block_number = excluded.block_number,
@@ -129,18 +191,19 @@ ON CONFLICT (token_no, holder_no) DO UPDATE SET
 """
 
 
-def store_balances(session: Session, ledger: Ledger) -> None:
+def store_balances(session: Session, spans: Spans) -> None:
     """Make the last change of each holder the balance now, and keep what was before it."""
-    spans = ledger.changed()
-    columns: Sequence[Iterable[int]] = (
-        [span.holder_no for span in spans],
-        [span.balance for span in spans],
-        [span.frozen for span in spans],
-        [span.blocks[-1] for span in spans],
-        [int(len(span.blocks) == 1) for span in spans],
-    )
+    last = spans.last
+    columns: list[list[int]] = [
+        spans.token_no.tolist(),
+        spans.holder_no.tolist(),
+        amounts.to_ints(spans.balance[last]),
+        amounts.to_ints(spans.frozen[last]),
+        spans.block[last].tolist(),
+        (spans.counts == 1).astype(np.int64).tolist(),
+    ]
     with cursor_of(session) as cursor:
-        cursor.execute(_BALANCES, [ledger.token_no, *map(_array, columns)])
+        cursor.execute(_BALANCES, [_array(column) for column in columns])
 
 
 def _array(values: Iterable[int]) -> str:

@@ -112,8 +112,7 @@ def refuse(session: Session, token: Token, reason: str) -> None:
 def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: bool) -> None:
     """Apply the next range of a token, and let it join its chain if that was the last."""
     bulk.add_blocks(session, token.chain_id, found.blocks)
-    if found.events:
-        apply_events(session, token.chain_id, found.events)
+    apply_events(session, token.chain_id, found.transfers, found.events)
     token.caught_up_to = None if joins else found.end.number
     session.add(token)
     session.flush()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from registry.captable import amounts
+from registry.captable.columns import NO_TRANSFERS, NOBODY, Transfers
 from registry.captable.models import EventKind
+
+FORCED = {"forced": True}
+"""What is kept of a transfer that an agent has made."""
 
 
 class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One log of a token or of its identity registry.
 
-    There are as many as logs: a struct is made four times as fast as a dataclass, and the
-    garbage collector does not walk it.
+    Transfers are in columns, of which `event_of` gives one where only few are looked at.
 
     Parameters
     ----------
@@ -37,6 +41,22 @@ class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     target: bytes | None = None
     units: int | None = None
     extra: dict[str, Any] | None = None
+
+
+def event_of(transfers: Transfers, place: int) -> ProjectedEvent:
+    """Give one of many transfers as an event."""
+    source, target = int(transfers.source[place]), int(transfers.target[place])
+    return ProjectedEvent(
+        token=transfers.tokens[transfers.token[place]],
+        block_number=int(transfers.block[place]),
+        log_index=int(transfers.log_index[place]),
+        tx_hash=transfers.tx_hash[place].tobytes(),
+        kind=EventKind.TRANSFER,
+        source=None if source == NOBODY else transfers.wallets[source],
+        target=None if target == NOBODY else transfers.wallets[target],
+        units=amounts.to_ints(transfers.units[place : place + 1])[0],
+        extra=FORCED if transfers.forced[place] else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +118,10 @@ class ProjectedRange:
     ----------
     blocks
         Headers of the blocks with events, and of the last block; ascending.
+    transfers
+        All Transfer logs of tokens, in the order of the chain.
     events
-        In the order of the chain.
+        Every other log of a token or of its registry, in the order of the chain.
     contract_events
         The same, of contracts that are no token's.
     head_number
@@ -108,6 +130,7 @@ class ProjectedRange:
 
     blocks: Sequence[ProjectedBlock]
     tokens: Sequence[ProjectedToken] = field(default_factory=tuple)
+    transfers: Transfers = NO_TRANSFERS
     events: Sequence[ProjectedEvent] = field(default_factory=tuple)
     contract_events: Sequence[ProjectedContractEvent] = field(default_factory=tuple)
     head_number: int
@@ -115,3 +138,17 @@ class ProjectedRange:
     @property
     def end(self) -> ProjectedBlock:
         return self.blocks[-1]
+
+    @property
+    def count(self) -> int:
+        """How many logs of tokens there are."""
+        return len(self.transfers) + len(self.events)
+
+    def everything(self) -> Iterator[ProjectedEvent]:
+        """Give what tokens said one by one, transfers first."""
+        yield from (event_of(self.transfers, place) for place in range(len(self.transfers)))
+        yield from self.events
+
+    def named_tokens(self) -> set[bytes]:
+        """Give the tokens that said anything."""
+        return self.transfers.named_tokens() | {event.token for event in self.events}

@@ -1,145 +1,226 @@
-"""One token's part of a range: its events folded, in the order of the chain, into what changed."""
+"""A range's events folded, by set, into what changed of each holder of each token.
+
+What a holder has at the end of a block is what they had before, and the sum of all that moved in
+it: in which order does not matter, so movements are sorted by holder and block, summed for each
+block, and then summed up block after block.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.captable import amounts
+from registry.captable.amounts import Limbs
+from registry.captable.columns import NOBODY, Transfers
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
-from registry.captable.spans import NULL, Span
+from registry.captable.spans import Spans
 
-# Looked up once: a member of an enumeration is found by a descriptor that is written in Python.
-_TRANSFER, _FROZEN, _UNFROZEN = (
-    EventKind.TRANSFER,
-    EventKind.TOKENS_FROZEN,
-    EventKind.TOKENS_UNFROZEN,
-)
-MOVING = frozenset({_TRANSFER, _FROZEN, _UNFROZEN})
+MOVING = frozenset({EventKind.TRANSFER, EventKind.TOKENS_FROZEN, EventKind.TOKENS_UNFROZEN})
 """What changes a balance or its frozen part."""
-_CODES = {kind: str(int(kind)) for kind in EventKind}
+
+_SIGNS = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
 
 Holding = tuple[int, int]
 """Balance and frozen part, in whole fractions."""
+Numbers = NDArray[np.int64]
 
 
-class Ledger:
-    """Folds events of one token.
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Transfers with the database's numbers of their tokens and holders.
 
     Parameters
     ----------
-    token_no
-        Number of the token.
-    spans
-        One for each address that `addresses_moving` names.
-    numbers
-        Number of every address that an event names.
+    token, source, target
+        int64, shape (n,); `NOBODY` where a mint has no source, and a burn no target.
     """
 
-    def __init__(
-        self, token_no: int, spans: Mapping[bytes, Span], numbers: Mapping[bytes, int]
-    ) -> None:
-        self.token_no = token_no
-        self.spans = spans
-        self.minted = 0
-        self.paused: bool | None = None
-        self._numbers = numbers
+    said: Transfers
+    token: Numbers
+    source: Numbers
+    target: Numbers
 
-    def fold(self, events: Iterable[ProjectedEvent]) -> Iterator[str]:
-        """Fold events one by one, and give the row of ``token_event`` of each.
-
-        There are as many as logs: what changes seldom is written once, and not for each.
-
-        Yields
-        ------
-        str
-            As COPY's text format has it.
-        """
-        spans, start = self.spans, f"{self.token_no}\t"
-        block, tx_hash, place, digest = -1, b"", "", ""
-        for event in events:
-            if event.block_number != block:
-                block = event.block_number
-                place = f"{start}{block}\t"
-            if event.tx_hash is not tx_hash:
-                tx_hash = event.tx_hash
-                digest = f"\t\\\\x{tx_hash.hex()}\t"
-            source, target, units = NULL, NULL, event.units
-            if event.kind == _TRANSFER and units is not None:
-                if event.source is None:
-                    self.minted += units
-                else:
-                    span = spans[event.source]
-                    span.move(block, -units)
-                    source = span.written_no
-                if event.target is None:
-                    self.minted -= units
-                else:
-                    span = spans[event.target]
-                    span.move(block, units)
-                    target = span.written_no
-            else:
-                self._fold_other(event)
-                source = self._number_of(event.source)
-                target = self._number_of(event.target)
-            extra = NULL if event.extra is None else _json(event.extra)
-            yield (
-                f"{place}{event.log_index}\t{_CODES[event.kind]}{digest}{source}\t{target}"
-                f"\t{NULL if units is None else units}\t{extra}\n"
-            )
-
-    def _number_of(self, address: bytes | None) -> str:
-        return NULL if address is None else str(self._numbers[address])
-
-    def _fold_other(self, event: ProjectedEvent) -> None:
-        kind, units = event.kind, event.units
-        if kind == _FROZEN and event.target and units is not None:
-            self.spans[event.target].freeze(event.block_number, units)
-        elif kind == _UNFROZEN and event.target and units is not None:
-            self.spans[event.target].freeze(event.block_number, -units)
-        elif kind in {EventKind.PAUSED, EventKind.UNPAUSED}:
-            self.paused = kind == EventKind.PAUSED
-
-    def changed(self) -> list[Span]:
-        """Return what changed, sorted as the index of the history is."""
-        spans = [span for span in self.spans.values() if span.blocks]
-        return sorted(spans, key=lambda span: span.holder_no)
+    @classmethod
+    def of(
+        cls, said: Transfers, tokens: Mapping[bytes, int], holders: Mapping[bytes, int]
+    ) -> Numbered:
+        """Look up the numbers; every token and every wallet that is named has one."""
+        of_token = np.array([tokens.get(each, 0) for each in said.tokens], np.int64)
+        of_wallet = np.array([holders.get(each, NOBODY) for each in said.wallets], np.int64)
+        if not len(said):
+            return cls(said, *(np.empty(0, np.int64),) * 3)
+        return cls(said, of_token[said.token], of_wallet[said.source], of_wallet[said.target])
 
 
-def _json(extra: Mapping[str, Any]) -> str:
-    # JSON itself has neither tabs nor line ends; only the backslash means something to COPY.
-    return json.dumps(extra).replace("\\", "\\\\")
+def minted_of(said: Transfers) -> dict[bytes, int]:
+    """Give by how much the supply of each token became larger."""
+    sums = np.zeros((len(said.tokens), said.units.shape[1] + 1), np.int64)
+    for sign, is_one in ((1, said.source == NOBODY), (-1, said.target == NOBODY)):
+        np.add.at(sums[:, :-1], said.token[is_one], sign * said.units[is_one])
+    return dict(zip(said.tokens, amounts.to_ints(amounts.carried(sums)), strict=True))
 
 
-class Parties:
-    """Whom the events of a range name.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """By how much each holder's balance and frozen part changed in each block.
 
-    Attributes
+    Parameters
     ----------
-    moving
-        For each token, everybody whose balance or frozen part the events change.
-    named
-        Everybody.
+    token_no, holder_no
+        Who changed, sorted as the index of the history is, int64, shape (holders,).
+    first
+        Place of each holder's first change, int64, shape (holders,).
+    block
+        Of each change, rising for each holder, int64, shape (changes,).
+    units, frozen
+        Sums within the block, with a sign, shape (changes, limbs).
     """
 
-    def __init__(self, events: Iterable[ProjectedEvent]) -> None:
-        self.moving: dict[bytes, set[bytes]] = {}
-        self.named: set[bytes] = set()
-        token, moving = b"", set[bytes | None]()
-        found: dict[bytes, set[bytes | None]] = {}
-        named: set[bytes | None] = set()
-        for event in events:
-            if event.token != token:
-                token = event.token
-                moving = found.setdefault(token, set())
-            if event.kind == _TRANSFER or event.kind in MOVING:
-                moving.add(event.source)
-                moving.add(event.target)
-            else:
-                named.add(event.source)
-                named.add(event.target)
-        for token, moved in found.items():
-            named |= moved
-            self.moving[token] = {address for address in moved if address is not None}
-        self.named = {address for address in named if address is not None}
+    token_no: Numbers
+    holder_no: Numbers
+    first: Numbers
+    block: Numbers
+    units: Limbs
+    frozen: Limbs
+
+    def upon(self, balances: Limbs, frozen: Limbs) -> Spans:
+        """Add the changes, one after the other, to what each holder had before, (holders, limbs).
+
+        Parameters
+        ----------
+        balances, frozen
+            Not negative.
+        """
+        counts = np.diff(np.append(self.first, len(self.block)))
+        return Spans(
+            token_no=self.token_no,
+            holder_no=self.holder_no,
+            first=self.first,
+            counts=counts,
+            block=self.block,
+            balance=_running(balances, self.units, self.first, counts),
+            frozen=_running(frozen, self.frozen, self.first, counts),
+        )
+
+
+def changes_of(
+    transfers: Numbered,
+    events: Sequence[ProjectedEvent],
+    tokens: Mapping[bytes, int],
+    holders: Mapping[bytes, int],
+) -> Changes:
+    """Sum up what moved, by token, holder and block.
+
+    Parameters
+    ----------
+    events
+        All but transfers; some of them freeze.
+    tokens, holders
+        Numbers of all that the events name.
+    """
+    said = transfers.said
+    left, came = transfers.source != NOBODY, transfers.target != NOBODY
+    freezes = _freezes(events)
+    moved = int(left.sum() + came.sum())
+    token = np.concatenate(
+        [transfers.token[left], transfers.token[came], [tokens[each.token] for each in freezes]]
+    ).astype(np.int64)
+    holder = np.concatenate(
+        [
+            transfers.source[left],
+            transfers.target[came],
+            [holders[each.target] for each in freezes],
+        ]
+    ).astype(np.int64)
+    block = np.concatenate(
+        [said.block[left], said.block[came], [each.block_number for each in freezes]]
+    ).astype(np.int64)
+    units = np.concatenate([-said.units[left], said.units[came]])
+    return _summed(
+        token,
+        holder,
+        block,
+        np.pad(units, ((0, len(freezes)), (0, 1))),
+        np.pad(_frozen_by(freezes), ((moved, 0), (0, 1))),
+    )
+
+
+class _Freeze(NamedTuple):
+    """Units of a holder that an agent freezes; fewer than none, where they are free again."""
+
+    token: bytes
+    target: bytes
+    block_number: int
+    units: int
+
+
+def _freezes(events: Iterable[ProjectedEvent]) -> list[_Freeze]:
+    return [
+        _Freeze(event.token, event.target, event.block_number, _SIGNS[event.kind] * event.units)
+        for event in events
+        if event.kind in _SIGNS and event.target is not None and event.units is not None
+    ]
+
+
+def _frozen_by(freezes: Sequence[_Freeze]) -> Limbs:
+    signs = np.array([-1 if each.units < 0 else 1 for each in freezes], np.int64)
+    return amounts.of_ints([abs(each.units) for each in freezes]) * signs[:, None]
+
+
+def _summed(
+    token: Numbers, holder: Numbers, block: Numbers, units: Limbs, frozen: Limbs
+) -> Changes:
+    """Sort movements by who and when, and add up those of one block."""
+    assert len(block) < amounts.MOST_SUMMED, "more than a range ever has"
+    order = np.argsort(_sorting_key(token, holder, block), kind="stable")
+    token, holder, block = token[order], holder[order], block[order]
+    is_other = _changes_in(token) | _changes_in(holder)
+    starts = np.flatnonzero(is_other | _changes_in(block))
+    firsts = np.flatnonzero(is_other[starts])
+    return Changes(
+        token_no=token[starts][firsts],
+        holder_no=holder[starts][firsts],
+        first=firsts,
+        block=block[starts],
+        units=_sums(units, order, starts),
+        frozen=_sums(frozen, order, starts),
+    )
+
+
+def _sorting_key(token: Numbers, holder: Numbers, block: Numbers) -> Numbers:
+    """Give one number for each movement that sorts by token, then holder, then block."""
+    key = np.zeros(len(block), np.int64)
+    for column in (token, holder, block):
+        known, place = np.unique(column, return_inverse=True)
+        key = key * len(known) + place
+    return key
+
+
+def _changes_in(column: Numbers) -> NDArray[np.bool_]:
+    """Tell where a sorted column has another value than before; so it does at its beginning."""
+    differs = np.ones(len(column), np.bool_)
+    differs[1:] = column[1:] != column[:-1]
+    return differs
+
+
+def _sums(limbs: Limbs, order: NDArray[np.intp], starts: NDArray[np.intp]) -> Limbs:
+    if not len(starts) or not limbs.any():
+        return np.zeros((len(starts), limbs.shape[1]), np.int64)
+    return amounts.carried(np.add.reduceat(limbs[order], starts, axis=0))
+
+
+def _running(before: Limbs, changes: Limbs, first: Numbers, counts: Numbers) -> Limbs:
+    """Give what there is after each change: what was before, and all changes up to it."""
+    width = max(before.shape[1] + 1, changes.shape[1])
+    sums = np.cumsum(amounts.widened(changes, width), axis=0)
+    # What was summed of the holders before is taken off again.
+    others = np.where(first[:, None] > 0, sums[first - 1], 0)
+    return amounts.carried(
+        sums + np.repeat(amounts.widened(before, width) - others, counts, axis=0)
+    )

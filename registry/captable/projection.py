@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -12,20 +12,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk, contracts, sums
+from registry.captable.columns import Transfers
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedEvent,
     ProjectedRange,
     ProjectedToken,
 )
-from registry.captable.ledger import Ledger, Parties
+from registry.captable.ledger import Numbered, changes_of, minted_of
 from registry.captable.models import (
     EventKind,
     RegisteredWallet,
     SyncCursor,
     Token,
 )
-from registry.captable.spans import Span
 from registry.kernel import failpoints
 from registry.kernel.clock import now
 
@@ -75,12 +75,11 @@ def apply_range(
     """
     move_cursor(session, chain_id, after=after, to=found.end, head_number=found.head_number)
     bulk.copy_blocks(session, chain_id, found.blocks)
-    events = found.events
-    if found.tokens:
-        apart = _add_tokens(session, chain_id, found.tokens)
+    transfers, events = found.transfers, found.events
+    if found.tokens and (apart := _add_tokens(session, chain_id, found.tokens)):
+        transfers = transfers.without(apart)
         events = [event for event in events if event.token not in apart]
-    if events:
-        apply_events(session, chain_id, events)
+    apply_events(session, chain_id, transfers, events)
     if found.contract_events:
         contracts.append(session, chain_id, found.contract_events)
 
@@ -147,46 +146,49 @@ def touch_cursor(session: Session, chain_id: int) -> None:
     )
 
 
-def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEvent]) -> None:
-    """Apply events of tokens that are known, in the order of the chain.
+def apply_events(
+    session: Session, chain_id: int, transfers: Transfers, events: Sequence[ProjectedEvent]
+) -> None:
+    """Apply what tokens that are known said, both in the order of the chain.
+
+    Parameters
+    ----------
+    events
+        All but the transfers.
 
     Raises
     ------
     SumDiffers
         The holders of a token would not have what was minted of it.
     """
-    parties = Parties(events)
-    moving = parties.moving
-    tokens = session.exec(
-        select(Token)
-        .where(col(Token.chain_id) == chain_id, col(Token.address).in_(list(moving)))
-        .with_for_update()
-    ).all()
-    numbers = bulk.intern(session, parties.named)
-    ledgers = {
-        token.address: _open_ledger(session, token, moving[token.address], numbers)
-        for token in tokens
-    }
-    runs = groupby(events, key=attrgetter("token"))
-    bulk.copy_events(session, chain.from_iterable(ledgers[token].fold(run) for token, run in runs))
+    if not len(transfers) and not events:
+        return
+    tokens = _lock_tokens(
+        session, chain_id, transfers.named_tokens() | {event.token for event in events}
+    )
+    numbers = {token.address: token.token_no for token in tokens if token.token_no is not None}
+    holders = bulk.intern(session, transfers.named_wallets() | _parties(events))
+    numbered = Numbered.of(transfers, numbers, holders)
+    if len(transfers):
+        bulk.copy_transfers(session, numbered)
+    if events:
+        bulk.copy_events(session, events, numbers, holders)
     failpoints.reach("sync_mid_copy")
-    bulk.copy_spans(session, ledgers.values())
-    for token in tokens:
-        ledger = ledgers[token.address]
-        bulk.store_balances(session, ledger)
-        token.supply_units = int(token.supply_units) + ledger.minted
-        if ledger.paused is not None:
-            token.paused = ledger.paused
-    session.add_all(tokens)
-    sums.require_equal(session, [ledger.token_no for ledger in ledgers.values()])
+    changes = changes_of(numbered, events, numbers, holders)
+    if len(changes.holder_no):
+        spans = changes.upon(*bulk.read_holdings(session, changes))
+        bulk.copy_spans(session, spans)
+        bulk.store_balances(session, spans)
+    _fold_tokens(session, tokens, minted_of(transfers), events)
+    sums.require_equal(session, list(numbers.values()))
     fold_wallets(
         session,
         [
             WalletEvent(
-                token_no=ledgers[event.token].token_no,
+                token_no=numbers[event.token],
                 block_number=event.block_number,
                 kind=event.kind,
-                holder_no=numbers[event.target] if event.target else None,
+                holder_no=holders[event.target] if event.target else None,
                 extra=event.extra or {},
             )
             for event in events
@@ -195,13 +197,40 @@ def apply_events(session: Session, chain_id: int, events: Sequence[ProjectedEven
     )
 
 
-def _open_ledger(
-    session: Session, token: Token, moving: Collection[bytes], numbers: Mapping[bytes, int]
-) -> Ledger:
-    assert token.token_no is not None
-    held = bulk.read_holdings(session, token.token_no, [numbers[item] for item in moving])
-    spans = {item: Span(numbers[item], *held.get(numbers[item], (0, 0))) for item in moving}
-    return Ledger(token.token_no, spans, numbers)
+def _lock_tokens(session: Session, chain_id: int, addresses: Collection[bytes]) -> Sequence[Token]:
+    return session.exec(
+        select(Token)
+        .where(col(Token.chain_id) == chain_id, col(Token.address).in_(list(addresses)))
+        .with_for_update()
+    ).all()
+
+
+def _parties(events: Iterable[ProjectedEvent]) -> set[bytes]:
+    """Name everybody whom events name."""
+    return {
+        address
+        for event in events
+        for address in (event.source, event.target)
+        if address is not None
+    }
+
+
+def _fold_tokens(
+    session: Session,
+    tokens: Sequence[Token],
+    minted: Mapping[bytes, int],
+    events: Iterable[ProjectedEvent],
+) -> None:
+    """Fold what the tokens themselves are: their supply, and whether they are paused."""
+    paused = {
+        event.token: event.kind == EventKind.PAUSED
+        for event in events
+        if event.kind in {EventKind.PAUSED, EventKind.UNPAUSED}
+    }
+    for token in tokens:
+        token.supply_units = int(token.supply_units) + minted.get(token.address, 0)
+        token.paused = paused.get(token.address, token.paused)
+    session.add_all(tokens)
 
 
 OF_WALLETS = frozenset(

@@ -6,95 +6,80 @@ of times in one range, so those changes share a row and an index entry (ADR 0029
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col
 
+from registry.captable import amounts, copy_rows
+from registry.captable.amounts import Limbs
+from registry.captable.copy_rows import INT8_OID, NUMERIC_OID, ArrayField, Bytes, Field
 from registry.captable.models import BalanceAt
 
-NULL = "\\N"
-"""As COPY's text format writes it."""
 
-
-class Span:
-    """The changes of one holder of one token within one range; one for each block.
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """How the holders changed within one range: a row of history for each of them.
 
     Parameters
     ----------
-    holder_no
-        Number of the holder.
+    token_no, holder_no
+        Who, sorted as the index of the history is, int64, shape (holders,).
+    first, counts
+        Place of each holder's first change, and how many follow each other from there, int64,
+        shape (holders,).
+    block
+        Of each change, int64, shape (changes,).
     balance, frozen
-        Before the range, in whole fractions.
+        After each change, carried, shape (changes, limbs); see `captable.amounts`.
     """
 
-    __slots__ = (
-        "_last",
-        "balance",
-        "balances",
-        "blocks",
-        "frozen",
-        "frozens",
-        "holder_no",
-        "written_no",
-    )
+    token_no: NDArray[np.int64]
+    holder_no: NDArray[np.int64]
+    first: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    block: NDArray[np.int64]
+    balance: Limbs
+    frozen: Limbs
 
-    def __init__(self, holder_no: int, balance: int, frozen: int) -> None:
-        self.holder_no = holder_no
-        self.written_no = str(holder_no)
-        self.balance = balance
-        self.frozen = frozen
-        self.blocks: list[int] = []
-        self.balances: list[int] = []
-        # One for each block, but only from the first freeze on: there seldom is any.
-        self.frozens: list[int] | None = None
-        self._last = -1
+    def __len__(self) -> int:
+        return len(self.holder_no)
 
-    def move(self, block: int, units: int) -> None:
-        """Add to the balance at `block`."""
-        balance = self.balance = self.balance + units
-        if self.frozens is not None:
-            self._note(block)
-        elif self._last == block:
-            self.balances[-1] = balance
-        else:
-            self._last = block
-            self.blocks.append(block)
-            self.balances.append(balance)
+    @property
+    def last(self) -> NDArray[np.int64]:
+        """Place of each holder's last change."""
+        return self.first + self.counts - 1
 
-    def freeze(self, block: int, units: int) -> None:
-        """Add to the frozen part at `block`."""
-        if self.frozens is None:
-            self.frozens = [self.frozen] * len(self.blocks)
-        self.frozen += units
-        self._note(block)
+    def as_rows(self) -> bytes:
+        """Give the rows of ``balance_at`` as COPY's binary format has them."""
+        is_later = np.ones(len(self.block), np.bool_)
+        is_later[self.first] = False
+        balances, frozen = amounts.as_numeric(self.balance), amounts.as_numeric(self.frozen)
+        later = self.counts - 1
+        return copy_rows.written_with_arrays(
+            [
+                Field(copy_rows.int4(self.token_no)),
+                Field(copy_rows.int4(self.holder_no)),
+                Field(copy_rows.int8(self.block[self.first])),
+                Field(balances[self.first]),
+                Field(frozen[self.first]),
+            ],
+            [
+                ArrayField(INT8_OID, copy_rows.int8(self.block[is_later]), later),
+                ArrayField(NUMERIC_OID, balances[is_later], later),
+                self._later_frozen(frozen, is_later),
+            ],
+        )
 
-    def _note(self, block: int) -> None:
-        if self._last == block:
-            self.balances[-1] = self.balance
-            if self.frozens is not None:
-                self.frozens[-1] = self.frozen
-        else:
-            self._last = block
-            self.blocks.append(block)
-            self.balances.append(self.balance)
-            if self.frozens is not None:
-                self.frozens.append(self.frozen)
-
-    def as_line(self, token_no: int) -> str:
-        """Give the row of ``balance_at`` as COPY's text format has it."""
-        blocks, balances, frozens = self.blocks, self.balances, self.frozens
-        frozen = self.frozen if frozens is None else frozens[0]
-        first = f"{token_no}\t{self.written_no}\t{blocks[0]}\t{balances[0]}\t{frozen}"
-        if len(blocks) == 1:
-            return f"{first}\t\\N\t\\N\t\\N\n"
-        later = NULL if frozens is None else _later(frozens)
-        return f"{first}\t{_later(blocks)}\t{_later(balances)}\t{later}\n"
-
-
-def _later(values: list[int]) -> str:
-    # As Python itself writes a list: the server takes the spaces, and no string is made of each.
-    return "{" + str(values[1:])[1:-1] + "}"
+    def _later_frozen(self, frozen: Bytes, is_later: NDArray[np.bool_]) -> ArrayField:
+        """Give the frozen parts after the first, of those holders of whom they differ from it."""
+        differs = (self.frozen != np.repeat(self.frozen[self.first], self.counts, axis=0)).any(1)
+        has_any = np.logical_or.reduceat(differs, self.first) if len(self) else differs
+        chosen = is_later & np.repeat(has_any, self.counts)
+        return ArrayField(NUMERIC_OID, frozen[chosen], np.where(has_any, self.counts - 1, 0))
 
 
 def balance_at(block_number: Any) -> ColumnElement[int]:

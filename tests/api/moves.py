@@ -22,6 +22,7 @@ from registry.captable.rewind import rewind
 from tests import factories as make
 from tests import sales
 from tests.api.house import House
+from tests.columns import split
 from tests.factories import Buyer
 
 FIRST_BLOCK = 100
@@ -95,7 +96,7 @@ class Moves:
                 head_number=number,
                 blocks=[self.block(number)],
                 tokens=[token] if deploy else [],
-                events=said,
+                **split(said),
                 contract_events=[
                     ProjectedContractEvent(
                         block_number=number, log_index=index, tx_hash=tx_hash, **event

@@ -21,6 +21,7 @@ from registry.kernel.settings import FollowedChain
 from registry.operation.models import PlatformContract
 from tests.api.house import House
 from tests.api.moves import FIRST_MINED, Moves, minted, wallet_no
+from tests.columns import split
 
 OTHER, UNREAD = 10, 5
 ONE, TWO, IDENTITY = wallet_no(0), wallet_no(1), wallet_no(2)
@@ -48,7 +49,7 @@ def mine(house: House, address: bytes, number: int, *events: dict[str, Any], **m
         found = ProjectedRange(
             blocks=[block(number, more.get("branch", "first"))],
             tokens=more.get("tokens", ()),
-            events=said,
+            **split(said),
             head_number=number,
         )
         apply_range(session, OTHER, after=(cursor.number, cursor.hash), found=found)

@@ -24,6 +24,7 @@ from registry.tokenization.models import Tokenization
 from tests import factories as make
 from tests import sales
 from tests.api.house import House
+from tests.columns import split
 from tests.factories import Buyer, Desk
 
 FIRST_BLOCK = 100
@@ -105,6 +106,6 @@ def project(
                 block_number=FIRST_BLOCK + 1,
             )
         ],
-        events=events,
+        **split(events),
     )
     apply_range(session, settings.chain_id, after=(start.number, start.hash), found=found)

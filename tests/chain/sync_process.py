@@ -13,8 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import Raw
+
 from chain.node.client import ChainClient
-from chain.node.wire import WireLog
 from chain.worker import run_sync
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
@@ -27,13 +28,13 @@ class HoldsBack(ChainClient):
 
     folder: Path
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Raw]:
         return self._held(super().logs(addresses, first, last))
 
-    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[Raw]:
         return self._held(super().logs_of_block(addresses, block_hash))
 
-    def _held(self, found: list[WireLog]) -> list[WireLog]:
+    def _held(self, found: list[Raw]) -> list[Raw]:
         if (self.folder / "hold").exists():
             (self.folder / "read").touch()
             while (self.folder / "hold").exists():

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import Block, ChainClient, hex_of
@@ -16,6 +17,7 @@ from chain.sync.indexer import Indexer
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
 from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
+from tests.chain.wire_logs import told, written
 
 pytestmark = pytest.mark.chain
 
@@ -45,11 +47,11 @@ class Lying(ChainClient):
         self.of_block: Callable[[list[WireLog]], list[WireLog]] = lambda logs: logs
         self.of_headers: Callable[[list[Header]], list[Header]] = lambda headers: headers
 
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
-        return self.of_logs(super().logs(addresses, first, last))
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Raw]:
+        return written(self.of_logs(told(super().logs(addresses, first, last))))
 
-    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[WireLog]:
-        return self.of_block(super().logs_of_block(addresses, block_hash))
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[Raw]:
+        return written(self.of_block(told(super().logs_of_block(addresses, block_hash))))
 
     def headers(self, numbers: Sequence[int]) -> list[Header]:
         return self.of_headers(super().headers(numbers))
@@ -235,7 +237,7 @@ def test_indexer__node_that_refuses_wide_ranges__is_asked_for_narrower_ones(held
     asked = []
 
     class Narrow(ChainClient):
-        def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+        def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Raw]:
             asked.append(last - first + 1)
             if last - first + 1 > 4:
                 raise RpcRefused("eth_getLogs", -32005, "query returned too many results", None)
@@ -249,7 +251,7 @@ def test_indexer__node_that_refuses_wide_ranges__is_asked_for_narrower_ones(held
 
 def test_indexer__node_that_refuses_every_range__says_so_and_changes_nothing(held: Suite) -> None:
     class Closed(ChainClient):
-        def logs(self, *_: Any) -> list[WireLog]:
+        def logs(self, *_: Any) -> list[Raw]:
             raise RpcRefused("eth_getLogs", -32005, "no", None)
 
     indexer = Indexer(held.world.database, Closed(held.world.node.url, CHAIN_ID))

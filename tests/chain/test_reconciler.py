@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from sqlmodel import col, select
 
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
-from chain.node.wire import WireLog
 from chain.proving.many_calls import MULTICALL3
 from chain.proving.reconciler import Reconciler
 from chain.sync.indexer import Indexer
@@ -246,10 +246,10 @@ def test_reconcile__node_kept_logs_back__is_found_out(held: Suite) -> None:
     """Nothing in such an answer contradicts itself; only the balances do."""
 
     class Forgetful(ChainClient):
-        def logs(self, *_: object) -> list[WireLog]:
+        def logs(self, *_: object) -> list[Raw]:
             return []
 
-        def logs_of_block(self, *_: object) -> list[WireLog]:
+        def logs_of_block(self, *_: object) -> list[Raw]:
             return []
 
         def emitters(self, *_: object) -> set[bytes]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import typer
+from msgspec import Raw
 from sqlmodel import select
 from typer.testing import CliRunner
 
 from api.reconcile_cli import add_reconcile
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
-from chain.node.wire import WireLog
 from chain.proving.repair import Repair
 from chain.sync.countries import SETTLED_BLOCKS
 from chain.sync.indexer import Indexer
@@ -113,10 +113,10 @@ def test_reconcile__untouched__proves_everything(held: Suite) -> None:
 class Forgetful(ChainClient):
     """Keeps the logs back; nothing in such an answer contradicts itself."""
 
-    def logs(self, *_: object) -> list[WireLog]:
+    def logs(self, *_: object) -> list[Raw]:
         return []
 
-    def logs_of_block(self, *_: object) -> list[WireLog]:
+    def logs_of_block(self, *_: object) -> list[Raw]:
         return []
 
     def emitters(self, *_: object) -> set[bytes]:

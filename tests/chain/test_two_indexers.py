@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from msgspec import Raw
 
 from chain.node.client import Block, ChainClient
-from chain.node.wire import WireLog
 from chain.sync.indexer import Indexer
 from chain.sync.ranges import RangeReader
 from registry.captable import projection
@@ -41,7 +41,7 @@ class Waiting(ChainClient):
 
 
 class WaitsWithLogs(Waiting):
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[WireLog]:
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Raw]:
         found = super().logs(addresses, first, last)
         self._wait()
         return found

@@ -1,4 +1,4 @@
-"""What is sliced from the wire is what the ABI's own decoder reads; what is off is refused."""
+"""What comes over the wire is read into what it says; what is off is an own error."""
 
 from __future__ import annotations
 
@@ -12,69 +12,24 @@ from hypothesis import strategies as st
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
 from chain.node.bloom import mask_of, may_hold
-from chain.node.client import hex_of, log_of
-from chain.node.wire import WireLog, decode_headers, decode_logs
-from chain.sync.decode import TRANSFER, TransferReader, UndecodableLog, read_event
+from chain.node.client import hex_of
+from chain.node.log_table import read_table
+from chain.node.wire import decode_headers, decode_logs
 from chain.sync.pace import FIRST_BLOCKS, MOST_BLOCKS, PIECE_LOGS, WANTED_LOGS, Pace
 
 pytestmark = pytest.mark.unit
 
 TOKEN = b"\xaa" * 20
 ADDRESSES = st.binary(min_size=20, max_size=20)
-change = msgspec.structs.replace
-
-
-def topic_of(address: bytes) -> str:
-    return hex_of(bytes(12) + address)
-
-
-def transfer(source: bytes, target: bytes, units: int, index: int = 3) -> WireLog:
-    return WireLog(
-        address=hex_of(TOKEN),
-        topics=[TRANSFER, topic_of(source), topic_of(target)],
-        data=hex_of(units.to_bytes(32, "big")),
-        block_number="0x10",
-        block_hash=hex_of(b"\x01" * 32),
-        transaction_hash=hex_of(b"\x02" * 32),
-        log_index=hex(index),
-    )
-
-
-@given(
-    source=ADDRESSES | st.just(bytes(20)),
-    target=ADDRESSES | st.just(bytes(20)),
-    units=st.integers(0, 2**256 - 1),
-    index=st.integers(0, 2**31 - 1),
-)
-def test_transfer__sliced__is_what_the_abi_decodes(
-    source: bytes, target: bytes, units: int, index: int
-) -> None:
-    entry = transfer(source, target, units, index)
-
-    sliced = TransferReader().read(entry, TOKEN, 16, index)
-
-    assert sliced == read_event(log_of(entry), TOKEN, is_registry=False)
-
-
-GOOD = transfer(b"\x11" * 20, b"\x22" * 20, 5)
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        change(GOOD, topics=GOOD.topics[:2]),
-        change(GOOD, topics=[*GOOD.topics, GOOD.data]),
-        change(GOOD, topics=[*GOOD.topics[:2], "0x01" + GOOD.topics[2][4:]]),
-        change(GOOD, topics=[*GOOD.topics[:2], GOOD.topics[2][:-2]]),
-        change(GOOD, data="0x"),
-        change(GOOD, data=GOOD.data + "00"),
-        change(GOOD, data="0x" + "zz" * 32),
-    ],
-    ids=["no target", "value indexed", "dirty address", "short", "no data", "long", "no hex"],
-)
-def test_transfer__other_shape__is_refused(entry: WireLog) -> None:
-    with pytest.raises(UndecodableLog):
-        TransferReader().read(entry, TOKEN, 16, 3)
+LOG = {
+    "address": hex_of(TOKEN),
+    "topics": [hex_of(bytes(32))],
+    "data": "0x05",
+    "blockNumber": "0x10",
+    "blockHash": hex_of(b"\x01" * 32),
+    "transactionHash": hex_of(b"\x02" * 32),
+    "logIndex": "0x3",
+}
 
 
 def answer(**fields: Any) -> bytes:
@@ -82,27 +37,38 @@ def answer(**fields: Any) -> bytes:
 
 
 def test_logs__as_the_node_writes_them__are_read() -> None:
-    body = answer(result=[msgspec.to_builtins(GOOD) | {"removed": False, "blockTimestamp": "0x1"}])
+    body = answer(result=[LOG | {"removed": False, "blockTimestamp": "0x1"}])
 
-    assert decode_logs(body) == [GOOD]
+    table = read_table(decode_logs(body))
+
+    (entry,) = table.others.values()
+    assert entry.address == hex_of(TOKEN)
+    assert (table.block.tolist(), table.index.tolist()) == ([16], [3])
 
 
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
         (b"<html>502</html>", RpcUnavailable),
-        (answer(result=[msgspec.to_builtins(GOOD)])[:-9], RpcUnavailable),
+        (answer(result=[LOG])[:-9], RpcUnavailable),
         (answer(error={"code": -32005, "message": "too many"}), RpcRefused),
         (answer(result=None), RpcInconsistent),
         (answer(result={}), RpcInconsistent),
-        (answer(result=[msgspec.to_builtins(GOOD) | {"blockNumber": None}]), RpcInconsistent),
-        (answer(result=[msgspec.to_builtins(GOOD) | {"removed": True}]), RpcInconsistent),
+        (answer(result=[5]), RpcInconsistent),
+        (answer(result=[LOG | {"blockNumber": None}]), RpcInconsistent),
+        (answer(result=[LOG | {"blockNumber": "0x"}]), RpcInconsistent),
+        (answer(result=[LOG | {"logIndex": "0x" + "f" * 16}]), RpcInconsistent),
+        (answer(result=[LOG | {"blockHash": "0x1"}]), RpcInconsistent),
+        (answer(result=[LOG | {"removed": True}]), RpcInconsistent),
     ],
-    ids=["html", "cut off", "error", "null", "object", "pending", "removed"],
+    ids=[
+        *("html", "cut off", "error", "null", "object", "no log", "pending", "no number"),
+        *("huge", "half a hash", "removed"),
+    ],
 )
 def test_logs__anything_else__is_an_own_error(body: bytes, fault: type[Exception]) -> None:
     with pytest.raises(fault):
-        decode_logs(body)
+        read_table(decode_logs(body))
 
 
 HEADER = {

@@ -27,6 +27,7 @@ from registry.captable.events import (
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, TokenEvent
 from registry.captable.registered import Registration, registered_at
 from registry.kernel.db import Database
+from tests.columns import split
 
 pytestmark = pytest.mark.db
 
@@ -190,7 +191,7 @@ def project(session: Session, events: Sequence[ProjectedEvent], ends: Sequence[i
             found=ProjectedRange(
                 blocks=[block(number) for number in numbers],
                 tokens=[deployed] if start == 0 else [],
-                events=inside,
+                **split(inside),
                 head_number=BLOCKS,
             ),
         )
