@@ -1,15 +1,12 @@
 """Logs of one answer as a table: most are written alike, and are read by column.
 
-Two logs that differ in nothing but hex digits between the same quotes are the same JSON with other
-digits. So one of them is read as JSON, and of the others only two things are looked at: that they
-are the same but for digits, and that these are digits (ADR 0041). Most logs, Transfers among them,
-have three topics and one word of data; all others are read one by one.
+Most logs, Transfers among them, have three topics and one word of data; those are read by their
+pattern (`chain.node.log_pattern`), and all others one by one.
 """
 
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,33 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chain.errors import RpcInconsistent
+from chain.node.log_pattern import WORDS_BYTES, Bytes, Flags, Numbers, Pattern, pattern_of
 from chain.node.wire import WireLog, wire_log
-
-Numbers = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
-Flags = NDArray[np.bool_]
 
 ROWS_AT_ONCE = 500
 """About 300 kB of text, which stays in the processor's cache."""
-_SIZES = [40, *[64] * 6]
-"""Digits of the address, of the three topics, the data, and the hashes."""
-_VALUE = re.compile(rb'"0x([0-9a-fA-F]*)"')
-_FIELD = re.compile(
-    rb'"(address|data|blockHash|blockNumber|transactionHash|logIndex)"\s*:\s*"0x([0-9a-fA-F]*)"'
-)
-_FIELDS = {"address", "data", "blockHash", "blockNumber", "transactionHash", "logIndex"}
-_LIST = re.compile(rb'"topics"\s*:\s*\[([^\]]*)\]')
-_MOST_DIGITS = 15
-"""Of a number that an int64 holds."""
-_WEIGHTS = 16 ** np.arange(_MOST_DIGITS, dtype=np.int64)[::-1]
-_NO_DIGIT = 16
-_VALUES = np.full(256, _NO_DIGIT, np.uint8)
-_VALUES[np.frombuffer(b"0123456789", np.uint8)] = np.arange(10)
-_VALUES[np.frombuffer(b"abcdef", np.uint8)] = np.arange(10, 16)
-_VALUES[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
-
-Span = tuple[int, int]
-"""Where digits begin and end in the text of a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +143,14 @@ class _Reading:
         return LogTable(self._written, self.block, self.index, self.block_hash, plain, self._others)
 
     def _read_of_length(self, places: NDArray[np.intp], length: int) -> None:
-        patterns: list[_Pattern] = []
+        patterns: list[Pattern] = []
         for start in range(0, len(places), ROWS_AT_ONCE):
             some = places[start : start + ROWS_AT_ONCE]
             text = b"".join([self._written[place] for place in some.tolist()])
             self._read_matrix(patterns, some, np.frombuffer(text, np.uint8).reshape(-1, length))
 
     def _read_matrix(
-        self, patterns: list[_Pattern], places: NDArray[np.intp], matrix: Bytes
+        self, patterns: list[Pattern], places: NDArray[np.intp], matrix: Bytes
     ) -> None:
         """Read logs of one length by the patterns that are known, and those that they give."""
         is_left = np.ones(len(places), np.bool_)
@@ -183,7 +158,7 @@ class _Reading:
             self._read_alike(pattern, places, matrix, is_left)
         for row, place in enumerate(places.tolist()):
             if is_left[row]:
-                found = _pattern_of(matrix[row].tobytes())
+                found = pattern_of(matrix[row].tobytes())
                 if found is None:
                     is_left[row] = False
                     self._read_other(place)
@@ -192,7 +167,7 @@ class _Reading:
                     self._read_alike(found, places, matrix, is_left)
 
     def _read_alike(
-        self, pattern: _Pattern, places: NDArray[np.intp], matrix: Bytes, is_left: Flags
+        self, pattern: Pattern, places: NDArray[np.intp], matrix: Bytes, is_left: Flags
     ) -> None:
         """Read those that are left and alike; what has no digits where these have is left."""
         chosen = pattern.matches(matrix) & is_left
@@ -204,7 +179,7 @@ class _Reading:
         is_left &= ~chosen
 
     def _read_plain(
-        self, pattern: _Pattern, places: NDArray[np.intp], matrix: Bytes, chosen: Flags
+        self, pattern: Pattern, places: NDArray[np.intp], matrix: Bytes, chosen: Flags
     ) -> None:
         """Read rows that are alike but for digits.
 
@@ -217,12 +192,8 @@ class _Reading:
             return
         if not chosen.all():
             places, matrix = places[chosen], matrix[chosen]
-        plain = PlainLogs(places, _bytes(matrix, pattern.words))
-        digits = _digits(matrix, [*pattern.numbers, *pattern.unread])
-        size = pattern.numbers[0][1] - pattern.numbers[0][0]
-        both = size + pattern.numbers[1][1] - pattern.numbers[1][0]
-        self.block[places] = _number(digits[:, :size])
-        self.index[places] = _number(digits[:, size:both])
+        plain = PlainLogs(places, pattern.read_words(matrix))
+        self.block[places], self.index[places] = pattern.read_numbers(matrix)
         self.block_hash[places] = plain.block_hash
         self._plain.append(plain)
 
@@ -236,90 +207,6 @@ class _Reading:
             raise RpcInconsistent(f"a log stands nowhere: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    """How a log of three topics and one word is written, but for its digits.
-
-    Parameters
-    ----------
-    text
-        One that is written so, uint8, shape (length,).
-    is_digit
-        Which of its characters are digits of a value, bool, shape (length,).
-    words
-        Where stand address, topics, data, and the hashes of transaction and block.
-    numbers
-        Where stand the block's number and the log's index in it.
-    unread
-        Digits of whatever else it says.
-    """
-
-    text: NDArray[np.uint8]
-    is_digit: Flags
-    words: Sequence[Span]
-    numbers: tuple[Span, Span]
-    unread: Sequence[Span]
-
-    def matches(self, matrix: Bytes) -> Flags:
-        """Tell which rows are the same but for what stands in the place of digits."""
-        is_same: Flags = (matrix == self.text) | self.is_digit
-        return np.ones(len(matrix), np.bool_) if is_same.all() else _each(is_same)
-
-    def has_digits(self, matrix: Bytes) -> Flags:
-        """Tell which rows have digits there."""
-        return _each(_VALUES[matrix[:, self.is_digit]] != _NO_DIGIT)
-
-
-def _each(flags: Flags) -> Flags:
-    """Tell of each row whether all of it is so."""
-    return np.asarray(flags.all(axis=1), np.bool_)
-
-
-def _pattern_of(written: bytes) -> _Pattern | None:
-    """Give the pattern of a log; None where it has other topics or data, or is written oddly."""
-    entry = wire_log(written)
-    found, lists = list(_FIELD.finditer(written)), list(_LIST.finditer(written))
-    spans = {match[1].decode(): match.span(2) for match in found}
-    if b"\\" in written or (len(found), len(lists)) != (len(_FIELDS), 1) or spans.keys() != _FIELDS:
-        return None
-    values = [match.span(1) for match in _VALUE.finditer(written)]
-    topics = [span for span in values if lists[0].start() < span[0] < lists[0].end()]
-    hashes = (spans["transactionHash"], spans["blockHash"])
-    words = (spans["address"], *topics, spans["data"], *hashes)
-    numbers = (spans["blockNumber"], spans["logIndex"])
-    if (
-        [end - start for start, end in words] != _SIZES
-        or len(entry.topics) != len(topics)
-        or not all(1 <= end - start <= _MOST_DIGITS for start, end in numbers)
-    ):
-        return None
-    is_digit = np.zeros(len(written), np.bool_)
-    for start, end in values:
-        is_digit[start:end] = True
-    unread = [span for span in values if span not in {*words, *numbers}]
-    return _Pattern(np.frombuffer(written, np.uint8), is_digit, words, numbers, unread)
-
-
-def _bytes(matrix: Bytes, spans: Sequence[Span]) -> Bytes:
-    """Read digits in pairs, shape (n, digits / 2)."""
-    digits = np.concatenate([matrix[:, start:end] for start, end in spans], axis=1)
-    read = np.frombuffer(binascii.unhexlify(digits.data), np.uint8)
-    return read.reshape(len(matrix), -1)
-
-
-def _digits(matrix: Bytes, spans: Sequence[Span]) -> Bytes:
-    """Read digits one by one, shape (n, digits)."""
-    digits: Bytes = _VALUES[np.concatenate([matrix[:, start:end] for start, end in spans], axis=1)]
-    if (digits == _NO_DIGIT).any():
-        raise binascii.Error("something else than a digit")
-    return digits
-
-
-def _number(digits: Bytes) -> Numbers:
-    """Read digits as one number for each row."""
-    return digits.astype(np.int64) @ _WEIGHTS[-digits.shape[1] :]
-
-
 def _joined(parts: Sequence[PlainLogs]) -> PlainLogs:
     """Put columns that were read by pattern into the order of the answer."""
     if not parts:
@@ -331,4 +218,4 @@ def _joined(parts: Sequence[PlainLogs]) -> PlainLogs:
     return joined if is_rising else joined.of(np.argsort(place))
 
 
-_NONE = PlainLogs(np.empty(0, np.int64), np.empty((0, sum(_SIZES) // 2), np.uint8))
+_NONE = PlainLogs(np.empty(0, np.int64), np.empty((0, WORDS_BYTES), np.uint8))

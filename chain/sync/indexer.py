@@ -199,7 +199,7 @@ class Indexer:
         while len(asked) < IN_FLIGHT and first <= head.number:
             last = min(first + self._pace.blocks - 1, head.number)
             answer = readers.submit(
-                self._reader.read, watched, first, last, head.number, step=self._pace.step
+                self._reader.read, watched, first, last, head.number, steps=self._pace.steps
             )
             asked.append(_Asked(first, last, answer))
             first = last + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import structlog
 
 from chain.errors import RpcRefused
@@ -11,10 +13,19 @@ log = structlog.get_logger()
 FIRST_BLOCKS = 100
 MOST_BLOCKS = 10_000
 WANTED_LOGS = 48_000
-"""About 15 MB of JSON: large enough to fill a COPY, small enough that four fit into memory."""
+"""Who moves in a range has one row to store, however often: a wide one stores fewer (ADR 0041)."""
 PIECE_LOGS = 1_500
 """About 1 MB of JSON: what the node writes and we read of it stays in the processor's cache."""
+FAR_LOGS = 16_000
+"""About 10 MB of JSON: few round trips, and what arrives at once fits into memory four times."""
 GROWTH = 8
+
+
+class Steps(NamedTuple):
+    """How many blocks are asked for at once of a node that is near, and of one that is far."""
+
+    near: int
+    far: int
 
 
 class Pace:
@@ -30,11 +41,14 @@ class Pace:
         self._logs_per_block: float | None = None
 
     @property
-    def step(self) -> int | None:
-        """Blocks of which to ask for the logs at once; None while that is not known."""
+    def steps(self) -> Steps | None:
+        """Of how many blocks to ask for the logs at once; None while that is not known."""
         if self._logs_per_block is None:
             return None
-        return max(int(PIECE_LOGS / max(self._logs_per_block, PIECE_LOGS / MOST_BLOCKS)), 1)
+        return Steps(self._blocks_of(PIECE_LOGS), self._blocks_of(FAR_LOGS))
+
+    def _blocks_of(self, logs: int) -> int:
+        return max(int(logs / max(self._logs_per_block or 0, logs / MOST_BLOCKS)), 1)
 
     def answered(self, blocks: int, logs: int) -> None:
         """Note that a range of `blocks` held so many logs."""

@@ -20,6 +20,7 @@ from chain.node.client import Block, ChainClient
 from chain.sync.forced import mark_forced
 from chain.sync.gathering import Gathering
 from chain.sync.near_head import check_near_head, near_head
+from chain.sync.pace import Steps
 from chain.sync.watched import Watched
 from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import EventKind
@@ -27,7 +28,9 @@ from registry.captable.models import EventKind
 log = structlog.get_logger()
 
 FAR_SECONDS = 0.1
-"""A node that takes longer for two headers is asked for wide ranges only: its way is too long."""
+"""A node that takes longer for two headers is asked for wide pieces only: its way is too long."""
+MOST_LOGS = 250_000
+"""A range that has more is read as narrower ones: about 50 MB."""
 
 _OF_AGENTS = frozenset({EventKind.AGENT_ADDED, EventKind.AGENT_REMOVED})
 
@@ -67,14 +70,14 @@ class RangeReader:
         last: int,
         head_number: int,
         *,
-        step: int | None = None,
+        steps: Steps | None = None,
     ) -> ReadRange:
         """Read the blocks from `first` to `last`, both included.
 
         Parameters
         ----------
-        step
-            Blocks of which to ask for the logs at once, where the node is near; all by default.
+        steps
+            Of how many blocks to ask for the logs at once; of all by default.
 
         Raises
         ------
@@ -89,8 +92,12 @@ class RangeReader:
         ends = self._headers({first, last})
         is_far = time.monotonic() - asked_at > FAR_SECONDS
         gathered = Gathering(self._client, watched)
-        for start, end in _pieces(first, last, None if is_far else step):
+        for start, end in _pieces(first, last, steps and (steps.far if is_far else steps.near)):
             gathered.read(start, end)
+            if gathered.logs > MOST_LOGS and first < last:
+                raise RpcRefused(
+                    "eth_getLogs", 0, f"the range has more than {MOST_LOGS} logs", None
+                )
         numbers = gathered.hashes.keys()
         near = near_head(first, last, head_number)
         headers = ends | self._headers({*numbers, *near, last})

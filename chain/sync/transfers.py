@@ -7,7 +7,8 @@ the decoder that the ABI gives.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,37 +16,34 @@ from numpy.typing import NDArray
 from chain.contracts.abi import contract
 from chain.node.client import hex_of
 from chain.node.log_table import LogTable, PlainLogs
-from chain.sync.decode import UndecodableLog
+from chain.sync.decode import ZERO, UndecodableLog
+from chain.sync.interning import different
 from registry.captable import amounts
-from registry.captable.columns import Transfers, joined
+from registry.captable.columns import NO_TRANSFERS, NOBODY, Transfers
 
 TRANSFER = contract("Token").events["Transfer"].topic
 
 _PADDING_BYTES = 12
 _SOURCE, _TARGET = 1, 2
-_ADDRESS = np.dtype((np.void, 20))
 
 
-class _Places(dict[bytes, int]):
-    """The place of each address in a list of them that grows as they are met."""
+class _Stretch(NamedTuple):
+    """Transfers of one answer, a row for each; addresses are written out."""
 
-    def of(self, addresses: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Give the place of each, (n, 20)."""
-        if len(addresses) and (addresses == addresses[0]).all():
-            place = self.setdefault(addresses[0].tobytes(), len(self))
-            return np.full(len(addresses), place, np.int32)
-        written = np.ascontiguousarray(addresses).view(_ADDRESS)[:, 0].tolist()
-        places = [self.setdefault(each, len(self)) for each in written]
-        return np.array(places, np.int32)
+    block: NDArray[np.int64]
+    log_index: NDArray[np.int64]
+    token: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+    tx_hash: NDArray[np.uint8]
+    units: amounts.Limbs
 
 
 class TransferReader:
     """Decodes the Transfer logs of one range, answer by answer."""
 
     def __init__(self) -> None:
-        self._tokens = _Places()
-        self._wallets = _Places({bytes(20): 0})
-        self._stretches: list[Transfers] = []
+        self._stretches: list[_Stretch] = []
 
     def read(self, logs: LogTable, tokens: Collection[bytes]) -> PlainLogs:
         """Decode the Transfers of tokens, and keep what they say.
@@ -61,32 +59,57 @@ class TransferReader:
             Topics of one are not those of the event.
         """
         plain = logs.plain
-        emitter = self._tokens.of(plain.address)
-        followed = [place for address, place in self._tokens.items() if address in tokens]
-        is_transfer = np.isin(emitter, followed) & _are(plain.topic(0), TRANSFER)
-        if is_transfer.any():
-            said = plain if is_transfer.all() else plain.of(is_transfer)
-            _require_addresses(said)
-            place = said.place
-            self._stretches.append(
-                Transfers(
-                    tokens=(),
-                    wallets=(),
-                    token=emitter[is_transfer],
-                    block=logs.block[place],
-                    log_index=logs.index[place],
-                    tx_hash=np.ascontiguousarray(said.transaction_hash),
-                    source=self._wallets.of(said.topic(_SOURCE)[:, _PADDING_BYTES:]),
-                    target=self._wallets.of(said.topic(_TARGET)[:, _PADDING_BYTES:]),
-                    units=amounts.of_words(said.data),
-                    forced=np.zeros(len(said), np.bool_),
-                )
+        is_transfer = _are(plain.topic(0), TRANSFER) & _are_any(plain.address, tokens)
+        if not is_transfer.any():
+            return plain
+        said = plain if is_transfer.all() else plain.of(is_transfer)
+        _require_addresses(said)
+        self._stretches.append(
+            _Stretch(
+                block=logs.block[said.place],
+                log_index=logs.index[said.place],
+                token=said.address,
+                source=said.topic(_SOURCE)[:, _PADDING_BYTES:],
+                target=said.topic(_TARGET)[:, _PADDING_BYTES:],
+                tx_hash=said.transaction_hash,
+                units=amounts.of_words(said.data),
             )
+        )
         return plain.of(~is_transfer)
 
     def transfers(self) -> Transfers:
         """Give all that was read, in the order of the chain."""
-        return joined(self._stretches, list(self._tokens), list(self._wallets))
+        if not self._stretches:
+            return NO_TRANSFERS
+        read = _Stretch(*map(np.concatenate, zip(*_of_one_width(self._stretches), strict=True)))
+        tokens, token = different(read.token)
+        wallets, place = different(np.concatenate([read.source, read.target]))
+        # The zero address goes first, whether or not any of them is it.
+        is_zero = np.array([wallet == ZERO for wallet in wallets], np.bool_)[place]
+        place = np.where(is_zero, NOBODY, place + 1).astype(np.int32)
+        count = len(read.block)
+        return Transfers(
+            tokens=tokens,
+            wallets=[ZERO, *wallets],
+            token=token,
+            block=read.block,
+            log_index=read.log_index,
+            tx_hash=read.tx_hash,
+            source=place[:count],
+            target=place[count:],
+            units=read.units,
+            forced=np.zeros(count, np.bool_),
+        )
+
+
+def _of_one_width(stretches: Sequence[_Stretch]) -> list[_Stretch]:
+    width = max(each.units.shape[1] for each in stretches)
+    return [each._replace(units=amounts.widened(each.units, width)) for each in stretches]
+
+
+def _are_any(addresses: NDArray[np.uint8], wanted: Collection[bytes]) -> NDArray[np.bool_]:
+    known, place = different(addresses)
+    return np.array([address in wanted for address in known], np.bool_)[place]
 
 
 def _are(words: NDArray[np.uint8], word: bytes) -> NDArray[np.bool_]:

@@ -104,27 +104,6 @@ class Transfers:
         return replace(self, forced=forced)
 
 
-def joined(
-    stretches: Sequence[Transfers], tokens: Sequence[bytes], wallets: Sequence[bytes]
-) -> Transfers:
-    """Join stretches that follow each other, and whose places are those in the two lists."""
-    if not stretches:
-        return NO_TRANSFERS
-    limbs = max(each.units.shape[1] for each in stretches)
-    return Transfers(
-        tokens=tokens,
-        wallets=wallets,
-        token=np.concatenate([each.token for each in stretches]),
-        block=np.concatenate([each.block for each in stretches]),
-        log_index=np.concatenate([each.log_index for each in stretches]),
-        tx_hash=np.concatenate([each.tx_hash for each in stretches]),
-        source=np.concatenate([each.source for each in stretches]),
-        target=np.concatenate([each.target for each in stretches]),
-        units=np.concatenate([amounts.widened(each.units, limbs) for each in stretches]),
-        forced=np.concatenate([each.forced for each in stretches]),
-    )
-
-
 NO_TRANSFERS = Transfers(
     tokens=(),
     wallets=(bytes(20),),

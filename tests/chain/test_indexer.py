@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from chain.node.client import Block, ChainClient, hex_of
 from chain.sync.indexer import Indexer
+from chain.sync.pace import Steps
 from chain.sync.ranges import RangeReader
 from chain.sync.watched import read_watched
 from registry.captable import projection
@@ -309,7 +310,7 @@ def test_read__piece_by_piece__is_what_the_whole_range_is(suite: Suite, step: in
     whole = reader.read(watched, first, last, last)
 
     assert len(whole.found.tokens) == 1
-    by_piece = reader.read(watched, first, last, last, step=step)
+    by_piece = reader.read(watched, first, last, last, steps=Steps(step, step))
 
     assert list(by_piece.found.everything()) == list(whole.found.everything())
     assert by_piece.found.blocks == whole.found.blocks

@@ -15,7 +15,15 @@ from chain.node.bloom import mask_of, may_hold
 from chain.node.client import hex_of
 from chain.node.log_table import read_table
 from chain.node.wire import decode_headers, decode_logs
-from chain.sync.pace import FIRST_BLOCKS, MOST_BLOCKS, PIECE_LOGS, WANTED_LOGS, Pace
+from chain.sync.pace import (
+    FAR_LOGS,
+    FIRST_BLOCKS,
+    MOST_BLOCKS,
+    PIECE_LOGS,
+    WANTED_LOGS,
+    Pace,
+    Steps,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -144,13 +152,13 @@ def test_pace__refused__halves_to_one_and_comes_back_slowly() -> None:
     assert pace.blocks == 2
 
 
-def test_pace__step__follows_how_dense_the_last_range_was() -> None:
+def test_pace__steps__follow_how_dense_the_last_range_was() -> None:
     pace = Pace()
-    assert pace.step is None
+    assert pace.steps is None
 
     pace.answered(FIRST_BLOCKS, 10 * PIECE_LOGS)
-    assert pace.step == FIRST_BLOCKS // 10
-    pace.answered(10, 2 * 10 * PIECE_LOGS)
-    assert pace.step == 1
+    assert pace.steps == Steps(FIRST_BLOCKS // 10, FIRST_BLOCKS * FAR_LOGS // (10 * PIECE_LOGS))
+    pace.answered(10, 2 * 10 * FAR_LOGS)
+    assert pace.steps == Steps(1, 1)
     pace.answered(MOST_BLOCKS, 0)
-    assert pace.step == MOST_BLOCKS
+    assert pace.steps == Steps(MOST_BLOCKS, MOST_BLOCKS)

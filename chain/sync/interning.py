@@ -1,0 +1,51 @@
+"""The different addresses among many, by set: a look-up for each would take longer than its log."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+ADDRESS_BYTES = 20
+_WORDS = 3
+"""Of eight bytes: so many hold an address."""
+
+
+def different(addresses: Bytes) -> tuple[Sequence[bytes], NDArray[np.int32]]:
+    """Give each address once, and for all of them the place of it there.
+
+    They are sorted by a number that is drawn of each, which takes a tenth of sorting the addresses
+    themselves. Two different ones may have one number: then other numbers are drawn.
+
+    Parameters
+    ----------
+    addresses
+        Shape (n, 20).
+    """
+    words = np.zeros((len(addresses), _WORDS * 8), np.uint8)
+    words[:, :ADDRESS_BYTES] = addresses
+    while True:
+        first, place = _by_number(words.view(np.uint64))
+        known = np.ascontiguousarray(addresses[first])
+        if (known[place] == addresses).all():
+            text = known.tobytes()
+            starts = range(0, len(text), ADDRESS_BYTES)
+            return [text[start : start + ADDRESS_BYTES] for start in starts], place
+
+
+def _by_number(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Draw a number for each row; give a row of each number, and the number's place of all rows."""
+    factors = np.array([secrets.randbits(64) | 1 for _ in range(_WORDS)], np.uint64)
+    mixed = words ^ (words >> np.uint64(32))
+    number = (mixed * factors).sum(axis=1, dtype=np.uint64)
+    order = np.argsort(number)
+    number = number[order]
+    is_new = np.ones(len(number), np.bool_)
+    is_new[1:] = number[1:] != number[:-1]
+    place = np.empty(len(number), np.int32)
+    place[order] = np.cumsum(is_new) - 1
+    return order[is_new], place
