@@ -126,21 +126,15 @@ def changes_of(
     """
     said = transfers.said
     left, came = transfers.source != NOBODY, transfers.target != NOBODY
-    freezes = _freezes(events)
+    freezes = _freezes(events, tokens, holders)
     moved = int(left.sum() + came.sum())
-    token = np.concatenate(
-        [transfers.token[left], transfers.token[came], [tokens[each.token] for each in freezes]]
-    ).astype(np.int64)
-    holder = np.concatenate(
-        [
-            transfers.source[left],
-            transfers.target[came],
-            [holders[each.target] for each in freezes],
-        ]
-    ).astype(np.int64)
-    block = np.concatenate(
-        [said.block[left], said.block[came], [each.block_number for each in freezes]]
-    ).astype(np.int64)
+    token = _joined(
+        transfers.token[left], transfers.token[came], [each.token_no for each in freezes]
+    )
+    holder = _joined(
+        transfers.source[left], transfers.target[came], [each.holder_no for each in freezes]
+    )
+    block = _joined(said.block[left], said.block[came], [each.block_number for each in freezes])
     units = np.concatenate([-said.units[left], said.units[came]])
     return _summed(
         token,
@@ -151,18 +145,29 @@ def changes_of(
     )
 
 
+def _joined(left: Numbers, came: Numbers, frozen: Sequence[int]) -> Numbers:
+    return np.concatenate([left, came, np.array(frozen, np.int64)])
+
+
 class _Freeze(NamedTuple):
     """Units of a holder that an agent freezes; fewer than none, where they are free again."""
 
-    token: bytes
-    target: bytes
+    token_no: int
+    holder_no: int
     block_number: int
     units: int
 
 
-def _freezes(events: Iterable[ProjectedEvent]) -> list[_Freeze]:
+def _freezes(
+    events: Iterable[ProjectedEvent], tokens: Mapping[bytes, int], holders: Mapping[bytes, int]
+) -> list[_Freeze]:
     return [
-        _Freeze(event.token, event.target, event.block_number, _SIGNS[event.kind] * event.units)
+        _Freeze(
+            tokens[event.token],
+            holders[event.target],
+            event.block_number,
+            _SIGNS[event.kind] * event.units,
+        )
         for event in events
         if event.kind in _SIGNS and event.target is not None and event.units is not None
     ]
