@@ -19,8 +19,8 @@ import registry.history.models
 import registry.idempotency.models
 import registry.investor.models
 import registry.journal.models
-import registry.ledger.models
 import registry.kyc.models
+import registry.ledger.models
 import registry.mutation.models
 import registry.offering.models
 import registry.onboarding.models
