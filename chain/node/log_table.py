@@ -21,6 +21,9 @@ from chain.node.wire import WireLog, wire_log
 ROWS_AT_ONCE = 500
 """About 300 kB of text, which stays in the processor's cache."""
 
+KNOWN_PATTERNS = 8
+"""So many are tried: a node may write every log in its own way, and none then fits another."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainLogs:
@@ -165,6 +168,7 @@ class _Reading:
                 else:
                     patterns.append(found)
                     self._read_alike(found, places, matrix, is_left)
+        del patterns[:-KNOWN_PATTERNS]
 
     def _read_alike(
         self, pattern: Pattern, places: NDArray[np.intp], matrix: Bytes, is_left: Flags

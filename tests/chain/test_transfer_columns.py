@@ -107,6 +107,15 @@ def test_transfers__of_one_length_written_in_two_ways__stay_in_order() -> None:
     assert read(logs) == by_the_abi(logs)
 
 
+def test_transfers__of_one_length_each_in_its_own_way__are_read_all_the_same() -> None:
+    facts = [(TOKENS[0], bytes(20), bytes([1]) * 20, number) for number in range(2 * ROWS_AT_ONCE)]
+    logs = wire(
+        [entry(fact, index=number, seen=10_000 + number) for number, fact in enumerate(facts)]
+    )
+
+    assert read(logs) == by_the_abi(logs)
+
+
 GOOD = (TOKENS[0], b"\x11" * 20, b"\x22" * 20, 5)
 BAD = (TOKENS[1], b"\x11" * 20, b"\x22" * 20, 5)
 SOURCE, TARGET = word(GOOD[1]), word(GOOD[2])
