@@ -127,7 +127,11 @@ def test_passkey__that_does_not_count__signs_in_again_and_again(house: House) ->
         ({"flags": PRESENT}, "user_verification_missing"),
         ({"flags": VERIFIED}, "user_verification_missing"),
         ({"type": "webauthn.create"}, "passkey_not_believed"),
-        ({"key": ec.generate_private_key(ec.SECP256R1())}, "passkey_not_believed"),
+        pytest.param(
+            {"key": ec.generate_private_key(ec.SECP256R1())},
+            "passkey_not_believed",
+            id="another_key",
+        ),
         ({"signature": b"\x30\x06\x02\x01\x00\x02\x01\x00"}, "passkey_not_believed"),
         ({"signature": b""}, "passkey_not_believed"),
         ({"user_handle": b"x" * 32}, "passkey_not_believed"),

@@ -183,7 +183,9 @@ def test_refresh__in_time_for_a_month__is_over_then(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["", "mr_", "mr_" + "é" * 43, "x" * 100, new_secret(REFRESH_MARK)]
+    "token",
+    ["", "mr_", "mr_" + "é" * 43, "x" * 100, new_secret(REFRESH_MARK)],
+    ids=["empty", "mark", "letters", "long", "never_given"],
 )
 def test_refresh__token_that_nobody_was_given__is_refused(house: House, token: str) -> None:
     with house.unchanged():
@@ -285,7 +287,9 @@ def test_access_token__of_a_session__is_short_and_names_it(house: House) -> None
         ({"sid": None}, "token_invalid"),
         ({"sub": "somebody-else"}, "session_ended"),
         ({"aud": "another-service"}, "token_invalid"),
-        ({"exp": datetime.now(UTC) - timedelta(minutes=1)}, "token_expired"),
+        pytest.param(
+            {"exp": datetime.now(UTC) - timedelta(minutes=1)}, "token_expired", id="expired"
+        ),
         ({"typ": "JWT"}, "token_invalid"),
         ({"kid": "another"}, "token_invalid"),
     ],
