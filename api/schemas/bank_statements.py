@@ -33,8 +33,8 @@ class BankStatementRead(Read):
     sha256: str
     account_hint: str | None
     closed_on: date
-    opening: SignedMoney
-    closing: SignedMoney
+    opening_balance: SignedMoney
+    closing_balance: SignedMoney
     ledger: SignedMoney
     difference: SignedMoney
     gap: SignedMoney | None
@@ -47,8 +47,8 @@ class BankStatementRead(Read):
         return cls(
             **row.model_dump(exclude={"sha256"}),
             sha256=row.sha256.hex(),
-            opening=SignedMoney.of(row.opening_paisa),
-            closing=SignedMoney.of(row.closing_paisa),
+            opening_balance=SignedMoney.of(row.opening_paisa),
+            closing_balance=SignedMoney.of(row.closing_paisa),
             ledger=SignedMoney.of(row.ledger_paisa),
             difference=SignedMoney.of(row.closing_paisa - row.ledger_paisa),
             gap=None if row.gap_paisa is None else SignedMoney.of(row.gap_paisa),

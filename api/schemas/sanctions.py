@@ -14,7 +14,7 @@ from registry.kernel.vault import Vault
 from registry.party.details import masked_name
 from registry.party.models import Party
 from registry.sanctions.lists import find_current, get_entry
-from registry.sanctions.models import EntryKind, HitState, SanctionsHit, SanctionsList, Verdict
+from registry.sanctions.models import HitState, ListedKind, SanctionsHit, SanctionsList, Verdict
 from registry.sanctions.screening import count_left
 
 
@@ -53,7 +53,7 @@ class ListedName(Read):
 class SanctionsEntryRead(Read):
     """Whom the list names; `births` are first and last years."""
 
-    kind: EntryKind
+    kind: ListedKind
     reference: str
     names: list[ListedName]
     births: list[list[int]]

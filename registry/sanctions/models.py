@@ -14,7 +14,7 @@ from registry.kernel.clock import now
 from registry.kernel.columns import EnumText, Record, bigint, binary, document, enumeration, instant
 
 
-class EntryKind(StrEnum):
+class ListedKind(StrEnum):
     INDIVIDUAL = "INDIVIDUAL"
     ENTITY = "ENTITY"
 
@@ -65,7 +65,7 @@ class SanctionsEntry(Record, table=True):
     )
 
     list_id: UUID = Field(foreign_key="sanctions_list.id", index=True)
-    kind: EntryKind = enumeration(EntryKind)
+    kind: ListedKind = enumeration(ListedKind)
     reference: str
     names: list[dict[str, Any]] = document()
     births: list[list[int]] = document(default_factory=list)

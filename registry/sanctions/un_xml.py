@@ -20,7 +20,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
 from registry.kernel.errors import Invalid
-from registry.sanctions.models import EntryKind
+from registry.sanctions.models import ListedKind
 
 MAX_ENTRIES = 50_000
 MAX_TEXT = 20_000
@@ -28,7 +28,7 @@ MAX_NAMES = 200
 MAX_DEPTH = 12
 _CHUNK_BYTES = 64 * 1024
 _ROOT = "CONSOLIDATED_LIST"
-_KINDS = {"INDIVIDUAL": EntryKind.INDIVIDUAL, "ENTITY": EntryKind.ENTITY}
+_KINDS = {"INDIVIDUAL": ListedKind.INDIVIDUAL, "ENTITY": ListedKind.ENTITY}
 _NAME_PARTS = ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
 _ALIASES = ("INDIVIDUAL_ALIAS", "ENTITY_ALIAS")
 _BIRTH = "INDIVIDUAL_DATE_OF_BIRTH"
@@ -39,7 +39,7 @@ _YEAR = re.compile(r"[12][0-9]{3}")
 class ListedEntry:
     """One individual or entity, as the list writes it."""
 
-    kind: EntryKind
+    kind: ListedKind
     reference: str = ""
     names: list[dict[str, object]] = field(default_factory=list)
     births: list[list[int]] = field(default_factory=list)

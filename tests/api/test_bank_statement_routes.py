@@ -111,7 +111,7 @@ def test_statement__csv__is_read(house: House) -> None:
 
     shown = upload(house, content, "statement.csv").json()
 
-    assert (shown["file_format"], shown["opening"]["amount"]) == ("CSV", "5.00")
+    assert (shown["file_format"], shown["opening_balance"]["amount"]) == ("CSV", "5.00")
     assert shown["lines"] == {"BOOKED": 1}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from registry.kernel.errors import Invalid
 from registry.sanctions import un_xml
-from registry.sanctions.models import EntryKind
+from registry.sanctions.models import ListedKind
 from registry.sanctions.un_xml import ListedEntry, read_list
 from tests.sanctioned import ENTRIES, Entry, file_of, xml_of
 
@@ -34,7 +34,7 @@ def test_list__whole__gives_names_births_and_nationalities() -> None:
     assert {"text": "یوسف خالد ترین زئی", "is_weak": False} in by_reference["XXi.004"].names
     assert by_reference["XXi.001"].births == [[1971, 1971]]
     assert by_reference["XXi.006"].nationalities == ["AF"]
-    assert by_reference["XXe.001"].kind == EntryKind.ENTITY
+    assert by_reference["XXe.001"].kind == ListedKind.ENTITY
 
 
 def test_births__between_two_years__are_kept_as_a_span() -> None:
