@@ -18,6 +18,7 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.kernel.masking import mask_fields
 from registry.kernel.rows import get_row, page_after
+from registry.lifecycle.reasons import check_other_person
 
 LONGEST = timedelta(days=365)
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -87,10 +88,8 @@ def confirm_key(session: Session, actor: Actor, key_id: UUID) -> ApiKey:
         ``api_key_confirmed``, ``api_key_ended``.
     """
     key = get_row(session, ApiKey, key_id, kind="API key", lock=True)
-    if actor.is_person_of(key.proposed_by):
-        raise Forbidden(
-            "checker_is_maker", "Another person confirms a key (rule APR-01).", rule="APR-01"
-        )
+    told = "Another person confirms a key (rule APR-01)."
+    check_other_person(actor, key.proposed_by, told=told)
     _require_open(key)
     if key.confirmed_by is not None:
         raise Conflict("api_key_confirmed", "Somebody has confirmed this key already.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry.kernel.actor import Actor
 from registry.kernel.errors import Forbidden, Invalid
 from registry.lifecycle.service import Attempt
 
@@ -39,9 +40,26 @@ def require_other_person(attempt: Attempt[Any], *makers: str | None) -> None:
     Forbidden
         ``checker_is_maker`` (APR-01).
     """
-    if attempt.actor.is_person_of(*makers):
-        raise Forbidden(
-            "checker_is_maker",
-            "Whoever made or asked for this cannot decide on it (rule APR-01).",
-            rule="APR-01",
-        )
+    check_other_person(attempt.actor, *makers)
+
+
+def check_other_person(
+    actor: Actor,
+    *makers: str | None,
+    told: str = "Whoever made or asked for this cannot decide on it (rule APR-01).",
+    remedy: str | None = None,
+) -> None:
+    """Refuse what only another person may do: for acts that are no event of a machine.
+
+    Parameters
+    ----------
+    told, remedy
+        What the refusal says.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker`` (APR-01).
+    """
+    if actor.is_person_of(*makers):
+        raise Forbidden("checker_is_maker", told, remedy=remedy, rule="APR-01")

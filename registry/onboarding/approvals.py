@@ -14,6 +14,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden
+from registry.lifecycle.reasons import check_other_person
 from registry.onboarding.models import Approval
 
 APPROVAL_LIFETIME = timedelta(days=14)
@@ -110,12 +111,8 @@ def require_may_approve(actor: Actor, role: Role, maker: str) -> None:
     """
     if role not in actor.roles:
         raise Forbidden("approval_not_yours", f"You do not hold the role {role}.")
-    if actor.is_person_of(maker):
-        raise Forbidden(
-            "checker_is_maker",
-            "Whoever made this dossier cannot approve it (rule APR-01).",
-            rule="APR-01",
-        )
+    told = "Whoever made this dossier cannot approve it (rule APR-01)."
+    check_other_person(actor, maker, told=told)
 
 
 def _void_own(session: Session, actor: Actor, subject_id: UUID, dossier_hash: bytes) -> None:

@@ -18,8 +18,9 @@ from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, Forbidden, Unproven
+from registry.kernel.errors import Conflict, Unproven
 from registry.kernel.rows import get_row, page_after
+from registry.lifecycle.reasons import check_other_person
 from registry.passkey import service as passkeys
 from registry.passkey.ceremony import RelyingParty
 from registry.passkey.models import InvitationState, Passkey, PasskeyInvitation
@@ -66,12 +67,8 @@ def confirm_invitation(session: Session, actor: Actor, invitation_id: UUID) -> P
         ``invitation_confirmed``, ``invitation_over``.
     """
     invitation = _open(session, invitation_id)
-    if actor.is_person_of(invitation.made_by):
-        raise Forbidden(
-            "checker_is_maker",
-            "Another person confirms an invitation (rule APR-01).",
-            rule="APR-01",
-        )
+    told = "Another person confirms an invitation (rule APR-01)."
+    check_other_person(actor, invitation.made_by, told=told)
     if invitation.confirmed_by is not None:
         raise Conflict("invitation_confirmed", "Somebody has confirmed this invitation already.")
     invitation.confirmed_by, invitation.confirmed_at = actor.subject, now()

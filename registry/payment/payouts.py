@@ -11,13 +11,13 @@ from sqlmodel import Session, col, select
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.money import Money
 from registry.kernel.rows import get_row
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind, LedgerPosting
 from registry.ledger.service import NewEntry
-from registry.lifecycle.reasons import check_reason
+from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.offering import orders
 from registry.offering.models import Order, Refund
 from registry.payment.models import ProceedsPayout, ProceedsPayoutState
@@ -71,13 +71,12 @@ def confirm_payout(
         ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``.
     """
     payout = _proposed(session, payout_id)
-    if actor.is_person_of(payout.proposed_by):
-        raise Forbidden(
-            "checker_is_maker",
-            "Who proposed a payout does not confirm it (rule APR-01).",
-            remedy="Let another person of treasury confirm it.",
-            rule="APR-01",
-        )
+    check_other_person(
+        actor,
+        payout.proposed_by,
+        told="Who proposed a payout does not confirm it (rule APR-01).",
+        remedy="Let another person of treasury confirm it.",
+    )
     _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
     _require_new_reference(session, rail_reference)
     payout.state, payout.rail_reference = ProceedsPayoutState.PAID, rail_reference

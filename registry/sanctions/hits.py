@@ -10,8 +10,9 @@ from sqlmodel import Session, col, select
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, Forbidden
+from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row, page_after
+from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import HitState, SanctionsHit, Verdict
 
 BLOCKING = (HitState.OPEN, HitState.RECOMMENDED, HitState.TRUE_MATCH)
@@ -91,12 +92,8 @@ def _recommended(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
         )
     if hit.state != HitState.RECOMMENDED:
         raise _decided(hit)
-    if actor.is_person_of(hit.maker):
-        raise Forbidden(
-            "checker_is_maker",
-            "Whoever recommended this cannot decide on it (rule APR-01).",
-            rule="APR-01",
-        )
+    told = "Whoever recommended this cannot decide on it (rule APR-01)."
+    check_other_person(actor, hit.maker, told=told)
     return hit
 
 

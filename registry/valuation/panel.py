@@ -22,8 +22,9 @@ from registry.jurisdiction.profiles import is_place
 from registry.kernel.actor import Actor
 from registry.kernel.clock import today
 from registry.kernel.columns import Record
-from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.rows import get_row, page_after
+from registry.lifecycle.reasons import check_other_person
 from registry.party import service as parties
 
 
@@ -198,12 +199,8 @@ def end_valuer(
 
 
 def _require_other(actor: Actor, *others: str) -> None:
-    if actor.is_person_of(*others):
-        raise Forbidden(
-            "checker_is_maker",
-            "A valuer, whoever proposes them and whoever confirms are three people.",
-            rule="APR-01",
-        )
+    told = "A valuer, whoever proposes them and whoever confirms are three people."
+    check_other_person(actor, *others, told=told)
 
 
 def require_on_panel(session: Session, valuer: str, day: date, asset: Asset) -> None:
