@@ -42,11 +42,7 @@ def impose(session: Session, investor: Investor, review: KycReview) -> list[Oper
         The one that ended.
     """
     await_turn(session)
-    frozen = {
-        (act.tokenization_id, successor_of(session, act.wallet))
-        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
-        if case.kyc_review_id is not None
-    }
+    frozen = _frozen(session)
     held = [
         holding
         for holding in portfolio.list_holdings(session, investor.id)
@@ -66,6 +62,15 @@ def impose(session: Session, investor: Investor, review: KycReview) -> list[Oper
         ]
         planned += _impose(session, investor, review, wallet, acts)
     return planned
+
+
+def _frozen(session: Session) -> set[tuple[UUID, bytes]]:
+    """Give token and wallet of whatever cases by KYC freeze."""
+    return {
+        (act.tokenization_id, successor_of(session, act.wallet))
+        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
+        if case.kyc_review_id is not None
+    }
 
 
 def _impose(
@@ -129,9 +134,15 @@ def release(session: Session, case_id: UUID) -> list[Operation]:
     return found
 
 
-def list_releasable(session: Session) -> Sequence[UUID]:
-    """List the freezes by KYC whose investor may hold again and which no order wants."""
-    rows = session.exec(
+def list_releasable(session: Session, investor_id: UUID | None = None) -> Sequence[UUID]:
+    """List the freezes by KYC whose investor may hold again and which no order wants.
+
+    Parameters
+    ----------
+    investor_id
+        Whose; of everybody by default.
+    """
+    query = (
         select(Case)
         .join(Investor, col(Investor.id) == col(Case.investor_id))
         .where(
@@ -141,8 +152,10 @@ def list_releasable(session: Session) -> Sequence[UUID]:
             col(Investor.kyc_valid_until) > now(),
         )
         .order_by(col(Case.id))
-    ).all()
-    return [row.id for row in rows if not _is_wanted(session, row)]
+    )
+    if investor_id is not None:
+        query = query.where(col(Case.investor_id) == investor_id)
+    return [row.id for row in session.exec(query).all() if not _is_wanted(session, row)]
 
 
 def _is_wanted(session: Session, case: Case) -> bool:
@@ -152,22 +165,9 @@ def _is_wanted(session: Session, case: Case) -> bool:
     )
 
 
-def releasable_of(session: Session, investor_id: UUID) -> list[UUID]:
-    """List those of one investor."""
-    wanted = set(list_releasable(session))
-    rows = session.exec(
-        select(Case.id).where(col(Case.investor_id) == investor_id).order_by(col(Case.id))
-    ).all()
-    return [row for row in rows if row in wanted]
-
-
 def list_unfrozen(session: Session) -> Sequence[UUID]:
     """List investors without standing who hold what no case by KYC freezes."""
-    frozen = {
-        (act.tokenization_id, successor_of(session, act.wallet))
-        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
-        if case.kyc_review_id is not None
-    }
+    frozen = _frozen(session)
     rows = session.exec(
         select(Wallet.investor_id, Tokenization.id, Wallet.address)
         .join(Investor, col(Investor.id) == col(Wallet.investor_id))

@@ -79,15 +79,7 @@ def check_paper(session: Session, asset: Asset, new: NewDocument, seen: Scan) ->
         ``document_empty``, ``document_type_refused``, ``document_dated_in_future`` (DOC-02),
         ``document_replaces_wrong``.
     """
-    if not seen.size_bytes:
-        raise Invalid("document_empty", "The uploaded file is empty.", field="/file")
-    if seen.media_type not in ACCEPTED_MEDIA_TYPES:
-        raise Invalid(
-            "document_type_refused",
-            f"The bytes are of type {seen.media_type or 'unknown'}, whatever the name says.",
-            field="/file",
-            remedy=f"Send one of {', '.join(sorted(ACCEPTED_MEDIA_TYPES))}.",
-        )
+    media_type = check_bytes(seen)
     if new.issued_on is not None and new.issued_on > today():
         raise Invalid(
             "document_dated_in_future",
@@ -104,6 +96,26 @@ def check_paper(session: Session, asset: Asset, new: NewDocument, seen: Scan) ->
                 "A paper takes the place of a verified or expired one of its asset and kind.",
                 field="/replaces_id",
             )
+    return media_type
+
+
+def check_bytes(seen: Scan) -> str:
+    """Return the media type of bytes that may be filed as a paper, of whatever it is.
+
+    Raises
+    ------
+    Invalid
+        ``document_empty``, ``document_type_refused``.
+    """
+    if not seen.size_bytes:
+        raise Invalid("document_empty", "The uploaded file is empty.", field="/file")
+    if seen.media_type not in ACCEPTED_MEDIA_TYPES:
+        raise Invalid(
+            "document_type_refused",
+            f"The bytes are of type {seen.media_type or 'unknown'}, whatever the name says.",
+            field="/file",
+            remedy=f"Send one of {', '.join(sorted(ACCEPTED_MEDIA_TYPES))}.",
+        )
     return seen.media_type
 
 

@@ -79,8 +79,8 @@ def exactly_what_was_recommended(attempt: Try) -> None:
             "The review is not the one that you read.",
             remedy="Read it again, and decide on its review_sha256.",
         )
-    wanted = Recommendation.APPROVE if attempt.event == "approve" else Recommendation.REJECT
-    if attempt.event == "approve" and attempt.record.recommendation != wanted:
+    recommended = attempt.record.recommendation
+    if attempt.event == "approve" and recommended != Recommendation.APPROVE:
         raise Conflict(
             "kyc_not_recommended",
             "The first officer recommends to reject; one alone cannot approve against that.",

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.document.content import open_sealed, store_sealed
-from registry.document.intake import ACCEPTED_MEDIA_TYPES
+from registry.document.intake import check_bytes
 from registry.document.scan import scan
 from registry.document.store import DocumentStore
 from registry.journal import service as journal
@@ -45,15 +45,7 @@ def file_paper(  # noqa: PLR0917
     """
     review = draft(session, actor, review_id)
     seen = scan(content)
-    if not seen.size_bytes:
-        raise Invalid("document_empty", "The uploaded file is empty.", field="/file")
-    if seen.media_type not in ACCEPTED_MEDIA_TYPES:
-        raise Invalid(
-            "document_type_refused",
-            f"The bytes are of type {seen.media_type or 'unknown'}, whatever the name says.",
-            field="/file",
-            remedy=f"Send one of {', '.join(sorted(ACCEPTED_MEDIA_TYPES))}.",
-        )
+    media_type = check_bytes(seen)
     if seen.danger is not None:
         raise Invalid("kyc_paper_dangerous", f"It contains {seen.danger}.", field="/file")
     filed = list_papers(session, review.id)
@@ -69,7 +61,7 @@ def file_paper(  # noqa: PLR0917
         kind=kind,
         sha256=seen.sha256,
         size_bytes=seen.size_bytes,
-        media_type=seen.media_type or "",
+        media_type=media_type,
         stored_as=stored_as,
         sealed=sealed,
         sealed_with=vault.key_id,

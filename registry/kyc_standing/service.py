@@ -17,6 +17,7 @@ from registry.investor.models import BARRED, Investor
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict
 from registry.kyc import decision
+from registry.kyc.models import KycReview
 from registry.kyc.repository import find_approved, get_review, last_ended
 from registry.operation.models import Operation
 from registry.sanctions import hits
@@ -35,7 +36,7 @@ def approve_kyc(
     claim = decision.approve_review(
         session, actor, investor_id, valid_until=valid_until, seen_sha256=seen_sha256
     )
-    for case_id in kyc_freeze.releasable_of(session, investor_id):
+    for case_id in kyc_freeze.list_releasable(session, investor_id):
         kyc_freeze.release(session, case_id)
     return claim
 
@@ -54,11 +55,7 @@ def revoke_kyc(session: Session, actor: Actor, investor_id: UUID, *, reason: str
     Conflict
         ``kyc_not_in_force``.
     """
-    investor = investors.get_investor(session, investor_id, lock=True)
-    standing = find_approved(session, investor_id)
-    if standing is None:
-        raise Conflict("kyc_not_in_force", f"This KYC is {investor.kyc_state}.")
-    review = get_review(session, standing.id, lock=True)
+    investor, review = _in_force(session, investor_id)
     decision.end_revoked(session, actor, investor, review, reason=reason)
     kyc_freeze.impose(session, investor, review)
     return investor
@@ -72,14 +69,25 @@ def lapse_kyc(session: Session, investor_id: UUID) -> Investor:
     Conflict
         ``kyc_not_in_force``, ``kyc_in_force``.
     """
+    investor, review = _in_force(session, investor_id)
+    decision.end_lapsed(session, investor, review)
+    kyc_freeze.impose(session, investor, review)
+    return investor
+
+
+def _in_force(session: Session, investor_id: UUID) -> tuple[Investor, KycReview]:
+    """Return an investor and the review by which they may hold, both locked.
+
+    Raises
+    ------
+    Conflict
+        ``kyc_not_in_force``.
+    """
     investor = investors.get_investor(session, investor_id, lock=True)
     standing = find_approved(session, investor_id)
     if standing is None:
         raise Conflict("kyc_not_in_force", f"This KYC is {investor.kyc_state}.")
-    review = get_review(session, standing.id, lock=True)
-    decision.end_lapsed(session, investor, review)
-    kyc_freeze.impose(session, investor, review)
-    return investor
+    return investor, get_review(session, standing.id, lock=True)
 
 
 def freeze_rest(session: Session, investor_id: UUID) -> list[Operation]:
