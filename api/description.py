@@ -32,7 +32,7 @@ def in_openapi_30(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **document,
         "openapi": VERSION,
-        "info": {key: said for key, said in document["info"].items() if key != "summary"}
+        "info": _without(document["info"], "summary")
         | {"description": document["info"]["summary"]},
         "paths": _within(document["paths"]),
         "components": {
@@ -54,7 +54,7 @@ def _within(part: Any) -> Any:
 def _schema(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema  # additionalProperties: true
-    found = {key: held for key, held in schema.items() if key not in _UNKNOWN}
+    found = _without(schema, *_UNKNOWN)
     for key in _BY_NAME:
         if key in found:
             found[key] = {name: _schema(each) for name, each in found[key].items()}
@@ -75,7 +75,7 @@ def _nullable(schema: Schema) -> Schema:
     kinds = [each for each in schema["anyOf"] if each != _NULL]
     if len(kinds) == len(schema["anyOf"]):
         return schema
-    rest = {key: held for key, held in schema.items() if key != "anyOf"} | {"nullable": True}
+    rest = _without(schema, "anyOf") | {"nullable": True}
     if len(kinds) > 1:
         return rest | {"anyOf": kinds}
     (kind,) = kinds
@@ -86,13 +86,11 @@ def _beside(schema: Schema) -> Schema:
     """Wrap a reference that has neighbours: in 3.0 they would be ignored."""
     if len(schema) == 1:
         return schema
-    rest = {key: held for key, held in schema.items() if key != "$ref"}
-    return rest | {"allOf": [{"$ref": schema["$ref"]}]}
+    return _without(schema, "$ref") | {"allOf": [{"$ref": schema["$ref"]}]}
 
 
 def _constant(schema: Schema) -> Schema:
-    rest = {key: held for key, held in schema.items() if key != "const"}
-    return rest | {"enum": [schema["const"]]}
+    return _without(schema, "const") | {"enum": [schema["const"]]}
 
 
 def _above(schema: Schema) -> Schema:
@@ -100,21 +98,24 @@ def _above(schema: Schema) -> Schema:
 
 
 def _example(schema: Schema) -> Schema:
-    rest = {key: held for key, held in schema.items() if key != "examples"}
-    return rest | {"example": schema["examples"][0]}
+    return _without(schema, "examples") | {"example": schema["examples"][0]}
 
 
 def _row(schema: Schema) -> Schema:
     """Write a row of so many values as a list of that length of any of their kinds."""
-    rest = {key: held for key, held in schema.items() if key != "prefixItems"}
     kinds = [_schema(each) for each in schema["prefixItems"]]
     distinct = [each for place, each in enumerate(kinds) if each not in kinds[:place]]
-    return rest | {"items": distinct[0] if len(distinct) == 1 else {"anyOf": distinct}}
+    return _without(schema, "prefixItems") | {
+        "items": distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+    }
 
 
 def _binary(schema: Schema) -> Schema:
-    rest = {key: held for key, held in schema.items() if key != "contentMediaType"}
-    return rest | {"format": "binary"}
+    return _without(schema, "contentMediaType") | {"format": "binary"}
+
+
+def _without(schema: Mapping[str, Any], *words: str) -> Schema:
+    return {key: held for key, held in schema.items() if key not in words}
 
 
 _WORDS: Mapping[str, Callable[[Schema], Schema]] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
@@ -16,7 +17,7 @@ from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.rows import among, get_row, page_after
 from registry.offering import limits, money
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.references import new_reference
@@ -163,9 +164,19 @@ def release_orders(
 
 def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
     """Lock every order of a sale: a payment that is being booked at this moment comes before."""
+    return _lock(session, col(Order.offering_id) == offering.id)
+
+
+def lock_orders(session: Session, order_ids: Collection[UUID]) -> Sequence[Order]:
+    """Lock some orders, as `lock_book` does."""
+    return _lock(session, among(col(Order.id), order_ids)) if order_ids else []
+
+
+def _lock(session: Session, which: ColumnElement[bool]) -> Sequence[Order]:
+    """Lock orders, always in the order of their ids, and read them anew."""
     return session.exec(
         select(Order)
-        .where(col(Order.offering_id) == offering.id)
+        .where(which)
         .order_by(col(Order.id))
         .with_for_update()
         .execution_options(populate_existing=True)

@@ -19,10 +19,11 @@ from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry
 from registry.offering.models import Order, OrderState, Payment, PaymentState, Refund
 from registry.offering.money import standing_of
+from registry.offering.orders import lock_orders
 from registry.offering.references import near_patterns
 from registry.offering.unwinding import require_new_refund
 from registry.payment.rails import RAILS
-from registry.payment.receiving import lock_orders, use_for
+from registry.payment.receiving import use_for
 
 MOST_CANDIDATES = 5
 

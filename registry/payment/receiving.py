@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -22,6 +22,7 @@ from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, Posting, move
 from registry.offering.models import Order, Payment, PaymentState
 from registry.offering.money import Standing, standings_of
+from registry.offering.orders import lock_orders
 from registry.offering.references import read_references
 from registry.payment.rails import PaymentRail, Receipt
 from registry.payment.rules import Split, take_in
@@ -204,18 +205,6 @@ def _use(
         )  # fmt: skip
     ledger.post(session, entries)
     session.flush()
-
-
-def lock_orders(session: Session, order_ids: Collection[UUID]) -> Sequence[Order]:
-    if not order_ids:
-        return []
-    return session.exec(
-        select(Order)
-        .where(among(col(Order.id), order_ids))
-        .order_by(col(Order.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
 
 
 def use_for(
