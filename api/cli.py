@@ -62,6 +62,9 @@ app = typer.Typer(
     add_completion=False,
 )
 OPENAPI = ROOT / "docs" / "reference" / "openapi.json"
+PARTS = ("api", "worker", "sync", "imports", "exports", "screening")
+"""The parts of `serve`; each is a command of its own too."""
+
 _console = Console(stderr=True)
 
 
@@ -155,7 +158,7 @@ def _serve_in_processes(settings: Settings) -> None:
         stop = wait_for_signal()
         parts = {
             part: subprocess.Popen([sys.executable, "-m", "api.cli", part], env=environment)  # noqa: S603
-            for part in ("api", "worker", "sync", "imports", "exports", "screening")
+            for part in PARTS
         }
         say(f"serving http://{settings.host}:{settings.port} from {len(parts)} processes")
         ended = None

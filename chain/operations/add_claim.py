@@ -26,6 +26,10 @@ CLAIM_FIELDS = {
     "evidenceHash": "bytes32",
 }
 
+SAME_SECOND = frozenset({"ClaimStoreClaimRevoked", "ClaimStoreNotNewer", "ClaimStorePostDated"})
+"""A claim is issued in the second of the newest block, so it comes after whatever the store knows
+unless that is of the same second: the claim that this one renews, or its revocation."""
+
 
 class AddClaim(PlainEffect):
     """Calls `ClaimIssuer.issue`, which writes claims, under one signature, into the claim store."""
@@ -60,7 +64,7 @@ class AddClaim(PlainEffect):
         )
         values = [tuple(claim[name] for name in CLAIM_FIELDS) for claim in claims]
         issue = contract("ClaimIssuer").functions["issue"]
-        return Call(to=bytes_of(issuer), data=issue.encode(values, signature))
+        return Call(bytes_of(issuer), issue.encode(values, signature), too_early=SAME_SECOND)
 
 
 def _claim(operation: Operation, wallet: Wallet, issued_at: int) -> dict[str, Any]:

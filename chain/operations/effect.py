@@ -24,10 +24,13 @@ class Call:
     ----------
     to
         20 bytes, or None to create a contract.
+    too_early
+        Names of reverts that only mean "not in this second": the call waits for the chain's clock.
     """
 
     to: bytes | None
     data: bytes
+    too_early: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,3 +170,12 @@ def revert_problem(reverted: Reverted) -> dict[str, object]:
         selector=reverted.selector,
         arguments=reverted.arguments,
     )
+
+
+def too_early_problem(reverted: Reverted) -> dict[str, object]:
+    """Say that the chain's clock must move on first."""
+    return operation_problem(
+        "chain_clock_too_early",
+        f"In this second the contract refuses it: {reverted.name.rstrip('.')}.",
+        remedy="It goes on by itself with a block of a later second.",
+    )

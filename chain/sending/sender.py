@@ -49,6 +49,7 @@ from chain.sending.outbox import (
     refuse,
     refuse_orphans,
     revert_problem,
+    too_early_problem,
 )
 from chain.sending.pipeline import Pipeline
 from chain.sending.pool import MAX_IN_FLIGHT, Pool
@@ -294,12 +295,14 @@ class Sender:
         # One of ours may have been mined between the two looks; now nothing is on its way.
         try:
             return self._fees.price(call, market, rows=rows)
-        except Reverted:
+        except Reverted as reverted:
             whole = estimable(call, rows)
             try:
                 confirm_revert(self._database, self._chain, self._signer.address, whole)
             except NodeBehind as behind:
                 raise _NotNow(str(behind)) from None
+            if reverted.name in call.too_early:
+                raise MustWait(too_early_problem(reverted)) from None
             raise
 
     def _look(self) -> Market:

@@ -45,10 +45,11 @@ def settle(bench: Bench) -> None:
     bench.index()
 
 
-def test_revoked__then_renewed__is_frozen_and_unverified_and_then_free(bench: Bench) -> None:
-    market = bench.market
+def test_revoked__then_renewed_in_one_second__waits_and_is_free_in_the_next(bench: Bench) -> None:
+    market, node = bench.market, bench.market.world.node
     wallet = market.wallet(FIRST)
     assert is_verified(bench) is True
+    node.rpc("anvil_setBlockTimestampInterval", 0)
     with market.world.database.transaction() as session:
         standing.revoke_kyc(session, kyc.SECOND_OFFICER, wallet.investor_id, reason="He lied.")
     settle(bench)
@@ -63,6 +64,18 @@ def test_revoked__then_renewed__is_frozen_and_unverified_and_then_free(bench: Be
         investor = session.get_one(Investor, wallet.investor_id)
         who = Actor(investor.subject, frozenset({Role.INVESTOR}))
         kyc.passed(market.desk(session), who, investor)
+    for _ in range(3):
+        market.world.turn()
+        node.mine()
+
+    renewal = market.find(OperationKind.ADD_CLAIM, FIRST)
+    assert renewal.state == OperationState.PLANNED
+    assert renewal.waits_for is not None
+    assert renewal.waits_for["code"] == "chain_clock_too_early"
+
+    node.rpc("anvil_removeBlockTimestampInterval")
+    node.rpc("evm_increaseTime", 1)
+    node.mine()
     settle(bench)
 
     assert is_verified(bench) is True

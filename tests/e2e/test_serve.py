@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.cli import PARTS
 from tests.e2e.program import (
     environment,
     kill_group,
@@ -39,7 +40,7 @@ def test_serve__until_sigterm__is_ready_and_leaves_nothing(
     program = start_anew(["api.cli", "serve", *arguments], env, log)
     try:
         readiness = wait_until_ready(f"http://127.0.0.1:{env['PORT']}", log)
-        assert len(members_of(program)) == (6 if arguments else 1)
+        assert len(members_of(program)) == 1 + (len(PARTS) if arguments else 0)
         program.send_signal(signal.SIGTERM)
         program.wait(timeout=STOP_SECONDS)
     finally:
