@@ -26,10 +26,9 @@ demo: setup  ## Play the main job end to end, then serve (ONCE=1: exit after it)
 serve: setup  ## API, worker and sync on the embedded services
 	@$(PY) -m api.cli serve $(SERVE_ARGS)
 
-# Each of these uses one processor: the types are checked while brownie tests.
-test:  ## Everything that must pass before a commit
-	@$(MAKE) --no-print-directory --jobs=2 test-contracts lint types imports
-	@$(MAKE) --no-print-directory unit
+# Much of it waits for a block, a disk or a killed process: side by side they fill the processors.
+test: setup setup-brownie setup-clients  ## Everything that must pass before a commit
+	@$(MAKE) --no-print-directory --jobs=3 lint imports unit test-contracts types
 
 lint: setup
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .

@@ -189,7 +189,7 @@ def test_disallow_countries__not_on_the_list__refused(suite, countries):
         suite.set(countries.disallowCountries, [PAKISTAN])
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(allowed=strategy("uint16[]", min_value=1, max_value=999, max_length=12, unique=True))
 def test_countries__any_set__exactly_that_one_allowed(countries, accounts, suite, allowed):
     """Asked for the neighbours of each, which share its word of bits."""

@@ -29,7 +29,6 @@ WALKS: dict[str, Walk] = {
     walk.machine: walk
     for walk in (importlib.import_module(f"tests.db.walks.{path.stem}").WALK for path in MODULES)
 }
-STATES = [(name, state) for name in WALKS for state in TABLE[name]["states"]]
 SCENARIOS = [
     pytest.param(name, scenario, id=f"{name}-{scenario.source}-{scenario.event}")
     for name, walk in WALKS.items()
@@ -47,24 +46,28 @@ def put_in(desk: Desk, record: Any, state: str) -> None:
     desk.session.flush()
 
 
-@pytest.mark.parametrize(("name", "state"), STATES)
+@pytest.mark.parametrize("name", WALKS)
 def test_fire__events_not_in_the_table__are_refused_and_change_nothing(
-    desk: Desk, name: str, state: str
+    desk: Desk, name: str
 ) -> None:
     record = WALKS[name].record(desk)
-    put_in(desk, record, state)
-    events = {event for machine, _, event in ARROWS if machine == name}
-    refused = {event for event in events if (name, state, event) not in ARROWS}
     before = journal_length(desk)
-    codes = {}
-    for event in sorted(refused):
-        with pytest.raises(Conflict) as refusal:
-            lifecycle.fire(desk.session, EVERYBODY, name, record, event)
-        codes[event] = refusal.value.code
+    events = {event for machine, _, event in ARROWS if machine == name}
+    for state in TABLE[name]["states"]:
+        # Taken back after each: the database lets nothing leave a state that ends a record.
+        with desk.session.begin_nested() as point:
+            put_in(desk, record, state)
+            refused = {event for event in events if (name, state, event) not in ARROWS}
+            codes = {}
+            for event in sorted(refused):
+                with pytest.raises(Conflict) as refusal:
+                    lifecycle.fire(desk.session, EVERYBODY, name, record, event)
+                codes[event] = refusal.value.code
 
-    assert codes == dict.fromkeys(refused, "transition_refused")
-    desk.session.refresh(record)
-    assert (record.state, journal_length(desk)) == (state, before)
+            assert codes == dict.fromkeys(refused, "transition_refused")
+            desk.session.refresh(record)
+            assert (record.state, journal_length(desk)) == (state, before)
+            point.rollback()
 
 
 @pytest.mark.parametrize(("name", "scenario"), SCENARIOS)
