@@ -14,7 +14,8 @@ from api.auth.tokens import DevelopmentIssuer
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.description import in_openapi_30
-from api.live import Live
+from api.languages import SpeakLanguages
+from api.live import Live, cursors_of, newest_notice_of
 from api.rate_limits import TellAllowance
 from api.routes import (
     api_keys,
@@ -37,6 +38,7 @@ from api.routes import (
     kyc,
     me,
     mutations,
+    notices,
     offerings,
     parcels,
     parties,
@@ -52,11 +54,14 @@ from api.routes import (
     sessions,
     sign_in,
     standing,
+    statements,
+    stories,
     titles,
     tokenizations,
     tokens,
     valuations,
     valuers,
+    webhooks,
 )
 from api.schemas.common import Problem
 from api.tracing import TraceRequests
@@ -86,6 +91,10 @@ _ROUTERS = (
     kyc.router,
     offerings.router,
     me.router,
+    statements.router,
+    stories.router,
+    notices.router,
+    webhooks.router,
     payments.router,
     payments.webhooks,
     bank_statements.router,
@@ -131,7 +140,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     # A request in turn may hold two connections; the pool's overflow is the second one's.
-    app.state.live = Live(services.database)
+    app.state.live = Live(cursors_of(services.database))
+    app.state.notices = Live(newest_notice_of(services.database))
     app.state.turns = asyncio.Semaphore(services.database.pool_size)
     app.add_middleware(
         BodyLimit,
@@ -143,6 +153,7 @@ def create_app(services: Services) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(TellAllowance)
+    app.add_middleware(SpeakLanguages)
     app.add_middleware(TraceRequests)
     routers = [*_ROUTERS]
     if services.sessions is not None:

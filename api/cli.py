@@ -28,6 +28,7 @@ from api.keys_cli import keys_commands
 from api.operations_cli import operations_commands
 from api.program import (
     PortTaken,
+    notice_options,
     open_base,
     open_keys,
     running_program,
@@ -37,6 +38,7 @@ from api.program import (
 )
 from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
+from api.webhooks.loop import run_notices
 from chain.embedded.anvil import HOST
 from chain.errors import ChainError
 from chain.following import client_of, run_syncs
@@ -62,7 +64,7 @@ app = typer.Typer(
     add_completion=False,
 )
 OPENAPI = ROOT / "docs" / "reference" / "openapi.json"
-PARTS = ("api", "worker", "sync", "imports", "exports", "screening")
+PARTS = ("api", "worker", "sync", "imports", "exports", "screening", "notices")
 """The parts of `serve`; each is a command of its own too."""
 
 _console = Console(stderr=True)
@@ -240,6 +242,16 @@ def run_screening_alone() -> None:
         settings = load_settings()
         with open_base(settings, say) as base:
             run_screening(base.database, services(settings, base.database).vault, wait_for_signal())
+
+
+@app.command("notices")
+def run_notices_alone() -> None:
+    """Run the notices alone: they are published to streams, and pushed to webhooks."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            vault = services(settings, base.database).vault
+            run_notices(base.database, vault, wait_for_signal(), **notice_options(settings))
 
 
 @app.command("migrate")

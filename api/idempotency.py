@@ -23,6 +23,7 @@ from starlette.types import Message
 from api.deps import ActorDep, SessionDep
 from registry.idempotency import service as idempotency
 from registry.idempotency.models import StoredAnswer
+from registry.kernel.messages import spoken
 
 KEPT_HEADERS = ("location", "content-type", "etag")
 
@@ -145,6 +146,8 @@ class IdempotentRoute(APIRoute):
                     for name in KEPT_HEADERS
                     if name in response.headers
                 }
+                # A repeated request gets these very words, whatever it asks for.
+                kept["content-language"] = spoken().value
                 await run_in_threadpool(
                     idempotency.store,
                     request.state.session,

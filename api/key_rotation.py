@@ -16,6 +16,7 @@ from registry.kernel.db import Database
 from registry.kernel.vault import Vault
 from registry.kyc import rotation as reviews
 from registry.party import rotation as persons
+from registry.webhook import rotation as endpoints
 
 BATCH = 200
 
@@ -27,6 +28,7 @@ class Left:
     parties: int
     documents: int
     kyc: int = 0
+    webhooks: int = 0
 
 
 def left(database: Database, vault: Vault) -> Left:
@@ -36,6 +38,7 @@ def left(database: Database, vault: Vault) -> Left:
             persons.count_left(session, vault),
             papers.count_left(session, vault),
             reviews.count_left(session, vault),
+            endpoints.count_left(session, vault),
         )
 
 
@@ -64,6 +67,7 @@ def rotate(
         ("parties", _reseal_parties),
         ("documents", _reseal_documents),
         ("kyc", _reseal_kyc),
+        ("webhooks", _reseal_webhooks),
     )
     for kind, step in steps:
         after: UUID | None = None
@@ -89,6 +93,16 @@ def _reseal_kyc(
         ids = list(reviews.list_left(session, vault, after=after, limit=batch))
         for row_id in ids:
             reviews.reseal_one(session, vault, row_id)
+    return ids
+
+
+def _reseal_webhooks(
+    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
+) -> list[UUID]:
+    with database.transaction() as session:
+        ids = list(endpoints.list_left(session, vault, after=after, limit=batch))
+        for row_id in ids:
+            endpoints.reseal_one(session, vault, row_id)
     return ids
 
 

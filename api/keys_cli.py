@@ -45,6 +45,7 @@ def _rotate(made: Services, batch: int) -> None:
             "parties": progress.add_task("parties", total=todo.parties),
             "documents": progress.add_task("documents", total=todo.documents),
             "kyc": progress.add_task("kyc", total=todo.kyc),
+            "webhooks": progress.add_task("webhooks", total=todo.webhooks),
         }
         rotate(
             made.database,
@@ -63,6 +64,6 @@ def _rotate(made: Services, batch: int) -> None:
 def _tell(remaining: Left) -> None:
     typer.echo(
         f"under old keys: {remaining.parties} parties, {remaining.documents} documents, "
-        f"{remaining.kyc} of KYC"
+        f"{remaining.kyc} of KYC, {remaining.webhooks} webhook endpoints"
         + (": the old keys can be dropped" if remaining == Left(0, 0) else "")
     )

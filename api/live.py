@@ -1,11 +1,12 @@
-"""Who waits for the chain to move: one look at the cursor for all of them."""
+"""Who waits for something to move on: one look for all of them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from registry.captable.feed import Place
 from registry.captable.models import SyncCursor
 from registry.kernel.db import Database
 from registry.kernel.errors import Unavailable
+from registry.notice.service import newest
 
 log = structlog.get_logger()
 
@@ -24,34 +26,43 @@ MOST_STREAMS = 500
 """That one process serves at once; each costs a socket and a few kilobytes."""
 
 
-class Live:
-    """Tells when the cursor of a chain has moved.
+What = TypeVar("What", bound=Hashable)
+Where = TypeVar("Where")
 
-    While anybody waits, one task looks at the cursors of their chains; a stream itself holds no
+
+class Live(Generic[What, Where]):
+    """Tells when what streams follow has moved: the cursor of a chain, the newest notice.
+
+    While anybody waits, one task looks at all that they follow; a stream itself holds no
     connection to the database, however slowly its reader reads.
+
+    Parameters
+    ----------
+    read
+        Gives where each of the things followed stands now.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._places: dict[int, Place] = {}
+    def __init__(self, read: Callable[[Sequence[What]], Mapping[What, Where]]) -> None:
+        self._read = read
+        self._places: dict[What, Where] = {}
         self._moved = asyncio.Condition()
-        self._streams: Counter[int] = Counter()
+        self._streams: Counter[What] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def stream(self, chain_id: int) -> AsyncIterator[None]:
-        """Count a stream of a chain's token while it lasts."""
-        self._streams[chain_id] += 1
+    async def stream(self, what: What) -> AsyncIterator[None]:
+        """Count a stream while it lasts."""
+        self._streams[what] += 1
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         try:
             yield
         finally:
-            self._streams[chain_id] -= 1
-            if not self._streams[chain_id]:
-                del self._streams[chain_id]
-                # What is known of a chain that nobody looks at grows old.
-                self._places.pop(chain_id, None)
+            self._streams[what] -= 1
+            if not self._streams[what]:
+                del self._streams[what]
+                # What is known of a thing that nobody looks at grows old.
+                self._places.pop(what, None)
             if not self._streams and self._looking is not None:
                 self._looking.cancel()
                 self._looking = None
@@ -69,12 +80,12 @@ class Live:
                 "too_many_streams", "All streams of this process are taken; try again soon."
             )
 
-    async def moved_from(self, chain_id: int, place: Place, seconds: float) -> bool:
-        """Wait until a chain's cursor stands elsewhere, but not for ever; tell whether it does."""
+    async def moved_from(self, what: What, place: Where, seconds: float) -> bool:
+        """Wait until it stands elsewhere, but not for ever; tell whether it does."""
         async with self._moved:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(
-                    self._moved.wait_for(lambda: self._places.get(chain_id, place) != place),
+                    self._moved.wait_for(lambda: self._places.get(what, place) != place),
                     seconds,
                 )
                 return True
@@ -89,14 +100,33 @@ class Live:
             else:
                 if places != self._places:
                     async with self._moved:
-                        self._places = places
+                        self._places = dict(places)
                         self._moved.notify_all()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _read(self, chains: Sequence[int]) -> dict[int, Place]:
+
+def cursors_of(database: Database) -> Callable[[Sequence[int]], Mapping[int, Place]]:
+    """Give what reads how far chains are projected."""
+
+    def read(chains: Sequence[int]) -> Mapping[int, Place]:
         query = select(SyncCursor).where(col(SyncCursor.chain_id).in_(chains))
-        with self._database.reading() as session:
+        with database.reading() as session:
             return {
                 cursor.chain_id: Place(cursor.number, cursor.hash)
                 for cursor in session.exec(query).all()
             }
+
+    return read
+
+
+NOTICES = "notices"
+
+
+def newest_notice_of(database: Database) -> Callable[[Sequence[str]], Mapping[str, int]]:
+    """Give what reads the place of the newest notice."""
+
+    def read(_: Sequence[str]) -> Mapping[str, int]:
+        with database.reading() as session:
+            return {NOTICES: newest(session)}
+
+    return read

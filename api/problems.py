@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from api.auth.errors import TooManyRequests, Unauthenticated
 from api.schemas.common import MEDIA_TYPE
 from registry.kernel import errors
+from registry.kernel.messages import Language, catalogue, find_text, spoken, text_of
 from registry.rulebook.constraints import CONSTRAINTS, Constraint
 from registry.rulebook.service import Rule, RulesRefused, rule_book
 
@@ -37,22 +38,6 @@ STATUS: tuple[tuple[type[errors.RegistryError], int], ...] = (
     (errors.Unavailable, 503),
 )
 
-TITLES: Mapping[int, str] = {
-    400: "The request is malformed",
-    401: "Who are you?",
-    403: "You may not do this",
-    404: "There is no such thing that you may see",
-    405: "This resource does not take that method",
-    409: "The register does not allow this now",
-    412: "It has changed since you read it",
-    413: "The request is too large",
-    422: "The request is wrong",
-    428: "Say which version you edit",
-    429: "You ask too often",
-    500: "Something is broken on our side",
-    503: "Temporarily unavailable",
-}
-
 _UNNAMED = Constraint("concurrent_change", "Somebody changed the same records at the same moment.")
 
 
@@ -62,16 +47,28 @@ def problem(
     detail: str,
     *,
     headers: Mapping[str, str] | None = None,
+    values: Mapping[str, object] | None = None,
     **more: Any,
 ) -> JSONResponse:
-    """Build one problem."""
+    """Build one problem, in the caller's language where the catalogue has it.
+
+    Parameters
+    ----------
+    values
+        What the text in another language says of this refusal.
+    """
+    language = spoken() if code in catalogue()["problems"] else Language.ENGLISH
+    if language == Language.URDU:
+        detail = text_of("problems", code, language, **(values or {}))
+        more["remedy"] = text_of("remedies", code, language, **(values or {}))
     body: dict[str, Any] = {
         "type": f"urn:milkiyat:problem:{code}",
-        "title": TITLES.get(status, "The request was refused"),
+        "title": find_text("titles", str(status), language) or "The request was refused",
         "status": status,
         "detail": detail,
         "code": code,
     }
+    headers = {"Content-Language": language.value, **(headers or {})}
     body |= {name: value for name, value in more.items() if value is not None}
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -107,7 +104,7 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": "1"} if error.retryable else None
     if isinstance(error, errors.Unproven):
         headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110: each 401 says how to be known
-    return problem(status, error.code, error.detail, headers=headers, **more)
+    return problem(status, error.code, error.detail, headers=headers, values=error.values, **more)
 
 
 def _rule(rule: Rule, severity: str, detail: str | None) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 
@@ -18,6 +19,7 @@ from api.auth.tokens import token_verifier
 from api.deps import Services
 from api.rate_limits import RateLimits
 from api.s3_store import open_store
+from api.webhooks.loop import run_notices
 from chain.embedded.anvil import HOST
 from chain.embedded.devnet import Devnet, depth_of
 from chain.following import run_syncs
@@ -211,9 +213,14 @@ def running_sealer(database: Database) -> Iterator[None]:
         loop.join()
 
 
+def notice_options(settings: Settings) -> dict[str, Any]:
+    """Give what the settings say of notices and webhooks."""
+    return {"chain_id": settings.chain_id, "allow_loopback": not settings.is_production}
+
+
 @contextlib.contextmanager
 def running_loops(base: Base, chain: Chain) -> Iterator[None]:
-    """Run worker, sync, imports and exports in threads of this process."""
+    """Run everything beside the API in threads of this process."""
     stop = threading.Event()
     made = services(base.settings, base.database)
     loops = [
@@ -250,6 +257,13 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             target=run_screening,
             args=(base.database, made.vault, stop),
             name="screening",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=run_notices,
+            args=(base.database, made.vault, stop),
+            kwargs=notice_options(base.settings),
+            name="notices",
             daemon=True,
         ),
     ]

@@ -22,6 +22,7 @@ import registry.journal.models
 import registry.kyc.models
 import registry.ledger.models
 import registry.mutation.models
+import registry.notice.models
 import registry.offering.models
 import registry.onboarding.models
 import registry.operation.models
@@ -39,6 +40,7 @@ import registry.title.models
 import registry.tokenization.models
 import registry.valuation.models
 import registry.valuation.panel
+import registry.webhook.models
 import registry.wrapper.models  # noqa: F401
 
 metadata = SQLModel.metadata

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header, Request, Response
+from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from starlette.types import Send
 
 from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.live import Live
 from api.routes.router import resource_router
 from api.schemas.common import hash_of
 from api.schemas.events import BlockEvent, PositionEvent, RolledBackEvent
+from api.sse import HEARTBEAT_SECONDS, LONGEST_SECONDS, RETRY_MS, LastEventId, TimedResponse
 from api.token_at import WhichDep, find_named, needed_on
 from registry.captable.feed import BlockAdded, Feed, Place, Told, begin, check_place, read_feed
 from registry.captable.models import Token
 
 router = resource_router("events")
-
-HEARTBEAT_SECONDS = 15.0
-LONGEST_SECONDS = 900.0
-"""Then the stream ends, and whoever still may read it comes back with its last id."""
-RETRY_MS = 1000
-
-LastEventId = Annotated[
-    str | None,
-    Header(alias="Last-Event-ID", max_length=100, description="Id of the last event you had"),
-]
-
-
-class TimedResponse(StreamingResponse):
-    """A stream that ends in time, also where its reader has stopped reading."""
-
-    media_type = "text/event-stream"
-
-    async def stream_response(self, send: Send) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_SECONDS + HEARTBEAT_SECONDS):
-                await super().stream_response(send)
-
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -59,7 +35,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 class Stream:
     """One reader of one token."""
 
-    live: Live
+    live: Live[int, Place]
     turns: asyncio.Semaphore
     services: Services
     token: Token

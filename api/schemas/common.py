@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
@@ -92,14 +93,15 @@ def address_of(raw: bytes) -> str:
     return to_checksum_address(raw)
 
 
-def _with_checksums(values: dict[str, Any]) -> dict[str, Any]:
+def with_checksums(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write those of the values that are addresses as EIP-55."""
     return {
         name: to_checksum_address(value) if is_hex_address(value) else value
         for name, value in values.items()
     }
 
 
-WithAddresses = Annotated[dict[str, Any], AfterValidator(_with_checksums)]
+WithAddresses = Annotated[dict[str, Any], AfterValidator(with_checksums)]
 """Values by name; those that are addresses are written as EIP-55."""
 
 

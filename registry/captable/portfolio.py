@@ -149,11 +149,19 @@ def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> H
     return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
 
 
-def list_tokens_of(session: Session, wallet: bytes) -> Sequence[Tokenization]:
-    """List the tokens that a wallet holds, or is registered for."""
-    held = select(Balance.token_no).where(
-        col(Balance.holder_no) == col(Holder.holder_no), col(Balance.balance_units) > 0
-    )
+def list_tokens_of(
+    session: Session, wallet: bytes, *, ever: bool = False
+) -> Sequence[Tokenization]:
+    """List the tokens that a wallet holds, or is registered for.
+
+    Parameters
+    ----------
+    ever
+        Those that it held at any time too.
+    """
+    held = select(Balance.token_no).where(col(Balance.holder_no) == col(Holder.holder_no))
+    if not ever:
+        held = held.where(col(Balance.balance_units) > 0)
     registered = select(RegisteredWallet.token_no).where(
         col(RegisteredWallet.holder_no) == col(Holder.holder_no)
     )

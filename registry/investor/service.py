@@ -107,6 +107,20 @@ def find_investor_of(session: Session, subject: str) -> Investor | None:
     return session.exec(select(Investor).where(col(Investor.subject) == subject)).first()
 
 
+def get_investor_of(session: Session, subject: str) -> Investor:
+    """Return the investor that a principal is.
+
+    Raises
+    ------
+    NotFound
+        They have not enrolled.
+    """
+    investor = find_investor_of(session, subject)
+    if investor is None:
+        raise NotFound("investor", "of yours")
+    return investor
+
+
 def find_investor_for(session: Session, party_id: UUID) -> Investor | None:
     return session.exec(select(Investor).where(col(Investor.party_id) == party_id)).first()
 

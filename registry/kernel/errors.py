@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class RegistryError(Exception):
     """Something the registry refuses, for a reason that the caller can act on.
@@ -16,18 +18,28 @@ class RegistryError(Exception):
         One sentence: what the caller can do about it.
     rule
         Id of the rule of the register that refuses, where one does.
+    values
+        What the texts of other languages say of this refusal, by the names in the catalogue of
+        messages.
     """
 
     retryable = False
 
     def __init__(
-        self, code: str, detail: str, *, remedy: str | None = None, rule: str | None = None
+        self,
+        code: str,
+        detail: str,
+        *,
+        remedy: str | None = None,
+        rule: str | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.remedy = remedy
         self.rule = rule
+        self.values = values or {}
 
 
 class Invalid(RegistryError):
@@ -47,8 +59,9 @@ class Invalid(RegistryError):
         field: str | None = None,
         remedy: str | None = None,
         rule: str | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(code, detail, remedy=remedy, rule=rule)
+        super().__init__(code, detail, remedy=remedy, rule=rule, values=values)
         self.field = field
 
 

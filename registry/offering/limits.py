@@ -66,6 +66,7 @@ def _require_below_maximum(terms: ComplianceTerms, ordered: int, units: int) -> 
         "order_exceeds_holding",
         f"One holder may hold {most} fractions; you have ordered {ordered} already.",
         remedy=f"Order at most {left}." if left else "Somebody else has to buy these.",
+        values={"most": most, "ordered": ordered},
     )
 
 

@@ -64,6 +64,7 @@ def place_order(
         raise Invalid(
             "order_below_ticket",
             f"The smallest order is {offering.min_ticket_units} fractions.",
+            values={"least": offering.min_ticket_units},
             field="/units",
         )
     left = offering.offered_units - offering.reserved_units
@@ -71,6 +72,7 @@ def place_order(
         raise Conflict(
             "order_exceeds_offer",
             f"{units} fractions are ordered, {left} are left of {offering.offered_units}.",
+            values={"units": units, "left": left},
             remedy=f"Order at most {left}." if left else "The offering is fully subscribed.",
         )
     limits.require_within(session, tokenization, offering, investor, units)
@@ -249,13 +251,16 @@ def list_orders(
     *,
     offering_id: UUID | None = None,
     investor_id: UUID | None = None,
+    states: Collection[OrderState] = (),
     after: UUID | None = None,
     limit: int | None = None,
 ) -> Sequence[Order]:
-    """List orders, oldest first."""
+    """List orders, oldest first; without states, those of every one."""
     query = select(Order)
     if offering_id is not None:
         query = query.where(col(Order.offering_id) == offering_id)
     if investor_id is not None:
         query = query.where(col(Order.investor_id) == investor_id)
+    if states:
+        query = query.where(col(Order.state).in_(states))
     return session.exec(page_after(query, col(Order.id), after=after, limit=limit)).all()

@@ -1,0 +1,181 @@
+"""The portfolio over HTTP: holdings with what they are worth, exact to the paisa."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Self
+from uuid import UUID
+
+from api.schemas.common import AsOfBlockRead, BigInteger, MoneyAmount, Read, address_of
+from registry.captable.portfolio import Holding
+from registry.kernel.messages import text_of
+from registry.offering.models import OrderState
+from registry.portfolio.holdings import Pending, Portfolio, Position
+from registry.tokenization.models import TokenizationState
+from registry.valuation.models import ValuationState
+
+
+def share_of(share: Fraction) -> list[str]:
+    """Write an exact share: numerator and denominator, which may pass 2^53."""
+    return [str(share.numerator), str(share.denominator)]
+
+
+class WalletPositionRead(Read):
+    """What one of your wallets holds of a token."""
+
+    wallet: str
+    balance_units: BigInteger
+    frozen_units: BigInteger
+
+    @classmethod
+    def of(cls, row: Holding) -> Self:
+        return cls(
+            wallet=address_of(row.wallet),
+            balance_units=row.balance_units,
+            frozen_units=row.frozen_units,
+        )
+
+
+class PendingRead(Read):
+    """Your orders of one state whose fractions are on their way."""
+
+    state: OrderState
+    message: str
+    orders: int
+    units: BigInteger
+    amount: MoneyAmount
+
+    @classmethod
+    def of(cls, row: Pending) -> Self:
+        return cls(
+            state=row.state,
+            message=text_of("states", f"order.{row.state}"),
+            orders=row.orders,
+            units=row.units,
+            amount=MoneyAmount.of(row.amount_paisa),
+        )
+
+
+class ValuationBasisRead(Read):
+    """The valuation behind a value: of the whole asset, of a day; STALE once it is too old."""
+
+    id: UUID
+    amount: MoneyAmount
+    basis_date: date
+    method: str
+    state: ValuationState
+
+
+class LastSaleRead(Read):
+    """The last completed sale of a token, by anybody, at this price of a fraction."""
+
+    price: MoneyAmount
+    sold_at: datetime
+
+
+class HoldingRead(Read):
+    """What you hold of one token, in all your wallets, and what is on its way.
+
+    Parameters
+    ----------
+    share
+        Of the token: numerator and denominator.
+    asset_share
+        Of the asset's economic worth.
+    value
+        By `valuation`; null where there is none.
+    sale_value
+        By `last_sale`; null where there is none.
+    cost
+        What was paid for `bought_units`; what came by a transfer has no price here.
+    """
+
+    token_id: UUID
+    symbol: str
+    name: str
+    asset_id: UUID
+    state: TokenizationState
+    balance_units: BigInteger
+    frozen_units: BigInteger
+    share: list[str]
+    asset_share: list[str]
+    pending_units: BigInteger
+    pending: list[PendingRead]
+    value: MoneyAmount | None
+    valuation: ValuationBasisRead | None
+    sale_value: MoneyAmount | None
+    last_sale: LastSaleRead | None
+    issue_value: MoneyAmount
+    bought_units: BigInteger
+    cost: MoneyAmount
+    wallets: list[WalletPositionRead]
+
+    @classmethod
+    def of(cls, row: Position) -> Self:
+        token, basis, sale = row.tokenization, row.valuation, row.last_sale
+        return cls(
+            token_id=token.id,
+            symbol=token.symbol,
+            name=token.name,
+            asset_id=token.asset_id,
+            state=token.state,
+            balance_units=row.units,
+            frozen_units=row.frozen_units,
+            share=share_of(row.share),
+            asset_share=share_of(row.asset_share),
+            pending_units=sum(item.units for item in row.pending),
+            pending=[PendingRead.of(item) for item in row.pending],
+            value=_money(row.value_paisa),
+            valuation=ValuationBasisRead(
+                id=basis.id,
+                amount=MoneyAmount.of(basis.amount_paisa),
+                basis_date=basis.basis_date,
+                method=basis.method,
+                state=basis.state,
+            )
+            if basis
+            else None,
+            sale_value=_money(row.sale_value_paisa),
+            last_sale=LastSaleRead(price=MoneyAmount.of(sale.price_paisa), sold_at=sale.sold_at)
+            if sale
+            else None,
+            issue_value=MoneyAmount.of(row.issue_value_paisa),
+            bought_units=row.bought_units,
+            cost=MoneyAmount.of(row.cost_paisa),
+            wallets=[WalletPositionRead.of(holding) for holding in row.holdings],
+        )
+
+
+class PortfolioTotalsRead(Read):
+    """Sums over the holdings; `unvalued_holdings` have no valuation and are not in `value`."""
+
+    value: MoneyAmount
+    unvalued_holdings: int
+    cost: MoneyAmount
+    pending: MoneyAmount
+
+
+class PortfolioRead(Read):
+    """What you hold at a block; `as_of_block` is null until the chain is read."""
+
+    as_of_block: AsOfBlockRead | None
+    totals: PortfolioTotalsRead
+    holdings: list[HoldingRead]
+
+    @classmethod
+    def of(cls, row: Portfolio, confirmations_needed: int) -> Self:
+        return cls(
+            as_of_block=AsOfBlockRead.of(row.block, confirmations_needed) if row.block else None,
+            totals=PortfolioTotalsRead(
+                value=MoneyAmount.of(row.value_paisa),
+                unvalued_holdings=row.unvalued,
+                cost=MoneyAmount.of(row.cost_paisa),
+                pending=MoneyAmount.of(row.pending_paisa),
+            ),
+            holdings=[HoldingRead.of(position) for position in row.positions],
+        )
+
+
+def _money(paisa: int | None) -> MoneyAmount | None:
+    return None if paisa is None else MoneyAmount.of(paisa)

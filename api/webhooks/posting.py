@@ -1,0 +1,154 @@
+"""One message to one URL: signed, within a time, to a public address, and no further."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from api.schemas.common import with_checksums
+from registry.kernel.clock import now
+from registry.webhook.address import is_own_machine, is_public
+from registry.webhook.outbox import Outgoing
+from registry.webhook.secret import signature_of
+
+TRY_SECONDS = 15.0
+"""For all of a try: looking the name up, connecting, sending, and the head of the answer."""
+USER_AGENT = "Milkiyat-Webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one try.
+
+    Parameters
+    ----------
+    fault
+        Why it failed, for whoever owns the endpoint; None where it was taken.
+    wait
+        What the receiver asked for.
+    """
+
+    status: int | None = None
+    fault: str | None = None
+    wait: timedelta | None = None
+
+
+class AddressRefused(Exception):
+    """The name leads nowhere that a webhook may go."""
+
+
+class Poster:
+    """Sends messages, many at once, each on a connection to an address that was judged.
+
+    Parameters
+    ----------
+    allow_loopback
+        Whether plain http to this machine is taken, as in development.
+    """
+
+    def __init__(self, *, allow_loopback: bool, client: httpx.AsyncClient | None = None) -> None:
+        self._allow_loopback = allow_loopback
+        # Neither a proxy of the environment nor a redirect decides where it goes.
+        self._client = client or httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, timeout=TRY_SECONDS
+        )
+
+    async def post(self, message: Outgoing) -> Outcome:
+        """Try once; whatever a receiver does, this ends."""
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                return await self._post(message)
+        except TimeoutError:
+            return Outcome(fault=f"it took longer than {TRY_SECONDS:.0f} seconds")
+        except AddressRefused as refused:
+            return Outcome(fault=str(refused))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as fault:
+            return Outcome(fault=f"{type(fault).__name__}: {fault}"[:300])
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _post(self, message: Outgoing) -> Outcome:
+        url = httpx.URL(message.url)
+        address = await self._address_of(url)
+        moment, body = now(), body_of(message.payload)
+        headers = {
+            "Host": url.netloc.decode(),
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+            "webhook-id": str(message.message_id),
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": signature_of(
+                message.secrets, str(message.message_id), moment, body
+            ),
+        }
+        request = self._client.build_request(
+            "POST",
+            url.copy_with(host=address),
+            content=body.encode(),
+            headers=headers,
+            # The certificate is the name's, whatever address was connected to.
+            extensions={"sni_hostname": url.host},
+        )
+        answer = await self._client.send(request, stream=True)
+        await answer.aclose()  # what it says beyond its head is not read
+        if answer.is_success:
+            return Outcome(status=answer.status_code)
+        return Outcome(
+            status=answer.status_code,
+            fault=f"it answered {answer.status_code}",
+            wait=_wait_of(answer.headers.get("Retry-After")),
+        )
+
+    async def _address_of(self, url: httpx.URL) -> str:
+        """Look the host up, and give an address of it that may be connected to.
+
+        Raises
+        ------
+        AddressRefused
+        """
+        own = self._allow_loopback and is_own_machine(urlsplit(str(url)))
+        if not own and url.scheme != "https":
+            raise AddressRefused("deliveries go by https only")
+        port = url.port or (80 if url.scheme == "http" else 443)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                url.host, port, type=socket.SOCK_STREAM
+            )
+        except socket.gaierror as fault:
+            raise AddressRefused("its name is not known") from fault
+        addresses = [str(place[0]) for *_, place in found]
+        # All of them: which one is taken must not depend on luck.
+        if not addresses or not (own or all(map(is_public, addresses))):
+            raise AddressRefused("its name leads to an address that is not public")
+        return addresses[0]
+
+
+def body_of(payload: Mapping[str, Any]) -> str:
+    """Write a message; addresses are EIP-55, as everywhere at the edge."""
+    said = {**payload, "data": with_checksums(payload["data"])}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def _wait_of(asked: str | None) -> timedelta | None:
+    """Read Retry-After (RFC 9110): seconds, or a date."""
+    if asked is None:
+        return None
+    if asked.isascii() and asked.isdigit():
+        return timedelta(seconds=min(int(asked), 10**6))
+    try:
+        until = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(until - datetime.now(UTC), timedelta())

@@ -1,0 +1,121 @@
+"""Use cases on notices: tell, publish in one order, read on from a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, text
+from sqlmodel import Session, col, select
+
+from registry.kernel.errors import Invalid
+from registry.kernel.messages import catalogue
+from registry.notice.models import Notice
+
+PUBLISHED_AT_ONCE = 500
+_LOCK = 0x6E6F7469
+"""Of PostgreSQL's advisory locks: one publisher at a time."""
+
+_PUBLISH = """
+WITH waiting AS MATERIALIZED (
+  SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
+    SELECT id FROM notice WHERE seq IS NULL ORDER BY id LIMIT :limit) w),
+last AS MATERIALIZED (SELECT coalesce(max(seq), 0) AS seq FROM notice)
+UPDATE notice n SET seq = last.seq + waiting.place
+FROM waiting, last WHERE n.id = waiting.id RETURNING n.id
+"""
+
+
+def known_kinds() -> frozenset[str]:
+    """Return what notices may be of."""
+    return frozenset(catalogue()["notices"])
+
+
+def tell(
+    session: Session, principal: str, kind: str, subject: tuple[str, UUID], **facts: Any
+) -> None:
+    """Write a notice; it stands or falls with the transaction that it is part of.
+
+    Parameters
+    ----------
+    subject
+        Kind and id of what it is about.
+    facts
+        Integers that may pass 2^53 as strings; nothing personal.
+    """
+    subject_kind, subject_id = subject
+    session.add(
+        Notice(
+            principal=principal,
+            kind=kind,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            facts=facts,
+        )
+    )
+
+
+def publish(session: Session, *, limit: int = PUBLISHED_AT_ONCE) -> Sequence[Notice]:
+    """Give the oldest unpublished notices their places, and return them in that order.
+
+    Who holds the lock commits before the next one counts on, so that no notice ever appears before
+    one that was there already. While another publishes, there is nothing to do.
+    """
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
+        return []
+    ids = session.execute(text(_PUBLISH), {"limit": limit}).scalars().all()
+    if not ids:
+        return []
+    return session.exec(
+        select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.seq))
+    ).all()
+
+
+def newest(session: Session) -> int:
+    """Return the place of the newest notice; 0 where there is none."""
+    return session.exec(select(func.max(Notice.seq))).one() or 0
+
+
+def list_notices(
+    session: Session, principal: str, *, after: int | None, limit: int
+) -> Sequence[Notice]:
+    """List what was told to somebody, oldest first.
+
+    Parameters
+    ----------
+    after
+        Place of the last one that was seen.
+    """
+    return session.exec(
+        select(Notice)
+        .where(col(Notice.principal) == principal, col(Notice.seq) > (after or 0))
+        .order_by(col(Notice.seq))
+        .limit(limit)
+    ).all()
+
+
+def read_place(session: Session, written: str) -> int:
+    """Read the id of an event, as a stream gave it.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_malformed``, ``event_id_unknown``.
+    """
+    if not (written.isascii() and written.isdigit() and len(written) <= 18):  # noqa: PLR2004
+        raise Invalid(
+            "event_id_malformed",
+            "Last-Event-ID is not an id that this stream gave.",
+            field="Last-Event-ID",
+            remedy="Send the id of the last event, or none to begin with what comes next.",
+        )
+    place = int(written)
+    if place > newest(session):
+        raise Invalid(
+            "event_id_unknown",
+            "Last-Event-ID names an event that has not happened here.",
+            field="Last-Event-ID",
+            remedy="Read /v1/me/events anew, and follow the stream without an id.",
+        )
+    return place

@@ -1,0 +1,226 @@
+"""What one investor holds in all their wallets: how much, how frozen, what is on its way, worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, col, select
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.models import SyncCursor
+from registry.captable.portfolio import Holding, list_holdings
+from registry.captable.service import block_at
+from registry.kernel.rows import among
+from registry.ledger.models import EntryKind, LedgerEntry
+from registry.offering.models import Offering, Order, OrderState
+from registry.tokenization.models import Tokenization
+from registry.valuation.models import Valuation, ValuationState
+
+PENDING = (OrderState.AWAITING_PAYMENT, OrderState.PAID, OrderState.MINTING, OrderState.SETTLING)
+"""States of an order whose fractions are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Orders of one state: how many, of how many fractions, for how much."""
+
+    state: OrderState
+    orders: int
+    units: int
+    amount_paisa: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastSale:
+    """The last sale of a token that was completed, by anybody.
+
+    Parameters
+    ----------
+    price_paisa
+        Of one fraction.
+    """
+
+    price_paisa: int
+    sold_at: datetime
+
+
+@dataclass(slots=True)
+class Position:
+    """Everything about one token that somebody holds or has ordered.
+
+    Parameters
+    ----------
+    valuation
+        The one accepted last, of the whole asset, even where it is stale by now.
+    bought_units, cost_paisa
+        Of the orders that were completed; what came by a transfer has no price here.
+    """
+
+    tokenization: Tokenization
+    holdings: list[Holding] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    valuation: Valuation | None = None
+    last_sale: LastSale | None = None
+    bought_units: int = 0
+    cost_paisa: int = 0
+
+    @property
+    def units(self) -> int:
+        return sum(holding.balance_units for holding in self.holdings)
+
+    @property
+    def frozen_units(self) -> int:
+        return sum(holding.frozen_units for holding in self.holdings)
+
+    @property
+    def share(self) -> Fraction:
+        """Of the token: of all its fractions."""
+        return Fraction(self.units, self.tokenization.declared_fractions)
+
+    @property
+    def asset_share(self) -> Fraction:
+        """Of the asset's economic worth, of which the token may be a part."""
+        token = self.tokenization
+        return self.share * Fraction(token.economic_share_num, token.economic_share_den)
+
+    @property
+    def value_paisa(self) -> int | None:
+        """By the valuation; what is less than a paisa is left out, never rounded up."""
+        if self.valuation is None:
+            return None
+        exact = self.valuation.amount_paisa * self.asset_share
+        return exact.numerator // exact.denominator
+
+    @property
+    def sale_value_paisa(self) -> int | None:
+        """By the price of the last sale."""
+        return None if self.last_sale is None else self.units * self.last_sale.price_paisa
+
+    @property
+    def issue_value_paisa(self) -> int:
+        return self.units * self.tokenization.price_paisa
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """All of it, at one block.
+
+    Parameters
+    ----------
+    block
+        None where the chain has not been read yet, so that nobody holds anything.
+    """
+
+    block: AsOfBlock | None
+    positions: Sequence[Position]
+
+    @property
+    def value_paisa(self) -> int:
+        """Of the positions that have a valuation."""
+        return sum(position.value_paisa or 0 for position in self.positions)
+
+    @property
+    def unvalued(self) -> int:
+        """How many held positions have no valuation."""
+        return sum(1 for each in self.positions if each.units and each.valuation is None)
+
+    @property
+    def cost_paisa(self) -> int:
+        return sum(position.cost_paisa for position in self.positions)
+
+    @property
+    def pending_paisa(self) -> int:
+        return sum(item.amount_paisa for each in self.positions for item in each.pending)
+
+
+def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfolio:
+    """Read what an investor holds, and what is on its way, in one snapshot.
+
+    Parameters
+    ----------
+    chain_id
+        The chain on which the platform stands.
+    """
+    known = session.get(SyncCursor, chain_id) is not None
+    block = block_at(session, chain_id, None) if known else None
+    positions: dict[UUID, Position] = {}
+    for holding in list_holdings(session, investor_id):
+        made = positions.setdefault(holding.tokenization.id, Position(holding.tokenization))
+        made.holdings.append(holding)
+    _add_orders(session, investor_id, positions)
+    _add_worth(session, positions)
+    return Portfolio(block, [positions[key] for key in sorted(positions)])
+
+
+def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Position]) -> None:
+    rows = session.execute(
+        sql_select(
+            col(Offering.tokenization_id),
+            col(Order.state),
+            func.count(),
+            func.sum(Order.units),
+            func.sum(Order.amount_paisa),
+        )
+        .join(Offering, col(Offering.id) == col(Order.offering_id))
+        .where(
+            col(Order.investor_id) == investor_id,
+            col(Order.state).in_([*PENDING, OrderState.SETTLED]),
+        )
+        .group_by(col(Offering.tokenization_id), col(Order.state))
+    ).all()
+    missing = {row[0] for row in rows} - positions.keys()
+    for token in session.exec(
+        select(Tokenization).where(among(col(Tokenization.id), sorted(missing)))
+    ):
+        positions[token.id] = Position(token)
+    order = list(OrderState)
+    for token_id, state, count, units, paisa in sorted(rows, key=lambda row: order.index(row[1])):
+        position = positions[token_id]
+        if state == OrderState.SETTLED:
+            position.bought_units, position.cost_paisa = int(units), int(paisa)
+        else:
+            position.pending.append(Pending(state, count, int(units), int(paisa)))
+
+
+def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
+    valuations = _valuations(session, {p.tokenization.asset_id for p in positions.values()})
+    sales = last_sales(session, positions)
+    for token_id, position in positions.items():
+        position.valuation = valuations.get(position.tokenization.asset_id)
+        position.last_sale = sales.get(token_id)
+
+
+def _valuations(session: Session, asset_ids: Iterable[UUID]) -> Mapping[UUID, Valuation]:
+    rows = session.exec(
+        select(Valuation).where(
+            among(col(Valuation.asset_id), sorted(asset_ids)),
+            col(Valuation.state).in_([ValuationState.ACCEPTED, ValuationState.STALE]),
+        )
+    )
+    return {row.asset_id: row for row in rows}
+
+
+def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, LastSale]:
+    """Return the last completed sale of each token, as the ledger booked it."""
+    rows = session.exec(
+        select(Offering.tokenization_id, Order.amount_paisa, Order.units, LedgerEntry.recorded_at)
+        .join(Offering, col(Offering.id) == col(Order.offering_id))
+        .join(LedgerEntry, col(LedgerEntry.subject_id) == col(Order.id))
+        .where(
+            among(col(Offering.tokenization_id), sorted(token_ids)),
+            col(LedgerEntry.kind) == EntryKind.SETTLEMENT,
+        )
+        .distinct(col(Offering.tokenization_id))
+        .order_by(col(Offering.tokenization_id), col(LedgerEntry.recorded_at).desc())
+    )
+    found: dict[UUID, LastSale] = {}
+    for token_id, paisa, units, moment in rows:
+        # A price per fraction, at which every order of a sale is made.
+        found[token_id] = LastSale(paisa // units, moment)
+    return found

@@ -1,0 +1,152 @@
+"""A statement: what an investor had at the beginning, each movement, and what they had at the end.
+
+Fractions are told by the chain's own events and money by the ledger. Beginning and end are read for
+themselves, and a statement whose movements do not lead from one to the other is not handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.models import ChainBlock, SyncCursor
+from registry.captable.portfolio import list_tokens_of
+from registry.captable.service import block_at, find_token, holding_at
+from registry.investor.models import Investor, Wallet
+from registry.kernel.clock import now
+from registry.kernel.errors import Invalid, Unavailable
+from registry.portfolio.money import MoneyAccount, read_money
+from registry.portfolio.movements import Movement, list_movements
+from registry.portfolio.period import Period
+from registry.tokenization.models import Tokenization
+
+MOST_MOVEMENTS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingAccount:
+    """One wallet's fractions of one token over the period."""
+
+    tokenization: Tokenization
+    wallet: bytes
+    opening_units: int
+    opening_frozen: int
+    movements: Sequence[Movement]
+    closing_units: int
+    closing_frozen: int
+
+    @property
+    def adds_up(self) -> bool:
+        moved = sum(item.units for item in self.movements)
+        frozen = sum(item.frozen_units for item in self.movements)
+        return (self.opening_units + moved, self.opening_frozen + frozen) == (
+            self.closing_units,
+            self.closing_frozen,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Everything of one investor over a period.
+
+    Parameters
+    ----------
+    opening_block, closing_block
+        Of which the fractions are told; None before the chain was first read.
+    """
+
+    investor: Investor
+    period: Period
+    made_at: datetime
+    opening_block: AsOfBlock | None
+    closing_block: AsOfBlock | None
+    holdings: Sequence[HoldingAccount]
+    money: MoneyAccount
+
+
+def make_statement(
+    session: Session, investor: Investor, period: Period, chain_id: int
+) -> Statement:
+    """Make the statement of a period, in one snapshot.
+
+    Raises
+    ------
+    Invalid
+        ``statement_too_long``: of more movements than one statement takes.
+    Unavailable
+        ``statement_does_not_add_up``, ``token_catching_up``.
+    """
+    opening = _block_before(session, chain_id, period.begins_at)
+    closing = _block_before(session, chain_id, period.ends_at)
+    holdings = [] if closing is None else _holdings(session, investor, opening, closing)
+    if sum(len(account.movements) for account in holdings) > MOST_MOVEMENTS:
+        raise Invalid(
+            "statement_too_long",
+            f"There are more than {MOST_MOVEMENTS} movements.",
+            field="/path/period",
+            remedy="Ask for the parts.",
+        )
+    money = read_money(session, investor, period.begins_at, period.ends_at)
+    if not money.adds_up or not all(account.adds_up for account in holdings):
+        raise Unavailable(
+            "statement_does_not_add_up",
+            "The movements do not lead from the opening to the closing balance.",
+            remedy="Try again when the cap table is proven again; see /readyz.",
+        )
+    return Statement(investor, period, now(), opening, closing, holdings, money)
+
+
+def _block_before(session: Session, chain_id: int, moment: datetime) -> AsOfBlock | None:
+    """Return the last block before a moment; None where there is none, or no chain was read."""
+    if session.get(SyncCursor, chain_id) is None:
+        return None
+    first = session.exec(
+        select(ChainBlock.number)
+        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) < moment)
+        .order_by(col(ChainBlock.number).desc())
+        .limit(1)
+    ).first()
+    return None if first is None else block_at(session, chain_id, first)
+
+
+def _holdings(
+    session: Session, investor: Investor, opening: AsOfBlock | None, closing: AsOfBlock
+) -> list[HoldingAccount]:
+    wallets = session.exec(
+        select(Wallet).where(col(Wallet.investor_id) == investor.id).order_by(col(Wallet.id))
+    ).all()
+    found = []
+    for wallet in wallets:
+        for tokenization in list_tokens_of(session, wallet.address, ever=True):
+            account = _account(session, tokenization, wallet.address, opening, closing)
+            if account is not None:
+                found.append(account)
+    return found
+
+
+def _account(
+    session: Session,
+    tokenization: Tokenization,
+    wallet: bytes,
+    opening: AsOfBlock | None,
+    closing: AsOfBlock,
+) -> HoldingAccount | None:
+    """Give one account; None where there was nothing, and nothing moved."""
+    assert tokenization.token_address is not None, "it was found by its token"
+    token = find_token(session, tokenization.token_address)
+    assert token is not None, "it was found by its token"
+    if token.caught_up_to is not None:
+        raise Unavailable(
+            "token_catching_up", f"{tokenization.symbol} is read again; try again soon."
+        )
+    before = (0, 0) if opening is None else holding_at(session, token, wallet, opening.number)
+    after = holding_at(session, token, wallet, closing.number)
+    since = 0 if opening is None else opening.number
+    movements = list_movements(session, token, wallet, since, closing, MOST_MOVEMENTS)
+    if not movements and before == after == (0, 0):
+        return None
+    return HoldingAccount(tokenization, wallet, *before, movements, *after)

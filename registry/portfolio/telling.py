@@ -1,0 +1,182 @@
+"""Tell investors what the chain did to their holdings, once it is final: moved, frozen, released.
+
+A cursor by block goes over what is projected. What is told stands in the transaction that moves the
+cursor, so nothing is told twice or left out, wherever a program dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.bulk import cursor_of
+from registry.captable.history import HoldingChange, list_changes
+from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
+from registry.notice import service as notices
+from registry.notice.models import NoticeCursor
+
+CHANGES_AT_ONCE = 500
+
+# Of our own tokens and proven wallets only; by the index of each token's events.
+_TOUCHED = f"""
+SELECT DISTINCT t.token_no, z.id, z.asset_id, w.id, w.address, i.subject
+FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
+CROSS JOIN LATERAL (
+  SELECT unnest(ARRAY[e.source, e.target]) AS holder_no FROM token_event e
+  WHERE e.token_no = t.token_no AND e.block_number > %(after)s AND e.block_number <= %(until)s
+    AND e.kind IN ({EventKind.TRANSFER:d}, {EventKind.TOKENS_FROZEN:d},
+      {EventKind.TOKENS_UNFROZEN:d})) e
+JOIN holder h ON h.holder_no = e.holder_no
+JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
+ORDER BY 1, 4
+"""  # noqa: S608 - numbers of our own
+_FROZEN = f"""
+SELECT z.id, w.id, w.address, i.subject, e.extra ->> 'frozen', b.number, b.hash, b.mined_at
+FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
+JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1
+  AND e.kind = {EventKind.ADDRESS_FROZEN:d}
+  AND e.block_number > %(after)s AND e.block_number <= %(until)s
+JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
+JOIN holder h ON h.holder_no = e.target
+JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
+ORDER BY e.block_number, e.log_index
+"""  # noqa: S608 - numbers of our own
+
+
+def tell_holdings(session: Session, chain_id: int) -> int:
+    """Tell of what became final since the last time, and return how much that was.
+
+    The first time nothing is told: what was before is no news.
+    """
+    until = _final_block(session, chain_id)
+    if until is None:
+        return 0
+    cursor = session.get(NoticeCursor, chain_id, with_for_update=True)
+    if cursor is None:
+        session.add(
+            NoticeCursor(chain_id=chain_id, block_number=until.number, block_hash=until.hash)
+        )
+        session.flush()
+        return 0
+    after = _kept_place(session, cursor)
+    if until.number <= after:
+        return 0
+    told = _tell_changes(session, chain_id, after, until) + _tell_wallets(
+        session, chain_id, after, until.number
+    )
+    cursor.block_number, cursor.block_hash = until.number, until.hash
+    session.add(cursor)
+    session.flush()
+    return told
+
+
+def _final_block(session: Session, chain_id: int) -> ChainBlock | None:
+    """Return the newest block that we keep of those that are final; none while we are in doubt."""
+    sync = session.get(SyncCursor, chain_id)
+    if sync is None or sync.degraded is not None or sync.finalized_number is None:
+        return None
+    return session.exec(
+        select(ChainBlock)
+        .where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.number) <= min(sync.finalized_number, sync.number),
+        )
+        .order_by(col(ChainBlock.number).desc())
+        .limit(1)
+    ).first()
+
+
+def _kept_place(session: Session, cursor: NoticeCursor) -> int:
+    """Return up to where is told of the chain as it is now.
+
+    Blocks that were final and left the chain all the same are told anew as they came back.
+    """
+    block = session.get(ChainBlock, (cursor.chain_id, cursor.block_number))
+    if block is not None and block.hash == cursor.block_hash:
+        return cursor.block_number
+    below = session.exec(
+        select(ChainBlock.number)
+        .where(
+            col(ChainBlock.chain_id) == cursor.chain_id,
+            col(ChainBlock.number) < cursor.block_number,
+        )
+        .order_by(col(ChainBlock.number).desc())
+        .limit(1)
+    ).first()
+    return cursor.block_number if below is None else below
+
+
+def _tell_changes(session: Session, chain_id: int, after: int, until: ChainBlock) -> int:
+    values = {"chain": chain_id, "after": after, "until": until.number}
+    with cursor_of(session) as cursor:
+        touched: Sequence[tuple[int, UUID, UUID, UUID, bytes, str]] = cursor.execute(
+            _TOUCHED, values
+        ).fetchall()
+    block = AsOfBlock(until.number, until.hash, until.mined_at, 0)
+    told = 0
+    for token_no, tokenization_id, _, wallet_id, address, subject in touched:
+        token = session.exec(select(Token).where(col(Token.token_no) == token_no)).one()
+        if token.refusal is not None or token.caught_up_to is not None:
+            continue  # what is known of it does not reach so far
+        place: int | None = after
+        while place is not None:
+            changes = list_changes(
+                session, token, address, until=block, after=place, limit=CHANGES_AT_ONCE
+            )
+            for change in changes:
+                _tell_change(session, subject, wallet_id, address, tokenization_id, change)
+            told += len(changes)
+            place = changes[-1].block_number if len(changes) == CHANGES_AT_ONCE else None
+    return told
+
+
+def _tell_change(  # noqa: PLR0917
+    session: Session,
+    subject: str,
+    wallet_id: UUID,
+    address: bytes,
+    tokenization_id: UUID,
+    change: HoldingChange,
+) -> None:
+    kinds = (
+        ("holding.changed", change.balance_change),
+        ("holding.frozen", max(change.frozen_change, 0)),
+        ("holding.released", max(-change.frozen_change, 0)),
+    )
+    for kind, units in kinds:
+        if units:
+            notices.tell(
+                session,
+                subject,
+                kind,
+                ("wallet", wallet_id),
+                token_id=str(tokenization_id),
+                address=f"0x{address.hex()}",
+                units=str(units),
+                balance_units=str(change.balance_units),
+                frozen_units=str(change.frozen_units),
+                block_number=str(change.block_number),
+                block_hash=f"0x{change.block_hash.hex()}",
+            )
+
+
+def _tell_wallets(session: Session, chain_id: int, after: int, until: int) -> int:
+    values = {"chain": chain_id, "after": after, "until": until}
+    with cursor_of(session) as cursor:
+        rows = cursor.execute(_FROZEN, values).fetchall()
+    for tokenization_id, wallet_id, address, subject, frozen, number, digest, _ in rows:
+        kind = "wallet.frozen" if frozen == "true" else "wallet.released"
+        notices.tell(
+            session,
+            subject,
+            kind,
+            ("wallet", wallet_id),
+            token_id=str(tokenization_id),
+            address=f"0x{address.hex()}",
+            block_number=str(number),
+            block_hash=f"0x{digest.hex()}",
+        )
+    return len(rows)

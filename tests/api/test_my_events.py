@@ -1,0 +1,403 @@
+"""A phone's own events: listed, streamed, taken up again without a loss, and pushed to a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from api.routes import notices as stream
+from api.webhooks import posting
+from api.webhooks.loop import Notices
+from api.webhooks.posting import Outcome, Poster
+from registry.captable.models import SyncCursor
+from registry.kernel.actor import Actor, Role
+from registry.kernel.ids import new_id
+from registry.notice import service as notices
+from registry.portfolio.telling import tell_holdings
+from registry.webhook import outbox
+from registry.webhook.outbox import Outgoing
+from registry.webhook.secret import new_secret
+from tests import factories as make
+from tests.api.house import Caller, House, problem_of
+from tests.api.moves import frozen, minted, moved, moves, wallet_no
+from tests.api.test_events import Event, Listener
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture
+def person() -> Actor:
+    return make.actor(Role.INVESTOR)
+
+
+def tell(house: House, who: Actor, *units: int) -> None:
+    """Have things happen to somebody, and publish them."""
+    with house.database.transaction() as session:
+        for number in units:
+            subject = ("order", new_id())
+            notices.tell(session, who.subject, "order.paid", subject, units=str(number))
+    publish(house)
+
+
+def publish(house: House) -> None:
+    published = 1
+    while published:
+        with house.database.transaction() as session:
+            published = outbox.publish_round(session)
+
+
+@contextlib.contextmanager
+def listening(
+    house: House, who: Actor, last: str | None = None, **headers: str
+) -> Iterator[Listener]:
+    headers = {"Authorization": f"Bearer {house.token(who)}"} | headers
+    headers |= {"Last-Event-ID": last} if last else {}
+    with house.client.stream("GET", "/v1/events", headers=headers) as response:
+        assert response.status_code == 200, response.read()
+        yield Listener(response)
+
+
+def units_of(events: list[Event]) -> list[str]:
+    return [event.data["facts"]["units"] for event in events]
+
+
+# The list and the stream
+
+
+def test_my_events__listed__are_the_callers_own_in_order_and_in_their_language(
+    house: House, person: Actor
+) -> None:
+    tell(house, person, 1, 2, 3)
+    tell(house, make.actor(Role.INVESTOR), 9)
+    caller = house.caller(person)
+    first = caller.get("/v1/me/events", limit=2).json()
+    rest = caller.get("/v1/me/events", limit=2, cursor=first["next"]).json()
+    urdu = caller.ask("GET", "/v1/me/events", headers={"Accept-Language": "ur"})
+
+    rows = first["items"] + rest["items"]
+    assert [row["facts"]["units"] for row in rows] == ["1", "2", "3"]
+    assert rest["next"] is None
+    assert rows[0]["message"] == "Your order is paid."
+    assert urdu.headers["content-language"] == "ur"
+    assert urdu.json()["items"][0]["message"] != rows[0]["message"]
+    assert urdu.json()["items"][0]["kind"] == "order.paid"
+
+
+def test_stream__while_it_is_open__tells_what_happens(house: House, person: Actor) -> None:
+    with listening(house, person) as heard:
+        assert heard.next().kind == "position"
+        tell(house, person, 1)
+        tell(house, make.actor(Role.INVESTOR), 9)
+        tell(house, person, 2, 3)
+        events = heard.take(3)
+
+    assert [event.kind for event in events] == ["order.paid"] * 3
+    assert units_of(events) == ["1", "2", "3"]
+
+
+def test_stream__taken_up_again_after_each_event__misses_and_repeats_nothing(
+    house: House, person: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "READ_AT_ONCE", 2)
+    with listening(house, person) as heard:
+        begin = heard.next().id
+    tell(house, person, 1, 2, 3, 4, 5)
+    with listening(house, person, begin) as heard:
+        heard.next()
+        whole = heard.take(5)
+
+    assert units_of(whole) == ["1", "2", "3", "4", "5"]
+    for place, event in enumerate(whole[:-1]):
+        with listening(house, person, event.id) as heard:
+            heard.next()
+            assert heard.take(len(whole) - place - 1) == whole[place + 1 :]
+
+
+def test_stream__quiet__gives_signs_of_life_that_move_the_id_on(
+    house: House, person: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.2)
+    with listening(house, person) as heard:
+        first = heard.next()
+        tell(house, make.actor(Role.INVESTOR), 9)
+        last = heard.until(lambda event: int(event.id) > int(first.id))
+
+    assert last.kind == "position"
+
+
+@pytest.mark.parametrize(
+    ("last", "code"), [("nonsense", "event_id_malformed"), ("9" * 17, "event_id_unknown")]
+)
+def test_stream__after_an_id_that_is_none__is_refused(
+    house: House, person: Actor, last: str, code: str
+) -> None:
+    headers = {"Last-Event-ID": last}
+    problem_of(house.caller(person).ask("GET", "/v1/events", headers=headers), 422, code)
+
+
+# What the chain did
+
+
+def test_holdings__changed_on_chain__are_told_once_they_are_final(house: House) -> None:
+    chain = moves(house, buyers=1)
+    mine = chain.buyers[0]
+    address = mine.wallet.address
+
+    def look(final: int) -> None:
+        with house.database.transaction() as session:
+            cursor = session.get_one(SyncCursor, chain.chain_id)
+            cursor.finalized_number = final
+            session.add(cursor)
+        with house.database.transaction() as session:
+            tell_holdings(session, chain.chain_id)
+
+    look(chain.mine())
+    first = chain.mine(minted(address, 10))
+    second = chain.mine(moved(address, wallet_no(1), 4), frozen(address, 3))
+    look(first)
+    look(first)
+    look(second)
+    publish(house)
+    rows = house.caller(mine.actor).get("/v1/me/events", limit=200).json()["items"]
+
+    told = [
+        (row["kind"], row["facts"]["units"], row["facts"]["balance_units"])
+        for row in rows
+        if row["kind"].startswith("holding.")
+    ]
+    assert told == [
+        ("holding.changed", "10", "10"),
+        ("holding.changed", "-4", "6"),
+        ("holding.frozen", "3", "6"),
+    ]
+    assert rows[-1]["facts"]["block_number"] == str(second)
+
+
+# Webhooks
+
+
+@dataclass
+class Receiver:
+    """A server of an app: keeps what it gets, and answers what it is told to."""
+
+    port: int = 0
+    answer: int = 204
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            made.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(made.answer)
+            if made.answer == 302:
+                self.send_header("Location", made.url)
+            self.end_headers()
+            made.heard.set()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+def add(caller: Caller, url: str, **more: Any) -> Any:
+    response = caller.post("/v1/webhook_endpoints", {"url": url, **more}, key=str(new_id()))
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def push(house: House, turns: int = 1) -> None:
+    """Publish and send what is due, as the loop does."""
+
+    async def run() -> None:
+        services = house.services
+        poster = Poster(allow_loopback=True)
+        loop = Notices(services.database, services.vault, services.settings.chain_id, poster)
+        for _ in range(turns):
+            await loop.turn()
+        await loop.finish()
+
+    asyncio.run(run())
+
+
+def test_webhook__of_what_happened__is_signed_and_delivered(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    caller = house.caller(person)
+    endpoint = add(caller, receiver.url)
+    tell(house, person, 7)
+    push(house)
+
+    (headers, body) = receiver.got[0]
+    said = Webhook(endpoint["secret"]).verify(body.decode(), headers)
+    assert said["type"] == "order.paid"
+    assert said["data"]["units"] == "7"
+    path = f"/v1/webhook_endpoints/{endpoint['id']}/deliveries"
+    (row,) = caller.get(path).json()["items"]
+    assert (row["state"], row["answer_status"], row["attempts"]) == ("DELIVERED", 204, 1)
+    assert row["message_id"] == headers["webhook-id"]
+
+
+def test_webhook__after_its_secret_was_rotated__is_signed_with_both(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    caller = house.caller(person)
+    endpoint = add(caller, receiver.url)
+    path = f"/v1/webhook_endpoints/{endpoint['id']}"
+    rotated = caller.post(f"{path}/rotate_secret", key="once")
+    again = caller.post(f"{path}/rotate_secret", key="once")
+    assert caller.post(f"{path}/test").status_code == 201
+    push(house)
+
+    (headers, body) = receiver.got[0]
+    for secret in (endpoint["secret"], rotated.json()["secret"]):
+        assert Webhook(secret).verify(body.decode(), headers)["type"] == "webhook.test"
+    assert again.json()["secret"] is None
+    assert "secret" not in caller.get(path).json()
+    assert rotated.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("answer", [302, 500])
+def test_webhook__receiver_that_takes_nothing__is_tried_again_and_redirects_nowhere(
+    house: House, person: Actor, receiver: Receiver, answer: int
+) -> None:
+    receiver.answer = answer
+    caller = house.caller(person)
+    endpoint = add(caller, receiver.url)
+    tell(house, person, 1)
+    push(house)
+
+    assert len(receiver.got) == 1
+    path = f"/v1/webhook_endpoints/{endpoint['id']}"
+    (row,) = caller.get(f"{path}/deliveries", state="PENDING").json()["items"]
+    assert (row["attempts"], row["answer_status"]) == (1, answer)
+    assert row["next_at"] > row["recorded_at"]
+    assert caller.get(path).json()["failing_since"] is not None
+
+
+def test_webhook__removed__is_gone(house: House, person: Actor, receiver: Receiver) -> None:
+    caller = house.caller(person)
+    path = f"/v1/webhook_endpoints/{add(caller, receiver.url)['id']}"
+
+    assert caller.delete(path).status_code == 204
+    problem_of(caller.get(path), 404, "not_found")
+    assert caller.get("/v1/webhook_endpoints").json() == []
+
+
+def test_webhook__of_another_person__is_not_found(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    path = f"/v1/webhook_endpoints/{add(house.caller(person), receiver.url)['id']}"
+    stranger = house.caller(make.actor(Role.INVESTOR))
+
+    for response in (
+        stranger.get(path),
+        stranger.get(f"{path}/deliveries"),
+        stranger.delete(path),
+        stranger.post(f"{path}/test"),
+        stranger.post(f"{path}/rotate_secret"),
+        stranger.post(f"{path}/enable"),
+    ):
+        problem_of(response, 404, "not_found")
+
+
+def test_webhook__to_a_network_of_our_own__is_refused(house: House, person: Actor) -> None:
+    caller = house.caller(person)
+    for url in ("https://10.0.0.1/", "https://169.254.169.254/", "http://example.com/"):
+        problem_of(caller.post("/v1/webhook_endpoints", {"url": url}), 422, "webhook_url_refused")
+
+
+def outgoing(url: str) -> Outgoing:
+    payload = {"type": "webhook.test", "timestamp": "now", "data": {}}
+    return Outgoing(new_id(), url, new_id(), payload, [new_secret()])
+
+
+def post(url: str, *, allow_loopback: bool = False) -> Outcome:
+    async def run() -> Outcome:
+        poster = Poster(allow_loopback=allow_loopback)
+        try:
+            return await poster.post(outgoing(url))
+        finally:
+            await poster.close()
+
+    return asyncio.run(run())
+
+
+def test_post__name_that_leads_inside__connects_to_nothing(receiver: Receiver) -> None:
+    """What was a public name when it was added may mean something else when it is sent to."""
+    outcome = post(f"https://localhost:{receiver.port}/")
+
+    assert outcome == Outcome(fault="its name leads to an address that is not public")
+    assert post(receiver.url).fault == "deliveries go by https only"
+    assert receiver.got == []
+
+
+def test_post__name_that_is_unknown__is_a_fault() -> None:
+    assert post("https://nothing.invalid/").fault == "its name is not known"
+
+
+def test_post__receiver_that_never_answers__ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "TRY_SECONDS", 0.2)
+    with dead_end() as port:
+        outcome = post(f"http://127.0.0.1:{port}/", allow_loopback=True)
+
+    assert outcome.fault is not None
+    assert "took longer" in outcome.fault
+
+
+@contextlib.contextmanager
+def dead_end() -> Iterator[int]:
+    """Give a port that takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_push__dead_receiver__holds_nobody_else_up(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    other = make.actor(Role.INVESTOR)
+    add(house.caller(other), receiver.url)
+    with dead_end() as port:
+        for _ in range(3):
+            add(house.caller(person), f"http://127.0.0.1:{port}/")
+        tell(house, person, 1)
+        tell(house, other, 2)
+
+        async def run() -> None:
+            services = house.services
+            poster = Poster(allow_loopback=True)
+            loop = Notices(services.database, services.vault, services.settings.chain_id, poster)
+            await loop.turn()
+            assert await asyncio.to_thread(receiver.heard.wait, 5)
+            await poster.close()
+            await loop.finish()
+
+        asyncio.run(run())
+
+    assert json.loads(receiver.got[0][1])["data"]["units"] == "2"
