@@ -9,7 +9,7 @@ from fastapi import Path, Response
 from api.deps import ActorDep, FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.routes.router import resource_router
 from api.schemas.common import address_of
-from api.schemas.statements import StatementPeriodRead, StatementRead
+from api.schemas.statements import AccountStatementRead, StatementPeriodRead
 from registry.investor import service as investors
 from registry.kernel.actor import Actor
 from registry.kernel.db import ReadSession
@@ -40,9 +40,9 @@ def get_my_statement(
     session: ReadSessionDep,
     services: ServicesDep,
     actor: ActorDep,
-) -> StatementRead:
+) -> AccountStatementRead:
     """Read the statement of a month, or of days."""
-    return StatementRead.of(_made(session, services, actor, period), needed)
+    return AccountStatementRead.of(_made(session, services, actor, period), needed)
 
 
 @router.get("/me/statements/{period}/csv", response_class=Response)

@@ -13,6 +13,7 @@ from api.schemas.common import Address, Body, Instant, Read, Sha256Hex, address_
 from api.schemas.parties import PersonFields
 from registry.investor import wallets
 from registry.investor.models import Investor, KycState, Wallet, WalletState
+from registry.kernel.messages import text_of
 
 
 class InvestorCreate(Body):
@@ -49,6 +50,7 @@ class InvestorRead(Read):
     id: UUID
     party_id: UUID
     kyc_state: KycState
+    kyc_message: str
     kyc_valid_until: datetime | None
     wallets: list[WalletRead]
 
@@ -56,6 +58,7 @@ class InvestorRead(Read):
     def of(cls, session: Session, investor: Investor) -> Self:
         return cls(
             **investor.model_dump(),
+            kyc_message=text_of("states", f"kyc.{investor.kyc_state}"),
             wallets=[WalletRead.of(row) for row in wallets.list_wallets(session, investor.id)],
         )
 

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Self
 from uuid import UUID
 
-from pydantic import Field
-
 from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
+from api.schemas.payments import SignedMoney
 from registry.captable.blocks import AsOfBlock
-from registry.kernel.money import Money
 from registry.ledger.models import EntryKind
 from registry.portfolio.money import MoneyAccount, MoneyMovement, PaidOut
 from registry.portfolio.movements import Movement
 from registry.portfolio.period import Period
 from registry.portfolio.statement import HoldingAccount, Statement
-
-
-class SignedMoney(Read):
-    """Money that came, or went with a minus sign."""
-
-    amount: Annotated[str, Field(examples=["-4200.00"])]
-    currency: str = "PKR"
-
-    @classmethod
-    def of(cls, paisa: int) -> Self:
-        written = str(Money(abs(paisa)))
-        return cls(amount=f"-{written}" if paisa < 0 else written)
 
 
 class StatementPeriodRead(Read):
@@ -135,26 +121,26 @@ class StatementPayoutRead(Read):
 class StatementMoneyRead(Read):
     """Your money with us: what is held for your orders, and to be sent back; below 0 you owe."""
 
-    opening: SignedMoney
+    opening_balance: SignedMoney
     movements: list[StatementEntryRead]
     money_in: SignedMoney
     money_out: SignedMoney
-    closing: SignedMoney
+    closing_balance: SignedMoney
     payouts: list[StatementPayoutRead]
 
     @classmethod
     def of(cls, row: MoneyAccount) -> Self:
         return cls(
-            opening=SignedMoney.of(row.opening_paisa),
+            opening_balance=SignedMoney.of(row.opening_paisa),
             movements=[StatementEntryRead.of(item) for item in row.movements],
             money_in=SignedMoney.of(row.in_paisa),
             money_out=SignedMoney.of(row.out_paisa),
-            closing=SignedMoney.of(row.closing_paisa),
+            closing_balance=SignedMoney.of(row.closing_paisa),
             payouts=[StatementPayoutRead.of(item) for item in row.payouts],
         )
 
 
-class StatementRead(Read):
+class AccountStatementRead(Read):
     """A statement: closing is opening and all movements together, of fractions and of money."""
 
     investor_id: UUID

@@ -26,6 +26,7 @@ from api.schemas.common import (
 from api.schemas.compliance import ComplianceBody
 from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
+from registry.kernel.messages import text_of
 from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.offering.money import Standing, standing_of, standings_of
@@ -150,11 +151,13 @@ class OfferingRead(Read):
     reserved_units: BigInteger
     left_units: BigInteger
     price: MoneyAmount
+    message: str
 
     @classmethod
     def of(cls, row: Offering) -> Self:
         return cls(
             **row.model_dump(),
+            message=text_of("states", f"offering.{row.state}"),
             left_units=row.offered_units - row.reserved_units,
             price=MoneyAmount.of(row.price_paisa),
         )
@@ -170,8 +173,9 @@ class OrderCreate(Body):
 class OrderRead(Read):
     """An order; its payment carries `reference`, however spaced.
 
-    `missing` is what is still to be paid; `refund_due` came beyond the price or too late, and goes
-    back; `owed` is what the bank took back after the fractions were minted.
+    `message` says the state in your language. `missing` is what is still to be paid; `refund_due`
+    came beyond the price or too late, and goes back; `owed` is what the bank took back after the
+    fractions were minted.
     """
 
     id: UUID
@@ -185,6 +189,7 @@ class OrderRead(Read):
     owed: MoneyAmount
     reference: str
     state: OrderState
+    message: str
     operation_id: UUID | None
     recorded_at: datetime
 
@@ -194,6 +199,7 @@ class OrderRead(Read):
         waits = row.state == OrderState.AWAITING_PAYMENT
         return cls(
             **row.model_dump(),
+            message=text_of("states", f"order.{row.state}"),
             amount=MoneyAmount.of(row.amount_paisa),
             paid=MoneyAmount.of(paid),
             missing=MoneyAmount.of(row.amount_paisa - paid + standing.owed if waits else 0),

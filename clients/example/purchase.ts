@@ -19,6 +19,7 @@ import {
   OfferingsApi,
   type MeRead,
   type OrderRead,
+  type PortfolioRead,
 } from "../build/typescript/src";
 
 const REST_MS = 200;
@@ -87,7 +88,7 @@ async function main(basePath: string, subject: string, offeringId: string, units
 
   const isSettled = (now: OrderRead) => now.state === "SETTLED";
   await until("fractions", () => offerings.getOrder({ orderId: placed.id }), isSettled);
-  const held = (holdings: { balanceUnits: string }[]) => holdings.length > 0;
+  const held = (now: PortfolioRead) => now.holdings.some((each) => each.balanceUnits !== "0");
   const portfolio = await until("the portfolio", () => me.getMyPortfolio(), held);
   tell("settled", { wallet: wallet.address, portfolio });
 }

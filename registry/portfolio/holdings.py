@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 from sqlalchemy import select as sql_select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
@@ -216,7 +217,7 @@ def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, Las
             among(col(Offering.tokenization_id), sorted(token_ids)),
             col(LedgerEntry.kind) == EntryKind.SETTLEMENT,
         )
-        .distinct(col(Offering.tokenization_id))
+        .ext(distinct_on(col(Offering.tokenization_id)))
         .order_by(col(Offering.tokenization_id), col(LedgerEntry.recorded_at).desc())
     )
     found: dict[UUID, LastSale] = {}

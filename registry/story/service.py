@@ -8,7 +8,6 @@ from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
@@ -199,8 +198,8 @@ def _stands_in(session: Session, version: TitleVersion, wrapper: Wrapper | None)
 
 
 def _checks(session: Session, asset: Asset, tokenization: Tokenization) -> Checks:
-    newest = select(func.max(RuleRun.id)).where(col(RuleRun.asset_id) == asset.id)
-    run = session.exec(select(RuleRun).where(col(RuleRun.id) == newest.scalar_subquery())).first()
+    runs = select(RuleRun).where(col(RuleRun.asset_id) == asset.id)
+    run = session.exec(runs.order_by(col(RuleRun.id).desc()).limit(1)).first()
     address = tokenization.token_address
     return Checks(
         run.recorded_at if run else None,

@@ -151,9 +151,10 @@ def test_holders__purpose_with_control_characters__is_refused_or_stored_as_it_is
 
 def test_portfolio__of_a_holder__is_what_the_chain_told(house: House, minted: Minted) -> None:
     for who in minted.known:
-        holdings = house.caller(who.actor).get("/v1/me/portfolio").json()
+        portfolio = house.caller(who.actor).get("/v1/me/portfolio").json()
         expected = [units for _, address, units in minted.mints if address == who.wallet.address]
-        assert [int(item["balance_units"]) for item in holdings] == expected
+        assert [int(item["balance_units"]) for item in portfolio["holdings"]] == expected
+        assert portfolio["as_of_block"]["number"] == minted.mints[-1][0]
 
 
 def test_token__seen_by_an_investor__has_no_people_in_it(house: House, minted: Minted) -> None:

@@ -121,9 +121,9 @@ def test_purchase__with_the_typescript_client__from_sign_in_to_the_portfolio(
         kill_group(program)
 
     assert [said["step"] for said in steps] == ["wallet_proven", "ordered", "settled"]
-    (holding,) = steps[-1]["portfolio"]
+    (holding,) = steps[-1]["portfolio"]["holdings"]
     assert holding["balanceUnits"] == UNITS
-    assert holding["wallet"] == steps[-1]["wallet"]
+    assert [row["wallet"] for row in holding["wallets"]] == [steps[-1]["wallet"]]
 
 
 def buy(address: str, story: Story, faults: Path) -> list[dict[str, Any]]:
