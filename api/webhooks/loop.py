@@ -26,7 +26,7 @@ from registry.webhook.outbox import Lane, Outgoing
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.5
 BACKOFF_SECONDS = 5.0
 ROOM = {Lane.WELL: 32, Lane.FAILING: 8}
 """Tries at one moment; those of receivers that fail never take the others' room."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
@@ -56,10 +57,9 @@ def tell_holdings(session: Session, chain_id: int) -> int:
         return 0
     cursor = session.get(NoticeCursor, chain_id, with_for_update=True)
     if cursor is None:
-        session.add(
-            NoticeCursor(chain_id=chain_id, block_number=until.number, block_hash=until.hash)
-        )
-        session.flush()
+        begin = {"chain_id": chain_id, "block_number": until.number, "block_hash": until.hash}
+        # Another program may begin at this very moment.
+        session.execute(insert(NoticeCursor).values(**begin).on_conflict_do_nothing())
         return 0
     after = _kept_place(session, cursor)
     if until.number <= after:

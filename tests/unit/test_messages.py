@@ -67,6 +67,15 @@ def test_catalogue__what_an_investor_meets__is_there_in_urdu() -> None:
     assert met - catalogue()["problems"].keys() - OF_OTHERS == set()
 
 
+def test_catalogue__texts_with_figures__are_of_codes_raised_in_one_place() -> None:
+    """Which is where the figures are given; a second place would have to give them too."""
+    raised = raised_codes()
+    for section in URDU_ONLY:
+        for code, texts in catalogue()[section].items():
+            if "{" in texts["ur"]:
+                assert len(raised[code]) == 1, code
+
+
 @pytest.mark.parametrize(
     ("prefix", "states"),
     [
