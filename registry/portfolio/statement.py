@@ -24,7 +24,8 @@ from registry.portfolio.movements import Movement, list_movements
 from registry.portfolio.period import Period
 from registry.tokenization.models import Tokenization
 
-MOST_MOVEMENTS = 5_000
+MOST_MOVEMENTS = 2_000
+"""A PDF of so many takes some seconds of a processor."""
 
 
 @dataclass(frozen=True, slots=True)

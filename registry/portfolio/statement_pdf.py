@@ -58,7 +58,7 @@ class _Writer:
         return [{"label": self._word(name), "value": value} for name, value in lines]
 
     def _holding(self, account: HoldingAccount) -> dict[str, Any]:
-        columns = ("when", "what", "block", "units", "frozen")
+        columns = ("when", "what", "at_block", "units", "frozen")
         rows = [
             self._row(
                 _moment(item.mined_at),
