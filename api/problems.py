@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from api.auth.errors import TooManyRequests, Unauthenticated
 from api.schemas.common import MEDIA_TYPE
 from registry.kernel import errors
-from registry.kernel.messages import Language, catalogue, find_text, spoken, text_of
+from registry.kernel.messages import Language, find_text, has_text, spoken, text_of
 from registry.rulebook.constraints import CONSTRAINTS, Constraint
 from registry.rulebook.service import Rule, RulesRefused, rule_book
 
@@ -57,8 +57,9 @@ def problem(
     values
         What the text in another language says of this refusal.
     """
-    language = spoken() if code in catalogue()["problems"] else Language.ENGLISH
-    if language == Language.URDU:
+    language = Language.ENGLISH
+    if spoken() == Language.URDU and has_text("problems", code, values or {}):
+        language = Language.URDU
         detail = text_of("problems", code, language, **(values or {}))
         more["remedy"] = text_of("remedies", code, language, **(values or {}))
     body: dict[str, Any] = {

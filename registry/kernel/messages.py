@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 CATALOGUE = Path(__file__).with_name("messages.json")
@@ -61,6 +62,13 @@ def find_text(
     """
     texts = catalogue()[section].get(key)
     return texts[language or spoken()].format_map(values) if texts else None
+
+
+def has_text(section: str, key: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether the catalogue has a text of this key, and `values` every figure in it."""
+    texts = catalogue()[section].get(key, {})
+    wanted = {name for text in texts.values() for _, name, _, _ in Formatter().parse(text) if name}
+    return bool(texts) and wanted <= values.keys()
 
 
 def text_of(section: str, key: str, language: Language | None = None, **values: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 from api.languages import negotiate
 from registry.encumbrance.models import Effect, EncumbranceKind
 from registry.investor.models import KycState
-from registry.kernel.messages import Language, catalogue, find_text, text_of
+from registry.kernel.messages import Language, catalogue, find_text, has_text, text_of
 from registry.ledger.models import EntryKind
 from registry.offering.models import OrderState
 from registry.tokenization.title_status import TitleStatus
@@ -67,13 +67,18 @@ def test_catalogue__what_an_investor_meets__is_there_in_urdu() -> None:
     assert met - catalogue()["problems"].keys() - OF_OTHERS == set()
 
 
-def test_catalogue__texts_with_figures__are_of_codes_raised_in_one_place() -> None:
-    """Which is where the figures are given; a second place would have to give them too."""
-    raised = raised_codes()
-    for section in URDU_ONLY:
-        for code, texts in catalogue()[section].items():
-            if "{" in texts["ur"]:
-                assert len(raised[code]) == 1, code
+def test_catalogue__remedy__needs_no_figures_but_those_of_its_problem() -> None:
+    for code, texts in catalogue()["remedies"].items():
+        needed = set(re.findall(r"{(\w+)}", texts["ur"]))
+        assert needed <= set(re.findall(r"{(\w+)}", catalogue()["problems"][code]["ur"])), code
+
+
+def test_has_text__without_the_figures_in_it__has_none() -> None:
+    """The database itself refuses what is oversold, and gives no figures."""
+    assert has_text("problems", "order_exceeds_offer", {"units": 1, "left": 0})
+    assert not has_text("problems", "order_exceeds_offer", {})
+    assert has_text("problems", "offering_closed", {})
+    assert not has_text("problems", "bbox_malformed", {})
 
 
 @pytest.mark.parametrize(
