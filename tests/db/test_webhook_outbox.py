@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -16,7 +17,7 @@ from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.ids import new_id
 from registry.kernel.vault import Vault
 from registry.notice import service as notices
-from registry.webhook import outbox
+from registry.webhook import outbox, rotation
 from registry.webhook import service as webhooks
 from registry.webhook.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from registry.webhook.outbox import PATIENCE, PAUSES, Lane
@@ -207,8 +208,8 @@ def test_note_failed__gone__disables_at_once(
     outbox.note_failed(session, sent, "it answered 410", status=410)
 
     assert endpoint.disabled_at is not None
-    webhooks.enable_endpoint(session, owner, endpoint.id)
-    assert (endpoint.disabled_at, endpoint.failing_since) == (None, None)
+    enabled = webhooks.enable_endpoint(session, owner, endpoint.id)
+    assert enabled.disabled_at is enabled.failing_since is None
     with pytest.raises(Conflict, match="webhook_enabled"):
         webhooks.enable_endpoint(session, owner, endpoint.id)
 
@@ -237,6 +238,35 @@ def test_rotate_secret__for_a_day__both_sign(session: Session, vault: Vault, own
     assert secrets_of(vault, endpoint) == [second]
     _, third = webhooks.rotate_secret(session, vault, owner, endpoint.id)
     assert secrets_of(vault, endpoint) == [third, second]
+
+
+def test_reseal__under_a_new_key__signs_as_before(
+    session: Session, vault: Vault, owner: Actor
+) -> None:
+    first, second, index = (Fernet.generate_key().decode() for _ in range(3))
+    old, new = Vault(first, index), Vault(f"{second},{first}", index)
+    endpoint, secret = webhooks.add_endpoint(session, old, owner, url=URL)
+    lost, _ = webhooks.add_endpoint(session, vault, owner, url=URL)
+    left = rotation.list_left(session, new, after=None, limit=9)
+
+    assert {endpoint.id, lost.id} <= set(left)
+    assert rotation.reseal_one(session, new, endpoint.id)
+    assert not rotation.reseal_one(session, new, lost.id)
+    assert rotation.count_left(session, new) == len(left) - 1
+    assert secrets_of(Vault(second, index), endpoint) == [secret]
+
+
+def test_claim__secret_that_opens_with_no_key__is_a_fault_and_holds_nobody_up(
+    session: Session, vault: Vault, owner: Actor, endpoint: WebhookEndpoint
+) -> None:
+    tell(session, owner)
+    publish(session)
+    endpoint.sealed = b"lost"
+    session.add(endpoint)
+    session.flush()
+
+    assert claimed(session, vault) == []
+    assert deliveries(session, endpoint)[0].fault == "its secret does not open any more"
 
 
 def test_remove__endpoint__gets_nothing_more_and_is_gone(
