@@ -31,10 +31,13 @@ NO_LEGAL_PAST = {
     "/v1/api_keys": "who may call; each making and ending is an entry of the journal",
     "/readyz": "about the service",
     "/v1/assets/imports": "work in progress; what it recorded has its own past",
+    "/v1/assets/{asset_id}/pictures/{document_id}": "bytes never change",
+    "/v1/assets/{asset_id}/story": "what the app shows now; each fact has its past at its own path",
     "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
     "/v1/breaks": "differences that somebody looks into, no right",
     "/v1/bank_statements": "what a bank said, only ever added",
     "/v1/documents/{document_id}/content": "bytes never change",
+    "/v1/events": "what comes from now on, or from an event on",
     "/v1/exports": "a copy of a cap table, which names its block",
     "/v1/followed_tokens": "how far each token is read now; what it was has its own past",
     "/v1/investors": "may hold tokens; each decision is an entry of the journal",
@@ -60,6 +63,7 @@ NO_LEGAL_PAST = {
     "/v1/tokens/{token_id}/events": "what comes from now on, or from a block on",
     "/v1/tokens/{token_id}/exports": "a copy of a cap table, which names its block",
     "/v1/tokens/{token_id}/register_statements": "only ever added, each with its day",
+    "/v1/webhook_endpoints": "where somebody wants to be told, no fact",
 }
 """Reads of what is no legal fact, or has its past another way, each with the reason."""
 
