@@ -20,3 +20,8 @@ def today() -> date:
 def day_of(moment: datetime) -> date:
     """Return the date of an instant at the register's seat."""
     return moment.astimezone(SEAT).date()
+
+
+def written(moment: datetime) -> str:
+    """Write an instant as people at the register's seat do: 1 December 2026, 14:00 PKT."""
+    return f"{moment.astimezone(SEAT):%-d %B %Y, %H:%M %Z}"

@@ -1,4 +1,4 @@
-"""RED-01: whatever is funded and whoever holds, every paisa has exactly one payee."""
+"""What is divided: every paisa has exactly one payee (RED-01), every fraction one buyer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from registry.kernel.allotment import allot
+from registry.kernel.allotment import allot, allot_subscriptions
 from registry.redemption.rules import NEEDED_IN_FAVOUR, is_carried, is_lost
 
 pytestmark = pytest.mark.unit
@@ -43,6 +43,56 @@ def test_allot__equal_remainders__go_to_the_first() -> None:
     assert allot(100, [1, 1, 1]) == [34, 33, 33]
     assert allot(101, [1, 1, 1]) == [34, 34, 33]
     assert allot(0, [5, 7]) == [0, 0]
+
+
+def test_allot_subscriptions__known_book__is_the_largest_remainder() -> None:
+    assert allot_subscriptions(100, [90, 50, 10]) == [60, 33, 7]
+    assert allot_subscriptions(10, [7, 7, 7]) == [4, 3, 3]
+    assert allot_subscriptions(100, [30, 20]) == [30, 20]
+    assert allot_subscriptions(5, []) == []
+
+
+def test_allot_subscriptions__part_below_the_ticket__goes_to_the_others() -> None:
+    assert allot_subscriptions(100, [90, 90, 5], 4) == [50, 50, 0]
+    # of equals the last; what is left then is less than a ticket
+    assert allot_subscriptions(10, [6, 6, 6], 6) == [6, 0, 0]
+    assert allot_subscriptions(100, [12, 95, 12, 12], 10) == [10, 80, 10, 0]
+
+
+SUBSCRIPTIONS = st.lists(st.integers(1, 10**12), max_size=60)
+
+
+@given(whole=st.integers(1, 10**12), asked=SUBSCRIPTIONS)
+@example(whole=10, asked=[1, 1, 98])
+def test_allot_subscriptions__ticket_of_one__is_exact(whole: int, asked: list[int]) -> None:
+    given_units = allot_subscriptions(whole, asked)
+
+    total = sum(asked)
+    assert sum(given_units) == min(whole, total)
+    for units, wanted in zip(given_units, asked, strict=True):
+        exact = Fraction(wanted * min(whole, total), total)
+        assert abs(units - exact) < 1
+        assert 0 <= units <= wanted
+
+
+@given(whole=st.integers(1, 400), ticket=st.integers(2, 50), data=st.data())
+def test_allot_subscriptions__any_ticket__nobody_gets_less_and_hardly_anything_is_left(
+    whole: int, ticket: int, data: st.DataObject
+) -> None:
+    asked = data.draw(st.lists(st.integers(ticket, ticket + 60), max_size=40))
+
+    units = allot_subscriptions(whole, asked, ticket)
+
+    assert all(
+        got == 0 or ticket <= got <= wanted for got, wanted in zip(units, asked, strict=True)
+    )
+    left = min(whole, sum(asked)) - sum(units)
+    assert 0 <= left < ticket
+    if left:
+        assert 0 in units
+    for (wanted, got), (more, larger) in itertools.pairwise(sorted(zip(asked, units, strict=True))):
+        if wanted < more:
+            assert got <= larger
 
 
 @given(supply=st.integers(1, 10**15), data=st.data())
