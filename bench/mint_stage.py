@@ -41,7 +41,7 @@ from registry.kernel.settings import Settings
 from registry.kernel.vault import Vault
 from registry.offering import service as offerings
 from registry.offering.models import Order
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.tokenization import service as tokenizations
 from registry.tokenization.registration import plan_registration
 from tests import factories, sales

@@ -12,10 +12,10 @@ from sqlmodel import Session
 from registry.asset.models import Asset
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
-from registry.offering import orders
+from registry.offering import buying
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, Payment
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.party.models import Party
 from registry.payment.rails import BANK, Receipt
 from registry.payment.receiving import book_receipt
@@ -129,7 +129,7 @@ def deployed(desk: Desk, wrapped: Wrapped, **changes: Any) -> Tokenization:
     return tokenization
 
 
-def offering(desk: Desk, wrapped: Wrapped, **terms: int) -> Offering:
+def offering(desk: Desk, wrapped: Wrapped, **terms: Any) -> Offering:
     """Open the sale of a deployed token of `wrapped`."""
     tokenization = deployed(desk, wrapped)
     return offerings.open_offering(
@@ -141,7 +141,7 @@ def offering(desk: Desk, wrapped: Wrapped, **terms: int) -> Offering:
 
 
 def order(desk: Desk, sale: Offering, who: Buyer, units: int = 10) -> Order:
-    return orders.place_order(
+    return buying.place_order(
         desk.session, who.actor, sale.id, units=units, wallet_address=who.wallet.address
     )
 

@@ -231,10 +231,21 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_offering_story": EVERYONE,
     "get_asset_story": EVERYONE,
     "get_asset_picture": EVERYONE,
+    "list_my_waiting_entries": BUYERS,
+    # offerings
+    "list_offerings": EVERYONE,
+    "get_offering": EVERYONE,
+    "get_offering_document_content": EVERYONE,
+    "stop_offering": COMPLIANCE,
+    "join_waiting_list": BUYERS,
+    "get_waiting_list": OVERSIGHT,
+    "leave_waiting_list": BUYERS,
     "give_back_order": COMPLIANCE,
     "refund_order": TREASURY,
     "place_order": BUYERS,
     "get_order": BUYERS,
+    "withdraw_order": BUYERS,
+    "list_acceptances": BUYERS | OVERSIGHT,  # a buyer of their own orders
     "get_order_ledger": BUYERS | OVERSIGHT | TREASURY,  # a buyer of their own orders
     # money
     "list_payments": OVERSIGHT | TREASURY,

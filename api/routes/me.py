@@ -12,10 +12,10 @@ from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
 from api.schemas.investors import InvestorRead
+from api.schemas.offerings import OrderRead, WaitingEntryRead
 from api.schemas.portfolio import PortfolioRead
-from api.schemas.tokenizations import OrderRead
 from registry.investor import service as investors
-from registry.offering import orders
+from registry.offering import orders, waiting
 from registry.offering.models import OrderState
 from registry.portfolio import holdings
 
@@ -72,3 +72,17 @@ def list_my_orders(
         limit=paging.fetch,
     )
     return paging.page(rows, lambda row: str(row.id), OrderRead.reader(session, rows))
+
+
+@router.get("/me/waiting_list")
+def list_my_waiting_entries(
+    session: ReadSessionDep, actor: ActorDep, paging: PagingDep
+) -> Page[WaitingEntryRead]:
+    """See your places on waiting lists."""
+    mine = investors.get_investor_of(session, actor.subject)
+    rows = waiting.list_entries(
+        session, investor_id=mine.id, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: WaitingEntryRead.read(session, row)
+    )

@@ -1,21 +1,39 @@
-"""/v1/offerings and /v1/orders: the first sale."""
+"""/v1/offerings, /v1/orders and /v1/waiting_entries: the first sale."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 
-from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
+from api.schemas.offerings import (
+    AcceptanceRead,
+    OfferingRead,
+    OrderCreate,
+    OrderRead,
+    RefundRecord,
+    WaitingEntryRead,
+)
 from api.schemas.payments import EntryRead
-from api.schemas.tokenizations import OfferingRead, OrderCreate, OrderRead, RefundRecord
+from registry.document import service as documents
 from registry.ledger import service as ledger
-from registry.offering import minting, orders, unwinding
+from registry.offering import (
+    acceptance,
+    buying,
+    ending,
+    leaving,
+    minting,
+    orders,
+    unwinding,
+    waiting,
+)
 
 router = resource_router("offerings")
 
@@ -24,29 +42,94 @@ router = resource_router("offerings")
 def list_offerings(session: ReadSessionDep, paging: PagingDep) -> Page[OfferingRead]:
     """List the sales."""
     rows = orders.list_offerings(session, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.id), OfferingRead.of)
+    return paging.page(rows, lambda row: str(row.id), OfferingRead.reader(session, rows))
 
 
 @router.get("/offerings/{offering_id}")
 def get_offering(offering_id: UUID, session: ReadSessionDep) -> OfferingRead:
     """Read a sale, and what is left of it."""
-    return OfferingRead.of(orders.get_offering(session, offering_id))
+    return OfferingRead.read(session, orders.get_offering(session, offering_id))
+
+
+@router.get("/offerings/{offering_id}/documents/{document_id}/content", response_class=Response)
+def get_offering_document_content(
+    offering_id: UUID,
+    document_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    vault: VaultDep,
+    store: StoreDep,
+) -> Response:
+    """Read a paper that buyers of a sale must accept; the journal keeps who did."""
+    acceptance.require_of_offering(session, offering_id, document_id)
+    document, content = documents.read_document(session, vault, store, actor, document_id)
+    return StreamingResponse(
+        content,
+        media_type=document.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{document.id}"'},
+    )
+
+
+@router.post("/offerings/{offering_id}/stop", dependencies=IDEMPOTENT)
+def stop_offering(
+    offering_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> OfferingRead:
+    """Take no more orders; the sale closes by itself once nobody can pay or withdraw any more."""
+    row = ending.stop_offering(session, actor, offering_id, reason=body.reason)
+    return OfferingRead.read(session, row)
 
 
 @router.post("/offerings/{offering_id}/orders", status_code=201, dependencies=IDEMPOTENT)
 def place_order(
     offering_id: UUID, body: OrderCreate, session: SessionDep, actor: ActorDep, response: Response
 ) -> OrderRead:
-    """Reserve fractions; pay with the reference that the answer names."""
-    order = orders.place_order(
+    """Order fractions; pay with the reference that the answer names."""
+    order = buying.place_order(
         session,
         actor,
         offering_id,
         units=int(body.units),
-        wallet_address=bytes.fromhex(body.wallet.removeprefix("0x")),
+        wallet_address=body.wallet_address,
+        accepted=body.accepted(),
     )
     response.headers["Location"] = f"/v1/orders/{order.id}"
     return OrderRead.read(session, order)
+
+
+@router.post("/offerings/{offering_id}/waiting_list", status_code=201, dependencies=IDEMPOTENT)
+def join_waiting_list(
+    offering_id: UUID, body: OrderCreate, session: SessionDep, actor: ActorDep
+) -> WaitingEntryRead:
+    """Wait for fractions of a sale that has not enough left; you are offered an order."""
+    entry = waiting.join_waiting_list(
+        session,
+        actor,
+        offering_id,
+        units=int(body.units),
+        wallet_address=body.wallet_address,
+        accepted=body.accepted(),
+    )
+    return WaitingEntryRead.read(session, entry)
+
+
+@router.get("/offerings/{offering_id}/waiting_list")
+def get_waiting_list(
+    offering_id: UUID, session: ReadSessionDep, paging: PagingDep
+) -> Page[WaitingEntryRead]:
+    """List who waits, and what became of who did, in the order in which they came."""
+    orders.get_offering(session, offering_id)
+    rows = waiting.list_entries(
+        session, offering_id=offering_id, after=paging.after_id, limit=paging.fetch
+    )
+    return paging.page(
+        rows, lambda row: str(row.id), lambda row: WaitingEntryRead.read(session, row)
+    )
+
+
+@router.post("/waiting_entries/{entry_id}/leave", dependencies=IDEMPOTENT)
+def leave_waiting_list(entry_id: UUID, session: SessionDep, actor: ActorDep) -> WaitingEntryRead:
+    """Give your place on a waiting list up."""
+    return WaitingEntryRead.read(session, waiting.leave_waiting_list(session, actor, entry_id))
 
 
 @router.get("/orders/{order_id}")
@@ -65,7 +148,22 @@ def get_order_ledger(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -
 @router.post("/orders/{order_id}/cancel", dependencies=IDEMPOTENT)
 def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
     """Give an unpaid order's fractions back; what came of its price goes back."""
-    return OrderRead.read(session, orders.cancel_order(session, actor, order_id))
+    return OrderRead.read(session, leaving.cancel_order(session, actor, order_id))
+
+
+@router.post("/orders/{order_id}/withdraw", dependencies=IDEMPOTENT)
+def withdraw_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
+    """Take a paid order back within its cooling-off; all of its money goes back."""
+    return OrderRead.read(session, leaving.withdraw_order(session, actor, order_id))
+
+
+@router.get("/orders/{order_id}/acceptances")
+def list_acceptances(
+    order_id: UUID, session: ReadSessionDep, actor: ActorDep
+) -> list[AcceptanceRead]:
+    """See which papers were accepted for an order, by which hash, by whom and when."""
+    row = orders.get_readable_order(session, actor, order_id)
+    return [AcceptanceRead.of(each) for each in acceptance.list_acceptances(session, row)]
 
 
 @router.post("/orders/{order_id}/refund", dependencies=IDEMPOTENT)

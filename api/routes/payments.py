@@ -17,6 +17,7 @@ from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import open_router, resource_router
 from api.schemas.common import PROBLEMS, DatedInstant, MoneyAmount, Page
+from api.schemas.offerings import OrderRead
 from api.schemas.payments import (
     PaymentAssign,
     PaymentNotice,
@@ -26,7 +27,6 @@ from api.schemas.payments import (
     TrialBalanceRead,
 )
 from api.schemas.redemptions import RailReference
-from api.schemas.tokenizations import OrderRead
 from registry.kernel.errors import Invalid
 from registry.kernel.rows import get_row
 from registry.ledger import service as ledger

@@ -12,10 +12,9 @@ from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
+from api.schemas.offerings import OfferingCreate, OfferingRead
 from api.schemas.operations import OperationRead
 from api.schemas.tokenizations import (
-    OfferingCreate,
-    OfferingRead,
     TokenizationApproval,
     TokenizationCreate,
     TokenizationRead,
@@ -103,7 +102,7 @@ def open_tokenization(
     """Open the first sale."""
     offering = offerings.open_offering(session, actor, tokenization_id, body.terms())
     response.headers["Location"] = f"/v1/offerings/{offering.id}"
-    return OfferingRead.of(offering)
+    return OfferingRead.read(session, offering)
 
 
 @router.post("/tokenizations/{tokenization_id}/mint", status_code=202, dependencies=IDEMPOTENT)

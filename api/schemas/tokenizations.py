@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
-from sqlmodel import Session
 
 from api.schemas.common import (
-    Address,
     BigInteger,
     Body,
     MoneyAmount,
@@ -26,11 +23,7 @@ from api.schemas.common import (
 from api.schemas.compliance import ComplianceBody
 from api.schemas.operations import OperationRead
 from registry.kernel.actor import Role
-from registry.kernel.messages import text_of
 from registry.kernel.whole import NO_FLAG
-from registry.offering.models import Offering, OfferingState, Order, OrderState
-from registry.offering.money import Standing, standing_of, standings_of
-from registry.offering.service import OfferTerms
 from registry.tokenization.compliance import terms_of
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.service import TokenTermsProposal, terms_hash
@@ -122,105 +115,3 @@ class UnpauseRead(Read):
 
     missing: list[Role]
     operation: OperationRead | None
-
-
-class OfferingCreate(Body):
-    """The terms of the first sale."""
-
-    offered_units: Units
-    minimum_units: Units = "0"
-    min_ticket_units: Units = "1"
-
-    def terms(self) -> OfferTerms:
-        return OfferTerms(
-            offered_units=int(self.offered_units),
-            minimum_units=int(self.minimum_units),
-            min_ticket_units=int(self.min_ticket_units),
-        )
-
-
-class OfferingRead(Read):
-    """A sale, and what is left of it."""
-
-    id: UUID
-    tokenization_id: UUID
-    state: OfferingState
-    offered_units: BigInteger
-    minimum_units: BigInteger
-    min_ticket_units: BigInteger
-    reserved_units: BigInteger
-    left_units: BigInteger
-    price: MoneyAmount
-    message: str
-
-    @classmethod
-    def of(cls, row: Offering) -> Self:
-        return cls(
-            **row.model_dump(),
-            message=text_of("states", f"offering.{row.state}"),
-            left_units=row.offered_units - row.reserved_units,
-            price=MoneyAmount.of(row.price_paisa),
-        )
-
-
-class OrderCreate(Body):
-    """How many fractions, to which proven wallet."""
-
-    units: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
-    wallet: Address
-
-
-class OrderRead(Read):
-    """An order; its payment carries `reference`, however spaced.
-
-    `message` says the state in your language. `missing` is what is still to be paid; `refund_due`
-    came beyond the price or too late, and goes back; `owed` is what the bank took back after the
-    fractions were minted.
-    """
-
-    id: UUID
-    offering_id: UUID
-    units: BigInteger
-    amount: MoneyAmount
-    paid: MoneyAmount
-    missing: MoneyAmount
-    refund_due: MoneyAmount
-    refunded: MoneyAmount
-    owed: MoneyAmount
-    reference: str
-    state: OrderState
-    message: str
-    operation_id: UUID | None
-    recorded_at: datetime
-
-    @classmethod
-    def of(cls, row: Order, standing: Standing) -> Self:
-        paid = standing.paid_of(row.amount_paisa)
-        waits = row.state == OrderState.AWAITING_PAYMENT
-        return cls(
-            **row.model_dump(),
-            message=text_of("states", f"order.{row.state}"),
-            amount=MoneyAmount.of(row.amount_paisa),
-            paid=MoneyAmount.of(paid),
-            missing=MoneyAmount.of(row.amount_paisa - paid + standing.owed if waits else 0),
-            refund_due=MoneyAmount.of(standing.due),
-            refunded=MoneyAmount.of(standing.refunded),
-            owed=MoneyAmount.of(standing.owed),
-        )
-
-    @classmethod
-    def read(cls, session: Session, row: Order) -> Self:
-        return cls.of(row, standing_of(session, row.id))
-
-    @classmethod
-    def reader(cls, session: Session, rows: Sequence[Order]) -> Callable[[Order], Self]:
-        """Give what shows each of these orders, having asked for their money once."""
-        standings = standings_of(session, [row.id for row in rows])
-        return lambda row: cls.of(row, standings[row.id])
-
-
-class RefundRecord(Body):
-    """The bank's own name of a transfer back, and how much went; by default all that is due."""
-
-    rail_reference: ShortText
-    amount: MoneyAmount | None = None

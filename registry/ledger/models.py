@@ -52,6 +52,8 @@ class EntryKind(StrEnum):
     """Money of an unknown reference is given to its order."""
     RELEASE = "RELEASE"
     """What was held for an order is to go back."""
+    ALLOTMENT = "ALLOTMENT"
+    """Fewer fractions were allotted than are paid for: the difference is to go back."""
     REUSE = "REUSE"
     """What was to go back is held for the order again, which waits for money after all."""
     SETTLEMENT = "SETTLEMENT"

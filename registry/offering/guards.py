@@ -7,12 +7,14 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.compliance.lint import Sale
+from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
+from registry.offering.terms import OfferTerms, check_offer_terms
 from registry.rulebook.service import Moment
-from registry.tokenization.compliance import require_rest_fits, require_sound_terms
+from registry.tokenization.compliance import require_rest_fits, require_sound_terms, terms_of
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -22,17 +24,8 @@ MACHINE = "tokenization"
 @guard(MACHINE, "open_offer")
 def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     terms, declared = attempt.given["terms"], attempt.record.declared_fractions
-    if not 0 < terms.offered_units <= declared:
-        raise Invalid(
-            "offer_exceeds_declared",
-            f"{terms.offered_units} fractions are offered, {declared} are declared.",
-            field="/offered_units",
-        )
-    if not 0 <= terms.minimum_units <= terms.offered_units or terms.min_ticket_units < 1:
-        raise Invalid(
-            "offer_terms_invalid",
-            "The minimum is at most what is offered, and the ticket at least one fraction.",
-        )
+    check_offer_terms(terms, declared, now())
+    _require_own_countries(attempt.record, terms)
     require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
     if attempt.record.compliance is not None:
         # A token from before compliance terms has no module that could refuse its buyers.
@@ -44,11 +37,44 @@ def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
         require_sound_terms(attempt.session, attempt.record, sale)
 
 
+def _require_own_countries(tokenization: Tokenization, terms: OfferTerms) -> None:
+    of_token = terms_of(tokenization)
+    if of_token is None or terms.eligible_countries is None:
+        return
+    others = sorted(set(terms.eligible_countries) - set(of_token.allowed_countries))
+    if others:
+        raise Invalid(
+            "offer_countries_wider",
+            f"Residents of {', '.join(others)} may not hold {tokenization.symbol}.",
+            field="/eligible_countries",
+            remedy=f"Choose among {', '.join(of_token.allowed_countries)}.",
+        )
+
+
+@guard(MACHINE, "close_offer")
+def nobody_is_in_cooling_off(attempt: Attempt[Tokenization]) -> None:
+    """Refuse a mint for who may still withdraw (ADR 0047)."""
+    offering: Offering = attempt.given["offering"]
+    until = attempt.session.exec(
+        select(func.max(col(Order.withdrawable_until))).where(
+            col(Order.offering_id) == offering.id,
+            col(Order.state) == OrderState.PAID,
+            col(Order.withdrawable_until) > now(),
+        )
+    ).one()
+    if until is not None:
+        raise Conflict(
+            "cooling_off_running",
+            f"A paid order can still be withdrawn until {written(until)}.",
+            remedy="Stop the sale at /v1/offerings/{id}/stop; it closes when cooling-off is over.",
+        )
+
+
 @guard(MACHINE, "close_offer")
 def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
     offering: Offering = attempt.given["offering"]
-    sold = _paid_units(attempt.session, offering)
+    sold = paid_units(attempt.session, offering)
     if sold < offering.minimum_units:
         raise Conflict(
             "offering_below_minimum",
@@ -84,7 +110,7 @@ def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
 @guard(MACHINE, "fail_offer")
 def too_little_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     offering: Offering = attempt.given["offering"]
-    sold = _paid_units(attempt.session, offering)
+    sold = paid_units(attempt.session, offering)
     if sold >= offering.minimum_units:
         raise Conflict(
             "minimum_reached",
@@ -121,7 +147,8 @@ def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
         raise Conflict("token_on_chain", f"{token.supply_units} fractions exist on chain.")
 
 
-def _paid_units(session: Session, offering: Offering) -> int:
+def paid_units(session: Session, offering: Offering) -> int:
+    """Return how many fractions are paid for, also beyond what is offered."""
     return session.exec(
         select(func.coalesce(func.sum(col(Order.units)), 0)).where(
             col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID

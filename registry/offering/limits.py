@@ -1,6 +1,6 @@
-"""What the compliance terms of a token allow a buyer to order.
+"""What the terms of a sale, and the compliance terms of its token, allow a buyer to order.
 
-The modules would refuse the mint; by then the buyer has paid. So it is asked before.
+The token's modules would refuse the mint; by then the buyer has paid. So it is asked before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def require_within(
     investor: Investor,
     units: int,
 ) -> None:
-    """Let an order be placed only if its mint would pass the token's rules.
+    """Let an order be placed only if the sale allows it, and its mint would pass the token's rules.
 
     Parameters
     ----------
@@ -34,18 +34,16 @@ def require_within(
     Raises
     ------
     Conflict
-        ``country_not_allowed``, ``order_exceeds_holding``, ``holders_exhausted``.
+        ``country_not_allowed``, ``country_not_eligible``, ``order_exceeds_ticket``,
+        ``order_exceeds_holding``, ``holders_exhausted``.
     """
     terms = compliance.terms_of(tokenization)
+    country = parties.get_party(session, investor.party_id).residence_country
+    _require_country(tokenization, terms, offering, country)
+    ordered = _ordered(session, offering, investor)
+    _require_below_ticket(offering, ordered, units)
     if terms is None:
         return
-    party = parties.get_party(session, investor.party_id)
-    if party.residence_country not in terms.allowed_countries:
-        raise Conflict(
-            "country_not_allowed",
-            f"Residents of {party.residence_country} may not hold {tokenization.symbol}.",
-        )
-    ordered = _ordered(session, offering, investor)
     _require_below_maximum(terms, ordered, units)
     if terms.max_holders is not None and not ordered:
         # What is surely not sold has a holder too.
@@ -55,6 +53,36 @@ def require_within(
                 "holders_exhausted",
                 f"{tokenization.symbol} may have {terms.max_holders} holders, and has them.",
             )
+
+
+def _require_country(
+    tokenization: Tokenization, terms: ComplianceTerms | None, offering: Offering, country: str
+) -> None:
+    if terms is not None and country not in terms.allowed_countries:
+        raise Conflict(
+            "country_not_allowed",
+            f"Residents of {country} may not hold {tokenization.symbol}.",
+        )
+    eligible = offering.eligible_countries
+    if eligible is not None and country not in eligible:
+        raise Conflict(
+            "country_not_eligible",
+            f"This offering is for residents of {', '.join(eligible)}; you reside in {country}.",
+            remedy="Have your residence corrected if it is another one.",
+        )
+
+
+def _require_below_ticket(offering: Offering, ordered: int, units: int) -> None:
+    most = offering.max_ticket_units
+    if most is None:
+        return
+    left = max(most - ordered, 0)
+    if units > left:
+        raise Conflict(
+            "order_exceeds_ticket",
+            f"One investor may order {most} fractions; you have ordered {ordered} already.",
+            remedy=f"Order at most {left}." if left else "Somebody else has to buy these.",
+        )
 
 
 def _require_below_maximum(terms: ComplianceTerms, ordered: int, units: int) -> None:

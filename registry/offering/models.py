@@ -6,16 +6,33 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field
 
-from registry.kernel.columns import Record, bigint, enumeration, instant
+from registry.kernel.columns import Record, bigint, binary, enumeration, instant
 
 
 class OfferingState(StrEnum):
     OPEN = "OPEN"
     CLOSED = "CLOSED"
     FAILED = "FAILED"
+
+
+class Allotment(StrEnum):
+    """Who gets the fractions where more are asked for than are offered."""
+
+    FIRST_COME = "FIRST_COME"
+    """Who orders first: what is not left is refused, or waits on the list."""
+    PRO_RATA = "PRO_RATA"
+    """Everybody who has paid until the close, in the measure of what they asked for."""
 
 
 class OrderState(StrEnum):
@@ -40,16 +57,47 @@ RESERVING = (
 """States in which an order holds fractions that nobody else can buy."""
 
 
+def _number(default: str) -> dict[str, object]:
+    return {"server_default": text(default)}
+
+
 class Offering(Record, table=True):
     """A sale of at most the declared fractions, at one price.
 
-    `reserved_units` counts what orders hold; the database itself refuses more than is offered.
+    `reserved_units` counts what orders hold; the database itself refuses more than is offered,
+    but for a sale that allots pro rata and has not done so yet: there it counts subscriptions.
+
+    Parameters
+    ----------
+    offered_units, minimum_units
+        Hard cap and soft cap.
+    max_ticket_units
+        What one investor may order in all.
+    opens_at, closes_at
+        Orders are taken from one until the other.
+    eligible_countries
+        Where it is sold to residents of some of the token's countries only.
+    cooling_off_hours
+        So long after an order its investor may withdraw it, paid or not.
+    payment_hours
+        So long an order waits for its money; None until the sale closes.
+    waiting_list_hours
+        So long fractions that became free are kept for who waited for them; 0 without a list.
+    allotted_at
+        When subscriptions were cut; from then on what is left goes to who comes first.
     """
 
     __table_args__ = (
         CheckConstraint(
-            "reserved_units >= 0 AND reserved_units <= offered_units",
+            "reserved_units >= 0 AND (reserved_units <= offered_units"
+            " OR (allotment = 'PRO_RATA' AND allotted_at IS NULL))",
             name="ck_offering_not_oversold",
+        ),
+        CheckConstraint("max_ticket_units >= min_ticket_units", name="ck_offering_max_ticket"),
+        CheckConstraint("closes_at > opens_at", name="ck_offering_time"),
+        CheckConstraint(
+            "cooling_off_hours >= 0 AND payment_hours > 0 AND waiting_list_hours >= 0",
+            name="ck_offering_hours",
         ),
         CheckConstraint("min_ticket_units > 0", name="ck_offering_ticket"),
         CheckConstraint(
@@ -63,24 +111,135 @@ class Offering(Record, table=True):
     minimum_units: int = bigint(default=0)
     min_ticket_units: int = bigint(default=1)
     price_paisa: int = bigint()
+    max_ticket_units: int | None = bigint(default=None)
     reserved_units: int = bigint(default=0)
+    opens_at: AwareDatetime | None = instant()
+    closes_at: AwareDatetime | None = instant()
+    eligible_countries: list[str] | None = Field(default=None, sa_column=Column(ARRAY(String)))
+    allotment: Allotment = enumeration(
+        Allotment, default=Allotment.FIRST_COME, sa_column_kwargs=_number("'FIRST_COME'")
+    )
+    cooling_off_hours: int = Field(default=0, sa_column_kwargs=_number("0"))
+    payment_hours: int | None = None
+    waiting_list_hours: int = Field(default=0, sa_column_kwargs=_number("0"))
+    allotted_at: AwareDatetime | None = instant()
     opened_by: str
 
 
-class Order(Record, table=True):
-    """An investor's order for fractions, and the reference that its payment carries."""
+class OfferingDocument(Record, table=True):
+    """A paper that a buyer must accept, with the SHA-256 that it had when the sale opened."""
 
-    __tablename__ = "purchase_order"
-    __table_args__ = (CheckConstraint("units > 0", name="ck_order_units"),)
+    __tablename__ = "offering_document"
+    __table_args__ = (UniqueConstraint("offering_id", "document_id", name="uq_offering_document"),)
+
+    offering_id: UUID = Field(foreign_key="offering.id")
+    document_id: UUID = Field(foreign_key="document.id")
+    sha256: bytes = binary()
+
+
+class WaitingState(StrEnum):
+    WAITING = "WAITING"
+    OFFERED = "OFFERED"
+    """It became an order, whose state says how it went on."""
+    LEFT = "LEFT"
+    CLOSED = "CLOSED"
+    """The sale ended before its turn came."""
+
+
+class WaitingEntry(Record, table=True):
+    """An investor who would buy what becomes free of a sale that is sold out."""
+
+    __tablename__ = "waiting_entry"
+    __table_args__ = (
+        CheckConstraint("units > 0", name="ck_waiting_entry_units"),
+        Index(
+            "uq_waiting_entry_investor",
+            "offering_id",
+            "investor_id",
+            unique=True,
+            postgresql_where=text("state = 'WAITING'"),
+        ),
+    )
 
     offering_id: UUID = Field(foreign_key="offering.id", index=True)
     investor_id: UUID = Field(foreign_key="investor.id", index=True)
     wallet_id: UUID = Field(foreign_key="wallet.id")
     units: int = bigint()
+    state: WaitingState = enumeration(WaitingState, default=WaitingState.WAITING)
+
+
+class Order(Record, table=True):
+    """An investor's order for fractions, and the reference that its payment carries.
+
+    Parameters
+    ----------
+    units, amount_paisa
+        What it buys, and for how much; less than was asked for once fewer are allotted.
+    subscribed_units
+        What was asked for.
+    allotted_units
+        What it got of a sale that allots pro rata, once that has closed; may be 0.
+    pay_until
+        Unpaid then, it lapses.
+    withdrawable_until
+        The end of its cooling-off.
+    waiting_entry_id
+        Where it was offered to somebody on the waiting list.
+    """
+
+    __tablename__ = "purchase_order"
+    __table_args__ = (
+        CheckConstraint("units > 0", name="ck_order_units"),
+        CheckConstraint("units <= subscribed_units", name="ck_order_subscribed"),
+        CheckConstraint(
+            "allotted_units >= 0 AND (allotted_units = units OR allotted_units = 0)",
+            name="ck_order_allotted",
+        ),
+        Index(
+            "ix_purchase_order_pay_until",
+            "pay_until",
+            postgresql_where=text("state = 'AWAITING_PAYMENT'"),
+        ),
+    )
+
+    offering_id: UUID = Field(foreign_key="offering.id", index=True)
+    investor_id: UUID = Field(foreign_key="investor.id", index=True)
+    wallet_id: UUID = Field(foreign_key="wallet.id")
+    units: int = bigint()
+    subscribed_units: int = bigint()
+    allotted_units: int | None = bigint(default=None)
     amount_paisa: int = bigint()
     reference: str = Field(unique=True)
     state: OrderState = enumeration(OrderState, default=OrderState.AWAITING_PAYMENT)
     operation_id: UUID | None = Field(default=None, foreign_key="operation.id")
+    pay_until: AwareDatetime | None = instant()
+    withdrawable_until: AwareDatetime | None = instant()
+    waiting_entry_id: UUID | None = Field(default=None, foreign_key="waiting_entry.id", unique=True)
+
+
+class DocumentAcceptance(Record, table=True):
+    """That somebody accepted a paper: which, with which SHA-256, for what, who and when; for ever.
+
+    Parameters
+    ----------
+    order_id, waiting_entry_id
+        What it was accepted for; an order offered from the waiting list has those of its entry.
+    """
+
+    __tablename__ = "document_acceptance"
+    __table_args__ = (
+        CheckConstraint(
+            "num_nonnulls(order_id, waiting_entry_id) = 1", name="ck_document_acceptance_subject"
+        ),
+    )
+
+    offering_id: UUID = Field(foreign_key="offering.id")
+    document_id: UUID = Field(foreign_key="document.id")
+    sha256: bytes = binary()
+    investor_id: UUID = Field(foreign_key="investor.id", index=True)
+    accepted_by: str
+    order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id", index=True)
+    waiting_entry_id: UUID | None = Field(default=None, foreign_key="waiting_entry.id", index=True)
 
 
 class Rail(StrEnum):

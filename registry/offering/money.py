@@ -12,7 +12,7 @@ from sqlmodel import Session
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import Moved, NewEntry, Posting, move
-from registry.offering.models import Order, OrderState
+from registry.offering.models import Offering, Order, OrderState
 
 ENDED = (OrderState.CANCELLED, OrderState.REFUND_DUE, OrderState.REFUNDED)
 """States of an order that buys nothing any more."""
@@ -98,6 +98,28 @@ def release_money(session: Session, released: Sequence[Order]) -> None:
         after = Standing(due=standing.due + back, refunded=standing.refunded)
         order.state = ended_state(after)
         session.add(order)
+    ledger.post(session, entries)
+
+
+def cut_orders(session: Session, offering: Offering, allotted: Iterable[tuple[Order, int]]) -> None:
+    """Have locked, paid orders buy what they were allotted; the difference is to go back.
+
+    Parameters
+    ----------
+    allotted
+        Order and fractions of each: above 0, and at most what was asked for.
+    """
+    entries = []
+    for order, units in allotted:
+        price = units * offering.price_paisa
+        back = order.amount_paisa - price
+        offering.reserved_units -= order.units - units
+        order.allotted_units = order.units = units
+        order.amount_paisa = price
+        sides = move(back, debit=(Account.ORDER, order.id), credit=(Account.REFUND_DUE, order.id))
+        entries.append(_of_order(EntryKind.ALLOTMENT, "allotment", order.id, sides))
+        session.add(order)
+    session.add(offering)
     ledger.post(session, entries)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlmodel import Session
@@ -13,32 +12,14 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.lifecycle import service as lifecycle
-from registry.offering import guards, minting, orders
-from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering import acceptance, allotting, guards, minting, orders, waiting
+from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
+from registry.offering.terms import OfferTerms
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import TokenizationState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferTerms:
-    """The terms of a sale.
-
-    Parameters
-    ----------
-    offered_units
-        Fractions on sale; what is not on sale is minted to the wrapper.
-    minimum_units
-        Fractions that must be paid for before anything is minted (the soft cap).
-    min_ticket_units
-        Smallest order.
-    """
-
-    offered_units: int
-    minimum_units: int = 0
-    min_ticket_units: int = 1
 
 
 def open_offering(
@@ -49,24 +30,38 @@ def open_offering(
     Raises
     ------
     Invalid
-        ``offer_exceeds_declared``, ``offer_terms_invalid``.
+        ``offer_exceeds_declared``, ``offer_terms_invalid``, ``country_unknown``,
+        ``offer_countries_wider``, ``offer_document_wrong``.
     RulesRefused
         The gate has closed, the price is not of today (VAL-02), or the compliance terms and the
         sale cannot both be kept.
+    NotFound
+        There is no such document.
     Conflict
-        ``transition_refused``.
+        ``transition_refused``, ``offer_document_not_verified``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     tokenizations.fire(session, actor, tokenization, "open_offer", given={"terms": terms})
+    countries, has_list = terms.eligible_countries, terms.allotment == Allotment.FIRST_COME
     offering = Offering(
         tokenization_id=tokenization.id,
         offered_units=terms.offered_units,
         minimum_units=terms.minimum_units,
         min_ticket_units=terms.min_ticket_units,
+        max_ticket_units=terms.max_ticket_units,
         price_paisa=tokenization.price_paisa,
+        opens_at=terms.opens_at,
+        closes_at=terms.closes_at,
+        eligible_countries=None if countries is None else sorted(set(countries)),
+        allotment=terms.allotment,
+        cooling_off_hours=terms.cooling_off_hours,
+        payment_hours=terms.payment_hours,
+        waiting_list_hours=terms.waiting_list_hours if has_list else 0,
         opened_by=actor.subject,
     )
     session.add(offering)
+    session.flush()
+    acceptance.attach_documents(session, tokenization, offering, terms.document_ids)
     session.flush()
     return offering
 
@@ -75,8 +70,9 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     """Close the sale and have every declared fraction minted, once.
 
     Paid orders are minted to their buyers, what is left to the wrapper's own wallet, so that
-    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled. Asked again while
-    the chain mints, what it refused is planned anew.
+    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled, and what was asked
+    for beyond what is offered is cut. Asked again while the chain mints, what it refused is
+    planned anew.
 
     Returns
     -------
@@ -88,8 +84,8 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     RulesRefused
         The gate has closed.
     Conflict
-        ``offering_below_minimum``, ``treasury_not_ready``, ``transition_refused``,
-        ``no_mint_failed``.
+        ``offering_below_minimum``, ``cooling_off_running``, ``treasury_not_ready``,
+        ``transition_refused``, ``no_mint_failed``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.MINTING:
@@ -121,14 +117,16 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
 
 
 def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Order]:
-    """Cancel what is not paid, and return what is.
+    """Cancel what is not paid, allot what is, and return what buys.
 
     Every order is locked first: a payment that is being booked at this moment comes before.
     """
+    waiting.close_waiting_list(session, actor, offering)
     book = orders.lock_book(session, offering)
     unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
     orders.release_orders(session, actor, offering, unpaid)
-    return [order for order in book if order.state == OrderState.PAID]
+    paid = [order for order in book if order.state == OrderState.PAID]
+    return allotting.allot_book(session, actor, offering, paid)
 
 
 def go_live(session: Session, actor: Actor, tokenization_id: UUID) -> Operation:

@@ -16,7 +16,7 @@ from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_reason
-from registry.offering import money, orders
+from registry.offering import money, orders, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -45,6 +45,7 @@ def unwind_offering(
     tokenizations.fire(session, THE_SYSTEM, tokenization, "fail_offer", given=given, reason=reason)
     assert offering is not None, "an OFFERING tokenization has an offering"
     offering.state = OfferingState.FAILED
+    waiting.close_waiting_list(session, actor, offering)
     book = orders.lock_book(session, offering)
     money.release_money(session, [order for order in book if order.state == OrderState.PAID])
     unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]

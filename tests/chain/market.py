@@ -23,7 +23,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.vault import Vault
 from registry.offering import service as offerings
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.title import service as titles

@@ -32,7 +32,7 @@ from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.offering import service as offerings
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.tokenization import service as tokenizations
 from tests import factories, sales
 from tests.chain.market import buyer_of, desk, pass_kyc

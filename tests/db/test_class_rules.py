@@ -11,7 +11,7 @@ from registry.asset.models import Asset, AssetClass, AssetState
 from registry.document import service as documents
 from registry.kernel.clock import today
 from registry.offering import service as offerings
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
 from registry.tokenization import service as tokenizations

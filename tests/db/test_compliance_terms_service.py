@@ -19,7 +19,7 @@ from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.offering import service as offerings
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation, OperationKind
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import compliance

@@ -16,7 +16,7 @@ from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.offering import minting, orders
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation, OperationDependency, OperationKind
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import service as tokenizations

@@ -11,10 +11,10 @@ from sqlmodel import Session
 from registry.compliance.terms import ComplianceTerms
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
-from registry.offering import orders
+from registry.offering import leaving
 from registry.offering import service as offerings
 from registry.offering.models import Offering
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.party.models import Party
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import service as tokenizations
@@ -94,7 +94,7 @@ def test_order__beyond_what_one_may_hold__is_refused_over_all_orders(
     sales.order(desk, sale, buyer, 40)
     assert refused(desk, sale, buyer, 1).code == "order_exceeds_holding"
 
-    orders.cancel_order(desk.session, buyer.actor, first.id)
+    leaving.cancel_order(desk.session, buyer.actor, first.id)
     sales.order(desk, sale, buyer, 60)
 
 
@@ -109,7 +109,7 @@ def test_order__one_holder_too_many__is_refused_and_the_wrapper_counts(
     late = make.buyer(desk)
     assert refused(desk, sale, late, 1).code == "holders_exhausted"
     sales.order(desk, sale, known[0], 1)
-    orders.cancel_order(desk.session, known[1].actor, placed[1].id)
+    leaving.cancel_order(desk.session, known[1].actor, placed[1].id)
     sales.order(desk, sale, late, 1)
 
 

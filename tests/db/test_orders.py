@@ -15,7 +15,7 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.offering import orders
+from registry.offering import buying, leaving, orders
 from registry.offering.models import Offering, OfferingState, OrderState
 from tests import factories as make
 from tests import sales
@@ -83,7 +83,8 @@ def test_order__all_that_is_left__is_sold_and_no_more(
     with pytest.raises(Conflict) as refusal:
         sales.order(desk, sale, buyer, units=41)
     assert refusal.value.code == "order_exceeds_offer"
-    assert refusal.value.remedy == "Order at most 40."
+    assert refusal.value.remedy is not None
+    assert refusal.value.remedy.startswith("Order at most 40. You may wait")
 
     sales.order(desk, sale, buyer, units=40)
     with pytest.raises(Conflict, match="order_exceeds_offer"):
@@ -146,7 +147,7 @@ def test_order__to_the_wallet_of_another__is_refused(
 
 def test_order__to_an_unknown_address__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> None:
     with pytest.raises(Conflict, match="wallet_not_proven"):
-        orders.place_order(
+        buying.place_order(
             desk.session, buyer.actor, sale.id, units=5, wallet_address=secrets.token_bytes(20)
         )
 
@@ -163,7 +164,7 @@ def test_order__wallet_without_identity__is_refused(
 
 def test_order__unknown_offering__is_not_found(desk: Desk, buyer: Buyer) -> None:
     with pytest.raises(NotFound, match="offering"):
-        orders.place_order(
+        buying.place_order(
             desk.session,
             buyer.actor,
             buyer.investor.id,
@@ -178,7 +179,7 @@ def test_order__unknown_offering__is_not_found(desk: Desk, buyer: Buyer) -> None
 def test_cancel__unpaid__gives_the_fractions_back(desk: Desk, sale: Offering, buyer: Buyer) -> None:
     order = sales.order(desk, sale, buyer, units=100)
 
-    orders.cancel_order(desk.session, buyer.actor, order.id)
+    leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     assert (order.state, sale.reserved_units) == (OrderState.CANCELLED, 0)
     assert sales.order(desk, sale, buyer, units=100).units == 100
@@ -187,10 +188,10 @@ def test_cancel__unpaid__gives_the_fractions_back(desk: Desk, sale: Offering, bu
 def test_cancel__twice__gives_back_once(desk: Desk, sale: Offering, buyer: Buyer) -> None:
     sales.order(desk, sale, buyer, units=10)
     order = sales.order(desk, sale, buyer, units=10)
-    orders.cancel_order(desk.session, buyer.actor, order.id)
+    leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     with pytest.raises(Conflict, match="order_not_cancellable"):
-        orders.cancel_order(desk.session, buyer.actor, order.id)
+        leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     assert sale.reserved_units == 10
 
@@ -199,7 +200,7 @@ def test_cancel__paid__is_refused(desk: Desk, sale: Offering, buyer: Buyer) -> N
     order = sales.pay(desk, sales.order(desk, sale, buyer, units=10))
 
     with pytest.raises(Conflict, match="order_not_cancellable"):
-        orders.cancel_order(desk.session, buyer.actor, order.id)
+        leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     assert sale.reserved_units == 10
 
@@ -208,9 +209,9 @@ def test_cancel__order_of_another__is_not_found(desk: Desk, sale: Offering, buye
     order = sales.order(desk, sale, buyer, units=10)
 
     with pytest.raises(NotFound, match="order"):
-        orders.cancel_order(desk.session, make.buyer(desk).actor, order.id)
+        leaving.cancel_order(desk.session, make.buyer(desk).actor, order.id)
     with pytest.raises(NotFound, match="order"):
-        orders.cancel_order(desk.session, make.actor(Role.INVESTOR), order.id)
+        leaving.cancel_order(desk.session, make.actor(Role.INVESTOR), order.id)
 
     assert sale.reserved_units == 10
 

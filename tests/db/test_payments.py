@@ -16,7 +16,7 @@ from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering import minting, orders, unwinding
+from registry.offering import leaving, minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.offering.money import Standing, fault_of, standing_of
@@ -168,7 +168,7 @@ def test_pay__no_amount__is_refused(desk: Desk, order: Order, paisa: int, code: 
 def test_cancel__partly_paid__has_it_go_back(desk: Desk, order: Order, buyer: Buyer) -> None:
     pay(desk, order, 100)
 
-    orders.cancel_order(desk.session, buyer.actor, order.id)
+    leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     assert_is(order, OrderState.REFUND_DUE)
     assert standing(desk, order) == Standing(due=100)
@@ -182,7 +182,7 @@ def test_cancel__partly_paid__has_it_go_back(desk: Desk, order: Order, buyer: Bu
 def test_pay__cancelled_order__all_of_it_goes_back(
     desk: Desk, sale: Offering, order: Order, buyer: Buyer
 ) -> None:
-    orders.cancel_order(desk.session, buyer.actor, order.id)
+    leaving.cancel_order(desk.session, buyer.actor, order.id)
 
     pay(desk, order, order.amount_paisa)
 
@@ -401,7 +401,7 @@ def test_pay__what_is_owed__comes_first(desk: Desk, order: Order) -> None:
 
 
 def test_reverse__of_what_was_refunded__is_owed(desk: Desk, order: Order, buyer: Buyer) -> None:
-    orders.cancel_order(desk.session, buyer.actor, order.id)
+    leaving.cancel_order(desk.session, buyer.actor, order.id)
     payment = pay(desk, order, 500)
     refund(desk, order)
 

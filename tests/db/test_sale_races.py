@@ -13,7 +13,7 @@ from registry.document.store import DocumentStore
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
-from registry.offering import orders
+from registry.offering import buying, leaving
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, OrderState, Payment
 from registry.operation import service as operations
@@ -70,7 +70,7 @@ def state_of(database: Database, order: Order) -> OrderState:
 
 
 def place(sale: Offering, who: Buyer, units: int) -> Callable[[Session], Order]:
-    return lambda session: orders.place_order(
+    return lambda session: buying.place_order(
         session, who.actor, sale.id, units=units, wallet_address=who.wallet.address
     )
 
@@ -123,7 +123,7 @@ def test_cancel__while_the_money_arrives__one_of_the_two_happens(
 
     outcomes = together(
         fresh_database,
-        [notice(order), lambda session: orders.cancel_order(session, buyer.actor, order.id)],
+        [notice(order), lambda session: leaving.cancel_order(session, buyer.actor, order.id)],
     )
 
     refusals = [item for item in outcomes if isinstance(item, Exception)]

@@ -29,7 +29,7 @@ from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering import minting, orders, unwinding
+from registry.offering import leaving, minting, orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import RESERVING, Offering, Order, OrderState, Payment
 from registry.offering.money import fault_of, standing_of, standings_of
@@ -179,7 +179,7 @@ class OfferingBook(RuleBasedStateMachine):
         order_id, buyer = order
         who = self.market.buyers[buyer if own else (buyer + 1) % 3]
         try:
-            orders.cancel_order(self.session, who.actor, order_id)
+            leaving.cancel_order(self.session, who.actor, order_id)
         except NotFound:
             assert not own
         except Conflict:

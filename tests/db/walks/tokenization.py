@@ -15,7 +15,7 @@ from registry.offering import minting as mints
 from registry.offering import orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering
-from registry.offering.service import OfferTerms
+from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.redemption import burning, paying
 from registry.redemption.service import freeze_cap_table

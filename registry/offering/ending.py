@@ -1,0 +1,93 @@
+"""The end of a sale's time: stopped by compliance, then closed or failed by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import exists, or_
+from sqlmodel import Session, col, select
+
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict
+from registry.lifecycle.reasons import check_reason
+from registry.offering import guards, orders, service, unwinding
+from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
+
+
+def stop_offering(session: Session, actor: Actor, offering_id: UUID, *, reason: str) -> Offering:
+    """Take no more orders; the clock closes the sale once nobody can pay or withdraw any more.
+
+    Raises
+    ------
+    Conflict
+        ``offering_closed``, ``offering_time_over``.
+    Invalid
+        ``reason_missing``.
+    """
+    offering = orders.get_offering(session, offering_id, lock=True)
+    check_reason(reason, "stop")
+    if offering.state != OfferingState.OPEN:
+        raise Conflict("offering_closed", "The offering is closed.")
+    moment = now()
+    if orders.is_time_over(offering, moment):
+        raise Conflict("offering_time_over", "No orders are taken any more.")
+    if offering.opens_at is not None and offering.opens_at >= moment:
+        offering.opens_at = None  # it never takes any
+    offering.closes_at = moment
+    session.add(offering)
+    session.flush()
+    journal.record(session, actor, "offering_stopped", "offering", offering.id, reason=reason)
+    return offering
+
+
+def due_endings(session: Session) -> Sequence[UUID]:
+    """List the sales whose time is over, and in which nobody has time to pay or to withdraw."""
+    moment = now()
+    still_decides = exists().where(
+        col(Order.offering_id) == col(Offering.id),
+        or_(
+            (col(Order.state) == OrderState.AWAITING_PAYMENT) & (col(Order.pay_until) > moment),
+            (col(Order.state) == OrderState.PAID) & (col(Order.withdrawable_until) > moment),
+        ),
+    )
+    return session.exec(
+        select(Offering.id)
+        .join(Tokenization, col(Tokenization.id) == col(Offering.tokenization_id))
+        .where(
+            col(Offering.state) == OfferingState.OPEN,
+            col(Offering.closes_at) <= moment,
+            col(Tokenization.state) == TokenizationState.OFFERING,
+            ~still_decides,
+        )
+        .order_by(col(Offering.id))
+    ).all()
+
+
+def end_offering(session: Session, offering_id: UUID) -> None:
+    """Close a sale whose time is over and have it minted, or give it up below its minimum.
+
+    Raises
+    ------
+    RulesRefused, Conflict
+        As `service.close_and_mint`; a person looks into it.
+    """
+    offering = orders.get_offering(session, offering_id)
+    # What closes a sale locks in this order: the token, the offering, its orders.
+    tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
+    offering = orders.get_offering(session, offering_id, lock=True)
+    if offering_id not in due_endings(session):
+        raise Conflict("offering_not_over", "The time of the offering is not over.")
+    if guards.paid_units(session, offering) < offering.minimum_units:
+        unwinding.unwind_offering(
+            session,
+            THE_SYSTEM,
+            offering.tokenization_id,
+            reason="The time of the sale is over, and its minimum is not paid for.",
+        )
+    else:
+        service.close_and_mint(session, THE_SYSTEM, offering.tokenization_id)

@@ -1,0 +1,117 @@
+"""Use cases on orders that end before the sale does: cancelled, withdrawn, or never paid.
+
+What they held is offered to who waits for it, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.clock import now, written
+from registry.kernel.errors import Conflict
+from registry.kernel.rows import get_row
+from registry.offering import orders, waiting
+from registry.offering.models import Offering, Order, OrderState
+
+
+def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
+    """Give reserved fractions back before they are paid for; what came of the price goes back.
+
+    Raises
+    ------
+    NotFound
+        It is not the caller's.
+    Conflict
+        ``order_not_cancellable``.
+    """
+    order = orders.get_own_order(session, actor, order_id)
+    offering = _lock(session, order)
+    if order.state != OrderState.AWAITING_PAYMENT:
+        raise Conflict(
+            "order_not_cancellable",
+            f"The order is {order.state}.",
+            remedy="A paid order can be withdrawn within its cooling-off, at /withdraw.",
+        )
+    _release(session, actor, offering, order, "order_cancelled")
+    return order
+
+
+def withdraw_order(session: Session, actor: Actor, order_id: UUID) -> Order:
+    """Take a paid order back within its cooling-off, for no reason; all of its money goes back.
+
+    Raises
+    ------
+    NotFound
+        It is not the caller's.
+    Conflict
+        ``order_not_withdrawable``, ``cooling_off_over``.
+    """
+    order = orders.get_own_order(session, actor, order_id)
+    offering = _lock(session, order)
+    if order.state != OrderState.PAID:
+        unpaid = order.state == OrderState.AWAITING_PAYMENT
+        raise Conflict(
+            "order_not_withdrawable",
+            f"The order is {order.state}.",
+            remedy="An unpaid order is cancelled, at /cancel." if unpaid else None,
+        )
+    until = order.withdrawable_until
+    if until is None or until <= now():
+        raise Conflict(
+            "cooling_off_over",
+            "This offering has no cooling-off."
+            if until is None
+            else f"The order could be withdrawn until {written(until)}.",
+            remedy="A paid order is binding.",
+        )
+    _release(session, actor, offering, order, "order_withdrawn")
+    return order
+
+
+def lapse_order(session: Session, order_id: UUID) -> Order:
+    """End an order whose time to pay is over; what came of the price goes back.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_cancellable``: it is paid by now, or its time is not over.
+    """
+    order = get_row(session, Order, order_id, kind="order")
+    offering = _lock(session, order)
+    if not _is_unpaid_at(order, now()):
+        raise Conflict("order_not_cancellable", f"The order is {order.state}, and has time.")
+    _release(session, THE_SYSTEM, offering, order, "order_lapsed")
+    return order
+
+
+def list_unpaid(session: Session) -> Sequence[UUID]:
+    """List the orders whose time to pay is over."""
+    return session.exec(
+        select(Order.id)
+        .where(col(Order.state) == OrderState.AWAITING_PAYMENT, col(Order.pay_until) <= now())
+        .order_by(col(Order.pay_until), col(Order.id))
+    ).all()
+
+
+def _is_unpaid_at(order: Order, moment: datetime) -> bool:
+    return (
+        order.state == OrderState.AWAITING_PAYMENT
+        and order.pay_until is not None
+        and order.pay_until <= moment
+    )
+
+
+def _lock(session: Session, order: Order) -> Offering:
+    offering = orders.get_offering(session, order.offering_id, lock=True)
+    session.refresh(order, with_for_update=True)
+    return offering
+
+
+def _release(session: Session, actor: Actor, offering: Offering, order: Order, act: str) -> None:
+    orders.release_orders(session, actor, offering, [order], act=act)
+    waiting.offer_freed(session, offering)

@@ -1,0 +1,246 @@
+"""The waiting list of a sale that is sold out: join, leave, and be offered what became free."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from registry.investor import service as investors
+from registry.investor.models import Investor, Wallet
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, NotFound, RegistryError
+from registry.kernel.rows import page_after
+from registry.offering import acceptance, buying, limits, orders
+from registry.offering.acceptance import Accepted
+from registry.offering.models import (
+    Offering,
+    OfferingState,
+    Order,
+    WaitingEntry,
+    WaitingState,
+)
+from registry.tokenization import service as tokenizations
+
+
+def join_waiting_list(
+    session: Session,
+    actor: Actor,
+    offering_id: UUID,
+    *,
+    units: int,
+    wallet_address: bytes,
+    accepted: Collection[Accepted] = (),
+) -> WaitingEntry:
+    """Have the caller wait for so many fractions of a sale that has not enough left.
+
+    All that an order would be asked is asked now, and again when its turn comes.
+
+    Raises
+    ------
+    Conflict
+        ``waiting_list_absent``, ``waiting_list_not_needed``, ``already_waiting``, and what
+        `buying.place_order` says.
+    Forbidden, Invalid
+        As `buying.place_order`.
+    """
+    buyer = buying.require_own_buyer(session, actor, wallet_address)
+    offering = orders.get_offering(session, offering_id, lock=True)
+    tokenization = buying.require_on_sale(session, offering)
+    buying.require_ticket(offering, units)
+    _require_list(offering, units)
+    limits.require_within(session, tokenization, offering, buyer.investor, units)
+    acceptance.require_accepted(session, offering, accepted)
+    if _find_waiting(session, offering, buyer.investor) is not None:
+        raise Conflict(
+            "already_waiting",
+            "You stand on the waiting list of this offering.",
+            remedy="Leave it at /v1/waiting_entries/{id}/leave to wait for another number.",
+        )
+    entry = WaitingEntry(
+        offering_id=offering.id,
+        investor_id=buyer.investor.id,
+        wallet_id=buyer.wallet.id,
+        units=units,
+    )
+    session.add(entry)
+    session.flush()
+    acceptance.record_acceptance(
+        session, actor, offering, buyer.investor, accepted, waiting_entry_id=entry.id
+    )
+    journal.record(
+        session, actor, "waiting_list_joined", "offering", offering.id,
+        waiting_entry=str(entry.id), units=str(units),
+    )  # fmt: skip
+    return entry
+
+
+def _require_list(offering: Offering, units: int) -> None:
+    if buying.takes_subscriptions(offering) or not offering.waiting_list_hours:
+        raise Conflict(
+            "waiting_list_absent",
+            "This offering has no waiting list.",
+            remedy="Order: it allots to everybody at its close."
+            if buying.takes_subscriptions(offering)
+            else "Order what is left, or look again later.",
+        )
+    left = offering.offered_units - offering.reserved_units
+    if units <= left:
+        raise Conflict(
+            "waiting_list_not_needed",
+            f"{left} fractions are left.",
+            remedy="Order them at /v1/offerings/{id}/orders.",
+        )
+    if units > offering.offered_units:
+        raise Conflict(
+            "order_exceeds_offer",
+            f"{units} fractions are waited for, {offering.offered_units} are offered in all.",
+            remedy=f"Wait for at most {offering.offered_units}.",
+        )
+
+
+def _find_waiting(session: Session, offering: Offering, investor: Investor) -> WaitingEntry | None:
+    return session.exec(
+        select(WaitingEntry).where(
+            col(WaitingEntry.offering_id) == offering.id,
+            col(WaitingEntry.investor_id) == investor.id,
+            col(WaitingEntry.state) == WaitingState.WAITING,
+        )
+    ).first()
+
+
+def leave_waiting_list(session: Session, actor: Actor, entry_id: UUID) -> WaitingEntry:
+    """Wait no more.
+
+    Raises
+    ------
+    NotFound
+        It is not the caller's.
+    Conflict
+        ``not_waiting``.
+    """
+    found = _get_own(session, actor, entry_id)
+    orders.get_offering(session, found.offering_id, lock=True)
+    entry = session.get_one(WaitingEntry, entry_id, with_for_update=True, populate_existing=True)
+    if entry.state != WaitingState.WAITING:
+        raise Conflict("not_waiting", f"The place on the waiting list is {entry.state}.")
+    entry.state = WaitingState.LEFT
+    session.add(entry)
+    session.flush()
+    journal.record(
+        session, actor, "waiting_list_left", "offering", entry.offering_id,
+        waiting_entry=str(entry.id),
+    )  # fmt: skip
+    return entry
+
+
+def offer_freed(session: Session, offering: Offering) -> list[Order]:
+    """Offer what is left of a locked offering to who waits: the first that fits, then the next.
+
+    Whoever waits for more than there is, or may not buy at this moment, is passed over and stays.
+
+    Returns
+    -------
+    list[Order]
+        Each is its investor's for the hours of the waiting list, and lapses if it is not paid.
+    """
+    if offering.state != OfferingState.OPEN or orders.is_time_over(offering, now()):
+        return []
+    waiting = session.exec(
+        select(WaitingEntry)
+        .where(
+            col(WaitingEntry.offering_id) == offering.id,
+            col(WaitingEntry.state) == WaitingState.WAITING,
+            col(WaitingEntry.units) <= offering.offered_units - offering.reserved_units,
+        )
+        .order_by(col(WaitingEntry.id))
+        .with_for_update()
+    ).all()
+    placed = []
+    for entry in waiting:
+        if entry.units <= offering.offered_units - offering.reserved_units:
+            order = _offer(session, offering, entry)
+            placed += [order] if order else []
+    return placed
+
+
+def _offer(session: Session, offering: Offering, entry: WaitingEntry) -> Order | None:
+    investor = investors.get_investor(session, entry.investor_id)
+    try:
+        buyer = buying.require_buyer(session, investor, session.get_one(Wallet, entry.wallet_id))
+        tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
+        limits.require_within(session, tokenization, offering, investor, entry.units)
+    except RegistryError as refusal:
+        # What stands in the way may end before the next fractions become free.
+        journal.record(
+            session, THE_SYSTEM, "waiting_list_passed_over", "offering", offering.id,
+            waiting_entry=str(entry.id), code=refusal.code,
+        )  # fmt: skip
+        return None
+    entry.state = WaitingState.OFFERED
+    session.add(entry)
+    return buying.reserve(
+        session, THE_SYSTEM, offering, buyer, entry.units, waiting_entry_id=entry.id
+    )
+
+
+def close_waiting_list(session: Session, actor: Actor, offering: Offering) -> None:
+    """Let everybody go who still waits for fractions of a sale that ends."""
+    ended = session.execute(
+        update(WaitingEntry)
+        .where(
+            col(WaitingEntry.offering_id) == offering.id,
+            col(WaitingEntry.state) == WaitingState.WAITING,
+        )
+        .values(state=WaitingState.CLOSED)
+        .returning(col(WaitingEntry.id)),
+        execution_options={"synchronize_session": "fetch"},
+    ).scalars()
+    journal.record_each(session, actor, "waiting_list_closed", "waiting_entry", list(ended))
+
+
+def _get_own(session: Session, actor: Actor, entry_id: UUID) -> WaitingEntry:
+    entry = session.get(WaitingEntry, entry_id)
+    investor = investors.find_investor_of(session, actor.subject)
+    if entry is None or investor is None or entry.investor_id != investor.id:
+        raise NotFound("place on a waiting list", entry_id)
+    return entry
+
+
+def list_entries(
+    session: Session,
+    *,
+    offering_id: UUID | None = None,
+    investor_id: UUID | None = None,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[WaitingEntry]:
+    """List places on waiting lists, in the order in which they were taken."""
+    query = select(WaitingEntry)
+    if offering_id is not None:
+        query = query.where(col(WaitingEntry.offering_id) == offering_id)
+    if investor_id is not None:
+        query = query.where(col(WaitingEntry.investor_id) == investor_id)
+    return session.exec(page_after(query, col(WaitingEntry.id), after=after, limit=limit)).all()
+
+
+def place_of(session: Session, entry: WaitingEntry) -> int | None:
+    """Return how many stand before it, and it; None for who does not wait any more."""
+    if entry.state != WaitingState.WAITING:
+        return None
+    return session.exec(
+        select(func.count()).where(
+            col(WaitingEntry.offering_id) == entry.offering_id,
+            col(WaitingEntry.state) == WaitingState.WAITING,
+            col(WaitingEntry.id) <= entry.id,
+        )
+    ).one()
+
+
+def order_of(session: Session, entry: WaitingEntry) -> UUID | None:
+    """Return the order that it became."""
+    return session.exec(select(Order.id).where(col(Order.waiting_entry_id) == entry.id)).first()

@@ -1,0 +1,273 @@
+"""Who waits for what is sold out, and gets what becomes free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from sqlmodel import Session, select
+
+from registry.investor.models import KycState
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.offering import ending, leaving, orders, unwinding, waiting
+from registry.offering import service as offerings
+from registry.offering.models import (
+    Allotment,
+    Offering,
+    Order,
+    OrderState,
+    WaitingEntry,
+    WaitingState,
+)
+from tests import factories as make
+from tests import sales
+from tests.db.stage import Stage, StageMaker
+from tests.factories import COMPLIANCE, Buyer, Desk
+
+pytestmark = pytest.mark.db
+
+OFFERED, HOURS = 20, 24
+
+
+@dataclass(frozen=True)
+class Market:
+    """A sale that is sold out, to one buyer; the others come too late."""
+
+    sale: Offering
+    buyer: Buyer
+    sold: Order
+    first: Buyer
+    second: Buyer
+
+
+def open_market(desk: Desk) -> Market:
+    sale = sales.offering(
+        desk,
+        sales.wrapped_apartment(desk),
+        offered_units=OFFERED,
+        minimum_units=1,
+        min_ticket_units=2,
+        cooling_off_hours=48,
+        waiting_list_hours=HOURS,
+    )
+    buyer = make.buyer(desk)
+    sold = sales.order(desk, sale, buyer, units=OFFERED)
+    return Market(sale, buyer, sold, make.buyer(desk), make.buyer(desk))
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[Market]]:
+    with make_stage(open_market) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def database(stage: Stage[Market]) -> Database:
+    return stage.database
+
+
+@pytest.fixture
+def market(stage: Stage[Market], session: Session) -> Market:
+    return stage.on(session)
+
+
+def join(desk: Desk, market: Market, who: Buyer, units: int = 5) -> WaitingEntry:
+    return waiting.join_waiting_list(
+        desk.session,
+        who.actor,
+        market.sale.id,
+        units=units,
+        wallet_address=who.wallet.address,
+    )
+
+
+def cancel(desk: Desk, market: Market) -> None:
+    leaving.cancel_order(desk.session, market.buyer.actor, market.sold.id)
+
+
+def offered_to(desk: Desk, who: Buyer) -> list[Order]:
+    return list(orders.list_orders(desk.session, investor_id=who.investor.id))
+
+
+# Joining
+
+
+def test_join__sold_out__waits_in_the_order_of_coming(desk: Desk, market: Market) -> None:
+    first, second = join(desk, market, market.first), join(desk, market, market.second)
+
+    assert [waiting.place_of(desk.session, entry) for entry in (first, second)] == [1, 2]
+    assert first.state == WaitingState.WAITING
+    assert market.sale.reserved_units == OFFERED
+
+
+def test_join__enough_is_left__is_not_needed(desk: Desk, market: Market) -> None:
+    cancel(desk, market)
+    with pytest.raises(Conflict, match="waiting_list_not_needed"):
+        join(desk, market, market.first, OFFERED)
+
+
+def test_join__more_than_is_offered__is_refused(desk: Desk, market: Market) -> None:
+    with pytest.raises(Conflict, match="order_exceeds_offer"):
+        join(desk, market, market.first, OFFERED + 1)
+
+
+def test_join__twice__is_refused_until_one_leaves(desk: Desk, market: Market) -> None:
+    entry = join(desk, market, market.first)
+    with pytest.raises(Conflict, match="already_waiting"):
+        join(desk, market, market.first, 7)
+
+    waiting.leave_waiting_list(desk.session, market.first.actor, entry.id)
+    assert entry.state == WaitingState.LEFT
+    assert waiting.place_of(desk.session, entry) is None
+    join(desk, market, market.first, 7)
+
+
+def test_join__below_the_ticket_or_without_kyc__is_refused_as_an_order_is(
+    desk: Desk, market: Market
+) -> None:
+    with pytest.raises(Invalid, match="order_below_ticket"):
+        join(desk, market, market.first, 1)
+    market.first.investor.kyc_state = KycState.PENDING
+    with pytest.raises(Forbidden, match="kyc_not_passed"):
+        join(desk, market, market.first)
+
+
+@pytest.mark.parametrize("change", ["hours", "allotment"])
+def test_join__sale_without_a_list__is_refused(desk: Desk, market: Market, change: str) -> None:
+    if change == "hours":
+        market.sale.waiting_list_hours = 0
+    else:
+        market.sale.allotment = Allotment.PRO_RATA
+
+    with pytest.raises(Conflict, match="waiting_list_absent"):
+        join(desk, market, market.first)
+
+
+def test_leave__of_another__is_not_found(desk: Desk, market: Market) -> None:
+    entry = join(desk, market, market.first)
+
+    with pytest.raises(NotFound):
+        waiting.leave_waiting_list(desk.session, market.second.actor, entry.id)
+
+
+# Being offered what became free
+
+
+def test_cancel__somebody_waits__is_offered_an_order_for_a_limited_time(
+    desk: Desk, market: Market
+) -> None:
+    entry = join(desk, market, market.first)
+
+    cancel(desk, market)
+
+    [order] = offered_to(desk, market.first)
+    assert (order.units, order.state) == (5, OrderState.AWAITING_PAYMENT)
+    assert order.waiting_entry_id == entry.id
+    assert order.pay_until == order.recorded_at + timedelta(hours=HOURS)
+    assert order.withdrawable_until == order.recorded_at + timedelta(hours=48)
+    assert (entry.state, market.sale.reserved_units) == (WaitingState.OFFERED, 5)
+    assert waiting.order_of(desk.session, entry) == order.id
+    with pytest.raises(Conflict, match="not_waiting"):
+        waiting.leave_waiting_list(desk.session, market.first.actor, entry.id)
+
+
+def test_cancel__several_wait__all_that_fit_are_offered_in_their_order(
+    desk: Desk, market: Market
+) -> None:
+    third = make.buyer(desk)
+    large = join(desk, market, market.first, 15)
+    too_large = join(desk, market, market.second, 10)
+    small = join(desk, market, third, 5)
+
+    cancel(desk, market)
+
+    states = [entry.state for entry in (large, too_large, small)]
+    assert states == [WaitingState.OFFERED, WaitingState.WAITING, WaitingState.OFFERED]
+    assert market.sale.reserved_units == OFFERED
+
+
+def test_withdraw__somebody_waits__is_offered_the_same(desk: Desk, market: Market) -> None:
+    sales.pay(desk, market.sold)
+    join(desk, market, market.first, OFFERED)
+
+    leaving.withdraw_order(desk.session, market.buyer.actor, market.sold.id)
+
+    [order] = offered_to(desk, market.first)
+    assert order.units == OFFERED
+    assert market.sold.state == OrderState.REFUND_DUE
+
+
+def test_lapse__offered_and_not_paid__is_offered_to_the_next(desk: Desk, market: Market) -> None:
+    join(desk, market, market.first, OFFERED)
+    join(desk, market, market.second, OFFERED)
+    cancel(desk, market)
+    [order] = offered_to(desk, market.first)
+    assert leaving.list_unpaid(desk.session) == []
+    with pytest.raises(Conflict, match="order_not_cancellable"):
+        leaving.lapse_order(desk.session, order.id)
+
+    order.pay_until = now()
+    desk.session.flush()
+    assert leaving.list_unpaid(desk.session) == [order.id]
+    leaving.lapse_order(desk.session, order.id)
+
+    assert order.state == OrderState.CANCELLED
+    [next_order] = offered_to(desk, market.second)
+    assert next_order.state == OrderState.AWAITING_PAYMENT
+
+
+def test_lapse__paid_in_time__is_left_alone(desk: Desk, market: Market) -> None:
+    join(desk, market, market.first)
+    cancel(desk, market)
+    [order] = offered_to(desk, market.first)
+    sales.pay(desk, order)
+    order.pay_until = now()
+    desk.session.flush()
+
+    assert leaving.list_unpaid(desk.session) == []
+    with pytest.raises(Conflict, match="order_not_cancellable"):
+        leaving.lapse_order(desk.session, order.id)
+
+
+def test_offer__who_may_not_buy_any_more__is_passed_over_and_stays(
+    desk: Desk, market: Market
+) -> None:
+    entry = join(desk, market, market.first, OFFERED)
+    join(desk, market, market.second, OFFERED)
+    market.first.investor.kyc_valid_until = now() - timedelta(seconds=1)
+    desk.session.flush()
+
+    cancel(desk, market)
+
+    assert entry.state == WaitingState.WAITING
+    assert offered_to(desk, market.first) == []
+    assert len(offered_to(desk, market.second)) == 1
+
+
+def test_cancel__after_the_sale_was_stopped__offers_nothing(desk: Desk, market: Market) -> None:
+    join(desk, market, market.first)
+    ending.stop_offering(desk.session, COMPLIANCE, market.sale.id, reason="Enough")
+
+    cancel(desk, market)
+
+    assert offered_to(desk, market.first) == []
+
+
+@pytest.mark.parametrize("how", ["closed", "failed"])
+def test_end__of_the_sale__lets_everybody_go(desk: Desk, market: Market, how: str) -> None:
+    entry = join(desk, market, market.first)
+    if how == "closed":
+        sales.pay(desk, market.sold).withdrawable_until = None
+        offerings.close_and_mint(desk.session, COMPLIANCE, market.sale.tokenization_id)
+    else:
+        unwinding.unwind_offering(
+            desk.session, COMPLIANCE, market.sale.tokenization_id, reason="Nobody paid"
+        )
+
+    desk.session.refresh(entry)
+    assert entry.state == WaitingState.CLOSED
+    assert len(desk.session.exec(select(Order)).all()) == 1
