@@ -230,6 +230,23 @@ ORDERS = {
     "cancel_what_is_paid": act(
         buyer, "/v1/orders/{t.paid.id}/cancel", 409, "order_not_cancellable"
     ),
+    "withdraw_of_another": act(rival, "/v1/orders/{t.paid.id}/withdraw", 404, "not_found"),
+    "withdraw_what_is_binding": act(
+        buyer, "/v1/orders/{t.paid.id}/withdraw", 409, "cooling_off_over"
+    ),
+    "withdraw_what_is_not_paid": act(
+        buyer, "/v1/orders/{t.order.id}/withdraw", 409, "order_not_withdrawable"
+    ),
+    "wait_for_what_is_left": act(
+        buyer, "/v1/offerings/{t.sale.id}/waiting_list", 409, "waiting_list_not_needed",
+        lambda town: {"units": "1", "wallet": address_of(town.buyer.wallet.address)},
+    ),
+    "leave_a_list_of_nobody": act(
+        buyer, "/v1/waiting_entries/{unknown}/leave", 404, "not_found"
+    ),
+    "stop_without_a_reason": act(
+        R.COMPLIANCE, "/v1/offerings/{t.sale.id}/stop", 422, "reason_missing", {"reason": "    "}
+    ),
 }  # fmt: skip
 
 
