@@ -6,7 +6,8 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie setup-clients demo serve test lint types imports unit test-contracts slither \
         compile openapi clients bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
-        bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync
+        bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync \
+        race-offering
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -96,6 +97,9 @@ chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, S
 
 chaos-sync: setup  ## The cap table exact, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
 	@$(PY) -m tests.chaos.sync.runner
+
+race-offering: setup  ## 1,000 buyers at once for 500 fractions, on a chain, with a worker killed (RACE_BUYERS)
+	@$(PY) -m tests.race.run
 
 reset:  ## Forget the embedded database and chain (everything in .data)
 	@$(PY) -m api.cli reset

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Barrier
 
 import pytest
@@ -117,7 +118,7 @@ def test_order__fifty_times_with_one_key_on_lines_that_break__is_one_order_mint_
 ) -> None:
     house, post = rush.house, rush.order(rush.buyers[0], "the-same")
     calls = [
-        lambda n=n: post.until_answered([BREAKS[n % 4], BREAKS[n // 4 % 4]]) for n in range(COPIES)
+        partial(post.until_answered, [BREAKS[n % 4], BREAKS[n // 4 % 4]]) for n in range(COPIES)
     ]
 
     answers = at_one_moment(calls)
@@ -125,9 +126,8 @@ def test_order__fifty_times_with_one_key_on_lines_that_break__is_one_order_mint_
     assert {answer.status for answer in answers} == {201}
     assert len({answer.body["id"] for answer in answers}) == 1
     order = answers[0]
-    told = at_one_moment(
-        [lambda n=n: rush.notice(order).until_answered([BREAKS[n % 4]]) for n in range(COPIES)]
-    )
+    notice = rush.notice(order)
+    told = at_one_moment([partial(notice.until_answered, [BREAKS[n % 4]]) for n in range(COPIES)])
     assert {answer.status for answer in told} == {200}
     sale, order_id = rush.sale.id, order.body["id"]
     placed = "SELECT count(*) FROM purchase_order WHERE offering_id = :id"

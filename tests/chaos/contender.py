@@ -26,7 +26,7 @@ from tests.chain.nodes import CHAIN_ID
 from tests.chaos.stage import chain_of, open_signers
 
 CLIENT_SECONDS = 0.8
-"""So long it waits for an answer of the node."""
+"""So long it waits for an answer of the node, where the node is made to be silent."""
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__, "tests.chaos.play"])
@@ -34,7 +34,13 @@ _FORKS.set_forkserver_preload([__name__, "tests.chaos.play"])
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker is started with."""
+    """What a worker is started with.
+
+    Parameters
+    ----------
+    client_seconds
+        So long it waits for an answer of the node.
+    """
 
     database_url: str
     node_url: str
@@ -43,6 +49,7 @@ class Orders:
     finality: int
     failpoint: str | None
     log: Path
+    client_seconds: float = CLIENT_SECONDS
 
 
 def start(orders: Orders) -> ForkServerProcess:
@@ -59,7 +66,7 @@ def _main(orders: Orders) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _hurry()
-    client = ChainClient(orders.node_url, CHAIN_ID, timeout_seconds=CLIENT_SECONDS)
+    client = ChainClient(orders.node_url, CHAIN_ID, timeout_seconds=orders.client_seconds)
     chain = chain_of(open_signers(orders.keys), client, pool=orders.pool)
     failpoints.arm(orders.failpoint)
     database = Database(orders.database_url, pool_size=4)

@@ -143,7 +143,7 @@ def test_deploy__window_that_closed_since_the_approval__is_refused(
     ],
 )
 def test_open__sale_that_the_terms_cannot_bear__is_refused(
-    desk: Desk, wrapped: Wrapped, offer: dict[str, int], finding: str
+    desk: Desk, wrapped: Wrapped, offer: dict[str, Any], finding: str
 ) -> None:
     tokenization = sales.deployed(desk, wrapped, compliance=TIGHT)
 

@@ -19,8 +19,8 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.mutation import service as mutations
 from registry.mutation.models import MutationState
+from registry.offering.buying import place_order
 from registry.offering.models import Offering
-from registry.offering.orders import place_order
 from registry.onboarding import standing
 from registry.operation.models import Operation, OperationKind
 from registry.reconciliation import service as reconciliation

@@ -204,12 +204,20 @@ def test_wait__papers_accepted_on_joining__are_those_of_the_order(
     sale = offer(desk, market, market.risks)
     sold = order(desk, sale, market.buyer, accept(market.risks))
     late = make.buyer(desk)
-    place = {"units": 10, "wallet_address": late.wallet.address}
+
+    def join(accepted: Sequence[Accepted]) -> None:
+        waiting.join_waiting_list(
+            desk.session,
+            late.actor,
+            sale.id,
+            units=10,
+            wallet_address=late.wallet.address,
+            accepted=accepted,
+        )
+
     with pytest.raises(Conflict, match="documents_not_accepted"):
-        waiting.join_waiting_list(desk.session, late.actor, sale.id, **place)
-    waiting.join_waiting_list(
-        desk.session, late.actor, sale.id, **place, accepted=accept(market.risks)
-    )
+        join([])
+    join(accept(market.risks))
     leaving.cancel_order(desk.session, market.buyer.actor, sold.id)
 
     [offered] = orders.list_orders(desk.session, investor_id=late.investor.id)

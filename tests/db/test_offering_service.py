@@ -81,7 +81,7 @@ def buyer(market: Market) -> Buyer:
     return market.buyer
 
 
-def offer(desk: Desk, token: Tokenization, **terms: int) -> Offering:
+def offer(desk: Desk, token: Tokenization, **terms: Any) -> Offering:
     return offerings.open_offering(desk.session, COMPLIANCE, token.id, OfferTerms(**terms))
 
 
