@@ -83,6 +83,4 @@ def list_my_waiting_entries(
     rows = waiting.list_entries(
         session, investor_id=mine.id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(
-        rows, lambda row: str(row.id), lambda row: WaitingEntryRead.read(session, row)
-    )
+    return paging.page(rows, lambda row: str(row.id), WaitingEntryRead.reader(session, rows))

@@ -121,9 +121,7 @@ def get_waiting_list(
     rows = waiting.list_entries(
         session, offering_id=offering_id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(
-        rows, lambda row: str(row.id), lambda row: WaitingEntryRead.read(session, row)
-    )
+    return paging.page(rows, lambda row: str(row.id), WaitingEntryRead.reader(session, rows))
 
 
 @router.post("/waiting_entries/{entry_id}/leave", dependencies=IDEMPOTENT)

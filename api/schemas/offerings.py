@@ -297,10 +297,16 @@ class WaitingEntryRead(Read):
 
     @classmethod
     def read(cls, session: Session, row: WaitingEntry) -> Self:
-        return cls(
-            **row.model_dump(),
-            place=waiting.place_of(session, row),
-            order_id=waiting.order_of(session, row),
+        return cls.reader(session, [row])(row)
+
+    @classmethod
+    def reader(
+        cls, session: Session, rows: Sequence[WaitingEntry]
+    ) -> Callable[[WaitingEntry], Self]:
+        """Give what shows each of these places, having asked for all of them once."""
+        places, became = waiting.places_of(session, rows), waiting.orders_of(session, rows)
+        return lambda row: cls(
+            **row.model_dump(), place=places.get(row.id), order_id=became.get(row.id)
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -14,7 +14,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, NotFound, RegistryError
-from registry.kernel.rows import page_after
+from registry.kernel.rows import among, page_after
 from registry.offering import acceptance, buying, limits, orders
 from registry.offering.acceptance import Accepted
 from registry.offering.models import (
@@ -228,19 +228,30 @@ def list_entries(
     return session.exec(page_after(query, col(WaitingEntry.id), after=after, limit=limit)).all()
 
 
-def place_of(session: Session, entry: WaitingEntry) -> int | None:
-    """Return how many stand before it, and it; None for who does not wait any more."""
-    if entry.state != WaitingState.WAITING:
-        return None
-    return session.exec(
-        select(func.count()).where(
-            col(WaitingEntry.offering_id) == entry.offering_id,
+def places_of(session: Session, entries: Sequence[WaitingEntry]) -> Mapping[UUID, int]:
+    """Return at which place each stands that still waits, the first at 1; in one statement."""
+    offerings = {entry.offering_id for entry in entries}
+    place = func.row_number().over(
+        partition_by=col(WaitingEntry.offering_id), order_by=col(WaitingEntry.id)
+    )
+    line = (
+        select(WaitingEntry.id, place.label("place"))
+        .where(
+            among(col(WaitingEntry.offering_id), offerings),
             col(WaitingEntry.state) == WaitingState.WAITING,
-            col(WaitingEntry.id) <= entry.id,
         )
-    ).one()
+        .subquery()
+    )
+    wanted = [entry.id for entry in entries]
+    return dict(
+        session.execute(select(line.c.id, line.c.place).where(among(line.c.id, wanted))).tuples()
+    )
 
 
-def order_of(session: Session, entry: WaitingEntry) -> UUID | None:
-    """Return the order that it became."""
-    return session.exec(select(Order.id).where(col(Order.waiting_entry_id) == entry.id)).first()
+def orders_of(session: Session, entries: Sequence[WaitingEntry]) -> Mapping[UUID, UUID]:
+    """Return the order that each became which was offered one, by the entry; in one statement."""
+    wanted = [entry.id for entry in entries]
+    rows = session.exec(
+        select(Order.waiting_entry_id, Order.id).where(among(col(Order.waiting_entry_id), wanted))
+    )
+    return {entry_id: order_id for entry_id, order_id in rows if entry_id is not None}

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.document.store import DocumentStore
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
-from registry.offering import buying, leaving
+from registry.offering import buying, leaving, waiting
 from registry.offering import service as offerings
-from registry.offering.models import Offering, Order, OrderState, Payment
+from registry.offering.models import Offering, Order, OrderState, Payment, WaitingEntry
+from registry.offering.money import standing_of
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from tests import factories as make
@@ -195,6 +198,73 @@ def test_close__while_somebody_orders__the_order_comes_before_or_not_at_all(
             session.commit()
             with pytest.raises(Conflict, match="offering_closed"):
                 outcome.result()
+
+
+def join(sale: Offering, who: Buyer, units: int) -> Callable[[Session], WaitingEntry]:
+    return lambda session: waiting.join_waiting_list(
+        session, who.actor, sale.id, units=units, wallet_address=who.wallet.address
+    )
+
+
+def test_cancel__two_at_one_moment_while_two_wait__each_fraction_is_offered_once(
+    fresh_database: Database, sale: Offering, buyer: Buyer, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        placed = [place(sale, buyer, LEFT // 2)(session) for _ in range(2)]
+        desk = Desk(session, vault, store)
+        late = [make.buyer(desk) for _ in range(4)]
+        for who in late:
+            join(sale, who, LEFT // 2)(session)
+
+    together(
+        fresh_database,
+        [partial(leaving.cancel_order, actor=buyer.actor, order_id=order.id) for order in placed],
+    )
+
+    with fresh_database.reading() as reader:
+        book = reader.exec(select(Order).where(col(Order.waiting_entry_id).is_not(None))).all()
+        assert {order.investor_id for order in book} == {who.investor.id for who in late[:2]}
+        assert reader.get_one(Offering, sale.id).reserved_units == LEFT
+
+
+def test_lapse__while_the_money_arrives__one_of_the_two_happens(
+    fresh_database: Database, sale: Offering, buyer: Buyer
+) -> None:
+    with fresh_database.transaction() as session:
+        order = place(sale, buyer, 5)(session)
+        order.pay_until = now()
+
+    together(
+        fresh_database,
+        [notice(order), lambda session: leaving.lapse_order(session, order.id)],
+    )
+
+    with fresh_database.reading() as reader:
+        kept = reader.get_one(Offering, sale.id).reserved_units
+        standing = standing_of(reader, order.id)
+    assert (state_of(fresh_database, order), kept, standing.due) in [
+        (OrderState.PAID, 5, 0),
+        (OrderState.REFUND_DUE, 0, order.amount_paisa),
+    ]
+
+
+def test_cancel__while_somebody_joins_the_list__is_offered_to_them(
+    fresh_database: Database, sale: Offering, buyer: Buyer, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        order = place(sale, buyer, LEFT)(session)
+        late = make.buyer(Desk(session, vault, store))
+
+    with fresh_database.transaction() as session:
+        join(sale, late, LEFT)(session)
+        cancel = partial(leaving.cancel_order, actor=buyer.actor, order_id=order.id)
+        with meanwhile(fresh_database, cancel) as outcome:
+            session.commit()
+            outcome.result()
+
+    with fresh_database.reading() as reader:
+        [offered] = reader.exec(select(Order).where(Order.investor_id == late.investor.id)).all()
+        assert (offered.units, offered.state) == (LEFT, OrderState.AWAITING_PAYMENT)
 
 
 def test_plan__one_effect_twice_at_one_moment__is_planned_once(fresh_database: Database) -> None:

@@ -99,7 +99,9 @@ def offered_to(desk: Desk, who: Buyer) -> list[Order]:
 def test_join__sold_out__waits_in_the_order_of_coming(desk: Desk, market: Market) -> None:
     first, second = join(desk, market, market.first), join(desk, market, market.second)
 
-    assert [waiting.place_of(desk.session, entry) for entry in (first, second)] == [1, 2]
+    places = {first.id: 1, second.id: 2}
+    assert waiting.places_of(desk.session, [first, second]) == places
+    assert waiting.places_of(desk.session, [second]) == {second.id: 2}
     assert first.state == WaitingState.WAITING
     assert market.sale.reserved_units == OFFERED
 
@@ -122,7 +124,7 @@ def test_join__twice__is_refused_until_one_leaves(desk: Desk, market: Market) ->
 
     waiting.leave_waiting_list(desk.session, market.first.actor, entry.id)
     assert entry.state == WaitingState.LEFT
-    assert waiting.place_of(desk.session, entry) is None
+    assert waiting.places_of(desk.session, [entry]) == {}
     join(desk, market, market.first, 7)
 
 
@@ -170,7 +172,7 @@ def test_cancel__somebody_waits__is_offered_an_order_for_a_limited_time(
     assert order.pay_until == order.recorded_at + timedelta(hours=HOURS)
     assert order.withdrawable_until == order.recorded_at + timedelta(hours=48)
     assert (entry.state, market.sale.reserved_units) == (WaitingState.OFFERED, 5)
-    assert waiting.order_of(desk.session, entry) == order.id
+    assert waiting.orders_of(desk.session, [entry]) == {entry.id: order.id}
     with pytest.raises(Conflict, match="not_waiting"):
         waiting.leave_waiting_list(desk.session, market.first.actor, entry.id)
 

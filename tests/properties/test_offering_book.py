@@ -20,18 +20,27 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from registry.document.store import FolderStore
 from registry.kernel.actor import Role
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering import leaving, minting, orders, unwinding
+from registry.offering import leaving, minting, orders, unwinding, waiting
 from registry.offering import service as offerings
-from registry.offering.models import RESERVING, Offering, Order, OrderState, Payment
+from registry.offering.models import (
+    RESERVING,
+    Offering,
+    Order,
+    OrderState,
+    Payment,
+    WaitingEntry,
+    WaitingState,
+)
 from registry.offering.money import fault_of, standing_of, standings_of
 from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
@@ -64,6 +73,8 @@ def market(fresh_database: Database, vault: Vault, tmp_path: Path) -> Market:
             sales.wrapped_apartment(desk),
             offered_units=OFFERED,
             min_ticket_units=TICKET,
+            cooling_off_hours=24,
+            waiting_list_hours=24,
         )
         return Market(fresh_database, sale.id, [make.buyer(desk) for _ in range(3)])
 
@@ -191,9 +202,73 @@ class OfferingBook(RuleBasedStateMachine):
             self.states[order_id] = OrderState.REFUND_DUE if held else self.order(order_id).state
             assert self.states[order_id] not in RESERVING
 
+    @rule(order=placed)
+    def withdraw(self, order: tuple[UUID, int]) -> None:
+        order_id, buyer = order
+        was = self.states[order_id]
+        try:
+            leaving.withdraw_order(self.session, self.market.buyers[buyer].actor, order_id)
+        except Conflict:
+            assert was != OrderState.PAID
+        else:
+            assert was == OrderState.PAID
+            self.states[order_id] = OrderState.REFUND_DUE
+
+    @rule(order=placed)
+    def lapse(self, order: tuple[UUID, int]) -> None:
+        row = self.order(order[0])
+        row.pay_until = now()
+        self.session.flush()
+        if row.state == OrderState.AWAITING_PAYMENT:
+            assert row.id in leaving.list_unpaid(self.session)
+            self.states[row.id] = leaving.lapse_order(self.session, row.id).state
+            assert self.states[row.id] not in RESERVING
+
+    @rule(buyer=st.integers(0, 2), units=st.integers(TICKET, OFFERED))
+    def wait(self, buyer: int, units: int) -> None:
+        who = self.market.buyers[buyer]
+        waits = {entry.investor_id for entry in self.waiting()}
+        try:
+            waiting.join_waiting_list(
+                self.session,
+                who.actor,
+                self.market.offering_id,
+                units=units,
+                wallet_address=who.wallet.address,
+            )
+        except Conflict:
+            assert units <= OFFERED - self.reserved or who.investor.id in waits
+
+    def waiting(self) -> list[WaitingEntry]:
+        query = select(WaitingEntry).where(WaitingEntry.state == WaitingState.WAITING)
+        return list(self.session.exec(query).all())
+
+    def take_over_offered(self) -> None:
+        """Learn of the orders that were offered from the waiting list."""
+        for order in orders.list_orders(self.session, offering_id=self.market.offering_id):
+            if order.id not in self.states:
+                assert order.waiting_entry_id is not None
+                self.units[order.id] = order.units
+                self.states[order.id] = order.state
+
+    @rule(target=placed)
+    def notice_what_was_offered(self) -> object:
+        numbers = {who.investor.id: number for number, who in enumerate(self.market.buyers)}
+        book = orders.list_orders(self.session, offering_id=self.market.offering_id)
+        return multiple(
+            *((row.id, numbers[row.investor_id]) for row in book if row.waiting_entry_id)
+        )
+
+    @invariant()
+    def nobody_waits_for_what_is_left(self) -> None:
+        self.session.expire_all()
+        left = OFFERED - self.sale.reserved_units
+        assert all(entry.units > left for entry in self.waiting())
+
     @invariant()
     def reserved_is_what_the_orders_hold(self) -> None:
         self.session.expire_all()
+        self.take_over_offered()
         sale = self.sale
         book = orders.list_orders(self.session, offering_id=sale.id)
         assert {order.id: order.state for order in book} == self.states
@@ -215,6 +290,10 @@ class OfferingBook(RuleBasedStateMachine):
     def close_and_count(self) -> None:
         """At the end every declared fraction is minted, the sold ones to who paid for them."""
         self.session.expire_all()
+        for order_id in self.states:
+            # Nobody withdraws any more.
+            self.order(order_id).withdrawable_until = None
+        self.session.flush()
         paid = {key for key, state in self.states.items() if state == OrderState.PAID}
         planned = offerings.close_and_mint(self.session, COMPLIANCE, self.sale.tokenization_id)
         minted = {mint.key: int(mint.params["units"]) for mint in planned}
@@ -224,6 +303,7 @@ class OfferingBook(RuleBasedStateMachine):
             f"mint:order:{key}": self.units[key] for key in paid
         }
         assert self.sale.reserved_units == sum(self.units[key] for key in paid)
+        assert self.waiting() == []
         minting.settle_orders(self.session, list(paid))
         self.every_paisa_has_its_place()
 
