@@ -232,9 +232,6 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_asset_story": EVERYONE,
     "get_asset_picture": EVERYONE,
     "list_my_waiting_entries": BUYERS,
-    # offerings
-    "list_offerings": EVERYONE,
-    "get_offering": EVERYONE,
     "get_offering_document_content": EVERYONE,
     "stop_offering": COMPLIANCE,
     "join_waiting_list": BUYERS,

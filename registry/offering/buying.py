@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import Session
@@ -145,15 +145,10 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
         raise Conflict(
             "offering_not_open_yet",
             f"Orders are taken from {written(offering.opens_at)}.",
+            values={"opens": written(offering.opens_at)},
             remedy="Order then.",
         )
-    if orders.is_time_over(offering, moment):
-        assert offering.closes_at is not None, "only then its time can be over"
-        raise Conflict(
-            "offering_time_over",
-            f"Orders were taken until {written(offering.closes_at)}.",
-            remedy="An order that was placed before can still be paid for until the sale closes.",
-        )
+    require_in_time(offering, moment)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     # Not the whole gate, which the mint asks: only that nobody pays for what a court has stopped.
     asset = assets.get_asset(session, tokenization.asset_id)
@@ -161,6 +156,24 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
         raise Conflict("asset_not_registered", f"The asset is {asset.state}; the sale rests.")
     acceptance.require_no_document_revoked(session, offering)
     return tokenization
+
+
+def require_in_time(offering: Offering, moment: datetime) -> None:
+    """Ask that the order book is not closed.
+
+    Raises
+    ------
+    Conflict
+        ``offering_time_over``.
+    """
+    if orders.is_time_over(offering, moment):
+        assert offering.closes_at is not None, "only then its time can be over"
+        raise Conflict(
+            "offering_time_over",
+            f"Orders were taken until {written(offering.closes_at)}.",
+            values={"closes": written(offering.closes_at)},
+            remedy="An order that was placed before can still be paid for until the sale closes.",
+        )
 
 
 def require_ticket(offering: Offering, units: int) -> None:
@@ -185,21 +198,31 @@ def _require_left(offering: Offering, units: int) -> None:
         # More than is offered may be asked for, but by nobody alone.
         most = min(offering.offered_units, MAX_SUBSCRIBED_UNITS - offering.reserved_units)
         if units > most:
-            raise Conflict(
-                "order_exceeds_offer",
-                f"{units} fractions are ordered, {offering.offered_units} are offered in all.",
-                remedy=f"Order at most {most}.",
-            )
+            raise exceeds_offer(units, most, "offered in all")
         return
     left = offering.offered_units - offering.reserved_units
-    if units <= left:
-        return
-    remedy = f"Order at most {left}." if left else "The offering is fully subscribed."
-    if offering.waiting_list_hours:
+    if units > left:
+        may_wait = bool(offering.waiting_list_hours)
+        raise exceeds_offer(units, left, f"left of {offering.offered_units}", may_wait=may_wait)
+
+
+def exceeds_offer(units: int, most: int, what: str, *, may_wait: bool = False) -> Conflict:
+    """Give the refusal of more fractions than there are.
+
+    Parameters
+    ----------
+    what
+        What the most are.
+    may_wait
+        Whether the sale has a waiting list.
+    """
+    remedy = f"Order at most {most}." if most else "The offering is fully subscribed."
+    if may_wait:
         remedy += " You may wait for more at /v1/offerings/{id}/waiting_list."
-    raise Conflict(
+    return Conflict(
         "order_exceeds_offer",
-        f"{units} fractions are ordered, {left} are left of {offering.offered_units}.",
+        f"{units} fractions are ordered, {most} are {what}.",
+        values={"units": units, "left": most},
         remedy=remedy,
     )
 

@@ -13,7 +13,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.lifecycle.reasons import check_reason
-from registry.offering import guards, orders, service, unwinding
+from registry.offering import buying, guards, orders, service, unwinding
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -34,8 +34,7 @@ def stop_offering(session: Session, actor: Actor, offering_id: UUID, *, reason: 
     if offering.state != OfferingState.OPEN:
         raise Conflict("offering_closed", "The offering is closed.")
     moment = now()
-    if orders.is_time_over(offering, moment):
-        raise Conflict("offering_time_over", "No orders are taken any more.")
+    buying.require_in_time(offering, moment)
     if offering.opens_at is not None and offering.opens_at >= moment:
         offering.opens_at = None  # it never takes any
     offering.closes_at = moment

@@ -68,6 +68,7 @@ def _require_country(
         raise Conflict(
             "country_not_eligible",
             f"This offering is for residents of {', '.join(eligible)}; you reside in {country}.",
+            values={"eligible": ", ".join(eligible), "country": country},
             remedy="Have your residence corrected if it is another one.",
         )
 
@@ -81,6 +82,7 @@ def _require_below_ticket(offering: Offering, ordered: int, units: int) -> None:
         raise Conflict(
             "order_exceeds_ticket",
             f"One investor may order {most} fractions; you have ordered {ordered} already.",
+            values={"most": most, "ordered": ordered},
             remedy=f"Order at most {left}." if left else "Somebody else has to buy these.",
         )
 

@@ -93,14 +93,11 @@ def _require_list(offering: Offering, units: int) -> None:
         raise Conflict(
             "waiting_list_not_needed",
             f"{left} fractions are left.",
+            values={"left": left},
             remedy="Order them at /v1/offerings/{id}/orders.",
         )
     if units > offering.offered_units:
-        raise Conflict(
-            "order_exceeds_offer",
-            f"{units} fractions are waited for, {offering.offered_units} are offered in all.",
-            remedy=f"Wait for at most {offering.offered_units}.",
-        )
+        raise buying.exceeds_offer(units, offering.offered_units, "offered in all")
 
 
 def _find_waiting(session: Session, offering: Offering, investor: Investor) -> WaitingEntry | None:
@@ -243,9 +240,8 @@ def places_of(session: Session, entries: Sequence[WaitingEntry]) -> Mapping[UUID
         .subquery()
     )
     wanted = [entry.id for entry in entries]
-    return dict(
-        session.execute(select(line.c.id, line.c.place).where(among(line.c.id, wanted))).tuples()
-    )
+    rows = session.execute(select(line.c.id, line.c.place).where(among(line.c.id, wanted)))
+    return {row.id: row.place for row in rows}
 
 
 def orders_of(session: Session, entries: Sequence[WaitingEntry]) -> Mapping[UUID, UUID]:

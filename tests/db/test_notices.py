@@ -14,7 +14,7 @@ from registry.kernel.db import Database
 from registry.kernel.errors import Invalid
 from registry.notice import service as notices
 from registry.notice.models import Notice
-from registry.offering import orders
+from registry.offering import leaving
 from registry.offering.models import Offering, OfferingState, OrderState
 from registry.offering.unwinding import record_refund
 from registry.redemption.models import PayoutState
@@ -93,7 +93,7 @@ def test_notices__of_a_cancelled_order__tell_of_the_refund(desk: Desk, market: M
     order = sales.order(desk, market.sale, buyer, units=4)
     sales.pay(desk, order, 5)
     start = publish_all(session)
-    orders.cancel_order(session, buyer.actor, order.id)
+    leaving.cancel_order(session, buyer.actor, order.id)
     record_refund(session, TREASURY, order.id, rail_reference="back-1")
     publish_all(session)
 

@@ -16,7 +16,7 @@ from registry.kernel.clock import SEAT, day_of, now, today
 from registry.kernel.errors import Invalid, Unavailable
 from registry.kernel.messages import Language
 from registry.ledger.models import EntryKind
-from registry.offering import minting, orders
+from registry.offering import leaving, minting
 from registry.offering.models import OrderState
 from registry.offering.unwinding import record_refund
 from registry.portfolio.period import Period, month_of, months_since, read_period
@@ -124,7 +124,7 @@ def test_statement__of_money__has_what_came_was_used_and_went_back(desk: Desk) -
     sales.pay(desk, used, 3 * price + 7)
     given_up = sales.order(desk, sale, buyer, units=1)
     sales.pay(desk, given_up, 5)
-    orders.cancel_order(desk.session, buyer.actor, given_up.id)
+    leaving.cancel_order(desk.session, buyer.actor, given_up.id)
     record_refund(desk.session, TREASURY, given_up.id, rail_reference="back-2")
     used.state = OrderState.MINTING
     desk.session.flush()

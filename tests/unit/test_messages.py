@@ -27,7 +27,9 @@ INVESTORS_MEET = (
     "api/auth/errors.py", "api/auth/session_tokens.py", "api/auth/tokens.py",
     "api/auth/key_set.py", "api/problems.py", "api/deps.py", "api/idempotency.py",
     "api/pagination.py", "api/as_of.py", "api/live.py", "registry/idempotency/",
-    "registry/offering/orders.py", "registry/offering/limits.py", "registry/investor/service.py",
+    "registry/offering/buying.py", "registry/offering/leaving.py", "registry/offering/waiting.py",
+    "registry/offering/acceptance.py", "registry/offering/limits.py",
+    "registry/investor/service.py",
     "registry/investor/wallets.py", "registry/kyc/papers.py", "registry/kyc/service.py",
     "registry/passkey/ceremony.py", "registry/passkey/service.py", "registry/passkey/sessions.py",
     "registry/passkey/refreshing.py", "registry/captable/service.py", "registry/captable/feed.py",
@@ -35,7 +37,7 @@ INVESTORS_MEET = (
     "registry/kernel/money.py", "registry/kernel/errors.py", "chain/wallet_proof.py",
 )  # fmt: skip
 """Where what refuses an investor's own requests is raised."""
-OF_OTHERS = frozenset({"identity_not_ready"})
+OF_OTHERS = frozenset({"identity_not_ready", "offer_document_wrong", "offer_document_not_verified"})
 """Raised there too, and never to an investor."""
 
 
