@@ -70,9 +70,14 @@ class WalletCreate(Body):
 
 
 class WalletProof(Body):
-    """The wallet's signature of its challenge (EIP-191), 65 bytes as 0x-hex."""
+    """The wallet's signature of its challenge (EIP-191), as 0x-hex: a key's has 65 bytes.
 
-    signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+    A contract's has its own form (EIP-1271), or says how it will be deployed (EIP-6492).
+    """
+
+    signature: Annotated[
+        str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2})*$", max_length=2 + 2 * 8192)
+    ]
 
 
 class KycDecision(Body):

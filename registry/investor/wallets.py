@@ -93,6 +93,34 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     return wallet
 
 
+def find_challenge(
+    session: Session, actor: Actor, investor_id: UUID, address: bytes
+) -> str | None:
+    """Return what a wallet of the caller's has to sign now; None where nothing is open."""
+    investor = session.get(Investor, investor_id)
+    wallet = find_wallet(session, address)
+    if investor is None or investor.subject != actor.subject or wallet is None:
+        return None
+    is_open = wallet.investor_id == investor_id and wallet.state == WalletState.CHALLENGED
+    return wallet.challenge if is_open else None
+
+
+def require_same_challenge(wallet: Wallet, challenge: str | None) -> None:
+    """Refuse a signature of another message than the one that is open now.
+
+    Raises
+    ------
+    Conflict
+        ``wallet_proof_refused``.
+    """
+    if wallet.challenge != challenge:
+        raise Conflict(
+            "wallet_proof_refused",
+            "Another message was asked for while this one's signature was checked.",
+            remedy="Sign the newest challenge.",
+        )
+
+
 def _refuse_retired(wallet: Wallet) -> None:
     if wallet.state == WalletState.RETIRED:
         raise Conflict(
