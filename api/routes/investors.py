@@ -29,6 +29,7 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.party.models import PartyKind
 from registry.party.service import NewParty
+from registry.wallet_removal import service as wallet_removal
 
 router = resource_router("investors")
 
@@ -139,6 +140,17 @@ def prove_wallet(
             raise checked.refusal
         wallets.require_same_challenge(wallet, checked.challenge)
     return WalletRead.of(wallets.accept_proof(session, actor, wallet))
+
+
+@router.delete(
+    "/investors/{investor_id}/wallets/{address}", status_code=202, dependencies=IDEMPOTENT
+)
+def remove_wallet(
+    investor_id: UUID, address: Address, session: SessionDep, actor: ActorDep
+) -> WalletRead:
+    """Give up a wallet of yours that holds nothing; it stays yours, and is used no more."""
+    wallet = wallet_removal.remove_wallet(session, actor, investor_id, _raw(address))
+    return WalletRead.of(wallet)
 
 
 def _raw(address: str) -> bytes:

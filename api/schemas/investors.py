@@ -28,6 +28,7 @@ class WalletRead(Read):
 
     address: str
     state: WalletState
+    is_custodial: bool
     identity: str | None
     challenge: str | None
     challenge_expires_at: datetime | None
@@ -38,6 +39,7 @@ class WalletRead(Read):
         return cls(
             address=address_of(wallet.address),
             state=wallet.state,
+            is_custodial=wallet.is_custodial,
             identity=address_of(wallet.identity) if wallet.identity else None,
             challenge=wallet.challenge if is_open else None,
             challenge_expires_at=wallet.challenge_expires_at if is_open else None,

@@ -48,7 +48,7 @@ class Holder:
 class CodelessNode(ChainClient):
     """A node of a chain on which no contract stands."""
 
-    def request(self, method: str, *params: Any) -> Any:
+    def request(self, method: str, *_: Any) -> Any:
         if method == "eth_getCode":
             return "0x"
         assert method == "eth_getBlockByNumber", method
