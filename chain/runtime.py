@@ -94,9 +94,10 @@ class _Keys:
 
     def custody(self, settings: Settings) -> WalletKeys | None:
         """Give the keys of custodial wallets, where the settings want any."""
-        if settings.custody_place is None:
-            return None
         password = settings.custody_password
+        # The embedded secrets hold one; who opens a chain without them wants no custody.
+        if settings.custody_place is None or not (settings.custody_keys or password):
+            return None
         return StoredWalletKeys(
             settings.custody_place,
             directory=settings.custody_keystore or settings.data_dir / "custody",
