@@ -67,6 +67,13 @@ OWNED: dict[str, Any] = {
     "rename_passkey": {"name": "Mine now"},
     "remove_passkey": None,
     "end_session": None,
+    "get_webhook_endpoint": None,
+    "remove_webhook_endpoint": None,
+    "rotate_webhook_secret": None,
+    "enable_webhook_endpoint": None,
+    "test_webhook_endpoint": None,
+    "list_webhook_deliveries": None,
+    "retry_webhook_delivery": None,
 }
 """Routes whose object is one investor's, with a body that is good: to another it does not exist."""
 
@@ -102,6 +109,12 @@ FOR_ALL: dict[str, str] = {
     "list_endorsements": "the same; people's own words are masked",
     "list_redemptions": "the end of a token is announced; payouts are for overseers",
     "get_redemption": "the same",
+    "get_offering_story": "an offer is made to everybody",
+    "get_asset_story": "the same",
+    "get_asset_picture": "the same",
+    "get_my_statement": "the path names a period, and the caller is whose it is",
+    "get_my_statement_csv": "the same",
+    "get_my_statement_pdf": "the same",
 }
 
 
@@ -159,7 +172,15 @@ class Scene:
         """The owner's passkey and session."""
         person = Person(self.house, actor=self.owner)
         passkey = person.link()
-        return {"passkey_id": passkey["id"], "session_id": person.sign_in()["session_id"]}
+        hooks = "/v1/webhook_endpoints"
+        hook = ok(person.caller.post(hooks, {"url": "https://hooks.example.com/in"}), 201)["id"]
+        delivery = ok(person.caller.post(f"{hooks}/{hook}/test"), 201)
+        return {
+            "passkey_id": passkey["id"],
+            "session_id": person.sign_in()["session_id"],
+            "endpoint_id": hook,
+            "delivery_id": delivery["id"],
+        }
 
     def ask(self, caller: Caller, name: str, body: Any) -> Any:
         route = self.route(name)
