@@ -7,8 +7,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.types import ASGIApp
 
 from api import problems
+from api.answer_headers import AnswerHeaders
 from api.auth.access import ACCESS
 from api.auth.tokens import DevelopmentIssuer
 from api.body_limit import BodyLimit
@@ -25,6 +27,7 @@ from api.routes import (
     cases,
     compliance,
     court_orders,
+    custody,
     development,
     encumbrances,
     events,
@@ -101,6 +104,7 @@ _ROUTERS = (
     receipts.router,
     bills.router,
     court_orders.router,
+    custody.router,
     cases.router,
     reconciliation.router,
     redemptions.router,
@@ -123,6 +127,11 @@ _PASSKEY_ROUTERS = (
 class Application(FastAPI):
     """FastAPI, whose description every generator of clients understands."""
 
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around everything: also around what answers for a fault of ours.
+        is_production = self.state.services.settings.is_production
+        return AnswerHeaders(super().build_middleware_stack(), behind_tls=is_production)
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
@@ -133,10 +142,14 @@ class Application(FastAPI):
 
 def create_app(services: Services) -> FastAPI:
     """Build the application around what it was started with."""
+    is_production = services.settings.is_production
     app = Application(
         title="Milkiyat",
         version=VERSION,
         summary="Title registry and ERC-3643 tokenization of real-world assets",
+        # These pages run scripts of a third party, where people type their tokens in.
+        docs_url=None if is_production else "/docs",
+        redoc_url=None,
     )
     app.state.services = services
     # A request in turn may hold two connections; the pool's overflow is the second one's.

@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import too_large
 
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""It is whole in memory, many times as large: the longest list that we take needs three."""
+
 LINGER_BYTES = 1024 * 1024
 LINGER_SECONDS = 5
 _CLOSE = (b"connection", b"close")
@@ -23,6 +26,8 @@ class BodyLimit:
 
     Parameters
     ----------
+    max_bytes
+        Of files, and of anything else at most `MAX_JSON_BYTES`.
     by_path
         Paths with a limit of their own.
     """
@@ -38,8 +43,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._by_path.get(scope["path"], self._max_bytes)
-        exchange = _Exchange(Headers(scope=scope), receive, send, max_bytes)
+        headers = Headers(scope=scope)
+        max_bytes = self._by_path.get(scope["path"])
+        if max_bytes is None:
+            is_form = headers.get("content-type", "").lower().startswith("multipart/")
+            max_bytes = self._max_bytes if is_form else min(self._max_bytes, MAX_JSON_BYTES)
+        exchange = _Exchange(headers, receive, send, max_bytes)
         app = too_large(scope["path"]) if exchange.announced_too_much else self._app
         await app(scope, exchange.receive, exchange.send)
 

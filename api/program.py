@@ -177,6 +177,7 @@ def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=5,
         forwarded_allow_ips=settings.trusted_proxies,
     )

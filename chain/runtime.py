@@ -15,6 +15,7 @@ from chain.signing.keystore import create_keystore
 from chain.signing.policies import FeePolicy, SigningPolicy, load_policy
 from chain.signing.port import Signer
 from chain.signing.uri import keystore_name, open_signer
+from chain.signing.wallet_keys import StoredWalletKeys, WalletKeys
 from registry.kernel.settings import Settings
 
 DEVNET_BALANCE_WEI = 10**24
@@ -44,6 +45,7 @@ def open_chain(settings: Settings, rpc_url: str) -> Chain:
         confirmer=keys.open(settings.signer_confirmer),
         agents=tuple(keys.open(uri) for uri in settings.agent_keys),
         settlement=keys.open(settlement) if settlement else None,
+        custody=keys.custody(settings),
         fees=_fee_policy(settings),
         policy=_signing_policy(settings),
     )
@@ -89,6 +91,19 @@ class _Keys:
                 uri, directory=self._directory, password=self._password, tokens=self._tokens
             )
         return self._opened[uri]
+
+    def custody(self, settings: Settings) -> WalletKeys | None:
+        """Give the keys of custodial wallets, where the settings want any."""
+        password = settings.custody_password
+        # The embedded secrets hold one; who opens a chain without them wants no custody.
+        if settings.custody_place is None or not (settings.custody_keys or password):
+            return None
+        return StoredWalletKeys(
+            settings.custody_place,
+            directory=settings.custody_keystore or settings.data_dir / "custody",
+            password=password.get_secret_value() if password else None,
+            tokens=self._tokens,
+        )
 
 
 def _fee_policy(settings: Settings) -> FeePolicy:

@@ -10,6 +10,7 @@ import structlog
 from eth_utils.address import to_checksum_address
 from sqlalchemy.exc import OperationalError
 
+from chain.custody.making import KeyMaker
 from chain.errors import ChainError, NonceAhead
 from chain.node.client import ChainClient
 from chain.node.heads import Heads
@@ -50,6 +51,7 @@ BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
 EXPORT_POLL_SECONDS = 0.5
 SCREENING_POLL_SECONDS = 2.0
+CUSTODY_POLL_SECONDS = 0.5
 
 WANTED_OPERATIONS = 100
 
@@ -83,11 +85,14 @@ def run_worker(
     following = threading.Thread(
         target=_repeat, args=("tracker", follower.turn, follower.wait, stop), name="tracker"
     )
-    following.start()
+    making = threading.Thread(target=_run_custody, args=(database, chain, stop), name="custody")
+    for beside in (following, making):
+        beside.start()
     try:
         _repeat("worker", sending.turn, waiter.wait, stop)
     finally:
-        following.join()
+        for beside in (following, making):
+            beside.join()
         waiter.close()
 
 
@@ -195,6 +200,18 @@ def run_exports(
         return 0.0 if worker.turn(stop) else EXPORT_POLL_SECONDS
 
     _repeat("exports", turn, stop.wait, stop)
+
+
+def _run_custody(database: Database, chain: Chain, stop: threading.Event) -> None:
+    """Make the keys of custodial wallets until `stop` is set; without CUSTODY_KEYS, nothing."""
+    if chain.custody is None:
+        return
+    maker = KeyMaker(database, chain.custody, chain.chain_id)
+
+    def turn() -> float:
+        return 0.0 if maker.turn() else CUSTODY_POLL_SECONDS
+
+    _repeat("custody", turn, stop.wait, stop)
 
 
 def _repeat(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Depends, Request, Response
 
-from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, TurnDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
@@ -25,9 +26,10 @@ from registry.investor.models import KycState, WalletState
 from registry.investor.wallets import CHALLENGE_LIFETIME
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
-from registry.kernel.errors import Invalid, NotFound
+from registry.kernel.errors import Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.party.models import PartyKind
 from registry.party.service import NewParty
+from registry.wallet_removal import service as wallet_removal
 
 router = resource_router("investors")
 
@@ -93,24 +95,62 @@ def challenge_wallet(
     return WalletRead.of(wallet)
 
 
-@router.post("/investors/{investor_id}/wallets/{address}/proof", dependencies=IDEMPOTENT)
-def prove_wallet(
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the signature was held against, and what speaks against it."""
+
+    challenge: str | None
+    refusal: RegistryError | None
+
+
+def check_signature(
+    request: Request,
     investor_id: UUID,
     address: Address,
     body: WalletProof,
-    session: SessionDep,
     actor: ActorDep,
     services: ServicesDep,
+    _turn: TurnDep,
+) -> None:
+    """Check the signature before any transaction is open: a contract is asked at the node."""
+    with services.database.reading() as session:
+        challenge = wallets.find_challenge(session, actor, investor_id, _raw(address))
+    request.state.checked = Checked(challenge, None)
+    if challenge is None:
+        return
+    domain = services.settings.app_domain
+    try:
+        check_proof(services.node, challenge=challenge, signature=body.signature, domain=domain)
+    except (Conflict, Unavailable) as refusal:
+        request.state.checked = Checked(challenge, refusal)
+
+
+@router.post(
+    "/investors/{investor_id}/wallets/{address}/proof",
+    dependencies=[Depends(check_signature), *IDEMPOTENT],
+)
+def prove_wallet(
+    investor_id: UUID, address: Address, session: SessionDep, actor: ActorDep, request: Request
 ) -> WalletRead:
-    """Hand in the wallet's signature of its challenge."""
+    """Hand in the wallet's signature of its challenge: by its key, or by its contract."""
     wallet = wallets.open_challenge(session, actor, investor_id, _raw(address))
     if wallet.state != WalletState.PROVEN:
-        check_proof(
-            challenge=wallet.challenge,
-            signature=body.signature,
-            domain=services.settings.app_domain,
-        )
+        checked: Checked = request.state.checked
+        if checked.refusal is not None:
+            raise checked.refusal
+        wallets.require_same_challenge(wallet, checked.challenge)
     return WalletRead.of(wallets.accept_proof(session, actor, wallet))
+
+
+@router.delete(
+    "/investors/{investor_id}/wallets/{address}", status_code=202, dependencies=IDEMPOTENT
+)
+def remove_wallet(
+    investor_id: UUID, address: Address, session: SessionDep, actor: ActorDep
+) -> WalletRead:
+    """Give up a wallet of yours that holds nothing; it stays yours, and is used no more."""
+    wallet = wallet_removal.remove_wallet(session, actor, investor_id, _raw(address))
+    return WalletRead.of(wallet)
 
 
 def _raw(address: str) -> bytes:

@@ -28,6 +28,7 @@ class WalletRead(Read):
 
     address: str
     state: WalletState
+    is_custodial: bool
     identity: str | None
     challenge: str | None
     challenge_expires_at: datetime | None
@@ -38,6 +39,7 @@ class WalletRead(Read):
         return cls(
             address=address_of(wallet.address),
             state=wallet.state,
+            is_custodial=wallet.is_custodial,
             identity=address_of(wallet.identity) if wallet.identity else None,
             challenge=wallet.challenge if is_open else None,
             challenge_expires_at=wallet.challenge_expires_at if is_open else None,
@@ -70,9 +72,14 @@ class WalletCreate(Body):
 
 
 class WalletProof(Body):
-    """The wallet's signature of its challenge (EIP-191), 65 bytes as 0x-hex."""
+    """The wallet's signature of its challenge (EIP-191), as 0x-hex: a key's has 65 bytes.
 
-    signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+    A contract's has its own form (EIP-1271), or says how it will be deployed (EIP-6492).
+    """
+
+    signature: Annotated[
+        str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2})*$", max_length=2 + 2 * 8192)
+    ]
 
 
 class KycDecision(Body):

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from chain.node.client import ChainClient, Receipt
 from chain.signing.policies import FeePolicy, SignerRole, SigningPolicy, load_policy
 from chain.signing.port import Signer
+from chain.signing.wallet_keys import WalletKeys
 from registry.kernel.errors import RegistryError
 from registry.operation.models import Operation
 
@@ -50,6 +51,8 @@ class Chain:
         platform's key does that too.
     settlement
         Issues rupees and carries trades out; by default the platform's.
+    custody
+        The keys of custodial wallets, each opened to sign what its owner confirmed.
     fees, policy
         What a transaction may offer, and which ones each role may sign.
     """
@@ -60,6 +63,7 @@ class Chain:
     confirmer: Signer
     agents: tuple[Signer, ...] = ()
     settlement: Signer | None = None
+    custody: WalletKeys | None = None
     fees: FeePolicy = field(default_factory=FeePolicy)
     policy: SigningPolicy = field(default_factory=load_policy)
 

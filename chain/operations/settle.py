@@ -9,10 +9,12 @@ from sqlmodel import Session
 
 from chain.contracts.abi import contract
 from chain.contracts.platform import platform_address
+from chain.custody.signing import Purchase, sign_purchase
 from chain.errors import RpcInconsistent
 from chain.node.client import Receipt, bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.signing.policies import SignerRole
+from registry.investor import wallets
 from registry.operation.models import Operation
 from registry.settlement import service as settlements
 from registry.tokenization import service as tokenizations
@@ -30,11 +32,15 @@ TRADE_FIELDS = {
 }
 
 
+_Permit = tuple[int, int, bytes, bytes]
+"""Deadline, v, r and s."""
+
+
 class Settle(PlainEffect):
     """Calls `Settlement.settle`, or `settleWithPermit` where the buyer allows it by signature.
 
     Each party's number is used up by it, so even a second instruction for the same trade could
-    not be carried out twice.
+    not be carried out twice. A buyer whose key is in our custody signs here, by that key.
     """
 
     role = SignerRole.SETTLEMENT
@@ -46,7 +52,7 @@ class Settle(PlainEffect):
         said = operation.params
         suite = tokenizations.get_tokenization(session, UUID(said["tokenization_id"])).suite
         assert suite is not None, "what is sold was deployed"
-        trade = (
+        values = (
             suite["token"],
             said["seller"],
             int(said["units"]),
@@ -57,16 +63,20 @@ class Settle(PlainEffect):
             int(said["buyer_nonce"]),
             int(said["deadline"]),
         )
-        signatures = [bytes.fromhex(said[f"{party}_signature"]) for party in ("seller", "buyer")]
-        permit = said["permit"]
+        trade = dict(zip(TRADE_FIELDS, values, strict=True))
+        by_seller = bytes.fromhex(said["seller_signature"])
+        settlement = platform_address(session, chain.chain_id, "Settlement")
+        permit: _Permit | None
+        if said["buyer_signature"] is None:
+            by_buyer, permit = _signed_in_custody(session, chain, settlement, trade)
+        else:
+            by_buyer, permit = bytes.fromhex(said["buyer_signature"]), _permit_of(said["permit"])
         functions = contract("Settlement").functions
         if permit is None:
-            data = functions["settle"].encode(trade, *signatures)
+            data = functions["settle"].encode(values, by_seller, by_buyer)
         else:
-            halves = [bytes.fromhex(permit[half]) for half in ("r", "s")]
-            allowed = (int(permit["deadline"]), permit["v"], *halves)
-            data = functions["settleWithPermit"].encode(trade, *signatures, allowed)
-        return Call(bytes_of(platform_address(session, chain.chain_id, "Settlement")), data)
+            data = functions["settleWithPermit"].encode(values, by_seller, by_buyer, permit)
+        return Call(bytes_of(settlement), data)
 
     def read_result(self, operation: Operation, receipt: Receipt) -> dict[str, Any]:
         """Read what was settled, and hold it against what was ordered.
@@ -98,6 +108,37 @@ class Settle(PlainEffect):
 
     def on_failed(self, session: Session, operation: Operation) -> None:
         settlements.fail_settlement(session, operation)
+
+
+def _permit_of(said: dict[str, Any] | None) -> _Permit | None:
+    if said is None:
+        return None
+    r, s = (bytes.fromhex(said[half]) for half in ("r", "s"))
+    return int(said["deadline"]), int(said["v"]), r, s
+
+
+def _signed_in_custody(
+    session: Session, chain: Chain, settlement: str, trade: dict[str, Any]
+) -> tuple[bytes, _Permit]:
+    """Have the key of the buyer's custodial wallet sign the trade, and a permit over its price."""
+    wallet = wallets.find_wallet(session, bytes_of(trade["buyer"]))
+    assert wallet is not None, "an order is of a wallet that is ours"
+    nonces = contract("RupeeToken").functions["nonces"]
+    answer = chain.client.call(bytes_of(trade["rupee"]), nonces.encode(trade["buyer"]))
+    permit = permit_typed_data(
+        chain.chain_id,
+        trade["rupee"],
+        buyer=trade["buyer"],
+        settlement=settlement,
+        paisa=trade["pricePaisa"],
+        nonce=nonces.decode(answer),
+        deadline=trade["deadline"],
+    )
+    terms = trade_typed_data(chain.chain_id, settlement, trade)
+    by_buyer, allowance = sign_purchase(
+        session, chain.custody, chain.policy, wallet, Purchase(terms, permit)
+    )
+    return by_buyer, (trade["deadline"], allowance[64], allowance[:32], allowance[32:64])
 
 
 def trade_typed_data(chain_id: int, settlement: str, trade: dict[str, Any]) -> dict[str, Any]:

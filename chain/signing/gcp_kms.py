@@ -22,6 +22,7 @@ ALGORITHM = "EC_SIGN_SECP256K1_SHA256"
 SERVICE = "https://cloudkms.googleapis.com"
 METADATA = "http://metadata.google.internal"
 TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105 (a path)
+_ALREADY_THERE, _NOT_READY = "ALREADY_EXISTS", "FAILED_PRECONDITION"
 RENEW_SECONDS = 60.0
 """A token is renewed that long before it ends."""
 
@@ -77,6 +78,42 @@ class AccessTokens:
             ) from error
 
 
+class _Refusal(SignerRefused):
+    """The service refuses; `status` is its own name for why."""
+
+    def __init__(self, said: str, status: str) -> None:
+        super().__init__(said)
+        self.status = status
+
+
+class _Service:
+    """The key service, as the one who asks for one key sees it."""
+
+    def __init__(self, name: str, *, tokens: AccessTokens, endpoint: str | None) -> None:
+        self._name = name
+        self._tokens = tokens
+        self._http = httpx.Client(base_url=endpoint or SERVICE, timeout=TIMEOUT_SECONDS)
+
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        name = self._name
+        headers = {"Authorization": f"Bearer {self._tokens.get()}"}
+        try:
+            answer = self._http.request(method, path, json=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise SignerUnavailable(f"{name} cannot be asked: {type(error).__name__}.") from error
+        if answer.status_code == HTTPStatus.OK:
+            try:
+                found = answer.json()
+            except ValueError as error:
+                raise SignerUnavailable(f"{name} answers no JSON.") from error
+            return found if isinstance(found, dict) else {}
+        status = _status_of(answer)
+        said = f"{name} answers {answer.status_code} {status}."
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
+            raise SignerUnavailable(said)
+        raise _Refusal(said, status)
+
+
 class GcpKmsSigner(KmsSigner):
     """Signs with `asymmetricSign`.
 
@@ -92,14 +129,18 @@ class GcpKmsSigner(KmsSigner):
     SignerRefused
         The key is unknown, forbidden to us, or of another kind.
     SignerUnavailable
-        The service does not answer now.
+        The service does not answer now, or is still making the key.
     """
 
     def __init__(self, version: str, *, tokens: AccessTokens, endpoint: str | None = None) -> None:
         self._version = version
-        self._tokens = tokens
-        self._http = httpx.Client(base_url=endpoint or SERVICE, timeout=TIMEOUT_SECONDS)
-        answer = self._call("GET", f"/v1/{version}/publicKey")
+        self._service = _Service(f"gcp-kms:{version}", tokens=tokens, endpoint=endpoint)
+        try:
+            answer = self._service.call("GET", f"/v1/{version}/publicKey")
+        except _Refusal as refusal:
+            if refusal.status == _NOT_READY:
+                raise SignerUnavailable(str(refusal)) from refusal
+            raise
         if answer.get("algorithm") != ALGORITHM:
             raise SignerRefused(f"gcp-kms:{version} is no key of {ALGORITHM}.")
         super().__init__(f"gcp-kms:{version}", str(answer.get("pem", "")).encode())
@@ -107,29 +148,37 @@ class GcpKmsSigner(KmsSigner):
     def _ask(self, digest: bytes) -> bytes:
         # Their CRC32C are left out: the signature is verified against digest and key.
         body = {"digest": {"sha256": base64.b64encode(digest).decode()}}
-        answer = self._call("POST", f"/v1/{self._version}:asymmetricSign", body)
+        answer = self._service.call("POST", f"/v1/{self._version}:asymmetricSign", body)
         try:
             return base64.b64decode(answer["signature"], validate=True)
         except (KeyError, TypeError, binascii.Error) as error:
             raise SignerRefused(f"gcp-kms:{self._version} answers with no signature.") from error
 
-    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        name = f"gcp-kms:{self._version}"
-        headers = {"Authorization": f"Bearer {self._tokens.get()}"}
-        try:
-            answer = self._http.request(method, path, json=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SignerUnavailable(f"{name} cannot be asked: {type(error).__name__}.") from error
-        if answer.status_code == HTTPStatus.OK:
-            try:
-                found = answer.json()
-            except ValueError as error:
-                raise SignerUnavailable(f"{name} answers no JSON.") from error
-            return found if isinstance(found, dict) else {}
-        said = f"{name} answers {answer.status_code} {_status_of(answer)}."
-        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-            raise SignerUnavailable(said)
-        raise SignerRefused(said)
+
+def make_gcp_key(ring: str, name: str, *, tokens: AccessTokens, endpoint: str | None = None) -> str:
+    """Make a key of this name in a ring, unless it is there, and give its first version.
+
+    Parameters
+    ----------
+    ring
+        ``projects/…/locations/…/keyRings/…``.
+
+    Raises
+    ------
+    SignerRefused, SignerUnavailable
+    """
+    service = _Service(f"gcp-kms:{ring}/cryptoKeys/{name}", tokens=tokens, endpoint=endpoint)
+    wanted = {
+        "purpose": "ASYMMETRIC_SIGN",
+        # The curve is to be had in hardware only.
+        "versionTemplate": {"algorithm": ALGORITHM, "protectionLevel": "HSM"},
+    }
+    try:
+        service.call("POST", f"/v1/{ring}/cryptoKeys?cryptoKeyId={name}", wanted)
+    except _Refusal as refusal:
+        if refusal.status != _ALREADY_THERE:
+            raise
+    return f"{ring}/cryptoKeys/{name}/cryptoKeyVersions/1"
 
 
 def _status_of(answer: httpx.Response) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 
 from eth_account import Account
@@ -55,13 +57,29 @@ class KeystoreSigner(DigestSigner):
         )
 
 
-def create_keystore(path: Path, password: str) -> None:
+def create_keystore(path: Path, password: str, *, rounds: int = KDF_ROUNDS) -> None:
     """Make a new key and store it encrypted, once: a key that exists is left alone."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encrypted = Account.encrypt(Account.create().key, password, kdf="pbkdf2", iterations=KDF_ROUNDS)
-    draft = path.with_suffix(f".{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    encrypted = Account.encrypt(Account.create().key, password, kdf="pbkdf2", iterations=rounds)
+    draft = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
-    draft.write_text(json.dumps(encrypted), "utf-8")
-    draft.rename(path)
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(encrypted, file)
+        file.flush()
+        os.fsync(file.fileno())
+    # Linked into place whole: of two makers at one moment, the second leaves the first one's key.
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new key survive a power cut: its address may be told from now on."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

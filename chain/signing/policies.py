@@ -76,11 +76,19 @@ class RolePolicy(BaseModel):
 
 
 class SigningPolicy(BaseModel):
-    """What each role signs; a role that is not named signs nothing."""
+    """What each role signs; a role that is not named signs nothing.
+
+    Parameters
+    ----------
+    custody
+        Types of EIP-712 data that keys of custodial wallets sign, by the name of the platform's
+        contract; they sign no transaction.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     roles: dict[SignerRole, RolePolicy]
+    custody: dict[str, frozenset[str]] = Field(default_factory=dict)
 
     def of(self, role: SignerRole) -> RolePolicy:
         return self.roles.get(role, RolePolicy())

@@ -59,12 +59,9 @@ def open_signer(uri: str, *, directory: Path, password: str | None, tokens: Acce
         return KeystoreSigner(directory / file, password)
     scheme, _, rest = uri.partition(":")
     name, _, query = rest.partition("?")
-    options = dict(parse_qsl(query))
-    endpoint = options.pop("endpoint", None)
-    region = options.pop("region", None) if scheme == "aws-kms" else None
-    if options or not name:
-        raise SignerRefused(f"{uri!r} names no key: {', '.join(options) or 'the name is missing'}.")
-    _require_safe(uri, endpoint)
+    region, endpoint = read_options(scheme, query)
+    if not name:
+        raise SignerRefused(f"{uri!r} names no key: the name is missing.")
     if scheme == "aws-kms":
         return AwsKmsSigner(name, region=region, endpoint=endpoint)
     if scheme == "gcp-kms":
@@ -74,10 +71,20 @@ def open_signer(uri: str, *, directory: Path, password: str | None, tokens: Acce
     raise SignerRefused(f"{uri!r} is no key: it begins with file:, aws-kms: or gcp-kms:.")
 
 
-def _require_safe(uri: str, endpoint: str | None) -> None:
-    """Refuse to show our credentials to whoever listens on the way."""
-    if endpoint is None:
-        return
-    parts = urlsplit(endpoint)
+def read_options(scheme: str, query: str) -> tuple[str | None, str | None]:
+    """Read region and endpoint of what stands behind a key's name.
+
+    Raises
+    ------
+    SignerRefused
+        There is another option, or our credentials would be shown to whoever listens on the way.
+    """
+    options = dict(parse_qsl(query.removeprefix("?")))
+    endpoint = options.pop("endpoint", None)
+    region = options.pop("region", None) if scheme == "aws-kms" else None
+    if options:
+        raise SignerRefused(f"A key of {scheme} has no option {', '.join(options)}.")
+    parts = urlsplit(endpoint or "https:")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise SignerRefused(f"The endpoint of {uri!r} must be https.")
+        raise SignerRefused(f"The endpoint of a key of {scheme} must be https.")
+    return region, endpoint

@@ -149,6 +149,16 @@ def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> H
     return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
 
 
+def holds_any(session: Session, wallet: bytes) -> bool:
+    """Tell whether a wallet holds units of any token that is projected."""
+    query = (
+        select(Balance.token_no)
+        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
+        .where(col(Holder.address) == wallet, col(Balance.balance_units) > 0)
+    )
+    return session.exec(query).first() is not None
+
+
 def list_tokens_of(
     session: Session, wallet: bytes, *, ever: bool = False
 ) -> Sequence[Tokenization]:

@@ -163,8 +163,8 @@ def require_receiver(session: Session, address: bytes, *, linked: bool = True) -
     wallet = wallets.find_wallet(session, address)
     if wallet is None or wallet.state == WalletState.CHALLENGED:
         raise _not_eligible(address, "nobody has proven this wallet")
-    if wallet.state == WalletState.RETIRED:
-        raise _not_eligible(address, "this wallet was given up as lost")
+    if wallet.state != WalletState.PROVEN:
+        raise _not_eligible(address, "this wallet was given up")
     if not investors.may_hold(investors.get_investor(session, wallet.investor_id)):
         raise _not_eligible(address, "the KYC of its investor is not in force")
     if linked and wallet.identity is None:

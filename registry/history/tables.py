@@ -85,6 +85,7 @@ NOT_LEGAL: dict[str, str] = {
     "sanctions_screening": "who was screened against what",
     "sanctions_hit": "what looked alike; each decision is an entry of the journal",
     "wallet": "belongs to its investor for good",
+    "custodial_key": "where a key lies, which no right hangs on",
     "offering": "a sale, no right in the asset",
     "offering_document": "only ever added",
     "waiting_entry": "a sale, no right in the asset",

@@ -6,9 +6,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
+from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field
 
-from registry.kernel.columns import Record, binary, enumeration, instant
+from registry.kernel.columns import Record, bigint, binary, enumeration, instant
 
 
 class KycState(StrEnum):
@@ -26,6 +27,8 @@ BARRED = (KycState.LAPSED, KycState.REVOKED)
 class WalletState(StrEnum):
     CHALLENGED = "CHALLENGED"
     PROVEN = "PROVEN"
+    RETIRING = "RETIRING"
+    """Its owner gives it up; the chain is being told."""
     RETIRED = "RETIRED"
 
 
@@ -41,15 +44,61 @@ class Investor(Record, table=True):
 
 
 class Wallet(Record, table=True):
-    """An address that an investor proved to control (EIP-4361), and its ONCHAINID.
+    """An address that an investor controls, and its ONCHAINID.
 
-    An address belongs to one investor for good; one that is lost is RETIRED, and used no more.
+    They proved it (EIP-4361), or its key is in our custody and signs what they confirm. An
+    address belongs to one investor for good; one that is lost is RETIRED, and used no more.
     """
+
+    __table_args__ = (
+        CheckConstraint(
+            "CASE WHEN is_custodial THEN state <> 'CHALLENGED' AND challenge IS NULL"
+            " ELSE challenge IS NOT NULL AND challenge_expires_at IS NOT NULL END",
+            name="ck_wallet_proof",
+        ),
+    )
 
     investor_id: UUID = Field(foreign_key="investor.id", index=True)
     address: bytes = binary(unique=True)
     state: WalletState = enumeration(WalletState, default=WalletState.CHALLENGED)
-    challenge: str
-    challenge_expires_at: AwareDatetime = instant(nullable=False)
+    is_custodial: bool = False
+    challenge: str | None = None
+    challenge_expires_at: AwareDatetime | None = instant()
     proven_at: AwareDatetime | None = instant()
     identity: bytes | None = binary(nullable=True, default=None)
+
+
+class CustodialKey(Record, table=True):
+    """The key of a custodial wallet: written first, so that it is made once (ADR 0049).
+
+    Parameters
+    ----------
+    key_uri
+        Where it lies, as the settings name keys: a name, and no secret.
+    ended_at
+        Its wallet was given up; the key is kept, and signs nothing.
+    """
+
+    __tablename__ = "custodial_key"
+    __table_args__ = (
+        CheckConstraint(
+            "(wallet_id IS NULL) = (key_uri IS NULL) AND (wallet_id IS NULL) = (made_at IS NULL)"
+            " AND (ended_at IS NULL OR wallet_id IS NOT NULL)",
+            name="ck_custodial_key_made",
+        ),
+        Index(
+            "uq_custodial_key_of_investor",
+            "investor_id",
+            "chain_id",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_custodial_key_unmade", "id", postgresql_where=text("key_uri IS NULL")),
+    )
+
+    investor_id: UUID = Field(foreign_key="investor.id")
+    chain_id: int = bigint()
+    wallet_id: UUID | None = Field(default=None, foreign_key="wallet.id", unique=True)
+    key_uri: str | None = Field(default=None, unique=True)
+    made_at: AwareDatetime | None = instant()
+    ended_at: AwareDatetime | None = instant()

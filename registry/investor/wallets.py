@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.investor.models import Investor, Wallet, WalletState
-from registry.investor.service import get_investor, is_in_force
+from registry.investor.models import CustodialKey, Investor, Wallet, WalletState
+from registry.investor.service import get_investor, is_in_force, may_hold
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
@@ -39,7 +39,7 @@ def challenge_wallet(
         ``wallet_taken``: it is somebody else's. ``wallet_proven``: nothing is left to prove.
         ``wallet_retired``: it was lost.
     """
-    _own(session, actor, investor_id)
+    own_investor(session, actor, investor_id)
     wallet = session.exec(
         select(Wallet).where(col(Wallet.address) == address).with_for_update()
     ).first()
@@ -74,7 +74,7 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     Conflict
         ``challenge_expired``, ``wallet_retired``.
     """
-    _own(session, actor, investor_id)
+    own_investor(session, actor, investor_id)
     # Locked until the proof is recorded: else another could take the challenge over meanwhile,
     # and be given the wallet that this investor proves.
     wallet = session.exec(
@@ -86,18 +86,45 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     if wallet is None or wallet.investor_id != investor_id:
         raise NotFound("wallet", f"0x{address.hex()}")
     _refuse_retired(wallet)
-    if wallet.state == WalletState.CHALLENGED and wallet.challenge_expires_at < now():
+    until = wallet.challenge_expires_at
+    if wallet.state == WalletState.CHALLENGED and (until is None or until < now()):
         raise Conflict(
             "challenge_expired", "The message to sign has expired.", remedy="Ask for a new one."
         )
     return wallet
 
 
+def find_challenge(session: Session, actor: Actor, investor_id: UUID, address: bytes) -> str | None:
+    """Return what a wallet of the caller's has to sign now; None where nothing is open."""
+    investor = session.get(Investor, investor_id)
+    wallet = find_wallet(session, address)
+    if investor is None or investor.subject != actor.subject or wallet is None:
+        return None
+    is_open = wallet.investor_id == investor_id and wallet.state == WalletState.CHALLENGED
+    return wallet.challenge if is_open else None
+
+
+def require_same_challenge(wallet: Wallet, challenge: str | None) -> None:
+    """Refuse a signature of another message than the one that is open now.
+
+    Raises
+    ------
+    Conflict
+        ``wallet_proof_refused``.
+    """
+    if wallet.challenge != challenge:
+        raise Conflict(
+            "wallet_proof_refused",
+            "Another message was asked for while this one's signature was checked.",
+            remedy="Sign the newest challenge.",
+        )
+
+
 def _refuse_retired(wallet: Wallet) -> None:
-    if wallet.state == WalletState.RETIRED:
+    if wallet.state in {WalletState.RETIRING, WalletState.RETIRED}:
         raise Conflict(
             "wallet_retired",
-            "This wallet was given up as lost.",
+            "This wallet was given up.",
             remedy="Prove another wallet.",
         )
 
@@ -116,7 +143,15 @@ def accept_proof(session: Session, actor: Actor, wallet: Wallet) -> Wallet:
             wallet.investor_id,
             address=f"0x{wallet.address.hex()}",
         )
+        link_if_due(session, actor, wallet)
     return wallet
+
+
+def link_if_due(session: Session, actor: Actor, wallet: Wallet) -> Operation | None:
+    """Have another wallet of somebody whose KYC stands linked; the first waits for the KYC."""
+    if wallet.identity is not None or not may_hold(get_investor(session, wallet.investor_id)):
+        return None
+    return plan_link(session, actor, wallet)
 
 
 def plan_link(session: Session, actor: Actor, wallet: Wallet) -> Operation:
@@ -160,15 +195,19 @@ def find_wallet(session: Session, address: bytes) -> Wallet | None:
 
 
 def retire_wallet(session: Session, wallet_id: UUID) -> None:
-    """Give a wallet up as lost, once the chain shows it; a repeat changes nothing."""
+    """Give a wallet up, once the chain shows it; a repeat changes nothing."""
     wallet = get_row(session, Wallet, wallet_id, kind="wallet", lock=True)
-    if wallet.state != WalletState.RETIRED:
-        wallet.state = WalletState.RETIRED
-        session.flush()
-        journal.record(
-            session, THE_SYSTEM, "wallet_retired", "investor", wallet.investor_id,
-            address=f"0x{wallet.address.hex()}",
-        )  # fmt: skip
+    if wallet.state == WalletState.RETIRED:
+        return
+    wallet.state = WalletState.RETIRED
+    key = session.exec(select(CustodialKey).where(col(CustodialKey.wallet_id) == wallet_id)).first()
+    if key is not None:
+        key.ended_at = now()
+    session.flush()
+    journal.record(
+        session, THE_SYSTEM, "wallet_retired", "investor", wallet.investor_id,
+        address=f"0x{wallet.address.hex()}",
+    )  # fmt: skip
 
 
 def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
@@ -189,7 +228,14 @@ def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
     )
 
 
-def _own(session: Session, actor: Actor, investor_id: UUID) -> Investor:
+def own_investor(session: Session, actor: Actor, investor_id: UUID) -> Investor:
+    """Return the caller's enrolment of that id.
+
+    Raises
+    ------
+    NotFound
+        There is none, or it is another's.
+    """
     investor = get_investor(session, investor_id)
     if investor.subject != actor.subject:
         raise NotFound("investor", investor_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -45,11 +46,14 @@ class Actor:
         What the principal may do.
     session_id : UUID | None
         Of who signed in by a passkey.
+    signed_in_at : datetime | None
+        When the issuer of the token saw the person, where it tells (``auth_time``).
     """
 
     subject: str
     roles: frozenset[str]
     session_id: UUID | None = None
+    signed_in_at: datetime | None = None
 
     @property
     def person(self) -> str:

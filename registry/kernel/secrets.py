@@ -58,8 +58,15 @@ def _load_or_create(path: Path) -> dict[str, str]:
     derived = {
         "pii_index_key": oldest_key,
         "session_key": _session_key(secrets_of_this_data["token_key"]),
+        # Made with the others, it would be missing in folders that are older.
+        "custody_password": _custody_password(secrets_of_this_data["signer_password"]),
     }
     return derived | secrets_of_this_data
+
+
+def _custody_password(signer_password: str) -> str:
+    said = b"milkiyat-custody:" + signer_password.encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(said).digest()).decode()
 
 
 def _session_key(token_key: str) -> str:

@@ -104,6 +104,14 @@ class Settings(BaseSettings):
         default="http://metadata.google.internal", pattern=r"^https?://[^/]+$"
     )
 
+    # Wallets in our custody: where their keys are made, each under a name of its own (ADR 0049).
+    custody_keys: str | None = Field(default=None, pattern=r"^(file:$|aws-kms:|gcp-kms:)\S*$")
+    """``file:``, ``aws-kms:?region=…`` or ``gcp-kms:projects/…/keyRings/…``; in production none."""
+    custody_keystore: Path | None = None
+    """The folder of the files, by default ``custody`` in DATA_DIR."""
+    custody_password: SecretStr | None = None
+    """What encrypts each of them; another than SIGNER_PASSWORD."""
+
     followed_chains: tuple[FollowedChain, ...] = ()
     """JSON: ``[{"chain_id": 10, "rpc_url": "https://…", "finality": "finalized"}]``."""
     reconcile_holders_per_second: int = Field(default=1_000, ge=1)
@@ -213,6 +221,11 @@ class Settings(BaseSettings):
         return [*named, *self.agent_keys, *filter(None, [self.signer_settlement])]
 
     @property
+    def custody_place(self) -> str | None:
+        """Where keys of custodial wallets are made; None where there are none."""
+        return self.custody_keys or (None if self.is_production else "file:")
+
+    @property
     def _has_key_files(self) -> bool:
         return any(key.startswith("file:") for key in self.signer_keys)
 
@@ -281,6 +294,14 @@ class Settings(BaseSettings):
             check_origins(rp_id, self.passkey_origin_list, is_production=self.is_production)
         if self.session_issuer in {self.oidc_issuer, DEVELOPMENT_ISSUER}:
             raise ValueError("SESSION_ISSUER names another issuer than ours")
+        return self
+
+    @model_validator(mode="after")
+    def _custody_keeps_its_keys(self) -> Self:
+        if self.is_production and self.custody_keys == "file:":
+            parts = (self.custody_keystore, self.custody_password)
+            if None in parts:
+                raise ValueError("CUSTODY_KEYS=file: needs CUSTODY_KEYSTORE and CUSTODY_PASSWORD")
         return self
 
     @model_validator(mode="after")

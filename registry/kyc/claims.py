@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from registry.investor.models import WalletState
 from registry.investor.service import KYC_TOPIC
-from registry.investor.wallets import list_wallets, plan_link
+from registry.investor.wallets import link_if_due, list_wallets, plan_link
 from registry.kernel.actor import Actor
 from registry.kyc.models import KycReview, ReviewState
 from registry.kyc.repository import list_reviews_of
@@ -24,11 +24,13 @@ def plan_claim(session: Session, actor: Actor, review: KycReview) -> Operation:
     """
     assert review.valid_until is not None
     assert review.review_sha256 is not None
-    wallet = next(
+    wallet, *others = (
         wallet
         for wallet in list_wallets(session, review.investor_id)
         if wallet.state == WalletState.PROVEN
     )
+    for other in others:
+        link_if_due(session, actor, other)
     evidence = review.review_sha256.hex()
     return operations.plan(
         session,

@@ -169,8 +169,28 @@ def require_recent(session: Session, actor: Actor) -> None:
     if now() - signed_in.recorded_at > RECENT:
         raise Forbidden(
             "sign_in_not_recent",
-            f"Passkeys are changed within {RECENT.seconds // 60} minutes of a sign-in.",
+            f"This is done within {RECENT.seconds // 60} minutes of a sign-in.",
             remedy="Sign in by a passkey again, and repeat.",
+        )
+
+
+def require_fresh(session: Session, actor: Actor) -> None:
+    """Refuse who did not authenticate a moment ago, however they signed in.
+
+    Raises
+    ------
+    Unproven
+        ``session_ended``, since the request was let in.
+    Forbidden
+        ``sign_in_not_recent``, also of an issuer that does not tell when somebody signed in.
+    """
+    if actor.session_id is not None:
+        require_recent(session, actor)
+    elif actor.signed_in_at is None or now() - actor.signed_in_at > RECENT:
+        raise Forbidden(
+            "sign_in_not_recent",
+            f"This is confirmed within {RECENT.seconds // 60} minutes of a sign-in.",
+            remedy="Sign in again (OpenID Connect: max_age, so that auth_time is told).",
         )
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.investor import custody, wallets
 from registry.investor import service as investors
-from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -28,6 +28,7 @@ from registry.offering import money, orders
 from registry.offering.models import Order, OrderState, Payment, PaymentState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
+from registry.passkey import service as passkeys
 from registry.payment.rails import ONCHAIN
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -64,8 +65,9 @@ class SignedTrade:
         Any number that the party has not used.
     deadline : int
         Last second, since the epoch, at which it may be settled.
-    permit
-        None where the buyer has given the allowance by a transaction.
+    buyer_signature, permit
+        None where the key of the buyer's wallet is in our custody: it signs both. The permit
+        also where the buyer has given the allowance by a transaction.
     """
 
     seller: bytes
@@ -76,7 +78,7 @@ class SignedTrade:
     buyer_nonce: int
     deadline: int
     seller_signature: bytes
-    buyer_signature: bytes
+    buyer_signature: bytes | None
     permit: Permit | None = None
 
 
@@ -89,7 +91,8 @@ def plan_settlement(
     ------
     Conflict
         ``order_not_awaiting_payment``, ``order_partly_paid``, ``token_not_live``,
-        ``settlement_terms_differ``, ``settlement_seller_differs``, ``kyc_not_passed``.
+        ``settlement_terms_differ``, ``settlement_seller_differs``, ``kyc_not_passed``,
+        ``wallet_custodial``, ``wallet_not_custodial``, ``wallet_retired``.
     Invalid
         ``settlement_too_late``.
     """
@@ -109,6 +112,7 @@ def plan_settlement(
             "wallet that it names.",
             remedy="Sign what was ordered.",
         )
+    _require_buyers_hand(session, wallet, trade)
     _require_seller(session, tokenization, trade.seller)
     _require_standing(session, order, tokenization)
     operation = operations.plan(
@@ -124,6 +128,34 @@ def plan_settlement(
     session.flush()
     journal.record(session, actor, "settlement_planned", "order", order.id)
     return operation
+
+
+def confirm_purchase(
+    session: Session, actor: Actor, order_id: UUID, trade: SignedTrade
+) -> Operation:
+    """Have the caller's own order settled on chain.
+
+    Where the key of their wallet is in our custody, this is what it signs for: so they must have
+    signed in a moment ago, and say units and price themselves.
+
+    Raises
+    ------
+    NotFound
+        The order is another's.
+    Forbidden
+        ``sign_in_not_recent``.
+    Conflict, Invalid
+        As `plan_settlement`.
+    """
+    order = orders.get_own_order(session, actor, order_id)
+    if trade.buyer_signature is None:
+        passkeys.require_fresh(session, actor)
+        journal.record(
+            session, actor, "custodial_purchase_confirmed", "order", order.id,
+            units=str(trade.units), price_paisa=str(trade.price_paisa),
+            wallet=f"0x{trade.buyer.hex()}",
+        )  # fmt: skip
+    return plan_settlement(session, actor, order_id, trade)
 
 
 def require_settlable(session: Session, operation: Operation) -> None:
@@ -219,6 +251,18 @@ def _require_standing(session: Session, order: Order, tokenization: Tokenization
         raise Conflict("kyc_not_passed", "The buyer's KYC is not in force.")
 
 
+def _require_buyers_hand(session: Session, wallet: Wallet, trade: SignedTrade) -> None:
+    """Refuse a signature that is missing, and one that nobody but us could have made."""
+    if trade.buyer_signature is None:
+        custody.key_of(session, wallet)
+    elif wallet.is_custodial:
+        raise Conflict(
+            "wallet_custodial",
+            "The key of this wallet is in our custody, and signs what you confirm.",
+            remedy="Leave `buyer_signature` and `permit` out.",
+        )
+
+
 def _require_seller(session: Session, tokenization: Tokenization, address: bytes) -> None:
     """Let nobody sell but the wrapper, which keeps what nobody bought."""
     wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
@@ -248,7 +292,7 @@ def _said(trade: SignedTrade) -> dict[str, Any]:
         "buyer_nonce": str(trade.buyer_nonce),
         "deadline": str(trade.deadline),
         "seller_signature": trade.seller_signature.hex(),
-        "buyer_signature": trade.buyer_signature.hex(),
+        "buyer_signature": trade.buyer_signature.hex() if trade.buyer_signature else None,
         "permit": permit
         and {
             "deadline": str(permit.deadline),

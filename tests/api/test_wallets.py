@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
+from chain.node.client import ChainClient
 from registry.investor import wallets
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor
@@ -42,6 +43,26 @@ class Holder:
     def prove(self, signature: str, address: str | None = None) -> httpx.Response:
         path = f"/v1/investors/{self.investor.id}/wallets/{address or self.key.address}/proof"
         return self.caller.post(path, {"signature": signature})
+
+
+class CodelessNode(ChainClient):
+    """A node of a chain on which no contract stands."""
+
+    def request(self, method: str, *_: Any) -> Any:
+        if method == "eth_getCode":
+            return "0x"
+        assert method == "eth_getBlockByNumber", method
+        return {"number": "0x1", "hash": "0x" + "11" * 32, "parentHash": "0x" + "10" * 32,
+                "timestamp": "0x1", "gasLimit": "0x1", "logsBloom": "0x" + "00" * 256}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def house(house: House) -> Iterator[House]:
+    before = house.app.state.services
+    node = CodelessNode("http://127.0.0.1:1", before.settings.chain_id)
+    house.app.state.services = replace(before, node=node)
+    yield house
+    house.app.state.services = before
 
 
 @pytest.fixture
@@ -161,6 +182,39 @@ def test_proof__sent_again__changes_nothing(house: House, holder: Holder) -> Non
         assert holder.prove(signature).is_success
         assert holder.prove("0x" + "00" * 65).is_success  # proven is proven
         problem_of(holder.challenge(), 409, "wallet_proven")
+
+
+def test_proof__no_key_signed_and_the_node_is_away__may_be_tried_again(
+    house: House, holder: Holder
+) -> None:
+    challenge = holder.challenge().json()["challenge"]
+    codeless = house.app.state.services
+    away = ChainClient("http://127.0.0.1:1", codeless.settings.chain_id)
+    house.app.state.services = replace(codeless, node=away)
+    try:
+        with house.unchanged():
+            response = holder.prove(sign(Account.create(), challenge))
+    finally:
+        house.app.state.services = codeless
+
+    problem_of(response, 503, "chain_unavailable")
+    assert holder.prove(sign(holder.key, challenge)).is_success
+
+
+NO_SIGNATURES = {
+    "empty": "",
+    "half": "0x1",
+    "no hex": "0xzz",
+    "unmarked": "11" * 65,
+    "long": "0x" + "00" * 8193,
+}
+
+
+@pytest.mark.parametrize("signature", NO_SIGNATURES.values(), ids=NO_SIGNATURES)
+def test_proof__no_signature__is_invalid(house: House, holder: Holder, signature: str) -> None:
+    holder.challenge()
+    with house.unchanged():
+        problem_of(holder.prove(signature), 422, "request_invalid")
 
 
 # Another's wallet

@@ -22,6 +22,7 @@ from chain.signing.kms import ORDER
 
 AWS_KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 GCP_KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1"
+GCP_RING = GCP_KEY.partition("/cryptoKeys/")[0]
 TOKEN = "ya29.machine"
 Answer = tuple[int, dict[str, Any]]
 
@@ -58,6 +59,13 @@ class Kms:
         self.is_high = False
         """Whether s lies in the upper half, as it does every other time in life."""
         self.signed: list[bytes] = []
+        self.made: list[str] = []
+        """Keys that were asked to be made: all of them are the one key."""
+        self.aliases: dict[str, str] = {}
+        self.generating = 0
+        """So many times a key that was made is not ready yet."""
+        self.fails_alias = 0
+        """So many aliases are not made: as if the asker were killed before."""
         self.tokens_given = 0
         self.troubles: deque[Answer] = deque()
         """Answered to the next requests to sign, one each."""
@@ -104,7 +112,14 @@ class Kms:
             return 200, {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             return DENIED["gcp"]
-        if path != f"/v1/{GCP_KEY}/publicKey":
+        if path.startswith(f"/v1/{GCP_RING}/cryptoKeys/wallet-"):
+            name = path.split("/")[-4]
+            if name not in self.made:
+                return 404, {"error": {"code": 404, "status": "NOT_FOUND"}}
+            if self.generating:
+                self.generating -= 1
+                return 400, {"error": {"code": 400, "status": "FAILED_PRECONDITION"}}
+        elif path != f"/v1/{GCP_KEY}/publicKey":
             return 404, {"error": {"code": 404, "status": "NOT_FOUND"}}
         pem = self._public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return 200, {"pem": pem.decode(), "algorithm": self.algorithm, "name": GCP_KEY}
@@ -112,16 +127,44 @@ class Kms:
     def post(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
         if "X-Amz-Target" in headers:
             return self._aws(headers, body)
-        assert path == f"/v1/{GCP_KEY}:asymmetricSign"
         assert headers["Authorization"] == f"Bearer {TOKEN}"
         if self.troubles:
             return self.troubles.popleft()
+        if "cryptoKeyId=" in path:
+            return self._make_gcp(path, body)
+        assert path.endswith(":asymmetricSign")
         signature = self._sign(base64.b64decode(body["digest"]["sha256"], validate=True))
         return 200, {"signature": base64.b64encode(signature).decode(), "name": GCP_KEY}
 
+    def _make_gcp(self, path: str, body: dict[str, Any]) -> Answer:
+        place, name = path.split("?cryptoKeyId=")
+        assert place == f"/v1/{GCP_RING}/cryptoKeys"
+        wanted = {"algorithm": ALGORITHM, "protectionLevel": "HSM"}
+        assert (body["purpose"], body["versionTemplate"]) == ("ASYMMETRIC_SIGN", wanted)
+        if name in self.made:
+            return 409, {"error": {"code": 409, "status": "ALREADY_EXISTS"}}
+        self.made.append(name)
+        return 200, {"name": f"{GCP_RING}/cryptoKeys/{name}"}
+
+    def _make_aws(self, target: str, body: dict[str, Any]) -> Answer:
+        if target == "CreateKey":
+            assert (body["KeySpec"], body["KeyUsage"]) == ("ECC_SECG_P256K1", "SIGN_VERIFY")
+            self.made.append(body["Tags"][0]["TagValue"])
+            return 200, {"KeyMetadata": {"KeyId": AWS_KEY}}
+        if self.fails_alias:
+            self.fails_alias -= 1
+            return BROKEN["aws"]
+        if body["AliasName"] in self.aliases:
+            return 400, {"__type": "AlreadyExistsException", "message": "taken"}
+        self.aliases[body["AliasName"]] = body["TargetKeyId"]
+        return 200, {}
+
     def _aws(self, headers: dict[str, str], body: dict[str, Any]) -> Answer:
         assert "Signature=" in headers["Authorization"]
-        if body["KeyId"] != AWS_KEY:
+        target = headers["X-Amz-Target"].removeprefix("TrentService.")
+        if target in {"CreateKey", "CreateAlias"}:
+            return self._make_aws(target, body)
+        if self.aliases.get(body["KeyId"], body["KeyId"]) != AWS_KEY:
             return 400, {"__type": "NotFoundException", "message": "no such key"}
         if headers["X-Amz-Target"] == "TrentService.GetPublicKey":
             der = self._public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

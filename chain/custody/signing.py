@@ -1,0 +1,136 @@
+"""What the key of a custodial wallet signs: terms that its owner confirmed, and nothing else.
+
+It sends no transaction, so it holds no money of the chain and moves none. The policy does not
+rely on who asks: it reads contract, type and parties from the data that is to be signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from chain.contracts.platform import platform_address
+from chain.errors import PolicyRefused, SignerRefused
+from chain.node.client import bytes_of, hex_of
+from chain.signing.policies import SigningPolicy
+from chain.signing.wallet_keys import WalletKeys
+from registry.investor import custody
+from registry.investor.models import Wallet
+from registry.offering.models import Offering, Order, OrderState
+from registry.operation.errors import operation_problem
+from registry.tokenization import service as tokenizations
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """The EIP-712 data of a purchase.
+
+    Parameters
+    ----------
+    trade
+        `Settlement.Trade`, as the seller signed it.
+    permit
+        ERC-2612, for the Settlement, over the price.
+    """
+
+    trade: dict[str, Any]
+    permit: dict[str, Any]
+
+
+def sign_purchase(
+    session: Session,
+    keys: WalletKeys | None,
+    policy: SigningPolicy,
+    wallet: Wallet,
+    purchase: Purchase,
+) -> tuple[bytes, bytes]:
+    """Sign trade and permit by the key of a custodial wallet; 65 bytes r, s, v each.
+
+    Raises
+    ------
+    PolicyRefused
+        ``signer_contract_forbidden``, ``signer_method_forbidden``, ``custodial_terms_forbidden``.
+    Conflict
+        ``wallet_not_custodial``, ``wallet_retired``.
+    SignerRefused, SignerUnavailable
+        The key is away, or is not the wallet's.
+    """
+    key = custody.key_of(session, wallet)
+    assert key.key_uri is not None, "a wallet has one"
+    trade, permit = purchase.trade, purchase.permit
+    _require_contract(session, key.chain_id, policy, trade, "Settlement")
+    _require_contract(session, key.chain_id, policy, permit, "RupeeToken")
+    _require_terms(session, wallet, trade["message"])
+    if permit["message"] | _allowance(wallet, trade) != permit["message"]:
+        raise _not_confirmed("a permit of other terms than the trade's")
+    if keys is None:
+        raise SignerRefused("Custodial wallets need CUSTODY_KEYS.")
+    signer = keys.open(key.key_uri)
+    if signer.address != wallet.address:
+        raise SignerRefused(
+            f"{key.key_uri} is the key of {hex_of(signer.address)}, not of the wallet "
+            f"{hex_of(wallet.address)}. Was the right backup restored?"
+        )
+    return signer.sign_typed_data(trade), signer.sign_typed_data(permit)
+
+
+def _require_contract(
+    session: Session, chain_id: int, policy: SigningPolicy, typed_data: dict[str, Any], name: str
+) -> None:
+    """Let data be signed for one contract of ours on our chain, of a type that the policy names."""
+    domain, kind = typed_data["domain"], typed_data["primaryType"]
+    place = platform_address(session, chain_id, name)
+    is_ours = domain["chainId"] == chain_id and domain["verifyingContract"] == place
+    if not is_ours or name not in policy.custody:
+        raise _forbidden("signer_contract_forbidden", f"for {domain['verifyingContract']}")
+    if kind not in policy.custody[name]:
+        raise _forbidden("signer_method_forbidden", f"a {kind} of {name}")
+
+
+def _require_terms(session: Session, wallet: Wallet, terms: dict[str, Any]) -> None:
+    """Let a trade be signed if it is an order of this wallet that its owner has confirmed."""
+    token = tokenizations.find_by_address(session, bytes_of(terms["token"]))
+    order = session.exec(
+        select(Order.id)
+        .join(Offering, col(Offering.id) == col(Order.offering_id))
+        .where(
+            col(Order.wallet_id) == wallet.id,
+            col(Order.state) == OrderState.SETTLING,
+            col(Order.units) == terms["units"],
+            col(Order.amount_paisa) == terms["pricePaisa"],
+            col(Offering.tokenization_id) == (token.id if token else None),
+        )
+    ).first()
+    if order is None or bytes_of(terms["buyer"]) != wallet.address:
+        raise _not_confirmed("what their owner has not confirmed")
+
+
+def _allowance(wallet: Wallet, trade: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "owner": hex_of(wallet.address),
+        "spender": trade["domain"]["verifyingContract"],
+        "value": trade["message"]["pricePaisa"],
+        "deadline": trade["message"]["deadline"],
+    }
+
+
+def _not_confirmed(what: str) -> PolicyRefused:
+    return PolicyRefused(
+        operation_problem(
+            "custodial_terms_forbidden",
+            f"Keys of custodial wallets do not sign {what}.",
+            remedy="Have the owner confirm the order again.",
+        )
+    )
+
+
+def _forbidden(code: str, what: str) -> PolicyRefused:
+    return PolicyRefused(
+        operation_problem(
+            code,
+            f"Keys of custodial wallets do not sign {what}.",
+            remedy="Allow it under `custody` in SIGNER_POLICY, if it is meant.",
+        )
+    )
