@@ -167,7 +167,7 @@ def test_purchase__of_another_or_stale__is_refused_and_nothing_is_planned(
         problem_of(mine.post(path, body | {"deadline": 1}), 422, "settlement_too_late")
 
 
-BAD = {
+BAD: dict[str, list[Any]] = {
     "deadline": [True, "1", -1, 2**60, None],
     "seller_nonce": ["-1", "01", "0x1", str(2**256), 7, ""],
     "buyer_nonce": ["1e3", " 1"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from api.auth.access import ACCESS
 from registry.bill_of_lading import possession
 from registry.kernel.actor import Role
 from registry.kyc import repository as reviews
+from registry.offering.models import WaitingEntry
 from registry.operation.models import Operation, OperationKind
 from registry.receipt import disposal
 from tests import factories as make
@@ -74,6 +74,9 @@ OWNED: dict[str, Any] = {
     "test_webhook_endpoint": None,
     "list_webhook_deliveries": None,
     "retry_webhook_delivery": None,
+    "withdraw_order": None,
+    "list_acceptances": None,
+    "leave_waiting_list": None,
 }
 """Routes whose object is one investor's, with a body that is good: to another it does not exist."""
 
@@ -109,6 +112,8 @@ FOR_ALL: dict[str, str] = {
     "list_endorsements": "the same; people's own words are masked",
     "list_redemptions": "the end of a token is announced; payouts are for overseers",
     "get_redemption": "the same",
+    "join_waiting_list": "an entry is one's own from the start",
+    "get_offering_document_content": "an offer's papers are for whoever may buy",
     "get_offering_story": "an offer is made to everybody",
     "get_asset_story": "the same",
     "get_asset_picture": "the same",
@@ -132,6 +137,12 @@ class Scene:
             [paper, *_] = reviews.list_papers(desk.session, review.id)
             sale = sales.offering(desk, sales.wrapped_apartment(desk))
             order = sales.order(desk, sale, owner, 10)
+            entry = WaitingEntry(
+                offering_id=sale.id, investor_id=owner.investor.id,
+                wallet_id=owner.wallet.id, units=5,
+            )  # fmt: skip
+            desk.session.add(entry)
+            desk.session.flush()
             planned = desk.session.exec(
                 select(Operation.id).where(
                     col(Operation.kind) == OperationKind.ADD_CLAIM,
@@ -160,6 +171,7 @@ class Scene:
                 "investor_id": applied.id, "review_id": review.id, "document_id": paper.id,
                 "order_id": order.id, "operation_id": planned, "token_id": chain.tokenization.id,
                 "receipt_id": lot.receipt.id,
+                "entry_id": entry.id,
                 "bill_id": cargo.bill.id, "redemption_id": asked.id,
                 "address": to_checksum_address(chain.holders[0].wallet.address),
             }  # fmt: skip
@@ -210,7 +222,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(house: House) -> Iterator[Scene]:
+def scene(house: House) -> Scene:
     return Scene(house)
 
 

@@ -268,7 +268,7 @@ def signed_by_custody(
         "rupee": rupee, "buyer": hex_of(BUYER), "pricePaisa": dealing.price, "sellerNonce": 7,
         "buyerNonce": 8, "deadline": 2_000_000_000,
     } | (trade or {})  # fmt: skip
-    allowed = {
+    allowed: dict[str, Any] = {
         "buyer": hex_of(BUYER), "settlement": place, "paisa": dealing.price, "nonce": 0,
         "deadline": 2_000_000_000,
     } | (permit or {})  # fmt: skip

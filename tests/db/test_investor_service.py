@@ -129,6 +129,7 @@ def test_wallet__challenge_expired__is_refused_and_can_be_asked_again(desk: Desk
     wallet = wallets.challenge_wallet(
         desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1"
     )
+    assert wallet.challenge_expires_at is not None
     lifetime = wallet.challenge_expires_at - now()
     assert timedelta(minutes=9) < lifetime <= timedelta(minutes=10)
     wallet.challenge_expires_at = now() - timedelta(microseconds=1)

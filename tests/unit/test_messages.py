@@ -38,7 +38,14 @@ INVESTORS_MEET = (
     "registry/kernel/money.py", "registry/kernel/errors.py", "chain/wallet_proof.py",
 )  # fmt: skip
 """Where what refuses an investor's own requests is raised."""
-OF_OTHERS = frozenset({"identity_not_ready", "offer_document_wrong", "offer_document_not_verified"})
+OF_OTHERS = frozenset(
+    {
+        "identity_not_ready",
+        "order_not_settling",
+        "offer_document_wrong",
+        "offer_document_not_verified",
+    }
+)
 """Raised there too, and never to an investor."""
 
 
