@@ -73,6 +73,5 @@ def _file(content: bytes, made: Statement, media_type: str, suffix: str) -> Resp
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
     }
     return Response(content, media_type=media_type, headers=headers)

@@ -7,8 +7,9 @@ from typing import Self
 from uuid import UUID
 
 from api.schemas.common import BigInteger, Read, WithAddresses
-from registry.kernel.messages import Language, text_of
+from registry.kernel.messages import Language
 from registry.notice.models import Notice
+from registry.notice.service import message_of
 
 
 class NoticeRead(Read):
@@ -35,4 +36,4 @@ class NoticeRead(Read):
 
     @classmethod
     def of(cls, row: Notice, language: Language | None = None) -> Self:
-        return cls(**row.model_dump(), message=text_of("notices", row.kind, language))
+        return cls(**row.model_dump(), message=message_of(row.kind, language))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from registry.kernel.messages import Language, text_of
+from registry.kernel.messages import Language
+from registry.notice.service import message_of
 
 
 def payload_of(kind: str, moment: datetime, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def payload_of(kind: str, moment: datetime, facts: Mapping[str, Any]) -> dict[st
         "timestamp": moment.isoformat(timespec="microseconds"),
         "data": {
             **facts,
-            "message": text_of("notices", kind, Language.ENGLISH),
-            "message_ur": text_of("notices", kind, Language.URDU),
+            "message": message_of(kind, Language.ENGLISH),
+            "message_ur": message_of(kind, Language.URDU),
         },
     }

@@ -145,6 +145,17 @@ def test_stream__after_an_id_that_is_none__is_refused(
     problem_of(house.caller(person).ask("GET", "/v1/events", headers=headers), 422, code)
 
 
+def test_my_events__of_a_kind_without_a_text__stops_nobody(house: House, person: Actor) -> None:
+    add(house.caller(person), "https://hooks.example.com/")
+    with house.database.transaction() as session:
+        notices.tell(session, person.subject, "order.eaten", ("order", new_id()))
+    tell(house, person, 1)
+
+    rows = house.caller(person).get("/v1/me/events").json()["items"]
+    assert [row["kind"] for row in rows] == ["order.eaten", "order.paid"]
+    assert rows[0]["message"] == "Something of yours has changed."
+
+
 # What the chain did
 
 
