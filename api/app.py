@@ -68,9 +68,9 @@ from api.routes import (
 )
 from api.schemas.common import Problem
 from api.tracing import TraceRequests
+from api.version import VERSION
 from registry.sanctions.lists import MAX_LIST_BYTES
 
-VERSION = "0.2.0"
 MULTIPART_ROOM_BYTES = 64 * 1024
 _ROUTERS = (
     parties.router,

@@ -19,7 +19,6 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from api.app import VERSION, create_app
 from api.auth.tokens import DevelopmentIssuer
 from api.captable_cli import captable_commands
 from api.deps import Services
@@ -38,6 +37,7 @@ from api.program import (
 )
 from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
+from api.version import VERSION
 from api.webhooks.loop import run_notices
 from chain.embedded.anvil import HOST
 from chain.errors import ChainError
@@ -345,6 +345,8 @@ def openapi(
     check: Annotated[bool, typer.Option("--check", help="Fail when it is not current")] = False,
 ) -> None:
     """Print the OpenAPI document, write it, or compare it with the committed one."""
+    from api.app import create_app  # noqa: PLC0415 (as in api.program)
+
     # It describes the API, and needs nothing that the API needs.
     settings = with_embedded_secrets(Settings()).model_copy(update={"document_store": None})
     document = create_app(services(settings, Database("postgresql://unused/unused"))).openapi()

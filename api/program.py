@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 
-from api.app import create_app
 from api.auth.keys import KeyVerifier
 from api.auth.session_tokens import session_issuer
 from api.auth.tokens import token_verifier
@@ -171,6 +170,9 @@ def serve_api(settings: Settings, database: Database) -> None:
 
 
 def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
+    # The routes take seconds to load, which every other part and command would wait for.
+    from api.app import create_app  # noqa: PLC0415
+
     return uvicorn.Config(
         create_app(services(settings, database)),
         host=settings.host,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from api.app import VERSION
 from api.tracing import start_tracing
+from api.version import VERSION
 from chain.signing.policies import FeePolicy
 from registry.kernel import tracing
 from registry.kernel.actor import Role

@@ -7,8 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from api.app import VERSION
 from api.tracing import start_tracing
+from api.version import VERSION
 from chain.node.client import ChainClient
 from chain.operations.effect import Chain
 from chain.signing.keystore import KeystoreSigner

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+import api.app  # noqa: F401 (served by what is forked from here)
 from api import cli
 from demo import __main__ as demo
 from registry.kernel.settings import ROOT
