@@ -191,6 +191,7 @@ def place(market: Market) -> tuple[UUID, int]:
             investor_id=wallet.investor_id,
             wallet_id=wallet.id,
             units=UNITS,
+            subscribed_units=UNITS,
             amount_paisa=UNITS * sale.price_paisa,
             reference=f"MLK{secrets.token_hex(6).upper()}",
         )
