@@ -1,7 +1,7 @@
 """Where a webhook may go: to the public Internet by https, and nowhere inside.
 
 The name is looked up anew for each delivery, and the connection is made to the very address that
-was judged (`api.webhooks.sending`): a name that means something else a moment later gains nothing.
+was judged (`api.webhooks.posting`): a name that means something else a moment later gains nothing.
 """
 
 from __future__ import annotations
