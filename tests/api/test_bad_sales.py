@@ -336,7 +336,7 @@ INVESTORS = {
         newcomer, f"{WALLETS}/{WALLET}/proof", 404, "not_found", PROOF
     ),
     "proof_of_half_a_signature": act(
-        newcomer, f"{WALLETS}/{WALLET}/proof", 422, "request_invalid", {"signature": "0x11"}
+        newcomer, f"{WALLETS}/{WALLET}/proof", 422, "request_invalid", {"signature": "0x1"}
     ),
     "kyc_of_another_text": kyc(409, "kyc_review_changed", evidence_sha256="ab" * 32),
     "kyc_by_whoever_recommended": kyc(

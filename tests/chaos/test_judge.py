@@ -131,6 +131,7 @@ def test_points__are_exactly_those_of_the_sending_path() -> None:
     found = {
         node.args[0].value
         for path in (ROOT / "chain").rglob("*.py")
+        if path.parent.name != "custody"  # it makes keys, and sends nothing
         for node in ast.walk(ast.parse(Path(path).read_text("utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) == "failpoints.reach"
