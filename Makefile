@@ -7,7 +7,7 @@ RUN := .venv/bin
 .PHONY: help setup setup-brownie setup-clients demo serve test lint types imports unit test-contracts slither \
         compile openapi clients bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
         bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync \
-        race-offering
+        fuzz-api race-offering
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -97,6 +97,9 @@ chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, S
 
 chaos-sync: setup  ## The cap table exact, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
 	@$(PY) -m tests.chaos.sync.runner
+
+fuzz-api: setup  ## The whole API against its description, as every role (FUZZ_EXAMPLES, SEED, ONLY)
+	@$(PY) -m tests.fuzz.run
 
 race-offering: setup  ## 1,000 buyers at once for 500 fractions, on a chain, with a worker killed (RACE_BUYERS)
 	@$(PY) -m tests.race.run
