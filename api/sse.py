@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic
 
 from fastapi import Header
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
+
+from api.live import Live, What, Where
 
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 900.0
@@ -30,3 +35,66 @@ class TimedResponse(StreamingResponse):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SECONDS + HEARTBEAT_SECONDS):
                 await super().stream_response(send)
+
+
+def stream_of(description: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a route that answers with a stream."""
+    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {200: {"description": description, "content": content}}
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Generic[Where]):
+    """What one look at the database has found.
+
+    Parameters
+    ----------
+    place
+        Up to where everything stands in `events`.
+    events
+        As they are written to the stream.
+    more
+        Whether there is more to read at once.
+    """
+
+    place: Where
+    events: Iterable[bytes]
+    more: bool
+
+
+async def follow(
+    live: Live[What, Where],
+    what: What,
+    turns: asyncio.Semaphore,
+    place: Where,
+    *,
+    look: Callable[[Where], Look[Where]],
+    position: Callable[[Where], bytes],
+) -> AsyncIterator[bytes]:
+    """Give events from a place on; between two looks nothing is held but the place.
+
+    Parameters
+    ----------
+    turns
+        So many streams look at one moment.
+    position
+        Says where the stream is: the beginning, and a sign of life that moves the reader's id on.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + LONGEST_SECONDS
+    async with live.stream(what):
+        yield position(place)
+        said = clock()
+        while clock() < end:
+            async with turns:
+                found = await run_in_threadpool(look, place)
+            place = found.place
+            for event in found.events:
+                yield event
+                said = clock()
+            if not found.more:
+                left = said + HEARTBEAT_SECONDS - clock()
+                await live.moved_from(what, place, max(left, 0))
+            if clock() >= said + HEARTBEAT_SECONDS:
+                yield position(place)
+                said = clock()

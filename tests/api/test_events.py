@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import live
-from api.routes import events
+from api import live, sse
 from api.schemas.common import address_of
 from registry.captable.models import EventKind
 from registry.kernel.actor import Role
@@ -176,7 +175,7 @@ def test_stream__reorgs_while_away__are_told_first_from_any_place(house: House) 
 def test_stream__nothing_of_the_token_happens__gives_signs_of_life(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.2)
     chain = moves(house)
     with listening(chain) as stream:
         first = stream.next()
@@ -188,7 +187,7 @@ def test_stream__nothing_of_the_token_happens__gives_signs_of_life(
 
 
 def test_stream__its_time_is_over__ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(sse, "LONGEST_SECONDS", 0.0)
     chain = moves(house)
     with listening(chain) as stream:
         stream.next()

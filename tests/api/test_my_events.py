@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from api import sse
 from api.routes import notices as stream
 from api.webhooks import posting
 from api.webhooks.loop import Notices
@@ -126,7 +127,7 @@ def test_stream__taken_up_again_after_each_event__misses_and_repeats_nothing(
 def test_stream__quiet__gives_signs_of_life_that_move_the_id_on(
     house: House, person: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.2)
     with listening(house, person) as heard:
         first = heard.next()
         tell(house, make.actor(Role.INVESTOR), 9)
