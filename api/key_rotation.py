@@ -6,9 +6,13 @@ is started again. The service may run meanwhile, with the same list of keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 from uuid import UUID
+
+from sqlmodel import Session
 
 from registry.document import rotation as papers
 from registry.document.store import DocumentStore
@@ -19,6 +23,9 @@ from registry.party import rotation as persons
 from registry.webhook import rotation as endpoints
 
 BATCH = 200
+
+Step = Callable[[Database, Vault, UUID | None, int], list[UUID]]
+"""Seals a batch anew behind an id, in one transaction, and tells which rows it has seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,51 +70,41 @@ def rotate(
     ------
     StoreUnreachable
     """
-    steps = (
-        ("parties", _reseal_parties),
-        ("documents", _reseal_documents),
-        ("kyc", _reseal_kyc),
-        ("webhooks", _reseal_webhooks),
+    steps: tuple[tuple[str, Step], ...] = (
+        ("parties", partial(_reseal_rows, persons)),
+        ("documents", partial(_reseal_documents, store)),
+        ("kyc", partial(_reseal_rows, reviews)),
+        ("webhooks", partial(_reseal_rows, endpoints)),
     )
     for kind, step in steps:
         after: UUID | None = None
-        while seen := step(database, vault, store, after, batch):
+        while seen := step(database, vault, after, batch):
             after = seen[-1]
             on_batch(kind, len(seen))
 
 
-def _reseal_parties(
-    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
-) -> list[UUID]:
-    with database.transaction() as session:
-        ids = list(persons.list_left(session, vault, after=after, limit=batch))
-        for party_id in ids:
-            persons.reseal_party(session, vault, party_id)
-    return ids
+class SealedRows(Protocol):
+    """A kind of row that carries all that is sealed of it."""
+
+    def list_left(
+        self, session: Session, vault: Vault, *, after: UUID | None, limit: int
+    ) -> Sequence[UUID]: ...
+
+    def reseal_one(self, session: Session, vault: Vault, row_id: UUID, /) -> bool: ...
 
 
-def _reseal_kyc(
-    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
+def _reseal_rows(
+    rows: SealedRows, database: Database, vault: Vault, after: UUID | None, batch: int
 ) -> list[UUID]:
     with database.transaction() as session:
-        ids = list(reviews.list_left(session, vault, after=after, limit=batch))
+        ids = list(rows.list_left(session, vault, after=after, limit=batch))
         for row_id in ids:
-            reviews.reseal_one(session, vault, row_id)
-    return ids
-
-
-def _reseal_webhooks(
-    database: Database, vault: Vault, _store: DocumentStore, after: UUID | None, batch: int
-) -> list[UUID]:
-    with database.transaction() as session:
-        ids = list(endpoints.list_left(session, vault, after=after, limit=batch))
-        for row_id in ids:
-            endpoints.reseal_one(session, vault, row_id)
+            rows.reseal_one(session, vault, row_id)
     return ids
 
 
 def _reseal_documents(
-    database: Database, vault: Vault, store: DocumentStore, after: UUID | None, batch: int
+    store: DocumentStore, database: Database, vault: Vault, after: UUID | None, batch: int
 ) -> list[UUID]:
     not_needed = []
     with database.transaction() as session:

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from registry.document.content import reseal
 from registry.document.models import Document
 from registry.document.store import DocumentCorrupted, DocumentStore
+from registry.kernel.rows import page_after
 from registry.kernel.vault import SealBroken, Vault
 
 
@@ -22,9 +23,7 @@ def count_left(session: Session, vault: Vault) -> int:
 def list_left(session: Session, vault: Vault, *, after: UUID | None, limit: int) -> Sequence[UUID]:
     """List some of them; `after` passes over those that could not be opened."""
     query = select(Document.id).where(col(Document.sealed_with) != vault.key_id)
-    if after is not None:
-        query = query.where(col(Document.id) > after)
-    return session.exec(query.order_by(col(Document.id)).limit(limit)).all()
+    return session.exec(page_after(query, col(Document.id), after=after, limit=limit)).all()
 
 
 def reseal_document(

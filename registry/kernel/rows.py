@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from registry.kernel.errors import NotFound
 
 Row = TypeVar("Row", bound=SQLModel)
+Selected = TypeVar("Selected")
 
 
 def get_row(
@@ -65,8 +66,8 @@ def insert_many(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> Ins
 
 
 def page_after(
-    query: SelectOfScalar[Row], row_id: Any, *, after: UUID | None, limit: int | None
-) -> SelectOfScalar[Row]:
+    query: SelectOfScalar[Selected], row_id: Any, *, after: UUID | None, limit: int | None
+) -> SelectOfScalar[Selected]:
     """Order by id, which is the order of recording, and begin behind `after`.
 
     Parameters

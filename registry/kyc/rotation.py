@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from registry.kernel.rows import page_after
 from registry.kernel.vault import SealBroken, Vault
 from registry.kyc.models import KycPaper, KycReview
 from registry.kyc.profile import reseal
@@ -27,9 +28,7 @@ def list_left(session: Session, vault: Vault, *, after: UUID | None, limit: int)
     ids: list[UUID] = []
     for table in (KycReview, KycPaper):
         query = select(table.id).where(col(table.sealed_with) != vault.key_id)
-        if after is not None:
-            query = query.where(col(table.id) > after)
-        ids += session.exec(query.order_by(col(table.id)).limit(limit)).all()
+        ids += session.exec(page_after(query, col(table.id), after=after, limit=limit)).all()
     return sorted(ids)[:limit]
 
 

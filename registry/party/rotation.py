@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, update
 from sqlmodel import Session, col, select
 
+from registry.kernel.rows import page_after
 from registry.kernel.vault import SealBroken, Vault
 from registry.party.details import keep, known_of
 from registry.party.models import Party
@@ -27,12 +28,10 @@ def count_left(session: Session, vault: Vault) -> int:
 def list_left(session: Session, vault: Vault, *, after: UUID | None, limit: int) -> Sequence[UUID]:
     """List some of them; `after` passes over those that could not be opened."""
     query = select(Party.id).where(_under_other_keys(vault))
-    if after is not None:
-        query = query.where(col(Party.id) > after)
-    return session.exec(query.order_by(col(Party.id)).limit(limit)).all()
+    return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 
-def reseal_party(session: Session, vault: Vault, party_id: UUID) -> bool:
+def reseal_one(session: Session, vault: Vault, party_id: UUID) -> bool:
     """Seal one person anew, and key the hashes anew by which they are found.
 
     Their version stays: nothing that anybody reads has changed.

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from registry.kernel.rows import page_after
 from registry.kernel.vault import SealBroken, Vault
 from registry.webhook.models import WebhookEndpoint
 from registry.webhook.secret import reseal
@@ -23,9 +24,7 @@ def count_left(session: Session, vault: Vault) -> int:
 def list_left(session: Session, vault: Vault, *, after: UUID | None, limit: int) -> Sequence[UUID]:
     """List some of them; `after` passes over those that could not be opened."""
     query = select(WebhookEndpoint.id).where(col(WebhookEndpoint.sealed_with) != vault.key_id)
-    if after is not None:
-        query = query.where(col(WebhookEndpoint.id) > after)
-    return session.exec(query.order_by(col(WebhookEndpoint.id)).limit(limit)).all()
+    return session.exec(page_after(query, col(WebhookEndpoint.id), after=after, limit=limit)).all()
 
 
 def reseal_one(session: Session, vault: Vault, endpoint_id: UUID) -> bool:
