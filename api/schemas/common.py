@@ -132,6 +132,11 @@ class MoneyAmount(Body):
     def of(cls, paisa: int) -> Self:
         return cls(amount=str(Money(paisa)))
 
+    @classmethod
+    def of_known(cls, paisa: int | None) -> Self | None:
+        """Write what is known; None is not 0."""
+        return None if paisa is None else cls.of(paisa)
+
     def paisa(self, field: str) -> int:
         return Money.parse(self.amount, field=field).paisa
 

@@ -106,7 +106,7 @@ class EncumbranceRead(Read):
     def of(cls, encumbrance: Encumbrance) -> Self:
         return cls(
             **encumbrance.model_dump(exclude={"amount_paisa", "confirmation"}),
-            amount=_money(encumbrance.amount_paisa),
+            amount=MoneyAmount.of_known(encumbrance.amount_paisa),
         )
 
     @classmethod
@@ -124,7 +124,8 @@ class EncumbranceRead(Read):
         terms = encumbrances.terms_at(session, encumbrance, as_of)
         then = EncumbranceTermsRead.of(terms).model_dump(include=_TERMS)
         return today.model_copy(
-            update=then | {"amount": _money(terms.amount_paisa), "effect": terms.effect}
+            update=then
+            | {"amount": MoneyAmount.of_known(terms.amount_paisa), "effect": terms.effect}
         )
 
 
@@ -151,8 +152,7 @@ class EncumbranceTermsRead(Read):
 
     @classmethod
     def of(cls, terms: EncumbranceTerms) -> Self:
-        return cls(**terms.model_dump(exclude={"amount_paisa"}), amount=_money(terms.amount_paisa))
-
-
-def _money(paisa: int | None) -> MoneyAmount | None:
-    return MoneyAmount.of(paisa) if paisa is not None else None
+        return cls(
+            **terms.model_dump(exclude={"amount_paisa"}),
+            amount=MoneyAmount.of_known(terms.amount_paisa),
+        )

@@ -258,13 +258,9 @@ class MutationRead(Read):
             witness_ids=[row.party_id for row in witnesses],
             merged_title_ids=[row.id for row in subjects if row.id != mutation.title_id],
             result_title_ids=[row.id for row in results],
-            land_value=_money(mutation.land_value_paisa),
-            assessed_value=_money(mutation.assessed_paisa),
+            land_value=MoneyAmount.of_known(mutation.land_value_paisa),
+            assessed_value=MoneyAmount.of_known(mutation.assessed_paisa),
         )
-
-
-def _money(paisa: int | None) -> MoneyAmount | None:
-    return MoneyAmount.of(paisa) if paisa is not None else None
 
 
 class MutationOfHistory(Read):

@@ -126,7 +126,7 @@ class HoldingRead(Read):
             asset_share=share_of(row.asset_share),
             pending_units=sum(item.units for item in row.pending),
             pending=[PendingRead.of(item) for item in row.pending],
-            value=_money(row.value_paisa),
+            value=MoneyAmount.of_known(row.value_paisa),
             valuation=ValuationBasisRead(
                 id=basis.id,
                 amount=MoneyAmount.of(basis.amount_paisa),
@@ -136,7 +136,7 @@ class HoldingRead(Read):
             )
             if basis
             else None,
-            sale_value=_money(row.sale_value_paisa),
+            sale_value=MoneyAmount.of_known(row.sale_value_paisa),
             last_sale=LastSaleRead(price=MoneyAmount.of(sale.price_paisa), sold_at=sale.sold_at)
             if sale
             else None,
@@ -175,7 +175,3 @@ class PortfolioRead(Read):
             ),
             holdings=[HoldingRead.of(position) for position in row.positions],
         )
-
-
-def _money(paisa: int | None) -> MoneyAmount | None:
-    return None if paisa is None else MoneyAmount.of(paisa)

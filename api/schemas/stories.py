@@ -14,7 +14,7 @@ from registry.document.models import Document, DocumentState
 from registry.encumbrance.models import Effect, EncumbranceKind
 from registry.kernel.messages import Language, spoken, text_of
 from registry.story.ground import Ground
-from registry.story.service import Binding, Checks, Story, economic_share
+from registry.story.service import Binding, Checks, Story
 from registry.title.models import TitleState
 from registry.tokenization.models import TokenizationState
 from registry.tokenization.title_status import TitleStatus
@@ -99,8 +99,8 @@ class StoryValuationRead(Read):
         return cls(
             **row.model_dump(include={"id", "basis_date", "method", "state", "recorded_at"}),
             amount=MoneyAmount.of(row.amount_paisa),
-            low=MoneyAmount.of(row.low_paisa) if row.low_paisa is not None else None,
-            high=MoneyAmount.of(row.high_paisa) if row.high_paisa is not None else None,
+            low=MoneyAmount.of_known(row.low_paisa),
+            high=MoneyAmount.of_known(row.high_paisa),
             report_sha256=row.report_sha256.hex(),
         )
 
@@ -126,7 +126,7 @@ class StoryEncumbranceRead(Read):
             effect=row.effect,
             effect_message=text_of("states", f"effect.{row.effect}"),
             rank=item.rank,
-            amount=MoneyAmount.of(item.amount_paisa) if item.amount_paisa is not None else None,
+            amount=MoneyAmount.of_known(item.amount_paisa),
             since=item.valid_from,
             ends_on=item.ends_on,
         )
@@ -201,7 +201,7 @@ class StoryTokenRead(Read):
             name=token.name,
             state=token.state,
             declared_fractions=token.declared_fractions,
-            economic_share=share_of(economic_share(token)),
+            economic_share=share_of(token.economic_share),
             price=MoneyAmount.of(token.price_paisa),
             address=address_of(token.token_address) if token.token_address else None,
         )

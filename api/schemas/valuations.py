@@ -44,14 +44,13 @@ class ValuationRead(Read):
 
     @classmethod
     def of(cls, valuation: Valuation) -> Self:
-        low, high = valuation.low_paisa, valuation.high_paisa
         return cls(
             **valuation.model_dump(
                 exclude={"report_sha256", "amount_paisa", "low_paisa", "high_paisa"}
             ),
             value=MoneyAmount.of(valuation.amount_paisa),
-            low=MoneyAmount.of(low) if low is not None else None,
-            high=MoneyAmount.of(high) if high is not None else None,
+            low=MoneyAmount.of_known(valuation.low_paisa),
+            high=MoneyAmount.of_known(valuation.high_paisa),
             report_sha256=valuation.report_sha256.hex(),
         )
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.investor.models import CustodialKey, Wallet, WalletState
-from registry.investor.service import find_investor_of, get_investor
+from registry.investor.service import get_investor, get_investor_of
 from registry.investor.wallets import link_if_due
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
 
 
@@ -30,9 +30,7 @@ def request_wallet(session: Session, actor: Actor, chain_id: int) -> CustodialKe
         They are not enrolled.
     """
     # Locked: of two requests at one moment the second finds what the first wrote.
-    found = find_investor_of(session, actor.subject)
-    if found is None:
-        raise NotFound("investor", "of yours")
+    found = get_investor_of(session, actor.subject)
     investor = get_investor(session, found.id, lock=True)
     key = find_live(session, investor.id, chain_id)
     if key is not None:
@@ -65,9 +63,7 @@ def list_own(session: Session, actor: Actor) -> Sequence[CustodialKey]:
     NotFound
         They are not enrolled.
     """
-    found = find_investor_of(session, actor.subject)
-    if found is None:
-        raise NotFound("investor", "of yours")
+    found = get_investor_of(session, actor.subject)
     return session.exec(
         select(CustodialKey)
         .where(col(CustodialKey.investor_id) == found.id)

@@ -77,6 +77,24 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     own_investor(session, actor, investor_id)
     # Locked until the proof is recorded: else another could take the challenge over meanwhile,
     # and be given the wallet that this investor proves.
+    wallet = lock_own_wallet(session, investor_id, address)
+    _refuse_retired(wallet)
+    until = wallet.challenge_expires_at
+    if wallet.state == WalletState.CHALLENGED and (until is None or until < now()):
+        raise Conflict(
+            "challenge_expired", "The message to sign has expired.", remedy="Ask for a new one."
+        )
+    return wallet
+
+
+def lock_own_wallet(session: Session, investor_id: UUID, address: bytes) -> Wallet:
+    """Lock a wallet of an investor, and read it anew.
+
+    Raises
+    ------
+    NotFound
+        It is no wallet of theirs.
+    """
     wallet = session.exec(
         select(Wallet)
         .where(col(Wallet.address) == address)
@@ -85,12 +103,6 @@ def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: b
     ).first()
     if wallet is None or wallet.investor_id != investor_id:
         raise NotFound("wallet", f"0x{address.hex()}")
-    _refuse_retired(wallet)
-    until = wallet.challenge_expires_at
-    if wallet.state == WalletState.CHALLENGED and (until is None or until < now()):
-        raise Conflict(
-            "challenge_expired", "The message to sign has expired.", remedy="Ask for a new one."
-        )
     return wallet
 
 

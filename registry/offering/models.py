@@ -47,13 +47,15 @@ class OrderState(StrEnum):
     REFUNDED = "REFUNDED"
 
 
-RESERVING = (
+UNDER_WAY = (
     OrderState.AWAITING_PAYMENT,
     OrderState.PAID,
     OrderState.MINTING,
     OrderState.SETTLING,
-    OrderState.SETTLED,
 )
+"""States of an order whose fractions are on their way."""
+
+RESERVING = (*UNDER_WAY, OrderState.SETTLED)
 """States in which an order holds fractions that nobody else can buy."""
 
 

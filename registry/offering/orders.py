@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
@@ -16,8 +17,9 @@ from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import NotFound
 from registry.kernel.rows import among, get_row, page_after
 from registry.offering import money
-from registry.offering.models import Offering, Order, OrderState
+from registry.offering.models import Offering, Order, OrderState, WaitingEntry
 
+Owned = TypeVar("Owned", Order, WaitingEntry)
 BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
 
 
@@ -100,11 +102,22 @@ def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     NotFound
         There is none, or it is somebody else's.
     """
-    order = session.get(Order, order_id)
+    return require_own(session, actor, session.get(Order, order_id), "order", order_id)
+
+
+def require_own(
+    session: Session, actor: Actor, found: Owned | None, kind: str, row_id: UUID
+) -> Owned:
+    """Return what was found if it is the caller's; to everybody else it does not exist.
+
+    Raises
+    ------
+    NotFound
+    """
     investor = investors.find_investor_of(session, actor.subject)
-    if order is None or investor is None or order.investor_id != investor.id:
-        raise NotFound("order", order_id)
-    return order
+    if found is None or investor is None or found.investor_id != investor.id:
+        raise NotFound(kind, row_id)
+    return found
 
 
 def get_readable_order(session: Session, actor: Actor, order_id: UUID) -> Order:

@@ -13,7 +13,7 @@ from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, NotFound, RegistryError
+from registry.kernel.errors import Conflict, RegistryError
 from registry.kernel.rows import among, page_after
 from registry.offering import acceptance, buying, limits, orders
 from registry.offering.acceptance import Accepted
@@ -201,11 +201,8 @@ def close_waiting_list(session: Session, actor: Actor, offering: Offering) -> No
 
 
 def _get_own(session: Session, actor: Actor, entry_id: UUID) -> WaitingEntry:
-    entry = session.get(WaitingEntry, entry_id)
-    investor = investors.find_investor_of(session, actor.subject)
-    if entry is None or investor is None or entry.investor_id != investor.id:
-        raise NotFound("place on a waiting list", entry_id)
-    return entry
+    found = session.get(WaitingEntry, entry_id)
+    return orders.require_own(session, actor, found, "place on a waiting list", entry_id)
 
 
 def list_entries(

@@ -19,12 +19,9 @@ from registry.captable.portfolio import Holding, list_holdings
 from registry.captable.service import block_at
 from registry.kernel.rows import among
 from registry.ledger.models import EntryKind, LedgerEntry
-from registry.offering.models import Offering, Order, OrderState
+from registry.offering.models import RESERVING, Offering, Order, OrderState
 from registry.tokenization.models import Tokenization
 from registry.valuation.models import Valuation, ValuationState
-
-PENDING = (OrderState.AWAITING_PAYMENT, OrderState.PAID, OrderState.MINTING, OrderState.SETTLING)
-"""States of an order whose fractions are on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,7 @@ class Position:
     @property
     def asset_share(self) -> Fraction:
         """Of the asset's economic worth, of which the token may be a part."""
-        token = self.tokenization
-        return self.share * Fraction(token.economic_share_num, token.economic_share_den)
+        return self.share * self.tokenization.economic_share
 
     @property
     def value_paisa(self) -> int | None:
@@ -171,7 +167,7 @@ def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Posit
         .join(Offering, col(Offering.id) == col(Order.offering_id))
         .where(
             col(Order.investor_id) == investor_id,
-            col(Order.state).in_([*PENDING, OrderState.SETTLED]),
+            col(Order.state).in_(RESERVING),
         )
         .group_by(col(Offering.tokenization_id), col(Order.state))
     ).all()

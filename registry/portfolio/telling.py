@@ -16,6 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.history import HoldingChange, list_changes
 from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
+from registry.kernel.rows import among
 from registry.notice import service as notices
 from registry.notice.models import NoticeCursor
 
@@ -23,7 +24,7 @@ CHANGES_AT_ONCE = 500
 
 # Of our own tokens and proven wallets only; by the index of each token's events.
 _TOUCHED = f"""
-SELECT DISTINCT t.token_no, z.id, z.asset_id, w.id, w.address, i.subject
+SELECT DISTINCT t.token_no, z.id, w.id, w.address, i.subject
 FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
 CROSS JOIN LATERAL (
   SELECT unnest(ARRAY[e.source, e.target]) AS holder_no FROM token_event e
@@ -32,10 +33,11 @@ CROSS JOIN LATERAL (
       {EventKind.TOKENS_UNFROZEN:d})) e
 JOIN holder h ON h.holder_no = e.holder_no
 JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
-ORDER BY 1, 4
+ORDER BY 1, 3
 """  # noqa: S608 - numbers of our own
+# `kind <> 1` is what the index is over.
 _FROZEN = f"""
-SELECT z.id, w.id, w.address, i.subject, e.extra ->> 'frozen', b.number, b.hash, b.mined_at
+SELECT z.id, w.id, w.address, i.subject, e.extra ->> 'frozen', b.number, b.hash
 FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
 JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1
   AND e.kind = {EventKind.ADDRESS_FROZEN:d}
@@ -112,13 +114,16 @@ def _kept_place(session: Session, cursor: NoticeCursor) -> int:
 def _tell_changes(session: Session, chain_id: int, after: int, until: ChainBlock) -> int:
     values = {"chain": chain_id, "after": after, "until": until.number}
     with cursor_of(session) as cursor:
-        touched: Sequence[tuple[int, UUID, UUID, UUID, bytes, str]] = cursor.execute(
+        touched: Sequence[tuple[int, UUID, UUID, bytes, str]] = cursor.execute(
             _TOUCHED, values
         ).fetchall()
     block = AsOfBlock(until.number, until.hash, until.mined_at, 0)
+    numbers = {row[0] for row in touched}
+    known = session.exec(select(Token).where(among(col(Token.token_no), sorted(numbers))))
+    tokens = {token.token_no: token for token in known}
     told = 0
-    for token_no, tokenization_id, _, wallet_id, address, subject in touched:
-        token = session.exec(select(Token).where(col(Token.token_no) == token_no)).one()
+    for token_no, tokenization_id, wallet_id, address, subject in touched:
+        token = tokens[token_no]
         if token.refusal is not None or token.caught_up_to is not None:
             continue  # what is known of it does not reach so far
         place: int | None = after
@@ -167,7 +172,7 @@ def _tell_wallets(session: Session, chain_id: int, after: int, until: int) -> in
     values = {"chain": chain_id, "after": after, "until": until}
     with cursor_of(session) as cursor:
         rows = cursor.execute(_FROZEN, values).fetchall()
-    for tokenization_id, wallet_id, address, subject, frozen, number, digest, _ in rows:
+    for tokenization_id, wallet_id, address, subject, frozen, number, digest in rows:
         kind = "wallet.frozen" if frozen == "true" else "wallet.released"
         notices.tell(
             session,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -206,8 +205,3 @@ def _checks(session: Session, asset: Asset, tokenization: Tokenization) -> Check
         run.blocked if run else None,
         latest_reconciliation(session, address) if address else None,
     )
-
-
-def economic_share(tokenization: Tokenization) -> Fraction:
-    """Return what part of the asset's worth all fractions together are."""
-    return Fraction(tokenization.economic_share_num, tokenization.economic_share_den)

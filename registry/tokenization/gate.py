@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from sqlalchemy import func, or_
 from sqlalchemy.orm import aliased
@@ -34,7 +33,7 @@ def gate_facts(session: Session, asset: Asset, tokenization: Tokenization | None
         terms = TokenTerms(
             tokenization.declared_fractions,
             tokenization.price_paisa,
-            Fraction(tokenization.economic_share_num, tokenization.economic_share_den),
+            tokenization.economic_share,
             tokenization.maturity,
         )
     return replace(

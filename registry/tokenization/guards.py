@@ -59,7 +59,7 @@ def check_terms(fractions: int, price_paisa: int, economic_share: Fraction) -> N
 @guard(MACHINE, "structure")
 def _terms_and_wrapper_are_there(attempt: Attempt[Tokenization]) -> None:
     record = attempt.record
-    share = Fraction(record.economic_share_num, record.economic_share_den)
+    share = record.economic_share
     check_terms(record.declared_fractions, record.price_paisa, share)
     if wrappers.find_wrapper(attempt.session, record.asset_id) is None:
         raise Conflict("wrapper_missing", "No wrapper is named for this asset.", rule="WRP-01")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -81,3 +82,8 @@ class Tokenization(Record, table=True):
     title_root: bytes | None = binary(nullable=True, default=None)
     title_told: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     suite: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+
+    @property
+    def economic_share(self) -> Fraction:
+        """What part of the asset's worth all fractions together are."""
+        return Fraction(self.economic_share_num, self.economic_share_den)

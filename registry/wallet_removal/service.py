@@ -17,19 +17,13 @@ from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
-from registry.offering.models import Order, OrderState
+from registry.offering.models import UNDER_WAY, Order
 from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
 from registry.passkey import service as passkeys
 
-_OPEN_ORDERS = (
-    OrderState.AWAITING_PAYMENT,
-    OrderState.PAID,
-    OrderState.MINTING,
-    OrderState.SETTLING,
-)
 _CLOSED_CASES = (
     CaseState.EXECUTED,
     CaseState.LIFTED,
@@ -57,11 +51,7 @@ def remove_wallet(session: Session, actor: Actor, investor_id: UUID, address: by
     """
     wallets.own_investor(session, actor, investor_id)
     passkeys.require_recent(session, actor)
-    wallet = session.exec(
-        select(Wallet).where(col(Wallet.address) == address).with_for_update()
-    ).first()
-    if wallet is None or wallet.investor_id != investor_id:
-        raise NotFound("wallet", f"0x{address.hex()}")
+    wallet = wallets.lock_own_wallet(session, investor_id, address)
     if wallet.state == WalletState.CHALLENGED:
         raise Conflict(
             "wallet_not_proven",
@@ -131,7 +121,7 @@ def _require_unused(session: Session, wallet: Wallet) -> None:
 
 def _has_order(session: Session, wallet: Wallet) -> bool:
     query = select(Order.id).where(
-        col(Order.wallet_id) == wallet.id, col(Order.state).in_(_OPEN_ORDERS)
+        col(Order.wallet_id) == wallet.id, col(Order.state).in_(UNDER_WAY)
     )
     return session.exec(query).first() is not None
 
