@@ -26,6 +26,7 @@ from chain.operations.effect import Chain
 from chain.sending.roles import plan_grants
 from chain.signing.keystore import KeystoreSigner
 from chain.signing.policies import FeePolicy
+from registry.asset.models import Asset
 from registry.investor import service as investors
 from registry.kernel import migrate
 from registry.kernel.actor import Actor, Role
@@ -38,6 +39,7 @@ from tests import factories, sales
 from tests.chain.market import buyer_of, desk, pass_kyc
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import CLAIM_SIGNER, CONFIRMER, PLATFORM, World
+from tests.factories import Desk
 
 AGENTS = 2
 BUYERS = 9
@@ -165,15 +167,19 @@ def open_signers(keys: Path) -> tuple[KeystoreSigner, ...]:
     return tuple(KeystoreSigner(keys / f"{account.address}.json", PASSWORD) for account in ACCOUNTS)
 
 
+def make_keys(folder: Path) -> tuple[KeystoreSigner, ...]:
+    """Write a key file for each account of ours into a new folder, and open them."""
+    folder.mkdir()
+    for account in ACCOUNTS:
+        sealed = Account.encrypt(account.key, PASSWORD, "pbkdf2", 10)
+        (folder / f"{account.address}.json").write_text(json.dumps(sealed))
+    return open_signers(folder)
+
+
 @contextlib.contextmanager
 def open_stage(folder: Path) -> Iterator[Stage]:
     """Build the stage, and take its server down at the end."""
-    keys = folder / "keys"
-    keys.mkdir()
-    for account in ACCOUNTS:
-        sealed = Account.encrypt(account.key, PASSWORD, "pbkdf2", 10)
-        (keys / f"{account.address}.json").write_text(json.dumps(sealed))
-    signers = open_signers(keys)
+    signers = make_keys(folder / "keys")
     server = Server(folder / "postgres")
     try:
         database = Database(server.url)
@@ -195,7 +201,8 @@ def fund_keys(node: Node) -> None:
         node.fund(bytes.fromhex(account.address.removeprefix("0x")))
 
 
-def _build(world: World, folder: Path) -> Sale:
+def stand_platform(world: World) -> None:
+    """Deploy the platform by its own key, then let the agents share the work."""
     with world.database.transaction() as session:
         session.add(factories.panel_valuer())
         plan_platform(session, CHAIN_ID)
@@ -203,13 +210,23 @@ def _build(world: World, folder: Path) -> Sale:
     with world.database.transaction() as session:
         plan_grants(session, world.chain)
     world.settle()
+
+
+def wrapped_by(at: Desk, issuer: Actor) -> Asset:
+    """Register an apartment in the name of a company, for which the issuer passes KYC."""
+    vehicle = factories.company(at)
+    asset = factories.registered(at, factories.open_apartment(at, vehicle))
+    sales.name_wrapper(at, asset, vehicle)
+    pass_kyc(at, issuer, investors.enrol_for_company(at.session, issuer, vehicle.id), 0)
+    return asset
+
+
+def _build(world: World, folder: Path) -> Sale:
+    stand_platform(world)
     people, issuer = [], factories.actor(Role.ISSUER)
     with world.database.transaction() as session:
         at = desk(session, folder)
-        vehicle = factories.company(at)
-        asset = factories.registered(at, factories.open_apartment(at, vehicle))
-        sales.name_wrapper(at, asset, vehicle)
-        pass_kyc(at, issuer, investors.enrol_for_company(session, issuer, vehicle.id), 0)
+        asset = wrapped_by(at, issuer)
         for number in range(BUYERS):
             who, investor = factories.enrolled(at)
             pass_kyc(at, who, investor, number + 1)

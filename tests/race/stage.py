@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from eth_account import Account
-
-from chain.contracts.platform import plan_platform
-from chain.sending.roles import plan_grants
-from registry.investor import service as investors
 from registry.kernel import migrate
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
@@ -21,10 +15,10 @@ from registry.offering import service as offerings
 from registry.offering.terms import OfferTerms
 from registry.tokenization import service as tokenizations
 from tests import factories, sales
-from tests.chain.market import buyer_of, desk, pass_kyc
-from tests.chain.nodes import CHAIN_ID, Node
+from tests.chain.market import buyer_of, desk
+from tests.chain.nodes import Node
 from tests.chain.world import World
-from tests.chaos.stage import ACCOUNTS, PASSWORD, Server, chain_of, fund_keys, open_signers
+from tests.chaos.stage import Server, chain_of, fund_keys, make_keys, stand_platform, wrapped_by
 from tests.crowd import Somebody, make_crowd
 from tests.factories import Buyer, Desk
 from tests.kyc import passed
@@ -78,12 +72,7 @@ class Stage:
 @contextlib.contextmanager
 def open_stage(folder: Path, *, buyers: int, offered: int) -> Iterator[Stage]:
     """Build the stage, and take its server down at the end."""
-    keys = folder / "keys"
-    keys.mkdir()
-    for account in ACCOUNTS:
-        sealed = Account.encrypt(account.key, PASSWORD, "pbkdf2", 10)
-        (keys / f"{account.address}.json").write_text(json.dumps(sealed))
-    signers = open_signers(keys)
+    signers = make_keys(folder / "keys")
     server = Server(folder / "postgres")
     try:
         database = Database(server.url)
@@ -102,20 +91,11 @@ def open_stage(folder: Path, *, buyers: int, offered: int) -> Iterator[Stage]:
 
 
 def _build(world: World, folder: Path, buyers: int, offered: int) -> Sale:
-    with world.database.transaction() as session:
-        session.add(factories.panel_valuer())
-        plan_platform(session, CHAIN_ID)
-    replace(world, chain=replace(world.chain, agents=())).settle()
-    with world.database.transaction() as session:
-        plan_grants(session, world.chain)
-    world.settle()
+    stand_platform(world)
     issuer = factories.actor(Role.ISSUER)
     with world.database.transaction() as session:
         at = desk(session, folder)
-        vehicle = factories.company(at)
-        asset = factories.registered(at, factories.open_apartment(at, vehicle))
-        sales.name_wrapper(at, asset, vehicle)
-        pass_kyc(at, issuer, investors.enrol_for_company(session, issuer, vehicle.id), 0)
+        asset = wrapped_by(at, issuer)
         crowd = make_crowd(session, _first(at), buyers)
     world.settle()
     with world.database.transaction() as session:
