@@ -52,6 +52,7 @@ from api.routes import (
     reconciliation,
     record,
     redemptions,
+    reports,
     sanctions,
     service,
     sessions,
@@ -112,6 +113,8 @@ _ROUTERS = (
     api_keys.router,
     record.router,
     journal.router,
+    reports.router,
+    reports.keys_router,
     service.router,
 )
 _PASSKEY_ROUTERS = (

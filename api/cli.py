@@ -37,6 +37,7 @@ from api.program import (
 )
 from api.reconcile_cli import add_reconcile
 from api.tracing import start_tracing
+from api.verify_cli import add_verify
 from api.version import VERSION
 from api.webhooks.loop import run_notices
 from chain.embedded.anvil import HOST
@@ -333,6 +334,7 @@ def _use_node(work: Callable[[Database, ChainClient], None], chain_id: int | Non
 
 
 add_reconcile(app, _use_node)
+add_verify(app)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")
 app.add_typer(journal_commands(_use_running), name="journal")

@@ -23,6 +23,7 @@ from registry.kernel.actor import Actor
 from registry.kernel.db import Database, ReadSession
 from registry.kernel.errors import Forbidden, Unproven
 from registry.kernel.settings import Settings
+from registry.kernel.signing import SigningKey
 from registry.kernel.vault import Vault
 
 
@@ -30,7 +31,8 @@ from registry.kernel.vault import Vault
 class Services:
     """What the application was started with.
 
-    `node` is only ever read from, and outside of any transaction (ADR 0025).
+    `node` is only ever read from, and outside of any transaction (ADR 0025). `signing` holds the
+    keys of reports, the one that signs first.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Services:
     keys: KeyVerifier
     limits: RateLimits
     node: ChainClient
+    signing: tuple[SigningKey, ...]
 
 
 def get_services(request: Request) -> Services:

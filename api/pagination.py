@@ -62,12 +62,21 @@ class Paging:
     ) -> Page[Item]:
         """Build the page from at most `limit` + 1 rows; the extra one tells that there is more."""
         shown, more = rows[: self.limit], len(rows) > self.limit
-        following = _seal(self._secret, key(shown[-1])) if more else None
-        if following is not None:
-            query = dict(self._request.query_params) | {"cursor": following}
-            url = f"{self._request.url.path}?{urlencode(query)}"
-            self._response.headers["Link"] = f'<{url}>; rel="next"'
+        following = self.follow(key(shown[-1])) if more else None
         return Page(items=[show(row) for row in shown], next=following)
+
+    def follow(self, key: str) -> str:
+        """Give the cursor of the page behind `key`, and name that page in the Link header."""
+        following = _seal(self._secret, key)
+        query = dict(self._request.query_params) | {"cursor": following}
+        url = f"{self._request.url.path}?{urlencode(query)}"
+        self._response.headers["Link"] = f'<{url}>; rel="next"'
+        return following
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a route that answers with a response of its own has to tell."""
+        return dict(self._response.headers)
 
     @property
     def fetch(self) -> int:

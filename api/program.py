@@ -32,6 +32,7 @@ from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
+from registry.kernel.signing import read_signing_keys
 from registry.kernel.vault import Vault
 
 Say = Callable[[str], None]
@@ -116,6 +117,7 @@ def services(settings: Settings, database: Database) -> Services:
     """Build what the application needs."""
     assert settings.pii_key is not None, "the settings or the embedded secrets hold one"
     assert settings.pii_index_key is not None, "and this one"
+    assert settings.report_key is not None, "and this one"
     return Services(
         settings=settings,
         database=database,
@@ -130,6 +132,7 @@ def services(settings: Settings, database: Database) -> Services:
             settings.rpc_url or f"http://{HOST}:{settings.devnet_port}",
             timeout_seconds=NODE_SECONDS,
         ),
+        signing=read_signing_keys(settings.report_key.get_secret_value()),
     )
 
 

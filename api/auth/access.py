@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from registry.api_key.models import MACHINE_ROLES
 from registry.kernel.actor import Role
+from registry.report.catalogue import CATALOGUE
+from registry.report.report import OVERSIGHT
 
 R = Role
 PUBLIC: frozenset[Role] = frozenset()
@@ -29,7 +31,6 @@ APPROVERS = frozenset(
         R.REGISTRAR_CHECKER,
     }
 )
-OVERSIGHT = frozenset({R.REGULATOR, R.AUDITOR, R.COMPLIANCE})
 MAKER = frozenset({R.REGISTRAR_MAKER})
 CHECKER = frozenset({R.REGISTRAR_CHECKER})
 COMPLIANCE = frozenset({R.COMPLIANCE})
@@ -378,6 +379,10 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_journal_head": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_entry": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_consistency": frozenset({R.AUDITOR, R.REGULATOR}),
+    # the regulators' reports
+    "list_signing_keys": PUBLIC,
+    "list_reports": OVERSIGHT,
+    **{report.name: report.restricted_to for report in CATALOGUE},
 }
 
 PEOPLE_ONLY = frozenset(

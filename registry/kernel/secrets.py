@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
@@ -58,6 +59,7 @@ def _load_or_create(path: Path) -> dict[str, str]:
     derived = {
         "pii_index_key": oldest_key,
         "session_key": _session_key(secrets_of_this_data["token_key"]),
+        "report_key": _report_key(secrets_of_this_data["token_key"]),
         # Made with the others, it would be missing in folders that are older.
         "custody_password": _custody_password(secrets_of_this_data["signer_password"]),
     }
@@ -73,5 +75,13 @@ def _session_key(token_key: str) -> str:
     """Derive the key of access tokens: so older folders have one, and all programs the same."""
     digest = hashlib.sha512(b"milkiyat-session-key:" + token_key.encode()).digest()
     key = ec.derive_private_key(int.from_bytes(digest) % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(der).decode()
+
+
+def _report_key(token_key: str) -> str:
+    """Derive the key of reports, for the same reasons."""
+    seed = hashlib.sha256(b"milkiyat-report-key:" + token_key.encode()).digest()
+    key = Ed25519PrivateKey.from_private_bytes(seed)
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return base64.b64encode(der).decode()

@@ -154,6 +154,8 @@ class Settings(BaseSettings):
     pii_index_key: SecretStr | None = None
     """Fernet key of the hashes by which people are found; it outlives the sealing keys."""
     token_key: SecretStr | None = None
+    report_key: SecretStr | None = None
+    """Ed25519 keys of reports (PKCS #8, base64), comma-separated: the first one signs."""
     payment_webhook_secret: SecretStr | None = None
     max_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1)
     max_import_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
@@ -330,6 +332,7 @@ class Settings(BaseSettings):
                 "pii_key",
                 "pii_index_key",
                 "token_key",
+                "report_key",
                 "payment_webhook_secret",
             )
             missing = [name.upper() for name in needed if getattr(self, name) is None]

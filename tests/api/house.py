@@ -20,6 +20,7 @@ import jwt
 import uvicorn
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -48,6 +49,7 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
         "pii_index_key": SecretStr(Fernet.generate_key().decode()),
         "token_key": SecretStr(secrets.token_urlsafe(48)),
         "session_key": SecretStr(new_session_key()),
+        "report_key": SecretStr(new_report_key()),
         "payment_webhook_secret": SecretStr(BANK_SECRET),
         "max_upload_bytes": MAX_UPLOAD_BYTES,
         # Counted as in production; only the tests of quotas come to the end of one.
@@ -60,6 +62,13 @@ def house_settings(data_dir: Path, **changes: Any) -> Settings:
 def new_session_key() -> str:
     """Make a key for SESSION_KEY."""
     key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(der).decode()
+
+
+def new_report_key() -> str:
+    """Make a key for REPORT_KEY."""
+    key = Ed25519PrivateKey.generate()
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return base64.b64encode(der).decode()
 

@@ -38,6 +38,8 @@ ISSUER, FIRST, SECOND = range(3)
 """Whose key is whose, of `tests.chain.world.key_of`."""
 SOLD = {FIRST: 400, SECOND: 150}
 HELD = SOLD | {ISSUER: sales.FRACTIONS - sum(SOLD.values())}
+KEYS = tuple(Fernet.generate_key().decode() for _ in range(2))
+"""Of the vault: what seals, and what indexes."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,7 @@ def build(world: World, folder: Path) -> Deal:
 
 
 def desk(session: Session, folder: Path) -> factories.Desk:
-    keys = (Fernet.generate_key().decode() for _ in range(2))
-    return factories.Desk(session, Vault(*keys), FolderStore(folder))
+    return factories.Desk(session, Vault(*KEYS), FolderStore(folder))
 
 
 def buyer_of(session: Session, who: Actor) -> factories.Buyer:

@@ -19,6 +19,7 @@ PRODUCTION = {
     "PII_KEY": "hunter4",
     "PII_INDEX_KEY": "hunter7",
     "TOKEN_KEY": "hunter5",
+    "REPORT_KEY": "hunter8",
     "PAYMENT_WEBHOOK_SECRET": "hunter6",
 }
 

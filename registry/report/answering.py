@@ -1,0 +1,217 @@
+"""Asking a report: one page of it, or the whole of it as a file; and the journal's entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+
+from sqlmodel import Session
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import known_block_at
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from registry.kernel.masking import mask_fields
+from registry.kernel.signing import SigningKey
+from registry.kernel.vault import Vault
+from registry.party.revealing import MAY_REVEAL
+from registry.report.csv_file import CsvWriter
+from registry.report.envelope import Asking, ContentHash, envelope_of, signed
+from registry.report.pdf_file import report_pdf
+from registry.report.report import Key, Parameters, Question, Report, Row
+from registry.report.values import AddressOf, Writer, cells_of, written_time
+
+MAX_CSV_ROWS = 200_000
+MAX_PDF_ROWS = 2_000
+NAMED_PARTIES = 200
+"""So many are named in the journal: a page. Of more, the question says who they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Who answers.
+
+    Parameters
+    ----------
+    key
+        Signs.
+    """
+
+    chain_id: int
+    vault: Vault
+    key: SigningKey
+    address_of: AddressOf
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows as JSON says them, signed; `last_key` is None at the end."""
+
+    record: dict[str, Any]
+    last_key: Key | None
+
+
+class Desk:
+    """Answers one question with one report.
+
+    Raises
+    ------
+    Forbidden
+        ``reveal_not_allowed``.
+    Invalid
+        ``as_of_block_not_spoken_of``.
+    """
+
+    def __init__(
+        self, session: Session, house: House, report: Report[Any], parameters: Parameters,
+        asking: Asking, *, after: Key | None = None, limit: int | None = None,
+    ) -> None:  # fmt: skip
+        block = _block_of(session, house.chain_id, report, asking)
+        as_of = asking.as_of
+        if isinstance(as_of, int):
+            assert block is not None
+            as_of = block.mined_at
+        self._session, self._house, self.report, self.asking = session, house, report, asking
+        self.question = Question(
+            parameters=parameters,
+            moment=as_of or asking.made_at,
+            known_at=asking.known_at or asking.made_at,
+            chain_id=house.chain_id,
+            block=block,
+            vault=house.vault,
+            after=after,
+            limit=limit,
+        )
+        self._writer = Writer(report.columns, house.chain_id, house.address_of, asking.reveal)
+        self._names = [column.name for column in report.columns]
+        self.content = ContentHash.begin(self._names)
+
+    def page(self) -> Answer:
+        """Answer with a page; one row beyond it tells that there is more."""
+        limit = self.question.limit
+        assert limit is not None
+        found = list(islice(self.report.rows(self._session, self.question), limit + 1))
+        items = [self._item(row) for row in found[:limit]]
+        is_last = len(found) <= limit
+        record = self._sealed(is_last=is_last) | {"items": items}
+        return Answer(record, None if is_last else found[limit - 1].key)
+
+    def write_csv(self, target: BinaryIO) -> None:
+        """Write the whole report.
+
+        Raises
+        ------
+        Conflict
+            ``report_too_long``.
+        """
+        writer = CsvWriter(target, self.report.columns)
+        for item in self._whole(MAX_CSV_ROWS):
+            writer.write(item)
+        writer.end(self._sealed(is_last=True))
+
+    def pdf(self) -> bytes:
+        """Lay the whole report out.
+
+        Raises
+        ------
+        Conflict
+            ``report_too_long``.
+        """
+        items = list(self._whole(MAX_PDF_ROWS))
+        record = self._sealed(is_last=True) | {"items": items}
+        return report_pdf(self.report, record, self._house.key, made_at=self.asking.made_at)
+
+    def _whole(self, most: int) -> Iterator[dict[str, Any]]:
+        for row in self.report.rows(self._session, self.question):
+            if self.content.rows == most:
+                raise Conflict(
+                    "report_too_long",
+                    f"The report has more than {most} rows, the most of a file of this format.",
+                    remedy="Narrow the question, or read it page by page as JSON.",
+                )
+            yield self._item(row)
+
+    def _item(self, row: Row) -> dict[str, Any]:
+        item = self._writer.write(row)
+        self.content.add(cells_of(self._names, item))
+        return item
+
+    def _sealed(self, *, is_last: bool) -> dict[str, Any]:
+        envelope = envelope_of(
+            self.report,
+            self.question,
+            self.asking,
+            self.content,
+            is_first=self.question.after is None,
+            is_last=is_last,
+        )
+        return signed(envelope, self._house.key)
+
+
+def require_right_to_reveal(actor: Actor) -> None:
+    """Refuse who may not see persons.
+
+    Raises
+    ------
+    Forbidden
+        ``reveal_not_allowed``.
+    """
+    if not actor.has(*MAY_REVEAL):
+        raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
+
+
+def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -> None:
+    """Write down who read what of whom, and why; before anything of it leaves the house."""
+    report, question, asked = desk.report, desk.question, desk.asking
+    parties = sorted(map(str, question.parties))
+    journal.record(
+        session,
+        actor,
+        "personal_data_read" if report.is_personal else "report_read",
+        "report",
+        report.code,
+        purpose=asked.purpose,
+        legal_basis=asked.legal_basis,
+        format=file_format,
+        # A parameter may be somebody's number.
+        parameters=mask_fields(question.parameters.model_dump(mode="json", exclude_none=True)),
+        as_of=written_time(question.moment),
+        known_at=written_time(question.known_at),
+        block=question.block.number if question.block else None,
+        revealed=asked.reveal,
+        rows=desk.content.rows,
+        content_sha256=desk.content.hexdigest(),
+        party_count=len(parties),
+        parties=parties[:NAMED_PARTIES],
+    )
+
+
+def _block_of(
+    session: Session, chain_id: int, report: Report[Any], asking: Asking
+) -> AsOfBlock | None:
+    if isinstance(asking.as_of, int) and not report.speaks_of_chain:
+        raise Invalid(
+            "as_of_block_not_spoken_of",
+            f"{report.code} does not speak of the chain: its as_of is a time.",
+            field="as_of",
+            remedy='Write "2026-07-28T09:00:00Z".',
+        )
+    try:
+        return known_block_at(session, chain_id, asking.as_of, asking.known_at)
+    except (NotFound, Unavailable):
+        if report.speaks_of_chain:
+            raise
+        return None
+
+
+def key_text(key: Key) -> str:
+    return json.dumps(key, separators=(",", ":"))
+
+
+def read_key(text: str) -> Key:
+    """Read what `key_text` wrote; only our own cursors come here."""
+    return tuple(json.loads(text))

@@ -1,0 +1,16 @@
+"""Every report, in the order of their codes: a new one is a module and a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.report.r01_title_extract import TITLE_EXTRACT
+from registry.report.r02_ownership_history import OWNERSHIP_HISTORY
+from registry.report.r05_token_holders import TOKEN_HOLDERS
+from registry.report.report import Report
+
+CATALOGUE: tuple[Report[Any], ...] = (
+    TITLE_EXTRACT,
+    OWNERSHIP_HISTORY,
+    TOKEN_HOLDERS,
+)

@@ -1,0 +1,115 @@
+"""What is signed of an answer: what was asked, of which moment and block, and the rows' hash.
+
+The same rows have the same hash in every format: it is that of the RFC 8785 form of all their
+cells as texts, the columns' names first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+
+from registry.kernel.signing import SigningKey, to_base64url
+from registry.report.report import Column, Question, Report
+from registry.report.values import written_time
+
+FORM = "milkiyat-report/1"
+
+
+@dataclass(slots=True)
+class ContentHash:
+    """The hash of rows that pass by, so that no report has to stand in memory for it."""
+
+    rows: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    @classmethod
+    def begin(cls, names: Sequence[str]) -> ContentHash:
+        content = cls()
+        content._digest.update(b"[" + rfc8785.dumps(list(names)))
+        return content
+
+    def add(self, cells: Sequence[str]) -> None:
+        self._digest.update(b"," + rfc8785.dumps(list(cells)))
+        self.rows += 1
+
+    def hexdigest(self) -> str:
+        whole = self._digest.copy()
+        whole.update(b"]")
+        return str(whole.hexdigest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How a report was asked for, and what its envelope says beside the rows.
+
+    Parameters
+    ----------
+    confirmations_needed
+        Of a final block.
+    as_of, known_at
+        As they were asked for; None for now.
+    """
+
+    purpose: str
+    legal_basis: str
+    reveal: bool
+    as_of: int | datetime | None
+    known_at: datetime | None
+    confirmations_needed: int
+    made_at: datetime
+
+
+def envelope_of(
+    report: Report[Any], question: Question[Any], asking: Asking, content: ContentHash,
+    *, is_first: bool, is_last: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Say what is signed; only what JSON can say."""
+    return {
+        "form": FORM,
+        "report": report.code,
+        "title": report.title,
+        "parameters": question.parameters.model_dump(mode="json", exclude_none=True),
+        "as_of": written_time(question.moment),
+        "known_at": written_time(question.known_at),
+        "block": _block(question, asking.confirmations_needed),
+        "purpose": asking.purpose,
+        "legal_basis": asking.legal_basis,
+        "revealed": asking.reveal,
+        "made_at": written_time(asking.made_at),
+        "columns": [_column(column) for column in report.columns],
+        "rows": content.rows,
+        "is_whole": is_first and is_last,
+        "is_last": is_last,
+        "content_sha256": content.hexdigest(),
+    }
+
+
+def signed(envelope: Mapping[str, Any], key: SigningKey) -> dict[str, Any]:
+    """Give the envelope with the key's name in it, and the signature of its RFC 8785 form."""
+    said = {**envelope, "key": key.kid}
+    return {"envelope": said, "signature": to_base64url(key.sign(rfc8785.dumps(said)))}
+
+
+def _column(column: Column) -> dict[str, str]:
+    return {"name": column.name, "kind": column.kind.value}
+
+
+def _block(question: Question[Any], needed: int) -> dict[str, Any] | None:
+    block = question.block
+    if block is None:
+        return None
+    settled = "finalized" if block.confirmations >= needed else "latest"
+    return {
+        "chain": f"eip155:{question.chain_id}",
+        "number": block.number,
+        "hash": f"0x{block.hash.hex()}",
+        "time": written_time(block.mined_at),
+        "finality": "orphaned" if block.is_orphaned else settled,
+        "degraded": block.degraded,
+    }

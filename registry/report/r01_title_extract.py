@@ -1,0 +1,135 @@
+"""R-01: the title extract, like a fard: who owns which part of what, and what weighs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.asset.classes import check_details, class_of
+from registry.asset.models import Asset
+from registry.kernel.money import Money, lakh_grouped
+from registry.mutation.models import CLOSED
+from registry.report.people import cnic_column, name_column, people_of
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.subjects import OfAsset, as_recorded, asset_of
+
+COLUMNS = (
+    Column("asset"),
+    Column("asset_class"),
+    Column("regime"),
+    Column("keys"),
+    Column("title", Kind.ID),
+    Column("title_state"),
+    Column("version", Kind.COUNT),
+    Column("valid_from", Kind.TIME),
+    Column("parcels"),
+    Column("area"),
+    Column("area_sqm", Kind.DECIMAL),
+    name_column("owner"),
+    name_column("father_or_spouse"),
+    cnic_column(),
+    Column("hissa", Kind.UNITS),
+    Column("kul_hissay", Kind.UNITS),
+    Column("basis"),
+    Column("deed"),
+    Column("encumbrances"),
+    Column("open_mutation"),
+    Column("dossier_hash", Kind.HASH),
+)
+
+_OWNERS = text("""
+SELECT v.seq, v.valid_from, v.kul_hissay, v.basis, coalesce(m.deed_no, m.misl_no),
+  s.party_id, s.hissa
+FROM title_version v JOIN title_share s ON s.version_id = v.id
+LEFT JOIN mutation m ON m.id = v.mutation_id
+WHERE v.title_id = :title AND s.party_id > :after
+  AND v.valid_from <= :moment AND (v.valid_to IS NULL OR v.valid_to > :moment)
+  AND v.recorded_at <= :known AND (v.superseded_at IS NULL OR v.superseded_at > :known)
+ORDER BY s.party_id LIMIT :limit
+""")
+
+_ENCUMBRANCES = text("""
+SELECT e.kind, t.rank, t.amount_paisa, t.effect
+FROM encumbrance e JOIN LATERAL (
+  SELECT rank, amount_paisa, effect FROM encumbrance_terms
+  WHERE encumbrance_id = e.id AND valid_from <= :moment ORDER BY seq DESC LIMIT 1) t ON true
+WHERE e.title_id = :title
+  AND e.valid_from <= :moment AND (e.valid_to IS NULL OR e.valid_to > :moment)
+ORDER BY e.id
+""")
+
+_OPEN_MUTATIONS = text("""
+SELECT m.kind, m.number, m.state
+FROM mutation m JOIN mutation_title t ON t.mutation_id = m.id
+WHERE t.title_id = :title AND NOT m.state = ANY(:closed) ORDER BY m.id
+""")
+
+_STATE = text("SELECT state FROM title WHERE id = :title")
+_KEYS = text("SELECT key FROM underlying_key WHERE asset_id = :asset ORDER BY key")
+
+
+def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
+    asset, title = asset_of(session, question)
+    asked = {"title": title.id, "moment": question.moment, "known": question.known_at}
+    after = question.after[0] if question.after else UUID(int=0)
+    owners = session.execute(
+        _OWNERS,
+        asked | {"after": after, "limit": question.fetch},
+    ).all()
+    thing = _thing(session, asset)
+    with as_recorded(session, question):
+        state = session.execute(_STATE, asked).scalar()
+        waiting = _open_mutations(session, title.id)
+    burden = (_encumbrances(session, asked), waiting, asset.dossier_hash)
+    people = people_of(session, question, {row.party_id for row in owners})
+    for seq, valid_from, kul_hissay, basis, deed, party_id, hissa in owners:
+        person = people[party_id]
+        yield Row(
+            (str(party_id),),
+            (*thing[:4], title.id, state, seq, valid_from, *thing[4:], person.name,
+             person.father_or_spouse, person.cnic, hissa, kul_hissay, basis, deed, *burden),
+        )  # fmt: skip
+
+
+def _thing(session: Session, asset: Asset) -> tuple[Any, ...]:
+    details = check_details(class_of(asset.asset_class), asset.details)
+    area = details.land_area()
+    numbers = [unit.number for unit in details.spatial_units()]
+    keys = session.execute(_KEYS, {"asset": asset.id}).scalars()
+    return (
+        asset.code,
+        asset.asset_class,
+        asset.title_regime,
+        ", ".join(keys),
+        ", ".join(numbers) or None,
+        None if area is None else str(area),
+        None if area is None else area.area_sqm,
+    )
+
+
+def _encumbrances(session: Session, asked: dict[str, Any]) -> str | None:
+    said = []
+    for kind, rank, amount, effect in session.execute(_ENCUMBRANCES, asked):
+        parts = [kind, rank and f"rank {rank}", amount and lakh_grouped(Money(amount)), effect]
+        said.append(" ".join(part for part in parts if part))
+    return "; ".join(said) or None
+
+
+def _open_mutations(session: Session, title_id: UUID) -> str | None:
+    asked = {"title": title_id, "closed": [state.value for state in CLOSED]}
+    found = session.execute(_OPEN_MUTATIONS, asked)
+    return "; ".join(f"{kind} {number} {state}" for kind, number, state in found) or None
+
+
+TITLE_EXTRACT = Report(
+    code="R-01",
+    title="Title extract",
+    title_ur="فرد ملکیت",
+    parameters=OfAsset,
+    columns=COLUMNS,
+    rows=_rows,
+)

@@ -1,0 +1,94 @@
+"""R-05: the register of a token's holders at a block, with the persons behind the wallets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from fractions import Fraction
+from itertools import islice
+
+import pycountry
+from sqlmodel import Session
+
+from registry.captable import service as captable
+from registry.captable.claims import KnownWallet, known_wallets
+from registry.investor.service import KYC_TOPIC
+from registry.report.held_since import held_since
+from registry.report.people import cnic_column, name_column, person_of
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.subjects import OfToken, token_of
+
+COLUMNS = (
+    Column("party", Kind.ID),
+    name_column("name"),
+    cnic_column(),
+    Column("country"),
+    Column("wallet", Kind.ADDRESS),
+    Column("balance", Kind.UNITS),
+    Column("share", Kind.FRACTION),
+    Column("frozen", Kind.UNITS),
+    Column("acquired", Kind.TIME),
+    Column("kyc_expiry", Kind.TIME),
+)
+_AT_ONCE = 500
+
+
+def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
+    _, token = token_of(session, question)
+    block = question.at_block
+    supply = captable.supply_at(session, token, block)
+    holders = iter(
+        captable.list_holders(
+            session,
+            token,
+            block,
+            after=bytes.fromhex(str(question.after[0])) if question.after else None,
+            limit=question.fetch,
+        )
+    )
+    while some := list(islice(holders, _AT_ONCE)):
+        addresses = [holder.address for holder in some]
+        known = known_wallets(session, token, block, addresses)
+        acquired = held_since(session, token, block, addresses)
+        for holder in some:
+            wallet = known.get(holder.address)
+            person = person_of(question, holder.party)
+            yield Row(
+                (holder.address.hex(),),
+                (
+                    person.party_id,
+                    person.name,
+                    person.cnic,
+                    _country(wallet),
+                    holder.address,
+                    holder.balance_units,
+                    Fraction(holder.balance_units, supply),
+                    holder.frozen_units,
+                    acquired.get(holder.address),
+                    _kyc_expiry(wallet),
+                ),
+            )
+
+
+def _country(wallet: KnownWallet | None) -> str | None:
+    """Write the country of the token's registry, ISO 3166-1 numeric there, by its two letters."""
+    if wallet is None:
+        return None
+    found = pycountry.countries.get(numeric=f"{wallet.country:03}")
+    return found.alpha_2 if found else str(wallet.country)
+
+
+def _kyc_expiry(wallet: KnownWallet | None) -> datetime | None:
+    claims = wallet.claims if wallet else ()
+    return max((claim.expires_at for claim in claims if claim.topic == KYC_TOPIC), default=None)
+
+
+TOKEN_HOLDERS = Report(
+    code="R-05",
+    title="Token holder register",
+    title_ur="ٹوکن رکھنے والوں کا رجسٹر",
+    parameters=OfToken,
+    columns=COLUMNS,
+    rows=_rows,
+    speaks_of_chain=True,
+)

@@ -1,0 +1,161 @@
+"""What a report is: its parameters, its columns, and one function that reads its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from registry.captable.blocks import AsOfBlock
+from registry.kernel.actor import Role
+from registry.kernel.vault import Vault
+
+OVERSIGHT = frozenset({Role.REGULATOR, Role.AUDITOR, Role.COMPLIANCE})
+
+
+class Kind(StrEnum):
+    """What stands in a column, and so how it is written; nothing is None in each of them."""
+
+    TEXT = "text"
+    COUNT = "count"
+    """A small whole number: of rows, days, blocks."""
+    UNITS = "units"
+    """A whole number of any size."""
+    MONEY = "money"
+    """Whole paisa."""
+    FRACTION = "fraction"
+    """Exact, as `fractions.Fraction`."""
+    DECIMAL = "decimal"
+    """Exact, as `decimal.Decimal`."""
+    FLAG = "flag"
+    DATE = "date"
+    TIME = "time"
+    HASH = "hash"
+    ADDRESS = "address"
+    ACCOUNT = "account"
+    """An address on the chain of the question (CAIP-10)."""
+    ID = "id"
+
+
+Mask = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Parameters
+    ----------
+    personal
+        How its text is masked, where it tells of a person; None where it does not. `Open` texts
+        are shown as they are: the name of a company in a column of names.
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    personal: Mask | None = None
+
+
+class Open(str):
+    """A text in a personal column that names no natural person."""
+
+    __slots__ = ()
+
+
+class Parameters(BaseModel):
+    """What a report is asked by; each field is a parameter of its query, and checked as such."""
+
+
+P = TypeVar("P", bound=Parameters)
+Key = tuple[str | int, ...]
+
+
+class Row(NamedTuple):
+    """One row: where it stands in the report's order, and its values in the columns' order."""
+
+    key: Key
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Generic[P]):
+    """What somebody asks a report.
+
+    The session is read-only and repeatable, and its legal tables are as the register knew them at
+    `known_at`; what was so in law at `moment` the report asks for itself.
+
+    Parameters
+    ----------
+    moment
+        `as_of`: that time, the time of that block, or now.
+    block
+        The last block at `moment`. None where the chain tells nothing of then, and the report
+        does not speak of the chain.
+    after
+        Key of the last row of the page before.
+    limit
+        How many rows are wanted at most; None for all of them.
+    parties
+        Whose details were opened, for the journal; `registry.report.people` notes them.
+    """
+
+    parameters: P
+    moment: datetime
+    known_at: datetime
+    chain_id: int
+    block: AsOfBlock | None
+    vault: Vault
+    after: Key | None = None
+    limit: int | None = None
+    parties: set[UUID] = field(default_factory=set)
+
+    @property
+    def fetch(self) -> int | None:
+        """How many rows to ask the database for: one beyond the page; None, which is LIMIT ALL."""
+        return None if self.limit is None else self.limit + 1
+
+    @property
+    def at_block(self) -> AsOfBlock:
+        """The block, of a report that speaks of the chain."""
+        assert self.block is not None, "speaks_of_chain"
+        return self.block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Generic[P]):
+    """One report of the catalogue.
+
+    Parameters
+    ----------
+    rows
+        Yields the rows in the order of their keys, from behind `after` on; what it yields beyond
+        `limit` is not read.
+    speaks_of_chain
+        Then `as_of` may be a block, and there is no answer without one.
+    restricted_to
+        Who may read it.
+    """
+
+    code: str
+    title: str
+    title_ur: str
+    parameters: type[P]
+    columns: tuple[Column, ...]
+    rows: Callable[[Session, Question[P]], Iterator[Row]]
+    speaks_of_chain: bool = False
+    restricted_to: frozenset[Role] = OVERSIGHT
+
+    @property
+    def name(self) -> str:
+        """The name of its operation: ``read_report_r_05``."""
+        return f"read_report_{self.code.lower().replace('-', '_')}"
+
+    @property
+    def is_personal(self) -> bool:
+        return any(column.personal for column in self.columns)

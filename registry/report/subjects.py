@@ -1,0 +1,117 @@
+"""What reports are about: an asset by code, id or key of the real thing; a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from registry.asset.models import Asset, UnderlyingKey
+from registry.captable import service as captable
+from registry.captable.models import Token
+from registry.kernel.errors import Invalid, NotFound
+from registry.report.report import Parameters, Question
+from registry.title.models import Title
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
+
+
+class OfAsset(Parameters):
+    """A report on one asset."""
+
+    asset: Annotated[str | None, Field(max_length=36, description="Code or id")] = None
+    key: Annotated[
+        str | None, Field(max_length=200, description="Natural key of the real thing")
+    ] = None
+
+
+class OfToken(Parameters):
+    """A report on one token."""
+
+    token: Annotated[UUID, Field(description="The id of its tokenization")]
+
+
+A = TypeVar("A", bound=OfAsset)
+T = TypeVar("T", bound=OfToken)
+
+
+def asset_of(session: Session, question: Question[A]) -> tuple[Asset, Title]:
+    """Find the asset that is asked for, and its title.
+
+    Raises
+    ------
+    Invalid
+        ``asset_or_key_required``.
+    NotFound
+    """
+    asked = question.parameters
+    if (asked.asset is None) == (asked.key is None):
+        raise Invalid(
+            "asset_or_key_required",
+            "The report is on one asset, which is named in one way.",
+            field="asset",
+            remedy="Send `asset`, a code or an id, or `key`, the key of the real thing.",
+        )
+    query = select(Asset, Title).join(Title, col(Title.asset_id) == col(Asset.id))
+    if asked.key is not None:
+        # Of several that claimed it, the one whose claim stands, or stood last.
+        query = query.join(UnderlyingKey, col(UnderlyingKey.asset_id) == col(Asset.id))
+        query = query.where(col(UnderlyingKey.key) == asked.key)
+        query = query.order_by(col(UnderlyingKey.live).desc(), col(UnderlyingKey.id).desc())
+    else:
+        query = query.where(_named(str(asked.asset)))
+    found = session.exec(query.limit(1)).first()
+    if found is None:
+        raise NotFound("asset", asked.asset or asked.key)
+    return found
+
+
+def _named(name: str) -> Any:
+    try:
+        return col(Asset.id) == UUID(name)
+    except ValueError:
+        return col(Asset.code) == name
+
+
+def token_of(session: Session, question: Question[T]) -> tuple[Tokenization, Token]:
+    """Find the token that is asked for.
+
+    Raises
+    ------
+    NotFound
+    Unavailable
+        ``token_catching_up``.
+    """
+    tokenization = tokenizations.get_deployed(session, question.parameters.token)
+    assert tokenization.token_address is not None
+    token = captable.get_token(session, tokenization.token_address, chain_id=question.chain_id)
+    return tokenization, token
+
+
+_PATH = text(
+    "SELECT set_config('search_path', :path, true), set_config('milkiyat.known_at', :known, true)"
+)
+_NOW = text(
+    "SELECT current_setting('search_path'), coalesce(current_setting('milkiyat.known_at', true),'')"
+)
+
+
+@contextmanager
+def as_recorded(session: Session, question: Question[Any]) -> Iterator[datetime]:
+    """Within it, legal rows are as they were recorded by the question's moment.
+
+    For facts that have their effect by being recorded, and no time in law of their own: the state
+    of a mutation, of an asset, of an order. Ask by SQL: objects that the session has loaded are
+    not read again.
+    """
+    moment = min(question.moment, question.known_at)
+    path, known = session.execute(_NOW).one()
+    session.execute(_PATH, {"path": "past, public", "known": moment.isoformat()})
+    yield moment
+    session.execute(_PATH, {"path": path, "known": known})

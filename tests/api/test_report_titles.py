@@ -1,0 +1,230 @@
+"""R-01 and R-02, each against a second computation from the sealed journal alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from registry.asset.models import Asset
+from registry.kernel.clock import now
+from tests import deeds, liens
+from tests import factories as make
+from tests.api.house import House, problem_of
+from tests.api.reports import Replayed, ask, instant, person, read, rows_of
+
+pytestmark = pytest.mark.db
+
+
+@dataclass(frozen=True)
+class Farm:
+    """A farm of two owners, of whom one sold a part, and which was mortgaged since."""
+
+    code: str
+    key: str
+    asset_id: UUID
+    title_id: UUID
+    before: str
+    """When the first right stood and nothing else."""
+
+
+def told() -> str:
+    return now().isoformat()
+
+
+@pytest.fixture(scope="module")
+def farm(house: House) -> Farm:
+    with house.desk() as desk:
+        title, seller, _ = deeds.half_and_half(desk)
+        asset = desk.session.get_one(Asset, title.asset_id)
+        ids = (asset.code, asset.id, title.id)
+    before = told()
+    with house.desk() as desk:
+        title = desk.session.get_one(type(title), ids[2])
+        deeds.passed(desk, title, deeds.sale(seller, make.person(desk), Fraction(1, 6)))
+        liens.active(desk, desk.session.get_one(Asset, ids[1]))
+    with house.desk() as desk:
+        title = desk.session.get_one(type(title), ids[2])
+        deeds.entered(desk, title, deeds.sale(seller, make.person(desk), Fraction(1, 12)))
+    key = house.one(
+        "SELECT key FROM underlying_key WHERE asset_id = :asset ORDER BY key LIMIT 1", asset=ids[1]
+    )
+    return Farm(ids[0], key, ids[1], ids[2], before)
+
+
+def extract_by_journal(house: House, farm: Farm, moment: datetime) -> list[dict[str, Any]]:
+    """Compute R-01 a second time, from the journal."""
+    told = Replayed.of(house)
+    [version] = [
+        row
+        for row in told.rows("title_version", title_id=farm.title_id)
+        if datetime.fromisoformat(row["valid_from"]) <= moment
+        and (row["valid_to"] is None or datetime.fromisoformat(row["valid_to"]) > moment)
+        and row["superseded_at"] is None
+    ]
+    asset = told.one("asset", id=farm.asset_id)
+    liens_then = [
+        row
+        for row in told.rows("encumbrance", title_id=farm.title_id)
+        if row["valid_from"] is not None and datetime.fromisoformat(row["valid_from"]) <= moment
+    ]
+    waiting = [
+        row
+        for row in told.rows("mutation", at=moment, title_id=farm.title_id)
+        if row["state"] not in {"IMPLEMENTED", "REVERSED", "REJECTED", "WITHDRAWN"}
+    ]
+    shares = sorted(
+        told.rows("title_share", version_id=version["id"]), key=lambda row: row["party_id"]
+    )
+    return [
+        {
+            "asset": asset["code"],
+            "version": version["seq"],
+            "kul_hissay": str(version["kul_hissay"]),
+            "hissa": str(share["hissa"]),
+            "basis": version["basis"],
+            "cnic": person(house, share["party_id"])["cnic"],
+            "owner": person(house, share["party_id"])["name"],
+            "title_state": told.one("title", at=moment, id=farm.title_id)["state"],
+            "liens": len(liens_then),
+            "open": [row["number"] for row in waiting],
+            "dossier_hash": "0x" + asset["dossier_hash"].removeprefix("\\x"),
+        }
+        for share in shares
+    ]
+
+
+def same_parts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = (
+        "asset", "title_state", "version", "kul_hissay", "hissa", "basis", "cnic", "owner",
+        "dossier_hash",
+    )  # fmt: skip
+    return [
+        {name: row[name] for name in names}
+        | {
+            "liens": len((row["encumbrances"] or "").split("; ")) if row["encumbrances"] else 0,
+            "open": [said.split()[1] for said in (row["open_mutation"] or "").split("; ") if said],
+        }
+        for row in rows
+    ]
+
+
+def test_r_01__now__is_what_the_journal_says(house: House, farm: Farm) -> None:
+    rows = rows_of(house, "R-01", asset=farm.code, reveal=True)
+
+    assert same_parts(rows) == extract_by_journal(house, farm, now())
+    assert len(rows) == 3
+    assert sum(Fraction(int(row["hissa"]), int(row["kul_hissay"])) for row in rows) == 1
+    assert rows[0]["open_mutation"].startswith("SALE ")
+    assert rows[0]["encumbrances"].startswith("MORTGAGE ")
+    assert rows[0]["deed"] == "1204"
+    assert "sq ft" in rows[0]["area"]
+
+
+def test_r_01__as_of_the_first_right__is_what_the_journal_said_then(
+    house: House, farm: Farm
+) -> None:
+    moment = datetime.fromisoformat(farm.before).astimezone(UTC)
+    rows = rows_of(house, "R-01", asset=str(farm.asset_id), as_of=farm.before, reveal=True)
+
+    assert same_parts(rows) == extract_by_journal(house, farm, moment)
+    assert len(rows) == 2
+    assert rows[0]["encumbrances"] is None
+    assert rows[0]["open_mutation"] is None
+
+
+def test_r_01__by_key_and_known_at__is_the_same_title_as_it_was_known(
+    house: House, farm: Farm
+) -> None:
+    page = read(house, "R-01", key=farm.key, known_at=farm.before)
+
+    assert {row["title"] for row in page["items"]} == {str(farm.title_id)}
+    assert [row["version"] for row in page["items"]] == [1, 1]
+    assert instant(page["envelope"]["known_at"]) == instant(farm.before)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({}, 422, "asset_or_key_required"),
+        ({"asset": "AAA-BBB-0001", "key": "x"}, 422, "asset_or_key_required"),
+        ({"asset": "AAA-BBB-0001"}, 404, "not_found"),
+        ({"key": "KHASRA|nowhere"}, 404, "not_found"),
+        ({"asset": "x" * 37}, 422, "request_invalid"),
+        ({"asset": "AAA-BBB-0001", "as_of": "block:7"}, 422, "as_of_block_not_spoken_of"),
+    ],
+)
+def test_r_01__no_asset_that_there_is__is_refused(
+    house: House, query: dict[str, Any], status: int, code: str
+) -> None:
+    with house.unchanged():
+        problem_of(ask(house, "R-01", **query), status, code)
+
+
+def history_by_journal(house: House, farm: Farm) -> list[dict[str, Any]]:
+    """Compute R-02 a second time, from the journal."""
+    told = Replayed.of(house)
+    found = []
+    versions = told.rows("title_version", title_id=farm.title_id)
+    for version in sorted(versions, key=lambda row: row["seq"]):
+        common = {
+            "version": version["seq"],
+            "valid_from": instant(version["valid_from"]),
+            "valid_to": instant(version["valid_to"]),
+            "recorded_at": instant(version["recorded_at"]),
+            "superseded_at": instant(version["superseded_at"]),
+            "maker": version["maker"],
+            "checker": version["checker"],
+        }
+        if version["mutation_id"] is None:
+            for share in told.rows("title_share", version_id=version["id"]):
+                passed = str(Fraction(share["hissa"], version["kul_hissay"]))
+                found.append(common | _side(house, share, "BUYER", passed) | {"mutation_no": None})
+            continue
+        mutation = told.one("mutation", id=version["mutation_id"])
+        for party in told.rows("mutation_party", mutation_id=mutation["id"]):
+            passed = str(Fraction(party["hissa"], mutation["kul_hissay"]))
+            side = _side(house, party, party["part"], passed)
+            found.append(common | side | {"mutation_no": mutation["number"]})
+    return found
+
+
+def _side(house: House, row: dict[str, Any], part: str, share: str) -> dict[str, Any]:
+    name = person(house, row["party_id"])["name"]
+    sides = (name, None) if part == "SELLER" else (None, name)
+    return {"transferor": sides[0], "transferee": sides[1], "share": share}
+
+
+def test_r_02__whole_history__is_what_the_journal_says(house: House, farm: Farm) -> None:
+    rows = rows_of(house, "R-02", asset=farm.code, reveal=True, limit=2)
+    times = ("valid_from", "valid_to", "recorded_at", "superseded_at")
+    expected = history_by_journal(house, farm)
+    names = expected[0].keys()
+    shown = [
+        {name: instant(row[name]) if name in times else row[name] for name in names} for row in rows
+    ]
+
+    def order(row: dict[str, Any]) -> str:
+        return str(sorted(row.items()))
+
+    assert sorted(shown, key=order) == sorted(expected, key=order)
+    # The first right, what was superseded by the sale, and both sides of the sale.
+    assert len(rows) == 6
+    sold = [row for row in rows if row["transferor"]]
+    assert [row["share"] for row in sold] == ["1/6"]
+    assert [row["version"] for row in rows] == sorted(row["version"] for row in rows)
+
+
+def test_r_02__of_a_time__leaves_the_others_out(house: House, farm: Farm) -> None:
+    before = rows_of(house, "R-02", asset=farm.code, begun_to=farm.before)
+    since = rows_of(house, "R-02", asset=farm.code, begun_from=farm.before)
+
+    assert {row["mutation_no"] for row in before} == {None}
+    assert None not in {row["mutation_no"] for row in since}
+    known = rows_of(house, "R-02", asset=farm.code, known_at=farm.before)
+    assert {row["version"] for row in known} == {1}
+    assert {row["superseded_at"] for row in known} == {None}
