@@ -32,7 +32,7 @@ SOLC_VERSION: Final = "0.8.30"
 LOOPBACK: Final = "127.0.0.1"
 
 # Without a file of its own, pytest would find the application's settings in the folders above.
-# The silenced warning is about brownie's calls to itself, which it no longer recognises as such.
+# The second silenced warning is about brownie's call to itself, which it no longer recognises.
 PYTEST_SETTINGS: Final = """\
 [pytest]
 addopts = -p no:cacheprovider
@@ -83,10 +83,23 @@ def stage_home(home: Path) -> None:
 
 
 def stage_compiler(folder: Path) -> None:
-    """Put the pinned compiler under the name by which py-solc-x looks for that version."""
+    """Put the pinned compiler under the name by which py-solc-x looks for that version.
+
+    Brownie asks for its version again for each contract, and to load the compiler takes the better
+    part of a second: the compiler is asked once.
+    """
     folder.mkdir()
+    compiler = str(CONTRACTS / "solc")
+    version = folder / "version"
+    version.write_bytes(
+        subprocess.run([compiler, "--version"], check=True, stdout=subprocess.PIPE).stdout
+    )
     launcher = folder / f"solc-v{SOLC_VERSION}"
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(str(CONTRACTS / "solc"))} "$@"\n')
+    launcher.write_text(
+        "#!/bin/sh\n"
+        f'[ "$*" = --version ] && exec cat {shlex.quote(str(version))}\n'
+        f'exec {shlex.quote(compiler)} "$@"\n'
+    )
     launcher.chmod(0o755)
 
 

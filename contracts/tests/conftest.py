@@ -2,6 +2,7 @@ import gc
 import time
 
 import pytest
+from brisk import hurry
 from claims import DAY, KYC_TOPIC, claim_data, signed_claim
 from suite import Platform
 from web3.middleware import Web3Middleware
@@ -32,6 +33,11 @@ class PatientReceipts(Web3Middleware):
 @pytest.fixture(scope="session", autouse=True)
 def patient_receipts(web3):
     web3.middleware_onion.add(PatientReceipts, "patient receipts")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brisk_brownie(patient_receipts):
+    hurry()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """The published T-REX and ONCHAINID contracts, deployed unmodified from their npm packages."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 from brownie import Contract, project, web3
@@ -31,6 +32,7 @@ PATHS = {
 }
 
 
+@cache
 def artifact(name):
     return json.loads(PATHS[name].read_text())
 
