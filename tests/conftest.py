@@ -172,6 +172,13 @@ def session(database: Database) -> Iterator[Session]:
     Deferred constraints fire at COMMIT, which never comes: a test that wants them asks with
     ``SET CONSTRAINTS ALL IMMEDIATE``.
     """
+    with taken_back(database) as session:
+        yield session
+
+
+@contextmanager
+def taken_back(database: Database) -> Iterator[Session]:
+    """Give a session of which nothing is left at the end."""
     with database.engine.connect() as connection:
         outer = connection.begin()
         with Session(

@@ -17,6 +17,7 @@ from registry.tokenization.models import Tokenization, TokenizationState
 from tests import ledger
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
+from tests.sales import Wrapped
 
 TREASURY = ACTORS[Role.TREASURY]
 PRICE_PAISA = 1_000_000_01
@@ -48,9 +49,10 @@ def requested(
     kind: RedemptionKind = RedemptionKind.SALE,
     *,
     units: tuple[int, ...] = UNITS,
+    wrapped: Wrapped | None = None,
     **changes: Any,
 ) -> Redeeming:
-    chain = ledger.live(desk, *units)
+    chain = ledger.live(desk, *units, wrapped=wrapped)
     who = COMPLIANCE if kind == RedemptionKind.COURT else chain.wrapped.issuer.actor
     redemption = redemptions.request_redemption(
         desk.session, who, chain.tokenization.id, terms(kind, **changes)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,15 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from registry.document.store import FolderStore
 from registry.journal.models import JournalEntry
 from registry.kernel.columns import Record
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, RegistryError
+from registry.kernel.vault import Vault
 from registry.lifecycle import service as lifecycle
+from tests.conftest import taken_back
+from tests.db.beginnings import Beginnings, in_turn
 from tests.db.walks.board import ARROWS, EVERYBODY, TABLE, Scenario, Walk
 from tests.factories import Desk
 
@@ -31,9 +38,27 @@ WALKS: dict[str, Walk] = {
 }
 SCENARIOS = [
     pytest.param(name, scenario, id=f"{name}-{scenario.source}-{scenario.event}")
-    for name, walk in WALKS.items()
-    for scenario in walk.scenarios
+    for name, scenario in in_turn(
+        [(name, scenario) for name, walk in WALKS.items() for scenario in walk.scenarios],
+        lambda each: each[1].prepare,
+    )
 ]
+
+
+@pytest.fixture(scope="module")
+def beginnings(
+    database: Database, vault: Vault, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Beginnings]:
+    store = FolderStore(tmp_path_factory.mktemp("documents"))
+
+    @contextmanager
+    def open_desk() -> Iterator[Desk]:
+        with taken_back(database) as session:
+            yield Desk(session, vault, store)
+
+    found = Beginnings(open_desk)
+    yield found
+    found.close()
 
 
 def journal_length(desk: Desk) -> int:
@@ -72,34 +97,40 @@ def test_fire__events_not_in_the_table__are_refused_and_change_nothing(
 
 @pytest.mark.parametrize(("name", "scenario"), SCENARIOS)
 def test_use_case__event_of_the_table__is_fired_once_its_guard_agrees(
-    desk: Desk, name: str, scenario: Scenario
+    beginnings: Beginnings, name: str, scenario: Scenario
 ) -> None:
-    record = scenario.prepare(desk) if scenario.prepare else None
-    before = journal_length(desk)
-    if record is not None:
-        assert record.state == scenario.source
-    if scenario.denied is not None:
-        with pytest.raises(RegistryError) as refusal, desk.session.begin_nested():
-            scenario.denied(desk, record)
-        assert refusal.value.code == scenario.code
-        desk.session.expire_all()
+    with beginnings.at(scenario.prepare) as (desk, record):
+        before = journal_length(desk)
         if record is not None:
             assert record.state == scenario.source
-        assert journal_length(desk) == before
+        if scenario.denied is not None:
+            with pytest.raises(RegistryError) as refusal, desk.session.begin_nested():
+                scenario.denied(desk, record)
+            assert refusal.value.code == scenario.code
+            desk.session.expire_all()
+            if record is not None:
+                assert record.state == scenario.source
+            assert journal_length(desk) == before
 
-    made = scenario.play(desk, record)
+        made = scenario.play(desk, record)
 
-    desk.session.flush()
-    record = record or made
+        desk.session.flush()
+        assert (
+            last_fired(desk, record or made, scenario.event)
+            == (ARROWS[name, scenario.source, scenario.event]["to"])
+        )
+
+
+def last_fired(desk: Desk, record: Any, event: str) -> Any:
+    """Return the state to which the journal says that an event led the record last."""
     assert isinstance(record, Record)
-    act = f"{record.__tablename__}_{scenario.event}"
     fired = desk.session.exec(
         select(JournalEntry).where(
-            col(JournalEntry.subject_id) == str(record.id), col(JournalEntry.act) == act
+            col(JournalEntry.subject_id) == str(record.id),
+            col(JournalEntry.act) == f"{record.__tablename__}_{event}",
         )
     ).all()
-    target = ARROWS[name, scenario.source, scenario.event]["to"]
-    assert [entry.facts["state"] for entry in fired][-1:] == [target]
+    return fired[-1].facts["state"] if fired else None
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -10,6 +10,7 @@ from registry.kernel.clock import now
 from registry.onboarding import service as onboarding
 from tests import factories as make
 from tests import standing
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, MAKER, Desk
 
@@ -49,8 +50,9 @@ def return_dossier(desk: Desk, asset: Asset, reason: str = "Illegible plan") -> 
     return onboarding.return_dossier(desk.session, CHECKER, asset.id, reason=reason)
 
 
-def returned(desk: Desk) -> Asset:
-    return return_dossier(desk, in_review(desk))
+@after(in_review)
+def returned(desk: Desk, asset: Asset) -> Asset:
+    return return_dossier(desk, asset)
 
 
 def add_paper_and_submit(desk: Desk, asset: Asset) -> None:

@@ -31,7 +31,11 @@ from typing import Any
 import registry.kernel.machine as machine_module
 from registry.kernel.actor import Actor, Role
 from registry.kernel.machine import SYSTEM
+from tests import ledger, sales
+from tests.db.beginnings import after
 from tests.factories import Desk
+from tests.ledger import Ledger
+from tests.sales import Wrapped
 
 TABLE: dict[str, dict[str, Any]] = json.loads(
     Path(machine_module.__file__).with_name("state_machines.json").read_text("utf-8")
@@ -50,6 +54,12 @@ EVERYBODY = Actor(
     ),
 )
 """One who holds every role: what stops this one is the table, or a guard."""
+
+
+@after(sales.wrapped_apartment)
+def live_token(desk: Desk, where: Wrapped) -> Ledger:
+    """Give what the walks of several machines begin with: a live token of two holders."""
+    return ledger.live(desk, 600, 400, wrapped=where)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from registry.document.intake import NewDocument
 from registry.document.models import Document
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import (
     MAKER,
@@ -52,8 +53,9 @@ def pending(desk: Desk) -> Document:
     return file_document(desk, open_apartment(desk), KIND, verified=False)
 
 
-def verified(desk: Desk) -> Document:
-    return verify(desk, pending(desk))
+@after(pending)
+def verified(desk: Desk, document: Document) -> Document:
+    return verify(desk, document)
 
 
 def run_out(desk: Desk) -> Document:
@@ -62,8 +64,8 @@ def run_out(desk: Desk) -> Document:
     return file_document(desk, open_apartment(desk), KIND, valid_until=yesterday)
 
 
-def expired(desk: Desk) -> Document:
-    document = run_out(desk)
+@after(run_out)
+def expired(desk: Desk, document: Document) -> Document:
     documents.expire_due(desk.session)
     return document
 

@@ -18,6 +18,7 @@ from registry.tokenization.guards import find_alive
 from registry.tokenization.models import TokenizationState
 from tests import goods as lots
 from tests import sales
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, Desk
 from tests.goods import CARRIER, OTHER_CARRIER, Shipment
@@ -148,14 +149,14 @@ def endorse_away_and_surrender(desk: Desk, bill: BillOfLading) -> None:
     surrender(desk, bill)
 
 
-def pending_delivery(desk: Desk) -> BillOfLading:
-    bill = issued(desk)
+@after(issued)
+def pending_delivery(desk: Desk, bill: BillOfLading) -> BillOfLading:
     surrender(desk, bill)
     return bill
 
 
-def pending_delivery_of_a_token(desk: Desk) -> BillOfLading:
-    bill = locked(desk)
+@after(locked)
+def pending_delivery_of_a_token(desk: Desk, bill: BillOfLading) -> BillOfLading:
     fund_and_surrender(desk, bill)
     return bill
 
@@ -172,14 +173,14 @@ def surrender_to_amend(desk: Desk, bill: BillOfLading) -> None:
     possession.surrender_for_amendment(desk.session, shipper_of(bill), bill.id)
 
 
-def pending_amendment(desk: Desk) -> BillOfLading:
-    bill = issued(desk)
+@after(issued)
+def pending_amendment(desk: Desk, bill: BillOfLading) -> BillOfLading:
     surrender_to_amend(desk, bill)
     return bill
 
 
-def surrendered_to_amend(desk: Desk) -> BillOfLading:
-    bill = pending_amendment(desk)
+@after(pending_amendment)
+def surrendered_to_amend(desk: Desk, bill: BillOfLading) -> BillOfLading:
     accept(CARRIER)(desk, bill)
     return bill
 

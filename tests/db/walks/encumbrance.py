@@ -12,6 +12,7 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.tokenization import liens as lien_steps
 from tests import liens
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, COMPLIANCE, MAKER, Desk, actor, open_apartment, verify
 
@@ -35,12 +36,14 @@ def over(desk: Desk) -> Encumbrance:
     return liens.active(desk, open_apartment(desk), EncumbranceKind.CAVEAT, ends_on=ended)
 
 
-def pending(desk: Desk) -> Encumbrance:
-    return liens.ask_discharge(desk, active(desk))
+@after(active)
+def pending(desk: Desk, record: Encumbrance) -> Encumbrance:
+    return liens.ask_discharge(desk, record)
 
 
-def in_enforcement(desk: Desk) -> Encumbrance:
-    return liens.enforced_upon(desk, active(desk))
+@after(active)
+def in_enforcement(desk: Desk, record: Encumbrance) -> Encumbrance:
+    return liens.enforced_upon(desk, record)
 
 
 def register(desk: Desk, record: Encumbrance) -> None:

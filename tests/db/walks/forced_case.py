@@ -16,8 +16,9 @@ from registry.kernel.clock import now
 from registry.kyc_standing import service as standing
 from registry.onboarding.models import Approval
 from tests import cases as make_case
-from tests import court, kyc, ledger
-from tests.db.walks.board import Scenario, Walk
+from tests import court, kyc
+from tests.db.beginnings import after
+from tests.db.walks.board import Scenario, Walk, live_token
 from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
@@ -26,19 +27,20 @@ MAKER_AS_CHECKER = Actor(COMPLIANCE.subject, frozenset({Role.REGISTRAR_CHECKER})
 OTHER_COMPLIANCE = court.SECOND_COMPLIANCE
 
 
-def opened(desk: Desk) -> Case:
-    chain = ledger.live(desk, 600, 400)
+@after(live_token)
+def opened(desk: Desk, chain: Ledger) -> Case:
     case = make_case.opened(chain, CaseKind.FREEZE_UNITS)
     _CHAINS[case.id] = chain
     return case
 
 
-def approved(desk: Desk) -> Case:
-    return make_case.approve(desk, opened(desk))
+@after(opened)
+def approved(desk: Desk, case: Case) -> Case:
+    return make_case.approve(desk, case)
 
 
-def executing(desk: Desk) -> Case:
-    case = approved(desk)
+@after(approved)
+def executing(desk: Desk, case: Case) -> Case:
     make_case.execute(desk, case)
     return case
 
@@ -51,14 +53,14 @@ def fail(_: Desk, case: Case) -> None:
     make_case.fail(_CHAINS[case.id], case)
 
 
-def incomplete(desk: Desk) -> Case:
-    case = executing(desk)
+@after(executing)
+def incomplete(desk: Desk, case: Case) -> Case:
     fail(desk, case)
     return case
 
 
-def executed(desk: Desk) -> Case:
-    case = executing(desk)
+@after(executing)
+def executed(desk: Desk, case: Case) -> Case:
     carry_out(desk, case)
     return case
 
@@ -67,24 +69,25 @@ def lift(_: Desk, case: Case) -> None:
     make_case.open_lift(_CHAINS[case.id], case)
 
 
-def lift_opened(desk: Desk) -> Case:
-    case = executed(desk)
+@after(executed)
+def lift_opened(desk: Desk, case: Case) -> Case:
     lift(desk, case)
     return case
 
 
-def lift_approved(desk: Desk) -> Case:
-    return make_case.approve(desk, lift_opened(desk))
+@after(lift_opened)
+def lift_approved(desk: Desk, case: Case) -> Case:
+    return make_case.approve(desk, case)
 
 
-def lifting(desk: Desk) -> Case:
-    case = lift_approved(desk)
+@after(lift_approved)
+def lifting(desk: Desk, case: Case) -> Case:
     make_case.execute(desk, case)
     return case
 
 
-def lift_incomplete(desk: Desk) -> Case:
-    case = lifting(desk)
+@after(lifting)
+def lift_incomplete(desk: Desk, case: Case) -> Case:
     fail(desk, case)
     return case
 
@@ -133,9 +136,9 @@ def execute_what_an_order_wants(desk: Desk, case: Case) -> None:
     execute(desk, case)
 
 
-def kyc_freeze_of(desk: Desk) -> Case:
+@after(live_token)
+def kyc_freeze_of(desk: Desk, chain: Ledger) -> Case:
     """Freeze a holder's wallet because their KYC was revoked."""
-    chain = ledger.live(desk, 600, 400)
     standing.revoke_kyc(
         desk.session, OTHER_COMPLIANCE, chain.holders[0].investor.id, reason="Lied."
     )
@@ -145,14 +148,14 @@ def kyc_freeze_of(desk: Desk) -> Case:
     return case
 
 
-def kyc_frozen(desk: Desk) -> Case:
-    case = kyc_freeze_of(desk)
+@after(kyc_freeze_of)
+def kyc_frozen(desk: Desk, case: Case) -> Case:
     carry_out(desk, case)
     return case
 
 
-def kyc_half_frozen(desk: Desk) -> Case:
-    case = kyc_freeze_of(desk)
+@after(kyc_freeze_of)
+def kyc_half_frozen(desk: Desk, case: Case) -> Case:
     fail(desk, case)
     return case
 

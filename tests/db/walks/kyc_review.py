@@ -13,6 +13,7 @@ from registry.kyc.models import KycReview
 from registry.kyc_standing import service as standing
 from tests import factories as make
 from tests import kyc
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
@@ -43,18 +44,19 @@ def submit_bare(desk: Desk, review: KycReview) -> None:
     reviews.submit_review(desk.session, desk.vault, themselves(desk, review), review.id)
 
 
-def submitted(desk: Desk) -> KycReview:
-    review = draft(desk)
+@after(draft)
+def submitted(desk: Desk, review: KycReview) -> KycReview:
     submit(desk, review)
     return review
 
 
-def recommended(desk: Desk) -> KycReview:
-    return kyc.recommend(desk, submitted(desk))
+@after(submitted)
+def recommended(desk: Desk, review: KycReview) -> KycReview:
+    return kyc.recommend(desk, review)
 
 
-def approved(desk: Desk) -> KycReview:
-    review = recommended(desk)
+@after(recommended)
+def approved(desk: Desk, review: KycReview) -> KycReview:
     kyc.approve(desk, review)
     return review
 

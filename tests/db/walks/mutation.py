@@ -17,6 +17,7 @@ from registry.tokenization.liens import put_encumbrance_in_force
 from tests import deeds
 from tests import factories as make
 from tests.api.town import lodge
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, MAKER, Desk
 
@@ -30,31 +31,35 @@ def entered(desk: Desk) -> Mutation:
     return deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
 
 
-def completed(desk: Desk) -> Mutation:
-    return deeds.completed(desk, entered(desk))
+@after(entered)
+def completed(desk: Desk, mutation: Mutation) -> Mutation:
+    return deeds.completed(desk, mutation)
 
 
-def verified(desk: Desk) -> Mutation:
-    return deeds.verified(desk, entered(desk))
+@after(entered)
+def verified(desk: Desk, mutation: Mutation) -> Mutation:
+    return deeds.verified(desk, mutation)
 
 
-def attested(desk: Desk) -> Mutation:
-    return deeds.attested(desk, entered(desk))
+@after(entered)
+def attested(desk: Desk, mutation: Mutation) -> Mutation:
+    return deeds.attested(desk, mutation)
 
 
-def implemented(desk: Desk) -> Mutation:
-    return deeds.implemented(desk, entered(desk))
+@after(entered)
+def implemented(desk: Desk, mutation: Mutation) -> Mutation:
+    return deeds.implemented(desk, mutation)
 
 
-def stayed(desk: Desk) -> Mutation:
-    mutation = verified(desk)
+@after(verified)
+def stayed(desk: Desk, mutation: Mutation) -> Mutation:
     return mutations.stay_mutation(
         desk.session, deeds.REVENUE_OFFICER, mutation.id, reason="A stay was announced."
     )
 
 
-def noticed_tomorrow(desk: Desk) -> Mutation:
-    mutation = entered(desk)
+@after(entered)
+def noticed_tomorrow(desk: Desk, mutation: Mutation) -> Mutation:
     paper = deeds.instrument(desk, mutation, notice_on=today() + timedelta(days=1))
     mutations.complete_mutation(desk.session, MAKER, mutation.id, paper)
     return mutations.verify_mutation(desk.session, deeds.FIELD_VERIFIER, mutation.id)
@@ -65,8 +70,8 @@ def attest_after_the_notice(desk: Desk, mutation: Mutation) -> None:
     deeds.attest(desk, mutation)
 
 
-def under_caveat(desk: Desk) -> Mutation:
-    mutation = stayed(desk)
+@after(stayed)
+def under_caveat(desk: Desk, mutation: Mutation) -> Mutation:
     title = titles.get_title(desk.session, mutation.title_id)
     lien = lodge(desk, desk.session.get_one(Asset, title.asset_id), EncumbranceKind.CAVEAT)
     put_encumbrance_in_force(desk.session, CHECKER, lien.id)

@@ -12,10 +12,11 @@ from registry.court_order.models import CourtOrder
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.reconciliation import service as reconciliation
-from tests import court, ledger
+from tests import court
 from tests import factories as make
 from tests.court import SECOND_COMPLIANCE
-from tests.db.walks.board import Scenario, Walk
+from tests.db.beginnings import after
+from tests.db.walks.board import Scenario, Walk, live_token
 from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
@@ -23,9 +24,9 @@ _CHAINS: dict[UUID, Ledger] = {}
 RECEIVER_IN_COMPLIANCE = Actor(court.REGULATOR.subject, frozenset({Role.COMPLIANCE}))
 
 
-def received(desk: Desk) -> CourtOrder:
+@after(live_token)
+def received(desk: Desk, chain: Ledger) -> CourtOrder:
     """Receive an order on a wallet that holds a live token."""
-    chain = ledger.live(desk, 600, 400)
     order = court.on_wallet(desk, chain.holders[0].wallet.address)
     _CHAINS[order.id] = chain
     return order
@@ -54,16 +55,18 @@ def reject_twice_by_one(desk: Desk, order: CourtOrder) -> None:
     reject(desk, order, COMPLIANCE)
 
 
-def authenticated(desk: Desk) -> CourtOrder:
-    return court.authenticate(desk, received(desk))
+@after(received)
+def authenticated(desk: Desk, order: CourtOrder) -> CourtOrder:
+    return court.authenticate(desk, order)
 
 
 def apply(desk: Desk, order: CourtOrder, who: Actor = SECOND_COMPLIANCE) -> None:
     orders.apply_order(desk.session, who, order.id)
 
 
-def applying(desk: Desk) -> CourtOrder:
-    return court.apply(desk, received(desk))
+@after(received)
+def applying(desk: Desk, order: CourtOrder) -> CourtOrder:
+    return court.apply(desk, order)
 
 
 def confirm(desk: Desk, order: CourtOrder) -> None:
@@ -88,8 +91,8 @@ def freeze_and_confirm(desk: Desk, order: CourtOrder) -> None:
     confirm(desk, order)
 
 
-def in_force(desk: Desk) -> CourtOrder:
-    order = applying(desk)
+@after(applying)
+def in_force(desk: Desk, order: CourtOrder) -> CourtOrder:
     freeze_and_confirm(desk, order)
     return order
 
@@ -108,8 +111,9 @@ def vacate_alone(desk: Desk, order: CourtOrder) -> None:
     )
 
 
-def lifting_now(desk: Desk) -> CourtOrder:
-    return court.vacate(desk, in_force(desk))
+@after(in_force)
+def lifting_now(desk: Desk, order: CourtOrder) -> CourtOrder:
+    return court.vacate(desk, order)
 
 
 def lift(desk: Desk, order: CourtOrder) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from registry.kernel.actor import Actor, Role
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.models import ReconciliationBreak
-from tests import ledger
-from tests.db.walks.board import Scenario, Walk
+from tests.db.beginnings import after
+from tests.db.walks.board import Scenario, Walk, live_token
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
@@ -17,9 +17,9 @@ OPERATIONS_IN_COMPLIANCE = Actor(OPERATIONS.subject, frozenset({Role.COMPLIANCE}
 _CHAINS: dict[UUID, Ledger] = {}
 
 
-def found(desk: Desk) -> ReconciliationBreak:
+@after(live_token)
+def found(desk: Desk, chain: Ledger) -> ReconciliationBreak:
     """Freeze an address without an order, and without an instruction."""
-    chain = ledger.live(desk, 600, 400)
     chain.freeze(chain.holders[0].wallet.address)
     breaks = reconciliation.run_checks(desk.session, chain.tokenization.id)
     (broken,) = [item for item in breaks if item.rule == "ORD-01"]
@@ -31,8 +31,8 @@ def investigate(desk: Desk, item: ReconciliationBreak) -> None:
     reconciliation.investigate_break(desk.session, OPERATIONS, item.id)
 
 
-def investigated(desk: Desk) -> ReconciliationBreak:
-    item = found(desk)
+@after(found)
+def investigated(desk: Desk, item: ReconciliationBreak) -> ReconciliationBreak:
     investigate(desk, item)
     return item
 
@@ -43,8 +43,8 @@ def propose(desk: Desk, item: ReconciliationBreak, reference: str = "operation 7
     )
 
 
-def proposed(desk: Desk) -> ReconciliationBreak:
-    item = investigated(desk)
+@after(investigated)
+def proposed(desk: Desk, item: ReconciliationBreak) -> ReconciliationBreak:
     propose(desk, item)
     return item
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from registry.kernel.clock import today
@@ -13,26 +11,39 @@ from registry.redemption import service as redemptions
 from registry.redemption.models import Redemption
 from registry.valuation import service as valuations
 from tests import redemptions as stages
+from tests import sales
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import COMPLIANCE, Desk
 from tests.redemptions import TREASURY, Redeeming
+from tests.sales import Wrapped
 
 _CHAINS: dict[UUID, Redeeming] = {}
 YESTERDAY = timedelta(days=-1)
 
 
-def at(stage: Callable[..., Redeeming], **more: Any) -> Callable[[Desk], Redemption]:
-    def prepare(desk: Desk) -> Redemption:
-        made = stage(desk, **more)
-        _CHAINS[made.redemption.id] = made
-        return made.redemption
-
-    return prepare
+@after(sales.wrapped_apartment)
+def requested(desk: Desk, where: Wrapped) -> Redemption:
+    made = stages.requested(desk, wrapped=where)
+    _CHAINS[made.redemption.id] = made
+    return made.redemption
 
 
-def vote(desk: Desk, redemption: Redemption) -> None:
+def vote(desk: Desk, redemption: Redemption, *, in_favour: bool = True) -> None:
     holder = _CHAINS[redemption.id].ledger.holders[0]
-    redemptions.cast_vote(desk.session, holder.actor, redemption.id, in_favour=True)
+    redemptions.cast_vote(desk.session, holder.actor, redemption.id, in_favour=in_favour)
+
+
+@after(requested)
+def voted(desk: Desk, redemption: Redemption) -> Redemption:
+    vote(desk, redemption)
+    return redemption
+
+
+@after(requested)
+def voted_down(desk: Desk, redemption: Redemption) -> Redemption:
+    vote(desk, redemption, in_favour=False)
+    return redemption
 
 
 def close_vote(desk: Desk, redemption: Redemption) -> None:
@@ -41,6 +52,12 @@ def close_vote(desk: Desk, redemption: Redemption) -> None:
 
 def approve(desk: Desk, redemption: Redemption) -> None:
     stages.approve(desk, redemption)
+
+
+@after(voted)
+def approved(desk: Desk, redemption: Redemption) -> Redemption:
+    approve(desk, redemption)
+    return redemption
 
 
 def reject(desk: Desk, redemption: Redemption) -> None:
@@ -56,8 +73,20 @@ def pause_and_freeze(desk: Desk, redemption: Redemption) -> None:
     freeze(desk, redemption)
 
 
+@after(approved)
+def frozen(desk: Desk, redemption: Redemption) -> Redemption:
+    pause_and_freeze(desk, redemption)
+    return redemption
+
+
 def fund(desk: Desk, redemption: Redemption) -> None:
     stages.fund(desk, redemption)
+
+
+@after(frozen)
+def funded(desk: Desk, redemption: Redemption) -> Redemption:
+    fund(desk, redemption)
+    return redemption
 
 
 def fund_short(desk: Desk, redemption: Redemption) -> None:
@@ -76,6 +105,12 @@ def pass_the_long_stop_and_abort(desk: Desk, redemption: Redemption) -> None:
 
 def pay(desk: Desk, redemption: Redemption) -> None:
     paying.start_paying(desk.session, TREASURY, redemption.id)
+
+
+@after(funded)
+def being_paid(desk: Desk, redemption: Redemption) -> Redemption:
+    pay(desk, redemption)
+    return redemption
 
 
 def close(desk: Desk, redemption: Redemption) -> None:
@@ -98,12 +133,12 @@ def outdate_the_value_and_approve(desk: Desk, redemption: Redemption) -> None:
 
 WALK = Walk(
     machine="redemption",
-    record=at(stages.requested),
+    record=requested,
     scenarios=(
         Scenario(
             source="VALIDATED",
             event="vote",
-            prepare=at(stages.requested),
+            prepare=requested,
             play=vote,
             denied=close_vote,
             code="vote_open",
@@ -111,7 +146,7 @@ WALK = Walk(
         Scenario(
             source="VOTED",
             event="approve",
-            prepare=at(stages.voted),
+            prepare=voted,
             play=approve,
             denied=outdate_the_value_and_approve,
             code="valuation_stale",
@@ -119,14 +154,14 @@ WALK = Walk(
         Scenario(
             source="VOTED",
             event="reject",
-            prepare=at(stages.voted, in_favour=False),
+            prepare=voted_down,
             play=reject,
             kept="What was carried is shown by test_reject__carried__is_refused.",
         ),
         Scenario(
             source="APPROVED",
             event="freeze",
-            prepare=at(stages.approved),
+            prepare=approved,
             play=pause_and_freeze,
             denied=freeze,
             code="token_not_paused",
@@ -134,7 +169,7 @@ WALK = Walk(
         Scenario(
             source="RECORD_DATE_FROZEN",
             event="fund",
-            prepare=at(stages.frozen),
+            prepare=frozen,
             play=fund,
             denied=fund_short,
             code="escrow_short",
@@ -142,16 +177,16 @@ WALK = Walk(
         Scenario(
             source="RECORD_DATE_FROZEN",
             event="abort",
-            prepare=at(stages.frozen),
+            prepare=frozen,
             play=pass_the_long_stop_and_abort,
             denied=abort,
             code="long_stop_ahead",
         ),
-        Scenario(source="FUNDED", event="pay", prepare=at(stages.funded), play=pay),
+        Scenario(source="FUNDED", event="pay", prepare=funded, play=pay),
         Scenario(
             source="PAYING",
             event="all_paid",
-            prepare=at(stages.being_paid),
+            prepare=being_paid,
             play=pay_all_and_close,
             denied=close,
             code="payouts_due",

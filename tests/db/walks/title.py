@@ -18,6 +18,7 @@ from registry.title.models import Title
 from tests import deeds
 from tests import factories as make
 from tests.api.town import lodge
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, MAKER, Desk
 
@@ -43,8 +44,8 @@ def prove_and_verify(desk: Desk, title: Title) -> None:
     verify(desk, title)
 
 
-def verified(desk: Desk) -> Title:
-    title = proposed(desk)
+@after(proposed)
+def verified(desk: Desk, title: Title) -> Title:
     make.in_review(desk, asset_of(desk, title))
     return title
 
@@ -67,8 +68,8 @@ def lodge_sale(desk: Desk, title: Title) -> Mutation:
     return deeds.entered(desk, title, sale)
 
 
-def pending(desk: Desk) -> Title:
-    title = active(desk)
+@after(active)
+def pending(desk: Desk, title: Title) -> Title:
     lodge_sale(desk, title)
     return title
 
@@ -121,14 +122,14 @@ def stay_and_dispute(desk: Desk, title: Title) -> None:
     dispute(desk, title)
 
 
-def disputed(desk: Desk) -> Title:
-    title = active(desk)
+@after(active)
+def disputed(desk: Desk, title: Title) -> Title:
     dispute(desk, title)
     return title
 
 
-def disputed_with_mutation(desk: Desk) -> Title:
-    title = pending(desk)
+@after(pending)
+def disputed_with_mutation(desk: Desk, title: Title) -> Title:
     stay_and_dispute(desk, title)
     return title
 
@@ -149,8 +150,8 @@ def cancel(desk: Desk, title: Title, document_id: UUID | None = None) -> None:
     )
 
 
-def burdened(desk: Desk) -> Title:
-    title = active(desk)
+@after(active)
+def burdened(desk: Desk, title: Title) -> Title:
     lodge(desk, asset_of(desk, title), EncumbranceKind.CAVEAT)
     return title
 

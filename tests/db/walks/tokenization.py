@@ -25,45 +25,51 @@ from registry.tokenization.guards import SUITE
 from registry.tokenization.models import Tokenization
 from tests import factories as make
 from tests import liens, redemptions, sales, standing
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.redemptions import Redeeming
+from tests.sales import Wrapped
 
 _REDEEMING: dict[UUID, Redeeming] = {}
 
 
-def structured(desk: Desk) -> Tokenization:
-    return sales.structured(desk, sales.wrapped_apartment(desk))
+@after(sales.wrapped_apartment)
+def structured(desk: Desk, where: Wrapped) -> Tokenization:
+    return sales.structured(desk, where)
 
 
-def approved(desk: Desk) -> Tokenization:
-    return sales.approved(desk, sales.wrapped_apartment(desk))
+@after(sales.wrapped_apartment)
+def approved(desk: Desk, where: Wrapped) -> Tokenization:
+    return sales.approved(desk, where)
 
 
-def deploying(desk: Desk) -> Tokenization:
-    token = approved(desk)
+@after(approved)
+def deploying(desk: Desk, token: Tokenization) -> Tokenization:
     deploy(desk, token)
     return token
 
 
-def deployed(desk: Desk) -> Tokenization:
-    return sales.deployed(desk, sales.wrapped_apartment(desk))
+@after(sales.wrapped_apartment)
+def deployed(desk: Desk, where: Wrapped) -> Tokenization:
+    return sales.deployed(desk, where)
 
 
-def offering(desk: Desk) -> Tokenization:
+@after(sales.wrapped_apartment)
+def offering(desk: Desk, where: Wrapped) -> Tokenization:
     """Give a token on sale of which at least one fraction must be paid for."""
-    sale = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=1)
+    sale = sales.offering(desk, where, minimum_units=1)
     return tokenizations.get_tokenization(desk.session, sale.tokenization_id)
 
 
-def minting(desk: Desk) -> Tokenization:
-    token = offering(desk)
+@after(offering)
+def minting(desk: Desk, token: Tokenization) -> Tokenization:
     pay_and_close(desk, token)
     return token
 
 
-def live(desk: Desk) -> Tokenization:
-    token = minting(desk)
+@after(minting)
+def live(desk: Desk, token: Tokenization) -> Tokenization:
     offerings.confirm_live(desk.session, token.id)
     return token
 
@@ -147,9 +153,10 @@ def unwind_paid(desk: Desk, token: Tokenization) -> None:
     unwind(desk, token)
 
 
-def unwinding_one(desk: Desk) -> Tokenization:
+@after(sales.wrapped_apartment)
+def unwinding_one(desk: Desk, where: Wrapped) -> Tokenization:
     """Give a failed sale in which one order was paid, of the two that it wanted."""
-    sale = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=20)
+    sale = sales.offering(desk, where, minimum_units=20)
     sales.pay(desk, sales.order(desk, sale, make.buyer(desk), units=10))
     token = tokenizations.get_tokenization(desk.session, sale.tokenization_id)
     unwind(desk, token)
@@ -175,8 +182,9 @@ def of(desk: Desk, made: Redeeming) -> Tokenization:
     return tokenizations.get_tokenization(desk.session, made.ledger.tokenization.id)
 
 
-def awaiting_redemption(desk: Desk) -> Tokenization:
-    made = redemptions.approved(desk)
+@after(sales.wrapped_apartment)
+def awaiting_redemption(desk: Desk, where: Wrapped) -> Tokenization:
+    made = redemptions.approved(desk, wrapped=where)
     made.ledger.pause()
     return of(desk, made)
 
@@ -185,8 +193,9 @@ def freeze(desk: Desk, token: Tokenization) -> None:
     freeze_cap_table(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
 
 
-def paid_off(desk: Desk) -> Tokenization:
-    return of(desk, redemptions.paid(desk))
+@after(sales.wrapped_apartment)
+def paid_off(desk: Desk, where: Wrapped) -> Tokenization:
+    return of(desk, redemptions.paid(desk, wrapped=where))
 
 
 def end(desk: Desk, token: Tokenization) -> None:
@@ -202,8 +211,9 @@ def burn_and_end(desk: Desk, token: Tokenization) -> None:
     end(desk, token)
 
 
-def unfunded(desk: Desk) -> Tokenization:
-    return of(desk, redemptions.frozen(desk))
+@after(sales.wrapped_apartment)
+def unfunded(desk: Desk, where: Wrapped) -> Tokenization:
+    return of(desk, redemptions.frozen(desk, wrapped=where))
 
 
 def abort(desk: Desk, token: Tokenization) -> None:
@@ -216,8 +226,8 @@ def pass_the_long_stop_and_abort(desk: Desk, token: Tokenization) -> None:
     abort(desk, token)
 
 
-def paused(desk: Desk) -> Tokenization:
-    token = live(desk)
+@after(live)
+def paused(desk: Desk, token: Tokenization) -> Tokenization:
     tokenizations.pause_token(desk.session, make.actor(Role.COMPLIANCE), token.id, reason="A break")
     return token
 

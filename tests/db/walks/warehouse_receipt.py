@@ -20,6 +20,7 @@ from registry.wrapper import service as wrappers
 from tests import factories as make
 from tests import goods as lots
 from tests import sales
+from tests.db.beginnings import after
 from tests.db.walks.board import Scenario, Walk
 from tests.factories import CHECKER, Desk
 from tests.goods import ASSAYER, OTHER_WAREHOUSE, QTY, WAREHOUSE, Lot, Side
@@ -124,8 +125,8 @@ def pledge(kg: Decimal) -> Callable[[Desk, WarehouseReceipt], object]:
     return act
 
 
-def pledged(desk: Desk) -> WarehouseReceipt:
-    receipt = issued(desk)
+@after(issued)
+def pledged(desk: Desk, receipt: WarehouseReceipt) -> WarehouseReceipt:
     _PLEDGEES[receipt.id] = bank = lots.side(desk)
     return lots.pledge(desk, lot_of(receipt), bank)
 
@@ -215,8 +216,8 @@ def run_out(desk: Desk, receipt: WarehouseReceipt) -> None:
     desk.session.flush()
 
 
-def expired(desk: Desk) -> WarehouseReceipt:
-    receipt = issued(desk)
+@after(issued)
+def expired(desk: Desk, receipt: WarehouseReceipt) -> WarehouseReceipt:
     run_out_and_expire(desk, receipt)
     return receipt
 
