@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -29,6 +30,15 @@ from tests.watcher import ends_with_us
 settings.register_profile("quick", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+# What is imported stays: to look through it for garbage, meanwhile and ever after, is lost time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 LONGEST_FIRST = ("e2e", "chain", "db", "unit")
@@ -106,6 +116,8 @@ class DatabaseMaker(Protocol):
 def make_database() -> Iterator[DatabaseMaker]:
     """Give a maker of migrated databases, all copies of one to which nobody writes."""
     numbers = itertools.count(1)
+    # A name that is free again keeps its engine, which remembers compiled statements.
+    free: list[Database] = []
     with (
         open_folder(at=in_memory()) as folder,
         ends_with_us(folder / "postgres", folder),
@@ -134,16 +146,22 @@ def make_database() -> Iterator[DatabaseMaker]:
             def make(of: Database | None = None, *, empty: bool = False) -> Iterator[Database]:
                 source = of or (nothing if empty else original)
                 source.dispose()
-                name = f"copy_{next(numbers)}"
+                if free:
+                    copy = free.pop()
+                else:
+                    name = f"copy_{next(numbers)}"
+                    copy = Database(original.url.replace(f"/{DATABASE}?", f"/{name}?", 1))
                 admin.execute(
-                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                        sql.Identifier(name), sql.Identifier(_name(source))
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                        sql.Identifier(_name(copy)), sql.Identifier(_name(source))
                     )
                 )
-                copy = Database(original.url.replace(f"/{DATABASE}?", f"/{name}?", 1))
                 yield copy
                 copy.dispose()
-                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+                admin.execute(
+                    sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(_name(copy)))
+                )
+                free.append(copy)
 
             yield make
 

@@ -80,7 +80,11 @@ class Databases:
         except IndexError:
             url = self._first.engine.url.set(database=f"chain_{next(self._numbers)}")
             database = Database(url.render_as_string(hide_password=False))
-        self._run("CREATE DATABASE {} TEMPLATE {}", self.as_template(database), template)
+        self._run(
+            "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY",
+            self.as_template(database),
+            template,
+        )
         return database
 
     @contextlib.contextmanager
