@@ -7,10 +7,10 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -231,6 +231,17 @@ def store(tmp_path: Path) -> DocumentStore:
 
 
 @pytest.fixture
-def desk(session: Session, vault: Vault, store: DocumentStore) -> Desk:
+def shelf() -> dict[tuple[int, ...], Callable[[], Any]]:
+    """What stands in the database of `session` already: nothing."""
+    return {}
+
+
+@pytest.fixture
+def desk(
+    session: Session,
+    vault: Vault,
+    store: DocumentStore,
+    shelf: dict[tuple[int, ...], Callable[[], Any]],
+) -> Desk:
     """Where the factories work, within `session`."""
-    return Desk(session, vault, store)
+    return Desk(session, vault, store, shelf)

@@ -10,8 +10,8 @@ import hashlib
 import itertools
 import secrets
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from io import BytesIO
 from typing import Any
@@ -53,11 +53,18 @@ _starts = {AssetClass.LAND_APARTMENT: "LHR-APT", AssetClass.COMMODITY_WAREHOUSED
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where work is done: one transaction, one vault, one store."""
+    """Where work is done: one transaction, one vault, one store.
+
+    Parameters
+    ----------
+    shelf
+        What stands in the database already, by the units of its token, for whoever asks first.
+    """
 
     session: Session
     vault: Vault
     store: DocumentStore
+    shelf: dict[tuple[int, ...], Callable[[], Any]] = field(default_factory=dict, compare=False)
 
 
 # Actors

@@ -162,6 +162,9 @@ class Ledger:
 
 def live(desk: Desk, *units: int, wrapped: Wrapped | None = None, days_ago: int = 2) -> Ledger:
     """Give a live token, minted to a new buyer for each of `units`."""
+    if units in desk.shelf and wrapped is None and days_ago == 2:
+        ready: Ledger = desk.shelf.pop(units)()
+        return resumed(ready, desk)
     where = wrapped or sales.wrapped_apartment(desk)
     tokenization = sales.deployed(desk, where, declared_fractions=sum(units), price_paisa=1)
     tokenization.state = TokenizationState.LIVE

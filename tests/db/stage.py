@@ -34,6 +34,8 @@ def _load(session: Session, thing: Any) -> Any:
     if is_dataclass(thing) and not isinstance(thing, type):
         parts = {field.name: getattr(thing, field.name) for field in fields(thing)}
         return replace(thing, **{name: _load(session, part) for name, part in parts.items()})
+    if isinstance(thing, list):
+        return [_load(session, part) for part in thing]
     return thing
 
 

@@ -22,6 +22,7 @@ from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 300, 100)
 
 ALL_KINDS = list(CaseKind)
 

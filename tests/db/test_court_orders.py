@@ -35,6 +35,7 @@ from tests.deeds import refusal
 from tests.factories import CHECKER, COMPLIANCE, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 400)
 
 
 def encumbrance_of(desk: Desk, order: CourtOrder) -> Encumbrance:

@@ -26,6 +26,7 @@ from tests.kyc import SECOND_OFFICER
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 400)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests import ledger, sales
 from tests.factories import VALUE_PAISA, Buyer, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = ()
 
 NO_CHAIN = 1
 

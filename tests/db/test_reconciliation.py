@@ -26,6 +26,7 @@ from tests.factories import ACTORS, CHECKER, COMPLIANCE, Buyer, Desk
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 400)
 
 OPERATIONS = ACTORS[Role.OPERATIONS]
 YESTERDAY = timedelta(days=1)

@@ -20,6 +20,7 @@ from tests.factories import Desk
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 300, 100)
 
 
 @pytest.fixture

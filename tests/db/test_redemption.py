@@ -40,6 +40,7 @@ from tests.factories import ACTORS, CHECKER, COMPLIANCE, Buyer, Desk
 from tests.redemptions import PRICE_PAISA, TREASURY, Redeeming
 
 pytestmark = pytest.mark.db
+ON_SHELF = stages.UNITS
 
 UNVOTED = (RedemptionKind.DELIVERY, RedemptionKind.MATURITY, RedemptionKind.COURT)
 

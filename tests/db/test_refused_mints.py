@@ -22,6 +22,7 @@ from tests import sales
 from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = ()
 
 UNITS = (30, 20)
 

@@ -21,6 +21,7 @@ from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 400)
 
 SOMEBODY = make.actor(Role.COMPLIANCE)
 

@@ -30,6 +30,7 @@ from tests.ledger import Ledger
 from tests.redemptions import TREASURY
 
 pytestmark = pytest.mark.db
+ON_SHELF = ()
 
 TODAY = today()
 

@@ -24,6 +24,7 @@ from tests.api.town import lodge
 from tests.factories import CHECKER, MAKER, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = ()
 
 WHOLE = Fraction(1)
 

@@ -19,6 +19,7 @@ from tests import sales
 from tests.factories import ACTORS, COMPLIANCE, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = ()
 
 TREASURY = ACTORS[Role.TREASURY]
 MINIMUM = 50

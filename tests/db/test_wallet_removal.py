@@ -19,6 +19,7 @@ from tests import ledger, sales
 from tests.factories import Buyer, Desk
 
 pytestmark = pytest.mark.db
+ON_SHELF = (600, 400)
 
 
 def remove(desk: Desk, who: Buyer, wallet: Wallet | None = None) -> Wallet:
