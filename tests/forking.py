@@ -8,11 +8,9 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.context import ForkServerContext
 
-LOADED = ["tests.e2e.program", "tests.chaos.sync.process"]
-
 
 def forking_context() -> ForkServerContext:
     """Give the context whose processes are forked there; a process of pytest has one server."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED)
+    context.set_forkserver_preload(["tests.loaded"])
     return context

@@ -42,14 +42,15 @@ class HoldsBack(ChainClient):
         return found
 
 
-def main(database_url: str, node_url: str, folder: Path) -> None:
+def main() -> None:
+    database_url, node_url, folder = sys.argv[1:]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     configure_logging("info")
     client = HoldsBack(node_url, CHAIN_ID)
-    client.folder = folder
+    client.folder = Path(folder)
     run_sync(Database(database_url), client, stop, finality=CONFIRMATIONS)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main()

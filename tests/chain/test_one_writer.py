@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from chain.sync.indexer import Indexer
 from chain.sync.writer import Writer
 from registry.captable.projection import CursorMoved
-from registry.kernel.settings import ROOT
 from tests.chain.suite import Suite, catch_up, cursor_of, shuffle
 from tests.chain.test_worker import eventually
+from tests.e2e.program import Program, start
 
 pytestmark = pytest.mark.chain
 
@@ -32,10 +31,10 @@ def held(suite: Suite) -> Suite:
 
 
 @dataclass
-class Program:
+class Sync:
     """A sync in a process of its own."""
 
-    process: subprocess.Popen[str]
+    process: Program
     log: Path
 
     def said(self, event: str) -> bool:
@@ -46,21 +45,14 @@ class Program:
 
 
 @contextlib.contextmanager
-def program(suite: Suite, folder: Path) -> Iterator[Program]:
+def program(suite: Suite, folder: Path) -> Iterator[Sync]:
     folder.mkdir()
     log = folder / "log"
     world = suite.world
-    with log.open("w") as out:
-        command = [sys.executable, "-m", "tests.chain.sync_process"]
-        process = subprocess.Popen(
-            [*command, world.database.url, world.node.url, str(folder)],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    command = ["tests.chain.sync_process", world.database.url, world.node.url, str(folder)]
+    process = start(command, os.environ, log)
     try:
-        yield Program(process, log)
+        yield Sync(process, log)
     finally:
         process.send_signal(signal.SIGCONT)
         (folder / "hold").unlink(missing_ok=True)

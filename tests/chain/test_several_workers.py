@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +13,13 @@ import pytest
 from eth_account import Account
 
 from chain.node.client import hex_of
-from registry.kernel.settings import ROOT
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import FIRST, Market
 from tests.chain.outcomes import assert_each_once, sent
 from tests.chain.test_worker import eventually, is_done
 from tests.chain.worker_process import KEYS, PASSWORD
 from tests.chain.world import CLAIM_SIGNER, CONFIRMER, PLATFORM, World
+from tests.e2e.program import Program, start
 
 pytestmark = pytest.mark.chain
 
@@ -38,12 +37,9 @@ def keys(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def workers(world: World, keys: Path, number: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    command = [sys.executable, "-m", "tests.chain.worker_process"]
-    started = [
-        subprocess.Popen([*command, world.database.url, world.node.url, str(keys)], cwd=ROOT)
-        for _ in range(number)
-    ]
+def workers(world: World, keys: Path, number: int) -> Iterator[list[Program]]:
+    command = ["tests.chain.worker_process", world.database.url, world.node.url, str(keys)]
+    started = [start(command, os.environ, keys.with_name("log")) for _ in range(number)]
     try:
         yield started
     finally:

@@ -23,14 +23,15 @@ PASSWORD = "correct horse"
 KEYS = ("platform.json", "claim_issuer.json", "confirmer.json")
 
 
-def main(database_url: str, node_url: str, keys: Path) -> None:
+def main() -> None:
+    database_url, node_url, folder = sys.argv[1:]
     stop = threading.Event()
     start_tracing(Settings(), VERSION)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    opened = [KeystoreSigner(keys / name, PASSWORD) for name in KEYS]
+    opened = [KeystoreSigner(Path(folder) / name, PASSWORD) for name in KEYS]
     chain = Chain(ChainClient(node_url, CHAIN_ID), opened[0], opened[1], opened[2], fees=PATIENT)
     run_worker(Database(database_url), chain, stop, finality=CONFIRMATIONS)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main()

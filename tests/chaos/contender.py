@@ -6,7 +6,6 @@ as blocks come that much faster too.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -24,12 +23,12 @@ from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
 from tests.chain.nodes import CHAIN_ID
 from tests.chaos.stage import chain_of, open_signers
+from tests.forking import forking_context
 
 CLIENT_SECONDS = 0.8
 """So long it waits for an answer of the node, where the node is made to be silent."""
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__, "tests.chaos.play"])
+_FORKS = forking_context()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from tests.forking import forking_context
 
 DEADLINE_S = 300.0
 MAINS: Mapping[str, Callable[[], int | None]] = {"api.cli": cli.app, "demo": demo.main}
+"""Where a module's beginning is not its `main`, or is what most tests start."""
 
 
 def free_port() -> int:
@@ -88,11 +90,15 @@ class Program:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
 
 def _become(arguments: list[str], env: dict[str, str], out: Path, err: Path, cwd: Path) -> None:
     """Be that program from here on."""
     os.setsid()
     os.chdir(cwd)
+    sys.path.insert(0, str(ROOT))  # as `python -m` has it: the folders of tests have names of ours
     os.environ.clear()
     os.environ.update(env)
     for number, path in ((1, out), (2, err)):
@@ -100,7 +106,8 @@ def _become(arguments: list[str], env: dict[str, str], out: Path, err: Path, cwd
         os.dup2(sink, number)
         os.close(sink)
     module, *sys.argv[1:] = arguments
-    sys.exit(MAINS[module]())
+    main = MAINS.get(module) or importlib.import_module(module).main
+    sys.exit(main())
 
 
 def start(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Program:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 
 import pytest
+
+from tests.e2e.program import run
 
 pytestmark = pytest.mark.e2e
 
@@ -26,8 +27,8 @@ MOST_OF_STOCK = {
 
 
 def test_bench_gas__figures__stay_below_their_peers() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench.gas"], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
+    done = run(["bench.gas"], os.environ)
+    assert done.returncode == 0, done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["figure"], line["against"]) for line in figures] == list(MOST_OF_STOCK)
     for line in figures:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.e2e.program import run
 
 pytestmark = pytest.mark.e2e
 
 
 def test_bench_halt__one_order__is_final_and_lifted() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.halt"],
-        capture_output=True,
-        check=False,
-        env=os.environ | {"BENCH_HALTS": "1"},
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    done = run(["bench.halt"], os.environ | {"BENCH_HALTS": "1"})
+    assert done.returncode == 0, done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["figure"] for line in figures] == [
         "halt.commit_to_final.p50_ms",

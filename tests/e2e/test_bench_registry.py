@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.e2e.program import run
 
 pytestmark = pytest.mark.e2e
 
 
 def test_bench_registry__in_its_short_form__prints_three_figures() -> None:
     environment = os.environ | {"BENCH_PARCELS": "1200", "BENCH_ROWS": "3000"}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.registry"], env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    done = run(["bench.registry"], environment)
+    assert done.returncode == 0, done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["figure"], line["unit"]) for line in figures] == [
         ("registry.import.parcels_per_s", "parcels/s"),
