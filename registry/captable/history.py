@@ -50,6 +50,22 @@ ORDER BY h.block_number LIMIT %(limit)s
 """
 
 
+_CHANGES_OF_MANY = """
+SELECT n.holder_no, h.block_number, b.hash, b.mined_at, h.balance_units, h.frozen_units
+FROM unnest(%(holders)s::int[]) n (holder_no)
+CROSS JOIN LATERAL (
+  SELECT s.block_number, s.balance_units, s.frozen_units FROM balance_history s
+  WHERE s.token_no = %(token)s AND s.holder_no = n.holder_no
+    AND s.block_number >= coalesce((
+      SELECT max(p.block_number) FROM balance_history p
+      WHERE p.token_no = %(token)s AND p.holder_no = n.holder_no
+        AND p.block_number <= %(after)s), 0)
+    AND s.block_number <= %(until)s) h
+JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = h.block_number
+ORDER BY n.holder_no, h.block_number
+"""
+
+
 def list_changes(
     session: Session,
     token: Token,
@@ -83,6 +99,31 @@ def list_changes(
         ]
     if until.lost is not None and len(rows) <= limit:
         rows += _lost_rows(session, token, address, until)
+    return _changes_of(rows, after)[:limit]
+
+
+def list_changes_of_many(
+    session: Session, token: Token, holders: Sequence[int], *, after: int, until: int
+) -> dict[int, list[HoldingChange]]:
+    """List the same of many holders, by their numbers, between two blocks that we keep."""
+    values = {
+        "token": token.token_no,
+        "chain": token.chain_id,
+        "holders": list(holders),
+        "after": after,
+        "until": until,
+    }
+    rows: dict[int, list[_Row]] = {holder_no: [] for holder_no in holders}
+    with cursor_of(session) as cursor:
+        for holder_no, number, digest, mined_at, units, locked in cursor.execute(
+            _CHANGES_OF_MANY, values
+        ):
+            rows[holder_no].append((number, digest, mined_at, int(units), int(locked)))
+    return {holder_no: _changes_of(found, after) for holder_no, found in rows.items()}
+
+
+def _changes_of(rows: Sequence[_Row], after: int | None) -> list[HoldingChange]:
+    """Give what each block changed, of those after one; `rows` begin with what it left."""
     changes = []
     balance = frozen = 0
     for number, digest, mined_at, units, locked in rows:
@@ -90,7 +131,7 @@ def list_changes(
             changed = (units - balance, locked - frozen)
             changes.append(HoldingChange(number, digest, mined_at, units, locked, *changed))
         balance, frozen = units, locked
-    return changes[:limit]
+    return changes
 
 
 _Row = tuple[int, bytes, datetime, int, int]

@@ -6,25 +6,26 @@ cursor, so nothing is told twice or left out, wherever a program dies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.history import HoldingChange, list_changes
+from registry.captable.history import HoldingChange, list_changes_of_many
 from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
 from registry.kernel.rows import among
 from registry.notice import service as notices
 from registry.notice.models import NoticeCursor
+from registry.notice.service import NewNotice
 
-CHANGES_AT_ONCE = 500
+HOLDERS_AT_ONCE = 500
 
 # Of our own tokens and proven wallets only; by the index of each token's events.
 _TOUCHED = f"""
-SELECT DISTINCT t.token_no, z.id, w.id, w.address, i.subject
+SELECT DISTINCT t.token_no, h.holder_no, z.id, w.id, w.address, i.subject
 FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
 CROSS JOIN LATERAL (
   SELECT unnest(ARRAY[e.source, e.target]) AS holder_no FROM token_event e
@@ -33,7 +34,7 @@ CROSS JOIN LATERAL (
       {EventKind.TOKENS_UNFROZEN:d})) e
 JOIN holder h ON h.holder_no = e.holder_no
 JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
-ORDER BY 1, 3
+ORDER BY 1, 4
 """  # noqa: S608 - numbers of our own
 # `kind <> 1` is what the index is over.
 _FROZEN = f"""
@@ -47,6 +48,17 @@ JOIN holder h ON h.holder_no = e.target
 JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
 ORDER BY e.block_number, e.log_index
 """  # noqa: S608 - numbers of our own
+
+
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """A wallet whose holding of a token may have changed."""
+
+    holder_no: int
+    tokenization_id: UUID
+    wallet_id: UUID
+    address: bytes
+    subject: str
 
 
 def tell_holdings(session: Session, chain_id: int) -> int:
@@ -66,7 +78,7 @@ def tell_holdings(session: Session, chain_id: int) -> int:
     after = _kept_place(session, cursor)
     if until.number <= after:
         return 0
-    told = _tell_changes(session, chain_id, after, until) + _tell_wallets(
+    told = _tell_changes(session, chain_id, after, until.number) + _tell_wallets(
         session, chain_id, after, until.number
     )
     cursor.block_number, cursor.block_hash = until.number, until.hash
@@ -111,41 +123,40 @@ def _kept_place(session: Session, cursor: NoticeCursor) -> int:
     return cursor.block_number if below is None else below
 
 
-def _tell_changes(session: Session, chain_id: int, after: int, until: ChainBlock) -> int:
-    values = {"chain": chain_id, "after": after, "until": until.number}
+def _tell_changes(session: Session, chain_id: int, after: int, until: int) -> int:
+    values = {"chain": chain_id, "after": after, "until": until}
     with cursor_of(session) as cursor:
-        touched: Sequence[tuple[int, UUID, UUID, bytes, str]] = cursor.execute(
+        rows: Sequence[tuple[int, int, UUID, UUID, bytes, str]] = cursor.execute(
             _TOUCHED, values
         ).fetchall()
-    block = AsOfBlock(until.number, until.hash, until.mined_at, 0)
-    numbers = {row[0] for row in touched}
+    touched = [(row[0], _Touched(*row[1:])) for row in rows]
+    numbers = {token_no for token_no, _ in touched}
     known = session.exec(select(Token).where(among(col(Token.token_no), sorted(numbers))))
-    tokens = {token.token_no: token for token in known}
     told = 0
-    for token_no, tokenization_id, wallet_id, address, subject in touched:
-        token = tokens[token_no]
+    for token in known:
         if token.refusal is not None or token.caught_up_to is not None:
             continue  # what is known of it does not reach so far
-        place: int | None = after
-        while place is not None:
-            changes = list_changes(
-                session, token, address, until=block, after=place, limit=CHANGES_AT_ONCE
-            )
-            for change in changes:
-                _tell_change(session, subject, wallet_id, address, tokenization_id, change)
-            told += len(changes)
-            place = changes[-1].block_number if len(changes) == CHANGES_AT_ONCE else None
+        of_token = [each for token_no, each in touched if token_no == token.token_no]
+        for start in range(0, len(of_token), HOLDERS_AT_ONCE):
+            some = of_token[start : start + HOLDERS_AT_ONCE]
+            told += _tell_some(session, token, some, after=after, until=until)
     return told
 
 
-def _tell_change(  # noqa: PLR0917
-    session: Session,
-    subject: str,
-    wallet_id: UUID,
-    address: bytes,
-    tokenization_id: UUID,
-    change: HoldingChange,
-) -> None:
+def _tell_some(
+    session: Session, token: Token, some: Sequence[_Touched], *, after: int, until: int
+) -> int:
+    """Tell some of the holders of a token what changed for each."""
+    numbers = [each.holder_no for each in some]
+    changes = list_changes_of_many(session, token, numbers, after=after, until=until)
+    told = [(each, change) for each in some for change in changes[each.holder_no]]
+    notices.tell_all(
+        session, [notice for each, change in told for notice in _notices_of(each, change)]
+    )
+    return len(told)
+
+
+def _notices_of(of: _Touched, change: HoldingChange) -> Iterator[NewNotice]:
     kinds = (
         ("holding.changed", change.balance_change),
         ("holding.frozen", max(change.frozen_change, 0)),
@@ -153,19 +164,16 @@ def _tell_change(  # noqa: PLR0917
     )
     for kind, units in kinds:
         if units:
-            notices.tell(
-                session,
-                subject,
-                kind,
-                ("wallet", wallet_id),
-                token_id=str(tokenization_id),
-                address=f"0x{address.hex()}",
-                units=str(units),
-                balance_units=str(change.balance_units),
-                frozen_units=str(change.frozen_units),
-                block_number=str(change.block_number),
-                block_hash=f"0x{change.block_hash.hex()}",
-            )
+            facts = {
+                "token_id": str(of.tokenization_id),
+                "address": f"0x{of.address.hex()}",
+                "units": str(units),
+                "balance_units": str(change.balance_units),
+                "frozen_units": str(change.frozen_units),
+                "block_number": str(change.block_number),
+                "block_hash": f"0x{change.block_hash.hex()}",
+            }
+            yield NewNotice(of.subject, kind, ("wallet", of.wallet_id), facts)
 
 
 def _tell_wallets(session: Session, chain_id: int, after: int, until: int) -> int:
