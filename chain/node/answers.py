@@ -90,6 +90,8 @@ class Outlook:
         What the node proposes on a chain without EIP-1559.
     nonces_used : mapping of bytes to int
         By key: its transactions on chain or waiting in the node's pool.
+    gas : int or None
+        What the call takes that was asked about with it.
     """
 
     head: Block
@@ -97,6 +99,7 @@ class Outlook:
     nonces_used: Mapping[bytes, int]
     base_fees_wei: tuple[int, ...]
     gas_price_wei: int | None
+    gas: int | None = None
 
 
 def hex_of(value: bytes) -> str:

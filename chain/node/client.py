@@ -188,7 +188,13 @@ class ChainClient:
         return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
 
     def outlook(
-        self, sender: bytes, blocks: int, *, legacy: bool = False, others: Sequence[bytes] = ()
+        self,
+        sender: bytes,
+        blocks: int,
+        *,
+        legacy: bool = False,
+        others: Sequence[bytes] = (),
+        call: tuple[bytes | None, bytes] | None = None,
     ) -> Outlook:
         """Return what the next transaction of `sender` depends on, in one round trip.
 
@@ -200,6 +206,8 @@ class ChainClient:
             The chain knows no EIP-1559.
         others
             Keys of which the nonces are told as well.
+        call
+            Receiver and data of a call that is estimated as well; it is refused where it reverts.
 
         Raises
         ------
@@ -212,6 +220,7 @@ class ChainClient:
             ("eth_chainId", ()),
             ("eth_getBalance", (hex_of(sender), "latest")),
             *counts,
+            *([] if call is None else [("eth_estimateGas", (_transaction(sender, *call),))]),
             ("eth_gasPrice", ()) if legacy else ("eth_feeHistory", (hex(blocks), "latest", [])),
         ]
         try:
@@ -221,6 +230,7 @@ class ChainClient:
                 raise
             found, fees = self.batch(calls[:-1]), None
         head, served, balance, *counted = found
+        gas = None if call is None else int(counted.pop(), 16)
         if int(served, 16) != self.chain_id:
             raise WrongChain(self.chain_id, int(served, 16))
         block = read_block(head)
@@ -233,6 +243,7 @@ class ChainClient:
             nonces_used=_highest_counts(counts, counted),
             base_fees_wei=tuple(int(fee, 16) for fee in history),
             gas_price_wei=int(fees, 16) if legacy else None,
+            gas=gas,
         )
 
     def nonces_used(self, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -268,9 +279,7 @@ class ChainClient:
             runs a large call twenty times. What is refunded, a fifth at most (EIP-3529), is then
             taken off, though it is needed.
         """
-        transaction = {"from": hex_of(sender), "data": hex_of(data)}
-        if to is not None:
-            transaction["to"] = hex_of(to)
+        transaction = _transaction(sender, to, data)
         if once and self._simulates:
             try:
                 return self._simulate(transaction)
@@ -373,6 +382,12 @@ class ChainClient:
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to the node; the same bytes may be sent again."""
         return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
+
+
+def _transaction(sender: bytes, to: bytes | None, data: bytes) -> dict[str, str]:
+    """Write what is estimated."""
+    written = {"from": hex_of(sender), "data": hex_of(data)}
+    return written if to is None else written | {"to": hex_of(to)}
 
 
 def _counts(keys: Sequence[bytes]) -> list[tuple[str, tuple[str, str]]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chain.contracts.abi import read_revert
 from chain.errors import MustWait, RpcRefused
-from chain.node.client import Block, ChainClient, bytes_of
+from chain.node.client import Block, ChainClient, Outlook, bytes_of
 from chain.operations.effect import Call
 from chain.sending.trailer import estimable
 from chain.signing.policies import FeePolicy
@@ -116,10 +116,34 @@ class Fees:
 
     def look(self) -> Market:
         """Ask for the fees of the next block, and for the key's money."""
-        policy = self._policy
-        seen = self._client.outlook(
-            self._sender, HISTORY_BLOCKS, legacy=policy.legacy, others=self._others
+        return self._market(self._ask(None))
+
+    def price_at_once(self, call: Call) -> tuple[Market, Priced]:
+        """Look and price in one round trip.
+
+        Raises
+        ------
+        MustWait
+            The chain asks for more than the ceiling.
+        RpcRefused
+            The call does not run to its end, or the node has a trouble of its own.
+        """
+        seen = self._ask(estimable(call, 1))
+        market = self._market(seen)
+        assert seen.gas is not None, "it was asked for"
+        return market, self._priced(call, market, seen.gas)
+
+    def _ask(self, call: Call | None) -> Outlook:
+        return self._client.outlook(
+            self._sender,
+            HISTORY_BLOCKS,
+            legacy=self._policy.legacy,
+            others=self._others,
+            call=call and (call.to, call.data),
         )
+
+    def _market(self, seen: Outlook) -> Market:
+        policy = self._policy
         if seen.gas_price_wei is not None:
             due = seen.gas_price_wei
             offer = Fee(due, None)
@@ -149,8 +173,7 @@ class Fees:
         RpcRefused
             The node's own trouble.
         """
-        if market.fee is None:
-            raise MustWait(self.above_ceiling(market.due_wei))
+        self._offer(market)
         try:
             whole = estimable(call, rows)
             gas = self._client.estimate_gas(
@@ -160,9 +183,17 @@ class Fees:
             if not refused.is_revert:
                 raise
             raise read_revert(bytes_of(refused.data or ""), refused.message) from refused
+        return self._priced(call, market, gas)
+
+    def _priced(self, call: Call, market: Market, gas: int) -> Priced:
         gas += gas * GAS_MARGIN_PERCENT // 100
         fits = gas <= market.head.gas_limit // BATCH_SHARE_OF_BLOCK
-        return Priced(call, gas, market.fee, market.head.number, fits)
+        return Priced(call, gas, self._offer(market), market.head.number, fits)
+
+    def _offer(self, market: Market) -> Fee:
+        if market.fee is None:
+            raise MustWait(self.above_ceiling(market.due_wei))
+        return market.fee
 
     def bumped(self, fee: Fee, market: Market) -> Fee:
         """Give the fee with which a transaction takes the place of one that offered `fee`.

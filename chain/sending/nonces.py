@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,16 @@ from chain.sending.standing import Standing
 from chain.signing.port import Signer
 from registry.kernel.db import Database
 from registry.operation.models import NonceStream, Operation, OperationAttempt
+
+_COUNTED_ON = (
+    update(NonceStream)
+    .where(
+        col(NonceStream.chain_id) == bindparam("of_chain"),
+        col(NonceStream.signer) == bindparam("of"),
+    )
+    .values(next_nonce=col(NonceStream.next_nonce) + 1)
+    .returning(col(NonceStream.next_nonce))
+)
 
 
 class Nonces:
@@ -55,7 +65,7 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        _require_known(session, {key: each.given_out for key, each in standing.items()}, used)
+        require_known(session, {key: each.given_out for key, each in standing.items()}, used)
         if self._signer.address not in standing:
             self.open(session, start=used[self._signer.address])
 
@@ -80,22 +90,22 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        taken = (
-            update(NonceStream)
-            .where(
-                col(NonceStream.chain_id) == self._chain.chain_id,
-                col(NonceStream.signer) == self._signer.address,
-            )
-            .values(next_nonce=col(NonceStream.next_nonce) + 1)
-            .returning(col(NonceStream.next_nonce))
-        )
-        # The stream is opened before anything is signed.
-        nonce = int(session.connection().execute(taken).scalar_one()) - 1
+        nonce = self.count_on(session)
+        assert nonce is not None, "the stream is opened before anything is signed"
         keys = [key.address for key in self._chain.senders]
         used = self._chain.client.nonces_used(keys)
         given_out = self._given_out(session, keys) | {self._signer.address: nonce}
-        _require_known(session, given_out, used)
+        require_known(session, given_out, used)
         return nonce
+
+    def count_on(self, session: Session) -> int | None:
+        """Give the next nonce out and hold the stream; None where it is not open yet.
+
+        Before anything is signed with it, the chain is asked what it knows (`require_known`).
+        """
+        given = {"of_chain": self._chain.chain_id, "of": self._signer.address}
+        following = session.connection().execute(_COUNTED_ON, given).scalar_one_or_none()
+        return None if following is None else int(following) - 1
 
     def is_told(self) -> bool:
         """Tell whether the chain has seen just those nonces used that were given out.
@@ -142,9 +152,16 @@ class Nonces:
         return stream
 
 
-def _require_known(
+def require_known(
     session: Session, given_out: Mapping[bytes, int], used: Mapping[bytes, int]
 ) -> None:
+    """Make sure that the chain has seen no nonce used that was not given out.
+
+    Raises
+    ------
+    NonceAhead
+        Something was sent of which the database knows nothing.
+    """
     for address, count in used.items():
         # A backup may be older than the key: what it has sent since is looked for first.
         is_known = address in given_out or not count or not _has_sent(session)

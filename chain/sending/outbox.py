@@ -50,6 +50,8 @@ _READY = (
     .limit(bindparam("most"))
 )
 
+_CLAIMED = _READY.with_for_update(of=Operation, skip_locked=True)
+
 _ORPHANS = (
     select(Operation, _REQUIRED.kind, _REQUIRED.id)
     .join(_DEPENDENCY, col(_DEPENDENCY.operation_id) == col(Operation.id))
@@ -66,6 +68,11 @@ _ORPHANS = (
 def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
     """List what is planned and whose dependencies are on chain, oldest first."""
     return session.exec(_READY, params={"kinds": list(kinds), "most": limit}).all()
+
+
+def claim_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
+    """List the same, without what another worker has taken, and keep it until the session ends."""
+    return session.exec(_CLAIMED, params={"kinds": list(kinds), "most": limit}).all()
 
 
 def is_anything_planned(session: Session, kinds: Collection[str]) -> bool:

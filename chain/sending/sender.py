@@ -55,6 +55,7 @@ from chain.sending.pipeline import Pipeline
 from chain.sending.pool import MAX_IN_FLIGHT, Pool
 from chain.sending.resender import Resender
 from chain.sending.second_look import NodeBehind, confirm_revert
+from chain.sending.short_way import ShortWay
 from chain.sending.standing import standing_of
 from chain.sending.steps import step
 from chain.sending.trailer import estimable
@@ -120,6 +121,15 @@ class Sender:
         others = [key.address for key in chain.senders if key.address != signer.address]
         self._fees = Fees(chain.client, chain.fees, signer.address, others=others)
         self._attempts = Attempts(database, chain, signer, on_broadcast=on_broadcast)
+        self._short_way = ShortWay(
+            database,
+            chain,
+            signer,
+            pool=self._pool,
+            nonces=self._nonces,
+            fees=self._fees,
+            attempts=self._attempts,
+        )
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
         # Of one turn: what the chain asks for, and what the key can spend.
         self._market: Market | None = None
@@ -160,6 +170,8 @@ class Sender:
         WrongChain, RpcUnavailable
             The node serves another chain, or is away; nothing is lost.
         """
+        if urgent and (sent := self._short_way.send()) is not None:
+            return sent
         self._market = None
         market = self._look()
         with self._database.transaction() as session:
