@@ -35,6 +35,7 @@ class AddClaim(PlainEffect):
     """Calls `ClaimIssuer.issue`, which writes claims, under one signature, into the claim store."""
 
     role = SignerRole.AGENT
+    records_mined = False
 
     def check(self, session: Session, operation: Operation) -> None:
         """Refuse a claim for somebody whose KYC no longer stands."""

@@ -102,6 +102,9 @@ class Effect(Protocol):
     role: ClassVar[SignerRole]
     """Whose keys send this kind. Each goes out by any of them, once what it needs is mined."""
 
+    records_mined: ClassVar[bool]
+    """Whether `all_mined` does anything: else a batch's rows are not even loaded for it."""
+
     def check(self, session: Session, operation: Operation) -> None:
         """Ask the guards again, in the transaction that signs.
 
@@ -165,6 +168,7 @@ class PlainEffect:
     """The parts of an effect that most kinds do not need."""
 
     role: ClassVar[SignerRole] = SignerRole.DEPLOYER
+    records_mined: ClassVar[bool] = True
 
     def check(self, session: Session, operation: Operation) -> None:
         """Allow it: nothing in the register forbids this kind."""

@@ -36,6 +36,7 @@ class RegisterIdentity(PlainEffect):
     """
 
     role = SignerRole.AGENT
+    records_mined = False
 
     def check(self, session: Session, operation: Operation) -> None:
         raise_any(self.refusals(session, [operation]))
@@ -68,6 +69,7 @@ class Mint(PlainEffect):
     """Calls `CaseAgent.mint`: the only way in which a fraction comes into being."""
 
     role = SignerRole.AGENT
+    records_mined = False
 
     def check(self, session: Session, operation: Operation) -> None:
         raise_any(self.refusals(session, [operation]))

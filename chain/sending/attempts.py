@@ -58,6 +58,17 @@ class Attempts:
     ) -> OperationAttempt:
         """Sign a call with the nonce that the operation owns, and store the bytes.
 
+        The parameters and faults are those of `make`.
+        """
+        attempt = self.make(session, operation, priced, is_first=is_first)
+        session.add(attempt)
+        return attempt
+
+    def make(
+        self, session: Session, operation: Operation, priced: Priced, *, is_first: bool
+    ) -> OperationAttempt:
+        """Sign a call with the nonce that the operation owns; whoever calls it stores the bytes.
+
         The ids of what it carries out stand behind the call's data.
 
         Parameters
@@ -87,7 +98,7 @@ class Attempts:
                 tip_wei=priced.fee.tip_wei,
             )
         )
-        attempt = OperationAttempt(
+        return OperationAttempt(
             tx_hash=signed.tx_hash,
             operation_id=operation.id,
             seq=earlier + 1,
@@ -98,8 +109,6 @@ class Attempts:
             signed_at_block=priced.at_block,
             signed_at=now(),
         )
-        session.add(attempt)
-        return attempt
 
     def broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
         """Hand signed bytes to the node, in the order of their nonces."""

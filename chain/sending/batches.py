@@ -16,6 +16,7 @@ from sqlmodel import Session, col
 from chain.operations import EFFECTS
 from chain.signing.envelope import read_signed
 from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.rows import among
 from registry.operation import service as operations
 from registry.operation.models import (
     Operation,
@@ -54,17 +55,26 @@ def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
     return groups
 
 
-def bind(session: Session, rows: Sequence[Operation], *, batch_id: UUID | None = None) -> Operation:
+def bind(
+    session: Session,
+    rows: Sequence[Operation],
+    *,
+    state: OperationState,
+    batch_id: UUID | None = None,
+) -> Operation:
     """Make the operation that carries several others of one kind, and bind them to it.
 
     Parameters
     ----------
+    state
+        To which all of them go with it.
     batch_id
         Its id, where the chain knows it already.
     """
     batch = Operation(
         kind=OperationKind.BATCH,
         key="",
+        state=state,
         subject_kind="operation",
         subject_id=str(rows[0].id),
         requested_by=THE_SYSTEM.subject,
@@ -77,8 +87,8 @@ def bind(session: Session, rows: Sequence[Operation], *, batch_id: UUID | None =
     session.flush()
     session.execute(
         update(Operation)
-        .where(col(Operation.id).in_([row.id for row in rows]))
-        .values(batch_id=batch.id)
+        .where(among(col(Operation.id), [row.id for row in rows]))
+        .values(batch_id=batch.id, state=state, ended_at=None, waits_for=None)
     )
     return batch
 

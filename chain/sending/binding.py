@@ -118,7 +118,7 @@ def _named(
     if carried and len(rows) < len(carried):
         rows = find_rows_alike(session, chain, carried, plain) or rows
     if rows and (accept or len(rows) == len(carried)):
-        return batches.bind(session, rows, batch_id=ids[-1])
+        return batches.bind(session, rows, state=OperationState.PLANNED, batch_id=ids[-1])
     if rows:
         note = f"a batch of {len(carried)}, of which the database knows {len(rows)}"
         return Bound(note=note, is_lost=True)

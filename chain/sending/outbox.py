@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BindParameter, bindparam, exists
+from sqlalchemy import ARRAY, String, any_, bindparam, cast, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -33,13 +32,14 @@ MOST_TOLD = 20
 
 # Made once: an alias of a table takes longer to make than the database to answer.
 _DEPENDENCY, _REQUIRED = aliased(OperationDependency), aliased(Operation)
-_KINDS: BindParameter[Any] = bindparam("kinds", expanding=True)
+# In one parameter: of a list of them, each is written anew for each statement.
+_KINDS = any_(bindparam("kinds", type_=ARRAY(String)))
 
 _READY = (
     select(Operation)
     .where(
         col(Operation.state) == OperationState.PLANNED,
-        col(Operation.kind).in_(_KINDS),
+        cast(col(Operation.kind), String) == _KINDS,
         ~exists().where(
             col(_DEPENDENCY.operation_id) == col(Operation.id),
             col(_REQUIRED.id) == col(_DEPENDENCY.requires_id),
@@ -58,7 +58,7 @@ _ORPHANS = (
     .join(_REQUIRED, col(_REQUIRED.id) == col(_DEPENDENCY.requires_id))
     .where(
         col(Operation.state) == OperationState.PLANNED,
-        col(Operation.kind).in_(_KINDS),
+        cast(col(Operation.kind), String) == _KINDS,
         col(_REQUIRED.state).in_(FAILED),
     )
     .with_for_update(of=Operation, skip_locked=True)

@@ -63,6 +63,7 @@ from chain.signing.port import Signer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
+from registry.kernel.rows import among
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
@@ -361,7 +362,7 @@ class Sender:
             found = session.exec(
                 select(Operation)
                 .where(
-                    col(Operation.id).in_(rows),
+                    among(col(Operation.id), rows),
                     col(Operation.state) == OperationState.PLANNED,
                 )
                 .order_by(col(Operation.id))
@@ -372,10 +373,14 @@ class Sender:
             refusals = EFFECTS[found[0].kind].refusals(session, found)
             if refusals:
                 raise _Forbidden(refusals)
-            carrier = found[0] if len(found) == 1 else batches.bind(session, found)
+            if len(found) == 1:
+                carrier = found[0]
+            else:
+                carrier = batches.bind(session, found, state=OperationState.SIGNED)
             assert carrier.nonce is None, "what is planned owns no nonce"
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
-            batches.move(session, carrier, OperationState.SIGNED)
+            carrier.state, carrier.waits_for = OperationState.SIGNED, None
+            session.add(carrier)
             attempt = self._attempts.sign(session, carrier, priced, is_first=True)
             failpoints.reach("before_sign_commit")
         self._purse.spend(priced.cost_wei)
@@ -396,5 +401,5 @@ class Sender:
 def _load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:
     """Give operations in the order of planning, which is the order of their ids."""
     return session.exec(
-        select(Operation).where(col(Operation.id).in_(rows)).order_by(col(Operation.id))
+        select(Operation).where(among(col(Operation.id), rows)).order_by(col(Operation.id))
     ).all()

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import structlog
+from sqlalchemy import BigInteger, LargeBinary, bindparam, insert, update
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from chain.errors import RpcUnavailable, WrongChain
 from chain.node.client import hex_of
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
-from chain.sending import batches
 from chain.sending.attempts import Attempts
 from chain.sending.fees import Fees
 from chain.sending.funds import Purse
@@ -33,6 +33,20 @@ from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
+
+_BOUND = (
+    update(Operation)
+    .where(col(Operation.id) == bindparam("owner"))
+    .values(
+        state=OperationState.SIGNED,
+        signer=bindparam("by", type_=LargeBinary),
+        nonce=bindparam("at_nonce", type_=BigInteger),
+        ended_at=None,
+        waits_for=None,
+    )
+    .cte("bound")
+)
+_STORED = insert(OperationAttempt).add_cte(_BOUND)
 
 
 class ShortWay:
@@ -125,8 +139,17 @@ class ShortWay:
         Purse(market.balance_wei - committed).require(self._signer, priced.cost_wei)
         for refusal in EFFECTS[operation.kind].refusals(session, [operation]).values():
             raise refusal
+        # Written below, with the attempt, and not by the session once more.
+        session.expunge(operation)
         operation.signer, operation.nonce = self._signer.address, nonce
-        batches.move(session, operation, OperationState.SIGNED)
-        attempt = self._attempts.sign(session, operation, priced, is_first=True)
+        attempt = self._attempts.make(session, operation, priced, is_first=True)
+        _store(session, operation, attempt)
         failpoints.reach("before_sign_commit")
         return attempt
+
+
+def _store(session: Session, operation: Operation, attempt: OperationAttempt) -> None:
+    """Write the nonce of an operation and its first signed bytes, with one statement."""
+    given = attempt.model_dump() | {"owner": operation.id}
+    given |= {"by": operation.signer, "at_nonce": operation.nonce}
+    session.connection().execute(_STORED, given)

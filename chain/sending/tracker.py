@@ -19,7 +19,7 @@ from chain.sending import batches
 from chain.sending.faults import contained
 from chain.sending.outbox import revert_problem
 from chain.sending.steps import bumps_of, mark
-from registry.kernel import failpoints
+from registry.kernel import failpoints, tracing
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
@@ -177,8 +177,11 @@ class Tracker:
             session.add(attempt)
             bumps = bumps_of(session, operation)
             batches.set_whole(session, operation, state=OperationState.MINED, waits_for=None)
-            rows = batches.rows_of(session, operation)
-            EFFECTS[batches.kind_of(operation)].all_mined(session, self._chain, rows, receipt)
+            effect = EFFECTS[batches.kind_of(operation)]
+            wanted = effect.records_mined or tracing.is_on()
+            rows = batches.rows_of(session, operation) if wanted else []
+            if effect.records_mined:
+                effect.all_mined(session, self._chain, rows, receipt)
             for row in rows:
                 mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
             # What depends on it may be sent now.
