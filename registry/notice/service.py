@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Invalid
 from registry.kernel.ids import new_id
 from registry.kernel.messages import Language, catalogue, find_text, text_of
-from registry.kernel.rows import insert_many
+from registry.kernel.rows import among, insert_many
 from registry.notice.models import Notice
 
 PUBLISHED_AT_ONCE = 500
@@ -29,7 +29,7 @@ WITH waiting AS MATERIALIZED (
     SELECT id FROM notice WHERE seq IS NULL ORDER BY id LIMIT :limit) w),
 last AS MATERIALIZED (SELECT coalesce(max(seq), 0) AS seq FROM notice)
 UPDATE notice n SET seq = last.seq + waiting.place
-FROM waiting, last WHERE n.id = waiting.id RETURNING n.id
+FROM waiting, last WHERE n.id = waiting.id RETURNING n.id, n.principal
 """
 
 
@@ -99,19 +99,22 @@ def tell_all(session: Session, told: Sequence[NewNotice]) -> None:
         session.execute(insert_many(Notice, rows))
 
 
-def publish(session: Session, *, limit: int = PUBLISHED_AT_ONCE) -> Sequence[Notice]:
-    """Give the oldest unpublished notices their places, and return them in that order.
+def publish(session: Session, *, limit: int = PUBLISHED_AT_ONCE) -> list[tuple[UUID, str]]:
+    """Give the oldest unpublished notices their places, and return each with whom it is told to.
 
     Who holds the lock commits before the next one counts on, so that no notice ever appears before
     one that was there already. While another publishes, there is nothing to do.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
         return []
-    ids = session.execute(text(_PUBLISH), {"limit": limit}).scalars().all()
-    if not ids:
-        return []
+    rows = session.execute(text(_PUBLISH), {"limit": limit})
+    return [(notice_id, principal) for notice_id, principal in rows]
+
+
+def get_notices(session: Session, ids: Collection[UUID]) -> Sequence[Notice]:
+    """Return published notices, in the order of their places."""
     return session.exec(
-        select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.seq))
+        select(Notice).where(among(col(Notice.id), ids)).order_by(col(Notice.seq))
     ).all()
 
 

@@ -66,7 +66,7 @@ def publish_round(session: Session) -> int:
     published = notices.publish(session)
     if not published:
         return 0
-    wanted = among(col(WebhookEndpoint.owner), sorted({item.principal for item in published}))
+    wanted = among(col(WebhookEndpoint.owner), sorted({principal for _, principal in published}))
     endpoints = defaultdict(list)
     for endpoint in session.exec(
         select(WebhookEndpoint).where(
@@ -76,6 +76,10 @@ def publish_round(session: Session) -> int:
         )
     ):
         endpoints[endpoint.owner].append(endpoint)
+    if not endpoints:
+        return len(published)
+    # Most have no endpoint: what they are told is not even loaded.
+    pushed = [notice_id for notice_id, principal in published if principal in endpoints]
     rows = [
         {
             "id": new_id(),
@@ -88,7 +92,7 @@ def publish_round(session: Session) -> int:
             "attempts": 0,
             "next_at": now(),
         }
-        for item in published
+        for item in notices.get_notices(session, pushed)
         for endpoint in endpoints[item.principal]
         if not endpoint.kinds or item.kind in endpoint.kinds
     ]
