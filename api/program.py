@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -176,8 +177,11 @@ def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
     # The routes take seconds to load, which every other part and command would wait for.
     from api.app import create_app  # noqa: PLC0415
 
+    served = create_app(services(settings, database))
+    # As in every other part: no full collection is to walk what stays for good.
+    gc.freeze()
     return uvicorn.Config(
-        create_app(services(settings, database)),
+        served,
         host=settings.host,
         port=settings.port,
         log_level="warning",
