@@ -35,6 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 300.0
 RUN_SECONDS = 300.0
 LOOK_SECONDS = 0.02
+LOOK_AT_ALL_SECONDS = 0.25
+"""Between two looks over all mints, each of which takes the database some milliseconds."""
+
+SETTLE_SECONDS = 5.0
+"""Until every part of the program has come up after the API: a server does not start for a sale."""
 LOOP_GAS = 1_000_000
 GWEI = 10**9
 MINT = [
@@ -108,6 +113,7 @@ def mint_by_api(stage: MintStage) -> Minted:
         serving(stage, database, "serve", "--processes") as (address, _),
         heartbeat(node),
     ):
+        time.sleep(SETTLE_SECONDS)
         started = time.perf_counter()
         answer = httpx.post(
             f"{address}/v1/tokenizations/{stage.tokenization_id}/mint",
@@ -132,7 +138,7 @@ def _await_final(database: Database) -> None:
         with database.reading() as session:
             if session.connection().execute(unfinished).first() is None:
                 return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_AT_ALL_SECONDS)
     raise RuntimeError("the mints did not come to an end")
 
 

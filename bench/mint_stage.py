@@ -29,6 +29,7 @@ from api.cli import load_settings
 from api.program import Base, open_keys, running_loops
 from bench.gas_node import BALANCE_WEI, CHAIN_ID, free_port
 from chain.embedded.anvil import HOST, Anvil, launch
+from chain.embedded.devnet import rest_of
 from chain.runtime import embedded_keys
 from registry.document.store import FolderStore
 from registry.investor import service as investors
@@ -201,8 +202,11 @@ def heartbeat(node: Anvil) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
-        while not stop.wait(HEARTBEAT_SECONDS):
+        pause = HEARTBEAT_SECONDS
+        while not stop.wait(pause):
+            started = time.monotonic()
             node.call("evm_mine")
+            pause = rest_of(HEARTBEAT_SECONDS, time.monotonic() - started)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -52,12 +52,20 @@ ADOPT_SECONDS: Final = 5.0
 LONGEST_BACKOFF_SECONDS: Final = 10.0
 # A snapshot takes at most a quarter of the time, however large the chain has grown.
 SNAPSHOT_REST: Final = 3
+# And its own blocks a tenth: anvil goes through its whole state for each, 25 ms at 2,000 holders,
+# and what is sent meanwhile buries the blocks before it as well.
+BLOCK_REST: Final = 9
 # zlib's number for "expect a gzip frame", whose checksum is the snapshot's own.
 GZIP_FRAME: Final = 31
 # So far behind the newest block anvil sets its tags.
 TAG_DEPTHS: Final = {"safe": 32, "finalized": 64}
 
 log = structlog.get_logger()
+
+
+def rest_of(heartbeat_seconds: float, mined_in: float) -> float:
+    """Return how long the keeper leaves a chain alone whose last block took it `mined_in`."""
+    return max(heartbeat_seconds, min(BLOCK_REST * mined_in, LONGEST_BACKOFF_SECONDS))
 
 
 def depth_of(finality: Finality) -> int:
@@ -105,6 +113,7 @@ class Devnet:
         self._lock = DirectoryLock(self._directory, "chain")
         self._node: Anvil | None = None
         self._keeper: threading.Thread | None = None
+        self._mined_in = 0.0
         self._stopping = threading.Event()
         self._snapshot_due = 0.0
         # Block hashes: of the chain on disk, and of one with nothing left to confirm.
@@ -235,7 +244,7 @@ class Devnet:
                     "devnet_keeper_failed", reason=str(error), failures=failures, retry_in_s=pause
                 )
             else:
-                failures, pause = 0, self._heartbeat_seconds
+                failures, pause = 0, rest_of(self._heartbeat_seconds, self._mined_in)
 
     def _tick(self) -> None:
         node = self._living_node()
@@ -245,7 +254,9 @@ class Devnet:
             with node.mining_paused():
                 self._save_snapshot(node)
         if self._wants_block(node, head):
+            started = time.monotonic()
             node.call("evm_mine")
+            self._mined_in = time.monotonic() - started
 
     def _living_node(self) -> Anvil:
         if self._node is not None and self._node.is_alive():
