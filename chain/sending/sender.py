@@ -373,14 +373,15 @@ class Sender:
             refusals = EFFECTS[found[0].kind].refusals(session, found)
             if refusals:
                 raise _Forbidden(refusals)
-            if len(found) == 1:
-                carrier = found[0]
-            else:
-                carrier = batches.bind(session, found, state=OperationState.SIGNED)
+            carrier = (
+                found[0]
+                if len(found) == 1
+                else batches.bind(session, found, state=OperationState.SIGNED)
+            )
             assert carrier.nonce is None, "what is planned owns no nonce"
             carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
-            carrier.state, carrier.waits_for = OperationState.SIGNED, None
-            session.add(carrier)
+            if carrier.state == OperationState.PLANNED:
+                batches.move(session, carrier, OperationState.SIGNED)
             attempt = self._attempts.sign(session, carrier, priced, is_first=True)
             failpoints.reach("before_sign_commit")
         self._purse.spend(priced.cost_wei)

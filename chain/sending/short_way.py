@@ -30,7 +30,12 @@ from chain.sending.steps import step
 from chain.signing.port import Signer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
-from registry.operation.models import Operation, OperationAttempt, OperationState
+from registry.operation.models import (
+    Operation,
+    OperationAttempt,
+    OperationKind,
+    OperationState,
+)
 
 log = structlog.get_logger()
 
@@ -95,7 +100,7 @@ class ShortWay:
         try:
             with self._database.transaction() as session:
                 ready = claim_ready(session, self._pool.ready_kinds(session), 2)
-                if len(ready) > 1:
+                if len(ready) > 1 or any(each.kind == OperationKind.BATCH for each in ready):
                     return None
                 attempt = self._sign_one(session, ready[0]) if ready else None
         except (OperationalError, RpcUnavailable, WrongChain):
