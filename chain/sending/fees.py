@@ -139,7 +139,7 @@ class Fees:
             HISTORY_BLOCKS,
             legacy=self._policy.legacy,
             others=self._others,
-            call=call and (call.to, call.data),
+            call=None if call is None else (call.to, call.data),
         )
 
     def _market(self, seen: Outlook) -> Market:
