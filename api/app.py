@@ -17,6 +17,7 @@ from api.body_limit import BodyLimit
 from api.deps import Services
 from api.description import in_openapi_30
 from api.languages import SpeakLanguages
+from api.links import with_links
 from api.live import Live, cursors_of, newest_notice_of
 from api.rate_limits import TellAllowance
 from api.routes import (
@@ -139,7 +140,7 @@ class Application(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
-            self.openapi_schema = in_openapi_30(document)
+            self.openapi_schema = with_links(in_openapi_30(document))
         return self.openapi_schema
 
 
