@@ -68,7 +68,7 @@ from api.routes import (
     valuers,
     webhooks,
 )
-from api.schemas.common import Problem
+from api.schemas.common import BODY_PROBLEMS, Problem
 from api.tracing import TraceRequests
 from api.version import VERSION
 from registry.sanctions.lists import MAX_LIST_BYTES
@@ -140,8 +140,18 @@ class Application(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+            _document_bodies(document)
             self.openapi_schema = with_links(in_openapi_30(document))
         return self.openapi_schema
+
+
+def _document_bodies(document: dict[str, Any]) -> None:
+    """Document what answers before any route: a body that is no body, or too large a one."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                for status, response in BODY_PROBLEMS.items():
+                    operation["responses"].setdefault(str(status), response)
 
 
 def create_app(services: Services) -> FastAPI:

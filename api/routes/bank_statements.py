@@ -19,7 +19,7 @@ from api.schemas.bank_statements import (
     ProceedsPayoutRead,
     ProceedsRead,
 )
-from api.schemas.common import Page, problems
+from api.schemas.common import Page
 from api.schemas.payments import SignedMoney
 from api.schemas.redemptions import RailReference
 from registry.payment import payouts, statements
@@ -28,7 +28,7 @@ from registry.payment.models import LineOutcome
 router = resource_router("bank statements")
 
 
-@router.post("/bank_statements", status_code=201, dependencies=IDEMPOTENT, responses=problems(413))
+@router.post("/bank_statements", status_code=201, dependencies=IDEMPOTENT)
 def import_bank_statement(
     session: SessionDep, actor: ActorDep, response: Response, file: Annotated[UploadFile, File()]
 ) -> BankStatementRead:

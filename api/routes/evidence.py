@@ -15,7 +15,7 @@ from api.idempotency import IDEMPOTENT
 from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
-from api.schemas.common import ShortText, problems
+from api.schemas.common import ShortText
 from api.schemas.evidence import DocumentRead, DocumentVerification
 from registry.asset import service as assets
 from registry.document import service as documents
@@ -30,7 +30,6 @@ Kind = Annotated[str, Form(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")]
     "/assets/{asset_id}/documents",
     status_code=201,
     dependencies=IDEMPOTENT,
-    responses=problems(413),
 )
 def upload_document(
     asset_id: UUID,

@@ -11,7 +11,7 @@ from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.routes.router import resource_router
-from api.schemas.common import Page, ShortText, problems
+from api.schemas.common import Page, ShortText
 from api.schemas.imports import ImportRead, ImportRowRead
 from registry.asset.models import AssetClass
 from registry.bulk import service as imports
@@ -28,7 +28,7 @@ FORM_ROOM_BYTES = 512 * 1024
 """What a form may hold besides its file."""
 
 
-@router.post(PATH, status_code=202, dependencies=IDEMPOTENT, responses=problems(413))
+@router.post(PATH, status_code=202, dependencies=IDEMPOTENT)
 def open_import(
     session: SessionDep,
     actor: ActorDep,

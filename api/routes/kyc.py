@@ -15,7 +15,7 @@ from api.pagination import PagingDep
 from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
-from api.schemas.common import Page, problems
+from api.schemas.common import Page
 from api.schemas.investors import InvestorRead, KycDecision
 from api.schemas.kyc import AssessmentFields, KycDocumentRead, KycReviewRead, ProfileFields
 from api.schemas.operations import OperationRead
@@ -91,7 +91,6 @@ def replace_kyc_profile(
     "/kyc_reviews/{review_id}/documents",
     status_code=201,
     dependencies=IDEMPOTENT,
-    responses=problems(413),
 )
 def upload_kyc_document(
     review_id: UUID,

@@ -13,7 +13,7 @@ from api.pagination import PagingDep
 from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
-from api.schemas.common import Page, problems
+from api.schemas.common import Page
 from api.schemas.sanctions import HitVerdict, SanctionsHitRead, SanctionsListRead
 from registry.kyc_standing import service as standing
 from registry.sanctions import hits, lists
@@ -24,7 +24,7 @@ router = resource_router("sanctions")
 PATH = "/sanctions_lists"
 
 
-@router.post(PATH, status_code=201, dependencies=IDEMPOTENT, responses=problems(413))
+@router.post(PATH, status_code=201, dependencies=IDEMPOTENT)
 def import_sanctions_list(
     session: SessionDep, actor: ActorDep, response: Response, file: Annotated[UploadFile, File()]
 ) -> SanctionsListRead:

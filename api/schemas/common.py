@@ -196,6 +196,7 @@ class Problem(BaseModel):
 
 
 _REFUSALS = {
+    400: "The body cannot be read",
     401: "No token, or none that can be believed",
     403: "The caller may not do this",
     404: "It does not exist, or the caller may not know that it does",
@@ -221,3 +222,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 PROBLEMS = problems(401, 403, 404, 409, 422, 429, 503)
 """What every route of a resource may answer."""
+
+BODY_PROBLEMS = problems(400, 413)
+"""What every route that takes a body may answer too."""
