@@ -15,7 +15,7 @@ Accept = Callable[[Operation], OperationRead]
 AcceptAll = Callable[[Sequence[Operation]], list[OperationRead]]
 
 
-def get_accept(session: SessionDep, services: ServicesDep, response: Response) -> Accept:
+async def get_accept(session: SessionDep, services: ServicesDep, response: Response) -> Accept:
     """Give what shows an operation and points the client to it."""
 
     def accept(operation: Operation) -> OperationRead:
@@ -25,7 +25,9 @@ def get_accept(session: SessionDep, services: ServicesDep, response: Response) -
     return accept
 
 
-def get_accept_all(session: SessionDep, services: ServicesDep, response: Response) -> AcceptAll:
+async def get_accept_all(
+    session: SessionDep, services: ServicesDep, response: Response
+) -> AcceptAll:
     """Give what shows many operations and points the client to the last of them."""
 
     def accept_all(planned: Sequence[Operation]) -> list[OperationRead]:

@@ -135,7 +135,7 @@ class ChainTime:
     known_at: datetime | None
 
 
-def get_chain_time(as_of: AsOfParam = None, known_at: KnownAtParam = None) -> ChainTime:
+async def get_chain_time(as_of: AsOfParam = None, known_at: KnownAtParam = None) -> ChainTime:
     """Read `as_of` and `known_at` of a question about the chain.
 
     Raises

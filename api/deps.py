@@ -1,4 +1,8 @@
-"""What routes depend on: the caller, a session, the services. The only HTTP commit is here."""
+"""What routes depend on: the caller, a session, the services. The only HTTP commit is here.
+
+What waits for nothing is `async`: FastAPI takes a thread for everything else, which costs more than
+most of what is done there.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
@@ -47,16 +52,19 @@ class Services:
     signing: tuple[SigningKey, ...]
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_confirmations_needed(services: ServicesDep) -> int:
+async def get_confirmations_needed(services: ServicesDep) -> int:
     """Give the confirmations of the newest final block; before any transaction is open."""
-    return confirmations_needed(services.node, services.settings.finality)
+    finality = services.settings.finality
+    if isinstance(finality, int):
+        return finality
+    return await run_in_threadpool(confirmations_needed, services.node, finality)
 
 
 FinalityDep = Annotated[int, Depends(get_confirmations_needed)]
@@ -155,11 +163,11 @@ SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
 
 
-def get_vault(services: ServicesDep) -> Vault:
+async def get_vault(services: ServicesDep) -> Vault:
     return services.vault
 
 
-def get_store(services: ServicesDep) -> DocumentStore:
+async def get_store(services: ServicesDep) -> DocumentStore:
     return services.store
 
 

@@ -84,7 +84,7 @@ class Paging:
         return self.limit + 1
 
 
-def get_paging(
+async def get_paging(
     request: Request,
     response: Response,
     services: ServicesDep,

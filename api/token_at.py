@@ -99,7 +99,7 @@ class Which:
     is_our_chain: bool
 
 
-def get_which(
+async def get_which(
     token_id: UUID | Address, services: ServicesDep, chain_id: ChainIdParam = None
 ) -> Which:
     """Read the token of the path, and the chain on which it stands.
