@@ -94,6 +94,8 @@ def _constant(schema: Schema) -> Schema:
 
 
 def _above(schema: Schema) -> Schema:
+    if schema["exclusiveMinimum"] is True:
+        return schema  # of what may be null besides: it is written already
     return schema | {"minimum": schema["exclusiveMinimum"], "exclusiveMinimum": True}
 
 

@@ -44,6 +44,10 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
             {"type": "integer", "exclusiveMinimum": 0},
             {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
         ),
+        (
+            {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, NULL]},
+            {"type": "integer", "minimum": 0, "exclusiveMinimum": True, "nullable": True},
+        ),
         (TEXT | {"examples": ["a", "b"]}, TEXT | {"example": "a"}),
         (
             {"type": "array", "prefixItems": [TEXT, TEXT], "minItems": 2, "maxItems": 2},
