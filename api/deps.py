@@ -153,10 +153,18 @@ def get_session(request: Request, services: ServicesDep, _turn: TurnDep) -> Iter
         raise refusal
 
 
-def get_read_session(services: ServicesDep, _turn: TurnDep) -> Iterator[ReadSession]:
-    """Give one read-only, repeatable transaction."""
-    with services.database.reading() as session:
+async def get_read_session(services: ServicesDep, _turn: TurnDep) -> AsyncIterator[ReadSession]:
+    """Give one read-only, repeatable transaction.
+
+    It begins in the thread of whoever asks first, and a handler's own thread ends it
+    (`api.handlers`); what is still open after a refusal is ended here.
+    """
+    session = services.database.open_reading()
+    try:
         yield session
+    finally:
+        if session.in_transaction():
+            await run_in_threadpool(session.close)
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from api.deps import ActorDep, SessionDep
+from api.handlers import in_one_thread
 from registry.idempotency import service as idempotency
 from registry.idempotency.models import StoredAnswer
 from registry.kernel.messages import spoken
@@ -126,6 +127,9 @@ def claim_key(
 
 class IdempotentRoute(APIRoute):
     """Stores the answer of a mutation under its key, inside its own transaction."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, in_one_thread(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()

@@ -25,6 +25,15 @@ class DatabaseUnreachable(Exception):
 class ReadSession(Session):
     """A session in a read-only transaction; a type of its own, so that a reader cannot write."""
 
+    def finish(self) -> None:
+        """End the transaction well, and give the connection back; what was read stays readable.
+
+        The driver forgets every statement that it has prepared at a ROLLBACK, and the server would
+        plan each anew in the next transaction: longer than many an answer takes.
+        """
+        self.commit()
+        self.close()
+
 
 class Database:
     """A pool of connections to one PostgreSQL database.
@@ -60,6 +69,9 @@ class Database:
                 hide_parameters=True,
             )
             event.listen(self.engine, "checkout", _require_open)
+            self._reader = self.engine.execution_options(
+                postgresql_readonly=True, isolation_level="REPEATABLE READ"
+            )
         except ArgumentError as error:
             raise DatabaseUnreachable(
                 "DATABASE_URL is not a database URL. Write it as "
@@ -117,14 +129,10 @@ class Database:
             Read legal rows as the register knew them at this moment: the views of the schema
             `past` stand before the tables of the same names (ADR 0015).
         """
-        options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
-        with (
-            self.engine.connect().execution_options(**options) as connection,
-            ReadSession(connection) as session,
-        ):
+        with self.open_reading() as session:
             if known_at is not None:
                 moment = known_at.isoformat(timespec="microseconds")
-                connection.execute(
+                session.connection().execute(
                     text(
                         "SELECT set_config('search_path', 'past, public', true),"
                         " set_config('milkiyat.known_at', :moment, true)"
@@ -132,9 +140,14 @@ class Database:
                     {"moment": moment},
                 )
             yield session
-            # The driver forgets every statement that it has prepared at a ROLLBACK, and the server
-            # would plan each anew in the next transaction: longer than many an answer takes.
-            connection.commit()
+            session.finish()
+
+    def open_reading(self) -> ReadSession:
+        """Give a session of one read-only, repeatable transaction, which begins when it is asked.
+
+        Until then it waits for nothing: no connection, no question to the server.
+        """
+        return ReadSession(self._reader, expire_on_commit=False)
 
     @contextmanager
     def autocommit(self) -> Iterator[DriverConnection]:
