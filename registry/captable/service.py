@@ -156,9 +156,25 @@ def block_at(session: Session, chain_id: int, as_of: int | datetime | None) -> A
     NotFound
         It lies before the first block.
     """
+    found = find_block_at(session, chain_id, as_of)
+    if found is None:
+        raise _not_started()
+    return found
+
+
+def find_block_at(
+    session: Session, chain_id: int, as_of: int | datetime | None
+) -> AsOfBlock | None:
+    """Return what `block_at` does, or None where the chain was never read.
+
+    Raises
+    ------
+    Conflict, NotFound
+        As `block_at`.
+    """
     row = find_block(session, chain_id, as_of)
     if row is None:
-        raise _not_started()
+        return None
     last, head, degraded, number, digest, mined_at = row
     if isinstance(as_of, int) and as_of > last:
         raise Conflict("block_not_synced", f"Block {as_of} is not projected; the last is {last}.")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, any_, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, any_, bindparam, func, literal, literal_column, select
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlmodel import Session, SQLModel
@@ -45,6 +45,12 @@ def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     return cast(
         "ColumnElement[bool]", column == any_(literal(list(values), ARRAY(column.expression.type)))
     )
+
+
+def among_named(column: Any, name: str) -> ColumnElement[bool]:
+    """Ask the same of a statement that is composed once: the values are told under a name."""
+    told = bindparam(name, type_=ARRAY(column.expression.type))
+    return cast("ColumnElement[bool]", column == any_(told))
 
 
 def insert_many(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> Insert:

@@ -145,6 +145,13 @@ def _plan_mints(
 
 def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
     """Mark orders settled once their mints are final; a repeat changes nothing."""
+    sales = session.exec(select(Order.offering_id).where(among(col(Order.id), order_ids))).all()
+    session.exec(
+        select(Offering.id)
+        .where(among(col(Offering.id), set(sales)))
+        .order_by(col(Offering.id))
+        .with_for_update()
+    ).all()
     rows = session.exec(
         select(Order.id, Order.offering_id, Order.amount_paisa)
         .where(among(col(Order.id), order_ids), col(Order.state) == OrderState.MINTING)

@@ -87,6 +87,8 @@ class Offering(Record, table=True):
         So long fractions that became free are kept for who waited for them; 0 without a list.
     allotted_at
         When subscriptions were cut; from then on what is left goes to who comes first.
+    last_sold_at
+        When an order of it was completed last.
     """
 
     __table_args__ = (
@@ -125,6 +127,7 @@ class Offering(Record, table=True):
     payment_hours: int | None = None
     waiting_list_hours: int = Field(default=0, sa_column_kwargs=_number("0"))
     allotted_at: AwareDatetime | None = instant()
+    last_sold_at: AwareDatetime | None = instant()
     opened_by: str
 
 

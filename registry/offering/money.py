@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Self
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlalchemy import update
+from sqlmodel import Session, col
 
+from registry.kernel.clock import now
+from registry.kernel.rows import among
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import Moved, NewEntry, Posting, move
@@ -123,14 +126,19 @@ def cut_orders(session: Session, offering: Offering, allotted: Iterable[tuple[Or
     ledger.post(session, entries)
 
 
-def settle_money(session: Session, settled: Iterable[tuple[UUID, UUID, int]]) -> None:
-    """Hand what is held for orders on to the accounts of their sales.
+def settle_money(session: Session, settled: Collection[tuple[UUID, UUID, int]]) -> None:
+    """Hand what is held for orders on to the accounts of their locked sales.
 
     Parameters
     ----------
     settled
         Order, offering and price of each.
     """
+    session.execute(
+        update(Offering)
+        .where(among(col(Offering.id), {sale for _, sale, _ in settled}))
+        .values(last_sold_at=now())
+    )
     ledger.post(
         session,
         [

@@ -8,17 +8,14 @@ from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlalchemy import select as sql_select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import SyncCursor
 from registry.captable.portfolio import Holding, list_holdings
-from registry.captable.service import block_at
-from registry.kernel.rows import among
-from registry.ledger.models import EntryKind, LedgerEntry
+from registry.captable.service import find_block_at
+from registry.kernel.rows import among, among_named
 from registry.offering.models import RESERVING, Offering, Order, OrderState
 from registry.tokenization.models import Tokenization
 from registry.valuation.models import Valuation, ValuationState
@@ -144,8 +141,7 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
     chain_id
         The chain on which the platform stands.
     """
-    known = session.get(SyncCursor, chain_id) is not None
-    block = block_at(session, chain_id, None) if known else None
+    block = find_block_at(session, chain_id, None)
     positions: dict[UUID, Position] = {}
     for holding in list_holdings(session, investor_id):
         made = positions.setdefault(holding.tokenization.id, Position(holding.tokenization))
@@ -156,26 +152,11 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
 
 
 def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Position]) -> None:
-    rows = session.execute(
-        sql_select(
-            col(Offering.tokenization_id),
-            col(Order.state),
-            func.count(),
-            func.sum(Order.units),
-            func.sum(Order.amount_paisa),
-        )
-        .join(Offering, col(Offering.id) == col(Order.offering_id))
-        .where(
-            col(Order.investor_id) == investor_id,
-            col(Order.state).in_(RESERVING),
-        )
-        .group_by(col(Offering.tokenization_id), col(Order.state))
-    ).all()
+    rows = session.execute(_ORDERED, {"investor_id": investor_id}).all()
     missing = {row[0] for row in rows} - positions.keys()
-    for token in session.exec(
-        select(Tokenization).where(among(col(Tokenization.id), sorted(missing)))
-    ):
-        positions[token.id] = Position(token)
+    if missing:
+        query = select(Tokenization).where(among(col(Tokenization.id), sorted(missing)))
+        positions |= {token.id: Position(token) for token in session.exec(query)}
     order = list(OrderState)
     for token_id, state, count, units, paisa in sorted(rows, key=lambda row: order.index(row[1])):
         position = positions[token_id]
@@ -185,7 +166,36 @@ def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Posit
             position.pending.append(Pending(state, count, int(units), int(paisa)))
 
 
+# These are composed once: that takes longer than their answers.
+_ORDERED = (
+    sql_select(
+        col(Offering.tokenization_id),
+        col(Order.state),
+        func.count(),
+        func.sum(Order.units),
+        func.sum(Order.amount_paisa),
+    )
+    .join(Offering, col(Offering.id) == col(Order.offering_id))
+    .where(
+        col(Order.investor_id) == bindparam("investor_id"),
+        col(Order.state).in_(RESERVING),
+    )
+    .group_by(col(Offering.tokenization_id), col(Order.state))
+)
+_VALUATIONS = sql_select(Valuation).where(
+    among_named(col(Valuation.asset_id), "asset_ids"),
+    col(Valuation.state).in_([ValuationState.ACCEPTED, ValuationState.STALE]),
+)
+_LAST_SALES = sql_select(
+    col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at)
+).where(
+    among_named(col(Offering.tokenization_id), "token_ids"), col(Offering.last_sold_at).is_not(None)
+)
+
+
 def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
+    if not positions:
+        return
     valuations = _valuations(session, {p.tokenization.asset_id for p in positions.values()})
     sales = last_sales(session, positions)
     for token_id, position in positions.items():
@@ -194,30 +204,11 @@ def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
 
 
 def _valuations(session: Session, asset_ids: Iterable[UUID]) -> Mapping[UUID, Valuation]:
-    rows = session.exec(
-        select(Valuation).where(
-            among(col(Valuation.asset_id), sorted(asset_ids)),
-            col(Valuation.state).in_([ValuationState.ACCEPTED, ValuationState.STALE]),
-        )
-    )
+    rows = session.scalars(_VALUATIONS, {"asset_ids": sorted(asset_ids)})
     return {row.asset_id: row for row in rows}
 
 
 def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, LastSale]:
-    """Return the last completed sale of each token, as the ledger booked it."""
-    rows = session.exec(
-        select(Offering.tokenization_id, Order.amount_paisa, Order.units, LedgerEntry.recorded_at)
-        .join(Offering, col(Offering.id) == col(Order.offering_id))
-        .join(LedgerEntry, col(LedgerEntry.subject_id) == col(Order.id))
-        .where(
-            among(col(Offering.tokenization_id), sorted(token_ids)),
-            col(LedgerEntry.kind) == EntryKind.SETTLEMENT,
-        )
-        .ext(distinct_on(col(Offering.tokenization_id)))
-        .order_by(col(Offering.tokenization_id), col(LedgerEntry.recorded_at).desc())
-    )
-    found: dict[UUID, LastSale] = {}
-    for token_id, paisa, units, moment in rows:
-        # A price per fraction, at which every order of a sale is made.
-        found[token_id] = LastSale(paisa // units, moment)
-    return found
+    """Return the last completed sale of each token, at the one price of its orders."""
+    rows = session.execute(_LAST_SALES, {"token_ids": sorted(token_ids)})
+    return {token_id: LastSale(paisa, moment) for token_id, paisa, moment in rows}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from registry.investor import custody, wallets
 from registry.investor import service as investors
@@ -25,7 +25,7 @@ from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move
 from registry.offering import money, orders
-from registry.offering.models import Order, OrderState, Payment, PaymentState
+from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.passkey import service as passkeys
@@ -179,7 +179,15 @@ def confirm_settlement(session: Session, operation: Operation) -> None:
 
     The contract has handed the rupees on to the seller in the transaction that took them.
     """
-    order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
+    order_id = UUID(operation.params["order_id"])
+    # The sale before its orders, as everywhere (ADR 0047).
+    session.exec(
+        select(Offering.id)
+        .join(Order, col(Order.offering_id) == col(Offering.id))
+        .where(col(Order.id) == order_id)
+        .with_for_update(of=Offering)
+    ).one()
+    order = session.get_one(Order, order_id, with_for_update=True)
     if order.state != OrderState.SETTLING or order.operation_id != operation.id:
         return
     order.state = OrderState.SETTLED
