@@ -6,7 +6,7 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie setup-clients demo serve test lint types imports unit test-contracts slither \
         compile openapi clients bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
-        bench-captable duel-reorg reset test-eligibility chaos-operations chaos-sync \
+        bench-captable bench-api duel-reorg reset test-eligibility chaos-operations chaos-sync \
         fuzz-api race-offering
 
 help:  ## Show this list
@@ -89,6 +89,9 @@ bench-live: setup  ## Figures: from a block to the API, and to the commit (BENCH
 bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS, BENCH_TRANSFERS)
 	@$(PY) -m bench.captable
 
+bench-api: setup  ## Figures: what phones ask most, beside a constant (BENCH_HOLDERS, BENCH_TRANSFERS)
+	@$(PY) -m bench.api
+
 duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
 	@$(PY) -m bench.duel
 
@@ -98,7 +101,7 @@ chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, S
 chaos-sync: setup  ## The cap table exact, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)
 	@$(PY) -m tests.chaos.sync.runner
 
-fuzz-api: setup  ## The whole API against its description, as every role (FUZZ_EXAMPLES, SEED, ONLY)
+fuzz-api: setup  ## The whole API against its description, as every role (FUZZ_EXAMPLES, FUZZ_SECONDS, SEED, ONLY)
 	@$(PY) -m tests.fuzz.run
 
 race-offering: setup  ## 1,000 buyers at once for 500 fractions, on a chain, with a worker killed (RACE_BUYERS)

@@ -2,148 +2,105 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.core.result import Ok
-from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
-from schemathesis.schemas import APIOperation
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.generation.stateful import run_state_machine_as_test
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from api.auth.access import ACCESS
-from registry.kernel.actor import Role
-from tests.api.house import House
-from tests.api.scene import Scene
-from tests.factories import ACTORS
+from tests.fuzz.asking import STREAMS, Asker, Operation, name_of
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
-STREAMS = frozenset({"stream_my_events", "stream_token_events"})
-"""They do not end; tests of their own read them."""
-SHOWN_CHARACTERS = 600
+OUTSIDERS = 0.1
+BATCH = 5
+STEPS = 40
 
 
-Operation = APIOperation[Any, Any, Any, Any]
+def schema_of(asker: Asker, only: str) -> OpenApiSchema:
+    """Read the application's own description, but for its streams and what is not asked for."""
+    document = asker.house.app.openapi()
+    schema = schemathesis.openapi.from_dict(document)
+    names = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    wanted = [name for name in names if name not in STREAMS and re.search(only, name)]
+    return schema.include(operation_id=wanted)
 
 
-@dataclass
-class Played:
-    """What was asked, and what went against the description.
+def ask_each(asker: Asker, schema: OpenApiSchema, seed: int, examples: int) -> Iterator[int]:
+    """Ask every operation `examples` times as each role that may, and once as all others.
 
-    Parameters
-    ----------
-    failures
-        By operation and kind of failure, the first of each as it can be asked again.
+    Yields
+    ------
+    int
+        How many operations were asked.
     """
+    for number, operation in enumerate(_operations(schema), start=1):
+        allowed = ACCESS[name_of(operation)]
+        for role in asker.tokens:
+            often = examples if role in allowed or not allowed else 1
 
-    operations: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    failures: dict[tuple[str, str], str] = field(default_factory=dict)
+            def ask(case: Case[Any], role: Any = role) -> None:
+                asker.ask(case, role)
 
-    @property
-    def requests(self) -> int:
-        return self.statuses.total()
+            _generate(operation, seed, often, ask)
+        yield number
 
 
-@dataclass(frozen=True)
-class Player:
-    """Asks as anybody.
+def walk(asker: Asker, schema: OpenApiSchema, seed: int) -> Iterator[int]:
+    """Follow the links of the description, each step as somebody, for as long as one likes.
 
-    Parameters
-    ----------
-    told
-        Called with each new failure.
+    Yields
+    ------
+    int
+        How many walks were gone.
     """
+    made: Any = schema.as_state_machine()
 
-    house: House
-    scene: Scene
-    seed: int
-    told: Callable[[str], object]
-    played: Played = field(default_factory=Played)
+    class Walk(made):  # type: ignore[misc]
+        def call(self, case: Case[Any], **_: Any) -> Any:
+            return asker.ask(case, asker.role_for(name_of(case.operation), OUTSIDERS))
 
-    def play(self, examples: int, only: str = "") -> Played:
-        """Ask every operation `examples` times as each role that may, and once as all others."""
-        tokens = self._tokens()
-        for operation in self._operations(only):
-            self.played.operations += 1
-            allowed = ACCESS[_name(operation)]
-            for role, token in tokens.items():
-                self._ask(operation, token, examples if role in allowed else 1)
-        return self.played
+        def validate_response(self, *_: Any, **__: Any) -> None:
+            """Judged when it was asked: a walk goes on after what it finds."""
 
-    def _tokens(self) -> dict[Role | None, str | None]:
-        people = ACTORS | {Role.INVESTOR: self.scene.owner}
-        return {None: None} | {role: self.house.token(people[role]) for role in Role}
-
-    def _operations(self, only: str) -> Iterator[Operation]:
-        schema = schemathesis.openapi.from_dict(self.house.app.openapi())
-        for found in schema.get_all_operations():
-            assert isinstance(found, Ok), found
-            operation = found.ok()
-            name = _name(operation)
-            if name not in STREAMS and re.search(only, name):
-                yield operation
-
-    def _ask(self, operation: Operation, token: str | None, often: int) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-
-        @seeded(self.seed)
-        @settings(
-            max_examples=often,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy())
-        def run(case: Case[Any]) -> None:
-            # Every other request is about something that is there.
-            if self.played.requests % 2:
-                case.path_parameters = (case.path_parameters or {}) | {
-                    name: value
-                    for name, value in self.scene.ids.items()
-                    if name in (case.path_parameters or {})
-                }
-            response = case.call(base_url=str(self.house.client.base_url), headers=headers)
-            self.played.statuses[response.status_code] += 1
-            try:
-                case.validate_response(response, checks=CHECKS)
-            except (Failure, FailureGroup) as failure:
-                for each in getattr(failure, "exceptions", [failure]):
-                    self._note(_name(operation), each, case, response)
-
-        run()
-
-    def _note(self, name: str, failure: Failure, case: Case[Any], response: Response) -> None:
-        key = (name, type(failure).__name__)
-        if key in self.played.failures:
-            return
-        said = response.text[:SHOWN_CHARACTERS]
-        self.played.failures[key] = (
-            f"{name}: {failure.title}\n  {failure.message}\n  {case.as_curl_command()}\n"
-            f"  {response.status_code} {said}"
-        )
-        self.told(self.played.failures[key])
+    limits = settings(
+        max_examples=BATCH, stateful_step_count=STEPS, deadline=None, database=None,
+        phases=(Phase.generate,), suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    for walks in itertools.count(0, BATCH):
+        run_state_machine_as_test(hypothesis.seed(seed + walks)(Walk), settings=limits)
+        yield walks + BATCH
 
 
-def _name(operation: Operation) -> str:
-    return str(operation.definition.raw["operationId"])
+def _operations(schema: OpenApiSchema) -> Iterator[Operation]:
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        yield found.ok()
+
+
+def _generate(
+    operation: Operation, seed: int, often: int, ask: Callable[[Case[Any]], None]
+) -> None:
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=often,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def run(case: Case[Any]) -> None:
+        ask(case)
+
+    run()
