@@ -1,0 +1,58 @@
+"""The API in a process of its own, with two answers more that are constant.
+
+`/v1/bench/constant` is what the application costs with all that stands around it: the same server,
+middleware and routing, and a handler like any other. `/v1/bench/known` is the same for a caller who
+has signed in: the token is read, the quota counted and the access table asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, Depends
+
+from api.app import create_app
+from api.cli import load_settings
+from api.deps import get_actor
+from api.program import services
+from api.schemas.common import Read
+from registry.kernel.db import Database
+from registry.kernel.log import configure_logging
+
+router = APIRouter(prefix="/v1/bench")
+
+
+class Constant(Read):
+    """What is answered."""
+
+    answer: int
+
+
+@router.get("/constant")
+def healthz() -> Constant:
+    """Answer at once."""
+    return Constant(answer=42)
+
+
+@router.get("/known", dependencies=[Depends(get_actor)])
+def get_me() -> Constant:
+    """Answer whoever has signed in; under a name for which the access table lets everybody in."""
+    return Constant(answer=42)
+
+
+def main() -> None:
+    settings = load_settings()
+    configure_logging("critical")
+    assert settings.database_url is not None
+    database = Database(settings.database_url.get_secret_value())
+    app: Any = create_app(services(settings, database))
+    app.router.routes.extend(router.routes)
+    uvicorn.run(
+        app, host=settings.host, port=settings.port,
+        log_level="warning", access_log=False, server_header=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
