@@ -33,7 +33,7 @@ SET LOCAL session_replication_role = replica;
 CREATE TEMP TABLE clone ON COMMIT DROP AS
     SELECT n, uuidv7() AS party_id, uuidv7() AS investor_id, uuidv7() AS wallet_id,
         uuidv7() AS order_id, substring(sha256(int8send(n)) FOR 20) AS address
-    FROM generate_series(:first, :holders) AS n;
+    FROM generate_series(CAST(:first AS bigint), CAST(:holders AS bigint)) AS n;
 INSERT INTO party SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.party_id,
     'cnic_fingerprint', '\\x' || encode(sha256(int8send(n)), 'hex')))).*
     FROM clone new, party old WHERE old.id = :party;
@@ -49,8 +49,8 @@ INSERT INTO purchase_order SELECT (jsonb_populate_record(old, jsonb_build_object
     FROM clone new, purchase_order old WHERE old.id = :order;
 INSERT INTO ledger_entry (id, recorded_at, kind, key, subject_kind, subject_id)
     SELECT uuidv7(), now(), 'SETTLEMENT', 'settlement:' || order_id, 'order', order_id FROM clone;
-UPDATE offering SET last_sold_at = now(), reserved_units = reserved_units + :holders - :first + 1
-    WHERE id = :offering
+UPDATE offering SET last_sold_at = now(),
+    reserved_units = reserved_units + CAST(:holders AS bigint) - :first + 1 WHERE id = :offering
 """
 
 

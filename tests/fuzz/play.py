@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import hypothesis
@@ -16,6 +16,7 @@ from schemathesis.generation.stateful import run_state_machine_as_test
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from api.auth.access import ACCESS
+from registry.kernel.actor import Role
 from tests.fuzz.asking import STREAMS, Asker, Operation, name_of
 
 OUTSIDERS = 0.1
@@ -45,14 +46,9 @@ def ask_each(asker: Asker, schema: OpenApiSchema, seed: int, examples: int) -> I
         How many operations were asked.
     """
     for number, operation in enumerate(_operations(schema), start=1):
-        allowed = ACCESS[name_of(operation)]
-        for role in asker.tokens:
-            often = examples if role in allowed or not allowed else 1
-
-            def ask(case: Case[Any], role: Any = role) -> None:
-                asker.ask(case, role)
-
-            _generate(operation, seed, often, ask)
+        allowed = ACCESS[name_of(operation)] or asker.tokens
+        roles = [role for role in asker.tokens for _ in range(examples if role in allowed else 1)]
+        _generate(operation, seed, asker, roles)
         yield number
 
 
@@ -88,12 +84,13 @@ def _operations(schema: OpenApiSchema) -> Iterator[Operation]:
         yield found.ok()
 
 
-def _generate(
-    operation: Operation, seed: int, often: int, ask: Callable[[Case[Any]], None]
-) -> None:
+def _generate(operation: Operation, seed: int, asker: Asker, roles: Sequence[Role | None]) -> None:
+    """Ask once as each of `roles`; the strategy is made once, which takes longer than to ask."""
+    made: list[Case[Any]] = []
+
     @hypothesis.seed(seed)
     @settings(
-        max_examples=often,
+        max_examples=len(roles),
         deadline=None,
         database=None,
         phases=(Phase.generate,),
@@ -101,6 +98,9 @@ def _generate(
     )
     @given(case=operation.as_strategy())
     def run(case: Case[Any]) -> None:
-        ask(case)
+        made.append(case)
 
     run()
+    # Of what has few values to choose from, few examples are made.
+    for role, case in zip(roles, itertools.cycle(made), strict=False):
+        asker.ask(case, role)
