@@ -37,6 +37,8 @@ CHECKS = [
 ]
 STREAMS = frozenset({"stream_my_events", "stream_events"})
 """They do not end; tests of their own read them."""
+UNREADY = frozenset({"readyz"})
+"""Says with 503 that it is not ready, as here, where nobody follows the chain."""
 TOLD_ONCE = frozenset(
     {"propose_api_key", "add_webhook_endpoint", "rotate_webhook_secret", "invite_investor"}
 )
@@ -144,7 +146,10 @@ class Asker:
 
     def _judge(self, name: str, case: Case[Any], response: Response) -> None:
         try:
-            case.validate_response(response, checks=CHECKS)
+            checks = [
+                check for check in CHECKS if name not in UNREADY or check != not_a_server_error
+            ]
+            case.validate_response(response, checks=checks)
         except (Failure, FailureGroup) as failure:
             for each in getattr(failure, "exceptions", [failure]):
                 self._note(
@@ -153,7 +158,7 @@ class Asker:
 
     def _learn(self, case: Case[Any], response: Response) -> None:
         self.known.learn_etag(case.formatted_path, _header(response, "etag"))
-        if (_header(response, "content-type") or "").startswith("application/json"):
+        if response.content and _header(response, "content-type") == "application/json":
             answers = case.operation.definition.raw["responses"]
             model, _ = told_of(answers.get(str(response.status_code), {}))
             self.known.learn_answer(model, response.json())
