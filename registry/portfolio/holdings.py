@@ -188,9 +188,7 @@ _VALUATIONS = sql_select(Valuation).where(
 )
 _LAST_SALES = sql_select(
     col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at)
-).where(
-    among_named(col(Offering.tokenization_id), "token_ids"), col(Offering.last_sold_at).is_not(None)
-)
+).where(among_named(col(Offering.tokenization_id), "token_ids"))
 
 
 def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
@@ -211,4 +209,6 @@ def _valuations(session: Session, asset_ids: Iterable[UUID]) -> Mapping[UUID, Va
 def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, LastSale]:
     """Return the last completed sale of each token, at the one price of its orders."""
     rows = session.execute(_LAST_SALES, {"token_ids": sorted(token_ids)})
-    return {token_id: LastSale(paisa, moment) for token_id, paisa, moment in rows}
+    return {
+        token_id: LastSale(paisa, moment) for token_id, paisa, moment in rows if moment is not None
+    }

@@ -118,7 +118,7 @@ class Asker:
     def _fill(self, case: Case[Any], role: Role | None) -> None:
         self.known.fill_path(self.random, case.path, case.path_parameters or {})
         if case.media_type == "application/json" and isinstance(case.body, dict):
-            body = self.known.fill(self.random, self._thinned(case))
+            body = self.known.fill(self.random, self._thinned(case.operation, case.body))
             if "role" in body and role is not None and self.random.random() < USUAL:
                 body["role"] = str(role)
             case.body = body
@@ -128,15 +128,15 @@ class Asker:
         if case.method.upper() == "PATCH" and etag and self.random.random() < 1 - REPEATED:
             case.headers["If-Match"] = etag
 
-    def _thinned(self, case: Case[Any]) -> dict[str, Any]:
+    def _thinned(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
         """Leave out what need not be said: with everything said at once most is contradictory."""
-        content = case.operation.definition.raw["requestBody"]["content"]["application/json"]
+        content = operation.definition.raw["requestBody"]["content"]["application/json"]
         name = content["schema"].get("$ref", "").rsplit("/", 1)[-1]
         schema = self.house.app.openapi()["components"]["schemas"].get(name, {})
         needed = schema.get("required", ())
         return {
             field: value
-            for field, value in case.body.items()
+            for field, value in body.items()
             if field in needed or self.random.random() > USUAL
         }
 

@@ -58,7 +58,7 @@ def main() -> None:
                 if EXAMPLES:
                     _show("operations", asker, ask_each(asker, schema, SEED, EXAMPLES))
                 ends_at = time.monotonic() + SECONDS
-                walks = walk(asker, schema, SEED) if SECONDS else ()
+                walks: Iterable[int] = walk(asker, schema, SEED) if SECONDS else ()
                 _show(
                     "walks",
                     asker,
@@ -78,7 +78,9 @@ def asker_of(house: House, seed: int) -> Asker:
     people = {role: [ACTORS[role]] for role in Role}
     people[Role.INVESTOR] = [scene.owner, scene.applicant, town.buyer.actor]
     people[Role.ISSUER].append(town.live_issuer.actor)
-    signed_in = {role: [house.token(each) for each in who] for role, who in people.items()}
+    signed_in: dict[Role | None, list[str | None]] = {
+        role: [house.token(each) for each in who] for role, who in people.items()
+    }
     return Asker(house, {None: [None], **signed_in}, known, Random(seed), print)
 
 
