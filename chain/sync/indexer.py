@@ -28,10 +28,11 @@ from chain.sync.ancestor import common_ancestor
 from chain.sync.decode import UndecodableLog
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange, projected
-from chain.sync.watched import Watched, read_watched
+from chain.sync.watched import NAMES, Watched, watched_of
 from registry.captable import catching_up, projection
 from registry.captable.degraded import degrade, note_taken_back
 from registry.captable.events import ProjectedBlock, ProjectedRange
+from registry.captable.following import Followed, read_followed
 from registry.captable.models import SyncCursor
 from registry.captable.projection import CursorMoved
 from registry.captable.rewind import rewind
@@ -101,9 +102,10 @@ class Indexer:
 
     def _advance(self) -> bool:
         head = self._client.head()
-        cursor = self._cursor(head)
-        if head.parent_hash == cursor.hash and self._apply_head(cursor, head):
+        seen = self._followed()
+        if seen.cursor and seen.cursor[1] == head.parent_hash and self._apply_head(seen, head):
             return True
+        cursor = self._cursor(head)
         stored = self._client.block(cursor.number)
         if stored is None or stored.hash != cursor.hash:
             self._take_back(cursor, head)
@@ -139,12 +141,13 @@ class Indexer:
                 session, self._client.chain_id, projected(head), head.number
             )
 
-    def _apply_head(self, cursor: SyncCursor, head: Block) -> bool:
+    def _apply_head(self, seen: Followed, head: Block) -> bool:
         """Apply the one block that follows the cursor: by their hashes, no reorg is between."""
-        read = self._reader.read_head(self._watched(), head)
+        assert seen.cursor is not None
+        read = self._reader.read_head(watched_of(seen), head)
         if read is None:
             return False
-        self._apply((cursor.number, cursor.hash), read.found)
+        self._apply(seen.cursor, read.found)
         return True
 
     # -- catching up -------------------------------------------------------------------------
@@ -260,9 +263,13 @@ class Indexer:
         with self._database.transaction() as session:
             catching_up.read_again(session, wrong)
 
+    def _followed(self) -> Followed:
+        # One statement sees one moment, and needs no transaction around it.
+        with self._database.autocommit() as connection:
+            return read_followed(connection, self._client.chain_id, NAMES)
+
     def _watched(self) -> Watched:
-        with self._database.reading() as session:
-            return read_watched(session, self._client.chain_id)
+        return watched_of(self._followed())
 
     # -- reorgs ------------------------------------------------------------------------------
 

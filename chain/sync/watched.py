@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from chain.contracts.platform import platform_contract
-from registry.captable.contracts import list_followed
+from registry.captable.bulk import cursor_of
 from registry.captable.events import ProjectedToken
+from registry.captable.following import Followed, read_followed
 from registry.captable.models import Token
-from registry.captable.roles import list_agents
+
+_FACTORY, _AGENT = "TREXFactory", "CaseAgent"
+NAMES = (_FACTORY, _AGENT)
+"""Of the platform's own contracts, those that tell of all tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +67,37 @@ class Watched:
         return replace(self, emitters=emitters, compliances=compliances)
 
 
-def read_watched(session: Session, chain_id: int, *, only: Token | None = None) -> Watched:
-    """Return whose logs are read of a chain, as far as it is projected.
+def watched_of(found: Followed, *, only: Token | None = None) -> Watched:
+    """Give whose logs are read of a chain, as far as it is projected.
 
     Parameters
     ----------
     only
         A token that is caught up by itself; without it, those that go with the chain.
     """
-    factory = platform_contract(session, chain_id, "TREXFactory")
-    case_agent = platform_contract(session, chain_id, "CaseAgent")
-    agent = case_agent.address if case_agent else None
-    tokens = [only] if only is not None else _going_along(session, chain_id)
+    agent = found.platform.get(_AGENT)
     others: dict[bytes, set[bytes]] = {}
-    for token, found in list_agents(session, chain_id):
-        if found != agent:
-            others.setdefault(token, set()).add(found)
-    # A suite that is deployed is told of once, to whoever follows the chain.
-    deployer = factory.address if factory and only is None else None
-    contracts = list_followed(session, chain_id) if only is None else ()
-    named = {each.address: each.name for each in contracts}
-    watched = Watched(deployer, agent, {}, others, contracts=named)
-    return watched.with_tokens(
-        ProjectedToken(
-            address=token.address,
-            identity_registry=token.identity_registry,
-            compliance=token.compliance,
-            block_number=token.block_number,
-        )
-        for token in tokens
+    for token, known in found.agents:
+        if known != agent:
+            others.setdefault(token, set()).add(known)
+    if only is None:
+        deployer, contracts, tokens = found.platform.get(_FACTORY), found.contracts, found.tokens
+    else:
+        # A suite that is deployed is told of once, to whoever follows the chain.
+        deployer, contracts, tokens = None, {}, [_projected(only)]
+    return Watched(deployer, agent, {}, others, contracts=contracts).with_tokens(tokens)
+
+
+def read_watched(session: Session, chain_id: int, *, only: Token | None = None) -> Watched:
+    """Read it, see `watched_of`."""
+    with cursor_of(session) as cursor:
+        return watched_of(read_followed(cursor, chain_id, NAMES), only=only)
+
+
+def _projected(token: Token) -> ProjectedToken:
+    return ProjectedToken(
+        address=token.address,
+        identity_registry=token.identity_registry,
+        compliance=token.compliance,
+        block_number=token.block_number,
     )
-
-
-def _going_along(session: Session, chain_id: int) -> Sequence[Token]:
-    return session.exec(
-        select(Token).where(
-            col(Token.chain_id) == chain_id,
-            col(Token.caught_up_to).is_(None),
-            col(Token.refusal).is_(None),
-        )
-    ).all()

@@ -53,16 +53,6 @@ def begin(session: Session, found: PlatformContract) -> FollowedContract:
     return contract
 
 
-def list_followed(session: Session, chain_id: int) -> Sequence[FollowedContract]:
-    """List the contracts that are projected together with their chain."""
-    return session.exec(
-        select(FollowedContract).where(
-            col(FollowedContract.chain_id) == chain_id,
-            col(FollowedContract.caught_up_to).is_(None),
-        )
-    ).all()
-
-
 def list_behind(session: Session, chain_id: int) -> Sequence[FollowedContract]:
     """List the contracts that are caught up by themselves."""
     return session.exec(
