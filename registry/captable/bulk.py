@@ -13,7 +13,7 @@ import numpy as np
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
 from psycopg.types.string import BytesBinaryDumper
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from registry.captable import amounts, copy_rows
 from registry.captable.amounts import Limbs
@@ -42,6 +42,13 @@ def cursor_of(session: Session) -> Cursor[Any]:
     session.flush()
     cursor: Cursor[Any] = session.connection().connection.cursor()  # type: ignore[assignment]
     return cursor
+
+
+def forget(session: Session, table: type[SQLModel]) -> None:
+    """Have the session read its rows of a table anew: it did not see what was written here."""
+    for row in list(session.identity_map.values()):
+        if isinstance(row, table):
+            session.expire(row)
 
 
 def copy_blocks(session: Session, chain_id: int, blocks: Iterable[ProjectedBlock]) -> None:

@@ -109,6 +109,13 @@ def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]
     return {each.address for each in known if each.caught_up_to is not None}
 
 
+_MOVE = """
+UPDATE sync_cursor SET number = %(to_number)s, hash = %(to_hash)s, head_number = %(head)s,
+  checked_at = %(now)s
+WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s
+"""
+
+
 def move_cursor(
     session: Session,
     chain_id: int,
@@ -124,19 +131,20 @@ def move_cursor(
     CursorMoved
         It does not.
     """
-    number, digest = after
-    moved = session.execute(
-        update(SyncCursor)
-        .where(
-            col(SyncCursor.chain_id) == chain_id,
-            col(SyncCursor.number) == number,
-            col(SyncCursor.hash) == digest,
-        )
-        .values(number=to.number, hash=to.hash, head_number=head_number, checked_at=now())
-        .returning(col(SyncCursor.chain_id))
-    )
-    if moved.first() is None:
+    where = {
+        "chain": chain_id,
+        "number": after[0],
+        "hash": after[1],
+        "to_number": to.number,
+        "to_hash": to.hash,
+        "head": head_number,
+        "now": now(),
+    }
+    with bulk.cursor_of(session) as cursor:
+        moved = cursor.execute(_MOVE, where).rowcount
+    if not moved:
         raise CursorMoved
+    bulk.forget(session, SyncCursor)
 
 
 def touch_cursor(session: Session, chain_id: int) -> None:
@@ -163,10 +171,9 @@ def apply_events(
     """
     if not len(transfers) and not events:
         return
-    tokens = _lock_tokens(
+    numbers = _lock_tokens(
         session, chain_id, transfers.named_tokens() | {event.token for event in events}
     )
-    numbers = {token.address: token.token_no for token in tokens if token.token_no is not None}
     holders = bulk.intern(session, transfers.named_wallets() | _parties(events))
     numbered = Numbered.of(transfers, numbers, holders)
     if len(transfers):
@@ -179,7 +186,7 @@ def apply_events(
         spans = changes.upon(*bulk.read_holdings(session, changes))
         bulk.copy_spans(session, spans)
         bulk.store_balances(session, spans)
-    _fold_tokens(session, tokens, minted_of(transfers), events)
+    _fold_tokens(session, numbers, minted_of(transfers), events)
     sums.require_equal(session, list(numbers.values()))
     fold_wallets(
         session,
@@ -197,12 +204,15 @@ def apply_events(
     )
 
 
-def _lock_tokens(session: Session, chain_id: int, addresses: Collection[bytes]) -> Sequence[Token]:
-    return session.exec(
-        select(Token)
-        .where(col(Token.chain_id) == chain_id, col(Token.address).in_(list(addresses)))
-        .with_for_update()
-    ).all()
+_LOCK = """
+SELECT address, token_no FROM token WHERE chain_id = %s AND address = ANY(%s) FOR UPDATE
+"""
+
+
+def _lock_tokens(session: Session, chain_id: int, addresses: Collection[bytes]) -> dict[bytes, int]:
+    """Lock tokens; give the number of each that is known, by its address."""
+    with bulk.cursor_of(session) as cursor:
+        return dict(cursor.execute(_LOCK, [chain_id, list(addresses)], binary=True).fetchall())
 
 
 def _parties(events: Iterable[ProjectedEvent]) -> set[bytes]:
@@ -215,9 +225,17 @@ def _parties(events: Iterable[ProjectedEvent]) -> set[bytes]:
     }
 
 
+_FOLD = """
+UPDATE token AS t SET
+  supply_units = t.supply_units + f.minted, paused = coalesce(f.paused, t.paused)
+FROM unnest(%s::int4[], %s::text[]::numeric[], %s::bool[]) AS f(token_no, minted, paused)
+WHERE t.token_no = f.token_no
+"""
+
+
 def _fold_tokens(
     session: Session,
-    tokens: Sequence[Token],
+    numbers: Mapping[bytes, int],
     minted: Mapping[bytes, int],
     events: Iterable[ProjectedEvent],
 ) -> None:
@@ -227,10 +245,18 @@ def _fold_tokens(
         for event in events
         if event.kind in {EventKind.PAUSED, EventKind.UNPAUSED}
     }
-    for token in tokens:
-        token.supply_units = int(token.supply_units) + minted.get(token.address, 0)
-        token.paused = paused.get(token.address, token.paused)
-    session.add_all(tokens)
+    changed = [token for token in numbers if minted.get(token) or token in paused]
+    if changed:
+        with bulk.cursor_of(session) as cursor:
+            cursor.execute(
+                _FOLD,
+                [
+                    [numbers[token] for token in changed],
+                    [str(minted.get(token, 0)) for token in changed],
+                    [paused.get(token) for token in changed],
+                ],
+            )
+    bulk.forget(session, Token)
 
 
 OF_WALLETS = frozenset(
