@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 ADDRESS_BYTES = 20
+FEW = 500
 _WORDS = 3
 """Of eight bytes: so many hold an address."""
 
@@ -18,23 +19,39 @@ _WORDS = 3
 def different(addresses: Bytes) -> tuple[Sequence[bytes], NDArray[np.int32]]:
     """Give each address once, and for all of them the place of it there.
 
-    They are sorted by a number that is drawn of each, which takes a tenth of sorting the addresses
-    themselves. Two different ones may have one number: then other numbers are drawn.
-
     Parameters
     ----------
     addresses
         Shape (n, 20).
     """
+    return in_turn(addresses) if len(addresses) <= FEW else by_set(addresses)
+
+
+def in_turn(addresses: Bytes) -> tuple[Sequence[bytes], NDArray[np.int32]]:
+    """Look one up after the other: of a block's logs, before the first step by set is made."""
+    places: dict[bytes, int] = {}
+    found = [places.setdefault(address, len(places)) for address in _cut(addresses)]
+    return list(places), np.array(found, np.int32)
+
+
+def by_set(addresses: Bytes) -> tuple[Sequence[bytes], NDArray[np.int32]]:
+    """Sort them by a number that is drawn of each.
+
+    That takes a tenth of sorting the addresses themselves. Two different ones may have one number:
+    then other numbers are drawn.
+    """
     words = np.zeros((len(addresses), _WORDS * 8), np.uint8)
     words[:, :ADDRESS_BYTES] = addresses
     while True:
         first, place = _by_number(words.view(np.uint64))
-        known = np.ascontiguousarray(addresses[first])
+        known = addresses[first]
         if (known[place] == addresses).all():
-            text = known.tobytes()
-            starts = range(0, len(text), ADDRESS_BYTES)
-            return [text[start : start + ADDRESS_BYTES] for start in starts], place
+            return _cut(known), place
+
+
+def _cut(addresses: Bytes) -> list[bytes]:
+    text = addresses.tobytes()
+    return [text[start : start + ADDRESS_BYTES] for start in range(0, len(text), ADDRESS_BYTES)]
 
 
 def _by_number(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:

@@ -83,8 +83,13 @@ def to_ints(limbs: Limbs) -> list[int]:
 
 def widened(limbs: Limbs, width: int) -> Limbs:
     """Add limbs of zero above, up to `width` limbs; they are carried already."""
-    missing = width - limbs.shape[1]
-    return limbs if missing <= 0 else np.pad(limbs, ((0, 0), (0, missing)))
+    count, has = limbs.shape
+    if width <= has:
+        return limbs
+    # By hand: `np.pad` takes as long as the addition of a block's amounts.
+    wide = np.zeros((count, width), np.int64)
+    wide[:, :has] = limbs
+    return wide
 
 
 def carried(limbs: Limbs) -> Limbs:

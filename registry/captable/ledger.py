@@ -135,14 +135,13 @@ def changes_of(
         transfers.source[left], transfers.target[came], [each.holder_no for each in freezes]
     )
     block = _joined(said.block[left], said.block[came], [each.block_number for each in freezes])
-    units = np.concatenate([-said.units[left], said.units[came]])
-    return _summed(
-        token,
-        holder,
-        block,
-        np.pad(units, ((0, len(freezes)), (0, 1))),
-        np.pad(_frozen_by(freezes), ((moved, 0), (0, 1))),
-    )
+    # One limb more than any of them has: the sum of many may need it.
+    units = np.zeros((len(block), said.units.shape[1] + 1), np.int64)
+    units[:moved, :-1] = np.concatenate([-said.units[left], said.units[came]])
+    frozen_by = _frozen_by(freezes)
+    frozen = np.zeros((len(block), frozen_by.shape[1] + 1), np.int64)
+    frozen[moved:, :-1] = frozen_by
+    return _summed(token, holder, block, units, frozen)
 
 
 def _joined(left: Numbers, came: Numbers, frozen: Sequence[int]) -> Numbers:
