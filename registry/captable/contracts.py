@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk
@@ -110,15 +110,20 @@ def begin_again(session: Session, chain_id: int, address: bytes, *, first: int) 
 
 
 # Few blocks have any: the others' orphans are written once, without it.
-_KEEP = """
+_TAKE_BACK = """
+WITH gone AS (
+  DELETE FROM contract_event WHERE chain_id = %(chain)s AND block_number > %(ancestor)s
+  RETURNING block_number, log_index, address, event, tx_hash, subject, said),
+behind AS (
+  UPDATE followed_contract SET caught_up_to = %(ancestor)s
+  WHERE chain_id = %(chain)s AND caught_up_to > %(ancestor)s)
 UPDATE orphan_block o SET contract_events = k.events
 FROM (
   SELECT block_number, json_agg(json_build_object(
     'block_number', block_number, 'log_index', log_index, 'address', encode(address, 'hex'),
     'event', event, 'tx_hash', encode(tx_hash, 'hex'), 'subject', encode(subject, 'hex'),
     'said', said) ORDER BY log_index)::jsonb AS events
-  FROM contract_event WHERE chain_id = %(chain)s AND block_number > %(ancestor)s
-  GROUP BY block_number) k
+  FROM gone GROUP BY block_number) k
 WHERE o.chain_id = %(chain)s AND o.number = k.block_number AND o.orphaned_at = now()
 """
 
@@ -126,16 +131,4 @@ WHERE o.chain_id = %(chain)s AND o.number = k.block_number AND o.orphaned_at = n
 def take_back(session: Session, chain_id: int, ancestor: int) -> None:
     """Take back what was told above a block; the orphans of this transaction keep it."""
     with bulk.cursor_of(session) as cursor:
-        cursor.execute(_KEEP, {"chain": chain_id, "ancestor": ancestor})
-    session.execute(
-        delete(ContractEvent).where(
-            col(ContractEvent.chain_id) == chain_id, col(ContractEvent.block_number) > ancestor
-        )
-    )
-    session.execute(
-        update(FollowedContract)
-        .where(col(FollowedContract.chain_id) == chain_id)
-        # Of NULL, which goes with its chain, it is NULL.
-        .where(col(FollowedContract.caught_up_to) > ancestor)
-        .values(caught_up_to=ancestor)
-    )
+        cursor.execute(_TAKE_BACK, {"chain": chain_id, "ancestor": ancestor})

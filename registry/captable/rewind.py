@@ -6,7 +6,7 @@ the size of the token.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import delete, update
@@ -16,11 +16,8 @@ from registry.captable import bulk, contracts, sums
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
-    ChainBlock,
     EventKind,
-    Reconciliation,
     RegisteredWallet,
-    SyncCursor,
     Token,
     TokenEvent,
 )
@@ -41,55 +38,70 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     SumDiffers
         The holders of a token would not have what was minted of it.
     """
-    tokens = session.exec(
-        select(Token).where(col(Token.chain_id) == chain_id).with_for_update()
-    ).all()
+    tokens = _lock_tokens(session, chain_id)
     # Those whose deployment stays; the others go.
-    standing = [
-        token.token_no
-        for token in tokens
-        if token.token_no is not None and token.block_number <= ancestor.number
-    ]
+    standing = [token for token, first in tokens.items() if first <= ancestor.number]
+    undeployed = sorted(tokens.keys() - standing)
     is_compacted = _is_compacted(session, chain_id, ancestor.number)
     undone = _take_events(session, chain_id, tokens, ancestor.number)
     _take_history(session, tokens, ancestor.number)
-    for token in tokens:
-        _rewind_token(
-            session, token, undone.get(token.token_no, _Undone()), ancestor.number, is_compacted
-        )
+    for token_no, told in undone.items():
+        _rewind_balances(session, token_no, told.holders, ancestor.number, is_compacted)
+    _rewind_tokens(session, tokens, undone, ancestor.number)
+    if undeployed:
+        _forget_tokens(session, undeployed)
+    for token_no in standing:
+        _refold(session, token_no, undone.get(token_no, _Undone()).kinds)
     sums.require_equal(session, standing)
     taken = _cut_blocks(session, chain_id, ancestor)
     contracts.take_back(session, chain_id, ancestor.number)
-    session.execute(
-        update(SyncCursor)
-        .where(col(SyncCursor.chain_id) == chain_id)
-        .values(number=ancestor.number, hash=ancestor.hash, checked_at=now())
-    )
-    session.flush()
+    # What was written here, no row of the session's has seen.
+    session.expire_all()
     return taken
+
+
+def _lock_tokens(session: Session, chain_id: int) -> dict[int, int]:
+    """Lock all tokens of a chain; give the first block of each by its number."""
+    query = "SELECT token_no, block_number FROM token WHERE chain_id = %s FOR UPDATE"
+    with bulk.cursor_of(session) as cursor:
+        return dict(cursor.execute(query, [chain_id], binary=True).fetchall())
 
 
 def _is_compacted(session: Session, chain_id: int, number: int) -> bool:
     """Tell whether blocks above `number` may lie in spans that begin before it and must be cut."""
-    cursor = session.get_one(SyncCursor, chain_id)
-    return cursor.finalized_number is not None and number < cursor.finalized_number
+    query = "SELECT finalized_number > %s FROM sync_cursor WHERE chain_id = %s"
+    with bulk.cursor_of(session) as cursor:
+        row = cursor.execute(query, [number, chain_id]).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+# The ancestor itself stays, with the moment when we stored it.
+_CUT = """
+WITH above AS (
+  DELETE FROM chain_block WHERE chain_id = %(chain)s AND number > %(number)s RETURNING number),
+other AS (
+  DELETE FROM chain_block
+  WHERE chain_id = %(chain)s AND number = %(number)s AND hash <> %(hash)s),
+moved AS (
+  UPDATE sync_cursor SET number = %(number)s, hash = %(hash)s, checked_at = %(now)s
+  WHERE chain_id = %(chain)s)
+SELECT (SELECT count(*) FROM above), EXISTS (
+  SELECT FROM chain_block
+  WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s)
+"""
 
 
 def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
-    """Forget what is above the ancestor; it itself stays, with the moment when we stored it."""
-    of_chain = col(ChainBlock.chain_id) == chain_id
-    above = delete(ChainBlock).where(of_chain, col(ChainBlock.number) > ancestor.number)
-    taken = list(session.scalars(above.returning(col(ChainBlock.number))))
-    session.execute(
-        delete(ChainBlock).where(
-            of_chain,
-            col(ChainBlock.number) == ancestor.number,
-            col(ChainBlock.hash) != ancestor.hash,
-        )
-    )
-    if session.get(ChainBlock, (chain_id, ancestor.number)) is None:
+    """Forget what is above the ancestor, where the cursor stands from now on."""
+    where = {"chain": chain_id, "number": ancestor.number, "hash": ancestor.hash, "now": now()}
+    with bulk.cursor_of(session) as cursor:
+        row = cursor.execute(_CUT, where).fetchone()
+    assert row is not None
+    taken, is_stored = row
+    if not is_stored:
         bulk.copy_blocks(session, chain_id, [ancestor])
-    return len(taken)
+    return int(taken)
 
 
 # The events are moved, not read first and taken later: they are told to us as they go.
@@ -147,11 +159,11 @@ class _Undone(NamedTuple):
 
 
 def _take_events(
-    session: Session, chain_id: int, tokens: Sequence[Token], ancestor: int
-) -> dict[int | None, _Undone]:
+    session: Session, chain_id: int, tokens: Collection[int], ancestor: int
+) -> dict[int, _Undone]:
     """Take what every token said above the ancestor, and keep it with its block as an orphan."""
     where = {
-        "tokens": [token.token_no for token in tokens],
+        "tokens": list(tokens),
         "chain": chain_id,
         "ancestor": ancestor,
         "moving": [int(kind) for kind in MOVING],
@@ -169,40 +181,54 @@ DELETE FROM balance_at WHERE token_no = ANY(%(tokens)s::int4[]) AND block_number
 """
 
 
-def _take_history(session: Session, tokens: Sequence[Token], ancestor: int) -> None:
-    where = {"tokens": [token.token_no for token in tokens], "ancestor": ancestor}
+def _take_history(session: Session, tokens: Collection[int], ancestor: int) -> None:
+    where = {"tokens": list(tokens), "ancestor": ancestor}
     with bulk.cursor_of(session) as cursor:
         cursor.execute(_TAKE_HISTORY, where)
 
 
-def _rewind_token(
-    session: Session, token: Token, undone: _Undone, ancestor: int, is_compacted: bool
+_REWIND_TOKENS = """
+WITH proofs AS (
+  DELETE FROM reconciliation
+  WHERE token_no = ANY(%(tokens)s::int4[]) AND block_number > %(ancestor)s)
+UPDATE token AS t SET
+  supply_units = t.supply_units - coalesce(u.minted, 0),
+  caught_up_to = CASE WHEN t.caught_up_to > %(ancestor)s THEN %(ancestor)s ELSE t.caught_up_to END
+FROM unnest(%(tokens)s::int4[]) AS a(token_no)
+LEFT JOIN unnest(%(undone)s::int4[], %(minted)s::text[]::numeric[]) AS u(token_no, minted)
+  USING (token_no)
+WHERE t.token_no = a.token_no AND (t.caught_up_to > %(ancestor)s OR u.minted <> 0)
+"""
+
+
+def _rewind_tokens(
+    session: Session, tokens: Collection[int], undone: Mapping[int, _Undone], ancestor: int
 ) -> None:
-    assert token.token_no is not None
-    if token.caught_up_to is not None:
-        token.caught_up_to = min(token.caught_up_to, ancestor)
-    _rewind_balances(session, token.token_no, undone.holders, ancestor, is_compacted)
-    session.execute(
-        delete(Reconciliation).where(
-            col(Reconciliation.token_no) == token.token_no,
-            col(Reconciliation.block_number) > ancestor,
-        )
-    )
-    of_wallets = not OF_WALLETS.isdisjoint(undone.kinds)
-    if of_wallets or token.block_number > ancestor:
-        session.execute(
-            delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token.token_no)
-        )
-    if token.block_number > ancestor:
-        session.delete(token)
-        return
-    token.supply_units = int(token.supply_units) - int(undone.minted)
-    if not {EventKind.PAUSED, EventKind.UNPAUSED}.isdisjoint(undone.kinds):
-        token.paused = was_paused(session, token.token_no)
-    session.add(token)
-    session.flush()
-    if of_wallets:
-        fold_wallets(session, wallet_events(session, token.token_no))
+    """Give every token the supply and the place that it had, and forget later proofs of it."""
+    where = {
+        "tokens": list(tokens),
+        "undone": list(undone),
+        "minted": [told.minted for told in undone.values()],
+        "ancestor": ancestor,
+    }
+    with bulk.cursor_of(session) as cursor:
+        cursor.execute(_REWIND_TOKENS, where)
+
+
+def _forget_tokens(session: Session, tokens: Sequence[int]) -> None:
+    """Forget tokens whose deployment was taken back."""
+    session.execute(delete(RegisteredWallet).where(col(RegisteredWallet.token_no).in_(tokens)))
+    session.execute(delete(Token).where(col(Token.token_no).in_(tokens)))
+
+
+def _refold(session: Session, token_no: int, kinds: Collection[int]) -> None:
+    """Fold what remains of a token's events anew, of those kinds that were taken back."""
+    if not {EventKind.PAUSED, EventKind.UNPAUSED}.isdisjoint(kinds):
+        paused = was_paused(session, token_no)
+        session.execute(update(Token).where(col(Token.token_no) == token_no).values(paused=paused))
+    if not OF_WALLETS.isdisjoint(kinds):
+        session.execute(delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token_no))
+        fold_wallets(session, wallet_events(session, token_no))
 
 
 def was_paused(session: Session, token_no: int) -> bool:
@@ -299,4 +325,3 @@ def _rewind_balances(
             where["holders"] = others
         if where["holders"] is not None:
             cursor.execute(_REWIND, where)
-    session.expire_all()
