@@ -34,7 +34,9 @@ def schema_of(asker: Asker, only: str) -> OpenApiSchema:
         for operation in methods.values()
     ]
     wanted = [name for name in names if name not in STREAMS and re.search(only, name)]
-    return schema.include(operation_id=wanted)
+    chosen = schema.include(operation_id=wanted)
+    assert isinstance(chosen, OpenApiSchema)
+    return chosen
 
 
 def ask_each(asker: Asker, schema: OpenApiSchema, seed: int, examples: int) -> Iterator[int]:
