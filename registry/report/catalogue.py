@@ -6,11 +6,13 @@ from typing import Any
 
 from registry.report.r01_title_extract import TITLE_EXTRACT
 from registry.report.r02_ownership_history import OWNERSHIP_HISTORY
+from registry.report.r03_encumbrances import ENCUMBRANCES
 from registry.report.r05_token_holders import TOKEN_HOLDERS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
     TITLE_EXTRACT,
     OWNERSHIP_HISTORY,
+    ENCUMBRANCES,
     TOKEN_HOLDERS,
 )
