@@ -92,6 +92,7 @@ def keep(vault: Vault, party: Party, details: Details) -> None:
     party.details_sealed = vault.seal(said) if known else None
     party.passport_fingerprint = passport_fingerprint(vault, details)
     party.iban_fingerprint = iban_fingerprint(vault, details)
+    party.ntn_fingerprint = ntn_fingerprint(vault, details)
     is_sealed = bool(known) or party.cnic_sealed is not None
     party.sealed_with = vault.key_id if is_sealed else None
 
@@ -125,6 +126,10 @@ def passport_fingerprint(vault: Vault, details: Details) -> bytes | None:
 
 def iban_fingerprint(vault: Vault, details: Details) -> bytes | None:
     return None if details.iban is None else vault.fingerprint(f"iban:{details.iban}")
+
+
+def ntn_fingerprint(vault: Vault, details: Details) -> bytes | None:
+    return None if details.ntn is None else vault.fingerprint(f"ntn:{details.ntn}")
 
 
 def masked_name(vault: Vault, party: Party) -> str:

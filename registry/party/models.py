@@ -72,6 +72,7 @@ class Party(Record, table=True):
     details_sealed: bytes | None = binary(nullable=True, default=None)
     passport_fingerprint: bytes | None = binary(nullable=True, default=None)
     iban_fingerprint: bytes | None = binary(nullable=True, default=None, index=True)
+    ntn_fingerprint: bytes | None = binary(nullable=True, default=None, index=True)
     sealed_with: bytes | None = binary(nullable=True, default=None, index=True)
     lei: str | None = Field(default=None, unique=True)
     cuin: str | None = Field(default=None, unique=True)

@@ -64,5 +64,6 @@ def _sealed_anew(vault: Vault, party: Party) -> dict[str, Any]:
         cnic = vault.unseal(party.cnic_sealed)
         copy.cnic_sealed, copy.cnic_fingerprint = vault.seal(cnic), vault.fingerprint(cnic)
     keep(vault, copy, known_of(vault, party))
-    names = ("cnic_sealed", "cnic_fingerprint", "details_sealed", "passport_fingerprint")
-    return {name: getattr(copy, name) for name in (*names, "iban_fingerprint", "sealed_with")}
+    prints = ("cnic_fingerprint", "passport_fingerprint", "iban_fingerprint", "ntn_fingerprint")
+    names = ("cnic_sealed", "details_sealed", "sealed_with", *prints)
+    return {name: getattr(copy, name) for name in names}

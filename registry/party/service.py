@@ -209,6 +209,7 @@ def list_parties(
     lei: str | None = None,
     passport: tuple[str, str | None] | None = None,
     iban: str | None = None,
+    ntn: str | None = None,
     after: UUID | None,
     limit: int,
 ) -> Sequence[Party]:
@@ -237,6 +238,9 @@ def list_parties(
     if iban is not None:
         found = personal.iban_fingerprint(vault, Details(iban=rules.check_iban(iban)))
         query = query.where(col(Party.iban_fingerprint) == found)
+    if ntn is not None:
+        found = personal.ntn_fingerprint(vault, Details(ntn=rules.check_ntn(ntn)))
+        query = query.where(col(Party.ntn_fingerprint) == found)
     return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 

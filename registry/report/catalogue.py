@@ -7,6 +7,7 @@ from typing import Any
 from registry.report.r01_title_extract import TITLE_EXTRACT
 from registry.report.r02_ownership_history import OWNERSHIP_HISTORY
 from registry.report.r03_encumbrances import ENCUMBRANCES
+from registry.report.r04_holdings import HOLDINGS
 from registry.report.r05_token_holders import TOKEN_HOLDERS
 from registry.report.report import Report
 
@@ -14,5 +15,6 @@ CATALOGUE: tuple[Report[Any], ...] = (
     TITLE_EXTRACT,
     OWNERSHIP_HISTORY,
     ENCUMBRANCES,
+    HOLDINGS,
     TOKEN_HOLDERS,
 )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint, Column, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from registry.kernel.columns import Record, bigint, enumeration, instant
@@ -69,7 +69,10 @@ class TitleShare(SQLModel, table=True):
     """`hissa` parts of the version's `kul_hissay`, held by one party."""
 
     __tablename__ = "title_share"
-    __table_args__ = (CheckConstraint("hissa > 0", name="ck_title_share_positive"),)
+    __table_args__ = (
+        CheckConstraint("hissa > 0", name="ck_title_share_positive"),
+        Index("ix_title_share_party", "party_id"),
+    )
 
     version_id: UUID = Field(foreign_key="title_version.id", primary_key=True)
     party_id: UUID = Field(foreign_key="party.id", primary_key=True)

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.db
 OLD, NEW, LOST, INDEX = (Fernet.generate_key().decode() for _ in range(4))
 BOTH = f"{NEW},{OLD}"
 CNIC, PASSPORT, IBAN = "37405-7654321-9", "QX1234567", "PK36SCBL0000001123456702"
+NTN = "7654321-8"
 PERSONS, PAPERS = 5, 3
 
 
@@ -64,7 +65,7 @@ def archive(fresh_database: Database, store: DocumentStore) -> Archive:
         desk = Desk(session, vault, store)
         known = {"cnic": CNIC, "passport": PASSPORT, "passport_country": "PK", "iban": IBAN}
         person = make.person(desk, name="Ayesha Khan", dob=date(1983, 8, 19), **known)
-        company = make.company(desk, iban=IBAN)
+        company = make.company(desk, iban=IBAN, ntn=NTN)
         make.company(desk)  # nothing of it is sealed
         asset = make.open_apartment(desk, person)
         for _ in range(PERSONS - 2):
@@ -110,6 +111,7 @@ def test_rotate__old_key_dropped_afterwards__everything_opens_and_is_found(
             ({"cnic": CNIC}, [archive.person]),
             ({"passport": (PASSPORT, "PK")}, [archive.person]),
             ({"iban": IBAN}, [archive.person, archive.company]),
+            ({"ntn": NTN}, [archive.company]),
         ):
             rows = parties.list_parties(session, vault, after=None, limit=9, **query)
             assert [row.id for row in rows] == found

@@ -1,0 +1,47 @@
+"""What an asset was worth at a moment: by the newest valuation of then that was ever accepted."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.kernel.clock import day_of
+from registry.report.report import Question
+from registry.valuation.models import ValuationState
+
+ACCEPTED = [
+    state.value
+    for state in (ValuationState.ACCEPTED, ValuationState.STALE, ValuationState.SUPERSEDED)
+]
+"""A valuation that was superseded was what the asset was worth until then."""
+
+_WORTH = text("""
+SELECT DISTINCT ON (asset_id) asset_id, amount_paisa, basis_date, state
+FROM valuation
+WHERE asset_id = ANY(:assets) AND state = ANY(:accepted)
+  AND basis_date <= :day AND recorded_at <= :moment
+ORDER BY asset_id, basis_date DESC, id DESC
+""")
+
+
+class Worth(NamedTuple):
+    """The whole asset's worth."""
+
+    asset_id: UUID
+    amount_paisa: int
+    basis_date: Any
+    state: str
+
+
+def worth_of(session: Session, question: Question[Any], asset_ids: set[UUID]) -> dict[UUID, Worth]:
+    """Return the worth of assets at the moment; whatever was never valued is left out."""
+    asked = {
+        "assets": list(asset_ids),
+        "accepted": ACCEPTED,
+        "day": day_of(question.moment),
+        "moment": question.moment,
+    }
+    return {row.asset_id: Worth(*row) for row in session.execute(_WORTH, asked)}

@@ -1,0 +1,179 @@
+"""R-04, R-07, R-08, R-10 and R-11 against the node and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_utils.address import to_checksum_address
+
+from chain.sync.indexer import Indexer
+from registry.case.models import CaseKind
+from tests import sales
+from tests.api.house import House, problem_of
+from tests.api.reports import Replayed, ask, rows_of
+from tests.chain.bench import Bench
+from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
+from tests.chain.suite import catch_up
+from tests.chain.test_eligibility_api import house_of
+from tests.chain.test_report_holders import persons
+from tests.chain.world import Hand, address_of, key_of
+from tests.chain.world import ask as asked_of
+
+pytestmark = pytest.mark.chain
+
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+MOVED = 130
+"""From the first to the second: who then is large, and was not."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A market in which somebody sold to somebody, and the API on it."""
+
+    market: Market
+    house: House
+    before: int
+    """The block before that."""
+
+    @property
+    def token_id(self) -> str:
+        return str(self.market.deal.tokenization_id)
+
+    def balance(self, person: int, block: int | str = "latest") -> int:
+        token = self.market.suite().token
+        wallet = address_of(key_of(person))
+        client = self.market.world.client
+        return int(asked_of(client, "Token", token, "balanceOf", wallet, block=block))
+
+    def supply(self, block: int | str = "latest") -> int:
+        token, client = self.market.suite().token, self.market.world.client
+        return int(asked_of(client, "Token", token, "totalSupply", block=block))
+
+    def time(self, block: int) -> datetime:
+        header = self.market.world.client.block(block)
+        assert header is not None
+        return datetime.fromtimestamp(header.timestamp, UTC)
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Ask the node for every Transfer of the token."""
+        found: list[dict[str, Any]] = self.market.world.client.request(
+            "eth_getLogs",
+            {
+                "address": "0x" + self.market.suite().token.hex(),
+                "fromBlock": "0x0",
+                "toBlock": "latest",
+                "topics": [TRANSFER],
+            },
+        )
+        return found
+
+
+@pytest.fixture
+def told(minted: Market, tmp_path: Path) -> Iterator[Told]:
+    bench = Bench(minted)
+    bench.index()
+    bench.done(CaseKind.FORCED_TRANSFER)
+    minted.open()
+    world, token = minted.world, minted.suite().token
+    before = world.client.block_number()
+    # What comes now comes at another time.
+    world.node.rpc("evm_increaseTime", 60)
+    world.node.fund(address_of(key_of(FIRST)))
+    seller = Hand(world.node, key_of(FIRST))
+    seller.call("Token", token, "transfer", address_of(key_of(SECOND)), MOVED)
+    catch_up(Indexer(world.database, world.client))
+    with house_of(world, tmp_path / "api", **persons()) as house:
+        yield Told(minted, house, before)
+
+
+def wallet_of(person: int) -> str:
+    return to_checksum_address(address_of(key_of(person)))
+
+
+def money(amount: dict[str, str] | None) -> int | None:
+    return None if amount is None else int(amount["amount"].replace(".", ""))
+
+
+def party_of(told: Told, person: int) -> str:
+    investor = told.market.wallet(person).investor_id
+    query = "SELECT party_id FROM investor WHERE id = :id"
+    return str(told.house.one(query, id=investor))
+
+
+def worth_by_journal(told: Told) -> int:
+    """Return what the asset is worth by the journal's valuation."""
+    journal = Replayed.of(told.house)
+    [valued] = journal.rows("valuation", asset_id=told.market.deal.asset_id, state="ACCEPTED")
+    return int(valued["amount_paisa"])
+
+
+# R-04
+
+
+def test_r_04__of_each_holder__is_what_node_and_journal_say(told: Told) -> None:
+    worth = worth_by_journal(told)
+    for number in HELD:
+        rows = rows_of(told.house, "R-04", wallet=wallet_of(number), limit=1)
+        by_party = rows_of(told.house, "R-04", party=party_of(told, number))
+        assert rows == by_party
+        [row] = [row for row in rows if row["kind"] == "TOKEN"]
+        units, supply = told.balance(number), told.supply()
+        assert row["fractions"] == str(units)
+        assert Fraction(row["share"]) == Fraction(units, supply)
+        assert money(row["value"]) == worth * units // sales.FRACTIONS
+        assert row["frozen"] == "0"
+
+
+def test_r_04__of_the_vehicle__is_the_title_that_the_journal_says(told: Told) -> None:
+    journal = Replayed.of(told.house)
+    title = journal.one("title", asset_id=told.market.deal.asset_id)
+    [version] = [
+        row
+        for row in journal.rows("title_version", title_id=title["id"])
+        if row["superseded_at"] is None and row["valid_to"] is None
+    ]
+    [share] = journal.rows("title_share", version_id=version["id"])
+    rows = rows_of(told.house, "R-04", party=share["party_id"])
+
+    [row] = [row for row in rows if row["kind"] == "DIRECT_TITLE"]
+    assert row["title"] == title["id"]
+    assert Fraction(row["share"]) == Fraction(share["hissa"], version["kul_hissay"])
+    assert money(row["value"]) == worth_by_journal(told)
+    # The vehicle keeps what was not sold.
+    assert [row["wallet"] for row in rows if row["kind"] == "TOKEN"] == [wallet_of(ISSUER)]
+
+
+def test_r_04__as_of_a_block__is_what_was_held_then(told: Told) -> None:
+    [row] = rows_of(told.house, "R-04", wallet=wallet_of(FIRST), as_of=f"block:{told.before}")
+
+    assert row["fractions"] == str(told.balance(FIRST, told.before))
+    assert int(row["fractions"]) == told.balance(FIRST) + MOVED
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({}, 422, "person_required"),
+        ({"cnic": "35202-1234567-1", "lei": "x"}, 422, "person_required"),
+        ({"cnic": "1234"}, 422, "cnic_malformed"),
+        ({"ntn": "9999999-9"}, 404, "not_found"),
+        ({"cnic": "35202-9999999-1"}, 404, "not_found"),
+        ({"wallet": "0x12"}, 422, "request_invalid"),
+        ({"party": "00000000-0000-7000-8000-000000000000"}, 404, "not_found"),
+    ],
+)
+def test_r_04__nobody_that_is_known__is_refused(
+    told: Told, query: dict[str, Any], status: int, code: str
+) -> None:
+    problem = problem_of(ask(told.house, "R-04", **query), status, code)
+    assert "9999999" not in str(problem)
+
+
+def test_r_04__address_of_nobody__holds_nothing(told: Told) -> None:
+    assert rows_of(told.house, "R-04", wallet="0x" + "77" * 20) == []
