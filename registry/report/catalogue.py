@@ -9,6 +9,7 @@ from registry.report.r02_ownership_history import OWNERSHIP_HISTORY
 from registry.report.r03_encumbrances import ENCUMBRANCES
 from registry.report.r04_holdings import HOLDINGS
 from registry.report.r05_token_holders import TOKEN_HOLDERS
+from registry.report.r07_large_holders import LARGE_HOLDERS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -17,4 +18,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     ENCUMBRANCES,
     HOLDINGS,
     TOKEN_HOLDERS,
+    LARGE_HOLDERS,
 )

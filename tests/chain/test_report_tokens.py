@@ -177,3 +177,39 @@ def test_r_04__nobody_that_is_known__is_refused(
 
 def test_r_04__address_of_nobody__holds_nothing(told: Told) -> None:
     assert rows_of(told.house, "R-04", wallet="0x" + "77" * 20) == []
+
+
+#
+
+
+def test_r_07__over_a_sale__is_what_the_node_says_of_both_blocks(told: Told) -> None:
+    since = told.time(told.before)
+    rows = rows_of(told.house, "R-07", token=told.token_id, since=since.isoformat(), limit=1)
+    last = told.logs()[-1]
+    expected = {}
+    for number in HELD:
+        before = Fraction(told.balance(number, told.before), told.supply(told.before))
+        after = Fraction(told.balance(number), told.supply())
+        if max(before, after) >= Fraction(1, 10):
+            expected[party_of(told, number)] = (before, after)
+
+    assert {
+        row["party"]: (Fraction(row["before"]), Fraction(row["after"])) for row in rows
+    } == expected
+    changed = {row["party"]: row for row in rows if row["change"] != "0"}
+    for row in changed.values():
+        assert row["tx"] == last["transactionHash"]
+        assert row["changed_at"] is not None
+    assert all(row["tx"] is None for row in rows if row["change"] == "0")
+
+
+def test_r_07__from_before_the_chain__begins_with_nothing(told: Told) -> None:
+    rows = rows_of(told.house, "R-07", token=told.token_id, since="2001-01-01T00:00:00Z")
+
+    assert {row["before"] for row in rows} == {"0/1"}
+    assert all(row["tx"] for row in rows)
+
+
+def test_r_07__period_that_is_none__is_refused(told: Told) -> None:
+    query: dict[str, Any] = {"token": told.token_id, "since": "2999-01-01T00:00:00Z"}
+    problem_of(ask(told.house, "R-07", **query), 422, "period_empty")

@@ -1,0 +1,148 @@
+"""R-07: who held a large part of a token before or after a period, and what changed it last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+from sqlmodel import Session
+
+from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import known_block_at
+from registry.captable.bulk import cursor_of
+from registry.captable.held import held_by
+from registry.kernel.errors import Invalid, NotFound
+from registry.report.people import name_column, people_of
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.subjects import OfToken, token_of
+
+LARGE_PERCENT = Decimal(10)
+"""The REIT rules' "connected person" has a tenth; no other rule names a figure."""
+
+
+class Parameters(OfToken):
+    """Which token, from when, and from which share on; the period ends at `as_of`."""
+
+    since: Annotated[AwareDatetime, Field(description="The beginning of the period")]
+    threshold_percent: Annotated[
+        Decimal, Field(gt=0, le=100, max_digits=9, decimal_places=6)
+    ] = LARGE_PERCENT  # fmt: skip
+
+
+COLUMNS = (
+    Column("party", Kind.ID),
+    name_column("name"),
+    Column("wallet", Kind.ADDRESS),
+    Column("before", Kind.FRACTION),
+    Column("after", Kind.FRACTION),
+    Column("change", Kind.UNITS),
+    Column("changed_at", Kind.TIME),
+    Column("tx", Kind.HASH),
+)
+
+# All wallets of a party are one holder; a wallet that nobody has proven is one of its own.
+_HOLDERS = """
+WITH held AS (
+  SELECT holder_no, balance_units AS before, 0 AS after FROM ({before}) b
+  UNION ALL SELECT holder_no, 0, balance_units FROM ({after}) a),
+large AS (
+  SELECT coalesce('p' || i.party_id, 'w' || encode(h.address, 'hex')) AS who, i.party_id,
+    CASE WHEN i.party_id IS NULL THEN h.address END AS wallet,
+    array_agg(DISTINCT x.holder_no) AS holders, sum(x.before) AS before, sum(x.after) AS after
+  FROM held x JOIN holder h USING (holder_no)
+  LEFT JOIN wallet w ON w.address = h.address
+  LEFT JOIN investor i ON i.id = w.investor_id
+  GROUP BY 1, 2, 3
+  HAVING sum(x.before) >= %(large_before)s OR sum(x.after) >= %(large_after)s)
+SELECT who, party_id, wallet, before, after, b.mined_at, e.tx_hash
+FROM large LEFT JOIN LATERAL (
+  SELECT max(c.block_number) AS number FROM balance_history c
+  WHERE c.token_no = %(token)s AND c.holder_no = ANY(large.holders)
+    AND c.block_number > %(since)s AND c.block_number <= %(until)s) l ON true
+LEFT JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = l.number
+LEFT JOIN LATERAL (
+  SELECT tx_hash FROM token_event
+  WHERE token_no = %(token)s AND block_number = l.number
+    AND (source = ANY(large.holders) OR target = ANY(large.holders))
+  ORDER BY log_index DESC LIMIT 1) e ON true
+WHERE who > %(after)s ORDER BY who LIMIT %(limit)s
+"""
+
+
+_NOBODY = "SELECT 0 AS holder_no, 0 AS balance_units WHERE false"
+
+
+def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
+    asked = question.parameters
+    _require_before(asked.since, question.moment)
+    _, token = token_of(session, question)
+    until = question.at_block
+    since = _beginning(session, question, token.chain_id)
+    supplies = [
+        captable.supply_at(session, token, block) if block else 0 for block in (since, until)
+    ]
+    threshold = Fraction(asked.threshold_percent) / 100
+    values = {
+        "token": token.token_no,
+        "chain": token.chain_id,
+        "since": since.kept if since else -1,
+        "until": until.kept,
+        "large_before": _units(threshold, supplies[0]),
+        "large_after": _units(threshold, supplies[1]),
+        "after": question.after[0] if question.after else "",
+        "limit": question.fetch,
+    }
+    held_before = held_by(token, since) if since else _NOBODY
+    query = _HOLDERS.format(before=held_before, after=held_by(token, until))
+    with cursor_of(session) as cursor:
+        found = cursor.execute(query.encode(), values).fetchall()
+    people = people_of(session, question, {row[1] for row in found})
+    for who, party_id, wallet, *held, changed_at, tx in found:
+        before, after = map(int, held)
+        shares = [_part(units, of) for units, of in zip((before, after), supplies, strict=True)]
+        name = people[party_id].name
+        yield Row((who,), (party_id, name, wallet, *shares, after - before, changed_at, tx))
+
+
+def _beginning(session: Session, question: Question[Parameters], chain_id: int) -> AsOfBlock | None:
+    """Return the block at which the period begins; None where the chain begins later."""
+    known_at = question.known_at if question.at_block.lost is not None else None
+    try:
+        return known_block_at(session, chain_id, question.parameters.since, known_at)
+    except NotFound:
+        return None
+
+
+def _require_before(since: datetime, moment: datetime) -> None:
+    if since >= moment:
+        raise Invalid(
+            "period_empty",
+            "The period ends before it begins.",
+            field="since",
+            remedy="Send a `since` before `as_of`.",
+        )
+
+
+def _units(threshold: Fraction, supply: int) -> int:
+    """Give the fewest units that are so large a share; of nothing, more than there are."""
+    return max(-(-threshold.numerator * supply // threshold.denominator), 1)
+
+
+def _part(units: int, supply: int) -> Fraction:
+    return Fraction(units, supply) if supply else Fraction(0)
+
+
+LARGE_HOLDERS = Report(
+    code="R-07",
+    title="Large holders and their changes",
+    title_ur="بڑے حصہ دار اور ان کی تبدیلیاں",
+    parameters=Parameters,
+    columns=COLUMNS,
+    rows=_rows,
+    speaks_of_chain=True,
+)
