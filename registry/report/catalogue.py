@@ -10,6 +10,7 @@ from registry.report.r03_encumbrances import ENCUMBRANCES
 from registry.report.r04_holdings import HOLDINGS
 from registry.report.r05_token_holders import TOKEN_HOLDERS
 from registry.report.r07_large_holders import LARGE_HOLDERS
+from registry.report.r08_backing import BACKING
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -19,4 +20,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     HOLDINGS,
     TOKEN_HOLDERS,
     LARGE_HOLDERS,
+    BACKING,
 )

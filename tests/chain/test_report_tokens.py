@@ -13,8 +13,9 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from chain.sync.indexer import Indexer
+from registry.asset.models import Asset
 from registry.case.models import CaseKind
-from tests import sales
+from tests import liens, sales
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, rows_of
 from tests.chain.bench import Bench
@@ -213,3 +214,33 @@ def test_r_07__from_before_the_chain__begins_with_nothing(told: Told) -> None:
 def test_r_07__period_that_is_none__is_refused(told: Told) -> None:
     query: dict[str, Any] = {"token": told.token_id, "since": "2999-01-01T00:00:00Z"}
     problem_of(ask(told.house, "R-07", **query), 422, "period_empty")
+
+
+#
+
+
+def test_r_08__with_a_mortgage__is_what_node_and_journal_say(told: Told) -> None:
+    with told.market.world.database.transaction() as session:
+        asset = session.get_one(Asset, told.market.deal.asset_id)
+        liens.active(told.market.desk(session), asset, lender_consent=False)
+    [row] = rows_of(told.house, "R-08", token=told.token_id)
+    journal = Replayed.of(told.house)
+    terms = journal.one("tokenization", id=told.token_id)
+    title = journal.one("title", asset_id=told.market.deal.asset_id)
+    debts = [
+        int(each["amount_paisa"])
+        for lien in journal.rows("encumbrance", title_id=title["id"], kind="MORTGAGE")
+        for each in journal.rows("encumbrance_terms", encumbrance_id=lien["id"])
+    ]
+    part = Fraction(terms["economic_share_num"], terms["economic_share_den"])
+    net = (worth_by_journal(told) - sum(debts)) * part
+    issued = told.supply() * int(terms["price_paisa"])
+
+    assert row["supply"] == str(told.supply())
+    assert money(row["value"]) == worth_by_journal(told)
+    assert money(row["debt"]) == sum(debts) > 0
+    assert money(row["net"]) == net.numerator // net.denominator
+    assert Fraction(row["coverage"]) == net / issued
+    assert Fraction(row["registered_share"]) == 1
+    assert row["wrapper"] is not None
+    assert row["title_checked_at"] is not None
