@@ -11,6 +11,7 @@ from registry.report.r04_holdings import HOLDINGS
 from registry.report.r05_token_holders import TOKEN_HOLDERS
 from registry.report.r07_large_holders import LARGE_HOLDERS
 from registry.report.r08_backing import BACKING
+from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -21,4 +22,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     TOKEN_HOLDERS,
     LARGE_HOLDERS,
     BACKING,
+    RECONCILIATION,
 )
