@@ -12,6 +12,8 @@ from registry.report.r05_token_holders import TOKEN_HOLDERS
 from registry.report.r07_large_holders import LARGE_HOLDERS
 from registry.report.r08_backing import BACKING
 from registry.report.r09_reconciliation import RECONCILIATION
+from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
+from registry.report.r11_transfers import TRANSFERS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -23,4 +25,6 @@ CATALOGUE: tuple[Report[Any], ...] = (
     LARGE_HOLDERS,
     BACKING,
     RECONCILIATION,
+    SUPPLY_MOVEMENTS,
+    TRANSFERS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from registry.asset.models import Asset
 from registry.case.models import CaseKind
 from tests import liens, sales
 from tests.api.house import House, problem_of
-from tests.api.reports import Replayed, ask, rows_of
+from tests.api.reports import Replayed, ask, read, rows_of
 from tests.chain.bench import Bench
-from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
+from tests.chain.market import FIRST, HELD, ISSUER, SECOND, SOLD, Market
 from tests.chain.suite import catch_up
 from tests.chain.test_eligibility_api import house_of
 from tests.chain.test_report_holders import persons
@@ -244,3 +244,74 @@ def test_r_08__with_a_mortgage__is_what_node_and_journal_say(told: Told) -> None
     assert Fraction(row["registered_share"]) == 1
     assert row["wrapper"] is not None
     assert row["title_checked_at"] is not None
+
+
+# R-10 and R-11
+
+
+def seen_by_the_node(told: Told) -> list[dict[str, str | None]]:
+    """Every Transfer that the node has, in the order of the chain."""
+    nobody = "0x" + "0" * 64
+
+    def address(topic: str) -> str | None:
+        return None if topic == nobody else to_checksum_address("0x" + topic[-40:])
+
+    return [
+        {
+            "from_wallet": address(log["topics"][1]),
+            "to_wallet": address(log["topics"][2]),
+            "units": str(int(log["data"], 16)),
+            "tx": log["transactionHash"],
+        }
+        for log in told.logs()
+    ]
+
+
+def shown(rows: list[dict[str, Any]]) -> list[dict[str, str | None]]:
+    names = ("from_wallet", "to_wallet", "units", "tx")
+    return [{name: row[name] for name in names} for row in rows]
+
+
+def test_r_10__of_a_token__is_every_mint_and_forced_act_that_the_node_has(told: Told) -> None:
+    rows = rows_of(told.house, "R-10", token=told.token_id, limit=1)
+    *instructed, _ = seen_by_the_node(told)
+
+    # All but the sale, which nobody of ours instructed.
+    assert shown(rows) == instructed
+    minted = [row for row in rows if row["kind"] == "MINT"]
+    assert sum(int(row["units"]) for row in minted) == told.supply()
+    assert all(row["instruction"] for row in rows)
+    journal = Replayed.of(told.house)
+    approved = journal.rows("approval", subject_id=told.token_id)
+    assert {row["approvers"] for row in minted} == {
+        ", ".join(sorted({each["person"] for each in approved}))
+    }
+    [forced] = [row for row in rows if row["kind"] == "FORCED"]
+    case = journal.one("legal_case", id=forced["case"])
+    assert forced["approvers"] == f"{case['maker']}, {case['approved_by']}"
+
+
+def test_r_11__of_all_tokens__is_every_transfer_that_the_node_has(told: Told) -> None:
+    rows = rows_of(told.house, "R-11", limit=2)
+
+    assert shown(rows) == seen_by_the_node(told)
+    assert rows == rows_of(told.house, "R-11", token=told.token_id)
+    assert {row["kind"] for row in rows} == {"MINTED", "FORCED", "TRANSFERRED"}
+    [sold] = [row for row in rows if row["kind"] == "TRANSFERRED"]
+    assert sold["price"] is None
+    price = int(Replayed.of(told.house).one("tokenization", id=told.token_id)["price_paisa"])
+    assert money(sold["value"]) == MOVED * price
+    paid = {row["to_wallet"]: money(row["price"]) for row in rows if row["kind"] == "MINTED"}
+    for number, units in SOLD.items():
+        assert paid[wallet_of(number)] == units * price
+
+
+def test_r_11__of_a_period_and_a_value__leaves_the_others_out(told: Told) -> None:
+    since = told.time(told.before) + timedelta(seconds=1)
+    [sold] = rows_of(told.house, "R-11", since=since.isoformat())
+    assert sold["kind"] == "TRANSFERRED"
+    least = {"min_value": f"{(money(sold['value']) or 0) // 100 + 1}.00"}
+    assert rows_of(told.house, "R-11", since=since.isoformat(), **least) == []
+    problem_of(ask(told.house, "R-11", min_value="1,000"), 422, "money_malformed")
+    page = read(told.house, "R-11", as_of=f"block:{told.before}")
+    assert "TRANSFERRED" not in {row["kind"] for row in page["items"]}
