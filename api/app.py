@@ -36,6 +36,7 @@ from api.routes import (
     exports,
     holdings,
     imports,
+    interests,
     investors,
     invitations,
     journal,
@@ -48,6 +49,7 @@ from api.routes import (
     parties,
     passkeys,
     payments,
+    policies,
     public_keys,
     receipts,
     reconciliation,
@@ -76,6 +78,8 @@ from registry.sanctions.lists import MAX_LIST_BYTES
 MULTIPART_ROOM_BYTES = 64 * 1024
 _ROUTERS = (
     parties.router,
+    interests.router,
+    policies.router,
     imports.router,  # before /assets/{asset_id}, which would take its path
     assets.router,
     parcels.router,

@@ -17,6 +17,7 @@ import registry.encumbrance.models
 import registry.export.models
 import registry.history.models
 import registry.idempotency.models
+import registry.interest.models
 import registry.investor.models
 import registry.journal.models
 import registry.kyc.models
@@ -30,6 +31,7 @@ import registry.parcel.models
 import registry.party.models
 import registry.passkey.models
 import registry.payment.models
+import registry.policy.models
 import registry.rate_limit.models
 import registry.receipt.models
 import registry.reconciliation.models

@@ -59,6 +59,15 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_parties": REGISTRARS | OVERSIGHT,
     "get_party": READERS,
     "amend_party": MAKER | COMPLIANCE,
+    "declare_interests": MAKER | COMPLIANCE,
+    "list_interests": REGISTRARS | OVERSIGHT,
+    "confirm_interests": CHECKER | COMPLIANCE,
+    "reject_interests": CHECKER | COMPLIANCE,
+    # thresholds
+    "list_policies": READERS,
+    "list_policy_rows": READERS,
+    "propose_policy": COMPLIANCE,
+    "confirm_policy": CHECKER,
     # assets
     "create_asset": MAKER,
     "list_assets": READERS,

@@ -73,6 +73,9 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("redemption", parent="tokenization_id"),
     LegalTable("suspension_cause", parent="asset_id", private=("reference", "reason", "closing")),
     LegalTable("warehouse_receipt", parent="asset_id"),
+    LegalTable("interest_declaration", parent="party_id", private=("reason",)),
+    LegalTable("declared_interest", parent="declaration_id"),
+    LegalTable("policy_row"),
 )  # fmt: skip
 
 NOT_LEGAL: dict[str, str] = {

@@ -118,8 +118,6 @@ class Policy:
 
     Parameters
     ----------
-    ubo_fraction
-        Share from which a natural person is a beneficial owner.
     second_checker_above_paisa
         Value above which a second registrar's checker decides too.
     max_secured_fraction
@@ -134,7 +132,6 @@ class Policy:
         The same at the opening of a sale, for what has a price every day (VAL-02).
     """
 
-    ubo_fraction: Fraction
     second_checker_above_paisa: int
     max_secured_fraction: Fraction
     area_noted_above: Fraction

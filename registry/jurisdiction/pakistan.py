@@ -224,7 +224,6 @@ PAKISTAN = Jurisdiction(
     authorities=AUTHORITIES,
     city_of_district=CITY_OF_DISTRICT,
     policy=Policy(
-        ubo_fraction=Fraction(1, 4),  # Companies Act 2017, s. 123A
         second_checker_above_paisa=500_000_000 * PAISA_PER_RUPEE,
         max_secured_fraction=Fraction(1, 2),
         area_noted_above=Fraction(1, 1000),

@@ -71,7 +71,6 @@ PLAIN = Jurisdiction(
     key_forms=dict.fromkeys(LAND, _PARCEL_KEY),
     identifiers={},
     policy=Policy(
-        ubo_fraction=Fraction(1, 4),
         second_checker_above_paisa=500_000_000 * PAISA_PER_RUPEE,
         max_secured_fraction=Fraction(1, 2),
         area_noted_above=Fraction(1, 1000),

@@ -283,6 +283,8 @@ class Payment(Record, table=True):
             "state = 'REVERSED' OR (state = 'ALLOCATED') = (order_id IS NOT NULL)",
             name="ck_payment_order",
         ),
+        # What came on one day (reports of currency transactions).
+        Index("ix_payment_received_at", "received_at"),
     )
 
     rail: Rail = enumeration(Rail)

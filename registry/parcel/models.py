@@ -70,6 +70,7 @@ class Parcel(Record, table=True):
             name="ck_parcel_measured",
         ),
         CheckConstraint("NOT live OR geometry IS NOT NULL", name="ck_parcel_live_is_surveyed"),
+        Index("ix_parcel_mauza_key", "mauza_key"),
         Index("ix_parcel_live_box", "box", postgresql_using="gist", postgresql_where=text("live")),
     )
 

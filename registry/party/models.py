@@ -61,6 +61,8 @@ class Party(Record, table=True):
             postgresql_using="gin",
             postgresql_ops={"members": "jsonb_path_ops"},
         ),
+        # Among a million persons the companies and groups are few.
+        Index("ix_party_entity", "id", postgresql_where=text("kind <> 'NATURAL'")),
         UniqueConstraint("passport_fingerprint", name="uq_party_passport"),
     )
 

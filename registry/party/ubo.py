@@ -1,7 +1,9 @@
 """Who ultimately owns or controls a company: people, with exact fractions.
 
-Source: Companies Act 2017, s. 123A; the fraction from which somebody counts is the
-jurisdiction's.
+This is what a company's KYC states; its register of owners is what it declares
+(`registry.interest`).
+
+Source: Companies Act 2017, s. 123A; the fraction from which somebody counts is a policy.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.jurisdiction.profiles import JURISDICTIONS
+from registry.kernel.clock import today
 from registry.kernel.errors import Invalid
 from registry.party.models import Party, PartyKind
+from registry.policy.models import PolicyName
+from registry.policy.service import Policy, policy_on
 
 
 class OwnershipBasis(StrEnum):
@@ -50,8 +54,9 @@ def declared(session: Session, company: Party, owners: Sequence[BeneficialOwner]
         )
     if len({(owner.party_id, owner.basis) for owner in owners}) < len(owners):
         raise Invalid("ubo_malformed", "Somebody is named twice on one basis.", field="/ubo")
+    policy = policy_on(session, PolicyName.UBO, today())
     for number, owner in enumerate(owners):
-        _check_owner(session, company, owner, f"/ubo/{number}")
+        _check_owner(session, policy, owner, f"/ubo/{number}")
     held = (owner.fraction for owner in owners if owner.basis != OwnershipBasis.CONTROL)
     if sum(held, Fraction(0)) > 1:
         raise Invalid("ubo_exceeds_whole", "More than the whole company is owned.", field="/ubo")
@@ -65,7 +70,7 @@ def declared(session: Session, company: Party, owners: Sequence[BeneficialOwner]
     ]
 
 
-def _check_owner(session: Session, company: Party, owner: BeneficialOwner, field: str) -> None:
+def _check_owner(session: Session, policy: Policy, owner: BeneficialOwner, field: str) -> None:
     person = session.get(Party, owner.party_id)
     if person is None or person.kind != PartyKind.NATURAL:
         raise Invalid(
@@ -78,18 +83,9 @@ def _check_owner(session: Session, company: Party, owner: BeneficialOwner, field
         raise Invalid(
             "ubo_malformed", "A fraction is above 0, and at most 1.", field=f"{field}/fraction"
         )
-    least = threshold(company)
-    if owner.basis != OwnershipBasis.CONTROL and owner.fraction < least:
+    if owner.basis != OwnershipBasis.CONTROL and not policy.covers(owner.fraction):
         raise Invalid(
             "ubo_below_threshold",
-            f"Below {least} nobody is a beneficial owner, unless by control.",
+            f"Below {policy.value} nobody is a beneficial owner, unless by control.",
             field=f"{field}/fraction",
         )
-
-
-def threshold(company: Party) -> Fraction:
-    """Return the fraction from which somebody is a beneficial owner where `company` resides."""
-    profile = next(
-        profile for profile in JURISDICTIONS if profile.country in {company.residence_country, None}
-    )
-    return profile.policy.ubo_fraction

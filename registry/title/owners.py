@@ -16,8 +16,10 @@ from sqlmodel import Session, col, select
 from registry.asset import service as assets
 from registry.asset.classes import class_of
 from registry.asset.models import Asset
+from registry.interest.service import in_force
 from registry.jurisdiction.interface import LAND
 from registry.kernel.actor import Actor
+from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.vault import Vault
 from registry.lifecycle.service import Attempt, guard
@@ -98,8 +100,8 @@ def require_lawful_owners(session: Session, asset_id: UUID, ownership: Ownership
 def parties_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
     """Return these parties and everybody behind them, however far one follows.
 
-    Behind a group are its members, behind a company its beneficial owners, behind land that is a
-    party whoever owns that land now.
+    Behind a group are its members, behind a company its beneficial owners and whoever it declares
+    to have an interest in it, behind land that is a party whoever owns that land now.
     """
     seen: set[UUID] = set()
     ahead = set(party_ids)
@@ -108,7 +110,9 @@ def parties_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
         found = session.exec(select(Party).where(col(Party.id).in_(ahead))).all()
         lands = {party.asset_id for party in found if party.asset_id is not None}
         named = (UUID(row["party_id"]) for party in found for row in (*party.members, *party.ubo))
-        ahead = {*named, *_owners_of(session, lands)} - seen
+        declared = in_force(session, ahead, now()).values()
+        holders = (line.holder_id for each in declared for line in each.interests)
+        ahead = {*named, *holders, *_owners_of(session, lands)} - seen
     return seen
 
 

@@ -72,7 +72,13 @@ ALONE = {"/v1/reports": "what may be asked; each report below it has its past"}
 """The same, but not what is below them."""
 
 
+LEGAL_BELOW_THEM = {"/v1/parties/{party_id}/interests"}
+"""Below one of those, and a legal fact all the same."""
+
+
 def has_no_past(path: str) -> bool:
+    if path in LEGAL_BELOW_THEM:
+        return False
     return path in ALONE or path.startswith(tuple(NO_LEGAL_PAST))
 
 
