@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
@@ -15,6 +17,7 @@ from registry.interest.models import (
     DeclarationState,
     DeclaredInterest,
     InterestDeclaration,
+    InterestNature,
 )
 from registry.interest.rules import Interest, check_interests
 from registry.journal import service as journal
@@ -237,6 +240,40 @@ def in_force(
     going = [row for row in rows if row.valid_to is None or row.valid_to > as_of]
     lines = _lines(session, [row.id for row in going])
     return {row.party_id: Declared(row, lines.get(row.id, ())) for row in going}
+
+
+class Stated(NamedTuple):
+    """One line of a declaration that held, with what it is a part of."""
+
+    party_id: UUID
+    declared_on: date
+    whole: int
+    holder_id: UUID
+    nature: InterestNature
+    parts: int | None
+
+
+# As `in_force`, in one statement and without rows of objects: of ten thousand companies at once.
+_STATED = text("""
+WITH newest AS MATERIALIZED (
+  SELECT DISTINCT ON (party_id) id, party_id, declared_on, whole, valid_to
+  FROM interest_declaration
+  WHERE party_id = ANY(CAST(:parties AS uuid[])) AND state = 'CONFIRMED' AND valid_from <= :as_of
+  ORDER BY party_id, valid_from DESC, decided_at DESC, id DESC)
+SELECT n.party_id, n.declared_on, n.whole, l.holder_id, l.nature, l.parts
+FROM newest n JOIN declared_interest l ON l.declaration_id = n.id
+WHERE n.valid_to IS NULL OR n.valid_to > :as_of
+ORDER BY l.id
+""")
+
+
+def stated_in_force(
+    session: Session, party_ids: Collection[UUID], as_of: datetime
+) -> Iterator[Stated]:
+    """Yield the lines of `in_force`."""
+    rows = session.execute(_STATED, {"parties": list(party_ids), "as_of": as_of})
+    for party_id, declared_on, whole, holder_id, nature, parts in rows:
+        yield Stated(party_id, declared_on, whole, holder_id, InterestNature(nature), parts)
 
 
 def parties_in_which(session: Session, holder_ids: Collection[UUID]) -> set[UUID]:

@@ -19,6 +19,8 @@ from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 
 CHALLENGE_LIFETIME = timedelta(minutes=10)
+MOST_WALLETS = 50
+"""Of one investor, also of those given up: who is behind a token relies on it (ADR 0051)."""
 
 
 def challenge_wallet(
@@ -37,9 +39,10 @@ def challenge_wallet(
     ------
     Conflict
         ``wallet_taken``: it is somebody else's. ``wallet_proven``: nothing is left to prove.
-        ``wallet_retired``: it was lost.
+        ``wallet_retired``: it was lost. ``too_many_wallets``.
     """
     own_investor(session, actor, investor_id)
+    _refuse_too_many(session, investor_id)
     wallet = session.exec(
         select(Wallet).where(col(Wallet.address) == address).with_for_update()
     ).first()
@@ -62,6 +65,20 @@ def challenge_wallet(
     session.add(wallet)
     session.flush()
     return wallet
+
+
+def _refuse_too_many(session: Session, investor_id: UUID) -> None:
+    """Refuse another wallet of who has many; a challenge that nobody answered is none."""
+    proven = select(Wallet.id).where(
+        col(Wallet.investor_id) == investor_id, col(Wallet.state) != WalletState.CHALLENGED
+    )
+    if len(session.exec(proven.limit(MOST_WALLETS)).all()) == MOST_WALLETS:
+        raise Conflict(
+            "too_many_wallets",
+            f"Nobody has more than {MOST_WALLETS} wallets, with those given up.",
+            remedy="Use one of your wallets.",
+            values={"most": MOST_WALLETS},
+        )
 
 
 def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: bytes) -> Wallet:
@@ -142,8 +159,15 @@ def _refuse_retired(wallet: Wallet) -> None:
 
 
 def accept_proof(session: Session, actor: Actor, wallet: Wallet) -> Wallet:
-    """Record that the signature was checked and is the wallet's own."""
+    """Record that the signature was checked and is the wallet's own.
+
+    Raises
+    ------
+    Conflict
+        ``too_many_wallets``.
+    """
     if wallet.state != WalletState.PROVEN:
+        _refuse_too_many(session, wallet.investor_id)
         wallet.state, wallet.proven_at = WalletState.PROVEN, now()
         session.add(wallet)
         session.flush()

@@ -192,3 +192,22 @@ def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> N
     wallet.identity = secrets.token_bytes(20)
     desk.session.flush()
     assert wallets.verified_wallet(desk.session, investor.id) == wallet
+
+
+def test_wallet__beyond_the_most__is_refused_and_challenges_do_not_count(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    wallets.challenge_wallet(
+        desk.session, who, investor.id, address=secrets.token_bytes(20), challenge="Sign this."
+    )
+    last = secrets.token_bytes(20)
+    for _ in range(wallets.MOST_WALLETS - 1):
+        make.proven_wallet(desk, who, investor.id)
+    wallets.challenge_wallet(desk.session, who, investor.id, address=last, challenge="Sign this.")
+    make.proven_wallet(desk, who, investor.id)
+
+    with pytest.raises(Conflict, match="too_many_wallets"):
+        make.proven_wallet(desk, who, investor.id)
+    with pytest.raises(Conflict, match="too_many_wallets"):
+        wallets.accept_proof(
+            desk.session, who, wallets.open_challenge(desk.session, who, investor.id, last)
+        )

@@ -1,0 +1,159 @@
+"""Who holds a token, as far as it matters: who is no natural person, and who holds much of it.
+
+Of a million holders nearly all have too little to be told. Companies, groups and trusts are few,
+and are found by what they are; and who holds much has one wallet at least that holds much, which
+one reading of the balances finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlmodel import Session
+
+from registry.captable.blocks import AsOfBlock
+from registry.captable.bulk import cursor_of
+from registry.captable.held import held_by
+from registry.captable.models import Token
+from registry.captable.service import find_token, supply_at
+from registry.investor.wallets import MOST_WALLETS
+from registry.tokenization.models import Tokenization
+
+FEW_WALLETS = 64
+"""Nobody has more, with those in our custody: so one of them holds a part of that many."""
+assert MOST_WALLETS < FEW_WALLETS
+
+# A challenge that was never answered makes nobody the owner of an address.
+_WALLETS = """
+JOIN investor i ON i.party_id = p.id
+JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+JOIN holder h ON h.address = w.address
+JOIN ({held}) x ON x.holder_no = h.holder_no
+"""
+_ENTITIES = f"""
+SELECT p.id, sum(x.balance_units)::text FROM party p {_WALLETS}
+WHERE p.kind <> 'NATURAL' GROUP BY p.id
+"""  # noqa: S608 - no value in it
+_OF_PEOPLE = f"""
+SELECT p.id, sum(x.balance_units)::text FROM party p {_WALLETS}
+WHERE p.id = ANY(%(people)s) GROUP BY p.id
+"""  # noqa: S608 - the same
+# Who has not changed since the block is told by one reading of `balance`, without a look at each.
+_LARGE_AT = """
+SELECT holder_no, balance_units FROM balance
+WHERE token_no = {token} AND block_number <= {block} AND balance_units >= %(least)s::numeric
+UNION ALL
+SELECT b.holder_no, s.balance_units FROM balance b CROSS JOIN LATERAL (
+  SELECT coalesce(later_balances[width_bucket({block}::int8, later_blocks)], balance_units)
+    AS balance_units
+  FROM balance_at
+  WHERE token_no = {token} AND holder_no = b.holder_no AND block_number <= {block}
+  ORDER BY block_number DESC LIMIT 1) s
+WHERE b.token_no = {token} AND b.block_number > {block} AND s.balance_units >= %(least)s::numeric
+"""
+_LARGE_OF_LOST = """
+SELECT holder_no, balance_units FROM ({held}) k WHERE balance_units >= %(least)s::numeric
+"""
+_LARGE = """
+SELECT i.party_id, h.address, x.balance_units::text
+FROM ({large} OFFSET 0) x
+JOIN holder h USING (holder_no)
+LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+LEFT JOIN investor i ON i.id = w.investor_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LargeHolders:
+    """Who may hold at least so many units.
+
+    Parameters
+    ----------
+    people
+        Everybody who does is among them, and some who do not.
+    unproven
+        To each address that nobody has proven, and that does: its units.
+    """
+
+    people: set[UUID] = field(default_factory=set)
+    unproven: dict[bytes, int] = field(default_factory=dict)
+
+
+def supply_of(session: Session, tokenization: Tokenization, block: AsOfBlock | None) -> int:
+    """Return the units of a token at a block; 0 before it was read."""
+    token = _token(session, tokenization)
+    return 0 if token is None or block is None else supply_at(session, token, block)
+
+
+def holders_at(session: Session, tokenization: Tokenization, block: AsOfBlock | None) -> int:
+    """Count the wallets that hold anything of a token at a block."""
+    token = _token(session, tokenization)
+    if token is None or block is None:
+        return 0
+    statement = f"SELECT count(*) FROM ({held_by(token, block)}) x"  # noqa: S608 - no value in it
+    with cursor_of(session) as cursor:
+        row = cursor.execute(statement.encode()).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return int(row[0])
+
+
+def _token(session: Session, tokenization: Tokenization) -> Token | None:
+    address = tokenization.token_address
+    return None if address is None else find_token(session, address)
+
+
+def entities_of(
+    session: Session, tokenization: Tokenization, block: AsOfBlock | None
+) -> Mapping[UUID, int]:
+    """Return what each company, group and trust holds in all its wallets, by party."""
+    return _units(session, tokenization, block, _ENTITIES, {})
+
+
+def units_of(
+    session: Session,
+    tokenization: Tokenization,
+    block: AsOfBlock | None,
+    party_ids: Collection[UUID],
+) -> Mapping[UUID, int]:
+    """Return what each of these parties holds in all its wallets; who holds nothing is left out."""
+    return _units(session, tokenization, block, _OF_PEOPLE, {"people": list(party_ids)})
+
+
+def _units(
+    session: Session,
+    tokenization: Tokenization,
+    block: AsOfBlock | None,
+    query: str,
+    values: Mapping[str, object],
+) -> Mapping[UUID, int]:
+    token = _token(session, tokenization)
+    if token is None or block is None:
+        return {}
+    statement = query.format(held=held_by(token, block)).encode()
+    with cursor_of(session) as cursor:
+        return {party_id: int(units) for party_id, units in cursor.execute(statement, values)}
+
+
+def large_holders(
+    session: Session, tokenization: Tokenization, block: AsOfBlock | None, least: int
+) -> LargeHolders:
+    """Find who may hold at least `least` units in all their wallets."""
+    found = LargeHolders()
+    token = _token(session, tokenization)
+    if token is None or block is None:
+        return found
+    if block.lost is None:
+        large = _LARGE_AT.format(token=int(token.token_no or 0), block=int(block.number))
+    else:
+        large = _LARGE_OF_LOST.format(held=held_by(token, block))
+    statement = _LARGE.format(large=large).encode()
+    with cursor_of(session) as cursor:
+        values = {"least": max(-(-least // FEW_WALLETS), 1)}
+        for party_id, address, units in cursor.execute(statement, values):
+            if party_id is not None:
+                found.people.add(party_id)
+            elif int(units) >= least:
+                found.unproven[bytes(address)] = int(units)
+    return found
