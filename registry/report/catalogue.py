@@ -14,6 +14,7 @@ from registry.report.r08_backing import BACKING
 from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
+from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -27,4 +28,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     RECONCILIATION,
     SUPPLY_MOVEMENTS,
     TRANSFERS,
+    BENEFICIAL_OWNERS,
 )
