@@ -15,6 +15,7 @@ from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
 from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
+from registry.report.r17_disputes import DISPUTES
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -29,4 +30,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     SUPPLY_MOVEMENTS,
     TRANSFERS,
     BENEFICIAL_OWNERS,
+    DISPUTES,
 )
