@@ -16,6 +16,7 @@ from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
 from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
 from registry.report.r17_disputes import DISPUTES
+from registry.report.r18_valuations import VALUATIONS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -31,4 +32,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     TRANSFERS,
     BENEFICIAL_OWNERS,
     DISPUTES,
+    VALUATIONS,
 )
