@@ -17,6 +17,7 @@ from registry.report.r11_transfers import TRANSFERS
 from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
 from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
+from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -33,4 +34,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     BENEFICIAL_OWNERS,
     DISPUTES,
     VALUATIONS,
+    LAND_CONCENTRATION,
 )
