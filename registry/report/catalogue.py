@@ -9,12 +9,12 @@ from registry.report.r02_ownership_history import OWNERSHIP_HISTORY
 from registry.report.r03_encumbrances import ENCUMBRANCES
 from registry.report.r04_holdings import HOLDINGS
 from registry.report.r05_token_holders import TOKEN_HOLDERS
+from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
 from registry.report.r07_large_holders import LARGE_HOLDERS
 from registry.report.r08_backing import BACKING
 from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
-from registry.report.r06_beneficial_owners import BENEFICIAL_OWNERS
 from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
@@ -26,12 +26,12 @@ CATALOGUE: tuple[Report[Any], ...] = (
     ENCUMBRANCES,
     HOLDINGS,
     TOKEN_HOLDERS,
+    BENEFICIAL_OWNERS,
     LARGE_HOLDERS,
     BACKING,
     RECONCILIATION,
     SUPPLY_MOVEMENTS,
     TRANSFERS,
-    BENEFICIAL_OWNERS,
     DISPUTES,
     VALUATIONS,
     LAND_CONCENTRATION,
