@@ -93,7 +93,30 @@ def fire(
     Forbidden
         ``transition_forbidden``, or what a guard says.
     """
+    change(session, actor, machine_name, record, event, {}, given=given, **facts)
+
+
+def change(  # noqa: PLR0917
+    session: Session,
+    actor: Actor,
+    machine_name: str,
+    record: Stateful,
+    event: str,
+    changes: Mapping[str, Any],
+    *,
+    given: Mapping[str, Any] | None = None,
+    **facts: Any,
+) -> None:
+    """Fire `event` as `fire` does, and change the record with its state, in the same statement.
+
+    Parameters
+    ----------
+    changes
+        What changes, by column.
+    """
     target = ask(session, actor, machine_name, record, event, given=given)
+    for name, value in changes.items():
+        setattr(record, name, value)
     record.state = type(record.state)(target)
     session.add(record)
     session.flush()
