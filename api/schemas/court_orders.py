@@ -20,6 +20,7 @@ from api.schemas.common import (
     Units,
     address_of,
 )
+from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.court_order.service import NewOrder
 from registry.encumbrance.models import EncumbranceKind
@@ -99,6 +100,10 @@ class CourtOrderRead(Read):
     ends_on: date | None
     received_at: datetime
     applied_at: datetime | None
+    in_force_at: datetime | None
+    minutes_to_apply: Annotated[
+        int | None, Field(description="From its receipt until the chain showed it; whole minutes")
+    ]
     lifted_at: datetime | None
     state: CourtOrderState
     encumbrance_id: UUID | None
@@ -114,4 +119,5 @@ class CourtOrderRead(Read):
             **said,
             wallet=address_of(order.wallet) if order.wallet else None,
             document_sha256=order.document_sha256.hex(),
+            minutes_to_apply=orders.minutes_to_apply(order),
         )

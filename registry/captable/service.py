@@ -225,6 +225,30 @@ def list_holders(
     ]
 
 
+_HELD = "SELECT coalesce(sum(balance_units), 0) FROM ({held}) x"
+_STRANGERS = """
+SELECT h.address, x.balance_units FROM ({held}) x JOIN holder h USING (holder_no)
+WHERE NOT EXISTS (
+    SELECT FROM registered_wallet r WHERE r.token_no = {token} AND r.holder_no = x.holder_no)
+  OR NOT EXISTS (
+    SELECT FROM wallet w JOIN investor i ON i.id = w.investor_id WHERE w.address = h.address)
+ORDER BY h.address
+"""
+
+
+def held_and_strangers(
+    session: Session, token: Token, block: AsOfBlock
+) -> tuple[int, Sequence[tuple[bytes, int]]]:
+    """Return what all holders have together, and which of them have no identity, or are nobody."""
+    held = held_by(token, block)
+    with cursor_of(session) as cursor:
+        total = cursor.execute(_HELD.format(held=held).encode()).fetchone()
+        assert total is not None, "an aggregate has one row"
+        query = _STRANGERS.format(held=held, token=int(token.token_no or 0))
+        strangers = cursor.execute(query.encode()).fetchall()
+    return int(total[0]), [(address, int(units)) for address, units in strangers]
+
+
 @cache
 def _held_at_block() -> Any:
     """Compose once what every page asks: composing it takes longer than its answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, or_, select
+from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.court_order.models import CourtOrder, CourtOrderState
@@ -90,8 +90,7 @@ def a_vacating_order_and_two_people(attempt: Try) -> None:
 @guard(MACHINE, "lifted")
 def nothing_else_binds(attempt: Try) -> None:
     """The chain shows the release finally, and no other order binds the same thing."""
-    others = attempt.session.exec(same_scope(attempt.record)).all()
-    if any(other.state == CourtOrderState.IN_FORCE for other in others):
+    if is_bound_otherwise(attempt.session, attempt.record):
         raise Conflict("other_order_in_force", "Another order on the same thing is in force.")
     if not attempt.given["chain_released"]:
         raise Conflict("order_still_on_chain", "The chain still shows the freeze.")
@@ -104,6 +103,12 @@ def its_own_last_day_is_over(attempt: Try) -> None:
         raise Conflict(
             "order_in_term", f"The order ends on {ends_on or 'no day'}; a vacating order lifts it."
         )
+
+
+def is_bound_otherwise(session: Session, order: CourtOrder) -> bool:
+    """Tell whether another order on the same asset, party or wallet is in force."""
+    others = session.exec(same_scope(order)).all()
+    return any(other.state == CourtOrderState.IN_FORCE for other in others)
 
 
 def same_scope(order: CourtOrder) -> SelectOfScalar[CourtOrder]:

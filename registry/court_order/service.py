@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import Session
 
 from registry.asset import service as assets
 from registry.court_order.commands import put_on_title
-from registry.court_order.guards import MACHINE
+from registry.court_order.guards import MACHINE, is_bound_otherwise
 from registry.court_order.models import CourtOrder, OrderScope
 from registry.court_order.repository import (
     binds,
@@ -265,8 +265,16 @@ def confirm_order(session: Session, order_id: UUID, *, chain_obeys: bool) -> Cou
     order = get_order(session, order_id, lock=True)
     given = {"chain_obeys": chain_obeys}
     event = "confirmed" if chain_obeys else "retry"
-    lifecycle.fire(session, THE_SYSTEM, MACHINE, order, event, given=given)
+    changes = {"in_force_at": now()} if chain_obeys else {}
+    lifecycle.change(session, THE_SYSTEM, MACHINE, order, event, given=given, changes=changes)
     return order
+
+
+def minutes_to_apply(order: CourtOrder) -> int | None:
+    """Return how long it took from the receipt until the chain showed it, in whole minutes."""
+    if order.in_force_at is None:
+        return None
+    return (order.in_force_at - order.received_at) // timedelta(minutes=1)
 
 
 __all__ = [
@@ -278,8 +286,10 @@ __all__ = [
     "decision_hash",
     "due_orders",
     "get_order",
+    "is_bound_otherwise",
     "list_binding",
     "list_orders",
+    "minutes_to_apply",
     "receive_order",
     "reject_order",
     "require_end",

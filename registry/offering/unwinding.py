@@ -18,6 +18,7 @@ from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
+from registry.reconciliation.payable import require_no_break
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -78,11 +79,12 @@ def record_refund(
     NotFound
         There is no such order.
     Conflict
-        ``no_refund_due``, ``refund_exceeds_due``, ``refund_reference_reused``.
+        ``no_refund_due``, ``refund_exceeds_due``, ``refund_reference_reused``, ``break_open``.
     Invalid
         ``refund_amount_zero``.
     """
     order = lock_with_token(session, order_id)
+    _require_no_break(session, order)
     standing = money.standing_of(session, order.id)
     if not standing.due:
         raise Conflict("no_refund_due", f"The order is {order.state}; nothing is to be refunded.")
@@ -118,6 +120,11 @@ def record_refund(
     )  # fmt: skip
     end_if_repaid(session, order)
     return order
+
+
+def _require_no_break(session: Session, order: Order) -> None:
+    offering = orders.get_offering(session, order.offering_id)
+    require_no_break(session, tokenizations.get_tokenization(session, offering.tokenization_id))
 
 
 def lock_with_token(session: Session, order_id: UUID) -> Order:

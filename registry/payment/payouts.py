@@ -22,6 +22,8 @@ from registry.offering import orders
 from registry.offering.models import Order, Refund
 from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.payment.rails import BANK
+from registry.reconciliation.payable import require_no_break
+from registry.tokenization import service as tokenizations
 
 
 def propose_payout(
@@ -68,7 +70,8 @@ def confirm_payout(
     Forbidden
         ``checker_is_maker``.
     Conflict
-        ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``.
+        ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``,
+        ``break_open``.
     """
     payout = _proposed(session, payout_id)
     check_other_person(
@@ -77,6 +80,7 @@ def confirm_payout(
         told="Who proposed a payout does not confirm it (rule APR-01).",
         remedy="Let another person of treasury confirm it.",
     )
+    _require_no_break(session, payout.offering_id)
     _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
     _require_new_reference(session, rail_reference)
     payout.state, payout.rail_reference = ProceedsPayoutState.PAID, rail_reference
@@ -161,6 +165,11 @@ def _require_there(
             f"{Money(paisa)} are asked for, {Money(max(payable, 0))} rupees can be paid.",
             remedy="Orders bring their price once their fractions are minted for good.",
         )
+
+
+def _require_no_break(session: Session, offering_id: UUID) -> None:
+    offering = orders.get_offering(session, offering_id)
+    require_no_break(session, tokenizations.get_tokenization(session, offering.tokenization_id))
 
 
 def _proposed(session: Session, payout_id: UUID) -> ProceedsPayout:

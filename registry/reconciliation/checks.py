@@ -37,7 +37,7 @@ def supply_differences(session: Session, view: TokenView) -> list[Difference]:
 def cap_table_differences(session: Session, view: TokenView) -> list[Difference]:
     """TOK-03: the holdings sum to the supply, and each holder has a verified identity."""
     found = []
-    held = sum(entry.balance_units for entry in view.entries)
+    held, strangers = captable.held_and_strangers(session, view.token, view.block)
     supply = captable.supply_at(session, view.token, view.block)
     if held != supply:
         found.append(
@@ -46,11 +46,10 @@ def cap_table_differences(session: Session, view: TokenView) -> list[Difference]
     found += [
         Difference(
             "TOK-03",
-            f"0x{entry.address.hex()}",
-            f"Holds {entry.balance_units} without a verified identity.",
+            f"0x{address.hex()}",
+            f"Holds {units} without a verified identity.",
         )
-        for entry in view.entries
-        if entry.identity is None or entry.party is None
+        for address, units in strangers
     ]
     return found
 

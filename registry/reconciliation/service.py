@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.court_order import lifting
 from registry.court_order import service as orders
-from registry.court_order.models import CourtOrder
+from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.canonical import record_hash
@@ -242,6 +242,26 @@ def lift_order(session: Session, order_id: UUID) -> CourtOrder:
     """
     order = orders.get_order(session, order_id)
     return lifting.lift_order(session, order_id, chain_released=chain_released(session, order))
+
+
+def list_obeyed(session: Session) -> list[UUID]:
+    """List the applied orders that the projected chain obeys: they are in force."""
+    return [
+        order.id
+        for order in orders.list_binding(session)
+        if order.state == CourtOrderState.APPLYING and chain_obeys(session, order)
+    ]
+
+
+def list_released(session: Session) -> list[UUID]:
+    """List the vacated orders that the projected chain has let go, and nothing else holds."""
+    return [
+        order.id
+        for order in orders.list_binding(session)
+        if order.state == CourtOrderState.LIFTING
+        and chain_released(session, order)
+        and not orders.is_bound_otherwise(session, order)
+    ]
 
 
 def get_break(session: Session, break_id: UUID, *, lock: bool = False) -> ReconciliationBreak:

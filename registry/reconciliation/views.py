@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 from sqlmodel import Session
@@ -33,14 +34,19 @@ class Difference:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenView:
     """A token, the block at which it is looked at, and who held it then."""
 
+    session: Session
     tokenization: Tokenization
     token: Token
     block: AsOfBlock
-    entries: Sequence[CapTableEntry]
+
+    @cached_property
+    def entries(self) -> Sequence[CapTableEntry]:
+        """Every holder: read when it is asked for, since there may be a million of them."""
+        return captable.list_holders(self.session, self.token, self.block)
 
 
 def look_at(
@@ -62,4 +68,4 @@ def look_at(
         raise Conflict("token_not_deployed", "The token does not stand on chain yet.")
     token = captable.get_token(session, tokenization.token_address)
     block = captable.block_at(session, token.chain_id, as_of)
-    return TokenView(tokenization, token, block, captable.list_holders(session, token, block))
+    return TokenView(session, tokenization, token, block)

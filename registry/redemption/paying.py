@@ -23,7 +23,7 @@ from registry.operation.models import OperationKind
 from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE as RECEIPT
 from registry.receipt.models import WarehouseReceipt
-from registry.reconciliation.proofs import require_proven
+from registry.reconciliation.payable import require_payable
 from registry.reconciliation.views import look_at
 from registry.redemption.guards import MACHINE
 from registry.redemption.models import (
@@ -85,14 +85,14 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     Raises
     ------
     Conflict
-        ``transition_refused``, ``cap_table_differs``.
+        ``transition_refused``, ``cap_table_differs``, ``break_open``.
     Forbidden
         ``transition_forbidden``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
-    _require_proven(session, redemption)
+    _require_payable(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
     for payout in list_payouts(session, redemption.id):
         reason = _obstacle(session, payout)
@@ -102,8 +102,8 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     return redemption
 
 
-def _require_proven(session: Session, redemption: Redemption) -> None:
-    require_proven(session, tokenizations.get_tokenization(session, redemption.tokenization_id))
+def _require_payable(session: Session, redemption: Redemption) -> None:
+    require_payable(session, tokenizations.get_tokenization(session, redemption.tokenization_id))
 
 
 def _obstacle(session: Session, payout: RedemptionPayout) -> str | None:
@@ -125,12 +125,12 @@ def record_payout(
     ------
     Conflict
         ``payout_settled``, ``redemption_not_paying``, ``party_under_order``,
-        ``cap_table_differs``.
+        ``cap_table_differs``, ``break_open``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
     payout = _due(session, payout_id)
-    _require_proven(session, get_redemption(session, payout.redemption_id))
+    _require_payable(session, get_redemption(session, payout.redemption_id))
     assert payout.party_id is not None
     orders.require_unbound(session, payout.party_id, payout.address)
     payout.state, payout.rail_reference = PayoutState.PAID, rail_reference

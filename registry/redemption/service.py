@@ -18,7 +18,7 @@ from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.machine import machine
 from registry.lifecycle import service as lifecycle
 from registry.onboarding import approvals
-from registry.reconciliation.proofs import require_proven
+from registry.reconciliation.payable import require_payable
 from registry.reconciliation.views import TokenView, look_at
 from registry.redemption import rules
 from registry.redemption.guards import MACHINE
@@ -263,7 +263,8 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
     Raises
     ------
     Conflict
-        ``token_not_paused``, ``record_date_ahead``, ``transition_refused``, ``cap_table_differs``.
+        ``token_not_paused``, ``record_date_ahead``, ``transition_refused``, ``cap_table_differs``,
+        ``break_open``.
     Forbidden
         ``transition_forbidden``.
     Unavailable
@@ -271,7 +272,7 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
     """
     redemption = get_redemption(session, redemption_id, lock=True)
     view = look_at(session, redemption.tokenization_id)
-    require_proven(session, view.tokenization)
+    require_payable(session, view.tokenization)
     given = {"token_paused": view.token.paused, "holders": len(view.entries)}
     # The token first: its guard wants an approved redemption, which this one is until it freezes.
     tokenizations.fire(

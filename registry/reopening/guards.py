@@ -43,7 +43,7 @@ def no_break_is_open(attempt: Try) -> None:
         raise Conflict(
             "break_open",
             f"A break of rule {found.rule} is open: {found.detail}",
-            remedy=f"Resolve /v1/reconciliation_breaks/{found.id} first.",
+            remedy=f"Resolve /v1/breaks/{found.id} first.",
             rule=found.rule,
         )
 

@@ -30,6 +30,7 @@ from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.passkey import service as passkeys
 from registry.payment.rails import ONCHAIN
+from registry.reconciliation.payable import require_no_break
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -92,7 +93,7 @@ def plan_settlement(
     Conflict
         ``order_not_awaiting_payment``, ``order_partly_paid``, ``token_not_live``,
         ``settlement_terms_differ``, ``settlement_seller_differs``, ``kyc_not_passed``,
-        ``wallet_custodial``, ``wallet_not_custodial``, ``wallet_retired``.
+        ``wallet_custodial``, ``wallet_not_custodial``, ``wallet_retired``, ``break_open``.
     Invalid
         ``settlement_too_late``.
     """
@@ -164,7 +165,8 @@ def require_settlable(session: Session, operation: Operation) -> None:
     Raises
     ------
     Conflict
-        ``order_not_settling``, ``token_not_live``, ``kyc_not_passed``, ``settlement_too_late``.
+        ``order_not_settling``, ``token_not_live``, ``kyc_not_passed``, ``settlement_too_late``,
+        ``break_open``.
     """
     order = session.get_one(Order, UUID(operation.params["order_id"]))
     if (order.state, order.operation_id) != (OrderState.SETTLING, operation.id):
@@ -255,6 +257,7 @@ def _require_standing(session: Session, order: Order, tokenization: Tokenization
             f"The tokenization is {tokenization.state}.",
             remedy="Only a token that is live can be delivered against payment.",
         )
+    require_no_break(session, tokenization)
     if not investors.may_hold(investors.get_investor(session, order.investor_id)):
         raise Conflict("kyc_not_passed", "The buyer's KYC is not in force.")
 

@@ -25,6 +25,7 @@ from registry.kyc import repository as kyc
 from registry.kyc_standing import service as kyc_standing
 from registry.offering import ending, leaving, minting
 from registry.onboarding import service as onboarding
+from registry.reconciliation import service as reconciliation
 from registry.redemption import burning
 from registry.tokenization import goods, title_status
 from registry.valuation import service as valuations
@@ -65,6 +66,8 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("valuation_stale", valuations.list_outdated, valuations.mark_stale),
     Clock("warehouse_receipt_expire", goods.due_receipts, goods.expire_receipt),
     Clock("order_expire", orders.due_orders, lifting.expire_order),
+    Clock("court_order_confirm", reconciliation.list_obeyed, reconciliation.confirm_order),
+    Clock("court_order_lift", reconciliation.list_released, reconciliation.lift_order),
     Clock("kyc_lapse", kyc.list_run_out, kyc_standing.lapse_kyc),
     Clock("kyc_freeze", kyc_freeze.list_unfrozen, kyc_standing.freeze_rest),
     Clock("kyc_release", kyc_freeze.list_releasable, kyc_freeze.release),

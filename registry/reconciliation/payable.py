@@ -1,0 +1,49 @@
+"""Whether money may leave by what the register says of a token: not while something differs."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from registry.kernel.errors import Conflict
+from registry.reconciliation.models import CLOSED, ReconciliationBreak
+from registry.reconciliation.proofs import require_proven
+from registry.tokenization.models import Tokenization
+
+
+def require_payable(session: Session, tokenization: Tokenization) -> None:
+    """Make sure that the cap table is proven and that no break of the token is open.
+
+    Raises
+    ------
+    Conflict
+        ``break_open``, ``cap_table_differs``, ``token_refused``.
+    Unavailable
+        ``cap_table_degraded``, ``token_catching_up``.
+    """
+    require_proven(session, tokenization)
+    require_no_break(session, tokenization)
+
+
+def require_no_break(session: Session, tokenization: Tokenization) -> None:
+    """Make sure that no break of the token is open: for money that follows no cap table.
+
+    Raises
+    ------
+    Conflict
+        ``break_open``.
+    """
+    found = session.exec(
+        select(ReconciliationBreak)
+        .where(
+            col(ReconciliationBreak.tokenization_id) == tokenization.id,
+            col(ReconciliationBreak.state).not_in(CLOSED),
+        )
+        .order_by(col(ReconciliationBreak.id))
+    ).first()
+    if found is not None:
+        raise Conflict(
+            "break_open",
+            f"A break of rule {found.rule} is open: {found.detail}",
+            remedy=f"Resolve /v1/breaks/{found.id} first.",
+            rule=found.rule,
+        )

@@ -1,0 +1,149 @@
+"""Rounds of reconciliation that nobody asks for: of each token when it moved, and every day.
+
+Register and chain are not read at one moment: what a round finds may be a projection that is a
+block behind. So a difference opens its break when a later round still finds it. What was found is
+remembered here only; after a start it is found anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.kernel.db import Database
+from registry.kernel.errors import RegistryError
+from registry.reconciliation.checks import CHECKS
+from registry.reconciliation.service import open_breaks
+from registry.reconciliation.views import Difference, look_at
+
+log = structlog.get_logger()
+
+QUICK = ("TOK-02", "ORD-01")
+"""Asked whenever a token has moved: they need not look at its holders."""
+DAILY = ("TOK-02", "TOK-03", "ORD-01", "REG-01")
+"""TOK-07 and TOK-08 have an alarm of their own, see `chain.sync.watch` and `chain.proving`."""
+DAY = timedelta(hours=24)
+SETTLING = timedelta(seconds=60)
+"""By so much register and chain may be apart."""
+TOKENS_AT_ONCE = 20
+
+# By the newest block of each token's events: one look into their index.
+_TOKENS = """
+SELECT z.id, (SELECT e.block_number FROM token_event e WHERE e.token_no = t.token_no
+              ORDER BY e.block_number DESC LIMIT 1)
+FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = :chain
+WHERE t.refusal IS NULL AND t.caught_up_to IS NULL
+ORDER BY z.id
+"""
+
+Key = tuple[UUID, str, str]
+"""A token, a rule, and what differs."""
+
+
+@dataclass(slots=True)
+class _Looked:
+    """When a token was looked at, and up to which block."""
+
+    block: int | None
+    whole_at: float | None = None
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What one program has looked at.
+
+    Parameters
+    ----------
+    settling
+        How long a difference must last.
+    """
+
+    database: Database
+    chain_id: int
+    settling: timedelta = SETTLING
+    _looked: dict[UUID, _Looked] = field(default_factory=dict)
+    _seen: dict[Key, float] = field(default_factory=dict)
+
+    def turn(self) -> int:
+        """Look at some of the tokens that are due, and return how many breaks were opened."""
+        with self.database.reading() as session:
+            due = self._due(session)
+        return sum(self._look(token, rules) for token, rules in due)
+
+    def _due(self, session: Session) -> Sequence[tuple[UUID, Sequence[str]]]:
+        """Give those that moved, or differed, and then those whose day is over."""
+        waiting = {token for token, _, _ in self._seen}
+        moved: list[tuple[UUID, Sequence[str]]] = []
+        daily: list[tuple[UUID, Sequence[str]]] = []
+        blocks: dict[UUID, int | None] = {  # noqa: C416 - rows are not pairs to mypy
+            token: block
+            for token, block in session.execute(text(_TOKENS), {"chain": self.chain_id})
+        }
+        for token, block in blocks.items():
+            looked = self._looked.setdefault(token, _Looked(None))
+            if token in waiting:
+                moved.append((token, DAILY))
+            elif looked.whole_at is None or monotonic() - looked.whole_at >= DAY.total_seconds():
+                daily.append((token, DAILY))
+            elif block != looked.block:
+                moved.append((token, QUICK))
+        chosen = [*moved, *daily][:TOKENS_AT_ONCE]
+        for token, rules in chosen:
+            looked = self._looked[token]
+            looked.block = blocks[token]
+            if rules is DAILY:
+                looked.whole_at = monotonic()
+        return chosen
+
+    def _look(self, token: UUID, rules: Sequence[str]) -> int:
+        try:
+            found = self._ask(token, rules)
+        except RegistryError as refusal:
+            log.warning("reconciliation_refused", token=str(token), code=refusal.code)
+            return 0
+        lasting = self._lasting(token, rules, found)
+        if not lasting:
+            return 0
+        with self.database.transaction() as session:
+            opened = open_breaks(session, token, lasting)
+        for item in opened:
+            log.error(
+                "register_differs",
+                token=str(token),
+                reconciliation_break=str(item.id),
+                rule=item.rule,
+                place=item.subject,
+            )
+        return len(opened)
+
+    def _ask(self, token: UUID, rules: Sequence[str]) -> Mapping[Key, Difference]:
+        with self.database.reading() as session:
+            view = look_at(session, token)
+            return {
+                (token, item.rule, item.subject): item
+                for rule in rules
+                for item in CHECKS[rule](session, view)
+            }
+
+    def _lasting(
+        self, token: UUID, rules: Sequence[str], found: Mapping[Key, Difference]
+    ) -> Sequence[Difference]:
+        """Return what was found so long ago that it is no matter of a moment."""
+        gone = [
+            key for key in self._seen if key[0] == token and key[1] in rules and key not in found
+        ]
+        for key in gone:
+            del self._seen[key]
+        lasting = []
+        for key, item in found.items():
+            since = self._seen.setdefault(key, monotonic())
+            if monotonic() - since >= self.settling.total_seconds():
+                lasting.append(item)
+        return lasting

@@ -1,0 +1,186 @@
+"""Reconciliation that nobody asks for; what differs stops the money; orders end by themselves."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from registry.captable.models import SyncCursor
+from registry.court_order import service as orders
+from registry.court_order.models import CourtOrder, CourtOrderState
+from registry.document.store import DocumentStore
+from registry.kernel.clock import now
+from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
+from registry.kernel.vault import Vault
+from registry.offering.unwinding import record_refund
+from registry.reconciliation import service as reconciliation
+from registry.reconciliation.models import ReconciliationBreak
+from registry.reconciliation.payable import require_no_break
+from registry.reconciliation.rounds import Rounds
+from registry.redemption import paying
+from registry.redemption.repository import list_payouts
+from registry.sweep.service import sweep
+from tests import court, ledger, sales
+from tests import factories as make
+from tests import redemptions as stages
+from tests.factories import Desk
+from tests.ledger import Ledger
+from tests.redemptions import TREASURY
+
+pytestmark = pytest.mark.db
+
+AT_ONCE = timedelta(0)
+
+
+@dataclass
+class Place:
+    """A database, and a live token in it."""
+
+    database: Database
+    vault: Vault
+    store: DocumentStore
+    chain: Ledger
+
+    def rounds(self, settling: timedelta = AT_ONCE) -> Rounds:
+        return Rounds(self.database, self.chain.chain_id, settling)
+
+
+@pytest.fixture
+def place(fresh_database: Database, vault: Vault, store: DocumentStore) -> Place:
+    with fresh_database.transaction() as session:
+        chain = ledger.live(Desk(session, vault, store), 600, 400)
+    return Place(fresh_database, vault, store, chain)
+
+
+def write(place: Place, act: object) -> None:
+    with place.database.transaction() as session:
+        act(ledger.resumed(place.chain, Desk(session, place.vault, place.store)))  # type: ignore[operator]
+
+
+def found(place: Place) -> set[str]:
+    with place.database.reading() as session:
+        return set(session.exec(select(ReconciliationBreak.rule)).all())
+
+
+def test_rounds__token_as_it_should_be__open_nothing(place: Place) -> None:
+    assert place.rounds().turn() == 0
+    assert found(place) == set()
+
+
+def test_rounds__token_moves__is_looked_at_again_and_a_break_opened_once(place: Place) -> None:
+    rounds = place.rounds()
+    rounds.turn()
+    write(place, lambda chain: chain.freeze(chain.holders[0].wallet.address))
+
+    assert rounds.turn() == 1
+    assert found(place) == {"ORD-01"}
+    assert rounds.turn() == 0
+    assert place.rounds().turn() == 0, "after a start it is found again, and open already"
+
+
+def test_rounds__stranger_who_holds__is_found_by_the_daily_round(place: Place) -> None:
+    one = place.chain.holders[0].wallet.address
+    write(place, lambda chain: chain.move(one, secrets.token_bytes(20), 100))
+
+    assert place.rounds().turn() == 1
+    assert found(place) == {"TOK-03"}
+
+
+def test_rounds__difference_of_a_moment__opens_nothing(place: Place) -> None:
+    rounds = place.rounds(timedelta(hours=1))
+    one = place.chain.holders[0].wallet.address
+    write(place, lambda chain: chain.freeze(one))
+    assert rounds.turn() == 0
+    assert rounds._seen
+
+    write(place, lambda chain: chain.freeze(one, frozen=False))
+    rounds.turn()
+    assert not rounds._seen
+    assert found(place) == set()
+
+
+def test_order__that_the_chain_obeys_and_lets_go__is_in_force_and_over_by_itself(
+    place: Place,
+) -> None:
+    wallet = place.chain.holders[0].wallet.address
+    received = now() - timedelta(minutes=42)
+    order_id = []
+
+    def apply(chain: Ledger) -> None:
+        order = court.on_wallet(chain.desk, wallet, received_at=received)
+        order_id.append(court.apply(chain.desk, order).id)
+
+    write(place, apply)
+    assert sweep(place.database)["court_order_confirm"] == 0
+    write(place, lambda chain: chain.freeze(wallet))
+    assert sweep(place.database)["court_order_confirm"] == 1
+    order = state_of(place, order_id[0])
+    assert order.state == CourtOrderState.IN_FORCE
+    assert orders.minutes_to_apply(order) == 42
+
+    write(
+        place,
+        lambda chain: court.vacate(chain.desk, chain.desk.session.get_one(CourtOrder, order_id[0])),
+    )
+    assert sweep(place.database)["court_order_lift"] == 0
+    write(place, lambda chain: chain.freeze(wallet, frozen=False))
+    assert sweep(place.database)["court_order_lift"] == 1
+    assert state_of(place, order_id[0]).state == CourtOrderState.VACATED
+
+
+def state_of(place: Place, order_id: object) -> CourtOrder:
+    with place.database.reading() as session:
+        return session.get_one(CourtOrder, order_id)
+
+
+# Money stops
+
+
+def open_break(desk: Desk, chain: Ledger) -> ReconciliationBreak:
+    chain.freeze(chain.holders[0].wallet.address)
+    reconciliation.run_checks(desk.session, chain.tokenization.id)
+    return desk.session.exec(
+        select(ReconciliationBreak).where(col(ReconciliationBreak.rule) == "ORD-01")
+    ).one()
+
+
+def test_redemption__of_a_token_with_an_open_break__is_not_paid(desk: Desk) -> None:
+    made = stages.funded(desk)
+    open_break(desk, made.ledger)
+    with pytest.raises(Conflict, match="break_open"):
+        paying.start_paying(desk.session, TREASURY, made.redemption.id)
+
+
+def test_redemption__break_opens_while_it_is_paid__stops_the_next_payout(desk: Desk) -> None:
+    made = stages.being_paid(desk)
+    payout = list_payouts(desk.session, made.redemption.id)[0]
+    open_break(desk, made.ledger)
+    with pytest.raises(Conflict, match="break_open"):
+        paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+
+def test_refund__of_a_token_with_an_open_break__waits(desk: Desk) -> None:
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    order = sales.order(desk, sale, make.buyer(desk))
+    item = ReconciliationBreak(
+        tokenization_id=sale.tokenization_id, rule="TOK-02", subject="supply", detail="5 exist.",
+        last_seen_at=now(),
+    )  # fmt: skip
+    desk.session.add(item)
+    desk.session.flush()
+    with pytest.raises(Conflict, match="break_open"):
+        record_refund(desk.session, TREASURY, order.id, rail_reference="R-1")
+
+
+def test_break__of_another_token__stops_nothing(desk: Desk) -> None:
+    chain, other = ledger.live(desk, 10), ledger.live(desk, 20)
+    open_break(desk, other)
+    assert desk.session.get(SyncCursor, chain.chain_id) is not None
+    require_no_break(desk.session, chain.tokenization)
+    with pytest.raises(Conflict, match="break_open"):
+        require_no_break(desk.session, other.tokenization)
