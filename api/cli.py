@@ -47,7 +47,7 @@ from chain.following import client_of, run_syncs
 from chain.node.client import ChainClient
 from chain.operations.effect import Chain
 from chain.runtime import open_chain, open_client
-from chain.worker import run_exports, run_imports, run_screening, run_worker
+from chain.worker import run_alerts, run_exports, run_imports, run_screening, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
 from registry.kernel.db import Database, DatabaseUnreachable
@@ -66,7 +66,7 @@ app = typer.Typer(
     add_completion=False,
 )
 OPENAPI = ROOT / "docs" / "reference" / "openapi.json"
-PARTS = ("api", "worker", "sync", "imports", "exports", "screening", "notices")
+PARTS = ("api", "worker", "sync", "imports", "exports", "screening", "alerts", "notices")
 """The parts of `serve`; each is a command of its own too."""
 
 _console = Console(stderr=True)
@@ -246,6 +246,15 @@ def run_screening_alone() -> None:
         settings = load_settings()
         with open_base(settings, say) as base:
             run_screening(base.database, services(settings, base.database).vault, wait_for_signal())
+
+
+@app.command("alerts")
+def run_alerts_alone() -> None:
+    """Run the alerts alone: rules about holdings, payments and names; and reconciliation."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            run_alerts(base.database, settings.chain_id, wait_for_signal())
 
 
 @app.command("notices")

@@ -7,6 +7,8 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from api.schemas.common import address_of
+from registry.alert import service as alerts
+from registry.alert.models import AlertRule, AlertState
 from registry.captable.models import SyncCursor
 from registry.captable.nodes import list_nodes
 from registry.journal import health as journal
@@ -59,6 +61,8 @@ _NODE_OUT = Gauge("milkiyat_node_left_out", "1 while a node is not believed", ["
 _DEGRADED = Gauge("milkiyat_sync_degraded", "1 while the projection differs from the chain")
 _BREAKS = Gauge("milkiyat_breaks_open", "Breaks of reconciliation that nobody closed", ["rule"])
 
+_ALERTS = Gauge("milkiyat_alerts", "Alerts by rule and state", ["rule", "state"])
+
 _SEALED = Gauge("milkiyat_journal_sealed", "Rows of the journal that are sealed")
 _WAITING = Gauge("milkiyat_journal_waiting", "Rows that wait for their seal")
 _WAITING_SINCE = Gauge(
@@ -81,6 +85,10 @@ def observe(session: ReadSession, chain_id: int) -> None:
     breaks = reconciliation.count_open(session)
     for rule in CHECKS:
         _BREAKS.labels(rule=rule).set(breaks.get(rule, 0))
+    counted = alerts.count_by_state(session)
+    for alert_rule in AlertRule:
+        for state in AlertState:
+            _ALERTS.labels(rule=alert_rule, state=state).set(counted.get((alert_rule, state), 0))
     _observe_journal(session)
 
 

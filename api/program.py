@@ -27,7 +27,7 @@ from chain.node.heads import announcing
 from chain.operations.effect import Chain
 from chain.runtime import fund_platform, open_chain, open_client
 from chain.signing.curve import require_coincurve
-from chain.worker import run_exports, run_imports, run_screening, run_worker
+from chain.worker import run_alerts, run_exports, run_imports, run_screening, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
 from registry.kernel.db import Database
@@ -267,6 +267,12 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             target=run_screening,
             args=(base.database, made.vault, stop),
             name="screening",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=run_alerts,
+            args=(base.database, base.settings.chain_id, stop),
+            name="alerts",
             daemon=True,
         ),
         threading.Thread(

@@ -20,7 +20,9 @@ _KINDS = {
     "bill": "bill_of_lading",
     "break": "reconciliation_break",
     "case": "legal_case",
+    "filing": "ctr_filing",
     "hit": "sanctions_hit",
+    "reading": "energy_reading",
     "review": "kyc_review",
 }
 """What the journal calls them, where the path says it shorter."""

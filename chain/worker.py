@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import psycopg
@@ -32,6 +33,7 @@ from chain.sync.indexer import Indexer
 from chain.sync.labels import Labels
 from chain.sync.watch import Watch
 from chain.sync.writer import STANDBY_SECONDS, Writer
+from registry.alert.rounds import take_round
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -39,6 +41,7 @@ from registry.export.runner import ExportWorker
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
+from registry.reconciliation.rounds import Rounds
 from registry.sanctions.screening import screen_due
 
 log = structlog.get_logger()
@@ -51,6 +54,8 @@ BACKOFF_SECONDS = 1.0
 IMPORT_POLL_SECONDS = 1.0
 EXPORT_POLL_SECONDS = 0.5
 SCREENING_POLL_SECONDS = 2.0
+ALERTS_POLL_SECONDS = 2.0
+RECONCILE_SECONDS = 10.0
 CUSTODY_POLL_SECONDS = 0.5
 
 WANTED_OPERATIONS = 100
@@ -188,6 +193,21 @@ def run_screening(database: Database, vault: Vault, stop: threading.Event) -> No
         return 0.0 if screen_due(database, vault) else SCREENING_POLL_SECONDS
 
     _repeat("screening", turn, stop.wait, stop)
+
+
+def run_alerts(database: Database, chain_id: int, stop: threading.Event) -> None:
+    """Ask the rules of alerts about what is new, and reconcile what moved, until `stop` is set."""
+    reconciling = Rounds(database, chain_id)
+    due_at = 0.0
+
+    def turn() -> float:
+        nonlocal due_at
+        if time.monotonic() >= due_at:
+            reconciling.turn()
+            due_at = time.monotonic() + RECONCILE_SECONDS
+        return POLL_SECONDS if take_round(database, chain_id) else ALERTS_POLL_SECONDS
+
+    _repeat("alerts", turn, stop.wait, stop)
 
 
 def run_exports(

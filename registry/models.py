@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
+import registry.alert.models
 import registry.api_key.models
 import registry.asset.models
 import registry.bill_of_lading.models
@@ -11,13 +12,16 @@ import registry.bulk.models
 import registry.captable.contract_models
 import registry.captable.models
 import registry.case.models
+import registry.complaint.models
 import registry.court_order.models
 import registry.document.models
 import registry.encumbrance.models
 import registry.export.models
+import registry.filing.models
 import registry.history.models
 import registry.idempotency.models
 import registry.interest.models
+import registry.incident.models
 import registry.investor.models
 import registry.journal.models
 import registry.kyc.models
@@ -32,6 +36,7 @@ import registry.party.models
 import registry.passkey.models
 import registry.payment.models
 import registry.policy.models
+import registry.production.models
 import registry.rate_limit.models
 import registry.receipt.models
 import registry.reconciliation.models

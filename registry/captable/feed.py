@@ -131,6 +131,19 @@ def check_place(session: Session, token: Token, place: Place) -> None:
     _taken_since(session, token, place)
 
 
+def kept_place(session: Session, chain_id: int, place: Place) -> Place:
+    """Return the highest block below a place that the chain still has; itself, where it does.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_unknown``: we never had such a block.
+    """
+    while not _is_kept(session, chain_id, place):
+        _, place = _step_back(session, chain_id, place)
+    return place
+
+
 def read_feed(session: Session, token: Token, since: Place) -> Feed:
     """Tell what happened to a token since a place: first what a reorg took, the newest first.
 

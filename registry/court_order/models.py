@@ -52,6 +52,8 @@ class CourtOrder(Record, table=True):
         Fractions of the token of `tokenization_id` to be frozen; for the scope AMOUNT.
     document_sha256
         Of the order itself; `document_id` is that paper where it is filed under the asset.
+    received_at, applied_at, in_force_at, lifted_at
+        When it reached us, the register obeyed it, the chain showed it, and it ended.
     pause_wanted
         Whether a token of the asset was live when the order was applied, and had to be paused.
     """
@@ -86,6 +88,7 @@ class CourtOrder(Record, table=True):
     encumbrance_id: UUID | None = Field(default=None, foreign_key="encumbrance.id")
     pause_wanted: bool = False
     applied_at: AwareDatetime | None = instant()
+    in_force_at: AwareDatetime | None = instant()
     vacating_sha256: bytes | None = binary(nullable=True, default=None)
     lifted_at: AwareDatetime | None = instant()
     maker: str

@@ -55,6 +55,9 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("wrapper", parent="asset_id"),
     LegalTable("approval", parent="subject_id"),
     LegalTable("tokenization", parent="asset_id"),
+    LegalTable(
+        "alert", parent="party_id", private=("reason", "decision_reason")
+    ),
     LegalTable("amendment", parent="asset_id", private=("reason",)),
     LegalTable("bill_endorsement", parent="bill_id", private=("reference", "reason")),
     LegalTable("bill_equipment", parent="bill_id"),
@@ -62,7 +65,11 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("legal_case", parent="investor_id", private=("legal_basis", "reason", "heirs")),
     LegalTable("case_act", parent="case_id"),
     LegalTable("case_lift", parent="case_id", private=("legal_basis", "reason")),
+    LegalTable("complaint", parent="party_id", private=("said", "answer")),
     LegalTable("court_order", parent="asset_id", private=("authority", "case_no")),
+    LegalTable("ctr_filing", parent="party_id", private=("reason",)),
+    LegalTable("energy_reading", parent="asset_id", private=("reason",)),
+    LegalTable("incident", private=("title", "description", "cause")),
     LegalTable("encumbrance_terms", parent="encumbrance_id"),
     LegalTable(
         "mutation", parent="title_id", private=("court", "misl_no", "order_text", "reason")
@@ -71,6 +78,8 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("mutation_title", parent="title_id", key=("mutation_id", "title_id")),
     LegalTable("panel_valuer", private=("licence_no",)),
     LegalTable("redemption", parent="tokenization_id"),
+    LegalTable("stock_audit", parent="receipt_id", private=("auditor",)),
+    LegalTable("str_case", parent="party_id", private=("indicators", "narrative", "reason")),
     LegalTable("suspension_cause", parent="asset_id", private=("reference", "reason", "closing")),
     LegalTable("warehouse_receipt", parent="asset_id"),
     LegalTable("interest_declaration", parent="party_id", private=("reason",)),
@@ -142,6 +151,7 @@ NOT_LEGAL: dict[str, str] = {
     "contract_event": "projected from the chain, whose past is told by block",
     "followed_contract": "how far our contracts are read",
     "cap_table_export": "a copy of what is projected, with its block",
+    "alert_cursor": "how far the rules of alerts have looked",
     "sync_cursor": "how far the chain is read",
     "proof_round": "how far a proof of the projection has gone",
     "journal_entry": "the journal itself",

@@ -12,11 +12,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, String, Table, Uuid
+from sqlalchemy import Column, Index, String, Table, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from registry.history.models import CURRENT_RECORDING
 from registry.kernel.columns import Record, bigint, binary, document, enumeration, instant
+
+READING = "act IN ('personal_data_read', 'report_read', 'document_read', 'kyc_paper_read')"
+"""Which entries tell of a reading: who looked at what, and why."""
 
 
 class JournalEntry(Record, table=True):
@@ -27,6 +30,7 @@ class JournalEntry(Record, table=True):
     """
 
     __tablename__ = "journal_entry"
+    __table_args__ = (Index("ix_journal_entry_reading", "id", postgresql_where=text(READING)),)
 
     actor: str = Field(index=True)
     act: str

@@ -21,6 +21,11 @@ def made_at(made: UUID) -> datetime:
     return datetime.fromtimestamp(int.from_bytes(made.bytes[:6], "big") / 1000, UTC)
 
 
+def first_id_of(moment: datetime) -> UUID:
+    """Return what every id that is made from this moment on is greater than."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 def is_id(raw: bytes) -> bool:
     """Tell whether 16 bytes have the form of an id of ours, made between 2020 and 2100."""
     found = UUID(bytes=raw)

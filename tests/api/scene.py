@@ -15,7 +15,7 @@ from registry.operation.models import Operation, OperationKind
 from registry.receipt import disposal
 from tests import factories as make
 from tests import goods as lots
-from tests import kyc, ledger, redemptions, sales
+from tests import intakes, kyc, ledger, redemptions, sales
 from tests.api.house import Caller, House
 from tests.api.people import Person, ok
 
@@ -69,6 +69,7 @@ class Scene:
                 "order_id": order.id, "operation_id": planned, "token_id": chain.tokenization.id,
                 "receipt_id": lot.receipt.id,
                 "entry_id": entry.id,
+                "complaint_id": intakes.complaint(desk, owner).id,
                 "bill_id": cargo.bill.id, "redemption_id": asked.id,
                 "address": to_checksum_address(chain.holders[0].wallet.address),
             }  # fmt: skip

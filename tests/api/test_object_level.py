@@ -68,6 +68,8 @@ OWNED: dict[str, Any] = {
     "withdraw_order": None,
     "list_acceptances": None,
     "leave_waiting_list": None,
+    "get_my_complaint": None,
+    "withdraw_my_complaint": None,
 }
 """Routes whose object is one investor's, with a body that is good: to another it does not exist."""
 
@@ -166,7 +168,7 @@ def test_object__of_nobody_and_of_another__are_told_apart_by_nothing(scene: Scen
 def test_object__of_its_owner__is_there(scene: Scene) -> None:
     """Else everything above would be refused for another reason."""
     owner, applicant = scene.house.caller(scene.owner), scene.house.caller(scene.applicant)
-    for name in ("get_order", "get_order_ledger"):
+    for name in ("get_order", "get_order_ledger", "get_my_complaint"):
         ok(scene.ask(owner, name, None))
     for name in ("get_investor", "list_investor_kyc_reviews", "get_kyc_review",
                  "list_kyc_documents", "get_kyc_document_content"):  # fmt: skip

@@ -1,0 +1,153 @@
+"""Use cases on suspicions (STR): opened by one officer, filed or put aside by another.
+
+Whom a case is about never sees it, also where they hold a role that reads cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.alert import service as alerts
+from registry.alert.models import AlertState
+from registry.filing.guards import STR
+from registry.filing.models import StrCase
+from registry.investor import service as investors
+from registry.journal import service as journal
+from registry.kernel.actor import Actor
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.rows import get_row, page_after
+from registry.lifecycle import service as lifecycle
+from registry.party import service as parties
+
+
+def open_str_case(
+    session: Session,
+    actor: Actor,
+    *,
+    party_id: UUID,
+    indicators: Sequence[str],
+    narrative: str,
+    alert_ids: Sequence[UUID] = (),
+) -> StrCase:
+    """Open a case; the alerts that it follows from are escalated with it.
+
+    Raises
+    ------
+    NotFound
+        There is no such party or alert; of themselves, nobody opens one.
+    Conflict
+        ``alert_of_other_party``, ``transition_refused``.
+    """
+    if _party_of(session, actor) == party_id:
+        raise NotFound("party", party_id)
+    parties.get_party(session, party_id)
+    case = StrCase(
+        party_id=party_id,
+        indicators=list(indicators),
+        alert_ids=[str(item) for item in alert_ids],
+        narrative=narrative,
+        maker=actor.subject,
+    )
+    session.add(case)
+    session.flush()
+    for alert_id in alert_ids:
+        alert = alerts.get_alert(session, actor, alert_id, lock=True)
+        if alert.party_id != party_id:
+            raise Conflict("alert_of_other_party", f"The alert {alert_id} is about another party.")
+        if alert.state != AlertState.ESCALATED:
+            alerts.escalate_alert(session, actor, alert_id, reason=f"case {case.id}")
+    journal.record(session, actor, "str_case_opened", "str_case", case.id, alerts=len(alert_ids))
+    return case
+
+
+def file_str(session: Session, actor: Actor, case_id: UUID, *, reference: str) -> StrCase:
+    """Record that it was reported by goAML, as another person than who opened it.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        ``filing_reference_missing``.
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``filing_reference_reused``, ``transition_refused``.
+    """
+    used = session.exec(
+        select(StrCase).where(col(StrCase.filed_reference) == reference, col(StrCase.id) != case_id)
+    ).first()
+    if used is not None:
+        raise Conflict("filing_reference_reused", "Another report was filed by this reference.")
+    given = {"reference": reference}
+    return _decide(session, actor, case_id, "file", given, {"filed_reference": reference})
+
+
+def close_str(session: Session, actor: Actor, case_id: UUID, *, reason: str) -> StrCase:
+    """Put a case aside without a report, as another person than who opened it.
+
+    Raises
+    ------
+    NotFound
+    Invalid
+        ``reason_missing``.
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``transition_refused``.
+    """
+    said = {"reason": reason}
+    return _decide(session, actor, case_id, "close", said, said)
+
+
+def _decide(  # noqa: PLR0917
+    session: Session,
+    actor: Actor,
+    case_id: UUID,
+    event: str,
+    given: dict[str, Any],
+    changes: dict[str, Any],
+) -> StrCase:
+    case = get_str_case(session, actor, case_id, lock=True)
+    lifecycle.change(
+        session, actor, STR, case, event,
+        given=given,
+        changes={"decided_by": actor.subject, "decided_at": now(), **changes},
+        **given,
+    )  # fmt: skip
+    return case
+
+
+def get_str_case(session: Session, actor: Actor, case_id: UUID, *, lock: bool = False) -> StrCase:
+    """Return the case, save to whom it is about.
+
+    Raises
+    ------
+    NotFound
+    """
+    case = get_row(session, StrCase, case_id, kind="case", lock=lock)
+    if _party_of(session, actor) == case.party_id:
+        raise NotFound("case", case_id)
+    return case
+
+
+def list_str_cases(
+    session: Session, actor: Actor, *, state: str | None, after: UUID | None, limit: int
+) -> Sequence[StrCase]:
+    """List cases in the order in which they were opened, save those about the caller."""
+    query = select(StrCase)
+    if state is not None:
+        query = query.where(col(StrCase.state) == state)
+    own = _party_of(session, actor)
+    if own is not None:
+        query = query.where(col(StrCase.party_id) != own)
+    return session.exec(page_after(query, col(StrCase.id), after=after, limit=limit)).all()
+
+
+def _party_of(session: Session, actor: Actor) -> UUID | None:
+    investor = investors.find_investor_of(session, actor.subject)
+    return investor.party_id if investor is not None else None

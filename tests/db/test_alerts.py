@@ -1,0 +1,381 @@
+"""Rules of alerts: what each finds, once, through reorgs; and who decides on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+from sqlmodel import Session, col, select
+
+from registry.alert import rounds
+from registry.alert import service as alerts
+from registry.alert.models import Alert, AlertRule, AlertState
+from registry.alert.service import AlertFilter
+from registry.captable import rewind
+from registry.captable.models import ChainBlock, EventKind
+from registry.investor.models import Investor
+from registry.kernel.actor import Actor, Role
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.notice.models import Notice
+from registry.offering.models import Offering, Order
+from registry.party.models import PartyKind
+from registry.payment.rails import BANK, Receipt
+from registry.payment.receiving import book_receipt
+from registry.sanctions import lists
+from registry.sanctions.screening import screen_party
+from tests import factories as make
+from tests import ledger, sales
+from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
+from tests.ledger import Ledger
+from tests.sanctioned import file_of
+
+pytestmark = pytest.mark.db
+
+HOUR = timedelta(hours=1)
+WHY = "Sold a house; the deed is on file."
+
+
+def look(desk: Desk, chain: Ledger) -> int:
+    """Take a round of the rules on the chain."""
+    seen = rounds.look_at_chain(desk.session, chain.chain_id)
+    return rounds.note_chain(desk.session, seen) if seen else 0
+
+
+def raised(desk: Desk, rule: AlertRule) -> list[Alert]:
+    query = select(Alert).where(col(Alert.rule) == rule).order_by(col(Alert.id))
+    return list(desk.session.exec(query).all())
+
+
+def crossings(desk: Desk) -> list[tuple[UUID | None, str]]:
+    found = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)
+    return [(alert.party_id, alert.evidence["direction"]) for alert in found]
+
+
+def wallets(chain: Ledger) -> Sequence[bytes]:
+    return [holder.wallet.address for holder in chain.holders]
+
+
+# Large holders
+
+
+def test_large_holder__share_reached_and_left__is_told_of_each_way(desk: Desk) -> None:
+    chain = ledger.live(desk, 901, 99)
+    large, small = (holder.investor.party_id for holder in chain.holders)
+    assert look(desk, chain) == 1
+    assert crossings(desk) == [(large, "UP")]
+
+    one, other = wallets(chain)
+    chain.move(one, other, 1)
+    chain.move(other, one, 1)
+    assert look(desk, chain) == 2
+
+    assert crossings(desk)[1:] == [(small, "UP"), (small, "DOWN")]
+    alert = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[1]
+    assert alert.evidence == {
+        "before_units": "99",
+        "after_units": "100",
+        "declared_units": "1000",
+        "direction": "UP",
+        "threshold_share": "1/10",
+        "threshold_units": "100",
+    }
+    assert alert.tokenization_id == chain.tokenization.id
+    assert alert.block_hash == chain.block(alert.block_number or 0).hash
+    assert look(desk, chain) == 0
+
+
+def test_large_holder__wallets_of_one_party__count_together(desk: Desk) -> None:
+    chain = ledger.live(desk, 940, 60)
+    look(desk, chain)
+    who = chain.holders[1]
+    second = make.proven_wallet(desk, who.actor, who.investor.id)
+    chain.register(second.address)
+    chain.move(who.wallet.address, second.address, 30)
+    assert look(desk, chain) == 0
+
+    chain.move(wallets(chain)[0], second.address, 40)
+    assert look(desk, chain) == 1
+    assert crossings(desk)[-1] == (who.investor.party_id, "UP")
+
+
+def test_large_holder__wallet_of_nobody__is_one_of_its_own(desk: Desk) -> None:
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    stranger = b"\7" * 20
+    chain.move(wallets(chain)[0], stranger, 100)
+    look(desk, chain)
+
+    alert = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
+    assert (alert.party_id, alert.wallet) == (None, stranger)
+
+
+# In and out
+
+
+def departures(desk: Desk) -> list[Alert]:
+    return raised(desk, AlertRule.RAPID_IN_AND_OUT)
+
+
+def test_rapid__bought_and_left_within_the_days__is_told(desk: Desk) -> None:
+    chain = ledger.live(desk, 950, 50, days_ago=20)
+    one, other = wallets(chain)
+    chain.started += timedelta(days=10)
+    chain.move(other, one, 44)
+    look(desk, chain)
+    assert departures(desk) == []
+
+    chain.move(other, one, 1)
+    look(desk, chain)
+    (alert,) = departures(desk)
+    assert alert.party_id == chain.holders[1].investor.party_id
+    assert alert.evidence["most_units"] == "50"
+    assert (alert.evidence["before_units"], alert.evidence["after_units"]) == ("6", "5")
+
+    chain.move(other, one, 5)
+    look(desk, chain)
+    assert departures(desk) == [alert], "it has left already"
+
+
+def test_rapid__after_the_days_or_of_little__is_nothing(desk: Desk) -> None:
+    chain = ledger.live(desk, 941, 50, 9, days_ago=50)
+    one, other, little = wallets(chain)
+    chain.move(little, one, 9)
+    chain.started += timedelta(days=31)
+    chain.move(other, one, 50)
+    look(desk, chain)
+
+    assert departures(desk) == []
+
+
+def test_rapid__taken_by_force_or_redeemed__is_no_departure(desk: Desk) -> None:
+    chain = ledger.live(desk, 900, 50, 50)
+    one, other, third = wallets(chain)
+    chain.burn(third, 50)
+    move = {"kind": EventKind.TRANSFER, "source": other, "target": one, "units": 50}
+    chain.mine(move | {"extra": {"forced": True}})
+    look(desk, chain)
+
+    assert departures(desk) == []
+
+
+# Reorgs
+
+
+def take_back(desk: Desk, chain: Ledger, number: int) -> None:
+    rewind.rewind(desk.session, chain.chain_id, chain.block(number))
+    desk.session.expire_all()
+
+
+def head(desk: Desk, chain: Ledger) -> int:
+    query = select(ChainBlock.number).where(col(ChainBlock.chain_id) == chain.chain_id)
+    return max(desk.session.exec(query).all())
+
+
+def test_reorg__block_of_an_alert_is_taken__says_so_and_keeps_the_evidence(desk: Desk) -> None:
+    chain = ledger.live(desk, 901, 99)
+    look(desk, chain)
+    before = head(desk, chain)
+    one, other = wallets(chain)
+    chain.move(one, other, 1)
+    look(desk, chain)
+    alert = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
+    alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+    evidence = dict(alert.evidence)
+
+    take_back(desk, chain, before)
+    assert look(desk, chain) == 0
+    desk.session.refresh(alert)
+    assert alert.taken_back_at is not None
+    assert (alert.state, alert.evidence) == (AlertState.REVIEWED, evidence)
+
+
+def test_reorg__transaction_comes_again_in_a_later_block__is_the_same_alert(desk: Desk) -> None:
+    chain = ledger.live(desk, 901, 99)
+    look(desk, chain)
+    before = head(desk, chain)
+    one, other = wallets(chain)
+    event = {"kind": EventKind.TRANSFER, "source": one, "target": other, "units": 1}
+    event["tx_hash"] = b"\5" * 32
+    chain.mine(event)
+    look(desk, chain)
+    (alert,) = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[1:]
+
+    take_back(desk, chain, before)
+    look(desk, chain)
+    chain.mine()
+    chain.mine(event)
+    assert look(desk, chain) == 0
+
+    (again,) = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[1:]
+    assert again.id == alert.id
+    assert again.taken_back_at is None
+    assert again.block_number == before + 2
+
+
+def test_round__that_another_one_overtook__notes_nothing(desk: Desk) -> None:
+    chain = ledger.live(desk, 1000)
+    late = rounds.look_at_chain(desk.session, chain.chain_id)
+    assert late is not None
+    assert look(desk, chain) == 1
+
+    assert rounds.note_chain(desk.session, late) == 0
+
+
+# Structuring
+
+
+def sale_to(desk: Desk) -> tuple[Offering, Buyer]:
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    return sale, make.buyer(desk)
+
+
+def paid(desk: Desk, order: Order, paisa: int, *, hours_ago: float) -> None:
+    reference = f"R-{next(make.numbers)}"
+    when = now() - hours_ago * HOUR
+    book_receipt(desk.session, BANK, Receipt(reference, order.reference, paisa, when))
+
+
+CTR = 200_000_000
+
+
+def test_structuring__payments_below_the_limit_that_reach_it__are_one_alert(desk: Desk) -> None:
+    sale, who = sale_to(desk)
+    order = sales.order(desk, sale, who, 500)
+    paid(desk, order, CTR // 2, hours_ago=40)
+    paid(desk, order, CTR // 2, hours_ago=10)
+    assert rounds.look_at_payments(desk.session) == 0
+
+    paid(desk, order, CTR // 2, hours_ago=9)
+    assert rounds.look_at_payments(desk.session) == 1
+    (alert,) = raised(desk, AlertRule.STRUCTURING)
+    assert alert.party_id == who.investor.party_id
+    assert alert.evidence["total_paisa"] == str(CTR)
+    assert rounds.look_at_payments(desk.session) == 0
+
+    paid(desk, order, 100, hours_ago=1)
+    assert rounds.look_at_payments(desk.session) == 0
+    assert len(alert.evidence["payments"]) == 3, "what comes into its window is added to it"
+
+
+def test_structuring__after_it_was_looked_at__another_payment_is_another_alert(desk: Desk) -> None:
+    sale, who = sale_to(desk)
+    order = sales.order(desk, sale, who, 500)
+    for hours in (5, 4):
+        paid(desk, order, CTR // 2, hours_ago=hours)
+    rounds.look_at_payments(desk.session)
+    (alert,) = raised(desk, AlertRule.STRUCTURING)
+    alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+    told = alert.evidence
+
+    paid(desk, order, 100, hours_ago=1)
+    assert rounds.look_at_payments(desk.session) == 1
+    assert alert.evidence == told
+
+
+def test_structuring__one_payment_or_one_that_is_reported_itself__is_nothing(desk: Desk) -> None:
+    sale, who = sale_to(desk)
+    order = sales.order(desk, sale, who, 500)
+    paid(desk, order, CTR, hours_ago=3)
+    paid(desk, order, CTR - 1, hours_ago=2)
+
+    assert rounds.look_at_payments(desk.session) == 0
+
+
+def test_structuring__of_two_parties__is_not_added_up(desk: Desk) -> None:
+    sale, who = sale_to(desk)
+    for buyer in (who, make.buyer(desk)):
+        paid(desk, sales.order(desk, sale, buyer, 100), CTR // 2, hours_ago=2)
+
+    assert rounds.look_at_payments(desk.session) == 0
+
+
+# Names
+
+
+def listed_party(desk: Desk) -> UUID:
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    party = make.person(
+        desk,
+        kind=PartyKind.NATURAL,
+        name="Mohd Usman Barlasi",
+        dob=date(1971, 3, 4),
+        nationality="PK",
+    )
+    screen_party(desk.session, desk.vault, party.id)
+    return party.id
+
+
+def test_name__on_the_list__is_told_once_of_each_hit(desk: Desk) -> None:
+    party_id = listed_party(desk)
+
+    assert rounds.look_at_hits(desk.session) == 1
+    assert rounds.look_at_hits(desk.session) == 0
+    (alert,) = raised(desk, AlertRule.SANCTIONED_NAME)
+    assert (alert.party_id, alert.evidence["reference"]) == (party_id, "XXi.001")
+    assert "Barlasi" not in str(alert.evidence)
+
+
+# Deciding
+
+
+@pytest.fixture
+def alert(desk: Desk) -> Alert:
+    listed_party(desk)
+    rounds.look_at_hits(desk.session)
+    (found,) = raised(desk, AlertRule.SANCTIONED_NAME)
+    return found
+
+
+def test_dismiss__by_whoever_reviewed__is_refused(desk: Desk, alert: Alert) -> None:
+    alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        alerts.dismiss_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+    assert alert.state == AlertState.REVIEWED
+
+    alerts.dismiss_alert(desk.session, SECOND_OFFICER, alert.id, reason="Agreed.")
+    assert (alert.state, alert.decided_by) == (AlertState.DISMISSED, SECOND_OFFICER.subject)
+    with pytest.raises(Conflict, match="transition_refused"):
+        alerts.escalate_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+
+
+def test_dismiss__never_looked_at_or_without_a_reason__is_refused(desk: Desk, alert: Alert) -> None:
+    with pytest.raises(Conflict, match="transition_refused"):
+        alerts.dismiss_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
+    with pytest.raises(Invalid, match="reason_missing"):
+        alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=" ")
+    assert alert.state == AlertState.OPEN
+
+
+def test_alert__about_an_officer__does_not_exist_for_them(desk: Desk) -> None:
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    (alert,) = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)
+    about = chain.holders[0].actor
+    officer = Actor(about.subject, frozenset({Role.COMPLIANCE}))
+
+    with pytest.raises(NotFound):
+        alerts.get_alert(desk.session, officer, alert.id)
+    with pytest.raises(NotFound):
+        alerts.review_alert(desk.session, officer, alert.id, reason=WHY)
+    assert seen_by(desk.session, officer) == []
+    assert seen_by(desk.session, FIRST_OFFICER) == [alert]
+
+
+def seen_by(session: Session, actor: Actor) -> list[Alert]:
+    return list(alerts.list_alerts(session, actor, AlertFilter(), after=None, limit=10))
+
+
+def test_alert__tells_nobody_it_is_about(desk: Desk) -> None:
+    """No notice is written to the investor, whom the chain's own events are told as ever."""
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    subject = desk.session.exec(
+        select(Investor.subject).where(col(Investor.id) == chain.holders[0].investor.id)
+    ).one()
+
+    told = desk.session.exec(select(Notice).where(col(Notice.principal) == subject)).all()
+    assert [notice for notice in told if "alert" in notice.kind] == []
