@@ -68,7 +68,7 @@ class Desk:
 
     def __init__(
         self, session: Session, house: House, report: Report[Any], parameters: Parameters,
-        asking: Asking, *, after: Key | None = None, limit: int | None = None,
+        asking: Asking, *, reader: str, after: Key | None = None, limit: int | None = None,
     ) -> None:  # fmt: skip
         block = _block_of(session, house.chain_id, report, asking)
         as_of = asking.as_of
@@ -83,6 +83,7 @@ class Desk:
             chain_id=house.chain_id,
             block=block,
             vault=house.vault,
+            reader=reader,
             after=after,
             limit=limit,
         )

@@ -97,6 +97,8 @@ class Question(Generic[P]):
     block
         The last block at `moment`. None where the chain tells nothing of then, and the report
         does not speak of the chain.
+    reader
+        Who asks: nobody reads of a suspicion of themselves.
     after
         Key of the last row of the page before.
     limit
@@ -111,6 +113,7 @@ class Question(Generic[P]):
     chain_id: int
     block: AsOfBlock | None
     vault: Vault
+    reader: str
     after: Key | None = None
     limit: int | None = None
     parties: set[UUID] = field(default_factory=set)

@@ -214,8 +214,8 @@ MASKED_ONLY = {
 }
 
 
-NOBODYS_WORDS = {"ChainAnswerRead", "DeploymentRehearsed"}
-"""Their `reason` is the name of a contract's own error."""
+NOBODYS_WORDS = {"ChainAnswerRead", "DeploymentRehearsed", "EnvelopeRead"}
+"""Their `reason` is the name of a contract's own error; an envelope has the reader's own words."""
 
 
 def read_models(kind: type[BaseModel] = Read) -> Iterator[type[BaseModel]]:
