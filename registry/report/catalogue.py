@@ -18,6 +18,7 @@ from registry.report.r11_transfers import TRANSFERS
 from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
+from registry.report.r24_readings import WHO_LOOKED
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -35,4 +36,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     DISPUTES,
     VALUATIONS,
     LAND_CONCENTRATION,
+    WHO_LOOKED,
 )
