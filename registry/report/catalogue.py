@@ -19,6 +19,7 @@ from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.r24_readings import WHO_LOOKED
+from registry.report.r26_complaints import COMPLAINTS
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -37,4 +38,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     VALUATIONS,
     LAND_CONCENTRATION,
     WHO_LOOKED,
+    COMPLAINTS,
 )
