@@ -18,6 +18,7 @@ from registry.report.r11_transfers import TRANSFERS
 from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
+from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r24_readings import WHO_LOOKED
 from registry.report.r26_complaints import COMPLAINTS
 from registry.report.report import Report
@@ -37,6 +38,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     DISPUTES,
     VALUATIONS,
     LAND_CONCENTRATION,
+    SUSPICIONS,
     WHO_LOOKED,
     COMPLAINTS,
 )
