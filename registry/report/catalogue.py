@@ -22,6 +22,7 @@ from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r24_readings import WHO_LOOKED
 from registry.report.r26_complaints import COMPLAINTS
+from registry.report.r27_journal_proof import JOURNAL_PROOF
 from registry.report.report import Report
 
 CATALOGUE: tuple[Report[Any], ...] = (
@@ -43,4 +44,5 @@ CATALOGUE: tuple[Report[Any], ...] = (
     ONBOARDING,
     WHO_LOOKED,
     COMPLAINTS,
+    JOURNAL_PROOF,
 )

@@ -1,0 +1,144 @@
+"""R-27: rows of the journal, each with its hash, its seal, and whether both still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.journal import merkle
+from registry.journal.leaves import bodies, canonical
+from registry.journal.models import LeafKind
+from registry.journal.proofs import Tree
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.report import Parameters as Asked
+
+AT_ONCE = 500
+
+
+class Parameters(Asked):
+    """Of what, or which numbers."""
+
+    entity: Annotated[
+        str | None, Field(max_length=100, description="Id of a record, or of a report")
+    ] = None
+    first: Annotated[int, Field(ge=1, lt=2**53, description="The first number")] = 1
+    last: Annotated[int | None, Field(ge=1, lt=2**53, description="The last number")] = None
+
+
+COLUMNS = (
+    Column("seq", Kind.COUNT),
+    Column("kind"),
+    Column("entity"),
+    Column("act"),
+    Column("actor"),
+    Column("time", Kind.TIME),
+    Column("hash", Kind.HASH),
+    Column("prev", Kind.HASH),
+    Column("root", Kind.HASH),
+    Column("tree_size", Kind.COUNT),
+    Column("sealed_at", Kind.TIME),
+    Column("anchor_tx", Kind.HASH),
+    Column("verified", Kind.FLAG),
+)
+
+# `prev` is the root of the tree before the batch in which the row was sealed.
+_LEAVES = """
+SELECT l.seq, l.kind, l.entry_id, l.leaf_hash, s.previous_root, s.root, s.tree_size, s.sealed_at
+FROM {leaves} l
+CROSS JOIN LATERAL (
+  SELECT * FROM journal_seal WHERE tree_size >= l.seq ORDER BY tree_size LIMIT 1) s
+WHERE l.seq > :after AND l.seq >= :first AND l.seq <= coalesce(CAST(:last AS bigint), l.seq)
+  AND s.sealed_at <= :until
+ORDER BY l.seq LIMIT :limit
+"""
+_OF_RANGE = text(_LEAVES.format(leaves="journal_leaf"))
+_OF_ENTITY = text(
+    _LEAVES.format(
+        leaves="""(
+  SELECT j.* FROM (
+    SELECT id FROM journal_entry WHERE subject_id = :entity
+    UNION ALL
+    SELECT id FROM legal_history WHERE row_id = CAST(:row AS uuid)) x
+  JOIN journal_leaf j ON j.entry_id = x.id)"""
+    )
+)
+
+
+def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
+    asked = question.parameters
+    after, left = (int(question.after[0]) if question.after else 0), question.fetch
+    tree = Tree(session)
+    query = _OF_RANGE if asked.entity is None else _OF_ENTITY
+    while left is None or left > 0:
+        values: dict[str, Any] = {
+            "after": after,
+            "first": asked.first,
+            "last": asked.last,
+            "until": min(question.moment, question.known_at),
+            "limit": AT_ONCE if left is None else min(left, AT_ONCE),
+        }
+        if asked.entity is not None:
+            values |= {"entity": asked.entity, "row": _row_id(asked.entity)}
+        found = session.execute(query, values).all()
+        yield from _of(session, tree, found)
+        if len(found) < values["limit"]:
+            return
+        after = found[-1].seq
+        left = None if left is None else left - len(found)
+
+
+def _row_id(entity: str) -> UUID | None:
+    try:
+        return UUID(entity)
+    except ValueError:
+        return None
+
+
+def _of(session: Session, tree: Tree, found: Sequence[Any]) -> Iterator[Row]:
+    said: dict[UUID, dict[str, Any]] = {}
+    for kind in LeafKind:
+        ids = [row.entry_id for row in found if row.kind == kind]
+        said |= dict(bodies(session, kind, ids)) if ids else {}
+    for row in found:
+        body = said.get(row.entry_id)
+        yield Row(
+            (row.seq,),
+            (row.seq, row.kind, *_told(body), bytes(row.leaf_hash), bytes(row.previous_root),
+             bytes(row.root), row.tree_size, row.sealed_at, None, _holds(tree, row, body)),
+        )  # fmt: skip
+
+
+def _told(body: dict[str, Any] | None) -> tuple[Any, ...]:
+    if body is None:
+        return None, None, None, None
+    time = body["recorded_at"]
+    moment = None if time is None else datetime.fromisoformat(time)
+    if body["kind"] == LeafKind.ACT:
+        return body["subject_id"], body["act"], body["actor"], moment
+    return body["row_id"], f"{body['op']} {body['table']}", None, moment
+
+
+def _holds(tree: Tree, row: Any, body: dict[str, Any] | None) -> bool:
+    """Hash what stands there now, and climb from it to the root that was sealed."""
+    if body is None:
+        return False
+    leaf = merkle.leaf_hash(canonical(body))
+    path = merkle.inclusion_path(row.seq - 1, row.tree_size, tree.range_hash)
+    root = merkle.root_of_inclusion(leaf, row.seq - 1, row.tree_size, path)
+    return leaf == bytes(row.leaf_hash) and root == bytes(row.root)
+
+
+JOURNAL_PROOF = Report(
+    code="R-27",
+    title="Journal proof",
+    title_ur="روزنامچے کا ثبوت",
+    parameters=Parameters,
+    columns=COLUMNS,
+    rows=_rows,
+)
