@@ -19,6 +19,7 @@ from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.r14_suspicions import SUSPICIONS
+from registry.report.r16_orders import COURT_ORDERS
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r24_readings import WHO_LOOKED
 from registry.report.r26_complaints import COMPLAINTS
@@ -41,6 +42,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     VALUATIONS,
     LAND_CONCENTRATION,
     SUSPICIONS,
+    COURT_ORDERS,
     ONBOARDING,
     WHO_LOOKED,
     COMPLAINTS,

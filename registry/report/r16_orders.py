@@ -1,0 +1,126 @@
+"""R-16: orders of courts and of the state, from receipt to force to lifting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import Row as Found
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.captable.models import EventKind
+from registry.court_order.models import CourtOrderState
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.report import Parameters as Asked
+from registry.report.subjects import as_recorded
+
+
+class Parameters(Asked):
+    """Which orders."""
+
+    state: Annotated[CourtOrderState | None, Field(description="As it was at `as_of`")] = None
+    authority: Annotated[
+        str | None, Field(max_length=200, description="Who issued it, in full")
+    ] = None
+
+
+COLUMNS = (
+    Column("order", Kind.ID),
+    Column("case_no"),
+    Column("authority"),
+    Column("scope"),
+    Column("kind"),
+    Column("state"),
+    Column("asset", Kind.ID),
+    Column("party", Kind.ID),
+    Column("wallet", Kind.ADDRESS),
+    Column("received", Kind.TIME),
+    Column("applied", Kind.TIME),
+    Column("in_force", Kind.TIME),
+    Column("minutes_to_apply", Kind.COUNT),
+    Column("tx", Kind.HASH),
+    Column("amount", Kind.UNITS),
+    Column("lifted", Kind.TIME),
+)
+
+_ORDERS = text("""
+SELECT id, case_no, authority, scope, kind, state, asset_id, party_id, wallet,
+  received_at, applied_at, in_force_at, amount_units, lifted_at
+FROM court_order
+WHERE id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
+  AND (CAST(:authority AS text) IS NULL OR authority = :authority)
+ORDER BY id LIMIT :limit
+""")
+# What a case under the order did on chain first, alone or carried by a batch.
+_BY_CASE = text("""
+SELECT DISTINCT ON (c.order_id) c.order_id, x.tx_hash
+FROM legal_case c JOIN case_act a ON a.case_id = c.id AND a.lift_id IS NULL
+JOIN operation o ON o.id = a.operation_id
+JOIN operation_attempt x ON x.operation_id = coalesce(o.batch_id, o.id)
+WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
+ORDER BY c.order_id, x.block_number, a.number
+""")
+# An order on an asset pauses its token.
+_BY_PAUSE = text(f"""
+SELECT o.id, p.tx_hash
+FROM unnest(CAST(:orders AS uuid[]), CAST(:assets AS uuid[]), CAST(:times AS timestamptz[]))
+  AS o(id, asset_id, applied_at)
+CROSS JOIN LATERAL (
+  SELECT e.tx_hash FROM tokenization z
+  JOIN token t ON t.address = z.token_address
+  JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1 AND e.kind = {EventKind.PAUSED:d}
+  JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
+  WHERE z.asset_id = o.asset_id AND b.mined_at >= o.applied_at
+  ORDER BY e.block_number, e.log_index LIMIT 1) p
+""")  # noqa: S608 - a number of our own
+
+
+def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
+    asked = {
+        "after": question.after[0] if question.after else UUID(int=0),
+        "state": question.parameters.state,
+        "authority": question.parameters.authority,
+        "limit": question.fetch,
+    }
+    with as_recorded(session, question):
+        found = session.execute(_ORDERS, asked).all()
+        hashes = _hashes(session, found)
+    for row in found:
+        minutes = (
+            (row.in_force_at - row.received_at) // timedelta(minutes=1)
+            if (row.in_force_at)
+            else None
+        )
+        yield Row(
+            (str(row.id),),
+            (*row[:12], minutes, hashes.get(row.id), row.amount_units, row.lifted_at),
+        )
+
+
+def _hashes(session: Session, found: Sequence[Found[Any]]) -> Mapping[UUID, bytes]:
+    """Return the transaction by which each order came onto the chain."""
+    cases = session.execute(_BY_CASE, {"orders": [row.id for row in found]})
+    paused = [row for row in found if row.asset_id is not None and row.applied_at is not None]
+    pauses = session.execute(
+        _BY_PAUSE,
+        {
+            "orders": [row.id for row in paused],
+            "assets": [row.asset_id for row in paused],
+            "times": [row.applied_at for row in paused],
+        },
+    )
+    return {order_id: bytes(tx_hash) for rows in (pauses, cases) for order_id, tx_hash in rows}
+
+
+COURT_ORDERS = Report(
+    code="R-16",
+    title="Freeze and court orders",
+    title_ur="انجماد اور عدالتی احکامات",
+    parameters=Parameters,
+    columns=COLUMNS,
+    rows=_rows,
+)
