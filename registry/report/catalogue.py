@@ -19,6 +19,7 @@ from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.r14_suspicions import SUSPICIONS
+from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r24_readings import WHO_LOOKED
@@ -42,6 +43,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     VALUATIONS,
     LAND_CONCENTRATION,
     SUSPICIONS,
+    SCREENING,
     COURT_ORDERS,
     ONBOARDING,
     WHO_LOOKED,

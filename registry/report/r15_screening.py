@@ -1,0 +1,129 @@
+"""R-15: who looks like a name on the list of sanctions, what was decided, and what is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.captable.bulk import cursor_of
+from registry.captable.models import EventKind
+from registry.report.people import name_column, people_of
+from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.report import Parameters as Asked
+from registry.report.subjects import as_recorded
+
+
+class Parameters(Asked):
+    """By which edition."""
+
+    list_version: Annotated[
+        UUID | None, Field(description="The id of an edition; without it, hits of all of them")
+    ] = None
+
+
+COLUMNS = (
+    Column("hit", Kind.ID),
+    Column("party", Kind.ID),
+    name_column("name"),
+    Column("list_version", Kind.ID),
+    Column("reference"),
+    Column("score", Kind.COUNT),
+    Column("found", Kind.TIME),
+    Column("decision"),
+    Column("decided_by"),
+    Column("decided_at", Kind.TIME),
+    Column("frozen_value", Kind.MONEY),
+    Column("reported_at", Kind.TIME),
+)
+
+# A hit keeps only how it stands: before its decision nothing was decided, whoever recommended what.
+_HITS = text("""
+SELECT h.id, h.party_id, e.list_id, h.reference, h.score, h.recorded_at,
+  CASE WHEN h.decided_at <= :until THEN h.state ELSE 'OPEN' END AS decision,
+  CASE WHEN h.decided_at <= :until THEN h.checker END AS checker,
+  CASE WHEN h.decided_at <= :until THEN h.decided_at END AS decided_at
+FROM sanctions_hit h JOIN sanctions_entry e ON e.id = h.entry_id
+WHERE h.id > :after AND h.recorded_at <= :until
+  AND (CAST(:list AS uuid) IS NULL OR e.list_id = :list)
+ORDER BY h.id LIMIT :limit
+""")
+_REPORTED = text("""
+SELECT party_id, min(decided_at) FROM str_case
+WHERE state = 'FILED' AND party_id = ANY(:parties) GROUP BY party_id
+""")
+# Of each wallet of these parties: whether the address is frozen at the block, and what it has.
+_FROZEN = f"""
+SELECT i.party_id, sum(z.price_paisa * CASE WHEN f.frozen THEN held.units ELSE held.locked END)
+FROM investor i JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+JOIN holder h ON h.address = w.address
+JOIN balance b ON b.holder_no = h.holder_no
+JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
+JOIN tokenization z ON z.token_address = t.address
+CROSS JOIN LATERAL (
+  SELECT coalesce(later_balances[width_bucket(%(block)s::int8, later_blocks)], balance_units)
+      AS units,
+    coalesce(later_frozen[width_bucket(%(block)s::int8, later_blocks)], frozen_units) AS locked
+  FROM balance_at a
+  WHERE a.token_no = b.token_no AND a.holder_no = b.holder_no AND a.block_number <= %(block)s
+  ORDER BY a.block_number DESC LIMIT 1) held
+LEFT JOIN LATERAL (
+  SELECT e.extra ->> 'frozen' = 'true' AS frozen FROM token_event e
+  WHERE e.token_no = b.token_no AND e.target = b.holder_no AND e.kind = {EventKind.ADDRESS_FROZEN:d}
+    AND e.block_number <= %(block)s
+  ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) f ON true
+WHERE i.party_id = ANY(%(parties)s) GROUP BY i.party_id
+"""  # noqa: S608 - numbers of our own
+
+
+def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
+    asked = {
+        "after": question.after[0] if question.after else UUID(int=0),
+        "until": min(question.moment, question.known_at),
+        "list": question.parameters.list_version,
+        "limit": question.fetch,
+    }
+    found = session.execute(_HITS, asked).all()
+    parties = {row.party_id for row in found}
+    with as_recorded(session, question):
+        reported: dict[UUID, datetime] = {  # noqa: C416 - rows are not pairs to mypy
+            party: moment
+            for party, moment in session.execute(_REPORTED, {"parties": list(parties)})
+        }
+    frozen = _frozen(session, question, parties)
+    people = people_of(session, question, parties)
+    for row in found:
+        who = row.party_id
+        yield Row(
+            (str(row.id),),
+            (row.id, who, people[who].name, *row[2:], frozen.get(who, 0), reported.get(who)),
+        )
+
+
+def _frozen(
+    session: Session, question: Question[Any], parties: Collection[UUID]
+) -> Mapping[UUID, int]:
+    """Return what of each party's fractions cannot move at the block, at the price of issue."""
+    values = {
+        "chain": question.chain_id,
+        "block": question.at_block.kept,
+        "parties": list(parties),
+    }
+    with cursor_of(session) as cursor:
+        return {party: int(paisa or 0) for party, paisa in cursor.execute(_FROZEN, values)}
+
+
+SCREENING = Report(
+    code="R-15",
+    title="Proscribed-person screening",
+    title_ur="کالعدم افراد کی جانچ",
+    parameters=Parameters,
+    columns=COLUMNS,
+    rows=_rows,
+    speaks_of_chain=True,
+)
