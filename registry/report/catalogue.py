@@ -22,6 +22,7 @@ from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
 from registry.report.r22_onboarding import ONBOARDING
+from registry.report.r23_redemptions import REDEMPTIONS
 from registry.report.r24_readings import WHO_LOOKED
 from registry.report.r26_complaints import COMPLAINTS
 from registry.report.r27_journal_proof import JOURNAL_PROOF
@@ -46,6 +47,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     SCREENING,
     COURT_ORDERS,
     ONBOARDING,
+    REDEMPTIONS,
     WHO_LOOKED,
     COMPLAINTS,
     JOURNAL_PROOF,
