@@ -18,6 +18,7 @@ from registry.report.r11_transfers import TRANSFERS
 from registry.report.r17_disputes import DISPUTES
 from registry.report.r18_valuations import VALUATIONS
 from registry.report.r25_land_concentration import LAND_CONCENTRATION
+from registry.report.r12_travel_rule import TRAVEL_RULE
 from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
@@ -43,6 +44,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     DISPUTES,
     VALUATIONS,
     LAND_CONCENTRATION,
+    TRAVEL_RULE,
     SUSPICIONS,
     SCREENING,
     COURT_ORDERS,

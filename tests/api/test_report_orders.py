@@ -1,0 +1,288 @@
+"""R-12, R-15, R-16 and R-23, each against the journal, or the blocks that the test mined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from eth_utils.address import to_checksum_address
+
+from registry.captable.models import EventKind
+from registry.court_order.models import CourtOrder
+from registry.filing import suspicion
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from registry.kernel.ids import new_id
+from registry.party.models import PartyKind
+from registry.reconciliation import service as reconciliation
+from registry.redemption import paying
+from registry.redemption.repository import list_payouts
+from registry.sanctions import lists
+from registry.sanctions.models import SanctionsHit
+from registry.sanctions.screening import screen_party
+from registry.tokenization.models import Tokenization
+from tests import court, intakes, ledger, redemptions
+from tests import factories as make
+from tests.api.house import House, problem_of
+from tests.api.moves import Moves, minted, moved, moves, wallet_no
+from tests.api.reports import Replayed, ask, instant, person, rows_of
+from tests.db.past import journal_of
+from tests.factories import COMPLIANCE
+from tests.kyc import SECOND_OFFICER
+from tests.redemptions import TREASURY
+from tests.sanctioned import file_of
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture(scope="module")
+def ours(house: House) -> Moves:
+    return moves(house, 2)
+
+
+# R-16
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """An order on a wallet, in force and lifted since, and one that was only received."""
+
+    order_id: str
+    before: datetime
+
+
+@pytest.fixture(scope="module")
+def ordered(house: House, ours: Moves) -> Ordered:
+    with house.desk() as desk:
+        chain = ledger.live(desk, 600, 400)
+        wallet = chain.holders[0].wallet.address
+        received = now() - timedelta(minutes=17)
+        order = court.apply(desk, court.on_wallet(desk, wallet, received_at=received))
+        chain.freeze(wallet)
+        reconciliation.confirm_order(desk.session, order.id)
+        court.on_wallet(desk, chain.holders[1].wallet.address)
+    before = now()
+    with house.desk() as desk:
+        resumed = ledger.resumed(chain, desk)
+        court.vacate(desk, desk.session.get_one(CourtOrder, order.id))
+        resumed.freeze(wallet, frozen=False)
+        reconciliation.lift_order(desk.session, order.id)
+    assert ours
+    return Ordered(str(order.id), before)
+
+
+def orders_by_journal(house: House, at: datetime | None) -> list[tuple[Any, ...]]:
+    """Compute R-16 a second time, from the journal."""
+    return sorted(
+        (row["id"], row["scope"], row["state"], *_times(row), _minutes(row), row["amount_units"])
+        for row in Replayed.of(house).rows("court_order", at=at)
+    )
+
+
+def _times(row: dict[str, Any]) -> tuple[datetime | None, ...]:
+    names = ("received_at", "applied_at", "in_force_at", "lifted_at")
+    return tuple(instant(row[name]) for name in names)
+
+
+def _minutes(row: dict[str, Any]) -> int | None:
+    received, in_force = instant(row["received_at"]), instant(row["in_force_at"])
+    if received is None or in_force is None:
+        return None
+    return int((in_force - received).total_seconds() // 60)
+
+
+def test_r16__orders__are_those_of_the_journal_now_and_then(house: House, ordered: Ordered) -> None:
+    for at in (None, ordered.before):
+        when = {} if at is None else {"as_of": at.isoformat()}
+        told = [
+            (row["order"], row["scope"], row["state"], instant(row["received"]),
+             instant(row["applied"]), instant(row["in_force"]), instant(row["lifted"]),
+             row["minutes_to_apply"], row["amount"])
+            for row in rows_of(house, "R-16", limit=1, **when)
+        ]  # fmt: skip
+        assert told == orders_by_journal(house, at)
+    [lifted] = rows_of(house, "R-16", state="VACATED")
+    assert (lifted["order"], lifted["minutes_to_apply"]) == (ordered.order_id, 17)
+    assert rows_of(house, "R-16", authority="Supreme Court") == []
+    problem_of(ask(house, "R-16", state="GONE"), 422, "request_invalid")
+
+
+def test_r16__executed_by_a_case__names_the_transaction(house: House, ours: Moves) -> None:
+    """The case of an order, and the attempt that carried its act out, as the sender leaves them."""
+    with house.desk() as desk:
+        who = ours.buyers[0]
+        order = court.apply(desk, court.on_wallet(desk, who.wallet.address))
+        run = desk.session.connection().exec_driver_sql
+        paper = run("SELECT id, sha256 FROM document LIMIT 1").one()
+        case, act, operation = (new_id() for _ in range(3))
+        run(
+            "INSERT INTO legal_case (id, recorded_at, kind, state, legal_basis, reason,"
+            " document_id, document_sha256, order_id, wallet, takes_frozen, heirs, maker) VALUES"
+            " (%s, now(), 'FREEZE_WALLET', 'EXECUTED', 'order', 'order', %s, %s, %s, %s, false,"
+            " '[]', 'the-compliance')",
+            (case, paper.id, paper.sha256, order.id, who.wallet.address),
+        )
+        run(
+            "INSERT INTO operation (id, recorded_at, kind, key, state, subject_kind, subject_id,"
+            " requested_by, params, result) VALUES (%s, now(), 'case_act', %s, 'final',"
+            " 'legal_case', %s, 'the-compliance', '{}', '{}')",
+            (operation, f"case:{case}", str(case)),
+        )
+        run(
+            "INSERT INTO operation_attempt (tx_hash, operation_id, seq, raw, gas, max_fee_wei,"
+            " signed_at_block, signed_at, block_number)"
+            " VALUES (%s, %s, 1, 'raw', 1, 1, 1, now(), 7)",
+            (b"\x16" * 32, operation),
+        )
+        run(
+            "INSERT INTO case_act (id, case_id, number, act, tokenization_id, wallet, operation_id,"
+            " recorded_at) VALUES (%s, %s, 1, 'FREEZE_WALLET', %s, %s, %s, now())",
+            (act, case, ours.token_id, who.wallet.address, operation),
+        )
+    [row] = [row for row in rows_of(house, "R-16") if row["order"] == str(order.id)]
+    assert row["tx"] == "0x" + "16" * 32
+    assert row["wallet"] == to_checksum_address(who.wallet.address)
+
+
+# R-15
+
+
+def test_r15__a_match__says_who_decided_what_is_frozen_and_when_it_was_reported(
+    house: House, ours: Moves
+) -> None:
+    with house.desk() as desk:
+        listed = make.person(
+            desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi", dob=date(1971, 3, 4),
+            nationality="PK",
+        )  # fmt: skip
+        edition = lists.import_list(desk.session, COMPLIANCE, file_of())
+        [hit] = screen_party(desk.session, desk.vault, listed.id)
+        # Whoever bears the name holds through the second buyer's wallet.
+        desk.session.connection().exec_driver_sql(
+            "UPDATE investor SET party_id = %s WHERE id = %s",
+            (listed.id, ours.buyers[1].investor.id),
+        )
+        price = desk.session.get_one(Tokenization, ours.token_id).price_paisa
+    wallet = ours.buyers[1].wallet.address
+    ours.mine(minted(wallet, 30))
+    ours.mine({"kind": EventKind.TOKENS_FROZEN, "target": wallet, "units": 4})
+
+    def told() -> Any:
+        rows = rows_of(house, "R-15", list_version=str(edition.id))
+        [row] = [row for row in rows if row["party"] == str(listed.id)]
+        return row
+
+    row = told()
+    assert (row["hit"], row["reference"], row["decision"]) == (str(hit.id), "XXi.001", "OPEN")
+    assert row["score"] == _score_by_journal(house, str(hit.id))
+    assert row["name"] == "M*** U*** B***"
+    assert _paisa(row["frozen_value"]) == 4 * price
+    ours.mine({"kind": EventKind.ADDRESS_FROZEN, "target": wallet, "extra": {"frozen": True}})
+    assert _paisa(told()["frozen_value"]) == 30 * price
+
+    with house.desk() as desk:
+        found = desk.session.get_one(SanctionsHit, hit.id)
+        assert found.party_id == listed.id
+        case = intakes.str_case(desk, listed.id)
+        suspicion.file_str(desk.session, SECOND_OFFICER, case.id, reference="STR-15")
+    assert told()["reported_at"] is not None
+    assert rows_of(house, "R-15", list_version="00000000-0000-7000-8000-000000000000") == []
+
+
+def _score_by_journal(house: House, hit_id: str) -> Any:
+    [entry] = [
+        entry
+        for entry in journal_of(house.database)
+        if entry["kind"] == "act"
+        and (entry["act"], entry["subject_id"]) == ("sanctions_hit_found", hit_id)
+    ]
+    return entry["facts"]["score"]
+
+
+def _paisa(money: dict[str, str]) -> int:
+    return int(money["amount"].replace(".", ""))
+
+
+# R-12
+
+
+def test_r12__transfers_above_the_threshold__travel_with_both_persons(
+    house: House, ours: Moves
+) -> None:
+    with house.desk() as desk:
+        price = desk.session.get_one(Tokenization, ours.token_id).price_paisa
+    one, other = (who.wallet.address for who in ours.buyers)
+    stranger = wallet_no(12)
+    least_rupees = 5 * price // 100
+    begun = ours.mine(minted(one, 60))
+    mined = [
+        (moved(one, other, 6), True),
+        (moved(one, other, 5), False),
+        (moved(one, stranger, 9), True),
+        (moved(stranger, other, 1), False),
+    ]
+    blocks = [(ours.mine(event), event, wanted) for event, wanted in mined]
+
+    rows = rows_of(house, "R-12", token=ours.token_id, min_rupees=least_rupees, limit=1)
+    told = [
+        (int(row["units"]), _paisa(row["amount"]), row["originator_account"],
+         row["beneficiary_account"])
+        for row in rows
+    ]  # fmt: skip
+    assert told == [
+        (event["units"], event["units"] * price, account(ours, event["source"]),
+         account(ours, event["target"]))
+        for _, event, wanted in blocks if wanted
+    ]  # fmt: skip
+    assert [row["status"] for row in rows] == ["COMPLETE", "INCOMPLETE"]
+    assert (rows[1]["beneficiary_name"], rows[1]["beneficiary_vasp"]) == (None, None)
+    assert rows[0]["originator_name"] == "***", "hidden unless revealed"
+    assert rows_of(house, "R-12", token=ours.token_id, min_rupees=0, as_of=f"block:{begun}") == []
+
+
+def test_r12__revealed__names_the_persons_of_the_party_register(house: House, ours: Moves) -> None:
+    rows = rows_of(house, "R-12", token=ours.token_id, min_rupees=0, reveal="true")
+    row = rows[0]
+    who = person(house, ours.buyers[0].investor.party_id)
+
+    assert row["originator_name"] == who["name"]
+    assert row["originator_national_identification"] == who["cnic"]
+    assert row["originator_person"] == "naturalPerson"
+    problem_of(ask(house, "R-12", Role.AUDITOR, reveal="true"), 403, "reveal_not_allowed")
+
+
+def account(chain: Moves, address: bytes) -> str:
+    return f"eip155:{chain.chain_id}:{to_checksum_address(address)}"
+
+
+# R-23
+
+
+def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: House) -> None:
+    with house.desk() as desk:
+        made = redemptions.being_paid(desk)
+        first, second, _ = list_payouts(desk.session, made.redemption.id)
+        paying.record_payout(desk.session, TREASURY, first.id, rail_reference="R23-1")
+        paying.hold_payout(desk.session, TREASURY, second.id, reason="No account.")
+        token_id = made.ledger.tokenization.id
+    [row] = rows_of(house, "R-23", token=token_id)
+
+    by_act = {
+        act: sum(
+            int(entry["facts"]["amount_paisa"])
+            for entry in journal_of(house.database)
+            if entry["kind"] == "act" and entry["act"] == act
+            and entry["subject_id"] == str(made.redemption.id)
+        )
+        for act in ("redemption_payout_paid", "redemption_payout_held")
+    }  # fmt: skip
+    gross = Replayed.of(house).one("redemption", id=made.redemption.id)["price_paisa"]
+    assert _paisa(row["paid"]) == by_act["redemption_payout_paid"] > 0
+    assert _paisa(row["held"]) == by_act["redemption_payout_held"] > 0
+    assert _paisa(row["gross"]) == gross == redemptions.PRICE_PAISA
+    parts = sum(_paisa(row[name]) for name in ("paid", "held", "unclaimed"))
+    assert parts == _paisa(row["net"])
+    assert (row["holders"], row["units"]) == (3, str(sum(redemptions.UNITS)))
+    problem_of(ask(house, "R-23"), 422, "request_invalid")
