@@ -22,6 +22,7 @@ from registry.report.r12_travel_rule import TRAVEL_RULE
 from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
+from registry.report.r19_stock import STOCK
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r23_redemptions import REDEMPTIONS
 from registry.report.r24_readings import WHO_LOOKED
@@ -48,6 +49,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     SUSPICIONS,
     SCREENING,
     COURT_ORDERS,
+    STOCK,
     ONBOARDING,
     REDEMPTIONS,
     WHO_LOOKED,
