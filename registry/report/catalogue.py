@@ -24,6 +24,7 @@ from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
 from registry.report.r19_stock import STOCK
 from registry.report.r20_endorsements import ENDORSEMENTS
+from registry.report.r21_production import PRODUCTION
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r23_redemptions import REDEMPTIONS
 from registry.report.r24_readings import WHO_LOOKED
@@ -52,6 +53,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     COURT_ORDERS,
     STOCK,
     ENDORSEMENTS,
+    PRODUCTION,
     ONBOARDING,
     REDEMPTIONS,
     WHO_LOOKED,
