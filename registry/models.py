@@ -20,8 +20,8 @@ import registry.export.models
 import registry.filing.models
 import registry.history.models
 import registry.idempotency.models
-import registry.interest.models
 import registry.incident.models
+import registry.interest.models
 import registry.investor.models
 import registry.journal.models
 import registry.kyc.models

@@ -15,19 +15,19 @@ from registry.report.r08_backing import BACKING
 from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
-from registry.report.r17_disputes import DISPUTES
-from registry.report.r18_valuations import VALUATIONS
-from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.r12_travel_rule import TRAVEL_RULE
 from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
+from registry.report.r17_disputes import DISPUTES
+from registry.report.r18_valuations import VALUATIONS
 from registry.report.r19_stock import STOCK
 from registry.report.r20_endorsements import ENDORSEMENTS
 from registry.report.r21_production import PRODUCTION
 from registry.report.r22_onboarding import ONBOARDING
 from registry.report.r23_redemptions import REDEMPTIONS
 from registry.report.r24_readings import WHO_LOOKED
+from registry.report.r25_land_concentration import LAND_CONCENTRATION
 from registry.report.r26_complaints import COMPLAINTS
 from registry.report.r27_journal_proof import JOURNAL_PROOF
 from registry.report.report import Report
@@ -44,19 +44,19 @@ CATALOGUE: tuple[Report[Any], ...] = (
     RECONCILIATION,
     SUPPLY_MOVEMENTS,
     TRANSFERS,
-    DISPUTES,
-    VALUATIONS,
-    LAND_CONCENTRATION,
     TRAVEL_RULE,
     SUSPICIONS,
     SCREENING,
     COURT_ORDERS,
+    DISPUTES,
+    VALUATIONS,
     STOCK,
     ENDORSEMENTS,
     PRODUCTION,
     ONBOARDING,
     REDEMPTIONS,
     WHO_LOOKED,
+    LAND_CONCENTRATION,
     COMPLAINTS,
     JOURNAL_PROOF,
 )

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0042"
-down_revision = "0046"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 

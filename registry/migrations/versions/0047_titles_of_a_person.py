@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0047"
-down_revision = "0039"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
