@@ -46,7 +46,7 @@ def report_pdf(
 def _head(envelope: Mapping[str, Any], made_at: datetime) -> list[dict[str, str]]:
     block = envelope["block"]
     lines = {
-        "Asked by": ", ".join(f"{k} {cell_of(v)}" for k, v in envelope["parameters"].items()),
+        "Asked for": ", ".join(f"{k} {cell_of(v)}" for k, v in envelope["parameters"].items()),
         "As of": envelope["as_of"],
         "As known at": envelope["known_at"],
         "Block": f"{block['chain']} {block['number']} {block['hash']}, {block['finality']}"
@@ -74,4 +74,5 @@ def _cell(column: Column, value: Any) -> str:
         amount = value["amount"]
         grouped = lakh_grouped(Money.parse(amount.removeprefix("-")))
         return f"-{grouped}" if amount.startswith("-") else grouped
-    return cell_of(value)
+    written_out = cell_of(value)
+    return written_out.replace("T", " ") if column.kind is Kind.TIME else written_out
