@@ -16,6 +16,7 @@ from registry.report.r09_reconciliation import RECONCILIATION
 from registry.report.r10_supply_movements import SUPPLY_MOVEMENTS
 from registry.report.r11_transfers import TRANSFERS
 from registry.report.r12_travel_rule import TRAVEL_RULE
+from registry.report.r13_ctr_candidates import CTR_CANDIDATES
 from registry.report.r14_suspicions import SUSPICIONS
 from registry.report.r15_screening import SCREENING
 from registry.report.r16_orders import COURT_ORDERS
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Report[Any], ...] = (
     SUPPLY_MOVEMENTS,
     TRANSFERS,
     TRAVEL_RULE,
+    CTR_CANDIDATES,
     SUSPICIONS,
     SCREENING,
     COURT_ORDERS,

@@ -19,8 +19,9 @@ from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Invalid, NotFound
 from registry.party import service as parties
 from registry.report.held_since import held_since
+from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
-from registry.report.worth import Worth, worth_of
+from registry.report.worth import part_of, worth_of
 from registry.title.models import TitleState
 
 
@@ -34,6 +35,10 @@ class OfPerson(Parameters):
     wallet: Annotated[
         str | None, Field(pattern="^0x[0-9a-fA-F]{40}$", description="An address")
     ] = None
+    beneficial: Annotated[
+        bool,
+        Field(description="Also what others hold of whom the person is a beneficial owner"),
+    ] = False
 
 
 COLUMNS = (
@@ -128,7 +133,11 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
     NotFound
     """
     asked = question.parameters
-    named = [name for name, value in asked.model_dump().items() if value is not None]
+    named = [
+        name
+        for name, value in asked.model_dump(exclude={"beneficial"}).items()
+        if value is not None
+    ]
     if len(named) != 1:
         raise Invalid(
             "person_required",
@@ -188,7 +197,7 @@ def _titles(
         yield Row(
             (str(row.title_id), str(row.party_id)),
             ("DIRECT_TITLE", row.code, row.title_id, row.party_id, None, None, None, share,
-             None, None, _part_of(worth.get(row.asset_id), share), row.since),
+             None, None, part_of(worth.get(row.asset_id), share), row.since),
         )  # fmt: skip
 
 
@@ -219,19 +228,18 @@ def _tokens(
             (row.token_no, row.address.hex()),
             ("TOKEN", row.code, None, holder.party_id, row.id, row.symbol, row.address,
              Fraction(units, captable.supply_at(session, token, block)), units, frozen,
-             _part_of(worth.get(row.asset_id), of_asset), since),
+             part_of(worth.get(row.asset_id), of_asset), since),
         )  # fmt: skip
 
 
-def _part_of(worth: Worth | None, share: Fraction | None) -> int | None:
-    """Give a part of a worth; what is less than a paisa is left out, never rounded up."""
-    if worth is None or share is None:
-        return None
-    exact = worth.amount_paisa * share
-    return exact.numerator // exact.denominator
+def _behind(
+    session: Session, question: Question[OfPerson], holder: Holder, after: Sequence[Any]
+) -> Iterator[Row]:
+    if holder.party_id is not None and question.parameters.beneficial:
+        yield from rows_behind(session, question, holder.party_id, after)
 
 
-SOURCES: tuple[Source, ...] = (_titles, _tokens)
+SOURCES: tuple[Source, ...] = (_titles, _tokens, _behind)
 
 HOLDINGS = Report(
     code="R-04",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,3 +46,11 @@ def worth_of(session: Session, question: Question[Any], asset_ids: set[UUID]) ->
         "moment": question.moment,
     }
     return {row.asset_id: Worth(*row) for row in session.execute(_WORTH, asked)}
+
+
+def part_of(worth: Worth | None, share: Fraction | None) -> int | None:
+    """Give a part of a worth; what is less than a paisa is left out, never rounded up."""
+    if worth is None or share is None:
+        return None
+    exact = worth.amount_paisa * share
+    return exact.numerator // exact.denominator

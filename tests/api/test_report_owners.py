@@ -223,6 +223,29 @@ def test_r_06__without_reveal__masks_the_persons(house: House, scene: Scene) -> 
     assert all("*" in row["name"] for row in named)
 
 
+def test_r_04__beneficial__has_what_r_06_gives_the_person_of_each(
+    house: House, scene: Scene
+) -> None:
+    other = str(scene.people["other"])
+    plain = rows_of(house, "R-04", party=other)
+    rows = rows_of(house, "R-04", party=other, beneficial=True, limit=1)
+
+    assert plain == [row for row in rows if not row["kind"].startswith("UBO")] == []
+    by_token = owners_of(rows_of(house, "R-06", token=scene.token_id, threshold="1/100"))
+    of_mills = owners_of(rows_of(house, "R-06", party=scene.companies["mills"]))[other]
+    of_trading = owners_of(rows_of(house, "R-06", party=scene.companies["trading"]))[other]
+    tokens = {row["holder"]: Fraction(row["share"]) for row in rows if row["kind"] == "UBO_TOKEN"}
+    assert tokens == {
+        str(scene.companies["mills"]): Fraction(500, 1000) * of_mills,
+        str(scene.companies["trading"]): Fraction(250, 1000) * of_trading,
+    }
+    titles = [row for row in rows if row["kind"] == "UBO_TITLE"]
+    assert [(row["asset"], row["holder"], Fraction(row["share"])) for row in titles] == [
+        (scene.asset_code, str(scene.vehicle), by_token[other])
+    ]
+    assert sum(tokens.values()) == by_token[other]
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [

@@ -1,0 +1,69 @@
+"""R-04's last part: what a person holds over companies, trusts and lands that they are behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.asset.models import Asset
+from registry.kernel.clock import day_of
+from registry.kernel.rows import among
+from registry.ownership.graph import When
+from registry.ownership.reverse import held_titles, held_tokens, what_is_behind
+from registry.party.models import Party, PartyKind
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
+from registry.report.report import Question, Row
+from registry.report.worth import part_of, worth_of
+
+
+def rows_behind(
+    session: Session, question: Question[Any], party_id: UUID, after: Sequence[Any]
+) -> Iterator[Row]:
+    """Yield what others hold of whom the person is a beneficial owner by the law of that day.
+
+    What a group holds is its members' own, and is told with their titles.
+    """
+    when = When(question.moment, question.block)
+    parts = _owned(session, question, what_is_behind(session, party_id, when).parts)
+    titles = held_titles(session, parts, question.moment)
+    tokens = held_tokens(session, parts, when)
+    assets = {title.asset_id for title in titles} | {held.tokenization.asset_id for held in tokens}
+    codes = dict(
+        session.exec(select(Asset.id, Asset.code).where(among(col(Asset.id), sorted(assets)))).all()
+    )
+    worth = worth_of(session, question, assets)
+    rows = []
+    for title in titles:
+        share = title.share * parts[title.party_id]
+        rows.append(Row(
+            (0, str(title.title_id), str(title.party_id)),
+            ("UBO_TITLE", codes[title.asset_id], title.title_id, title.party_id, None, None, None,
+             share, None, None, part_of(worth.get(title.asset_id), share), None),
+        ))  # fmt: skip
+    for held in tokens:
+        token, share = held.tokenization, held.share * parts[held.party_id]
+        value = part_of(worth.get(token.asset_id), share * token.economic_share)
+        rows.append(Row(
+            (1, str(token.id), str(held.party_id)),
+            ("UBO_TOKEN", codes[token.asset_id], None, held.party_id, token.id, token.symbol, None,
+             share, held.units, None, value, None),
+        ))  # fmt: skip
+    yield from (row for row in rows if not after or row.key > tuple(after))
+
+
+def _owned(
+    session: Session, question: Question[Any], parts: Mapping[UUID, Fraction]
+) -> Mapping[UUID, Fraction]:
+    policy = policy_on(session, PolicyName.UBO, day_of(question.moment))
+    enough = {party_id: part for party_id, part in parts.items() if policy.covers(part)}
+    groups = select(Party.id).where(
+        among(col(Party.id), sorted(enough)), col(Party.kind) == PartyKind.GROUP
+    )
+    for party_id in session.exec(groups):
+        del enough[party_id]
+    return enough

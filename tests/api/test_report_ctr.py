@@ -1,0 +1,93 @@
+"""R-13 against a second computation from the journal's own entries of money that was booked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+from sqlmodel import col, select
+
+from registry.journal.models import JournalEntry
+from registry.kernel.clock import SEAT, today
+from tests import factories as make
+from tests import sales
+from tests.api.house import House, problem_of
+from tests.api.reports import ask, rows_of
+
+pytestmark = pytest.mark.db
+
+CTR_PAISA = 2_000_000_00
+
+
+@dataclass(frozen=True)
+class Paid:
+    """Who paid what today: one large payment, two that only together are large, and a small one."""
+
+    parties: dict[str, UUID]
+
+
+@pytest.fixture(scope="module")
+def paid(house: House) -> Paid:
+    parties = {}
+    with house.desk() as desk:
+        wrapped = sales.wrapped_apartment(desk)
+        sale = sales.offering(desk, wrapped)
+        for name, amounts in (
+            ("large", (CTR_PAISA,)),
+            ("together", (CTR_PAISA - 1, 1)),
+            ("small", (CTR_PAISA - 1,)),
+        ):
+            buyer = make.buyer(desk)
+            placed = sales.order(desk, sale, buyer, units=100)
+            for amount in amounts:
+                sales.pay_in(desk.session, placed, amount)
+            parties[name] = buyer.investor.party_id
+    return Paid(parties)
+
+
+def paid_by_journal(house: House, day: date) -> dict[str, tuple[int, int]]:
+    """Add up the journal's own entries of money that was booked, by the party of the order."""
+    found: dict[str, list[int]] = defaultdict(list)
+    with house.database.reading() as session:
+        entries = session.exec(
+            select(JournalEntry).where(col(JournalEntry.act) == "payment_booked")
+        ).all()
+    for entry in entries:
+        if entry.subject_kind == "order" and entry.recorded_at.astimezone(SEAT).date() == day:
+            party = house.one(
+                "SELECT party_id FROM investor i JOIN purchase_order o ON o.investor_id = i.id"
+                " WHERE o.id = :id",
+                id=entry.subject_id,
+            )
+            found[str(party)].append(int(entry.facts["amount_paisa"]))
+    return {party: (sum(amounts), len(amounts)) for party, amounts in found.items()}
+
+
+def test_r_13__today__is_who_paid_the_threshold_by_the_journal(house: House, paid: Paid) -> None:
+    rows = rows_of(house, "R-13", day=str(today()), reveal=True, limit=1)
+
+    expected = {
+        party: sums
+        for party, sums in paid_by_journal(house, today()).items()
+        if sums[0] >= CTR_PAISA
+    }
+    assert {
+        row["party"]: (int(row["cash_total"]["amount"].replace(".", "")), row["transactions"])
+        for row in rows
+    } == expected
+    assert set(expected) >= {str(paid.parties["large"]), str(paid.parties["together"])}
+    assert str(paid.parties["small"]) not in expected
+    assert {row["threshold"]["amount"] for row in rows} == {"2000000.00"}
+    assert {row["filed_reference"] for row in rows} == {None}
+
+
+def test_r_13__yesterday_or_before_it_was_paid__is_empty(house: House, paid: Paid) -> None:
+    del paid
+    assert rows_of(house, "R-13", day=str(today() - timedelta(days=1))) == []
+    assert rows_of(house, "R-13", day=str(today()), as_of=f"{today()}T00:00:00+05:00") == []
+    tomorrow = str(today() + timedelta(days=1))
+    problem_of(ask(house, "R-13", day=tomorrow), 422, "report_day_in_future")
+    problem_of(ask(house, "R-13"), 422, "request_invalid")
