@@ -201,6 +201,7 @@ def run_worker_alone() -> None:
                 wait_for_signal(),
                 finality=settings.finality,
                 wanted_operations=settings.signer_warn_operations,
+                anchor_minutes=settings.journal_anchor_minutes,
             )
 
 
@@ -319,6 +320,12 @@ def _use_running(work: Callable[[Database], None]) -> None:
         work(_running_database(load_settings()))
 
 
+def _use_running_chain(work: Callable[[Database, int], None]) -> None:
+    with clear_errors():
+        settings = load_settings()
+        work(_running_database(settings), settings.chain_id)
+
+
 def _use_services(work: Callable[[Services], None]) -> None:
     with clear_errors():
         settings = load_settings()
@@ -349,7 +356,7 @@ add_reconcile(app, _use_node)
 add_verify(app)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")
-app.add_typer(journal_commands(_use_running), name="journal")
+app.add_typer(journal_commands(_use_running, _use_running_chain), name="journal")
 app.add_typer(keys_commands(_use_services), name="keys")
 
 

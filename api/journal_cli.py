@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import re
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from registry.anchor import reading as anchors
+from registry.anchor.reading import AnchorState
+from registry.anchor.service import plan_anchor
 from registry.journal.check import check
 from registry.journal.export import export_lines
 from registry.journal.sealer import head, seal_all
 from registry.journal.verify import Head, JournalBroken, verify
+from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 
 RootOption = Annotated[
@@ -23,17 +29,40 @@ RootOption = Annotated[
 SizeOption = Annotated[
     int | None, typer.Option("--size", min=0, help="Size of the tree of that head")
 ]
+WaitOption = Annotated[
+    float, typer.Option("--wait", min=0, help="Seconds to wait until the chain has it")
+]
+LOOK_SECONDS = 0.5
 _console = Console(stderr=True)
 
 
-def journal_commands(use_database: Callable[[Callable[[Database], None]], None]) -> typer.Typer:
-    """Give the commands; `use_database` runs those that need one on that of the settings."""
-    app = typer.Typer(help="Seal, export, check and verify the journal.", no_args_is_help=True)
+def journal_commands(
+    use_database: Callable[[Callable[[Database], None]], None],
+    use_chain: Callable[[Callable[[Database, int], None]], None],
+) -> typer.Typer:
+    """Give the commands; `use_database` runs those that need one on that of the settings.
+
+    Parameters
+    ----------
+    use_chain
+        Gives the id of the chain of the settings as well.
+    """
+    app = typer.Typer(
+        help="Seal, anchor, export, check and verify the journal.", no_args_is_help=True
+    )
 
     @app.command("seal")
     def seal() -> None:
         """Seal once what waits, as the service does all the time."""
         use_database(lambda database: typer.echo(f"sealed {seal_all(database)} rows"))
+
+    @app.command("anchor")
+    def anchor(wait: WaitOption = 0.0) -> None:
+        """Send the root of everything that was done until now on chain, at once.
+
+        The worker carries it out. Where one is on its way already, that one is named.
+        """
+        use_chain(lambda database, chain_id: _anchor(database, chain_id, wait))
 
     @app.command("export")
     def export(file: Annotated[Path, typer.Argument(help="The NDJSON file to write")]) -> None:
@@ -78,6 +107,27 @@ def _progress() -> Progress:
         console=_console,
         disable=not _console.is_terminal,
     )
+
+
+def _anchor(database: Database, chain_id: int, wait: float) -> None:
+    seal_all(database)
+    person = Actor(getpass.getuser(), frozenset({Role.OPERATIONS}))
+    with database.transaction() as session:
+        planned = plan_anchor(session, person, chain_id)
+        size, root, operation = planned.tree_size, planned.root.hex(), planned.operation_id
+    typer.echo(f"the root {root} of {size} entries goes on chain by operation {operation}")
+    deadline = time.monotonic() + wait
+    while wait:
+        with database.reading() as session:
+            (found,) = anchors.list_anchors(session, chain_id, before=size + 1, limit=1)
+        if found.state is AnchorState.ANCHORED and found.tx_hash and found.block:
+            typer.echo(f"it stands in block {found.block.number}, 0x{found.tx_hash.hex()}")
+            return
+        if found.state is AnchorState.FAILED:
+            raise _failure(f"Operation {operation} failed; see milkiyat operations.")
+        if time.monotonic() > deadline:
+            raise _failure(f"After {wait:g} s the chain does not have it yet.")
+        time.sleep(LOOK_SECONDS)
 
 
 def _export(database: Database, file: Path) -> None:

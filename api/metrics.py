@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from api.schemas.common import address_of
 from registry.alert import service as alerts
 from registry.alert.models import AlertRule, AlertState
+from registry.anchor import reading as anchors
 from registry.captable.models import SyncCursor
 from registry.captable.nodes import list_nodes
 from registry.journal import health as journal
@@ -64,6 +65,7 @@ _BREAKS = Gauge("milkiyat_breaks_open", "Breaks of reconciliation that nobody cl
 _ALERTS = Gauge("milkiyat_alerts", "Alerts by rule and state", ["rule", "state"])
 
 _SEALED = Gauge("milkiyat_journal_sealed", "Rows of the journal that are sealed")
+_ANCHORED = Gauge("milkiyat_journal_anchored", "Rows that lie under a root on chain")
 _WAITING = Gauge("milkiyat_journal_waiting", "Rows that wait for their seal")
 _WAITING_SINCE = Gauge(
     "milkiyat_journal_waiting_seconds", "How long the first row in the queue waits for its seal"
@@ -90,6 +92,7 @@ def observe(session: ReadSession, chain_id: int) -> None:
         for state in AlertState:
             _ALERTS.labels(rule=alert_rule, state=state).set(counted.get((alert_rule, state), 0))
     _observe_journal(session)
+    _ANCHORED.set(anchors.largest_mined(session, chain_id))
 
 
 def _observe_states(session: ReadSession) -> None:

@@ -240,6 +240,7 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
             kwargs={
                 "finality": base.settings.finality,
                 "wanted_operations": base.settings.signer_warn_operations,
+                "anchor_minutes": base.settings.journal_anchor_minutes,
             },
             name="worker",
             daemon=True,

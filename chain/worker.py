@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import psycopg
 import structlog
@@ -34,6 +35,7 @@ from chain.sync.labels import Labels
 from chain.sync.watch import Watch
 from chain.sync.writer import STANDBY_SECONDS, Writer
 from registry.alert.rounds import take_round
+from registry.anchor.service import plan_due
 from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
@@ -57,6 +59,7 @@ SCREENING_POLL_SECONDS = 2.0
 ALERTS_POLL_SECONDS = 2.0
 RECONCILE_SECONDS = 10.0
 CUSTODY_POLL_SECONDS = 0.5
+ANCHOR_POLL_SECONDS = 5.0
 
 WANTED_OPERATIONS = 100
 
@@ -68,6 +71,7 @@ def run_worker(
     *,
     finality: Finality,
     wanted_operations: int = WANTED_OPERATIONS,
+    anchor_minutes: int = 0,
 ) -> None:
     """Carry operations out, and fire what time fires, until `stop` is set.
 
@@ -75,6 +79,8 @@ def run_worker(
     ----------
     wanted_operations
         A key whose money lasts for fewer is warned of.
+    anchor_minutes
+        How often the journal's root goes on chain, if something new is sealed; 0: when asked to.
     """
     follower = Follower(chain.client, Tracker(database, chain, finality=finality), stop)
     waiter = Waiter(database, stop)
@@ -91,12 +97,16 @@ def run_worker(
         target=_repeat, args=("tracker", follower.turn, follower.wait, stop), name="tracker"
     )
     making = threading.Thread(target=_run_custody, args=(database, chain, stop), name="custody")
-    for beside in (following, making):
+    anchoring = threading.Thread(
+        target=_run_anchoring, args=(database, chain.chain_id, anchor_minutes, stop), name="anchors"
+    )
+    besides = (following, making, anchoring)
+    for beside in besides:
         beside.start()
     try:
         _repeat("worker", sending.turn, waiter.wait, stop)
     finally:
-        for beside in (following, making):
+        for beside in besides:
             beside.join()
         waiter.close()
 
@@ -232,6 +242,20 @@ def _run_custody(database: Database, chain: Chain, stop: threading.Event) -> Non
         return 0.0 if maker.turn() else CUSTODY_POLL_SECONDS
 
     _repeat("custody", turn, stop.wait, stop)
+
+
+def _run_anchoring(database: Database, chain_id: int, minutes: int, stop: threading.Event) -> None:
+    """Plan the journal's anchors until `stop` is set; with 0 minutes, nothing."""
+    if minutes == 0:
+        return
+    every = timedelta(minutes=minutes)
+
+    def turn() -> float:
+        with database.transaction() as session:
+            plan_due(session, chain_id, every)
+        return ANCHOR_POLL_SECONDS
+
+    _repeat("anchors", turn, stop.wait, stop)
 
 
 def _repeat(

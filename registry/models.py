@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmodel import SQLModel
 
 import registry.alert.models
+import registry.anchor.models
 import registry.api_key.models
 import registry.asset.models
 import registry.bill_of_lading.models

@@ -428,6 +428,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_journal": frozenset({R.AUDITOR, R.REGULATOR}),
     "get_journal_head": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_entry": frozenset({R.AUDITOR, R.REGULATOR}),
+    "list_anchors": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_consistency": frozenset({R.AUDITOR, R.REGULATOR}),
     # the regulators' reports
     "list_signing_keys": PUBLIC,

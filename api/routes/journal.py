@@ -6,16 +6,19 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.deps import ReadSessionDep
+from api.deps import FinalityDep, ReadSessionDep, ServicesDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
 from api.schemas.journal import (
+    AnchorRead,
     ConsistencyProofRead,
+    CoveringAnchorRead,
     InclusionProofRead,
     JournalEntryRead,
     JournalHeadRead,
 )
+from registry.anchor import reading as anchors
 from registry.journal import proofs
 from registry.journal import service as journal
 
@@ -53,6 +56,25 @@ def prove_journal_consistency(
 
 
 @router.get("/journal/{seq}/proof")
-def prove_journal_entry(seq: int, session: ReadSessionDep) -> InclusionProofRead:
-    """Prove that an entry is in the sealed journal."""
-    return InclusionProofRead.of(proofs.prove_inclusion(session, seq))
+def prove_journal_entry(
+    seq: int, needed: FinalityDep, session: ReadSessionDep, services: ServicesDep
+) -> InclusionProofRead:
+    """Prove that an entry is in the sealed journal, and under a root on chain."""
+    proof = proofs.prove_inclusion(session, seq)
+    anchor = anchors.find_covering(session, services.settings.chain_id, seq)
+    if anchor is None:
+        return InclusionProofRead.of(proof, None)
+    to_anchor = proofs.prove_inclusion(session, seq, tree_size=anchor.tree_size)
+    return InclusionProofRead.of(proof, CoveringAnchorRead.covering(anchor, needed, to_anchor.path))
+
+
+@router.get("/anchors")
+def list_anchors(
+    needed: FinalityDep, session: ReadSessionDep, services: ServicesDep, paging: PagingDep
+) -> Page[AnchorRead]:
+    """List the roots of the journal that went on chain, the newest first."""
+    before = int(paging.after) if paging.after else None
+    rows = anchors.list_anchors(
+        session, services.settings.chain_id, before=before, limit=paging.fetch
+    )
+    return paging.page(rows, lambda row: str(row.tree_size), lambda row: AnchorRead.of(row, needed))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from api.schemas.common import Read
+from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
+from registry.anchor.reading import Anchor, AnchorState
+from registry.anchor.service import LOG
 from registry.journal.models import JournalEntry, JournalSeal
 from registry.journal.proofs import ConsistencyProof, InclusionProof
 
@@ -46,11 +49,57 @@ class JournalHeadRead(Read):
         )
 
 
+class AnchorRead(Read):
+    """A root of the journal that goes on chain, or stands there.
+
+    The contract answers `rootAt(log, tree_size)` with `root` to anybody. `tx_hash` and `block` are
+    those of its event, and null while the chain, as far as it is read, has none.
+    """
+
+    id: UUID
+    chain: str
+    contract: str | None
+    log: str
+    tree_size: BigInteger
+    root: str
+    state: AnchorState
+    operation_id: UUID
+    tx_hash: str | None
+    block: AsOfBlockRead | None
+
+    @classmethod
+    def of(cls, anchor: Anchor, needed: int, **more: Any) -> Self:
+        return cls(
+            id=anchor.id,
+            chain=f"eip155:{anchor.chain_id}",
+            contract=address_of(anchor.contract) if anchor.contract else None,
+            log=hash_of(LOG),
+            tree_size=anchor.tree_size,
+            root=anchor.root.hex(),
+            state=anchor.state,
+            operation_id=anchor.operation_id,
+            tx_hash=hash_of(anchor.tx_hash) if anchor.tx_hash else None,
+            block=AsOfBlockRead.of(anchor.block, needed) if anchor.block else None,
+            **more,
+        )
+
+
+class CoveringAnchorRead(AnchorRead):
+    """The first anchor on chain whose tree has the entry, and the entry's path to its root."""
+
+    audit_path: list[str]
+
+    @classmethod
+    def covering(cls, anchor: Anchor, needed: int, path: Sequence[bytes]) -> Self:
+        return cls.of(anchor, needed, audit_path=[part.hex() for part in path])
+
+
 class InclusionProofRead(Read):
     """That `entry` is leaf `seq` - 1 of the tree of `tree_size` leaves; hashes are hex.
 
     `leaf_hash` is SHA-256 of a zero byte and the canonical JSON (RFC 8785) of `entry`. `entry` is
-    null where the row is gone.
+    null where the row is gone. `anchor` proves the same to a root on chain; null while no root
+    that covers the entry is there.
     """
 
     seq: int
@@ -59,9 +108,10 @@ class InclusionProofRead(Read):
     leaf_hash: str
     audit_path: list[str]
     entry: dict[str, Any] | None
+    anchor: CoveringAnchorRead | None
 
     @classmethod
-    def of(cls, proof: InclusionProof) -> Self:
+    def of(cls, proof: InclusionProof, anchor: CoveringAnchorRead | None) -> Self:
         return cls(
             seq=proof.seq,
             tree_size=proof.tree_size,
@@ -69,6 +119,7 @@ class InclusionProofRead(Read):
             leaf_hash=proof.leaf_hash.hex(),
             audit_path=[part.hex() for part in proof.path],
             entry=proof.entry,
+            anchor=anchor,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chain.operations.add_claim import AddClaim
+from chain.operations.anchor_journal import AnchorJournal
 from chain.operations.batch import Batch
 from chain.operations.case_act import CaseAct
 from chain.operations.create_identity import CreateIdentity
@@ -37,5 +38,6 @@ _SINGLE: Mapping[str, Effect] = {
     OperationKind.REDEEM: Redeem(),
     OperationKind.RETIRE_WALLET: RetireWallet(),
     OperationKind.SETTLE: Settle(),
+    OperationKind.ANCHOR_JOURNAL: AnchorJournal(),
 }
 EFFECTS: Mapping[str, Effect] = {**_SINGLE, OperationKind.BATCH: Batch(_SINGLE)}

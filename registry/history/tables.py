@@ -154,6 +154,7 @@ NOT_LEGAL: dict[str, str] = {
     "alert_cursor": "how far the rules of alerts have looked",
     "sync_cursor": "how far the chain is read",
     "proof_round": "how far a proof of the projection has gone",
+    "journal_anchor": "which roots go on chain, whose own events tell the rest",
     "journal_entry": "the journal itself",
     "journal_leaf": "the journal itself",
     "journal_node": "the journal itself",

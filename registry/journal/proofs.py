@@ -101,8 +101,13 @@ def get_head(session: Session) -> JournalSeal:
     return seal
 
 
-def prove_inclusion(session: Session, seq: int) -> InclusionProof:
-    """Prove that the entry of this number is in the tree of the newest seal.
+def prove_inclusion(session: Session, seq: int, *, tree_size: int | None = None) -> InclusionProof:
+    """Prove that the entry of this number is in the tree of a seal.
+
+    Parameters
+    ----------
+    tree_size
+        Of that seal, `seq` at least; without it, the newest one.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def prove_inclusion(session: Session, seq: int) -> InclusionProof:
     leaf = session.get(JournalLeaf, seq) if 0 < seq < 2**63 else None
     if leaf is None:
         raise NotFound("sealed journal entry", seq)
-    seal = get_head(session)
+    seal = get_head(session) if tree_size is None else session.get_one(JournalSeal, tree_size)
     path = merkle.inclusion_path(seq - 1, seal.tree_size, Tree(session).range_hash)
     found = dict(bodies(session, leaf.kind, [leaf.entry_id]))
     entry = found.get(leaf.entry_id)

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     reconcile_holders_per_second: int = Field(default=1_000, ge=1)
     """How many holders the sweep proves on chain, besides those who changed."""
 
+    journal_anchor_minutes: int = Field(default=10, ge=0, le=7 * 24 * 60)
+    """How often the journal's root goes on chain, if something new is sealed; 0: when asked to."""
+
     fee_ceiling_wei: int = Field(default=500 * GWEI, ge=1)
     """The most that is ever offered per gas."""
     fee_tip_wei: int = Field(default=GWEI, ge=0)

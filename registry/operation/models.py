@@ -35,6 +35,7 @@ class OperationKind(StrEnum):
     REDEEM = "redeem"
     RETIRE_WALLET = "retire_wallet"
     SETTLE = "settle"
+    ANCHOR_JOURNAL = "anchor_journal"
 
 
 class OperationState(StrEnum):

@@ -30,6 +30,7 @@ NO_LEGAL_PAST = {
     "/metrics": "about the service",
     "/v1/api_keys": "who may call; each making and ending is an entry of the journal",
     "/readyz": "about the service",
+    "/v1/anchors": "the past itself, as the chain has it",
     "/v1/assets/imports": "work in progress; what it recorded has its own past",
     "/v1/assets/{asset_id}/pictures/{document_id}": "bytes never change",
     "/v1/assets/{asset_id}/story": "what the app shows now; each fact has its past at its own path",
