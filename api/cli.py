@@ -315,6 +315,12 @@ def _running_database(settings: Settings) -> Database:
     return Database(url)
 
 
+def _reach_database() -> Database:
+    with clear_errors():
+        return _running_database(load_settings())
+    raise typer.Exit(1)
+
+
 def _use_running(work: Callable[[Database], None]) -> None:
     with clear_errors():
         work(_running_database(load_settings()))
@@ -353,7 +359,7 @@ def _use_node(work: Callable[[Database, ChainClient], None], chain_id: int | Non
 
 
 add_reconcile(app, _use_node)
-add_verify(app)
+add_verify(app, _reach_database)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")
 app.add_typer(journal_commands(_use_running, _use_running_chain), name="journal")

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.certificate import rotation as certificates
 from registry.document import rotation as papers
 from registry.document.store import DocumentStore
 from registry.kernel.db import Database
@@ -36,6 +37,7 @@ class Left:
     documents: int
     kyc: int = 0
     webhooks: int = 0
+    certificates: int = 0
 
 
 def left(database: Database, vault: Vault) -> Left:
@@ -46,6 +48,7 @@ def left(database: Database, vault: Vault) -> Left:
             papers.count_left(session, vault),
             reviews.count_left(session, vault),
             endpoints.count_left(session, vault),
+            certificates.count_left(session, vault),
         )
 
 
@@ -75,6 +78,7 @@ def rotate(
         ("documents", partial(_reseal_documents, store)),
         ("kyc", partial(_reseal_rows, reviews)),
         ("webhooks", partial(_reseal_rows, endpoints)),
+        ("certificates", partial(_reseal_rows, certificates)),
     )
     for kind, step in steps:
         after: UUID | None = None

@@ -46,6 +46,7 @@ def _rotate(made: Services, batch: int) -> None:
             "documents": progress.add_task("documents", total=todo.documents),
             "kyc": progress.add_task("kyc", total=todo.kyc),
             "webhooks": progress.add_task("webhooks", total=todo.webhooks),
+            "certificates": progress.add_task("certificates", total=todo.certificates),
         }
         rotate(
             made.database,
@@ -64,6 +65,7 @@ def _rotate(made: Services, batch: int) -> None:
 def _tell(remaining: Left) -> None:
     typer.echo(
         f"under old keys: {remaining.parties} parties, {remaining.documents} documents, "
-        f"{remaining.kyc} of KYC, {remaining.webhooks} webhook endpoints"
+        f"{remaining.kyc} of KYC, {remaining.webhooks} webhook endpoints, "
+        f"{remaining.certificates} certificates"
         + (": the old keys can be dropped" if remaining == Left(0, 0) else "")
     )

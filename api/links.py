@@ -47,6 +47,7 @@ THINGS: Mapping[str, tuple[str, ...]] = {
     "BillRead": ("/v1/bills_of_lading/{bill_id}",),
     "CourtOrderRead": ("/v1/court_orders/{order_id}",),
     "CaseRead": ("/v1/cases/{case_id}",),
+    "CertificateRead": ("/v1/certificates/{certificate_id}",),
     "BreakRead": ("/v1/breaks/{break_id}",),
     "RedemptionRead": ("/v1/redemptions/{redemption_id}",),
     "PayoutRead": ("/v1/redemption_payouts/{payout_id}",),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from api.certificate_checks import check_on_chain, check_with_api, check_with_database
+from chain.errors import ChainError
+from registry.certificate import verify as certificates
+from registry.kernel.db import Database
 from registry.kernel.papers import Paper, PaperRefused
 from registry.kernel.sealed_pdf import attachment_of
 from registry.kernel.signing import PublicKeyMalformed, PublicKeys
@@ -17,32 +22,96 @@ from registry.report import envelope as reports
 from registry.report.csv_file import read_csv
 from registry.report.verify import check_report
 
-CHECKS: Mapping[str, Callable[[Paper, PublicKeys], list[str]]] = {reports.FORM: check_report}
+CHECKS: Mapping[str, Callable[[Paper, PublicKeys], list[str]]] = {
+    reports.FORM: check_report,
+    certificates.FORM: certificates.check_certificate,
+}
 """By what a paper says it is. A check raises `PaperRefused`, or says what the paper is."""
 
 _console = Console(stderr=True)
 
 
-def add_verify(app: typer.Typer) -> None:
-    """Add the command."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a certificate beside its file; None, or False, for what is not."""
+
+    rpc_url: str | None
+    contract: str | None
+    api: str | None
+    database: bool
+
+    def answer(self, paper: Paper, open_database: Callable[[], Database]) -> list[str]:
+        """Ask it, and say what was answered.
+
+        Raises
+        ------
+        PaperRefused, ChainError
+        """
+        if not (self.rpc_url or self.api or self.database):
+            return []
+        if paper.form != certificates.FORM:
+            raise PaperRefused("form_wrong", "only a certificate has a root, and may be superseded")
+        said = []
+        if self.rpc_url:
+            said += check_on_chain(paper.record, self.rpc_url, self.contract)
+        if self.api:
+            said += check_with_api(paper.record, self.api)
+        if self.database:
+            said += check_with_database(paper.record, open_database())
+        return said
+
+
+def add_verify(app: typer.Typer, open_database: Callable[[], Database]) -> None:
+    """Add the command.
+
+    Parameters
+    ----------
+    open_database
+        Reaches the database of the settings.
+    """
 
     @app.command("verify")
     def verify(
-        file: Annotated[Path, typer.Argument(help="A report: JSON, CSV or PDF")],
+        *,
+        file: Annotated[Path, typer.Argument(help="A report or a certificate: JSON, CSV or PDF")],
         key: Annotated[
             str,
             typer.Option(
                 "--key", help="A file with the answer of /v1/public_keys, or the x of one key"
             ),
         ],
+        rpc_url: Annotated[
+            str | None,
+            typer.Option("--rpc-url", help="Ask this node for the root of a certificate's proof"),
+        ] = None,
+        contract: Annotated[
+            str | None,
+            typer.Option("--contract", help="With --rpc-url: the one contract that is believed"),
+        ] = None,
+        api: Annotated[
+            str | None,
+            typer.Option("--api", help="Ask this register whether a certificate still holds"),
+        ] = None,
+        database: Annotated[
+            bool, typer.Option("--database", help="Ask the database of the settings instead")
+        ] = False,
     ) -> None:
-        """Check offline that FILE is, unaltered, what the register signed."""
+        """Check offline that FILE is, unaltered, what the register signed.
+
+        Of a certificate the proof is checked too, up to the root that it names. Only with
+        --rpc-url, --api or --database is anybody asked.
+        """
+        asked = Asked(rpc_url, contract, api, database)
         try:
-            told = verify_paper(file.read_bytes(), _keys(key))
+            content = file.read_bytes()
+            told = verify_paper(content, _keys(key))
+            told += asked.answer(read_paper(content), open_database)
         except OSError as error:
             raise _failure(f"{error.filename} cannot be read: {error.strerror}.") from error
         except PublicKeyMalformed as error:
             raise _failure(f"--key {key} is no Ed25519 public key, nor a file of some.") from error
+        except ChainError as error:
+            raise _failure(f"--rpc-url: {error}") from error
         except PaperRefused as refusal:
             raise _failure(f"{file} is refused ({refusal.reason}): {refusal}.") from refusal
         for line in told:
@@ -58,7 +127,7 @@ def verify_paper(content: bytes, keys: PublicKeys) -> list[str]:
         With the reason.
     """
     try:
-        paper = _read(content)
+        paper = read_paper(content)
         check = CHECKS.get(paper.form)
         if check is None:
             raise PaperRefused("form_unknown", f"this program knows no {paper.form}")
@@ -68,7 +137,8 @@ def verify_paper(content: bytes, keys: PublicKeys) -> list[str]:
         raise PaperRefused("unreadable", "it is no paper of this register") from error
 
 
-def _read(content: bytes) -> Paper:
+def read_paper(content: bytes) -> Paper:
+    """Read a paper from a file; nothing of it is believed yet."""
     if content.startswith(b"%PDF-"):
         attached = attachment_of(content)
         if attached is None:

@@ -13,6 +13,7 @@ import registry.bulk.models
 import registry.captable.contract_models
 import registry.captable.models
 import registry.case.models
+import registry.certificate.models
 import registry.complaint.models
 import registry.court_order.models
 import registry.document.models

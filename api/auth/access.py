@@ -429,6 +429,12 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_journal_head": frozenset({R.AUDITOR, R.REGULATOR}),
     "prove_journal_entry": frozenset({R.AUDITOR, R.REGULATOR}),
     "list_anchors": frozenset({R.AUDITOR, R.REGULATOR}),
+    # certificates: of a title by staff, of a holding by whose it is; the service tells them apart
+    "issue_certificate": REGISTRARS | COMPLIANCE | BUYERS | frozenset({R.REGULATOR}),
+    "list_certificates": REGISTRARS | COMPLIANCE | BUYERS | frozenset({R.REGULATOR}),
+    "get_certificate": REGISTRARS | COMPLIANCE | BUYERS | frozenset({R.REGULATOR}),
+    "revoke_certificate": CHECKER | COMPLIANCE,
+    "verify_certificate": PUBLIC,
     "prove_journal_consistency": frozenset({R.AUDITOR, R.REGULATOR}),
     # the regulators' reports
     "list_signing_keys": PUBLIC,

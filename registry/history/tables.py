@@ -65,6 +65,7 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("legal_case", parent="investor_id", private=("legal_basis", "reason", "heirs")),
     LegalTable("case_act", parent="case_id"),
     LegalTable("case_lift", parent="case_id", private=("legal_basis", "reason")),
+    LegalTable("certificate", parent="title_id", keeping=("sealed", "sealed_with")),
     LegalTable("complaint", parent="party_id", private=("said", "answer")),
     LegalTable("court_order", parent="asset_id", private=("authority", "case_no")),
     LegalTable("ctr_filing", parent="party_id", private=("reason",)),

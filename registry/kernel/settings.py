@@ -135,6 +135,8 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = None
     oidc_audience: str = "milkiyat"
     oidc_jwks_url: str | None = Field(default=None, pattern=r"^https?://")
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
+    """Where people reach the API; certificates send them there. In development HOST and PORT."""
     app_domain: str = "localhost"
     """The domain that wallets show when a person signs in (EIP-4361)."""
 
@@ -189,6 +191,11 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def public_base(self) -> str:
+        """Where people reach the API, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def relying_party_id(self) -> str | None:
@@ -288,6 +295,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _public_url_is_whole(self) -> Self:
+        # Whoever scans a certificate believes the answer: nobody may alter it on its way.
+        url = urlsplit(self.public_url or "")
+        if self.is_production and url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ValueError("PUBLIC_URL begins with http; ENVIRONMENT=production wants https")
+        return self
+
+    @model_validator(mode="after")
     def _passkeys_are_whole(self) -> Self:
         parts = (self.passkey_rp_id, self.passkey_origins, self.session_key)
         if self.is_production and None in parts and parts != (None, None, None):
@@ -337,6 +352,7 @@ class Settings(BaseSettings):
                 "token_key",
                 "report_key",
                 "payment_webhook_secret",
+                "public_url",
             )
             missing = [name.upper() for name in needed if getattr(self, name) is None]
             if missing:

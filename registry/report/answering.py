@@ -16,11 +16,12 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from registry.kernel.masking import mask_fields
+from registry.kernel.papers import signed
 from registry.kernel.signing import SigningKey
 from registry.kernel.vault import Vault
 from registry.party.revealing import MAY_REVEAL
 from registry.report.csv_file import CsvWriter
-from registry.report.envelope import Asking, ContentHash, envelope_of, signed
+from registry.report.envelope import Asking, ContentHash, envelope_of
 from registry.report.pdf_file import report_pdf
 from registry.report.report import Key, Parameters, Question, Report, Row
 from registry.report.values import AddressOf, Writer, cells_of, written_time

@@ -7,14 +7,13 @@ cells as texts, the columns' names first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import rfc8785
 
-from registry.kernel.signing import SigningKey, to_base64url
 from registry.report.report import Column, Question, Report
 from registry.report.values import written_time
 
@@ -88,12 +87,6 @@ def envelope_of(
         "is_last": is_last,
         "content_sha256": content.hexdigest(),
     }
-
-
-def signed(envelope: Mapping[str, Any], key: SigningKey) -> dict[str, Any]:
-    """Give the envelope with the key's name in it, and the signature of its RFC 8785 form."""
-    said = {**envelope, "key": key.kid}
-    return {"envelope": said, "signature": to_base64url(key.sign(rfc8785.dumps(said)))}
 
 
 def _column(column: Column) -> dict[str, str]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import rfc8785
-
-from registry.kernel.papers import Paper, PaperRefused
-from registry.kernel.sealed_pdf import is_sealed_by
-from registry.kernel.signing import PublicKeys, from_base64url
+from registry.kernel.papers import Paper, PaperRefused, check_envelope
+from registry.kernel.signing import PublicKeys
 from registry.report.envelope import ContentHash
 from registry.report.values import cells_of
 
@@ -36,25 +33,6 @@ def check_report(paper: Paper, keys: PublicKeys) -> list[str]:
     if (content.rows, content.hexdigest()) != (envelope["rows"], envelope["content_sha256"]):
         raise PaperRefused("content_altered", "its rows are not those that were signed")
     return list(_told(envelope))
-
-
-def check_envelope(paper: Paper, keys: PublicKeys) -> None:
-    """Refuse a paper whose envelope, or whose PDF, a key that we were named has not signed.
-
-    Raises
-    ------
-    PaperRefused
-        ``key_unknown``, ``signature_wrong``, ``pdf_altered``.
-    """
-    envelope = paper.record["envelope"]
-    kid = envelope["key"]
-    if kid not in keys.by_kid:
-        raise PaperRefused("key_unknown", f"it names the key {kid}, which is none of yours")
-    signature = from_base64url(paper.record["signature"])
-    if not keys.verifies(kid, rfc8785.dumps(envelope), signature):
-        raise PaperRefused("signature_wrong", "its envelope is not what the key signed")
-    if paper.pdf is not None and not is_sealed_by(paper.pdf, keys, kid):
-        raise PaperRefused("pdf_altered", "the PDF is not, to the byte, what the key signed")
 
 
 def _cells(names: Sequence[str], record: Mapping[str, Any]) -> Iterator[Sequence[str]]:

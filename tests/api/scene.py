@@ -9,15 +9,36 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from sqlmodel import col, select
 
 from registry.bill_of_lading import possession
+from registry.certificate.models import Certificate, CertificateKind
+from registry.kernel.canonical import record_hash
 from registry.kyc import repository as reviews
 from registry.offering.models import WaitingEntry
 from registry.operation.models import Operation, OperationKind
 from registry.receipt import disposal
+from registry.title import service as titles
+from registry.title.versions import current_version
+from registry.tokenization.models import Tokenization
 from tests import factories as make
 from tests import goods as lots
 from tests import intakes, kyc, ledger, redemptions, sales
 from tests.api.house import Caller, House
 from tests.api.people import Person, ok
+
+
+def _certificate(desk: make.Desk, owner: make.Buyer, tokenization: Tokenization) -> Certificate:
+    """Certify a holding of the owner, as if the chain had told of it."""
+    title = titles.title_of_asset(desk.session, tokenization.asset_id)
+    certificate = Certificate(
+        kind=CertificateKind.HOLDING, asset_id=tokenization.asset_id, title_id=title.id,
+        title_version_id=current_version(desk.session, title.id).id,
+        tokenization_id=tokenization.id, investor_id=owner.investor.id,
+        chain_id=31337, block_number=1, block_hash=bytes(32), told={"wallets": {}},
+        content_sha256=record_hash({}), sealed=desk.vault.seal("{}"),
+        sealed_with=desk.vault.key_id, issued_by=owner.actor.subject,
+    )  # fmt: skip
+    desk.session.add(certificate)
+    desk.session.flush()
+    return certificate
 
 
 class Scene:
@@ -47,6 +68,7 @@ class Scene:
                 )
             ).first()
             chain = ledger.live(desk, 600, 400)
+            certificate = _certificate(desk, owner, chain.tokenization)
             asked = redemptions.requested(desk).redemption
             lot, other = lots.issued(desk), lots.side(desk)
             cargo = lots.issued_bill(desk)
@@ -68,7 +90,7 @@ class Scene:
                 "investor_id": applied.id, "review_id": review.id, "document_id": paper.id,
                 "order_id": order.id, "operation_id": planned, "token_id": chain.tokenization.id,
                 "receipt_id": lot.receipt.id,
-                "entry_id": entry.id,
+                "entry_id": entry.id, "certificate_id": certificate.id,
                 "complaint_id": intakes.complaint(desk, owner).id,
                 "bill_id": cargo.bill.id, "redemption_id": asked.id,
                 "address": to_checksum_address(chain.holders[0].wallet.address),

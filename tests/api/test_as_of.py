@@ -37,6 +37,7 @@ NO_LEGAL_PAST = {
     "/v1/assets/{asset_id}/rule_runs": "only ever added, each with its time",
     "/v1/breaks": "differences that somebody looks into, no right",
     "/v1/bank_statements": "what a bank said, only ever added",
+    "/v1/certificates": "never changes; whether it still holds is a question of now",
     "/v1/documents/{document_id}/content": "bytes never change",
     "/v1/events": "what comes from now on, or from an event on",
     "/v1/exports": "a copy of a cap table, which names its block",

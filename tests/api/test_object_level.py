@@ -47,6 +47,7 @@ OWNED: dict[str, Any] = {
     "get_kyc_document_content": None,
     "submit_kyc_review": None,
     "withdraw_kyc_review": None,
+    "get_certificate": None,
     "get_order": None,
     "get_order_ledger": None,
     "cancel_order": None,

@@ -200,6 +200,7 @@ def production_settings(directory: Path, database: Database) -> Settings:
         rpc_url="https://node.example",
         signer_keystore=directory,
         signer_password="unused",
+        public_url="https://register.example",
         oidc_issuer="https://issuer.example",
         oidc_jwks_url="https://issuer.example/keys",
         passkey_rp_id="example.com",

@@ -216,8 +216,8 @@ def test_keys__status_and_rotate__say_what_is_left(opened: Callable[[str], Servi
         return ended.exit_code, ended.stdout.strip()
 
     old, none = (
-        "under old keys: 5 parties, 3 documents, 0 of KYC, 0 webhook endpoints",
-        "under old keys: 0 parties, 0 documents, 0 of KYC, 0 webhook endpoints",
+        "under old keys: 5 parties, 3 documents, 0 of KYC, 0 webhook endpoints, 0 certificates",
+        "under old keys: 0 parties, 0 documents, 0 of KYC, 0 webhook endpoints, 0 certificates",
     )
     assert run("status", BOTH) == (0, old)
     assert run("rotate", LOST) == (1, old)

@@ -19,7 +19,7 @@ from tests.api.codes import documented_codes, raised_codes
 
 pytestmark = pytest.mark.unit
 
-BOTH = ("notices", "states", "titles", "statement")
+BOTH = ("notices", "states", "titles", "statement", "certificate")
 URDU_ONLY = ("problems", "remedies")
 """In English, these are the errors' own words, which docs/reference/errors.md lists."""
 URDU = re.compile(r"[\u0600-\u06ff]")
@@ -36,6 +36,7 @@ INVESTORS_MEET = (
     "registry/passkey/refreshing.py", "registry/captable/service.py", "registry/captable/feed.py",
     "registry/notice/", "registry/webhook/", "registry/portfolio/", "registry/story/",
     "registry/kernel/money.py", "registry/kernel/errors.py", "chain/wallet_proof.py",
+    "registry/certificate/",
 )  # fmt: skip
 """Where what refuses an investor's own requests is raised."""
 OF_OTHERS = frozenset(
@@ -44,6 +45,8 @@ OF_OTHERS = frozenset(
         "order_not_settling",
         "offer_document_wrong",
         "offer_document_not_verified",
+        "title_not_in_force",
+        "certificate_revoked",
     }
 )
 """Raised there too, and never to an investor."""

@@ -21,6 +21,7 @@ PRODUCTION = {
     "TOKEN_KEY": "hunter5",
     "REPORT_KEY": "hunter8",
     "PAYMENT_WEBHOOK_SECRET": "hunter6",
+    "PUBLIC_URL": "https://register.example",
 }
 
 
@@ -301,3 +302,33 @@ def test_settings__tip_above_the_ceiling__is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("FEE_TIP_WEI", "1001")
     with pytest.raises(ValidationError, match="FEE_TIP_WEI"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "ok"),
+    [
+        ("https://register.example", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://register.example", False),
+        ("register.example", False),
+        ("https://register.example/?a=b", False),
+    ],
+)
+def test_settings__public_url_in_production__is_not_altered_on_its_way(
+    monkeypatch: pytest.MonkeyPatch, url: str, *, ok: bool
+) -> None:
+    for name, value in (PRODUCTION | {"PUBLIC_URL": url, "ENVIRONMENT": "production"}).items():
+        monkeypatch.setenv(name, value)
+
+    if ok:
+        assert Settings().public_base == url
+        return
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert "PUBLIC_URL" in str(refusal.value).upper()
+
+
+def test_settings__no_public_url__is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "9000")
+
+    assert Settings().public_base == "http://127.0.0.1:9000"

@@ -1,0 +1,162 @@
+"""Whether a certificate still holds: asked of the register and the projected chain each time.
+
+Told is what ended it first, by what, and since when; nothing of that names a person, a sum, or a
+wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
+from registry.captable.models import ChainBlock
+from registry.certificate.content import terms_of
+from registry.certificate.models import Certificate, CertificateKind
+from registry.encumbrance import service as encumbrances
+from registry.journal.models import JournalEntry
+from registry.portfolio.movements import list_movements
+from registry.title import service as titles
+from registry.title.models import TitleVersion
+from registry.title.versions import current_version
+from registry.tokenization import service as tokenizations
+
+
+class CertificateState(StrEnum):
+    VALID = "VALID"
+    SUPERSEDED = "SUPERSEDED"
+    REVOKED = "REVOKED"
+
+
+class Cause(StrEnum):
+    """What ended a certificate."""
+
+    TITLE_VERSION = "TITLE_VERSION"
+    TITLE_STATE = "TITLE_STATE"
+    ENCUMBRANCE_ADDED = "ENCUMBRANCE_ADDED"
+    ENCUMBRANCE_ENDED = "ENCUMBRANCE_ENDED"
+    ENCUMBRANCE_VARIED = "ENCUMBRANCE_VARIED"
+    BALANCE = "BALANCE"
+    BLOCK_LOST = "BLOCK_LOST"
+    REVOKED = "REVOKED"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that a certificate does not know of.
+
+    Parameters
+    ----------
+    at
+        Since when; None where the register does not say.
+    by
+        By which later version, state or block.
+    """
+
+    cause: Cause
+    at: datetime | None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a certificate stands now.
+
+    Parameters
+    ----------
+    changes
+        The earliest first.
+    block
+        The newest that was looked at, of a holding.
+    """
+
+    state: CertificateState
+    changes: tuple[Change, ...] = ()
+    block: AsOfBlock | None = None
+
+
+def standing_of(session: Session, certificate: Certificate) -> Standing:
+    """Tell whether a certificate is still what the register says."""
+    block = None
+    if certificate.revoked_at is not None:
+        revoked = Change(Cause.REVOKED, certificate.revoked_at)
+        return Standing(CertificateState.REVOKED, (revoked,))
+    if certificate.kind is CertificateKind.TITLE:
+        found = list(_of_title(session, certificate))
+    else:
+        assert certificate.chain_id is not None
+        block = captable.block_at(session, certificate.chain_id, None)
+        found = list(_of_holding(session, certificate, block))
+    if not found:
+        return Standing(CertificateState.VALID, block=block)
+    ordered = sorted(found, key=lambda change: (change.at is None, change.at))
+    return Standing(CertificateState.SUPERSEDED, tuple(ordered), block)
+
+
+def _of_title(session: Session, certificate: Certificate) -> Iterator[Change]:
+    title = titles.get_title(session, certificate.title_id)
+    issued_on = session.get_one(TitleVersion, certificate.title_version_id)
+    version = current_version(session, title.id)
+    if version.id != issued_on.id:
+        yield Change(Cause.TITLE_VERSION, issued_on.superseded_at, str(version.seq))
+    if title.state.value != certificate.told["title_state"]:
+        at = _first_act(session, str(title.id), certificate.recorded_at)
+        yield Change(Cause.TITLE_STATE, at, title.state.value)
+    yield from _of_encumbrances(session, certificate)
+
+
+def _of_encumbrances(session: Session, certificate: Certificate) -> Iterator[Change]:
+    told: Mapping[str, list[Any]] = certificate.told["encumbrances"]
+    there = {
+        str(item.id): terms_of(item, effect)
+        for item, effect in encumbrances.list_binding(session, certificate.title_id)
+    }
+    since = certificate.recorded_at
+    for found in sorted(there.keys() | told.keys()):
+        if there.get(found) == told.get(found):
+            continue
+        cause = Cause.ENCUMBRANCE_VARIED
+        if found not in told:
+            cause = Cause.ENCUMBRANCE_ADDED
+        elif found not in there:
+            cause = Cause.ENCUMBRANCE_ENDED
+        yield Change(cause, _last_act(session, found, since))
+
+
+def _first_act(session: Session, subject_id: str, since: datetime) -> datetime | None:
+    return session.exec(_acts(subject_id, since).order_by(col(JournalEntry.id)).limit(1)).first()
+
+
+def _last_act(session: Session, subject_id: str, since: datetime) -> datetime | None:
+    newest = _acts(subject_id, since).order_by(col(JournalEntry.id).desc()).limit(1)
+    return session.exec(newest).first()
+
+
+def _acts(subject_id: str, since: datetime) -> SelectOfScalar[datetime]:
+    return select(JournalEntry.recorded_at).where(
+        col(JournalEntry.subject_id) == subject_id, col(JournalEntry.recorded_at) >= since
+    )
+
+
+def _of_holding(session: Session, certificate: Certificate, until: AsOfBlock) -> Iterator[Change]:
+    chain_id, number = certificate.chain_id, certificate.block_number
+    assert chain_id is not None
+    assert number is not None
+    assert certificate.tokenization_id is not None
+    block = session.get(ChainBlock, (chain_id, number))
+    if block is None or block.hash != certificate.block_hash:
+        yield Change(Cause.BLOCK_LOST, None, str(number))
+    tokenization = tokenizations.get_deployed(session, certificate.tokenization_id)
+    assert tokenization.token_address is not None
+    token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
+    for address in certificate.told["wallets"]:
+        moved = list_movements(session, token, bytes.fromhex(address), number, until, 1)
+        if moved:
+            yield Change(Cause.BALANCE, moved[0].mined_at, str(moved[0].block_number))

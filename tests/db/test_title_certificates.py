@@ -1,0 +1,190 @@
+"""Certificates of title: what they say, and what of the register ends them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from sqlmodel import col, select
+
+from registry.asset.models import Asset
+from registry.certificate import rotation
+from registry.certificate import service as certificates
+from registry.certificate.models import Certificate
+from registry.certificate.standing import Cause, CertificateState, standing_of
+from registry.encumbrance import service as encumbrances
+from registry.encumbrance.models import EncumbranceKind
+from registry.journal.models import JournalEntry
+from registry.kernel.actor import Role
+from registry.kernel.canonical import record_hash
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.title import service as titles
+from registry.title.versions import current_version, replace_version, right_of
+from tests import factories as make
+from tests import liens
+from tests.factories import CHECKER, COMPLIANCE, MAKER, Desk
+
+pytestmark = pytest.mark.db
+
+WHY = {"purpose": "Sale to a buyer of the bank's", "legal_basis": "Application of the owner"}
+
+
+@pytest.fixture
+def asset(desk: Desk) -> Asset:
+    return make.registered(desk, make.open_apartment(desk))
+
+
+def issue(desk: Desk, asset: Asset) -> Certificate:
+    title = titles.title_of_asset(desk.session, asset.id)
+    return certificates.issue_title(desk.session, desk.vault, MAKER, title.id, **WHY)
+
+
+def acts(desk: Desk, act: str) -> list[JournalEntry]:
+    query = select(JournalEntry).where(col(JournalEntry.act) == act)
+    return list(desk.session.exec(query).all())
+
+
+def test_issue__title__says_who_owns_and_the_journal_has_its_hash(desk: Desk, asset: Asset) -> None:
+    lien = liens.active(desk, asset)
+    issued = issue(desk, asset)
+
+    content = certificates.content_of(desk.vault, issued)
+    assert content["asset"]["code"] == asset.code
+    assert [owner["fraction"] for owner in content["owners"]] == ["1"]
+    assert all(owner["name"] for owner in content["owners"])
+    assert content["encumbrances"][0]["id"] == str(lien.id)
+    assert content["encumbrances"][0]["amount"] == {"amount": "18000000.00", "currency": "PKR"}
+    (act,) = acts(desk, "certificate_issued")
+    assert act.facts == {
+        "kind": "TITLE",
+        "content_sha256": record_hash(content).hex(),
+    }
+    read = acts(desk, "personal_data_read")
+    assert [entry.facts["purpose"] for entry in read] == [WHY["purpose"]]
+    assert read[0].subject_id == content["owners"][0]["party_id"]
+
+
+def test_issue__twice__is_another_certificate_with_another_hash(desk: Desk, asset: Asset) -> None:
+    first, second = issue(desk, asset), issue(desk, asset)
+
+    assert first.id != second.id
+    assert first.content_sha256 != second.content_sha256
+
+
+def test_issue__by_an_investor__is_refused(desk: Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    with pytest.raises(Forbidden) as refusal:
+        certificates.issue_title(
+            desk.session, desk.vault, make.actor(Role.INVESTOR), title.id, **WHY
+        )
+    assert refusal.value.code == "certificate_not_allowed"
+
+
+def test_issue__title_that_is_only_claimed__is_refused(desk: Desk) -> None:
+    claimed = make.open_apartment(desk)
+    with pytest.raises(Conflict) as refusal:
+        issue(desk, claimed)
+    assert refusal.value.code == "title_not_in_force"
+
+
+def test_read__of_another_officer__does_not_exist(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+
+    assert certificates.get_own(desk.session, MAKER, issued.id).id == issued.id
+    with pytest.raises(NotFound):
+        certificates.get_own(desk.session, CHECKER, issued.id)
+    assert certificates.list_own(desk.session, CHECKER, after=None, limit=5) == []
+
+
+def lien_added(desk: Desk, asset: Asset) -> None:
+    liens.active(desk, asset, EncumbranceKind.STAY_ORDER)
+
+
+def lien_discharged(desk: Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    (lien,) = encumbrances.in_force(desk.session, title.id)
+    liens.discharged(desk, lien)
+
+
+def title_moved(desk: Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    right = right_of(desk.session, current_version(desk.session, title.id))
+    replace_version(desk.session, title, replace(right, valid_from=now(), basis="COURT_DECREE"))
+
+
+def title_disputed(desk: Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    titles.dispute_title(
+        desk.session, COMPLIANCE, title.id, reference="Suit 7/2026", reason="Two sons claim it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("happens", "cause", "by"),
+    [
+        (lien_added, Cause.ENCUMBRANCE_ADDED, None),
+        (lien_discharged, Cause.ENCUMBRANCE_ENDED, None),
+        (title_moved, Cause.TITLE_VERSION, "3"),
+        (title_disputed, Cause.TITLE_STATE, "DISPUTED"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_standing__register_says_something_else__is_superseded_and_says_since_when(
+    desk: Desk,
+    asset: Asset,
+    happens: Callable[[Desk, Asset], None],
+    cause: Cause,
+    by: str | None,
+) -> None:
+    if happens is lien_discharged:
+        liens.active(desk, asset)
+    issued = issue(desk, asset)
+    assert standing_of(desk.session, issued).state is CertificateState.VALID
+    before = now()
+
+    happens(desk, asset)
+
+    standing = standing_of(desk.session, issued)
+    assert standing.state is CertificateState.SUPERSEDED
+    (change,) = [found for found in standing.changes if found.cause is cause]
+    assert change.by == by
+    assert change.at is not None
+    assert before <= change.at <= now()
+    assert standing_of(desk.session, issue(desk, asset)).state is CertificateState.VALID
+
+
+def test_revoke__once__is_never_valid_again(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+    certificates.revoke(desk.session, COMPLIANCE, issued.id, reason="Of the wrong apartment")
+
+    assert standing_of(desk.session, issued).state is CertificateState.REVOKED
+    with pytest.raises(Conflict) as refusal:
+        certificates.revoke(desk.session, COMPLIANCE, issued.id, reason="Once more")
+    assert refusal.value.code == "certificate_revoked"
+
+
+def test_content__altered_at_rest__is_not_handed_out(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+    content = certificates.content_of(desk.vault, issued)
+    content["owners"][0]["fraction"] = "1/2"
+    issued.sealed = desk.vault.seal(json.dumps(content))
+
+    with pytest.raises(Conflict) as refusal:
+        certificates.content_of(desk.vault, issued)
+    assert refusal.value.code == "certificate_altered"
+
+
+def test_reseal__under_another_key__opens_as_before(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+    content = certificates.content_of(desk.vault, issued)
+    issued.sealed_with = b"\0" * 8
+    desk.session.flush()
+
+    assert rotation.count_left(desk.session, desk.vault) == 1
+    assert rotation.list_left(desk.session, desk.vault, after=None, limit=5) == [issued.id]
+    assert rotation.reseal_one(desk.session, desk.vault, issued.id)
+    assert rotation.count_left(desk.session, desk.vault) == 0
+    assert certificates.content_of(desk.vault, issued) == content
