@@ -20,6 +20,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from api.audit_cli import add_audit
 from api.auth.tokens import DevelopmentIssuer
 from api.captable_cli import captable_commands
 from api.deps import Services
@@ -358,7 +359,16 @@ def _use_node(work: Callable[[Database, ChainClient], None], chain_id: int | Non
         work(database, open_client(settings, rpc_url))
 
 
+def _use_services_and_node(work: Callable[[Services, ChainClient], None]) -> None:
+    with clear_errors():
+        settings = load_settings()
+        database = _running_database(settings)
+        rpc_url = settings.rpc_url or f"http://{HOST}:{settings.devnet_port}"
+        work(services(settings, database), open_client(settings, rpc_url))
+
+
 add_reconcile(app, _use_node)
+add_audit(app, _use_services_and_node)
 add_verify(app, _reach_database)
 app.add_typer(operations_commands(_use_running, _use_chain), name="operations")
 app.add_typer(captable_commands(_use_running), name="captable")

@@ -91,7 +91,7 @@ def _reconcile(
     is_whole = _contracts(database, client, repair=repair) if logs or repair else True
     table = _table("token", "block", "holders", "supply", "result")
     found: list[tuple[str, dict[str, Any]]] = []
-    for token in _tokens(database, client.chain_id, named):
+    for token in tokens_of(database, client.chain_id, named):
         assert token.token_no is not None
         work = Repair(database, client, token.token_no, say)
         if token.refusal is not None and repair:
@@ -126,7 +126,7 @@ def _contracts(database: Database, client: ChainClient, *, repair: bool) -> bool
     What is wrong is read again from its block, if it is to be.
     """
     work = ContractRepair(database, client, say)
-    _catch_up_contracts(database, client, work)
+    catch_up_contracts(database, client, work)
     is_right = True
     for contract in work.list_contracts():
         name = f"{contract.name} {hex_of(contract.address)}"
@@ -134,7 +134,7 @@ def _contracts(database: Database, client: ChainClient, *, repair: bool) -> bool
             bad = work.first_wrong_log(contract)
             if bad is not None and repair:
                 work.read_again(contract, bad)
-                _catch_up_contracts(database, client, work)
+                catch_up_contracts(database, client, work)
                 bad = work.first_wrong_log(contract)
         except RpcRefused as refused:
             say(f"{name} cannot be compared, the node has forgotten its logs ({refused.message})")
@@ -145,7 +145,7 @@ def _contracts(database: Database, client: ChainClient, *, repair: bool) -> bool
     return is_right
 
 
-def _catch_up_contracts(database: Database, client: ChainClient, work: ContractRepair) -> None:
+def catch_up_contracts(database: Database, client: ChainClient, work: ContractRepair) -> None:
     """Wait until the contracts are caught up, by whoever syncs; where nobody does, do it here."""
     writer = Writer(database, client)
     try:
@@ -211,7 +211,8 @@ def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
         writer.release()
 
 
-def _tokens(database: Database, chain_id: int, named: str | None) -> list[Token]:
+def tokens_of(database: Database, chain_id: int, named: str | None) -> list[Token]:
+    """List the tokens that are followed, or the one that is named by its address or id."""
     with database.reading() as session:
         query = select(Token).where(col(Token.chain_id) == chain_id)
         if named is not None and HEX_ADDRESS.fullmatch(named):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient
@@ -20,16 +21,57 @@ class Said(Hashable, Protocol):
     @property
     def block_number(self) -> int: ...
 
+    @property
+    def log_index(self) -> int: ...
+
 
 Compared = TypeVar("Compared", bound=Said)
+
+
+Kept = Callable[[int, int], tuple[Watched, AbstractSet[Compared]]]
+Told = Callable[[ProjectedRange], AbstractSet[Compared]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong(Generic[Compared]):
+    """One place of the chain at which an event is kept otherwise than it was logged.
+
+    Parameters
+    ----------
+    ours, theirs
+        What is kept and what was logged; None where there is none.
+    """
+
+    block_number: int
+    log_index: int
+    ours: Compared | None
+    theirs: Compared | None
+
+
+def wrong_events(
+    client: ChainClient,
+    number: int,
+    *,
+    kept: Kept[Compared],
+    told: Told[Compared],
+) -> list[Wrong[Compared]]:
+    """Give the events of one block that are kept wrongly, in the order of the chain."""
+    watched, stored = kept(number, number)
+    logged = told(RangeReader(client).read(watched, number, number, number).found)
+    ours = {(entry.block_number, entry.log_index): entry for entry in stored - logged}
+    theirs = {(entry.block_number, entry.log_index): entry for entry in logged - stored}
+    return [
+        Wrong(*place, ours.get(place), theirs.get(place))
+        for place in sorted(ours.keys() | theirs.keys())
+    ]
 
 
 def first_wrong_block(
     client: ChainClient,
     blocks: range,
     *,
-    kept: Callable[[int, int], tuple[Watched, AbstractSet[Compared]]],
-    told: Callable[[ProjectedRange], AbstractSet[Compared]],
+    kept: Kept[Compared],
+    told: Told[Compared],
     on_right: Callable[[int], object] = lambda _: None,
 ) -> int | None:
     """Read the logs of `blocks` again; return the first block of which the events differ.

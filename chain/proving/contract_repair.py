@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlmodel import col, select
 
 from chain.node.client import ChainClient, hex_of
-from chain.proving.comparing import first_wrong_block
+from chain.proving.comparing import Wrong, first_wrong_block, wrong_events
 from chain.sync.watched import Watched
 from registry.captable import contracts
 from registry.captable.contract_models import ContractEvent, FollowedContract
@@ -52,6 +52,16 @@ class ContractRepair:
                 .where(col(FollowedContract.chain_id) == self._client.chain_id)
                 .order_by(col(FollowedContract.name))
             ).all()
+
+    def wrong_events(self, contract: FollowedContract, number: int) -> list[Wrong[_Said]]:
+        """Give the events of one block that are kept otherwise than the chain logs them."""
+        watched = Watched(None, None, {}, contracts={contract.address: contract.name})
+        return wrong_events(
+            self._client,
+            number,
+            kept=lambda first, last: (watched, self._kept(contract, first, last)),
+            told=lambda found: set(map(_said, found.contract_events)),
+        )
 
     def first_wrong_log(self, contract: FollowedContract) -> int | None:
         """Read every log of a contract again; return the first block of which the events differ.

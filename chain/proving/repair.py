@@ -6,9 +6,10 @@ token that is caught up (`chain.sync.catch_up`), so it goes on after a kill, by 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -16,7 +17,7 @@ from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.claims import is_of_claims
-from chain.proving.comparing import first_wrong_block
+from chain.proving.comparing import Wrong, first_wrong_block, wrong_events
 from chain.proving.difference import Difference
 from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
@@ -56,6 +57,7 @@ class _Said(NamedTuple):
     source: bytes | None
     target: bytes | None
     units: int | None
+    extra: str | None
 
 
 class Repair:
@@ -158,6 +160,17 @@ class Repair:
         ]
         return answers != [amount for held in ours for amount in held]
 
+    def wrong_events(self, number: int) -> list[Wrong[_Said]]:
+        """Give the events of one block that are kept otherwise than the chain logs them."""
+        with self._database.reading() as session:
+            token = session.get_one(Token, self._token_no)
+        return wrong_events(
+            self._client,
+            number,
+            kept=lambda first, last: self._kept(token, first, last),
+            told=_told,
+        )
+
     def first_wrong_log(self) -> int | None:
         """Read every log of the token again; return the first block of which the events differ."""
         with self._database.reading() as session:
@@ -203,6 +216,7 @@ def _told(found: ProjectedRange) -> set[_Said]:
             each.source,
             each.target,
             each.units,
+            _written(each.extra),
         )
         for each in found.everything()
     }
@@ -227,6 +241,11 @@ def _stored(session: Session, token_no: int, first: int, last: int) -> set[_Said
             names.get(event.source),
             names.get(event.target),
             None if event.units is None else int(event.units),
+            _written(event.extra),
         )
         for event in events
     }
+
+
+def _written(extra: dict[str, Any] | None) -> str | None:
+    return json.dumps(extra, sort_keys=True) if extra else None
