@@ -6,7 +6,7 @@ RUN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-brownie setup-clients demo serve test lint types imports unit test-contracts slither \
         compile openapi clients bench-demo bench-registry bench-gas bench-mint bench-sync bench-live \
-        bench-captable bench-api duel-reorg reset test-eligibility chaos-operations chaos-sync \
+        bench-captable bench-api bench-reports duel-reorg reset test-eligibility chaos-operations chaos-sync \
         fuzz-api race-offering
 
 help:  ## Show this list
@@ -91,6 +91,9 @@ bench-captable: setup  ## Figures: cap table of a million holders (BENCH_HOLDERS
 
 bench-api: setup  ## Figures: what phones ask most, beside a constant (BENCH_HOLDERS, BENCH_TRANSFERS)
 	@$(PY) -m bench.api
+
+bench-reports: setup  ## Figures: the first page of each regulators' report (BENCH_HOLDERS, BENCH_ASSETS)
+	@$(PY) -m bench.reports
 
 duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
 	@$(PY) -m bench.duel

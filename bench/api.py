@@ -13,24 +13,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from api.auth.tokens import DevelopmentIssuer
-from api.cli import load_settings
 from api.program import services
 from api.schemas.common import address_of
 from bench.api_stage import ApiStage, build_stage
-from bench.captable_rows import CHAIN_ID
 from bench.figures import print_figure
 from bench.load import Answered, Load, apply_load
+from bench.serving import bench_settings, serving
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
@@ -44,7 +39,6 @@ RATE = 100
 CONNECTIONS = 8
 TURNS = 4
 WARM_UP_SECONDS = 0.5
-START_SECONDS = 60.0
 P99_LIMIT_MS = 25.0
 Requests = list[tuple[str, str]]
 
@@ -58,32 +52,14 @@ def main() -> None:
         )
         folder.chmod(0o755)
         server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        settings = _settings(folder, server.start())
+        settings = bench_settings(folder, server.start())
         assert settings.database_url is not None
         database = Database(settings.database_url.get_secret_value())
         made = services(settings, database)
         stage = build_stage(database, made.vault, made.store, HOLDERS, TRANSFERS)
         database.dispose()
-        bench = Bench(settings, stage)
-        with bench.serving():
-            bench.measure()
-
-
-def _settings(folder: Path, database_url: str) -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    os.environ.update(
-        DATA_DIR=str(folder / "data"),
-        DATABASE_URL=database_url,
-        PORT=str(port),
-        LOG_LEVEL="error",
-        CHAIN_ID=str(CHAIN_ID),
-        RPC_URL="http://127.0.0.1:9",  # nothing that is asked here needs the node
-        # Counted as always, and never used up.
-        RATE_LIMIT_PRINCIPAL_PER_MINUTE="100000000",
-        RATE_LIMIT_ADDRESS_PER_MINUTE="100000000",
-    )
-    return load_settings()
+        with serving(settings):
+            Bench(settings, stage).measure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +68,6 @@ class Bench:
 
     settings: Settings
     stage: ApiStage
-
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
-        """Run the API, until it can be asked."""
-        server = subprocess.Popen([sys.executable, "-m", "bench.api_server"])
-        try:
-            ends_at = time.monotonic() + START_SECONDS
-            while time.monotonic() < ends_at and server.poll() is None:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", self.settings.port), 1).close()
-                    break
-                time.sleep(0.05)
-            yield
-        finally:
-            server.terminate()
-            server.wait()
 
     def measure(self) -> None:
         """Print every figure; what is asked is asked by everybody in turn."""

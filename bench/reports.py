@@ -1,0 +1,120 @@
+"""`make bench-reports`: how long a regulator waits for the first page of each report.
+
+BENCH_HOLDERS (1,000,000) investors hold a token with BENCH_TRANSFERS (10,000,000) transfers,
+beside BENCH_ASSETS (100,000) assets with title, value, papers and a lien. One caller asks a report
+again as soon as it is answered, of another subject each time, for BENCH_SECONDS (3): through HTTP,
+with token, quota, purpose, journal and signature.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+from api.auth.tokens import DevelopmentIssuer
+from api.program import services
+from api.schemas.common import address_of
+from bench.figures import print_figure
+from bench.load import Answered, Load, apply_load
+from bench.reports_stage import ReportStage, build_report_stage
+from bench.serving import bench_settings, serving
+from registry.kernel.actor import Role
+from registry.kernel.db import Database
+from registry.kernel.embedded import EmbeddedPostgres
+from registry.kernel.settings import Settings
+from registry.report.catalogue import CATALOGUE
+from tests.factories import ACTORS
+
+HOLDERS = int(os.environ.get("BENCH_HOLDERS", "1000000"))
+TRANSFERS = int(os.environ.get("BENCH_TRANSFERS", "10000000"))
+ASSETS = int(os.environ.get("BENCH_ASSETS", "100000"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+PAGE_LIMIT_MS = 300.0
+HOLDINGS_LIMIT_MS = 20.0
+SINCE = "2026-01-10T00:00:00Z"
+"""Of what happens over time; the token's first block is of the first of January."""
+MIDDLE = datetime(2026, 1, 8, tzinfo=UTC)
+
+Query = dict[str, str]
+
+
+def main() -> None:
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="milkiyat-reports-", ignore_cleanup_errors=True)
+            )
+        )
+        folder.chmod(0o755)
+        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        settings = bench_settings(folder, server.start())
+        assert settings.database_url is not None
+        database = Database(settings.database_url.get_secret_value())
+        made = services(settings, database)
+        stage = build_report_stage(
+            database, made.vault, made.store, holders=HOLDERS, transfers=TRANSFERS, assets=ASSETS
+        )
+        database.dispose()
+        with serving(settings):
+            measure(settings, stage)
+
+
+def measure(settings: Settings, stage: ReportStage) -> None:
+    """Print the figure of each report, and the worst of them."""
+    worst = 0.0
+    for report in CATALOGUE:
+        seen = _ask(settings, report.code, list(_questions(report.code, stage)))
+        worst = max(worst, seen.p99_ms)
+        _print(f"reports.{report.code}.p99_ms", seen.p99_ms, PAGE_LIMIT_MS)
+    _print("reports.first_page.worst_p99_ms", worst, PAGE_LIMIT_MS)
+    then = {"as_of": f"{MIDDLE:%Y-%m-%dT%H:%M:%SZ}"}
+    past = [{"party": str(party)} | then for party in stage.parties]
+    holdings = _ask(settings, "R-04", past)
+    _print("reports.holdings_as_of.p99_ms", holdings.p99_ms, HOLDINGS_LIMIT_MS)
+
+
+def _print(figure: str, value: float, limit: float) -> None:
+    print_figure(figure, value, "ms", against=f"the limit of {limit:.0f} ms", other=limit)
+
+
+def _questions(code: str, stage: ReportStage) -> Iterator[Query]:
+    """Say by what a report is asked: of each of the sample, where it is about one thing."""
+    token = {"token": str(stage.api.token_id)}
+    if code in {"R-01", "R-02", "R-03", "R-22"}:
+        yield from ({"asset": asset} for asset in stage.codes)
+    elif code == "R-04":
+        yield from ({"party": str(party)} for party in stage.parties)
+        yield from ({"wallet": address_of(each.wallet)} for each in stage.api.people)
+    elif code in {"R-05", "R-06", "R-08", "R-09", "R-10", "R-23"}:
+        yield token
+    elif code in {"R-07", "R-12"}:
+        yield token | {"since": SINCE}
+    elif code == "R-13":
+        yield {"day": f"{MIDDLE:%Y-%m-%d}"}
+    elif code == "R-20":
+        yield {"reference": stage.bill}
+    else:
+        yield {}
+
+
+def _ask(settings: Settings, code: str, questions: list[Query]) -> Answered:
+    """Ask a report by one caller, and make sure that every question was answered."""
+    issuer = DevelopmentIssuer(settings)
+    token = issuer.issue(ACTORS[Role.REGULATOR].subject, [Role.REGULATOR], timedelta(hours=2))
+    why = {"purpose": "inspection 12/2026", "legal_basis": "Companies Act 2017, s. 123A"}
+    head = f" HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+    requests = [
+        (f"GET /v1/reports/{code}?{urlencode(question | why)}{head}", "") for question in questions
+    ]
+    seen = apply_load(Load(settings.port, requests, SECONDS, connections=1))
+    assert set(seen.statuses) == {"200"}, f"{code} answered {seen.statuses}"
+    return seen
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The API on a database of a bench, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from api.cli import load_settings
+from bench.captable_rows import CHAIN_ID
+from registry.kernel.settings import Settings
+
+START_SECONDS = 60.0
+
+
+def bench_settings(folder: Path, database_url: str) -> Settings:
+    """Give the settings of an API that asks no node, and is asked as often as wanted."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    os.environ.update(
+        DATA_DIR=str(folder / "data"),
+        DATABASE_URL=database_url,
+        PORT=str(port),
+        LOG_LEVEL="error",
+        CHAIN_ID=str(CHAIN_ID),
+        RPC_URL="http://127.0.0.1:9",  # nothing that is asked here needs the node
+        # Counted as always, and never used up.
+        RATE_LIMIT_PRINCIPAL_PER_MINUTE="100000000",
+        RATE_LIMIT_ADDRESS_PER_MINUTE="100000000",
+    )
+    return load_settings()
+
+
+@contextlib.contextmanager
+def serving(settings: Settings) -> Iterator[None]:
+    """Run the API, until it can be asked."""
+    server = subprocess.Popen([sys.executable, "-m", "bench.api_server"])
+    try:
+        ends_at = time.monotonic() + START_SECONDS
+        while time.monotonic() < ends_at and server.poll() is None:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", settings.port), 1).close()
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
