@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from registry.anchor.reading import find_covering
 from registry.journal import merkle
 from registry.journal.leaves import bodies, canonical
 from registry.journal.models import LeafKind
@@ -19,6 +20,7 @@ from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
 AT_ONCE = 500
+LAST_SEQ = 2**63 - 1
 
 
 class Parameters(Asked):
@@ -73,7 +75,7 @@ _OF_ENTITY = text(
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     asked = question.parameters
     after, left = (int(question.after[0]) if question.after else 0), question.fetch
-    tree = Tree(session)
+    tree, anchors = Tree(session), _Anchors(session, question)
     query = _OF_RANGE if asked.entity is None else _OF_ENTITY
     while left is None or left > 0:
         values: dict[str, Any] = {
@@ -86,7 +88,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         if asked.entity is not None:
             values |= {"entity": asked.entity, "row": _row_id(asked.entity)}
         found = session.execute(query, values).all()
-        yield from _of(session, tree, found)
+        yield from _of(session, tree, anchors, found)
         if len(found) < values["limit"]:
             return
         after = found[-1].seq
@@ -100,7 +102,27 @@ def _row_id(entity: str) -> UUID | None:
         return None
 
 
-def _of(session: Session, tree: Tree, found: Sequence[Any]) -> Iterator[Row]:
+class _Anchors:
+    """Tells the transaction that put a root over a row on chain; rows are asked for in order."""
+
+    def __init__(self, session: Session, question: Question[Parameters]) -> None:
+        self._session = session
+        self._chain_id = question.chain_id
+        self._until = min(question.moment, question.known_at)
+        self._covered = 0
+        self._tx_hash: bytes | None = None
+
+    def over(self, seq: int) -> bytes | None:
+        """Give the hash of the transaction; None where no root over it was on chain by then."""
+        if seq > self._covered:
+            found = find_covering(self._session, self._chain_id, seq)
+            is_known = found is not None and found.block and found.block.mined_at <= self._until
+            self._covered = found.tree_size if found else LAST_SEQ
+            self._tx_hash = found.tx_hash if found and is_known else None
+        return self._tx_hash
+
+
+def _of(session: Session, tree: Tree, anchors: _Anchors, found: Sequence[Any]) -> Iterator[Row]:
     said: dict[UUID, dict[str, Any]] = {}
     for kind in LeafKind:
         ids = [row.entry_id for row in found if row.kind == kind]
@@ -110,7 +132,8 @@ def _of(session: Session, tree: Tree, found: Sequence[Any]) -> Iterator[Row]:
         yield Row(
             (row.seq,),
             (row.seq, row.kind, *_told(body), bytes(row.leaf_hash), bytes(row.previous_root),
-             bytes(row.root), row.tree_size, row.sealed_at, None, _holds(tree, row, body)),
+             bytes(row.root), row.tree_size, row.sealed_at, anchors.over(row.seq),
+             _holds(tree, row, body)),
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from registry.journal import merkle
 from registry.kernel.actor import Role
 from registry.kernel.errors import Conflict
 from registry.operation.models import OperationKind, OperationState
+from tests.api.reports import rows_of
 from tests.chain import anchored
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_eligibility_api import house_of
@@ -162,6 +163,7 @@ def test_proof__of_an_entry__leads_to_the_root_on_chain(platform: World, tmp_pat
         proof = auditor.get("/v1/journal/2/proof").json()
         later = auditor.get(f"/v1/journal/{found.tree_size + 1}/proof").json()
         page = auditor.get("/v1/anchors").json()
+        told = {int(row["seq"]): row["anchor_tx"] for row in rows_of(house, "R-27")}
 
     covering = proof["anchor"]
     root = merkle.root_of_inclusion(
@@ -177,3 +179,6 @@ def test_proof__of_an_entry__leads_to_the_root_on_chain(platform: World, tmp_pat
     assert later["anchor"] is None
     assert [row["tree_size"] for row in page["items"]] == [str(found.tree_size)]
     assert page["items"][0]["tx_hash"] == covering["tx_hash"]
+    under = dict.fromkeys(range(1, found.tree_size + 1), covering["tx_hash"])
+    assert told == {seq: under.get(seq) for seq in told}
+    assert under.keys() <= told.keys() != under.keys()
