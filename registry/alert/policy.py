@@ -8,8 +8,14 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from sqlmodel import Session
+
+from registry.kernel.clock import today
 from registry.offering.models import Rail
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +55,25 @@ class AlertPolicy:
     least_score: int
 
 
-@cache
-def alert_policy() -> AlertPolicy:
-    """Return the policy that stands in `policy.json`."""
-    table = json.loads((Path(__file__).parent / "policy.json").read_text("utf-8"))
-    rapid, structuring = table["rapid_in_and_out"], table["structuring"]
+def alert_policy(session: Session) -> AlertPolicy:
+    """Return today's thresholds: the law's by `registry.policy`, the house's by `policy.json`."""
+    day = today()
+    house = _house()
+    rapid, structuring = house["rapid_in_and_out"], house["structuring"]
     return AlertPolicy(
-        large_share=Fraction(table["large_holder"]["share"]),
+        large_share=policy_on(session, PolicyName.LARGE_HOLDER, day).value,
         rapid_window=timedelta(days=rapid["days"]),
         rapid_least_share=Fraction(rapid["least_share"]),
         rapid_left_share=Fraction(rapid["left_share"]),
-        limit_paisa=structuring["limit_paisa"],
+        limit_paisa=int(policy_on(session, PolicyName.CTR, day).value),
         structuring_window=timedelta(hours=structuring["window_hours"]),
         least_payments=structuring["least_payments"],
         rails=tuple(Rail(name) for name in structuring["rails"]),
-        least_score=table["sanctioned_name"]["least_score"],
+        least_score=house["sanctioned_name"]["least_score"],
     )
+
+
+@cache
+def _house() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("policy.json").read_text("utf-8"))
+    return table

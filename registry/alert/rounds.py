@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from registry.alert import holdings, listed, structuring
 from registry.alert.finding import Found
 from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
-from registry.alert.policy import AlertPolicy, alert_policy
+from registry.alert.policy import alert_policy
 from registry.alert.service import raise_alert, take_back
 from registry.captable.feed import Place, kept_place
 from registry.captable.models import ChainBlock, SyncCursor, Token
@@ -82,7 +82,6 @@ class ChainRound:
 def look_at_chain(
     session: Session,
     chain_id: int,
-    policy: AlertPolicy | None = None,
     *,
     blocks: int = BLOCKS_AT_ONCE,
 ) -> ChainRound | None:
@@ -93,7 +92,7 @@ def look_at_chain(
     if ended == begun:
         return None
     span = holdings.Span(chain_id, kept.number, ended.number)
-    found = list(holdings.find_in(session, span, policy or alert_policy()))
+    found = list(holdings.find_in(session, span, alert_policy(session)))
     return ChainRound(chain_id, begun, kept, ended, found)
 
 
@@ -180,25 +179,26 @@ def _take_back_above(session: Session, seen: ChainRound) -> None:
 # -- rows that are only ever added -----------------------------------------------------------
 
 
-def look_at_payments(session: Session, policy: AlertPolicy | None = None) -> int:
+def look_at_payments(session: Session) -> int:
     """Ask about the payments that were booked since; return how many alerts are new."""
-    policy = policy or alert_policy()
     cursor = _cursor(session, PAYMENTS)
     entries = structuring.booked_since(session, cursor.last_id or NO_ID)
     raised = 0
     if entries:
-        for found in structuring.find_of(session, {party for _, party in entries}, policy):
+        for found in structuring.find_of(
+            session, {party for _, party in entries}, alert_policy(session)
+        ):
             raised += _raise_group(session, found)
     is_full = len(entries) == structuring.ENTRIES_AT_ONCE
     _move(session, cursor, entries[-1][0] if is_full else None)
     return raised
 
 
-def look_at_hits(session: Session, policy: AlertPolicy | None = None) -> int:
+def look_at_hits(session: Session) -> int:
     """Ask about the hits that were found since; return how many alerts are new."""
     cursor = _cursor(session, HITS)
     hits = listed.hits_since(session, cursor.last_id or NO_ID)
-    found = listed.find_in(hits, policy or alert_policy())
+    found = listed.find_in(hits, alert_policy(session))
     raised = sum(raise_alert(session, item) for item in found)
     _move(session, cursor, hits[-1].id if len(hits) == listed.HITS_AT_ONCE else None)
     return raised

@@ -17,12 +17,11 @@ from registry.captable.branches import known_block_at
 from registry.captable.bulk import cursor_of
 from registry.captable.held import held_by
 from registry.kernel.errors import Invalid, NotFound
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfToken, token_of
-
-LARGE_PERCENT = Decimal(10)
-"""The REIT rules' "connected person" has a tenth; no other rule names a figure."""
 
 
 class Parameters(OfToken):
@@ -30,8 +29,15 @@ class Parameters(OfToken):
 
     since: Annotated[AwareDatetime, Field(description="The beginning of the period")]
     threshold_percent: Annotated[
-        Decimal, Field(gt=0, le=100, max_digits=9, decimal_places=6)
-    ] = LARGE_PERCENT  # fmt: skip
+        Decimal | None,
+        Field(
+            gt=0,
+            le=100,
+            max_digits=9,
+            decimal_places=6,
+            description="Without it, what the policy LARGE_HOLDER says of the day of `as_of`",
+        ),
+    ] = None
 
 
 COLUMNS = (
@@ -86,7 +92,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     supplies = [
         captable.supply_at(session, token, block) if block else 0 for block in (since, until)
     ]
-    threshold = Fraction(asked.threshold_percent) / 100
+    threshold = _threshold(session, question)
     values = {
         "token": token.token_no,
         "chain": token.chain_id,
@@ -126,6 +132,13 @@ def _require_before(since: datetime, moment: datetime) -> None:
             field="since",
             remedy="Send a `since` before `as_of`.",
         )
+
+
+def _threshold(session: Session, question: Question[Parameters]) -> Fraction:
+    percent = question.parameters.threshold_percent
+    if percent is not None:
+        return Fraction(percent) / 100
+    return policy_on(session, PolicyName.LARGE_HOLDER, question.moment.date()).value
 
 
 def _units(threshold: Fraction, supply: int) -> int:

@@ -23,14 +23,14 @@ from registry.kernel.money import PAISA_PER_RUPEE
 from registry.kernel.rows import among
 from registry.party.details import known_of
 from registry.party.models import Party, PartyKind
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
 from registry.report.people import person_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
 VASP = "Milkiyat"
 """Whose customers both sides are."""
-MIN_RUPEES = 1_000_000
-"""PVARA's draft VASP Governance and Operations Regulations 2025: above so much."""
 
 
 class Parameters(Asked):
@@ -40,9 +40,22 @@ class Parameters(Asked):
         AwareDatetime | None, Field(description="The beginning of the period, to `as_of`")
     ] = None
     min_rupees: Annotated[
-        int, Field(ge=0, lt=10**12, description="Only above so many rupees, at the price of issue")
-    ] = MIN_RUPEES
+        int | None,
+        Field(
+            ge=0,
+            lt=10**12,
+            description="Only above so many rupees, at the price of issue; without it, what the "
+            "policy TRAVEL_RULE says of the day of `as_of`",
+        ),
+    ] = None
     token: Annotated[UUID | None, Field(description="The id of its tokenization")] = None
+
+
+def _least_paisa(session: Session, question: Question[Parameters]) -> int:
+    rupees = question.parameters.min_rupees
+    if rupees is not None:
+        return rupees * PAISA_PER_RUPEE
+    return int(policy_on(session, PolicyName.TRAVEL_RULE, question.moment.date()).value)
 
 
 def _hidden(_: str) -> str:
@@ -121,7 +134,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
             "log": log,
             "first": captable.first_block_since(session, question.chain_id, asked.since) or 0,
             "last": question.at_block.kept,
-            "least": asked.min_rupees * PAISA_PER_RUPEE,
+            "least": _least_paisa(session, question),
             "token": asked.token,
             "limit": question.fetch,
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
@@ -17,18 +18,20 @@ from registry.captable import rewind
 from registry.captable.models import ChainBlock, EventKind
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.notice.models import Notice
 from registry.offering.models import Offering, Order
 from registry.party.models import PartyKind
 from registry.payment.rails import BANK, Receipt
 from registry.payment.receiving import book_receipt
+from registry.policy import service as policies
+from registry.policy.models import PolicyName
 from registry.sanctions import lists
 from registry.sanctions.screening import screen_party
 from tests import factories as make
 from tests import ledger, sales
-from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.factories import CHECKER, COMPLIANCE, Buyer, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.ledger import Ledger
 from tests.sanctioned import file_of
@@ -100,6 +103,31 @@ def test_large_holder__wallets_of_one_party__count_together(desk: Desk) -> None:
     chain.move(wallets(chain)[0], second.address, 40)
     assert look(desk, chain) == 1
     assert crossings(desk)[-1] == (who.investor.party_id, "UP")
+
+
+def test_large_holder__policy_of_today__says_from_where_on(desk: Desk) -> None:
+    proposed = policies.propose_policy(
+        desk.session,
+        COMPLIANCE,
+        PolicyName.LARGE_HOLDER,
+        value=Fraction(1, 20),
+        source="SECP circular 9 of 2026",
+        valid_from=today(),
+    )
+    chain = ledger.live(desk, 940, 60)
+    look(desk, chain)
+    assert len(crossings(desk)) == 1
+
+    policies.confirm_policy(desk.session, CHECKER, proposed.id)
+    one, other = wallets(chain)
+    chain.move(one, other, 1)
+    look(desk, chain)
+
+    assert crossings(desk)[1:] == []
+    chain.move(other, one, 12)
+    look(desk, chain)
+    small = chain.holders[1].investor.party_id
+    assert crossings(desk)[1:] == [(small, "DOWN")]
 
 
 def test_large_holder__wallet_of_nobody__is_one_of_its_own(desk: Desk) -> None:
