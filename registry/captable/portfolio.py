@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from registry.captable.events import TokenLabel
 from registry.captable.models import Balance, Holder, RegisteredWallet, Token
 from registry.captable.service import find_token
-from registry.investor.models import Wallet
+from registry.investor.models import Wallet, has_owner
 from registry.tokenization.models import Tokenization
 
 FRACTION_DECIMALS = 0
@@ -138,7 +138,11 @@ _HELD_BY = (
     .join(Balance, col(Balance.token_no) == col(Token.token_no))
     .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
     .join(Wallet, col(Wallet.address) == col(Holder.address))
-    .where(col(Wallet.investor_id) == bindparam("investor_id"), col(Balance.balance_units) > 0)
+    .where(
+        col(Wallet.investor_id) == bindparam("investor_id"),
+        has_owner(),
+        col(Balance.balance_units) > 0,
+    )
     .order_by(col(Tokenization.id), col(Wallet.address))
 )
 

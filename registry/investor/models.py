@@ -6,8 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint, Index, text
-from sqlmodel import Field
+from sqlalchemy import CheckConstraint, ColumnElement, Index, text
+from sqlmodel import Field, col
 
 from registry.kernel.columns import Record, bigint, binary, enumeration, instant
 
@@ -66,6 +66,11 @@ class Wallet(Record, table=True):
     challenge_expires_at: AwareDatetime | None = instant()
     proven_at: AwareDatetime | None = instant()
     identity: bytes | None = binary(nullable=True, default=None)
+
+
+def has_owner() -> ColumnElement[bool]:
+    """Whether a wallet is its investor's: a challenge that nobody answered makes it nobody's."""
+    return col(Wallet.state) != WalletState.CHALLENGED
 
 
 class CustodialKey(Record, table=True):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.investor.models import CustodialKey, Investor, Wallet, WalletState
+from registry.investor.models import CustodialKey, Investor, Wallet, WalletState, has_owner
 from registry.investor.service import get_investor, is_in_force, may_hold
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -69,9 +69,7 @@ def challenge_wallet(
 
 def _refuse_too_many(session: Session, investor_id: UUID) -> None:
     """Refuse another wallet of who has many; a challenge that nobody answered is none."""
-    proven = select(Wallet.id).where(
-        col(Wallet.investor_id) == investor_id, col(Wallet.state) != WalletState.CHALLENGED
-    )
+    proven = select(Wallet.id).where(col(Wallet.investor_id) == investor_id, has_owner())
     if len(session.exec(proven.limit(MOST_WALLETS)).all()) == MOST_WALLETS:
         raise Conflict(
             "too_many_wallets",
