@@ -60,6 +60,14 @@ THINGS: Mapping[str, tuple[str, ...]] = {
     "InvitationIssued": ("/v1/invitations/{invitation_id}",),
     "InvitationRead": ("/v1/invitations/{invitation_id}",),
     "SessionRead": ("/v1/sessions/{session_id}",),
+    "AlertRead": ("/v1/alerts/{alert_id}",),
+    "ComplaintRead": ("/v1/complaints/{complaint_id}",),
+    "OwnComplaintRead": ("/v1/me/complaints/{complaint_id}",),
+    "IncidentRead": ("/v1/incidents/{incident_id}",),
+    "CtrRead": ("/v1/ctr_filings/{filing_id}",),
+    "StrRead": ("/v1/str_cases/{str_case_id}",),
+    "ReadingRead": ("/v1/energy_readings/{reading_id}",),
+    "PolicyRowRead": ("/v1/policies/rows/{row_id}",),
 }
 """By the model that tells of a thing: the paths under which its ``id`` stands."""
 

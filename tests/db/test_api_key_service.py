@@ -254,6 +254,13 @@ CONSTRAINTS = [
     ("kyc_review", "ck_kyc_review_four_eyes"),
     ("sanctions_hit", "ck_sanctions_hit_four_eyes"),
     ("proceeds_payout", "ck_proceeds_payout_four_eyes"),
+    ("interest_declaration", "ck_interest_declaration_four_eyes"),
+    ("policy_row", "ck_policy_row_four_eyes"),
+    ("alert", "ck_alert_four_eyes"),
+    ("ctr_filing", "ck_ctr_filing_four_eyes"),
+    ("str_case", "ck_str_case_four_eyes"),
+    ("incident", "ck_incident_four_eyes"),
+    ("energy_reading", "ck_energy_reading_four_eyes"),
 ]
 
 
