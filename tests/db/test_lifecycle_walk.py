@@ -125,10 +125,12 @@ def last_fired(desk: Desk, record: Any, event: str) -> Any:
     """Return the state to which the journal says that an event led the record last."""
     assert isinstance(record, Record)
     fired = desk.session.exec(
-        select(JournalEntry).where(
+        select(JournalEntry)
+        .where(
             col(JournalEntry.subject_id) == str(record.id),
             col(JournalEntry.act) == f"{record.__tablename__}_{event}",
         )
+        .order_by(col(JournalEntry.id))
     ).all()
     return fired[-1].facts["state"] if fired else None
 
