@@ -10,25 +10,21 @@ counted from the moment at which each was due.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from api.auth.tokens import DevelopmentIssuer
-from api.program import services
+from api.deps import Services
 from api.schemas.common import address_of
 from bench.api_stage import ApiStage, build_stage
 from bench.figures import print_figure
 from bench.load import Answered, Load, apply_load
-from bench.serving import bench_settings, serving
+from bench.serving import serving_stage
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
-from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
 from tests.factories import ACTORS
 
@@ -44,22 +40,11 @@ Requests = list[tuple[str, str]]
 
 
 def main() -> None:
-    with contextlib.ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="milkiyat-api-", ignore_cleanup_errors=True)
-            )
-        )
-        folder.chmod(0o755)
-        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        settings = bench_settings(folder, server.start())
-        assert settings.database_url is not None
-        database = Database(settings.database_url.get_secret_value())
-        made = services(settings, database)
-        stage = build_stage(database, made.vault, made.store, HOLDERS, TRANSFERS)
-        database.dispose()
-        with serving(settings):
-            Bench(settings, stage).measure()
+    def build(made: Services, database: Database) -> ApiStage:
+        return build_stage(database, made.vault, made.store, HOLDERS, TRANSFERS)
+
+    with serving_stage(build) as (settings, stage):
+        Bench(settings, stage).measure()
 
 
 @dataclass(frozen=True, slots=True)

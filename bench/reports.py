@@ -8,24 +8,20 @@ with token, quota, purpose, journal and signature.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
 from api.auth.tokens import DevelopmentIssuer
-from api.program import services
+from api.deps import Services
 from api.schemas.common import address_of
 from bench.figures import print_figure
 from bench.load import Answered, Load, apply_load
 from bench.reports_stage import ReportStage, build_report_stage
-from bench.serving import bench_settings, serving
+from bench.serving import serving_stage
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
-from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
 from registry.report.catalogue import CATALOGUE
 from tests.factories import ACTORS
@@ -44,24 +40,13 @@ Query = dict[str, str]
 
 
 def main() -> None:
-    with contextlib.ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="milkiyat-reports-", ignore_cleanup_errors=True)
-            )
-        )
-        folder.chmod(0o755)
-        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        settings = bench_settings(folder, server.start())
-        assert settings.database_url is not None
-        database = Database(settings.database_url.get_secret_value())
-        made = services(settings, database)
-        stage = build_report_stage(
+    def build(made: Services, database: Database) -> ReportStage:
+        return build_report_stage(
             database, made.vault, made.store, holders=HOLDERS, transfers=TRANSFERS, assets=ASSETS
         )
-        database.dispose()
-        with serving(settings):
-            measure(settings, stage)
+
+    with serving_stage(build) as (settings, stage):
+        measure(settings, stage)
 
 
 def measure(settings: Settings, stage: ReportStage) -> None:

@@ -1,4 +1,4 @@
-"""The API on a database of a bench, in a process of its own."""
+"""The API on a register that a bench has made, in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,18 +7,44 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from api.cli import load_settings
+from api.deps import Services
+from api.program import services
 from bench.captable_rows import CHAIN_ID
+from registry.kernel.db import Database
+from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
 
+Stage = TypeVar("Stage")
 START_SECONDS = 60.0
 
 
-def bench_settings(folder: Path, database_url: str) -> Settings:
+@contextlib.contextmanager
+def serving_stage(build: Callable[[Services, Database], Stage]) -> Iterator[tuple[Settings, Stage]]:
+    """Let `build` fill a database, and serve it; all of it is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="milkiyat-bench-", ignore_cleanup_errors=True) as name,
+        contextlib.ExitStack() as stack,
+    ):
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        settings = _settings(folder, server.start())
+        assert settings.database_url is not None
+        database = Database(settings.database_url.get_secret_value())
+        stage = build(services(settings, database), database)
+        database.dispose()
+        stack.enter_context(_serving(settings))
+        yield settings, stage
+
+
+def _settings(folder: Path, database_url: str) -> Settings:
     """Give the settings of an API that asks no node, and is asked as often as wanted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -37,7 +63,7 @@ def bench_settings(folder: Path, database_url: str) -> Settings:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings) -> Iterator[None]:
+def _serving(settings: Settings) -> Iterator[None]:
     """Run the API, until it can be asked."""
     server = subprocess.Popen([sys.executable, "-m", "bench.api_server"])
     try:

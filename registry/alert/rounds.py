@@ -198,7 +198,7 @@ def look_at_hits(session: Session) -> int:
     """Ask about the hits that were found since; return how many alerts are new."""
     cursor = _cursor(session, HITS)
     hits = listed.hits_since(session, cursor.last_id or NO_ID)
-    found = listed.find_in(hits, alert_policy(session))
+    found = listed.find_in(hits, alert_policy(session)) if hits else []
     raised = sum(raise_alert(session, item) for item in found)
     _move(session, cursor, hits[-1].id if len(hits) == listed.HITS_AT_ONCE else None)
     return raised

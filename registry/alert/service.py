@@ -172,7 +172,7 @@ def get_alert(session: Session, actor: Actor, alert_id: UUID, *, lock: bool = Fa
     NotFound
     """
     alert = get_row(session, Alert, alert_id, kind="alert", lock=lock)
-    own = _party_of(session, actor)
+    own = investors.find_own_party(session, actor.subject)
     if own is not None and alert.party_id == own:
         raise NotFound("alert", alert_id)
     return alert
@@ -201,7 +201,7 @@ def list_alerts(
     ):
         if value is not None:
             query = query.where(column == value)
-    own = _party_of(session, actor)
+    own = investors.find_own_party(session, actor.subject)
     if own is not None:
         query = query.where(or_(col(Alert.party_id).is_(None), col(Alert.party_id) != own))
     return session.exec(page_after(query, col(Alert.id), after=after, limit=limit)).all()
@@ -213,9 +213,3 @@ def count_by_state(session: Session) -> Mapping[tuple[AlertRule, AlertState], in
         select(Alert.rule, Alert.state, func.count()).group_by(col(Alert.rule), col(Alert.state))
     )
     return {(AlertRule(rule), AlertState(state)): count for rule, state, count in rows}
-
-
-def _party_of(session: Session, actor: Actor) -> UUID | None:
-    """Return the party that the caller is, however far their KYC is."""
-    investor = investors.find_investor_of(session, actor.subject)
-    return investor.party_id if investor is not None else None

@@ -160,8 +160,8 @@ def _fire(  # noqa: PLR0917
     changes: dict[str, Any],
 ) -> Complaint:
     complaint = get_complaint(session, complaint_id, lock=True)
-    own = investors.find_investor_of(session, actor.subject)
-    given = {"reason": answer, "party_id": own.party_id if own else None}
+    own = investors.find_own_party(session, actor.subject)
+    given = {"reason": answer, "party_id": own}
     facts = {"reason": answer} if answer else {}
     lifecycle.change(
         session, actor, MACHINE, complaint, event, given=given, changes=changes, **facts
@@ -188,8 +188,8 @@ def get_own(session: Session, actor: Actor, complaint_id: UUID) -> Complaint:
         It is another's.
     """
     complaint = get_complaint(session, complaint_id)
-    mine = investors.find_investor_of(session, actor.subject)
-    if mine is None or complaint.party_id != mine.party_id:
+    own = investors.find_own_party(session, actor.subject)
+    if own is None or complaint.party_id != own:
         raise NotFound("complaint", complaint_id)
     return complaint
 

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.filing.guards import CTR
 from registry.filing.models import CtrFiling, CtrState
+from registry.filing.references import require_new_reference
 from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -100,13 +101,7 @@ def file_ctr(session: Session, actor: Actor, filing_id: UUID, *, reference: str)
         ``filing_reference_reused``, ``transition_refused``.
     """
     filing = get_filing(session, filing_id, lock=True)
-    used = session.exec(
-        select(CtrFiling).where(
-            col(CtrFiling.filed_reference) == reference, col(CtrFiling.id) != filing_id
-        )
-    ).first()
-    if used is not None:
-        raise Conflict("filing_reference_reused", "Another report was filed by this reference.")
+    require_new_reference(session, CtrFiling, reference, of=filing_id)
     lifecycle.change(
         session, actor, CTR, filing, "file",
         given={"reference": reference},

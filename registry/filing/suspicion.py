@@ -15,6 +15,7 @@ from registry.alert import service as alerts
 from registry.alert.models import AlertState
 from registry.filing.guards import STR
 from registry.filing.models import StrCase
+from registry.filing.references import require_new_reference
 from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -43,7 +44,7 @@ def open_str_case(
     Conflict
         ``alert_of_other_party``, ``transition_refused``.
     """
-    if _party_of(session, actor) == party_id:
+    if investors.find_own_party(session, actor.subject) == party_id:
         raise NotFound("party", party_id)
     parties.get_party(session, party_id)
     case = StrCase(
@@ -78,11 +79,7 @@ def file_str(session: Session, actor: Actor, case_id: UUID, *, reference: str) -
     Conflict
         ``filing_reference_reused``, ``transition_refused``.
     """
-    used = session.exec(
-        select(StrCase).where(col(StrCase.filed_reference) == reference, col(StrCase.id) != case_id)
-    ).first()
-    if used is not None:
-        raise Conflict("filing_reference_reused", "Another report was filed by this reference.")
+    require_new_reference(session, StrCase, reference, of=case_id)
     given = {"reference": reference}
     return _decide(session, actor, case_id, "file", given, {"filed_reference": reference})
 
@@ -130,7 +127,7 @@ def get_str_case(session: Session, actor: Actor, case_id: UUID, *, lock: bool = 
     NotFound
     """
     case = get_row(session, StrCase, case_id, kind="case", lock=lock)
-    if _party_of(session, actor) == case.party_id:
+    if investors.find_own_party(session, actor.subject) == case.party_id:
         raise NotFound("case", case_id)
     return case
 
@@ -142,12 +139,7 @@ def list_str_cases(
     query = select(StrCase)
     if state is not None:
         query = query.where(col(StrCase.state) == state)
-    own = _party_of(session, actor)
+    own = investors.find_own_party(session, actor.subject)
     if own is not None:
         query = query.where(col(StrCase.party_id) != own)
     return session.exec(page_after(query, col(StrCase.id), after=after, limit=limit)).all()
-
-
-def _party_of(session: Session, actor: Actor) -> UUID | None:
-    investor = investors.find_investor_of(session, actor.subject)
-    return investor.party_id if investor is not None else None

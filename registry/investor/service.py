@@ -113,6 +113,12 @@ def find_investor_of(session: Session, subject: str) -> Investor | None:
 _OF_SUBJECT = sql_select(Investor).where(col(Investor.subject) == bindparam("subject"))
 
 
+def find_own_party(session: Session, subject: str) -> UUID | None:
+    """Return the party that a principal is, however far their KYC is; None for who has none."""
+    investor = find_investor_of(session, subject)
+    return investor.party_id if investor is not None else None
+
+
 def get_investor_of(session: Session, subject: str) -> Investor:
     """Return the investor that a principal is.
 

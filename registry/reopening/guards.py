@@ -8,7 +8,7 @@ from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.kernel.errors import Conflict
 from registry.lifecycle.service import Attempt, guard
-from registry.reconciliation.models import CLOSED, ReconciliationBreak
+from registry.reconciliation.payable import require_no_break
 from registry.redemption.models import ENDED, Redemption, RedemptionState
 from registry.tokenization.guards import MACHINE
 from registry.tokenization.models import Tokenization
@@ -33,19 +33,7 @@ def asset_is_registered(attempt: Try) -> None:
 @guard(MACHINE, "unpause")
 def no_break_is_open(attempt: Try) -> None:
     """The state machine's guard: nobody trades what does not add up."""
-    found = attempt.session.exec(
-        select(ReconciliationBreak).where(
-            col(ReconciliationBreak.tokenization_id) == attempt.record.id,
-            col(ReconciliationBreak.state).not_in(CLOSED),
-        )
-    ).first()
-    if found is not None:
-        raise Conflict(
-            "break_open",
-            f"A break of rule {found.rule} is open: {found.detail}",
-            remedy=f"Resolve /v1/breaks/{found.id} first.",
-            rule=found.rule,
-        )
+    require_no_break(attempt.session, attempt.record)
 
 
 @guard(MACHINE, "unpause")
