@@ -137,24 +137,47 @@ def copy_spans(session: Session, spans: Spans) -> None:
         copy.write(copy_rows.END)
 
 
-def intern(session: Session, addresses: Collection[bytes]) -> dict[bytes, int]:
-    """Return the number of each address, giving one to those that have none."""
-    if not addresses:
-        return {}
-    known = "SELECT address, holder_no FROM holder WHERE address = ANY(%b)"
+_NUMBERS = """
+WITH locked AS (
+  SELECT address, token_no FROM token WHERE chain_id = %s AND address = ANY(%s) FOR UPDATE)
+SELECT true, address, token_no FROM locked
+UNION ALL
+SELECT false, address, holder_no FROM holder WHERE address = ANY(%s)
+"""
+
+
+def lock_and_number(
+    session: Session, chain_id: int, tokens: Collection[bytes], wallets: Collection[bytes]
+) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """Lock tokens, and number wallets.
+
+    Returns
+    -------
+    tuple
+        The number of each token that is known, by its address; and of each wallet, of which those
+        that had none have been given one.
+    """
+    numbers: dict[bytes, int] = {}
+    holders: dict[bytes, int] = {}
     with cursor_of(session) as cursor:
-        numbers: dict[bytes, int] = dict(
-            cursor.execute(known, [list(addresses)], binary=True).fetchall()
-        )
+        for is_token, address, number in cursor.execute(
+            _NUMBERS, [chain_id, list(tokens), list(wallets)], binary=True
+        ):
+            (numbers if is_token else holders)[address] = number
         # Sorted, so that two writers of two chains wait for each other in one order only.
-        missing = sorted(set(addresses) - numbers.keys())
+        missing = sorted(set(wallets) - holders.keys())
         if missing:
-            cursor.execute(
-                "INSERT INTO holder (address) SELECT unnest(%b::bytea[]) ON CONFLICT DO NOTHING",
-                [missing],
-            )
-            numbers.update(cursor.execute(known, [missing], binary=True).fetchall())
-    return numbers
+            holders |= _numbered(cursor, missing)
+    return numbers, holders
+
+
+def _numbered(cursor: Cursor[Any], wallets: list[bytes]) -> dict[bytes, int]:
+    """Give numbers to wallets that had none, unless another writer is doing so."""
+    cursor.execute(
+        "INSERT INTO holder (address) SELECT unnest(%b::bytea[]) ON CONFLICT DO NOTHING", [wallets]
+    )
+    known = "SELECT address, holder_no FROM holder WHERE address = ANY(%b)"
+    return dict(cursor.execute(known, [wallets], binary=True).fetchall())
 
 
 _HOLDINGS = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -73,8 +73,9 @@ def apply_range(
     SumDiffers
         See `apply_events`.
     """
-    move_cursor(session, chain_id, after=after, to=found.end, head_number=found.head_number)
-    bulk.copy_blocks(session, chain_id, found.blocks)
+    _step(session, chain_id, after=after, to=found.end, head_number=found.head_number)
+    if others := found.blocks[:-1]:
+        bulk.copy_blocks(session, chain_id, others)
     transfers, events = found.transfers, found.events
     if found.tokens and (apart := _add_tokens(session, chain_id, found.tokens)):
         transfers = transfers.without(apart)
@@ -114,6 +115,11 @@ UPDATE sync_cursor SET number = %(to_number)s, hash = %(to_hash)s, head_number =
   checked_at = %(now)s
 WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s
 """
+_STEP = f"""
+WITH moved AS ({_MOVE} RETURNING chain_id)
+INSERT INTO chain_block (chain_id, number, hash, parent_hash, mined_at)
+SELECT chain_id, %(to_number)s, %(to_hash)s, %(to_parent)s, %(to_time)s FROM moved
+"""  # noqa: S608 - a statement of our own
 
 
 def move_cursor(
@@ -131,7 +137,32 @@ def move_cursor(
     CursorMoved
         It does not.
     """
-    where = {
+    where = _move_of(chain_id, after, to, head_number)
+    with bulk.cursor_of(session) as cursor:
+        moved = cursor.execute(_MOVE, where).rowcount
+    _note_moved(session, moved)
+
+
+def _step(
+    session: Session,
+    chain_id: int,
+    *,
+    after: tuple[int, bytes],
+    to: ProjectedBlock,
+    head_number: int,
+) -> None:
+    """Move the cursor to a block that is new, and store that, in one statement."""
+    where = _move_of(chain_id, after, to, head_number)
+    where |= {"to_parent": to.parent_hash, "to_time": to.mined_at}
+    with bulk.cursor_of(session) as cursor:
+        moved = cursor.execute(_STEP, where).rowcount
+    _note_moved(session, moved)
+
+
+def _move_of(
+    chain_id: int, after: tuple[int, bytes], to: ProjectedBlock, head_number: int
+) -> dict[str, Any]:
+    return {
         "chain": chain_id,
         "number": after[0],
         "hash": after[1],
@@ -140,8 +171,9 @@ def move_cursor(
         "head": head_number,
         "now": now(),
     }
-    with bulk.cursor_of(session) as cursor:
-        moved = cursor.execute(_MOVE, where).rowcount
+
+
+def _note_moved(session: Session, moved: int) -> None:
     if not moved:
         raise CursorMoved
     bulk.forget(session, SyncCursor)
@@ -171,10 +203,12 @@ def apply_events(
     """
     if not len(transfers) and not events:
         return
-    numbers = _lock_tokens(
-        session, chain_id, transfers.named_tokens() | {event.token for event in events}
+    numbers, holders = bulk.lock_and_number(
+        session,
+        chain_id,
+        transfers.named_tokens() | {event.token for event in events},
+        transfers.named_wallets() | _parties(events),
     )
-    holders = bulk.intern(session, transfers.named_wallets() | _parties(events))
     numbered = Numbered.of(transfers, numbers, holders)
     if len(transfers):
         bulk.copy_transfers(session, numbered)
@@ -202,17 +236,6 @@ def apply_events(
             if event.kind in OF_WALLETS
         ],
     )
-
-
-_LOCK = """
-SELECT address, token_no FROM token WHERE chain_id = %s AND address = ANY(%s) FOR UPDATE
-"""
-
-
-def _lock_tokens(session: Session, chain_id: int, addresses: Collection[bytes]) -> dict[bytes, int]:
-    """Lock tokens; give the number of each that is known, by its address."""
-    with bulk.cursor_of(session) as cursor:
-        return dict(cursor.execute(_LOCK, [chain_id, list(addresses)], binary=True).fetchall())
 
 
 def _parties(events: Iterable[ProjectedEvent]) -> set[bytes]:
