@@ -52,6 +52,8 @@ SERVER_SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "cluster_name": DATABASE,
+    # A large transaction's log is on the disk when its COMMIT comes, and not only begun then.
+    "wal_writer_delay": "10ms",
     "shared_buffers": f"{buffers_mb()}MB",
     "random_page_cost": "1.1",
     "jit": "off",
