@@ -12,6 +12,7 @@ import registry.bill_of_lading.models
 import registry.bulk.models
 import registry.captable.contract_models
 import registry.captable.models
+import registry.captable.orphans
 import registry.case.models
 import registry.certificate.models
 import registry.complaint.models

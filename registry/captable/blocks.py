@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from registry.captable.models import EventKind, OrphanBlock
+from registry.captable.models import EventKind
+from registry.captable.orphans import OrphanBlock
 
 _FROZEN = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
 

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock, LostBranch
-from registry.captable.models import ChainBlock, OrphanBlock
+from registry.captable.models import ChainBlock
+from registry.captable.orphans import OrphanBlock
 from registry.captable.service import block_at
 from registry.kernel.errors import Conflict, NotFound
 

@@ -8,7 +8,8 @@ import pytest
 from sqlmodel import col, select
 
 from chain.sync.indexer import Indexer
-from registry.captable.models import ChainBlock, OrphanBlock, Token, TokenEvent
+from registry.captable.models import ChainBlock, Token, TokenEvent
+from registry.captable.orphans import OrphanBlock
 from registry.kernel.db import Database
 from tests.chain.nodes import Node
 from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle

@@ -13,7 +13,7 @@ from chain.node.client import Block, ChainClient
 from chain.sync.indexer import Indexer
 from chain.sync.ranges import RangeReader
 from registry.captable import projection
-from registry.captable.models import OrphanBlock
+from registry.captable.orphans import OrphanBlock
 from registry.captable.projection import CursorMoved
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, count, cursor_of, shuffle

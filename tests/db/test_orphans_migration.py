@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from registry.captable.models import OrphanBlock
+from registry.captable.orphans import OrphanBlock
 from registry.kernel import migrate
 from registry.kernel.db import Database
 
