@@ -51,7 +51,7 @@ from chain.runtime import open_chain, open_client
 from chain.worker import run_alerts, run_exports, run_imports, run_screening, run_worker
 from registry.kernel import failpoints
 from registry.kernel.actor import Role
-from registry.kernel.db import Database, DatabaseUnreachable
+from registry.kernel.db import Database, DatabaseBusy, DatabaseUnreachable
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.errors import RegistryError
 from registry.kernel.log import configure_logging
@@ -88,6 +88,7 @@ def clear_errors() -> Iterator[None]:
             say(f"{name}: {item['msg'].removeprefix('Value error, ')}")
     except (
         PortTaken,
+        DatabaseBusy,
         DatabaseUnreachable,
         EmbeddedServiceError,
         ChainError,

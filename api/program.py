@@ -67,7 +67,8 @@ def open_base(settings: Settings, say: Say) -> Iterator[Base]:
 
     Raises
     ------
-    DatabaseUnreachable, EmbeddedServiceError, RpcUnavailable, WrongChain, SignerRefused
+    DatabaseUnreachable, DatabaseBusy, EmbeddedServiceError, RpcUnavailable, WrongChain,
+    SignerRefused
         With the setting to mend.
     """
     require_coincurve()

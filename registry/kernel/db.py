@@ -22,6 +22,10 @@ class DatabaseUnreachable(Exception):
     """DATABASE_URL is wrong, or nothing answers there."""
 
 
+class DatabaseBusy(Exception):
+    """Another program holds what has to change before this one can start."""
+
+
 class ReadSession(Session):
     """A session in a read-only transaction; a type of its own, so that a reader cannot write."""
 

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from registry.kernel.db import Database
+from registry.kernel.db import Database, DatabaseBusy
 from registry.kernel.settings import ROOT
 
-_MIGRATION_LOCK = 4_242_001
+MIGRATION_LOCK = 4_242_001
 """Advisory lock: of several programs that start at once, one migrates and the others wait."""
 
 
+TURN_WAIT = "10min"
+"""So long another program may migrate, a large register say, while this one waits."""
+
+TABLE_WAIT = "10s"
+"""So long a statement waits for a table: whoever reads and writes waits behind it."""
+
+
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Migrate up to `revision`, in one transaction."""
-    with database.engine.begin() as connection:
-        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+    """Migrate up to `revision`, in one transaction.
+
+    Raises
+    ------
+    DatabaseBusy
+        Another program migrates for very long, or holds a table that has to change.
+    """
+    with _clear_waits(), database.engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '{TURN_WAIT}'"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_WAIT}'"))
         command.upgrade(_config(connection, target=revision), revision)
+
+
+@contextmanager
+def _clear_waits() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise DatabaseBusy(
+            "The schema was not brought up to date: another program holds what has to change, and "
+            "nothing was changed. Stop what runs on this database, and start again."
+        ) from error
 
 
 def downgrade(database: Database, revision: str) -> None:
