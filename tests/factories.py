@@ -301,11 +301,9 @@ def proven_wallet(
     desk: Desk, who: Actor, investor_id: UUID, *, address: bytes | None = None
 ) -> Wallet:
     address = address or secrets.token_bytes(20)
-    wallets.challenge_wallet(
-        desk.session, who, investor_id, address=address, challenge="Sign this."
-    )
-    wallet = wallets.open_challenge(desk.session, who, investor_id, address)
-    return wallets.accept_proof(desk.session, who, wallet)
+    wallets.challenge_wallet(desk.session, who, investor_id, address=address, message="Sign this.")
+    challenge = wallets.open_challenge(desk.session, who, investor_id, address)
+    return wallets.accept_proof(desk.session, who, challenge)
 
 
 def pass_kyc(desk: Desk, who: Actor, investor: Investor) -> Buyer:

@@ -15,6 +15,7 @@ from api.schemas.common import Address, Page
 from api.schemas.investors import (
     InvestorCreate,
     InvestorRead,
+    WalletChallengeRead,
     WalletCreate,
     WalletProof,
     WalletRead,
@@ -22,7 +23,7 @@ from api.schemas.investors import (
 from chain.wallet_proof import check_proof, write_challenge
 from registry.investor import service as investors
 from registry.investor import wallets
-from registry.investor.models import KycState, WalletState
+from registry.investor.models import KycState
 from registry.investor.wallets import CHALLENGE_LIFETIME
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
@@ -79,27 +80,27 @@ def challenge_wallet(
     session: SessionDep,
     actor: ActorDep,
     services: ServicesDep,
-) -> WalletRead:
+) -> WalletChallengeRead:
     """Ask for the message by which a wallet proves that it is yours (EIP-4361)."""
     issued_at = now()
-    challenge = write_challenge(
+    message = write_challenge(
         address=body.address,
         domain=services.settings.app_domain,
         chain_id=services.settings.chain_id,
         issued_at=issued_at,
         expires_at=issued_at + CHALLENGE_LIFETIME,
     )
-    wallet = wallets.challenge_wallet(
-        session, actor, investor_id, address=_raw(body.address), challenge=challenge
+    challenge = wallets.challenge_wallet(
+        session, actor, investor_id, address=_raw(body.address), message=message
     )
-    return WalletRead.of(wallet)
+    return WalletChallengeRead.of(challenge)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What the signature was held against, and what speaks against it."""
 
-    challenge: str | None
+    message: str | None
     refusal: RegistryError | None
 
 
@@ -114,15 +115,15 @@ def check_signature(
 ) -> None:
     """Check the signature before any transaction is open: a contract is asked at the node."""
     with services.database.reading() as session:
-        challenge = wallets.find_challenge(session, actor, investor_id, _raw(address))
-    request.state.checked = Checked(challenge, None)
-    if challenge is None:
+        message = wallets.find_challenge(session, actor, investor_id, _raw(address))
+    request.state.checked = Checked(message, None)
+    if message is None:
         return
     domain = services.settings.app_domain
     try:
-        check_proof(services.node, challenge=challenge, signature=body.signature, domain=domain)
+        check_proof(services.node, challenge=message, signature=body.signature, domain=domain)
     except (Conflict, Unavailable) as refusal:
-        request.state.checked = Checked(challenge, refusal)
+        request.state.checked = Checked(message, refusal)
 
 
 @router.post(
@@ -133,13 +134,15 @@ def prove_wallet(
     investor_id: UUID, address: Address, session: SessionDep, actor: ActorDep, request: Request
 ) -> WalletRead:
     """Hand in the wallet's signature of its challenge: by its key, or by its contract."""
-    wallet = wallets.open_challenge(session, actor, investor_id, _raw(address))
-    if wallet.state != WalletState.PROVEN:
+    wallet = wallets.find_own(session, actor, investor_id, _raw(address))
+    if wallet is None:
         checked: Checked = request.state.checked
+        challenge = wallets.open_challenge(session, actor, investor_id, _raw(address))
         if checked.refusal is not None:
             raise checked.refusal
-        wallets.require_same_challenge(wallet, checked.challenge)
-    return WalletRead.of(wallets.accept_proof(session, actor, wallet))
+        wallets.require_same_message(challenge, checked.message)
+        wallet = wallets.accept_proof(session, actor, challenge)
+    return WalletRead.of(wallet)
 
 
 @router.delete(

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from api.schemas.common import Address, Body, Instant, Read, Sha256Hex, address_of
 from api.schemas.parties import PersonFields
 from registry.investor import wallets
-from registry.investor.models import Investor, KycState, Wallet, WalletState
+from registry.investor.models import Investor, KycState, Wallet, WalletChallenge, WalletState
 from registry.kernel.messages import text_of
 
 
@@ -24,25 +24,36 @@ class InvestorCreate(Body):
 
 
 class WalletRead(Read):
-    """A wallet; while it is CHALLENGED, `challenge` is what it has to sign."""
+    """A wallet that is somebody's, and what it may still be used for."""
 
     address: str
     state: WalletState
     is_custodial: bool
     identity: str | None
-    challenge: str | None
-    challenge_expires_at: datetime | None
 
     @classmethod
     def of(cls, wallet: Wallet) -> Self:
-        is_open = wallet.state == WalletState.CHALLENGED
         return cls(
             address=address_of(wallet.address),
             state=wallet.state,
             is_custodial=wallet.is_custodial,
             identity=address_of(wallet.identity) if wallet.identity else None,
-            challenge=wallet.challenge if is_open else None,
-            challenge_expires_at=wallet.challenge_expires_at if is_open else None,
+        )
+
+
+class WalletChallengeRead(Read):
+    """What a wallet has to sign until when, to be its asker's; nothing is reserved meanwhile."""
+
+    address: str
+    challenge: str
+    challenge_expires_at: datetime
+
+    @classmethod
+    def of(cls, challenge: WalletChallenge) -> Self:
+        return cls(
+            address=address_of(challenge.address),
+            challenge=challenge.message,
+            challenge_expires_at=challenge.expires_at,
         )
 
 

@@ -53,12 +53,12 @@ of_holder AS (SELECT holder_no, sum(came) AS came FROM moved GROUP BY holder_no)
 touched AS (
   SELECT DISTINCT i.party_id, CASE WHEN i.party_id IS NULL THEN m.holder_no END AS stranger
   FROM of_holder m JOIN holder h USING (holder_no)
-  LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+  LEFT JOIN wallet w ON w.address = h.address
   LEFT JOIN investor i ON i.id = w.investor_id),
 wallets AS (
   SELECT t.party_id, h.holder_no, h.address FROM touched t
   JOIN investor i ON i.party_id = t.party_id
-  JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+  JOIN wallet w ON w.investor_id = i.id
   JOIN holder h ON h.address = w.address
   UNION ALL
   SELECT NULL, h.holder_no, h.address FROM touched t JOIN holder h ON h.holder_no = t.stranger),

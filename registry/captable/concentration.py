@@ -64,7 +64,7 @@ class Concentration:
 # A wallet that no investor has proven is somebody of its own.
 _OF_PARTIES = """
 LEFT JOIN holder h USING (holder_no)
-LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+LEFT JOIN wallet w ON w.address = h.address
 LEFT JOIN investor i ON i.id = w.investor_id
 GROUP BY coalesce(i.party_id::text, x.holder_no::text)
 """

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from registry.captable.events import TokenLabel
 from registry.captable.models import Balance, Holder, RegisteredWallet, Token
 from registry.captable.service import find_token
-from registry.investor.models import Wallet, has_owner
+from registry.investor.models import Wallet
 from registry.tokenization.models import Tokenization
 
 FRACTION_DECIMALS = 0
@@ -140,7 +140,6 @@ _HELD_BY = (
     .join(Wallet, col(Wallet.address) == col(Holder.address))
     .where(
         col(Wallet.investor_id) == bindparam("investor_id"),
-        has_owner(),
         col(Balance.balance_units) > 0,
     )
     .order_by(col(Tokenization.id), col(Wallet.address))

@@ -43,7 +43,7 @@ from registry.captable.models import (
 )
 from registry.captable.page import HeldUnits, find_block
 from registry.captable.spans import balance_at, frozen_at
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, NotFound, Unavailable
 from registry.operation.models import PlatformContract
 from registry.party.models import Party
@@ -231,7 +231,7 @@ SELECT h.address, x.balance_units FROM ({held}) x JOIN holder h USING (holder_no
 WHERE NOT EXISTS (
     SELECT FROM registered_wallet r WHERE r.token_no = {token} AND r.holder_no = x.holder_no)
   OR NOT EXISTS (
-    SELECT FROM wallet w WHERE w.address = h.address AND w.state <> 'CHALLENGED')
+    SELECT FROM wallet w WHERE w.address = h.address)
 ORDER BY h.address
 """
 
@@ -269,7 +269,7 @@ def _with_people(held: _Held) -> Any:
             (col(RegisteredWallet.token_no) == token_no)
             & (col(RegisteredWallet.holder_no) == held.holder_no),
         )
-        .outerjoin(Wallet, (col(Wallet.address) == col(Holder.address)) & has_owner())
+        .outerjoin(Wallet, col(Wallet.address) == col(Holder.address))
         .outerjoin(Investor, col(Investor.id) == col(Wallet.investor_id))
         .outerjoin(Party, col(Party.id) == col(Investor.party_id))
         .where(held.balance > 0, *held.where, col(Holder.address) > after)

@@ -21,7 +21,7 @@ from registry.case.layout import PlannedAct, lay_out_lift, write_acts
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
 from registry.case.repository import await_turn, happened, list_freezes, list_own_acts, successor_of
 from registry.case.soundness import held_otherwise, wanted_by_order
-from registry.investor.models import BARRED, Investor, KycState, Wallet, has_owner
+from registry.investor.models import BARRED, Investor, KycState, Wallet
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kyc.models import KycReview
@@ -175,7 +175,7 @@ def list_unfrozen(session: Session) -> Sequence[UUID]:
         .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
         .join(Token, col(Token.token_no) == col(Balance.token_no))
         .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
-        .where(col(Investor.kyc_state).in_(BARRED), has_owner(), col(Balance.balance_units) > 0)
+        .where(col(Investor.kyc_state).in_(BARRED), col(Balance.balance_units) > 0)
         .order_by(col(Wallet.investor_id))
     ).all()
     return list(dict.fromkeys(who for who, token, wallet in rows if (token, wallet) not in frozen))

@@ -161,7 +161,7 @@ def require_receiver(session: Session, address: bytes, *, linked: bool = True) -
         ``receiver_not_eligible``, with the reason.
     """
     wallet = wallets.find_wallet(session, address)
-    if wallet is None or wallet.state == WalletState.CHALLENGED:
+    if wallet is None:
         raise _not_eligible(address, "nobody has proven this wallet")
     if wallet.state != WalletState.PROVEN:
         raise _not_eligible(address, "this wallet was given up")
@@ -311,6 +311,4 @@ def require_ground(session: Session, case: Case, *, lifting: bool | None = None)
 def find_holder(session: Session, wallet: bytes) -> Investor | None:
     """Return whose the wallet is, if anybody has proven it."""
     found = wallets.find_wallet(session, wallet)
-    if found is None or found.state == WalletState.CHALLENGED:
-        return None
-    return investors.get_investor(session, found.investor_id)
+    return None if found is None else investors.get_investor(session, found.investor_id)

@@ -25,7 +25,7 @@ from registry.certificate.content import (
 from registry.certificate.models import Certificate, CertificateKind
 from registry.encumbrance import service as encumbrances
 from registry.investor import service as investors
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.canonical import record_hash
@@ -155,7 +155,7 @@ def issue_holding(
 def _wallets(session: Session, investor: Investor) -> Sequence[bytes]:
     return session.exec(
         select(Wallet.address)
-        .where(col(Wallet.investor_id) == investor.id, has_owner())
+        .where(col(Wallet.investor_id) == investor.id)
         .order_by(col(Wallet.id))
     ).all()
 

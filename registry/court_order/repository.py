@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row, page_after
@@ -79,7 +79,7 @@ def wallets_of(session: Session, order: CourtOrder) -> list[bytes]:
     rows: Any = session.exec(
         select(Wallet.address)
         .join(Investor, col(Investor.id) == col(Wallet.investor_id))
-        .where(col(Investor.party_id) == order.party_id, has_owner())
+        .where(col(Investor.party_id) == order.party_id)
         .order_by(col(Wallet.address))
     )
     return list(rows.all())

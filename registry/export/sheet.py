@@ -105,7 +105,7 @@ _ROWS = """
 COPY (
   SELECT encode(h.address, 'hex'), x.balance_units, x.frozen_units, p.kind <> 'NATURAL'
   FROM ({held}) x JOIN holder h USING (holder_no)
-  LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+  LEFT JOIN wallet w ON w.address = h.address
   LEFT JOIN investor i ON i.id = w.investor_id
   LEFT JOIN party p ON p.id = i.party_id
   ORDER BY h.address

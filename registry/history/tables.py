@@ -124,6 +124,7 @@ NOT_LEGAL: dict[str, str] = {
     "reconciliation": "only ever added",
     "api_key": "who may call; each act on a key is an entry of the journal",
     "passkey": "who may sign in; adding and removing one is an entry of the journal",
+    "wallet_challenge": "what an address is asked to sign within minutes",
     "passkey_challenge": "what an authenticator is asked to sign within minutes",
     "passkey_invitation": "who may sign in; each act on one is an entry of the journal",
     "user_session": "who is signed in; beginning and end are entries of the journal",

@@ -6,8 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import CheckConstraint, ColumnElement, Index, text
-from sqlmodel import Field, col
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field
 
 from registry.kernel.columns import Record, bigint, binary, enumeration, instant
 
@@ -25,7 +25,6 @@ BARRED = (KycState.LAPSED, KycState.REVOKED)
 
 
 class WalletState(StrEnum):
-    CHALLENGED = "CHALLENGED"
     PROVEN = "PROVEN"
     RETIRING = "RETIRING"
     """Its owner gives it up; the chain is being told."""
@@ -46,31 +45,37 @@ class Investor(Record, table=True):
 class Wallet(Record, table=True):
     """An address that an investor controls, and its ONCHAINID.
 
-    They proved it (EIP-4361), or its key is in our custody and signs what they confirm. An
-    address belongs to one investor for good; one that is lost is RETIRED, and used no more.
+    They signed `challenge` with it (EIP-4361), or its key is in our custody and signs what they
+    confirm. An address belongs to one investor for good; one that is lost is RETIRED, and used no
+    more.
     """
 
     __table_args__ = (
-        CheckConstraint(
-            "CASE WHEN is_custodial THEN state <> 'CHALLENGED' AND challenge IS NULL"
-            " ELSE challenge IS NOT NULL AND challenge_expires_at IS NOT NULL END",
-            name="ck_wallet_proof",
-        ),
+        CheckConstraint("is_custodial = (challenge IS NULL)", name="ck_wallet_proof"),
     )
 
     investor_id: UUID = Field(foreign_key="investor.id", index=True)
     address: bytes = binary(unique=True)
-    state: WalletState = enumeration(WalletState, default=WalletState.CHALLENGED)
+    state: WalletState = enumeration(WalletState, default=WalletState.PROVEN)
     is_custodial: bool = False
     challenge: str | None = None
-    challenge_expires_at: AwareDatetime | None = instant()
-    proven_at: AwareDatetime | None = instant()
+    proven_at: AwareDatetime = instant(nullable=False)
     identity: bytes | None = binary(nullable=True, default=None)
 
 
-def has_owner() -> ColumnElement[bool]:
-    """Whether a wallet is its investor's: a challenge that nobody answered makes it nobody's."""
-    return col(Wallet.state) != WalletState.CHALLENGED
+class WalletChallenge(Record, table=True):
+    """What an address has to sign for an investor; until it has, it is nobody's (EIP-4361).
+
+    Whoever asks reserves nothing: several may be asked for one address, each for another investor.
+    """
+
+    __tablename__ = "wallet_challenge"
+    __table_args__ = (UniqueConstraint("investor_id", "address"),)
+
+    investor_id: UUID = Field(foreign_key="investor.id")
+    address: bytes = binary()
+    message: str
+    expires_at: AwareDatetime = instant(nullable=False)
 
 
 class CustodialKey(Record, table=True):

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import NoReturn
 from uuid import UUID
 
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from registry.investor.models import CustodialKey, Investor, Wallet, WalletState, has_owner
+from registry.investor.models import (
+    CustodialKey,
+    Investor,
+    Wallet,
+    WalletChallenge,
+    WalletState,
+)
 from registry.investor.service import get_investor, is_in_force, may_hold
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -24,16 +33,18 @@ MOST_WALLETS = 50
 
 
 def challenge_wallet(
-    session: Session, actor: Actor, investor_id: UUID, *, address: bytes, challenge: str
-) -> Wallet:
-    """Record the message that the wallet has to sign.
+    session: Session, actor: Actor, investor_id: UUID, *, address: bytes, message: str
+) -> WalletChallenge:
+    """Record the message that the wallet has to sign, in place of an earlier one.
+
+    It reserves nothing: else anyone could block an address by asking.
 
     Parameters
     ----------
     address
         20 bytes.
-    challenge
-        The EIP-4361 message, with a nonce that nobody could guess.
+    message
+        By EIP-4361, with a nonce that nobody could guess.
 
     Raises
     ------
@@ -41,36 +52,33 @@ def challenge_wallet(
         ``wallet_taken``: it is somebody else's. ``wallet_proven``: nothing is left to prove.
         ``wallet_retired``: it was lost. ``too_many_wallets``.
     """
-    own_investor(session, actor, investor_id)
+    # Locked: of two requests at one moment the second replaces what the first wrote.
+    own_investor(session, actor, investor_id, lock=True)
     _refuse_too_many(session, investor_id)
-    wallet = session.exec(
-        select(Wallet).where(col(Wallet.address) == address).with_for_update()
-    ).first()
-    if wallet is not None and wallet.state != WalletState.CHALLENGED:
-        if wallet.investor_id != investor_id:
-            raise Conflict("wallet_taken", "This wallet belongs to another investor.")
-        _refuse_retired(wallet)
-        raise Conflict("wallet_proven", "This wallet is proven already.")
-    if wallet is None:
-        wallet = Wallet(
-            investor_id=investor_id,
-            address=address,
-            challenge=challenge,
-            challenge_expires_at=now() + CHALLENGE_LIFETIME,
+    wallet = find_wallet(session, address)
+    if wallet is not None:
+        _refuse_known(wallet, investor_id)
+    session.execute(
+        delete(WalletChallenge).where(
+            col(WalletChallenge.investor_id) == investor_id,
+            (col(WalletChallenge.address) == address) | (col(WalletChallenge.expires_at) < now()),
         )
-    # A challenge that nobody answered reserves nothing: else anyone could block an address.
-    wallet.investor_id = investor_id
-    wallet.challenge = challenge
-    wallet.challenge_expires_at = now() + CHALLENGE_LIFETIME
-    session.add(wallet)
+    )
+    challenge = WalletChallenge(
+        investor_id=investor_id,
+        address=address,
+        message=message,
+        expires_at=now() + CHALLENGE_LIFETIME,
+    )
+    session.add(challenge)
     session.flush()
-    return wallet
+    return challenge
 
 
 def _refuse_too_many(session: Session, investor_id: UUID) -> None:
-    """Refuse another wallet of who has many; a challenge that nobody answered is none."""
-    proven = select(Wallet.id).where(col(Wallet.investor_id) == investor_id, has_owner())
-    if len(session.exec(proven.limit(MOST_WALLETS)).all()) == MOST_WALLETS:
+    """Refuse another wallet of who has many."""
+    known = select(Wallet.id).where(col(Wallet.investor_id) == investor_id)
+    if len(session.exec(known.limit(MOST_WALLETS)).all()) == MOST_WALLETS:
         raise Conflict(
             "too_many_wallets",
             f"Nobody has more than {MOST_WALLETS} wallets, with those given up.",
@@ -79,27 +87,67 @@ def _refuse_too_many(session: Session, investor_id: UUID) -> None:
         )
 
 
-def open_challenge(session: Session, actor: Actor, investor_id: UUID, address: bytes) -> Wallet:
-    """Return the wallet whose challenge is being answered.
+def _refuse_known(wallet: Wallet, investor_id: UUID) -> NoReturn:
+    """Say why there is nothing to prove of a wallet that is somebody's."""
+    if wallet.investor_id != investor_id:
+        raise _taken()
+    if wallet.state != WalletState.PROVEN:
+        raise Conflict(
+            "wallet_retired", "This wallet was given up.", remedy="Prove another wallet."
+        )
+    raise Conflict("wallet_proven", "This wallet is proven already.")
+
+
+def _taken() -> Conflict:
+    return Conflict("wallet_taken", "This wallet belongs to another investor.")
+
+
+def find_own(session: Session, actor: Actor, investor_id: UUID, address: bytes) -> Wallet | None:
+    """Return a wallet that the caller has proven, and not given up.
+
+    Raises
+    ------
+    NotFound
+        It is not the caller's enrolment.
+    """
+    own_investor(session, actor, investor_id)
+    wallet = find_wallet(session, address)
+    if wallet is None or wallet.investor_id != investor_id:
+        return None
+    return wallet if wallet.state == WalletState.PROVEN else None
+
+
+def open_challenge(
+    session: Session, actor: Actor, investor_id: UUID, address: bytes
+) -> WalletChallenge:
+    """Return the challenge that is being answered; it stays as it is until the proof is recorded.
 
     Raises
     ------
     NotFound
         No challenge was asked for.
     Conflict
-        ``challenge_expired``, ``wallet_retired``.
+        ``challenge_expired``, ``wallet_retired``, ``wallet_proven``, ``wallet_taken``.
     """
-    own_investor(session, actor, investor_id)
-    # Locked until the proof is recorded: else another could take the challenge over meanwhile,
-    # and be given the wallet that this investor proves.
-    wallet = lock_own_wallet(session, investor_id, address)
-    _refuse_retired(wallet)
-    until = wallet.challenge_expires_at
-    if wallet.state == WalletState.CHALLENGED and (until is None or until < now()):
+    own_investor(session, actor, investor_id, lock=True)
+    challenge = session.exec(
+        select(WalletChallenge).where(
+            col(WalletChallenge.investor_id) == investor_id,
+            col(WalletChallenge.address) == address,
+        )
+    ).first()
+    wallet = find_wallet(session, address)
+    is_own = wallet is not None and wallet.investor_id == investor_id
+    if challenge is None and not is_own:
+        raise NotFound("wallet", f"0x{address.hex()}")
+    if wallet is not None:
+        _refuse_known(wallet, investor_id)
+    assert challenge is not None, "what is nobody's was asked for"
+    if challenge.expires_at < now():
         raise Conflict(
             "challenge_expired", "The message to sign has expired.", remedy="Ask for a new one."
         )
-    return wallet
+    return challenge
 
 
 def lock_own_wallet(session: Session, investor_id: UUID, address: bytes) -> Wallet:
@@ -122,16 +170,19 @@ def lock_own_wallet(session: Session, investor_id: UUID, address: bytes) -> Wall
 
 
 def find_challenge(session: Session, actor: Actor, investor_id: UUID, address: bytes) -> str | None:
-    """Return what a wallet of the caller's has to sign now; None where nothing is open."""
-    investor = session.get(Investor, investor_id)
-    wallet = find_wallet(session, address)
-    if investor is None or investor.subject != actor.subject or wallet is None:
-        return None
-    is_open = wallet.investor_id == investor_id and wallet.state == WalletState.CHALLENGED
-    return wallet.challenge if is_open else None
+    """Return the message that the caller was asked to sign with a wallet; None where none is."""
+    return session.exec(
+        select(WalletChallenge.message)
+        .join(Investor, col(Investor.id) == col(WalletChallenge.investor_id))
+        .where(
+            col(Investor.id) == investor_id,
+            col(Investor.subject) == actor.subject,
+            col(WalletChallenge.address) == address,
+        )
+    ).first()
 
 
-def require_same_challenge(wallet: Wallet, challenge: str | None) -> None:
+def require_same_message(challenge: WalletChallenge, message: str | None) -> None:
     """Refuse a signature of another message than the one that is open now.
 
     Raises
@@ -139,7 +190,7 @@ def require_same_challenge(wallet: Wallet, challenge: str | None) -> None:
     Conflict
         ``wallet_proof_refused``.
     """
-    if wallet.challenge != challenge:
+    if challenge.message != message:
         raise Conflict(
             "wallet_proof_refused",
             "Another message was asked for while this one's signature was checked.",
@@ -147,37 +198,42 @@ def require_same_challenge(wallet: Wallet, challenge: str | None) -> None:
         )
 
 
-def _refuse_retired(wallet: Wallet) -> None:
-    if wallet.state in {WalletState.RETIRING, WalletState.RETIRED}:
-        raise Conflict(
-            "wallet_retired",
-            "This wallet was given up.",
-            remedy="Prove another wallet.",
-        )
-
-
-def accept_proof(session: Session, actor: Actor, wallet: Wallet) -> Wallet:
-    """Record that the signature was checked and is the wallet's own.
+def accept_proof(session: Session, actor: Actor, challenge: WalletChallenge) -> Wallet:
+    """Record that the signature was checked, and is the wallet's own: from now on it is theirs.
 
     Raises
     ------
     Conflict
-        ``too_many_wallets``.
+        ``too_many_wallets``. ``wallet_taken``: somebody else has proven it meanwhile.
     """
-    if wallet.state != WalletState.PROVEN:
-        _refuse_too_many(session, wallet.investor_id)
-        wallet.state, wallet.proven_at = WalletState.PROVEN, now()
-        session.add(wallet)
-        session.flush()
-        journal.record(
-            session,
-            actor,
-            "wallet_proven",
-            "investor",
-            wallet.investor_id,
-            address=f"0x{wallet.address.hex()}",
-        )
-        link_if_due(session, actor, wallet)
+    _refuse_too_many(session, challenge.investor_id)
+    proven = Wallet(
+        investor_id=challenge.investor_id,
+        address=challenge.address,
+        challenge=challenge.message,
+        proven_at=now(),
+    )
+    # Two investors with one key may prove it at one moment; the second waits for the first.
+    added = session.execute(
+        insert(Wallet)
+        .values(**proven.model_dump())
+        .on_conflict_do_nothing(index_elements=["address"])
+        .returning(col(Wallet.id))
+    ).first()
+    if added is None:
+        raise _taken()
+    session.delete(challenge)
+    session.flush()
+    wallet = session.get_one(Wallet, proven.id)
+    journal.record(
+        session,
+        actor,
+        "wallet_proven",
+        "investor",
+        wallet.investor_id,
+        address=f"0x{wallet.address.hex()}",
+    )
+    link_if_due(session, actor, wallet)
     return wallet
 
 
@@ -262,7 +318,9 @@ def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
     )
 
 
-def own_investor(session: Session, actor: Actor, investor_id: UUID) -> Investor:
+def own_investor(
+    session: Session, actor: Actor, investor_id: UUID, *, lock: bool = False
+) -> Investor:
     """Return the caller's enrolment of that id.
 
     Raises
@@ -270,7 +328,7 @@ def own_investor(session: Session, actor: Actor, investor_id: UUID) -> Investor:
     NotFound
         There is none, or it is another's.
     """
-    investor = get_investor(session, investor_id)
+    investor = get_investor(session, investor_id, lock=lock)
     if investor.subject != actor.subject:
         raise NotFound("investor", investor_id)
     return investor

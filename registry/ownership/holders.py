@@ -25,10 +25,9 @@ FEW_WALLETS = 64
 """Nobody has more, with those in our custody: so one of them holds a part of that many."""
 assert MOST_WALLETS < FEW_WALLETS
 
-# A challenge that was never answered makes nobody the owner of an address.
 _WALLETS = """
 JOIN investor i ON i.party_id = p.id
-JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+JOIN wallet w ON w.investor_id = i.id
 JOIN holder h ON h.address = w.address
 JOIN ({held}) x ON x.holder_no = h.holder_no
 """
@@ -60,7 +59,7 @@ _LARGE = """
 SELECT i.party_id, h.address, x.balance_units::text
 FROM ({large} OFFSET 0) x
 JOIN holder h USING (holder_no)
-LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+LEFT JOIN wallet w ON w.address = h.address
 LEFT JOIN investor i ON i.id = w.investor_id
 """
 

@@ -63,7 +63,7 @@ JOIN party g ON g.members @> jsonb_build_array(jsonb_build_object('party_id', m.
 # Of what a wallet ever held something is kept, so one look at its balances finds every token.
 _TOKENS = """
 SELECT DISTINCT z.id FROM investor i
-JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+JOIN wallet w ON w.investor_id = i.id
 JOIN holder h ON h.address = w.address
 JOIN balance b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no

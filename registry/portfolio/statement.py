@@ -16,7 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.portfolio import list_tokens_of
 from registry.captable.service import block_at, find_token, holding_at
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, Unavailable
 from registry.portfolio.money import MoneyAccount, read_money
@@ -118,9 +118,7 @@ def _holdings(
     session: Session, investor: Investor, opening: AsOfBlock | None, closing: AsOfBlock
 ) -> list[HoldingAccount]:
     wallets = session.exec(
-        select(Wallet)
-        .where(col(Wallet.investor_id) == investor.id, has_owner())
-        .order_by(col(Wallet.id))
+        select(Wallet).where(col(Wallet.investor_id) == investor.id).order_by(col(Wallet.id))
     ).all()
     found = []
     for wallet in wallets:

@@ -33,7 +33,7 @@ CROSS JOIN LATERAL (
     AND e.kind IN ({EventKind.TRANSFER:d}, {EventKind.TOKENS_FROZEN:d},
       {EventKind.TOKENS_UNFROZEN:d})) e
 JOIN holder h ON h.holder_no = e.holder_no
-JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+JOIN wallet w ON w.address = h.address
 JOIN investor i ON i.id = w.investor_id
 ORDER BY 1, 4
 """  # noqa: S608 - numbers of our own
@@ -46,7 +46,7 @@ JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1
   AND e.block_number > %(after)s AND e.block_number <= %(until)s
 JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
 JOIN holder h ON h.holder_no = e.target
-JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+JOIN wallet w ON w.address = h.address
 JOIN investor i ON i.id = w.investor_id
 ORDER BY e.block_number, e.log_index
 """  # noqa: S608 - numbers of our own

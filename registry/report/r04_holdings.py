@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.models import Token
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Invalid, NotFound
 from registry.party import service as parties
 from registry.report.held_since import held_since
@@ -166,7 +166,7 @@ def _holder_of_wallet(session: Session, address: bytes) -> Holder:
     party_id = session.exec(
         select(Investor.party_id)
         .join(Wallet, col(Wallet.investor_id) == col(Investor.id))
-        .where(col(Wallet.address) == address, has_owner())
+        .where(col(Wallet.address) == address)
     ).first()
     return Holder(party_id, [address] if party_id is None else _wallets_of(session, party_id))
 
@@ -175,7 +175,7 @@ def _wallets_of(session: Session, party_id: UUID) -> Sequence[bytes]:
     return session.exec(
         select(Wallet.address)
         .join(Investor, col(Investor.id) == col(Wallet.investor_id))
-        .where(col(Investor.party_id) == party_id, has_owner())
+        .where(col(Investor.party_id) == party_id)
     ).all()
 
 

@@ -61,7 +61,7 @@ large AS (
     CASE WHEN i.party_id IS NULL THEN h.address END AS wallet,
     array_agg(DISTINCT x.holder_no) AS holders, sum(x.before) AS before, sum(x.after) AS after
   FROM held x JOIN holder h USING (holder_no)
-  LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+  LEFT JOIN wallet w ON w.address = h.address
   LEFT JOIN investor i ON i.id = w.investor_id
   GROUP BY 1, 2, 3
   HAVING sum(x.before) >= %(large_before)s OR sum(x.after) >= %(large_after)s)

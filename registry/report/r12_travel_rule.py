@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.models import EventKind
-from registry.investor.models import Investor, Wallet, has_owner
+from registry.investor.models import Investor, Wallet
 from registry.kernel.masking import HIDDEN
 from registry.kernel.money import PAISA_PER_RUPEE
 from registry.kernel.rows import among
@@ -163,7 +163,7 @@ def _sides(
         select(Wallet.address, Party)
         .join(Investor, col(Investor.id) == col(Wallet.investor_id))
         .join(Party, col(Party.id) == col(Investor.party_id))
-        .where(among(col(Wallet.address), sorted(addresses)), has_owner())
+        .where(among(col(Wallet.address), sorted(addresses)))
     )
     return {address: _side(question, party) for address, party in rows}
 

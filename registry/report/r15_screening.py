@@ -60,7 +60,7 @@ WHERE state = 'FILED' AND party_id = ANY(:parties) GROUP BY party_id
 # Of each wallet of these parties: whether the address is frozen at the block, and what it has.
 _FROZEN = f"""
 SELECT i.party_id, sum(z.price_paisa * CASE WHEN f.frozen THEN held.units ELSE held.locked END)
-FROM investor i JOIN wallet w ON w.investor_id = i.id AND w.state <> 'CHALLENGED'
+FROM investor i JOIN wallet w ON w.investor_id = i.id
 JOIN holder h ON h.address = w.address
 JOIN balance b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s

@@ -47,17 +47,11 @@ def remove_wallet(session: Session, actor: Actor, investor_id: UUID, address: by
     Forbidden
         ``sign_in_not_recent``.
     Conflict
-        ``wallet_not_proven``, ``wallet_in_use``, ``party_under_order``.
+        ``wallet_in_use``, ``party_under_order``.
     """
     wallets.own_investor(session, actor, investor_id)
     passkeys.require_recent(session, actor)
     wallet = wallets.lock_own_wallet(session, investor_id, address)
-    if wallet.state == WalletState.CHALLENGED:
-        raise Conflict(
-            "wallet_not_proven",
-            "The wallet was never proven; nothing is there to give up.",
-            remedy="Let its challenge run out.",
-        )
     if wallet.state != WalletState.PROVEN:
         return wallet
     _require_unused(session, wallet)

@@ -60,7 +60,7 @@ def test_custodial_wallet__asked_for_again_and_again__is_one(
     assert bytes.fromhex(read["address"][2:]) == wallet.address
     assert caller.post(MINE, CUSTODY).json() == read
     [enrolled] = caller.get("/v1/me").json()["investor"]["wallets"]
-    assert (enrolled["is_custodial"], enrolled["challenge"]) == (True, None)
+    assert (enrolled["is_custodial"], enrolled["state"]) == (True, "PROVEN")
     assert "wallet-" not in caller.get(MINE).text  # where the key lies is nobody's business
 
 

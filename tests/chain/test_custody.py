@@ -140,7 +140,7 @@ def dealing(minted: Market, tmp_path: Path) -> Dealing:
     (folder / "second.json").write_text(json.dumps(encrypted), "utf-8")
     with minted.world.database.transaction() as session:
         wallet = session.exec(select(Wallet).where(col(Wallet.address) == BUYER)).one()
-        wallet.is_custodial, wallet.challenge, wallet.challenge_expires_at = True, None, None
+        wallet.is_custodial, wallet.challenge = True, None
         session.add(
             CustodialKey(
                 investor_id=wallet.investor_id,

@@ -286,7 +286,7 @@ def test_pose__wallet_that_was_never_proven__is_nobodys(desk: Desk, wrapped: Wra
     tokenization = sales.deployed(desk, wrapped)
     mine = make.buyer(desk)
     wallets.challenge_wallet(
-        desk.session, mine.actor, mine.investor.id, address=b"\x55" * 20, challenge="Sign this."
+        desk.session, mine.actor, mine.investor.id, address=b"\x55" * 20, message="Sign this."
     )
 
     with pytest.raises(NotFound):

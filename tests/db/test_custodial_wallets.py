@@ -109,7 +109,6 @@ def test_request__twice_at_one_moment__is_one(fresh_database: Database, desk: De
         ),
         "UPDATE custodial_key SET key_uri = NULL",
         "UPDATE custodial_key SET wallet_id = NULL",
-        "UPDATE wallet SET state = 'CHALLENGED'",
         "UPDATE wallet SET challenge = 'Sign this.'",
         "UPDATE wallet SET is_custodial = false",
     ],
@@ -189,7 +188,7 @@ def test_freeze__of_a_custodial_wallet__is_as_of_any(desk: Desk) -> None:
 
 def kept_by_us(desk: Desk, wallet: Wallet) -> None:
     """Put a wallet that holds units into our custody."""
-    wallet.is_custodial, wallet.challenge, wallet.challenge_expires_at = True, None, None
+    wallet.is_custodial, wallet.challenge = True, None
     key = CustodialKey(
         investor_id=wallet.investor_id, chain_id=CHAIN_ID, wallet_id=wallet.id,
         key_uri="file:kept.json", made_at=now(),

@@ -11,7 +11,7 @@ from registry.document.store import DocumentStore
 from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.kernel.db import Database
-from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
 from registry.kyc import decision
 from registry.kyc_standing import service as standing
@@ -30,23 +30,23 @@ def desk_of(vault: Vault, store: DocumentStore) -> DeskMaker:
     return lambda session: Desk(session, vault, store)
 
 
-def test_wallet__challenged_by_another_while_its_owner_answers__stays_the_owners(
+def test_wallet__two_prove_it_at_one_moment__belongs_to_the_first(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
     address = bytes(range(20))
     with fresh_database.transaction() as session:
-        (owner, investor), (thief, other) = (make.enrolled(desk_of(session)) for _ in range(2))
-        wallets.challenge_wallet(session, owner, investor.id, address=address, challenge="nonce 1")
+        (first, investor), (second, other) = (make.enrolled(desk_of(session)) for _ in range(2))
+        for who, asking in ((first, investor), (second, other)):
+            wallets.challenge_wallet(session, who, asking.id, address=address, message="nonce")
+
+    def prove(theirs: Session) -> Wallet:
+        challenge = wallets.open_challenge(theirs, second, other.id, address)
+        return wallets.accept_proof(theirs, second, challenge)
 
     with fresh_database.transaction() as session:
-        wallet = wallets.open_challenge(session, owner, investor.id, address)
-        with meanwhile(
-            fresh_database,
-            lambda theirs: wallets.challenge_wallet(
-                theirs, thief, other.id, address=address, challenge="nonce 2"
-            ),
-        ) as outcome:
-            wallets.accept_proof(session, owner, wallet)
+        challenge = wallets.open_challenge(session, first, investor.id, address)
+        wallets.accept_proof(session, first, challenge)
+        with meanwhile(fresh_database, prove) as outcome:
             session.commit()
             with pytest.raises(Conflict, match="wallet_taken"):
                 outcome.result()
@@ -56,23 +56,26 @@ def test_wallet__challenged_by_another_while_its_owner_answers__stays_the_owners
         assert (found.investor_id, found.state) == (investor.id, WalletState.PROVEN)
 
 
-def test_wallet__answered_while_another_takes_the_challenge_over__is_not_found(
+def test_wallet__challenged_twice_at_one_moment__has_the_later_challenge(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
     address = bytes(range(20))
     with fresh_database.transaction() as session:
-        (owner, investor), (thief, other) = (make.enrolled(desk_of(session)) for _ in range(2))
-        wallets.challenge_wallet(session, owner, investor.id, address=address, challenge="nonce 1")
+        who, investor = make.enrolled(desk_of(session))
 
     with fresh_database.transaction() as session:
-        wallets.challenge_wallet(session, thief, other.id, address=address, challenge="nonce 2")
+        wallets.challenge_wallet(session, who, investor.id, address=address, message="nonce 1")
         with meanwhile(
             fresh_database,
-            lambda mine: wallets.open_challenge(mine, owner, investor.id, address),
+            lambda mine: wallets.challenge_wallet(
+                mine, who, investor.id, address=address, message="nonce 2"
+            ),
         ) as outcome:
             session.commit()
-            with pytest.raises(NotFound, match="wallet"):
-                outcome.result()
+            outcome.result()
+
+    with fresh_database.reading() as reader:
+        assert wallets.find_challenge(reader, who, investor.id, address) == "nonce 2"
 
 
 def test_kyc__decided_twice_at_one_moment__is_decided_once(

@@ -83,7 +83,7 @@ def test_wallet__no_challenge__is_not_found(desk: Desk) -> None:
 
 def test_wallet__challenge_of_another_investor__is_not_found(desk: Desk) -> None:
     (owner, investor), (thief, other) = make.enrolled(desk), make.enrolled(desk)
-    wallets.challenge_wallet(desk.session, owner, investor.id, address=ADDRESS, challenge="nonce 1")
+    wallets.challenge_wallet(desk.session, owner, investor.id, address=ADDRESS, message="nonce 1")
 
     with pytest.raises(NotFound, match="wallet"):
         wallets.open_challenge(desk.session, thief, other.id, ADDRESS)
@@ -96,49 +96,48 @@ def test_wallet__challenge_in_the_name_of_another__is_not_found(desk: Desk) -> N
 
     with pytest.raises(NotFound, match="investor"):
         wallets.challenge_wallet(
-            desk.session, thief, investor.id, address=ADDRESS, challenge="nonce 1"
+            desk.session, thief, investor.id, address=ADDRESS, message="nonce 1"
         )
 
 
 def test_wallet__unanswered_challenge__blocks_nobody(desk: Desk) -> None:
     (squatter, squatting), (owner, investor) = make.enrolled(desk), make.enrolled(desk)
     wallets.challenge_wallet(
-        desk.session, squatter, squatting.id, address=ADDRESS, challenge="nonce 1"
+        desk.session, squatter, squatting.id, address=ADDRESS, message="nonce 1"
     )
 
     wallet = make.proven_wallet(desk, owner, investor.id, address=ADDRESS)
 
     assert wallet.investor_id == investor.id
-    with pytest.raises(NotFound, match="wallet"):
+    with pytest.raises(Conflict, match="wallet_taken"):
         wallets.open_challenge(desk.session, squatter, squatting.id, ADDRESS)
 
 
 def test_wallet__asked_again__has_the_newest_challenge_only(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
     for nonce in ("nonce 1", "nonce 2"):
-        wallets.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, challenge=nonce)
+        wallets.challenge_wallet(desk.session, who, investor.id, address=ADDRESS, message=nonce)
 
-    wallet = wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
+    challenge = wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
 
-    assert wallet.challenge == "nonce 2"
-    assert len(wallets.list_wallets(desk.session, investor.id)) == 1
+    assert challenge.message == "nonce 2"
+    assert wallets.list_wallets(desk.session, investor.id) == []
 
 
 def test_wallet__challenge_expired__is_refused_and_can_be_asked_again(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
-    wallet = wallets.challenge_wallet(
-        desk.session, who, investor.id, address=ADDRESS, challenge="nonce 1"
+    challenge = wallets.challenge_wallet(
+        desk.session, who, investor.id, address=ADDRESS, message="nonce 1"
     )
-    assert wallet.challenge_expires_at is not None
-    lifetime = wallet.challenge_expires_at - now()
+    lifetime = challenge.expires_at - now()
     assert timedelta(minutes=9) < lifetime <= timedelta(minutes=10)
-    wallet.challenge_expires_at = now() - timedelta(microseconds=1)
+    challenge.expires_at = now() - timedelta(microseconds=1)
     desk.session.flush()
 
     with pytest.raises(Conflict, match="challenge_expired"):
         wallets.open_challenge(desk.session, who, investor.id, ADDRESS)
 
-    assert make.proven_wallet(desk, who, investor.id, address=ADDRESS) == wallet
+    assert make.proven_wallet(desk, who, investor.id, address=ADDRESS).address == ADDRESS
 
 
 @pytest.mark.parametrize(("mine", "code"), [(True, "wallet_proven"), (False, "wallet_taken")])
@@ -150,9 +149,7 @@ def test_wallet__proven__belongs_to_its_investor_for_good(
     asker, asking = (who, investor) if mine else make.enrolled(desk)
 
     with pytest.raises(Conflict) as refusal:
-        wallets.challenge_wallet(
-            desk.session, asker, asking.id, address=ADDRESS, challenge="nonce 2"
-        )
+        wallets.challenge_wallet(desk.session, asker, asking.id, address=ADDRESS, message="nonce 2")
 
     assert refusal.value.code == code
 
@@ -197,12 +194,12 @@ def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> N
 def test_wallet__beyond_the_most__is_refused_and_challenges_do_not_count(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
     wallets.challenge_wallet(
-        desk.session, who, investor.id, address=secrets.token_bytes(20), challenge="Sign this."
+        desk.session, who, investor.id, address=secrets.token_bytes(20), message="Sign this."
     )
     last = secrets.token_bytes(20)
     for _ in range(wallets.MOST_WALLETS - 1):
         make.proven_wallet(desk, who, investor.id)
-    wallets.challenge_wallet(desk.session, who, investor.id, address=last, challenge="Sign this.")
+    wallets.challenge_wallet(desk.session, who, investor.id, address=last, message="Sign this.")
     make.proven_wallet(desk, who, investor.id)
 
     with pytest.raises(Conflict, match="too_many_wallets"):

@@ -301,7 +301,7 @@ def test_address__that_nobody_proved__is_unknown(asked: Question) -> None:
         asked.chain.mint(address, 45)
     # Who only asks to be challenged for an address is not its owner.
     who, investor = make.enrolled(desk)
-    wallets.challenge_wallet(desk.session, who, investor.id, address=claimed, challenge="Sign.")
+    wallets.challenge_wallet(desk.session, who, investor.id, address=claimed, message="Sign.")
 
     found = asked.behind()
 

@@ -51,7 +51,7 @@ def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: L
     assert wallets.verified_wallet(desk.session, who.investor.id).id == new.id
     for act in (
         lambda: wallets.challenge_wallet(
-            desk.session, who.actor, who.investor.id, address=lost.address, challenge="Sign."
+            desk.session, who.actor, who.investor.id, address=lost.address, message="Sign."
         ),
         lambda: wallets.open_challenge(desk.session, who.actor, who.investor.id, lost.address),
     ):

@@ -44,7 +44,7 @@ def claim(desk: Desk) -> Claim:
     chain.move(chain.holders[0].wallet.address, STRANGER, 300)
     who = make.buyer(desk)
     wallets.challenge_wallet(
-        desk.session, who.actor, who.investor.id, address=STRANGER, challenge="Sign this."
+        desk.session, who.actor, who.investor.id, address=STRANGER, message="Sign this."
     )
     return Claim(chain, who.actor, who.investor)
 
@@ -82,7 +82,7 @@ def test_challenge__not_answered__names_no_holder(desk: Desk, claim: Claim) -> N
 def test_challenge__of_two_addresses__joins_nobody(desk: Desk, claim: Claim) -> None:
     other = claim.chain.holders[1]
     wallets.challenge_wallet(
-        desk.session, other.actor, other.investor.id, address=STRANGER, challenge="Sign this."
+        desk.session, other.actor, other.investor.id, address=STRANGER, message="Sign this."
     )
     block = captable.block_at(desk.session, claim.chain.chain_id, None)
 

@@ -53,7 +53,7 @@ def test_remove__empty_and_linked__is_retired_once_the_chain_says_so(desk: Desk)
     assert state(who.wallet) == WalletState.RETIRED
     with pytest.raises(Conflict, match="wallet_retired"):
         wallets.challenge_wallet(
-            desk.session, who.actor, who.investor.id, address=who.wallet.address, challenge="Sign."
+            desk.session, who.actor, who.investor.id, address=who.wallet.address, message="Sign."
         )
 
 
@@ -128,10 +128,11 @@ def test_remove__of_another__is_not_found(desk: Desk) -> None:
         )
 
 
-def test_remove__challenge_that_nobody_answered__is_refused(desk: Desk) -> None:
-    who = make.buyer(desk)
-    asked = wallets.challenge_wallet(
-        desk.session, who.actor, who.investor.id, address=bytes(range(20)), challenge="Sign."
+def test_remove__address_that_was_only_challenged__is_not_found(desk: Desk) -> None:
+    who, address = make.buyer(desk), bytes(range(20))
+    wallets.challenge_wallet(
+        desk.session, who.actor, who.investor.id, address=address, message="Sign."
     )
 
-    assert refusal(desk, who, asked).startswith("wallet_not_proven")
+    with pytest.raises(NotFound, match="wallet"):
+        wallet_removal.remove_wallet(desk.session, who.actor, who.investor.id, address)
