@@ -14,7 +14,6 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from chain.node.client import ChainClient
-from registry.investor import wallets
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor
 from tests import factories as make
@@ -243,18 +242,14 @@ def test_wallet__proof_of_another__cannot_be_handed_in_as_ones_own(
     problem_of(thief.prove(signature, holder.key.address), 409, "wallet_proof_refused")
 
 
-def test_wallet__challenged_by_a_thief_while_it_is_proven__is_the_holders(
+def test_wallet__challenged_by_a_thief_before_it_is_proven__is_the_holders(
     house: House, holder: Holder, thief: Holder
 ) -> None:
     signature = sign(holder.key, holder.challenge().json()["challenge"])
-    address = bytes.fromhex(holder.key.address[2:])
 
-    with house.desk() as desk:
-        wallets.challenge_wallet(
-            desk.session, thief.actor, thief.investor.id, address=address, message="mine"
-        )
-        assert holder.prove(signature).is_success
+    thief.challenge(holder.key.address)
 
+    assert holder.prove(signature).is_success
     assert owner_of(house, holder.key) == holder.investor.id
     problem_of(thief.prove(signature, holder.key.address), 409, "wallet_taken")
 

@@ -127,7 +127,7 @@ def test_challenge__of_a_custodial_wallet__is_refused_to_everybody(desk: Desk) -
     for who, investor, code in ((owner, mine, "wallet_proven"), (thief, theirs, "wallet_taken")):
         with pytest.raises(Conflict, match=code):
             wallets.challenge_wallet(
-                desk.session, who, investor.id, address=wallet.address, challenge="Sign this."
+                desk.session, who, investor.id, address=wallet.address, message="Sign this."
             )
 
 
