@@ -20,6 +20,7 @@ from api.languages import SpeakLanguages
 from api.links import with_links
 from api.live import Live, cursors_of, newest_notice_of
 from api.rate_limits import TellAllowance
+from api.route_index import RouteIndex
 from api.routes import (
     alerts,
     api_keys,
@@ -147,6 +148,8 @@ class Application(FastAPI):
     """FastAPI, whose description every generator of clients understands."""
 
     def build_middleware_stack(self) -> ASGIApp:
+        # Now, when it has all of its routes.
+        self.router.middleware_stack = RouteIndex(self.router)
         # Around everything: also around what answers for a fault of ours.
         is_production = self.state.services.settings.is_production
         return AnswerHeaders(super().build_middleware_stack(), behind_tls=is_production)
