@@ -14,6 +14,7 @@ from registry.captable.events import TokenLabel
 from registry.captable.models import Balance, Holder, RegisteredWallet, Token
 from registry.captable.service import find_token
 from registry.investor.models import Wallet
+from registry.kernel.reading import Composed
 from registry.tokenization.models import Tokenization
 
 FRACTION_DECIMALS = 0
@@ -122,15 +123,14 @@ def note_label(session: Session, token_no: int, label: TokenLabel) -> None:
 
 def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:
     """List what the investor's wallets hold now."""
-    rows = session.execute(_HELD_BY, {"investor_id": investor_id}).all()
+    rows = _HELD_BY.all(session, investor_id=investor_id)
     return [
         Holding(tokenization, wallet, int(has), int(locked))
         for tokenization, wallet, has, locked in rows
     ]
 
 
-# Composed once: that takes longer than its answer.
-_HELD_BY = (
+_HELD_BY = Composed(
     sql_select(
         Tokenization, col(Wallet.address), col(Balance.balance_units), col(Balance.frozen_units)
     )

@@ -15,6 +15,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
 from registry.kernel.vault import Vault
 from registry.party import service as parties
@@ -106,11 +107,11 @@ def countries_of(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def find_investor_of(session: Session, subject: str) -> Investor | None:
-    return session.scalars(_OF_SUBJECT, {"subject": subject}).first()
+    return _OF_SUBJECT.first(session, subject=subject)
 
 
-# Asked by most of what an investor asks: composed once.
-_OF_SUBJECT = sql_select(Investor).where(col(Investor.subject) == bindparam("subject"))
+# Asked by most of what an investor asks.
+_OF_SUBJECT = Composed(sql_select(Investor).where(col(Investor.subject) == bindparam("subject")))
 
 
 def find_own_party(session: Session, subject: str) -> UUID | None:

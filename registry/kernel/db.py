@@ -15,6 +15,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlmodel import Session
 
+from registry.kernel.reading import ReadSession
+
+__all__ = ["Database", "DatabaseUnreachable", "DriverConnection", "ReadSession"]
+
 DriverConnection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -24,19 +28,6 @@ class DatabaseUnreachable(Exception):
 
 class DatabaseBusy(Exception):
     """Another program holds what has to change before this one can start."""
-
-
-class ReadSession(Session):
-    """A session in a read-only transaction; a type of its own, so that a reader cannot write."""
-
-    def finish(self) -> None:
-        """End the transaction well, and give the connection back; what was read stays readable.
-
-        The driver forgets every statement that it has prepared at a ROLLBACK, and the server would
-        plan each anew in the next transaction: longer than many an answer takes.
-        """
-        self.commit()
-        self.close()
 
 
 class Database:

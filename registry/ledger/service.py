@@ -9,11 +9,13 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
-from registry.kernel.rows import among, insert_many
+from registry.kernel.reading import Composed
+from registry.kernel.rows import among_named, insert_many
 from registry.ledger.models import PLACES, Account, EntryKind, LedgerEntry, LedgerPosting
 
 
@@ -119,20 +121,22 @@ Moved = Mapping[tuple[EntryKind, Account], int]
 def moved_about(session: Session, subject_ids: Iterable[UUID]) -> Mapping[UUID, Moved]:
     """Return what the entries about each subject have moved, in one statement however many."""
     found: dict[UUID, dict[tuple[EntryKind, Account], int]] = defaultdict(dict)
-    rows = session.exec(
-        select(
-            LedgerEntry.subject_id,
-            LedgerEntry.kind,
-            LedgerPosting.account,
-            func.sum(LedgerPosting.amount_paisa),
-        )
-        .join(LedgerPosting, col(LedgerPosting.entry_id) == col(LedgerEntry.id))
-        .where(among(col(LedgerEntry.subject_id), subject_ids))
-        .group_by(col(LedgerEntry.subject_id), col(LedgerEntry.kind), col(LedgerPosting.account))
-    )
-    for subject_id, kind, account, paisa in rows:
+    for subject_id, kind, account, paisa in _MOVED.all(session, subject_ids=list(subject_ids)):
         found[subject_id][EntryKind(kind), Account(account)] = int(paisa)
     return found
+
+
+_MOVED = Composed(
+    sql_select(
+        col(LedgerEntry.subject_id),
+        col(LedgerEntry.kind),
+        col(LedgerPosting.account),
+        func.sum(LedgerPosting.amount_paisa),
+    )
+    .join(LedgerPosting, col(LedgerPosting.entry_id) == col(LedgerEntry.id))
+    .where(among_named(col(LedgerEntry.subject_id), "subject_ids"))
+    .group_by(col(LedgerEntry.subject_id), col(LedgerEntry.kind), col(LedgerPosting.account))
+)
 
 
 @dataclass(frozen=True, slots=True)

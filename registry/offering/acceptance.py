@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.document import service as documents
@@ -14,7 +15,8 @@ from registry.investor.models import Investor
 from registry.kernel.actor import Actor
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Invalid, NotFound
-from registry.kernel.rows import among
+from registry.kernel.reading import Composed
+from registry.kernel.rows import among, among_named
 from registry.offering.models import DocumentAcceptance, Offering, OfferingDocument, Order
 from registry.tokenization.models import Tokenization
 
@@ -173,15 +175,17 @@ def papers_of(
 ) -> Mapping[UUID, Sequence[Document]]:
     """Return what buyers of some sales must accept, in one statement however many."""
     found: dict[UUID, list[Document]] = {offering_id: [] for offering_id in offering_ids}
-    rows = session.exec(
-        select(OfferingDocument.offering_id, Document)
-        .join(Document, col(Document.id) == col(OfferingDocument.document_id))
-        .where(among(col(OfferingDocument.offering_id), offering_ids))
-        .order_by(col(OfferingDocument.id))
-    )
-    for offering_id, document in rows:
+    for offering_id, document in _PAPERS.all(session, offering_ids=list(offering_ids)):
         found[offering_id].append(document)
     return found
+
+
+_PAPERS = Composed(
+    sql_select(col(OfferingDocument.offering_id), Document)
+    .join(Document, col(Document.id) == col(OfferingDocument.document_id))
+    .where(among_named(col(OfferingDocument.offering_id), "offering_ids"))
+    .order_by(col(OfferingDocument.id))
+)
 
 
 def require_of_offering(session: Session, offering_id: UUID, document_id: UUID) -> None:

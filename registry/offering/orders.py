@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.investor import service as investors
@@ -15,6 +16,7 @@ from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import NotFound
+from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
 from registry.offering import money
 from registry.offering.models import Offering, Order, OrderState, WaitingEntry
@@ -90,8 +92,15 @@ def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None
 
 def list_offerings(session: Session, *, after: UUID | None, limit: int) -> Sequence[Offering]:
     """List offerings, oldest first."""
-    query = select(Offering)
-    return session.exec(page_after(query, col(Offering.id), after=after, limit=limit)).all()
+    return _OFFERINGS.scalars(session, after=after or UUID(int=0), limit=limit)
+
+
+_OFFERINGS = Composed(
+    sql_select(Offering)
+    .where(col(Offering.id) > bindparam("after"))
+    .order_by(col(Offering.id))
+    .limit(bindparam("limit"))
+)
 
 
 def get_own_order(session: Session, actor: Actor, order_id: UUID) -> Order:

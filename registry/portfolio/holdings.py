@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from registry.captable.blocks import AsOfBlock
 from registry.captable.portfolio import Holding, list_holdings
 from registry.captable.service import find_block_at
+from registry.kernel.reading import Composed
 from registry.kernel.rows import among, among_named
 from registry.offering.models import RESERVING, Offering, Order, OrderState
 from registry.tokenization.models import Tokenization
@@ -152,7 +153,7 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
 
 
 def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Position]) -> None:
-    rows = session.execute(_ORDERED, {"investor_id": investor_id}).all()
+    rows = _ORDERED.all(session, investor_id=investor_id, states=list(RESERVING))
     missing = {row[0] for row in rows} - positions.keys()
     if missing:
         query = select(Tokenization).where(among(col(Tokenization.id), sorted(missing)))
@@ -166,8 +167,7 @@ def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Posit
             position.pending.append(Pending(state, count, int(units), int(paisa)))
 
 
-# These are composed once: that takes longer than their answers.
-_ORDERED = (
+_ORDERED = Composed(
     sql_select(
         col(Offering.tokenization_id),
         col(Order.state),
@@ -178,17 +178,21 @@ _ORDERED = (
     .join(Offering, col(Offering.id) == col(Order.offering_id))
     .where(
         col(Order.investor_id) == bindparam("investor_id"),
-        col(Order.state).in_(RESERVING),
+        among_named(col(Order.state), "states"),
     )
     .group_by(col(Offering.tokenization_id), col(Order.state))
 )
-_VALUATIONS = sql_select(Valuation).where(
-    among_named(col(Valuation.asset_id), "asset_ids"),
-    col(Valuation.state).in_([ValuationState.ACCEPTED, ValuationState.STALE]),
+_VALUATIONS = Composed(
+    sql_select(Valuation).where(
+        among_named(col(Valuation.asset_id), "asset_ids"),
+        among_named(col(Valuation.state), "states"),
+    )
 )
-_LAST_SALES = sql_select(
-    col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at)
-).where(among_named(col(Offering.tokenization_id), "token_ids"))
+_LAST_SALES = Composed(
+    sql_select(
+        col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at)
+    ).where(among_named(col(Offering.tokenization_id), "token_ids"))
+)
 
 
 def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
@@ -202,13 +206,14 @@ def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
 
 
 def _valuations(session: Session, asset_ids: Iterable[UUID]) -> Mapping[UUID, Valuation]:
-    rows = session.scalars(_VALUATIONS, {"asset_ids": sorted(asset_ids)})
+    states = [ValuationState.ACCEPTED, ValuationState.STALE]
+    rows = _VALUATIONS.scalars(session, asset_ids=sorted(asset_ids), states=states)
     return {row.asset_id: row for row in rows}
 
 
 def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, LastSale]:
     """Return the last completed sale of each token, at the one price of its orders."""
-    rows = session.execute(_LAST_SALES, {"token_ids": sorted(token_ids)})
+    rows = _LAST_SALES.all(session, token_ids=sorted(token_ids))
     return {
         token_id: LastSale(paisa, moment) for token_id, paisa, moment in rows if moment is not None
     }
