@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -42,6 +43,7 @@ class SessionKey:
 
     kid: str
     private: ec.EllipticCurvePrivateKey
+    public: jwt.PyJWK
 
     @property
     def public_jwk(self) -> dict[str, Any]:
@@ -73,7 +75,8 @@ def _read_key(text: str) -> SessionKey:
         raise SessionKeyMalformed
     members = json.dumps(_jwk(private), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(members.encode()).digest()
-    return SessionKey(base64.urlsafe_b64encode(digest).rstrip(b"=").decode(), private)
+    kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return SessionKey(kid, private, jwt.PyJWK(_jwk(private), ALGORITHM))
 
 
 def _jwk(private: ec.EllipticCurvePrivateKey) -> dict[str, Any]:

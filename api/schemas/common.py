@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
+from eth_hash.auto import keccak
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 from pydantic import (
     AfterValidator,
@@ -88,9 +90,22 @@ def _checksummed(text: str) -> str:
 Address = Annotated[str, AfterValidator(_checksummed)]
 
 
+ADDRESS_BYTES = 20
+
+
+@lru_cache(maxsize=16_384)
 def address_of(raw: bytes) -> str:
-    """Write 20 bytes as an EIP-55 address."""
-    return to_checksum_address(raw)
+    """Write 20 bytes as an EIP-55 address.
+
+    The same ones are written again and again, of tokens, of a person's wallets and of the first
+    pages; one that is not among them costs a hash.
+    """
+    assert len(raw) == ADDRESS_BYTES
+    digits = raw.hex()
+    digest = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        [c.upper() if d > "7" else c for c, d in zip(digits, digest, strict=False)]
+    )
 
 
 def with_checksums(values: Mapping[str, Any]) -> dict[str, Any]:
