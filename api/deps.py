@@ -52,15 +52,21 @@ class Services:
     signing: tuple[SigningKey, ...]
 
 
-async def get_services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """Give the services to what every route depends on: each dependency of it costs them all."""
     return cast("Services", request.app.state.services)
+
+
+async def get_services(request: Request) -> Services:
+    return services_of(request)
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-async def get_confirmations_needed(services: ServicesDep) -> int:
+async def get_confirmations_needed(request: Request) -> int:
     """Give the confirmations of the newest final block; before any transaction is open."""
+    services = services_of(request)
     finality = services.settings.finality
     if isinstance(finality, int):
         return finality
@@ -74,10 +80,11 @@ _bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT), 
 
 def get_actor(
     request: Request,
-    services: ServicesDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Actor:
     """Return the caller, if the access table lets them call this route.
+
+    Every route of a resource depends on it, before all else.
 
     Raises
     ------
@@ -88,6 +95,7 @@ def get_actor(
     TooManyRequests
         Of this principal; or, as long as we do not know whose they are, of this address.
     """
+    services = services_of(request)
     try:
         actor = _identify(services, credentials)
     except Unauthenticated:
@@ -102,6 +110,7 @@ def get_actor(
         raise Forbidden(
             "role_missing", f"This needs one of the roles {', '.join(sorted(allowed))}."
         )
+    request.state.actor = actor
     return actor
 
 
@@ -117,7 +126,12 @@ def _identify(services: Services, credentials: HTTPAuthorizationCredentials | No
     return services.tokens.verify(credentials.credentials)
 
 
-ActorDep = Annotated[Actor, Depends(get_actor)]
+async def get_known_actor(request: Request) -> Actor:
+    """Return the caller whom `get_actor` has let in."""
+    return cast("Actor", request.state.actor)
+
+
+ActorDep = Annotated[Actor, Depends(get_known_actor)]
 
 
 async def get_turn(request: Request) -> AsyncIterator[None]:
@@ -134,14 +148,14 @@ async def get_turn(request: Request) -> AsyncIterator[None]:
 TurnDep = Annotated[None, Depends(get_turn, scope="function")]
 
 
-def get_session(request: Request, services: ServicesDep, _turn: TurnDep) -> Iterator[Session]:
+def get_session(request: Request, _turn: TurnDep) -> Iterator[Session]:
     """Give the request's one transaction.
 
     It commits before the answer is sent (scope "function"): a commit that fails becomes a
     problem, never a lost 201. A refusal that keeps what it found out is told after the commit.
     """
     refusal: Unproven | None = None
-    with services.database.transaction() as session:
+    with services_of(request).database.transaction() as session:
         request.state.session = session
         try:
             yield session
@@ -153,13 +167,13 @@ def get_session(request: Request, services: ServicesDep, _turn: TurnDep) -> Iter
         raise refusal
 
 
-async def get_read_session(services: ServicesDep, _turn: TurnDep) -> AsyncIterator[ReadSession]:
+async def get_read_session(request: Request, _turn: TurnDep) -> AsyncIterator[ReadSession]:
     """Give one read-only, repeatable transaction.
 
     It begins in the thread of whoever asks first, and a handler's own thread ends it
     (`api.handlers`); what is still open after a refusal is ended here.
     """
-    session = services.database.open_reading()
+    session = services_of(request).database.open_reading()
     try:
         yield session
     finally:

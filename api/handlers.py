@@ -5,11 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 
 from registry.kernel.db import ReadSession
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[Found]):
+    """What a dependency gives that has to ask the database: it is asked in the handler's thread."""
+
+    find: Callable[[], Found]
 
 
 def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +44,10 @@ def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run(endpoint: Callable[..., Any], values: dict[str, Any]) -> Any:
-    answer = endpoint(**values)
+    found = {
+        name: value.find() if isinstance(value, Later) else value for name, value in values.items()
+    }
+    answer = endpoint(**found)
     for value in values.values():
         if isinstance(value, ReadSession):
             value.finish()

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
-from api.deps import ServicesDep
+from api.deps import services_of
 from api.schemas.common import Page
 from registry.kernel.errors import Invalid
 
@@ -87,7 +87,6 @@ class Paging:
 async def get_paging(
     request: Request,
     response: Response,
-    services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=400)] = None,
 ) -> Paging:
@@ -98,9 +97,10 @@ async def get_paging(
     Invalid
         ``cursor_invalid``: it was not given by us, or for another list.
     """
-    assert services.settings.token_key is not None
+    token_key = services_of(request).settings.token_key
+    assert token_key is not None
     # The path is part of the secret: a cursor of one list means nothing to another.
-    secret = services.settings.token_key.get_secret_value() + request.url.path
+    secret = token_key.get_secret_value() + request.url.path
     digest = hashlib.sha256(secret.encode()).digest()
     after = _open(digest, cursor) if cursor is not None else None
     return Paging(limit, after, digest, request, response)

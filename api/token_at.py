@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from api.as_of import ChainTimeDep
 from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
+from api.handlers import Later
 from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
@@ -42,20 +43,24 @@ class TokenAt(ProjectedAt):
     tokenization: Tokenization
 
 
-def get_token_at(
+async def get_token_at(
     token_id: UUID,
     needed: FinalityDep,
     session: ReadSessionDep,
     services: ServicesDep,
     when: ChainTimeDep,
-) -> TokenAt:
+) -> Later[TokenAt]:
     """Find the token of the path at the block of `as_of`, as it was known at `known_at`."""
-    tokenization = tokenizations.get_deployed(session, token_id)
-    assert tokenization.token_address is not None
-    chain_id = services.settings.chain_id
-    block = known_block_at(session, chain_id, when.as_of, when.known_at)
-    token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
-    return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
+
+    def find() -> TokenAt:
+        tokenization = tokenizations.get_deployed(session, token_id)
+        assert tokenization.token_address is not None
+        chain_id = services.settings.chain_id
+        block = known_block_at(session, chain_id, when.as_of, when.known_at)
+        token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
+        return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
+
+    return Later(find)
 
 
 ChainIdParam = Annotated[
@@ -152,13 +157,13 @@ def needed_on(session: Session, services: Services, chain_id: int, needed: int) 
 WhichDep = Annotated[Which, Depends(get_which)]
 
 
-def get_projected_at(
+async def get_projected_at(
     which: WhichDep,
     needed: FinalityDep,
     session: ReadSessionDep,
     services: ServicesDep,
     when: ChainTimeDep,
-) -> ProjectedAt:
+) -> Later[ProjectedAt]:
     """Find the token of the path at the block of `as_of`, whether or not it is the platform's own.
 
     Raises
@@ -166,10 +171,14 @@ def get_projected_at(
     NotFound
         The chain has no such token here.
     """
-    token = find_named(session, which)
-    block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
-    needed = needed_on(session, services, token.chain_id, needed)
-    return ProjectedAt(token, block, AsOfBlockRead.of(block, needed))
+
+    def find() -> ProjectedAt:
+        token = find_named(session, which)
+        block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
+        final = needed_on(session, services, token.chain_id, needed)
+        return ProjectedAt(token, block, AsOfBlockRead.of(block, final))
+
+    return Later(find)
 
 
 TokenDep = Annotated[TokenAt, Depends(get_token_at)]
