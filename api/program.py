@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.auth.keys import KeyVerifier
 from api.auth.session_tokens import session_issuer
@@ -153,7 +154,7 @@ def running_api(settings: Settings, database: Database) -> Iterator[str]:
         The message names the setting PORT.
     """
     check_port(settings)
-    server = uvicorn.Server(_server_config(settings, database))
+    server = uvicorn.Server(server_config(settings, _served(settings, database)))
     thread = threading.Thread(target=server.run, name="api", daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS
@@ -171,14 +172,18 @@ def running_api(settings: Settings, database: Database) -> Iterator[str]:
 def serve_api(settings: Settings, database: Database) -> None:
     """Serve the API from this process until it is told to stop."""
     check_port(settings)
-    uvicorn.Server(_server_config(settings, database)).run()
+    uvicorn.Server(server_config(settings, _served(settings, database))).run()
 
 
-def _server_config(settings: Settings, database: Database) -> uvicorn.Config:
+def _served(settings: Settings, database: Database) -> FastAPI:
     # The routes take seconds to load, which every other part and command would wait for.
     from api.app import create_app  # noqa: PLC0415
 
-    served = create_app(services(settings, database))
+    return create_app(services(settings, database))
+
+
+def server_config(settings: Settings, served: FastAPI) -> uvicorn.Config:
+    """Say how an application is served that is complete."""
     # As in every other part: no full collection is to walk what stays for good.
     gc.freeze()
     return uvicorn.Config(

@@ -7,15 +7,13 @@ has signed in: the token is read, the quota counted and the access table asked.
 
 from __future__ import annotations
 
-from typing import Any
-
 import uvicorn
 from fastapi import APIRouter, Depends
 
 from api.app import create_app
 from api.cli import load_settings
 from api.deps import get_actor
-from api.program import services
+from api.program import server_config, services
 from api.schemas.common import Read
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
@@ -46,12 +44,9 @@ def main() -> None:
     configure_logging("critical")
     assert settings.database_url is not None
     database = Database(settings.database_url.get_secret_value())
-    app: Any = create_app(services(settings, database))
+    app = create_app(services(settings, database))
     app.router.routes.extend(router.routes)
-    uvicorn.run(
-        app, host=settings.host, port=settings.port,
-        log_level="warning", access_log=False, server_header=False,
-    )  # fmt: skip
+    uvicorn.Server(server_config(settings, app)).run()
 
 
 if __name__ == "__main__":

@@ -90,9 +90,12 @@ class Crowd:
 
     async def ask(self) -> Seen:
         """Ask until the time is over and everything is answered."""
-        load, begun = self._load, time.perf_counter()
+        load = self._load
+        # Before the first request is due: to open a hundred connections takes longer than it.
+        opened = [await self._connect() for _ in range(load.connections)]
+        begun = time.perf_counter()
         ask_on = self._ask_when_due if load.per_s else self._ask_again
-        clients = [asyncio.create_task(ask_on()) for _ in range(load.connections)]
+        clients = [asyncio.create_task(ask_on(*connection)) for connection in opened]
         for number in range(int(load.seconds * load.per_s)):
             at = begun + number / load.per_s
             await asyncio.sleep(max(0, at - time.perf_counter()))
@@ -103,15 +106,15 @@ class Crowd:
         self.seen.seconds = time.perf_counter() - begun
         return self.seen
 
-    async def _ask_again(self) -> None:
-        reader, writer = await self._connect()
+    async def _ask_again(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends_at = time.perf_counter() + self._load.seconds
         while (started := time.perf_counter()) < ends_at:
             await self._one(reader, writer, started)
         writer.close()
 
-    async def _ask_when_due(self) -> None:
-        reader, writer = await self._connect()
+    async def _ask_when_due(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         # From when it was due: who waits for a connection waits for the API.
         while (due := await self._due.get()) is not None:
             await self._one(reader, writer, due)

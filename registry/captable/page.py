@@ -37,7 +37,7 @@ def list_held(
     query = _PAGE.format(held=held, limit=int(limit)).encode()
     with cursor_of(session) as cursor:
         # Python reads a text of digits several times as fast as the driver its decimals.
-        rows = cursor.execute(query, values, binary=True)
+        rows = cursor.execute(query, values, binary=True).fetchall()
         return [HeldUnits(address, int(has), int(locked)) for address, has, locked in rows]
 
 
