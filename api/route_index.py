@@ -34,17 +34,19 @@ class RouteIndex:
         for route in router.routes:
             assert isinstance(route, Route), f"{route} has no pattern of its own"
             grouped[_place_of(_fixed(route))].append(route)
-        self._parts: dict[_Place, ASGIApp] = {
+        self._parts = {
             place: APIRouter(routes=routes, redirect_slashes=False, default=self._whole)
             for place, routes in grouped.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        part = self._whole
-        if scope["type"] == "http":
-            part = self._parts.get(_place_of(scope["path"]), part)
-            scope["router"] = self._router
-        await part(scope, receive, send)
+        part = self.part_of(scope["path"]) if scope["type"] == "http" else None
+        scope["router"] = self._router
+        await (part or self._whole)(scope, receive, send)
+
+    def part_of(self, path: str) -> APIRouter | None:
+        """Return a router of those that can be meant by a path; None where there is none."""
+        return self._parts.get(_place_of(path))
 
 
 def _fixed(route: Route) -> str:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from api.auth import key_set
 from api.auth.key_set import KeySet
-from api.auth.tokens import OidcVerifier
+from api.auth.tokens import CLOCK_SKEW, OidcVerifier
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Unavailable
 from registry.kernel.settings import Settings
@@ -236,3 +236,37 @@ def test_verify__algorithm_without_a_private_key__asks_nobody(
     with pytest.raises(Exception, match="token_invalid"):
         verifier.verify(token)
     assert server.requests == 0
+
+
+def test_verify__key_recalled_after_a_token_was_believed__believes_it_no_more(
+    verifier: OidcVerifier, server: KeyServer
+) -> None:
+    token = sign("one", "ES256", KEY)
+    assert verifier.verify(token) == verifier.verify(token)
+    server.publish(public_jwk("two", "ES256", new_key("ES256")))
+    verifier.keys.expire()
+
+    with pytest.raises(Exception, match="token_invalid"):
+        verifier.verify(token)
+
+
+def test_verify__key_replaced_under_its_id__believes_what_the_new_one_signed(
+    verifier: OidcVerifier, server: KeyServer
+) -> None:
+    token, other = sign("one", "ES256", KEY), new_key("ES256")
+    verifier.verify(token)
+    server.publish(public_jwk("one", "ES256", other))
+    verifier.keys.expire()
+
+    with pytest.raises(Exception, match="token_invalid"):
+        verifier.verify(token)
+    assert verifier.verify(sign("one", "ES256", other)).subject
+
+
+def test_verify__token_read_before__ends_when_its_time_is_over(verifier: OidcVerifier) -> None:
+    token = sign("one", "ES256", KEY, exp=datetime.now(UTC) - CLOCK_SKEW + timedelta(seconds=2))
+    verifier.verify(token)
+    time.sleep(2)
+
+    with pytest.raises(Exception, match="token_expired"):
+        verifier.verify(token)

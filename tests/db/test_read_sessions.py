@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import InternalError
+from sqlalchemy import bindparam, inspect, select, text
+from sqlalchemy.exc import DataError, InternalError
+from sqlalchemy.orm.exc import UnmappedInstanceError
+from sqlmodel import SQLModel, col
 
 from registry.kernel.db import Database
+from registry.kernel.reading import Composed
+from registry.offering import service as offerings
+from registry.offering.models import Offering
+from registry.offering.terms import OfferTerms
+from registry.tokenization.models import Tokenization
+from registry.valuation.models import Valuation
+from tests import sales
 from tests.conftest import DatabaseMaker
+from tests.db.stage import Stage, StageMaker
+from tests.factories import COMPLIANCE, Desk
 
 pytestmark = pytest.mark.db
 
@@ -46,3 +59,86 @@ def test_reading__that_writes__is_refused(one_connection: Database) -> None:
         one_connection.reading() as session,
     ):
         session.connection().execute(insert)
+
+
+@pytest.fixture(scope="module")
+def stage(make_stage: StageMaker) -> Iterator[Stage[UUID]]:
+    def build(desk: Desk) -> UUID:
+        token = sales.deployed(desk, sales.wrapped_apartment(desk))
+        terms = OfferTerms(offered_units=1_000, eligible_countries=("PK",))
+        return offerings.open_offering(desk.session, COMPLIANCE, token.id, terms).id
+
+    with make_stage(build) as made:
+        yield made
+
+
+def tables() -> list[type[SQLModel]]:
+    mapped = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
+    return sorted(mapped, key=lambda table: table.__name__)
+
+
+def told(row: SQLModel) -> dict[str, tuple[type, Any]]:
+    """Return what a row says, with the type of each value."""
+    names = inspect(type(row)).columns.keys()
+    return {name: (type(getattr(row, name)), getattr(row, name)) for name in names}
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: table.__name__)
+def test_get__by_a_reader__says_what_a_writer_reads(
+    stage: Stage[UUID], table: type[SQLModel]
+) -> None:
+    with stage.database.transaction() as writing:
+        row = writing.scalars(select(table).limit(1)).first()
+        if row is None:
+            return
+        key = inspect(table).primary_key_from_instance(row)
+        with stage.database.reading() as reading:
+            plain = reading.get(table, key[0] if len(key) == 1 else tuple(key))
+
+        assert plain is not None
+        assert type(plain) is table
+        assert told(plain) == told(row)
+        assert plain.model_dump() == row.model_dump()
+
+
+def test_get__by_a_reader__nothing_of_that_id__is_none(stage: Stage[UUID]) -> None:
+    with stage.database.reading() as session:
+        assert session.get(Offering, uuid4()) is None
+
+
+def test_get__by_a_reader__row_that_was_read__is_the_same(stage: Stage[UUID]) -> None:
+    with stage.database.reading() as session:
+        row = session.scalars(select(Offering)).one()
+
+        assert session.get(Offering, row.id) is row
+
+
+def test_plain_row__added_to_a_session__is_refused(stage: Stage[UUID]) -> None:
+    with stage.database.reading() as session:
+        plain = session.get(Offering, stage.scene)
+
+    with stage.database.transaction() as session, pytest.raises(UnmappedInstanceError):
+        session.add(plain)
+
+
+def test_composed__tables_and_columns__are_what_a_writer_is_told(stage: Stage[UUID]) -> None:
+    question = Composed(
+        select(col(Offering.state), Tokenization, col(Tokenization.economic_share_num), Valuation)
+        .join(Offering, col(Offering.tokenization_id) == col(Tokenization.id))
+        .outerjoin(Valuation, col(Valuation.method) == "none of this name")
+        .where(col(Offering.id) == bindparam("id"))
+        .limit(1)
+    )
+    with stage.database.transaction() as writing, stage.database.reading() as reading:
+        ours, theirs = question.all(reading, id=stage.scene), question.all(writing, id=stage.scene)
+
+        assert [type(value) for value in ours[0]] == [type(value) for value in theirs[0]]
+        assert (ours[0][0], ours[0][2:]) == (theirs[0][0], theirs[0][2:])
+        assert told(ours[0][1]) == told(theirs[0][1])
+
+
+def test_composed__value_that_no_column_holds__is_refused_as_ever(stage: Stage[UUID]) -> None:
+    question = Composed(select(Offering).where(col(Offering.offered_units) == bindparam("units")))
+
+    with pytest.raises(DataError), stage.database.reading() as session:
+        question.first(session, units=2**70)
