@@ -10,8 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
+from urllib.request import urlopen
 
 from api.cli import load_settings
 from api.deps import Services
@@ -68,12 +70,20 @@ def _serving(settings: Settings) -> Iterator[None]:
     server = subprocess.Popen([sys.executable, "-m", "bench.api_server"])
     try:
         ends_at = time.monotonic() + START_SECONDS
-        while time.monotonic() < ends_at and server.poll() is None:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", settings.port), 1).close()
-                break
+        while not _answers(settings.port):
+            assert server.poll() is None, "the API has ended"
+            assert time.monotonic() < ends_at, "the API does not come up"
             time.sleep(0.05)
         yield
     finally:
         server.terminate()
         server.wait()
+
+
+def _answers(port: int) -> bool:
+    # Not only connected: to a port that nobody has yet, a socket may be connected with itself.
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+            return True
+    except (OSError, HTTPException):
+        return False
