@@ -11,10 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from api.deps import ActorDep, Services, ServicesDep, TurnDep
 from api.schemas.free_text import show_in_full
 from registry.kernel.actor import Actor
-from registry.party.revealing import reveal_free_texts
+from registry.party.revealing import Reasons, note_free_texts, reasons_of
 
 RevealParam = Annotated[bool, Query(description="Unmasked; journalled")]
-ReasonParam = Annotated[str | None, Query(max_length=500, description="Needed with `reveal`")]
+ReasonParam = Annotated[
+    str | None,
+    Query(max_length=500, description="Needed with `reveal`, and always of who only looks"),
+]
 
 _KINDS = {
     "bill": "bill_of_lading",
@@ -22,6 +25,7 @@ _KINDS = {
     "case": "legal_case",
     "filing": "ctr_filing",
     "hit": "sanctions_hit",
+    "order": "court_order",
     "reading": "energy_reading",
     "review": "kyc_review",
 }
@@ -49,17 +53,19 @@ async def read_texts(
     Invalid
         ``purpose_required``.
     """
-    subject = _subject_of(request)
+    subject = subject_of(request)
     if not reveal or subject is None:
         return
-    reasons = {"purpose": purpose, "legal_basis": legal_basis}
+    reasons = reasons_of(actor, purpose=purpose, legal_basis=legal_basis, reveal=True)
     await run_in_threadpool(_note, services, actor, subject, reasons)
     response.headers["Cache-Control"] = "no-store"
     show_in_full()
 
 
-def _subject_of(request: Request) -> tuple[str, UUID] | None:
-    """Return what the path names; of a malformed id the route itself speaks."""
+def subject_of(request: Request) -> tuple[str, UUID] | None:
+    """Return what the path names, if anything; of a malformed id the route itself speaks."""
+    if not request.path_params:
+        return None
     name, value = next(iter(request.path_params.items()))
     kind = str(name).removesuffix("_id")
     try:
@@ -72,11 +78,11 @@ def _note(
     services: Services,
     actor: Actor,
     subject: tuple[str, UUID],
-    reasons: dict[str, str | None],
+    reasons: Reasons,
 ) -> None:
     with services.database.transaction() as session:
-        reveal_free_texts(session, actor, subject, **reasons)
+        note_free_texts(session, actor, subject, reasons)
 
 
 REVEALING = [Depends(read_texts)]
-"""For every read of a record with free texts."""
+"""For every read of a record with free texts that tells of no person (else `api.reading`)."""

@@ -11,7 +11,7 @@ from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep, ReadingDep
 from api.routes.router import resource_router
 from api.schemas.alerts import AlertRead
 from api.schemas.assets import Reason
@@ -36,19 +36,22 @@ def get_filter(
 @router.get("/alerts")
 def list_alerts(
     session: LegalSessionDep,
+    reading: ReadingDep,
     actor: ActorDep,
     paging: PagingDep,
     wanted: Annotated[AlertFilter, Depends(get_filter)],
 ) -> Page[AlertRead]:
     """List alerts in the order in which they were raised."""
     rows = alerts.list_alerts(session, actor, wanted, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.id), AlertRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), AlertRead.of))
 
 
-@router.get("/alerts/{alert_id}", dependencies=REVEALING)
-def get_alert(alert_id: UUID, session: LegalSessionDep, actor: ActorDep) -> AlertRead:
+@router.get("/alerts/{alert_id}")
+def get_alert(
+    alert_id: UUID, session: LegalSessionDep, reading: FullReadingDep, actor: ActorDep
+) -> AlertRead:
     """Read one alert, with its evidence."""
-    return AlertRead.of(alerts.get_alert(session, actor, alert_id))
+    return reading.of(AlertRead.of(alerts.get_alert(session, actor, alert_id)))
 
 
 @router.post("/alerts/{alert_id}/review", dependencies=IDEMPOTENT)

@@ -10,7 +10,7 @@ from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep, ReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.cases import CaseApproval, CaseCreate, CaseRead, LiftCreate
@@ -35,6 +35,7 @@ def open_case(
 @router.get("/cases")
 def list_cases(
     session: LegalSessionDep,
+    reading: ReadingDep,
     paging: PagingDep,
     state: CaseState | None = None,
     kind: CaseKind | None = None,
@@ -43,13 +44,14 @@ def list_cases(
     rows = repository.list_cases(
         session, state=state, kind=kind, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), lambda row: CaseRead.of(session, row))
+    page = paging.page(rows, lambda row: str(row.id), lambda row: CaseRead.of(session, row))
+    return reading.of(page)
 
 
-@router.get("/cases/{case_id}", dependencies=REVEALING)
-def get_case(case_id: UUID, session: LegalSessionDep) -> CaseRead:
+@router.get("/cases/{case_id}")
+def get_case(case_id: UUID, session: LegalSessionDep, reading: FullReadingDep) -> CaseRead:
     """Read one case, with every act and what the chain did of it."""
-    return CaseRead.of(session, repository.get_case(session, case_id))
+    return reading.of(CaseRead.of(session, repository.get_case(session, case_id)))
 
 
 @router.post("/cases/{case_id}/approve", dependencies=IDEMPOTENT)

@@ -146,7 +146,7 @@ def list_certificates(
 def get_certificate(
     certificate_id: UUID,
     desk: DeskDep,
-    session: ReadSessionDep,
+    session: SessionDep,
     actor: ActorDep,
     request: Request,
     wanted: FormatParam = None,
@@ -156,6 +156,7 @@ def get_certificate(
     The PDF is in English or Urdu, as Accept-Language says.
     """
     certificate = certificates.get_own(session, actor, certificate_id)
+    certificates.note_taking(session, actor, certificate)
     services = desk.services
     record = record_of(
         session, services.vault, services.signing[0], certificate,

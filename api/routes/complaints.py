@@ -10,6 +10,7 @@ from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.reading import FullReadingDep, ReadingDep
 from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.common import Page
@@ -86,6 +87,7 @@ def record_complaint(
 @router.get("/complaints")
 def list_complaints(
     session: LegalSessionDep,
+    reading: ReadingDep,
     paging: PagingDep,
     state: ComplaintState | None = None,
     party_id: UUID | None = None,
@@ -94,13 +96,15 @@ def list_complaints(
     rows = complaints.list_complaints(
         session, state=state, party_id=party_id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), ComplaintRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), ComplaintRead.of))
 
 
-@router.get("/complaints/{complaint_id}", dependencies=REVEALING)
-def get_complaint(complaint_id: UUID, session: LegalSessionDep) -> ComplaintRead:
+@router.get("/complaints/{complaint_id}")
+def get_complaint(
+    complaint_id: UUID, session: LegalSessionDep, reading: FullReadingDep
+) -> ComplaintRead:
     """Read one complaint."""
-    return ComplaintRead.of(complaints.get_complaint(session, complaint_id))
+    return reading.of(ComplaintRead.of(complaints.get_complaint(session, complaint_id)))
 
 
 @router.post("/complaints/{complaint_id}/investigate", dependencies=IDEMPOTENT)

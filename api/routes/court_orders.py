@@ -10,6 +10,7 @@ from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.reading import ReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -40,17 +41,22 @@ def receive_court_order(
 
 @router.get("/court_orders")
 def list_court_orders(
-    session: LegalSessionDep, paging: PagingDep, state: CourtOrderState | None = None
+    session: LegalSessionDep,
+    reading: ReadingDep,
+    paging: PagingDep,
+    state: CourtOrderState | None = None,
 ) -> Page[CourtOrderRead]:
     """List orders in the order in which they came in."""
     rows = orders.list_orders(session, state=state, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.id), CourtOrderRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), CourtOrderRead.of))
 
 
 @router.get("/court_orders/{order_id}")
-def get_court_order(order_id: UUID, session: LegalSessionDep) -> CourtOrderRead:
+def get_court_order(
+    order_id: UUID, session: LegalSessionDep, reading: ReadingDep
+) -> CourtOrderRead:
     """Read one order."""
-    return CourtOrderRead.of(orders.get_order(session, order_id))
+    return reading.of(CourtOrderRead.of(orders.get_order(session, order_id)))
 
 
 @router.post("/court_orders/{order_id}/authenticate", dependencies=IDEMPOTENT)

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ServicesDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
+from api.reading import ReasonsDep
 from api.revealing import REVEALING
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
@@ -85,10 +86,15 @@ def get_document(document_id: UUID, session: LegalSessionDep, vault: VaultDep) -
 
 @router.get("/documents/{document_id}/content", response_class=Response)
 def get_document_content(
-    document_id: UUID, session: SessionDep, actor: ActorDep, vault: VaultDep, store: StoreDep
+    document_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    vault: VaultDep,
+    store: StoreDep,
+    reasons: ReasonsDep,
 ) -> Response:
-    """Download a paper, checked against its SHA-256; the journal keeps who did."""
-    document, content = documents.read_document(session, vault, store, actor, document_id)
+    """Download a paper, checked against its SHA-256; the journal keeps who did, and why."""
+    document, content = documents.read_document(session, vault, store, actor, document_id, reasons)
     return StreamingResponse(
         content,
         media_type=document.media_type,

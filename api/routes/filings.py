@@ -10,7 +10,7 @@ from api.as_of import LegalSessionDep
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep, ReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -33,17 +33,20 @@ def prepare_ctr_filing(
 
 @router.get("/ctr_filings")
 def list_ctr_filings(
-    session: LegalSessionDep, paging: PagingDep, state: CtrState | None = None
+    session: LegalSessionDep,
+    reading: ReadingDep,
+    paging: PagingDep,
+    state: CtrState | None = None,
 ) -> Page[CtrRead]:
     """List currency transaction reports in the order in which they were prepared."""
     rows = ctr.list_filings(session, state=state, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.id), CtrRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), CtrRead.of))
 
 
-@router.get("/ctr_filings/{filing_id}", dependencies=REVEALING)
-def get_ctr_filing(filing_id: UUID, session: LegalSessionDep) -> CtrRead:
+@router.get("/ctr_filings/{filing_id}")
+def get_ctr_filing(filing_id: UUID, session: LegalSessionDep, reading: FullReadingDep) -> CtrRead:
     """Read one report."""
-    return CtrRead.of(ctr.get_filing(session, filing_id))
+    return reading.of(CtrRead.of(ctr.get_filing(session, filing_id)))
 
 
 @router.post("/ctr_filings/{filing_id}/file", dependencies=IDEMPOTENT)
@@ -74,19 +77,25 @@ def open_str_case(
 
 @router.get("/str_cases")
 def list_str_cases(
-    session: LegalSessionDep, actor: ActorDep, paging: PagingDep, state: StrState | None = None
+    session: LegalSessionDep,
+    reading: ReadingDep,
+    actor: ActorDep,
+    paging: PagingDep,
+    state: StrState | None = None,
 ) -> Page[StrRead]:
     """List cases in the order in which they were opened."""
     rows = suspicion.list_str_cases(
         session, actor, state=state, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), StrRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), StrRead.of))
 
 
-@router.get("/str_cases/{str_case_id}", dependencies=REVEALING)
-def get_str_case(str_case_id: UUID, session: LegalSessionDep, actor: ActorDep) -> StrRead:
+@router.get("/str_cases/{str_case_id}")
+def get_str_case(
+    str_case_id: UUID, session: LegalSessionDep, reading: FullReadingDep, actor: ActorDep
+) -> StrRead:
     """Read one case."""
-    return StrRead.of(suspicion.get_str_case(session, actor, str_case_id))
+    return reading.of(StrRead.of(suspicion.get_str_case(session, actor, str_case_id)))
 
 
 @router.post("/str_cases/{str_case_id}/file", dependencies=IDEMPOTENT)

@@ -8,7 +8,7 @@ from api.as_of import KnownSessionDep, LegalTimeParam
 from api.deps import ActorDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -28,10 +28,11 @@ def declare_interests(
     return DeclarationRead.of(declared)
 
 
-@router.get("/parties/{party_id}/interests", dependencies=REVEALING)
+@router.get("/parties/{party_id}/interests")
 def list_interests(
     party_id: UUID,
     session: KnownSessionDep,
+    reading: FullReadingDep,
     paging: PagingDep,
     as_of: LegalTimeParam = None,
 ) -> Page[DeclarationRead]:
@@ -39,9 +40,9 @@ def list_interests(
     parties.get_party(session, party_id)
     if as_of is not None:
         held = interests.in_force(session, [party_id], as_of).values()
-        return Page(items=[DeclarationRead.of(declared) for declared in held])
+        return reading.of(Page(items=[DeclarationRead.of(declared) for declared in held]))
     rows = interests.list_declarations(session, party_id, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.declaration.id), DeclarationRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.declaration.id), DeclarationRead.of))
 
 
 @router.post("/parties/{party_id}/interests/{declaration_id}/confirm", dependencies=IDEMPOTENT)

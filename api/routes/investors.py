@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, TurnDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.reading import ReadingDep
 from api.routes.router import resource_router
 from api.schemas.common import Address, Page
 from api.schemas.investors import (
@@ -54,23 +55,29 @@ def enrol_investor(
 
 @router.get("/investors")
 def list_investors(
-    session: ReadSessionDep, paging: PagingDep, kyc_state: KycState | None = None
+    session: ReadSessionDep,
+    reading: ReadingDep,
+    paging: PagingDep,
+    kyc_state: KycState | None = None,
 ) -> Page[InvestorRead]:
     """List investors, for instance those whose KYC is pending."""
     rows = investors.list_investors(
         session, kyc_state=kyc_state, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), lambda row: InvestorRead.of(session, row))
+    page = paging.page(rows, lambda row: str(row.id), lambda row: InvestorRead.of(session, row))
+    return reading.of(page)
 
 
 @router.get("/investors/{investor_id}")
-def get_investor(investor_id: UUID, session: ReadSessionDep, actor: ActorDep) -> InvestorRead:
+def get_investor(
+    investor_id: UUID, session: ReadSessionDep, reading: ReadingDep, actor: ActorDep
+) -> InvestorRead:
     """Read an investor; investors see only themselves."""
     investor = investors.get_investor(session, investor_id)
     overseer = actor.has(Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
     if not overseer and investor.subject != actor.subject:
         raise NotFound("investor", investor_id)
-    return InvestorRead.of(session, investor)
+    return reading.of(InvestorRead.of(session, investor))
 
 
 @router.post("/investors/{investor_id}/wallets", status_code=201, dependencies=IDEMPOTENT)

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT, keep_instead
 from api.pagination import PagingDep
+from api.reading import ReadingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
 from api.schemas.passkeys import InvitationIssued, InvitationRead
@@ -30,13 +31,13 @@ def invite_investor(
 
 @router.get("/investors/{investor_id}/invitations")
 def list_invitations(
-    investor_id: UUID, session: ReadSessionDep, paging: PagingDep
+    investor_id: UUID, session: ReadSessionDep, reading: ReadingDep, paging: PagingDep
 ) -> Page[InvitationRead]:
     """List the invitations of an investor."""
     rows = invitations.list_invitations(
         session, investor_id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), InvitationRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), InvitationRead.of))
 
 
 @router.post("/invitations/{invitation_id}/confirm", dependencies=IDEMPOTENT)

@@ -12,7 +12,7 @@ from api.accepted import AcceptDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep, ReadingDep, ReasonsDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -46,36 +46,48 @@ def open_kyc_review(
     return KycReviewRead.of(vault, review)
 
 
-@router.get("/investors/{investor_id}/kyc_reviews", dependencies=REVEALING)
+@router.get("/investors/{investor_id}/kyc_reviews")
 def list_investor_kyc_reviews(
-    investor_id: UUID, session: ReadSessionDep, actor: ActorDep, vault: VaultDep
+    investor_id: UUID,
+    session: ReadSessionDep,
+    reading: FullReadingDep,
+    actor: ActorDep,
+    vault: VaultDep,
 ) -> list[KycReviewRead]:
     """List every review of an investor, oldest first; investors see only their own."""
     investor = investors.get_investor(session, investor_id)
     if not actor.has(*kyc.OVERSEERS) and not actor.is_person_of(investor.subject):
         raise NotFound("investor", investor_id)
-    return [
-        KycReviewRead.of(vault, row) for row in repository.list_reviews_of(session, investor_id)
-    ]
+    rows = repository.list_reviews_of(session, investor_id)
+    return reading.of([KycReviewRead.of(vault, row) for row in rows])
 
 
 @router.get("/kyc_reviews")
 def list_kyc_reviews(
-    session: ReadSessionDep, paging: PagingDep, vault: VaultDep, state: ReviewState | None = None
+    session: ReadSessionDep,
+    reading: ReadingDep,
+    paging: PagingDep,
+    vault: VaultDep,
+    state: ReviewState | None = None,
 ) -> Page[KycReviewRead]:
     """List reviews, for instance those that wait for a recommendation or a decision."""
     rows = repository.list_reviews(session, state=state, after=paging.after_id, limit=paging.fetch)
-    return paging.page(rows, lambda row: str(row.id), lambda row: KycReviewRead.of(vault, row))
+    page = paging.page(rows, lambda row: str(row.id), lambda row: KycReviewRead.of(vault, row))
+    return reading.of(page)
 
 
-@router.get("/kyc_reviews/{review_id}", dependencies=REVEALING)
+@router.get("/kyc_reviews/{review_id}")
 def get_kyc_review(
-    review_id: UUID, session: ReadSessionDep, actor: ActorDep, vault: VaultDep
+    review_id: UUID,
+    session: ReadSessionDep,
+    reading: FullReadingDep,
+    actor: ActorDep,
+    vault: VaultDep,
 ) -> KycReviewRead:
     """Read a review; its words are hidden, save for a stated reason."""
     review = repository.get_review(session, review_id)
     kyc.require_readable(session, actor, review)
-    return KycReviewRead.of(vault, review)
+    return reading.of(KycReviewRead.of(vault, review))
 
 
 @router.post("/kyc_reviews/{review_id}/profile", dependencies=IDEMPOTENT)
@@ -108,19 +120,27 @@ def upload_kyc_document(
 
 @router.get("/kyc_reviews/{review_id}/documents")
 def list_kyc_documents(
-    review_id: UUID, session: ReadSessionDep, actor: ActorDep
+    review_id: UUID, session: ReadSessionDep, reading: ReadingDep, actor: ActorDep
 ) -> list[KycDocumentRead]:
     """List the papers of a review."""
-    kyc.require_readable(session, actor, repository.get_review(session, review_id))
-    return [KycDocumentRead.of(row) for row in repository.list_papers(session, review_id)]
+    review = repository.get_review(session, review_id)
+    kyc.require_readable(session, actor, review)
+    reading.investors.add(review.investor_id)
+    papers_of = repository.list_papers(session, review_id)
+    return reading.of([KycDocumentRead.of(row) for row in papers_of])
 
 
 @router.get("/kyc_documents/{document_id}/content", response_class=Response)
 def get_kyc_document_content(
-    document_id: UUID, session: SessionDep, actor: ActorDep, vault: VaultDep, store: StoreDep
+    document_id: UUID,
+    session: SessionDep,
+    actor: ActorDep,
+    vault: VaultDep,
+    store: StoreDep,
+    reasons: ReasonsDep,
 ) -> Response:
-    """Download a paper; the journal keeps who did."""
-    paper, content = papers.read_paper(session, vault, store, actor, document_id)
+    """Download a paper; the journal keeps who did, and why."""
+    paper, content = papers.read_paper(session, vault, store, actor, document_id, reasons)
     return StreamingResponse(
         content,
         media_type=paper.media_type,

@@ -62,7 +62,7 @@ def get_offering_document_content(
 ) -> Response:
     """Read a paper that buyers of a sale must accept; the journal keeps who did."""
     acceptance.require_of_offering(session, offering_id, document_id)
-    document, content = documents.read_document(session, vault, store, actor, document_id)
+    document, content = documents.read_document(session, vault, store, actor, document_id, {})
     return StreamingResponse(
         content,
         media_type=document.media_type,

@@ -10,12 +10,11 @@ from api.deps import ActorDep, ReadSessionDep, SessionDep, VaultDep
 from api.etag import IfMatch, set_etag, version_of
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import ReasonParam, RevealParam
+from api.reading import FullReadingDep, ReadingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page, problems
 from api.schemas.parties import PartyCreate, PartyPatch, PartyRead
 from registry.party import service as parties
-from registry.party.revealing import reveal_party
 from registry.title.owners import record_party
 
 router = resource_router("parties")
@@ -36,6 +35,7 @@ def create_party(
 def list_parties(
     session: ReadSessionDep,
     vault: VaultDep,
+    reading: ReadingDep,
     paging: PagingDep,
     cnic: str | None = None,
     lei: str | None = None,
@@ -54,30 +54,23 @@ def list_parties(
         after=paging.after_id,
         limit=paging.fetch,
     )
-    return paging.page(rows, lambda row: str(row.id), lambda row: PartyRead.of(vault, row))
+    page = paging.page(rows, lambda row: str(row.id), lambda row: PartyRead.of(vault, row))
+    return reading.of(page)
 
 
 @router.get("/parties/{party_id}")
 def get_party(
     party_id: UUID,
-    session: SessionDep,
-    actor: ActorDep,
+    session: ReadSessionDep,
     vault: VaultDep,
+    reading: FullReadingDep,
     response: Response,
-    reveal: RevealParam = False,
-    purpose: ReasonParam = None,
-    legal_basis: ReasonParam = None,
 ) -> PartyRead:
     """Read one person: masked, or, with a purpose and a legal basis, as they are."""
-    if reveal:
-        party = reveal_party(session, actor, party_id, purpose=purpose, legal_basis=legal_basis)
-        response.headers["Cache-Control"] = "no-store"
-        read = PartyRead.revealed(vault, party)
-    else:
-        party = parties.get_party(session, party_id)
-        read = PartyRead.of(vault, party)
+    party = parties.get_party(session, party_id)
     set_etag(response, party.version)
-    return read
+    show = PartyRead.revealed if reading.reveal else PartyRead.of
+    return reading.of(show(vault, party))
 
 
 @router.patch("/parties/{party_id}", dependencies=IDEMPOTENT, responses=problems(412, 428))

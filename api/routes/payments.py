@@ -15,6 +15,7 @@ from api.auth.errors import Unauthenticated
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.reading import ReadingDep
 from api.routes.router import open_router, resource_router
 from api.schemas.common import PROBLEMS, DatedInstant, MoneyAmount, Page
 from api.schemas.offerings import OrderRead
@@ -100,6 +101,7 @@ def receive_payment_notice(
 @router.get("/payments")
 def list_payments(
     session: ReadSessionDep,
+    reading: ReadingDep,
     paging: PagingDep,
     state: PaymentState | None = None,
     order_id: UUID | None = None,
@@ -108,13 +110,16 @@ def list_payments(
     rows = allocating.list_payments(
         session, state=state, order_id=order_id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: str(row.id), PaymentRead.of)
+    return reading.of(paging.page(rows, lambda row: str(row.id), PaymentRead.of))
 
 
 @router.get("/payments/{payment_id}")
-def get_payment(payment_id: UUID, session: ReadSessionDep) -> PaymentWithCandidates:
+def get_payment(
+    payment_id: UUID, session: ReadSessionDep, reading: ReadingDep
+) -> PaymentWithCandidates:
     """Read a payment; of one that names no order, also those that it may be meant for."""
-    return PaymentWithCandidates.suggesting(session, allocating.get_payment(session, payment_id))
+    payment = allocating.get_payment(session, payment_id)
+    return reading.of(PaymentWithCandidates.suggesting(session, payment))
 
 
 @router.post("/payments/{payment_id}/assign", dependencies=IDEMPOTENT)

@@ -10,7 +10,7 @@ from api.accepted import AcceptAllDep
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
-from api.revealing import REVEALING
+from api.reading import FullReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.operations import OperationRead
@@ -60,11 +60,14 @@ def get_redemption(redemption_id: UUID, session: LegalSessionDep) -> RedemptionR
     return RedemptionRead.of(session, repository.get_redemption(session, redemption_id))
 
 
-@router.get("/redemptions/{redemption_id}/payouts", dependencies=REVEALING)
-def list_payouts(redemption_id: UUID, session: ReadSessionDep) -> list[PayoutRead]:
+@router.get("/redemptions/{redemption_id}/payouts")
+def list_payouts(
+    redemption_id: UUID, session: ReadSessionDep, reading: FullReadingDep
+) -> list[PayoutRead]:
     """List who is paid what."""
     repository.get_redemption(session, redemption_id)
-    return [PayoutRead.of(row) for row in repository.list_payouts(session, redemption_id)]
+    rows = repository.list_payouts(session, redemption_id)
+    return reading.of([PayoutRead.of(row) for row in rows])
 
 
 @router.post("/redemptions/{redemption_id}/votes", dependencies=IDEMPOTENT)

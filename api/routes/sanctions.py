@@ -10,7 +10,7 @@ from fastapi import File, Response, UploadFile
 from api.deps import ActorDep, ReadSessionDep, SessionDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
-from api.revealing import REVEALING
+from api.reading import FullReadingDep, ReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -52,6 +52,7 @@ def get_sanctions_list(list_id: UUID, session: ReadSessionDep) -> SanctionsListR
 @router.get("/sanctions_hits")
 def list_sanctions_hits(
     session: ReadSessionDep,
+    reading: ReadingDep,
     paging: PagingDep,
     vault: VaultDep,
     state: HitState | None = None,
@@ -61,15 +62,18 @@ def list_sanctions_hits(
     rows = hits.list_hits(
         session, state=state, party_id=party_id, after=paging.after_id, limit=paging.fetch
     )
-    return paging.page(
+    page = paging.page(
         rows, lambda row: str(row.id), lambda row: SanctionsHitRead.of(session, vault, row)
     )
+    return reading.of(page)
 
 
-@router.get("/sanctions_hits/{hit_id}", dependencies=REVEALING)
-def get_sanctions_hit(hit_id: UUID, session: ReadSessionDep, vault: VaultDep) -> SanctionsHitRead:
+@router.get("/sanctions_hits/{hit_id}")
+def get_sanctions_hit(
+    hit_id: UUID, session: ReadSessionDep, reading: FullReadingDep, vault: VaultDep
+) -> SanctionsHitRead:
     """Read a hit; the party's own details are read at /v1/parties, for a stated reason."""
-    return SanctionsHitRead.of(session, vault, hits.get_hit(session, hit_id))
+    return reading.of(SanctionsHitRead.of(session, vault, hits.get_hit(session, hit_id)))
 
 
 @router.post("/sanctions_hits/{hit_id}/recommend", dependencies=IDEMPOTENT)

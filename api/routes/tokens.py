@@ -27,7 +27,7 @@ from registry.captable import service as captable
 from registry.captable.claims import known_wallets
 from registry.captable.page import list_held
 from registry.captable.portfolio import list_followed, subject_of, tokenization_at
-from registry.journal import service as journal
+from registry.investor.readings import note_reading
 
 router = resource_router("tokens")
 
@@ -127,14 +127,13 @@ def list_holders(
             vault, row, known.get(row.address), chain_id=chain_id, supply=supply
         ),
     )
-    journal.record(
+    note_reading(
         writing,
         actor,
-        "personal_data_read",
-        *subject_of(at.token, tokenization.id if tokenization else None),
-        purpose=purpose,
-        legal_basis=legal_basis,
+        subject_of(at.token, tokenization.id if tokenization else None),
+        {"purpose": purpose, "legal_basis": legal_basis},
         rows=len(page.items),
+        parties={row.party_id for row in page.items if row.party_id is not None},
         chain_id=chain_id,
         block=at.block.number,
     )

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from api.schemas.common import BigInteger, Read, address_of, hash_of
+from api.schemas.common import BigInteger, OfPerson, address_of, hash_of
 from api.schemas.free_text import FreeText
 from registry.alert.models import Alert, AlertRule, AlertState
 
 
-class AlertRead(Read):
+class AlertRead(OfPerson):
     """What a rule found; `taken_back_at` says that a reorg took the block in which it happened.
 
     `evidence` is figures and ids, by rule; see docs/guides/alerts.md. Of a wallet that nobody has

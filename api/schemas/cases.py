@@ -14,6 +14,7 @@ from api.schemas.common import (
     BigInteger,
     Body,
     LongText,
+    OfPerson,
     Read,
     Sha256Hex,
     Units,
@@ -181,7 +182,7 @@ class LiftRead(Read):
         return cls(**said, document_sha256=_hex(lift.document_sha256))
 
 
-class CaseRead(Read):
+class CaseRead(OfPerson):
     """A case, its acts and what the chain did of them.
 
     `case_hash` is what a checker approves: of the lift, once one is open.
@@ -209,6 +210,9 @@ class CaseRead(Read):
     approved_by: str | None
     executed_at: datetime | None
     lifted_at: datetime | None
+
+    def told_parties(self) -> set[UUID]:
+        return {heir.party_id for heir in self.heirs}
 
     @classmethod
     def of(cls, session: Session, case: Case) -> Self:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from uuid import UUID
 
 from eth_hash.auto import keccak
 from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
@@ -135,6 +136,20 @@ class Read(BaseModel):
     """What we answer."""
 
     model_config = ConfigDict(from_attributes=True)
+
+
+class OfPerson(Read):
+    """Tells of a person: whoever reads it is noted (`api.reading`)."""
+
+    def told_parties(self) -> set[UUID]:
+        """Return of whom it tells."""
+        party_id = getattr(self, "party_id", None)
+        return set() if party_id is None else {party_id}
+
+    def told_investors(self) -> set[UUID]:
+        """Return whom it knows by their enrolment only."""
+        investor_id = getattr(self, "investor_id", None)
+        return set() if investor_id is None else {investor_id}
 
 
 class MoneyAmount(Body):

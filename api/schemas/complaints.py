@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from api.schemas.common import Body, DatedInstant, LongText, MoneyAmount, Read, ShortText
+from api.schemas.common import Body, DatedInstant, LongText, MoneyAmount, OfPerson, Read, ShortText
 from api.schemas.free_text import FreeText
 from registry.complaint.models import Complaint, ComplaintKind, ComplaintState
 from registry.complaint.service import NewComplaint
@@ -60,7 +60,7 @@ class AnswerCreate(Body):
     answer: LongText
 
 
-class ComplaintRead(Read):
+class ComplaintRead(OfPerson):
     """A complaint, and what became of it."""
 
     id: UUID

@@ -14,7 +14,7 @@ from api.schemas.common import (
     Body,
     Instant,
     LongText,
-    Read,
+    OfPerson,
     Sha256Hex,
     ShortText,
     Units,
@@ -81,7 +81,7 @@ class VacationCreate(Body):
     ] = None
 
 
-class CourtOrderRead(Read):
+class CourtOrderRead(OfPerson):
     """An order, and what became of it."""
 
     id: UUID

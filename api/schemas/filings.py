@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.common import Body, LongText, MoneyAmount, Read, ShortText
+from api.schemas.common import Body, LongText, MoneyAmount, OfPerson, ShortText
 from api.schemas.free_text import FreeText
 from registry.filing.models import CtrFiling, CtrState, StrCase, StrState
 
@@ -26,7 +26,7 @@ class FilingReference(Body):
     reference: ShortText
 
 
-class CtrRead(Read):
+class CtrRead(OfPerson):
     """A currency transaction report: what a party paid on a day, and whether it is filed."""
 
     id: UUID
@@ -57,7 +57,7 @@ class StrCreate(Body):
     alert_ids: Annotated[tuple[UUID, ...], Field(max_length=100)] = ()
 
 
-class StrRead(Read):
+class StrRead(OfPerson):
     """A suspicion; whom it is about never sees it."""
 
     id: UUID

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.assets import Hissa
-from api.schemas.common import BigInteger, Body, DatedInstant, Read, Sha256Hex
+from api.schemas.common import BigInteger, Body, DatedInstant, OfPerson, Read, Sha256Hex
 from api.schemas.free_text import FreeText
 from registry.interest.models import DeclarationState, InterestNature
 from registry.interest.rules import Interest
@@ -61,7 +61,7 @@ class InterestRead(Read):
     parts: BigInteger | None
 
 
-class DeclarationRead(Read):
+class DeclarationRead(OfPerson):
     """A declaration; only one that is CONFIRMED counts."""
 
     id: UUID
@@ -78,6 +78,9 @@ class DeclarationRead(Read):
     reason: FreeText | None
     recorded_at: datetime
     interests: list[InterestRead]
+
+    def told_parties(self) -> set[UUID]:
+        return {self.party_id, *(line.holder_id for line in self.interests)}
 
     @classmethod
     def of(cls, declared: Declared) -> Self:

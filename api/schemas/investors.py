@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import StringConstraints
 from sqlmodel import Session
 
-from api.schemas.common import Address, Body, Instant, Read, Sha256Hex, address_of
+from api.schemas.common import Address, Body, Instant, OfPerson, Read, Sha256Hex, address_of
 from api.schemas.parties import PersonFields
 from registry.investor import wallets
 from registry.investor.models import Investor, KycState, Wallet, WalletChallenge, WalletState
@@ -57,7 +57,7 @@ class WalletChallengeRead(Read):
         )
 
 
-class InvestorRead(Read):
+class InvestorRead(OfPerson):
     """An investor, their KYC and their wallets."""
 
     id: UUID

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from api.schemas.common import Body, LongText, MoneyAmount, Read, ShortText
+from api.schemas.common import Body, LongText, MoneyAmount, OfPerson, Read, ShortText
 from api.schemas.free_text import FreeText, SealedText
 from registry.kernel.vault import Vault
 from registry.kyc.decision import Assessment
@@ -46,7 +46,7 @@ class ProfileRead(Read):
     source_of_wealth: SealedText | None
 
 
-class KycDocumentRead(Read):
+class KycDocumentRead(OfPerson):
     """A paper of a review, known by the SHA-256 of its bytes."""
 
     id: UUID
@@ -64,7 +64,7 @@ class KycDocumentRead(Read):
         return cls(**said, sha256=paper.sha256.hex())
 
 
-class KycReviewRead(Read):
+class KycReviewRead(OfPerson):
     """A review. `review_sha256` is what the second officer decides on, once it is recommended.
 
     `profile` is null where the decision was recorded before reviews were kept.

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.assets import Hissa, OwnerRead
-from api.schemas.common import Body, Country, Read, ShortText
+from api.schemas.common import Body, Country, OfPerson, Read, ShortText
 from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
 from registry.kernel.whole import NO_FLAG
@@ -138,7 +138,7 @@ class PersonalRead(Read):
     ntn: str | None
 
 
-class PartyRead(Read):
+class PartyRead(OfPerson):
     """A party as the register shows it: what is personal is masked.
 
     `personal` holds it unmasked where the caller may see it, and has asked with a reason.
@@ -169,6 +169,9 @@ class PartyRead(Read):
     version: int
     warnings: list[str]
     personal: PersonalRead | None = None
+
+    def told_parties(self) -> set[UUID]:
+        return {self.id}
 
     @classmethod
     def of(cls, vault: Vault, party: Party) -> Self:

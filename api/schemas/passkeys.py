@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Body, LongText, Read, ShortText
+from api.schemas.common import Body, LongText, OfPerson, Read, ShortText
 from registry.kernel.clock import now
 from registry.passkey.models import InvitationState, Passkey, PasskeyInvitation, UserSession
 
@@ -78,7 +78,7 @@ class InvitedPasskeyCreate(PasskeyCreate):
     code: Secret
 
 
-class InvitationRead(Read):
+class InvitationRead(OfPerson):
     """An invitation, without its code."""
 
     id: UUID

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
-from api.schemas.common import Body, Instant, MoneyAmount, Read, ShortText
+from api.schemas.common import Body, Instant, MoneyAmount, OfPerson, Read, ShortText
 from registry.kernel.money import Money
 from registry.ledger.models import Account, AccountClass, EntryKind
 from registry.ledger.service import Booked, TrialBalance
@@ -61,7 +61,7 @@ class PaymentNotice(Body):
         )
 
 
-class PaymentRead(Read):
+class PaymentRead(OfPerson):
     """A payment; `order_reference` is what it said, as far as it could be read."""
 
     id: UUID

@@ -8,7 +8,16 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from api.schemas.common import BigInteger, Body, LongText, MoneyAmount, Read, ShortText, address_of
+from api.schemas.common import (
+    BigInteger,
+    Body,
+    LongText,
+    MoneyAmount,
+    OfPerson,
+    Read,
+    ShortText,
+    address_of,
+)
 from api.schemas.free_text import FreeText
 from registry.kernel.actor import Role
 from registry.redemption.models import (
@@ -101,7 +110,7 @@ class RedemptionRead(Read):
         )  # fmt: skip
 
 
-class PayoutRead(Read):
+class PayoutRead(OfPerson):
     """What one address is paid."""
 
     id: UUID

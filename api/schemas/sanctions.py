@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from api.schemas.common import Body, LongText, Read
+from api.schemas.common import Body, LongText, OfPerson, Read
 from api.schemas.free_text import FreeText
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
@@ -60,7 +60,7 @@ class SanctionsEntryRead(Read):
     nationalities: list[str]
 
 
-class SanctionsHitRead(Read):
+class SanctionsHitRead(OfPerson):
     """A party that looks like an entry, in points of 100; `party_name` is masked."""
 
     id: UUID

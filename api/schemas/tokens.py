@@ -11,6 +11,7 @@ from api.schemas.claims import ClaimRead
 from api.schemas.common import (
     AsOfBlockRead,
     BigInteger,
+    OfPerson,
     Read,
     WithAddresses,
     address_of,
@@ -121,7 +122,7 @@ class CapTableRead(Read):
     as_of_block: AsOfBlockRead
 
 
-class HolderRow(CapTableRow):
+class HolderRow(CapTableRow, OfPerson):
     """A holding with the person behind it; name and CNIC are masked.
 
     `identity`, `country` and `claims` are those of the block; whose the wallet is, of today.

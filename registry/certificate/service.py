@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from registry.certificate.models import Certificate, CertificateKind
 from registry.encumbrance import service as encumbrances
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet
+from registry.investor.readings import note_reading
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.canonical import record_hash
@@ -36,7 +37,7 @@ from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
 from registry.party import service as parties
 from registry.title import service as titles
-from registry.title.models import TitleState
+from registry.title.models import TitleState, TitleVersion
 from registry.title.versions import current_version, ownership_of
 from registry.tokenization import service as tokenizations
 
@@ -89,6 +90,7 @@ def issue_title(
     return _issue(
         session, vault, actor, head, content,
         kind=CertificateKind.TITLE, told=told_of_title(title, bindings),
+        why={"purpose": purpose, "legal_basis": legal_basis},
     )  # fmt: skip
 
 
@@ -179,8 +181,14 @@ def _final_block(session: Session, chain_id: int, needed: int) -> AsOfBlock:
         ) from error
 
 
-def _issue(
-    session: Session, vault: Vault, actor: Actor, head: Head, content: Content, **more: Any
+def _issue(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    actor: Actor,
+    head: Head,
+    content: Content,
+    why: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Certificate:
     digest = record_hash(content)
     certificate = Certificate(
@@ -199,7 +207,7 @@ def _issue(
     session.flush()
     journal.record(
         session, actor, ISSUED, SUBJECT, certificate.id,
-        kind=certificate.kind.value, content_sha256=digest.hex(),
+        kind=certificate.kind.value, content_sha256=digest.hex(), **(why or {}),
     )  # fmt: skip
     return certificate
 
@@ -221,6 +229,28 @@ def content_of(vault: Vault, certificate: Certificate) -> Content:
             remedy="Run milkiyat audit.",
         )
     return content
+
+
+def note_taking(session: Session, actor: Actor, certificate: Certificate) -> None:
+    """Note that a certificate of a title is taken: it names the owners, for the purpose of then."""
+    if certificate.kind != CertificateKind.TITLE:
+        return
+    version = session.get_one(TitleVersion, certificate.title_version_id)
+    shares = ownership_of(session, version).shares
+    note_reading(
+        session, actor, (SUBJECT, certificate.id), _reasons_of(session, certificate),
+        rows=1, parties=[share.party_id for share in shares],
+    )  # fmt: skip
+
+
+def _reasons_of(session: Session, certificate: Certificate) -> dict[str, str]:
+    entries = journal.list_entries(session, subject_id=str(certificate.id), after=None, limit=1)
+    return {
+        name: entry.facts[name]
+        for entry in entries
+        for name in ("purpose", "legal_basis")
+        if name in entry.facts
+    }
 
 
 def find_certificate(session: Session, certificate_id: UUID) -> Certificate | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -116,10 +116,20 @@ def record_alert(session: Session, actor: Actor, refused: BytesUnderAnotherAsset
     )
 
 
-def read_document(
-    session: Session, vault: Vault, store: DocumentStore, actor: Actor, document_id: UUID
+def read_document(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    store: DocumentStore,
+    actor: Actor,
+    document_id: UUID,
+    reasons: Mapping[str, str],
 ) -> tuple[Document, Iterator[bytes]]:
-    """Give out a paper, and journal who read it.
+    """Give out a paper, and journal who read it, and why.
+
+    Parameters
+    ----------
+    reasons
+        What `registry.party.revealing` made of them.
 
     Raises
     ------
@@ -127,8 +137,11 @@ def read_document(
     """
     document = get_document(session, document_id)
     content = open_content(vault, store, document)
-    facts = {"kind": document.kind, "asset_id": str(document.asset_id)}
-    journal.record(session, actor, "document_read", "document", document.id, **facts)
+    journal.record(
+        session, actor, "document_read", "document", document.id,
+        **reasons, roles=sorted(actor.roles), rows=1,
+        kind=document.kind, asset_id=str(document.asset_id),
+    )  # fmt: skip
     return document, content
 
 

@@ -12,6 +12,7 @@ from registry.document.content import open_sealed, store_sealed
 from registry.document.intake import check_bytes
 from registry.document.scan import scan
 from registry.document.store import DocumentStore
+from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict, Invalid
@@ -20,6 +21,7 @@ from registry.kernel.vault import Vault
 from registry.kyc.models import KycPaper
 from registry.kyc.repository import get_paper, get_review, list_papers
 from registry.kyc.service import draft, require_readable
+from registry.party.revealing import Reasons
 
 MAX_PAPERS = 30
 
@@ -74,18 +76,28 @@ def file_paper(  # noqa: PLR0917
     return paper
 
 
-def read_paper(
-    session: Session, vault: Vault, store: DocumentStore, actor: Actor, paper_id: UUID
+def read_paper(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    store: DocumentStore,
+    actor: Actor,
+    paper_id: UUID,
+    reasons: Reasons,
 ) -> tuple[KycPaper, Iterator[bytes]]:
-    """Give out a paper, and journal who read it.
+    """Give out a paper, and journal who read it of whom, and why.
 
     Raises
     ------
     NotFound, DocumentCorrupted, SealBroken, StoreUnreachable
     """
     paper = get_paper(session, paper_id)
-    require_readable(session, actor, get_review(session, paper.review_id))
+    review = get_review(session, paper.review_id)
+    require_readable(session, actor, review)
     content = open_sealed(vault, store, paper.id, paper.stored_as, paper.sealed)
-    facts = {"kind": paper.kind, "review_id": str(paper.review_id)}
-    journal.record(session, actor, "kyc_paper_read", "kyc_paper", paper.id, **facts)
+    of = investors.get_investor(session, review.investor_id).party_id
+    journal.record(
+        session, actor, "kyc_paper_read", "kyc_paper", paper.id,
+        **reasons, roles=sorted(actor.roles), rows=1, party_count=1, parties=[str(of)],
+        kind=paper.kind, review_id=str(paper.review_id),
+    )  # fmt: skip
     return paper, content

@@ -1,4 +1,4 @@
-"""Unmasking a person: for those who oversee, with a reason, and written down each time."""
+"""Why somebody looks at persons; whoever only looks says it, and whoever wants to see more."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from sqlmodel import Session
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Forbidden, Invalid
-from registry.party.models import Party
-from registry.party.service import get_party
 
 MAY_REVEAL = (Role.COMPLIANCE, Role.REGULATOR)
+ONLY_LOOK = frozenset({Role.REGULATOR, Role.AUDITOR})
+"""Nothing that they do in the register explains why they look: they always say it."""
 _SHORTEST = 3
 
+Reasons = dict[str, str]
+"""`purpose` and `legal_basis`, as far as they were stated."""
 
-def reveal_party(
-    session: Session,
-    actor: Actor,
-    party_id: UUID,
-    *,
-    purpose: str | None,
-    legal_basis: str | None,
-) -> Party:
-    """Return a party whose details the caller may see; the reading is journalled, not the values.
+
+def reasons_of(
+    actor: Actor, *, purpose: str | None, legal_basis: str | None, reveal: bool = False
+) -> Reasons:
+    """Return why the caller looks at persons.
+
+    Who works on the register looks for the sake of that work, and may leave it unsaid: the journal
+    names the roles. Who only looks, or wants to see what is masked, states both.
 
     Parameters
     ----------
@@ -39,21 +40,24 @@ def reveal_party(
         ``reveal_not_allowed``.
     Invalid
         ``purpose_required``.
-    NotFound
     """
-    given = _stated(actor, purpose, legal_basis)
-    party = get_party(session, party_id)
-    journal.record(session, actor, "personal_data_read", "party", party.id, **given)
-    return party
+    if reveal and not actor.has(*MAY_REVEAL):
+        raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
+    given = {"purpose": (purpose or "").strip(), "legal_basis": (legal_basis or "").strip()}
+    must_say = reveal or actor.roles <= ONLY_LOOK
+    for name, text in given.items():
+        if len(text) < _SHORTEST and (must_say or text):
+            raise Invalid(
+                "purpose_required",
+                "Personal data is shown for a stated purpose, on a stated legal basis.",
+                field=name,
+                remedy="Send `purpose` and `legal_basis`, of three letters or more.",
+            )
+    return {name: text for name, text in given.items() if text}
 
 
-def reveal_free_texts(
-    session: Session,
-    actor: Actor,
-    subject: tuple[str, UUID],
-    *,
-    purpose: str | None,
-    legal_basis: str | None,
+def note_free_texts(
+    session: Session, actor: Actor, subject: tuple[str, UUID], reasons: Reasons
 ) -> None:
     """Note that the caller reads what people wrote of a record, with the numbers in it.
 
@@ -61,28 +65,8 @@ def reveal_free_texts(
     ----------
     subject
         Kind and id of the record.
-
-    Raises
-    ------
-    Forbidden
-        ``reveal_not_allowed``.
-    Invalid
-        ``purpose_required``.
     """
-    given = _stated(actor, purpose, legal_basis)
-    journal.record(session, actor, "personal_data_read", *subject, **given)
-
-
-def _stated(actor: Actor, purpose: str | None, legal_basis: str | None) -> dict[str, str]:
-    if not actor.has(*MAY_REVEAL):
-        raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
-    given = {"purpose": (purpose or "").strip(), "legal_basis": (legal_basis or "").strip()}
-    for name, text in given.items():
-        if len(text) < _SHORTEST:
-            raise Invalid(
-                "purpose_required",
-                "Personal data is shown for a stated purpose, on a stated legal basis.",
-                field=name,
-                remedy="Send `purpose` and `legal_basis` with `reveal=true`.",
-            )
-    return given
+    journal.record(
+        session, actor, "personal_data_read", *subject,
+        **reasons, roles=sorted(actor.roles), revealed=True,
+    )  # fmt: skip

@@ -178,6 +178,7 @@ def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -
         report.code,
         purpose=asked.purpose,
         legal_basis=asked.legal_basis,
+        roles=sorted(actor.roles),
         format=file_format,
         # A parameter may be somebody's number.
         parameters=mask_fields(question.parameters.model_dump(mode="json", exclude_none=True)),

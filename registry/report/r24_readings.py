@@ -36,6 +36,7 @@ COLUMNS = (
     Column("subject"),
     Column("purpose"),
     Column("legal_basis"),
+    Column("roles"),
     Column("revealed", Kind.FLAG),
     Column("rows", Kind.COUNT),
     Column("parties", Kind.COUNT),
@@ -43,7 +44,9 @@ COLUMNS = (
 
 _READINGS = text(f"""
 SELECT e.id, e.recorded_at, e.actor, e.act, e.subject_kind, e.subject_id,
-  e.facts ->> 'purpose', e.facts ->> 'legal_basis', CAST(e.facts ->> 'revealed' AS boolean),
+  e.facts ->> 'purpose', e.facts ->> 'legal_basis',
+  (SELECT string_agg(role, ', ') FROM jsonb_array_elements_text(e.facts -> 'roles') AS role),
+  CAST(e.facts ->> 'revealed' AS boolean),
   CAST(e.facts ->> 'rows' AS int), CAST(e.facts ->> 'party_count' AS int)
 FROM journal_entry e WHERE {READING} AND e.id > :after
   AND e.recorded_at <= :until

@@ -1,0 +1,276 @@
+"""Every route that tells of a person notes who read it, of whom and why; R-24 has the row."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, get_args
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
+
+from api.auth.access import ACCESS
+from api.reading import get_reasons, note_person_in_full, note_persons
+from api.schemas.common import OfPerson
+from registry.case.models import CaseKind
+from registry.kernel.actor import Actor, Role
+from registry.kyc import repository as reviews
+from registry.party.models import PartyKind
+from registry.passkey import invitations
+from registry.payment import allocating
+from registry.report.catalogue import CATALOGUE
+from registry.sanctions import lists
+from registry.sanctions.screening import screen_due
+from tests import cases, court, intakes, kyc, ledger, owning, redemptions, sanctioned
+from tests import factories as make
+from tests.api.house import House, problem_of
+from tests.api.projected import mint_to_many
+from tests.api.reports import rows_of
+from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
+
+pytestmark = pytest.mark.db
+
+WHY = {"purpose": "inspection 12/2026", "legal_basis": "section 4 of the Act"}
+TELLING = {
+    "cnic", "cnic_masked", "dob", "year_of_birth", "father_or_spouse_name", "party_name",
+    "iban_masked", "passport_masked", "payer_hint", "kyc_state", "profile", "narrative", "heirs",
+}  # fmt: skip
+"""Names of fields that only what tells of a person has."""
+
+THEIR_OWN = {"get_me"}
+"""Whoever asks is whom it tells of."""
+BY_THEMSELVES = {"list_holders", "get_certificate", *(report.name for report in CATALOGUE)}
+"""They note more of the reading than its route knows."""
+
+
+def models_of(hint: Any) -> Iterator[type[BaseModel]]:
+    """Find every model in what a route answers with."""
+    if inspect.isclass(hint) and issubclass(hint, BaseModel):
+        yield hint
+        for field in hint.model_fields.values():
+            yield from models_of(field.annotation)
+    for part in get_args(hint):
+        yield from models_of(part)
+
+
+def reading_routes(house: House) -> dict[str, APIRoute]:
+    routes = [context.original_route for context in iter_route_contexts(house.app.routes)]
+    return {
+        route.name: route
+        for route in routes
+        if isinstance(route, APIRoute) and route.methods == {"GET"}
+    }
+
+
+def depends_on(dependant: Any, *calls: Any) -> bool:
+    return dependant.call in calls or any(
+        depends_on(each, *calls) for each in dependant.dependencies
+    )
+
+
+def noting(house: House) -> set[str]:
+    return {
+        name
+        for name, route in reading_routes(house).items()
+        if depends_on(route.dependant, note_persons, note_person_in_full)
+    }
+
+
+class Files:
+    """One of everything that tells of a person."""
+
+    def __init__(self, house: House) -> None:
+        with house.desk() as desk:
+            chain = ledger.live(desk, 600, 400)
+            self.who: Buyer = chain.holders[0]
+            who = self.who.investor
+            applicant, applied = make.enrolled(desk)
+            review = kyc.opened(desk, applicant, applied)
+            kyc.file_papers(desk, applicant, review)
+            company, owner = make.company(desk), make.person(desk)
+            declared = owning.declare(desk, company, owning.shares(10, (owner, 10)))
+            paid = redemptions.funded(desk)
+            payer = intakes.paid_yesterday(desk)
+            _listed(desk)
+            order = court.on_wallet(desk, self.who.wallet.address)
+            invitations.invite(desk.session, COMPLIANCE, who.id)
+            values = {
+                "party_id": company.id, "investor_id": applied.id, "review_id": review.id,
+                "document_id": reviews.list_papers(desk.session, review.id)[0].id,
+                "alert_id": intakes.alert(desk).id, "filing_id": intakes.ctr_filing(desk).id,
+                "str_case_id": intakes.str_case(desk).id,
+                "complaint_id": intakes.complaint(desk).id,
+                "case_id": cases.opened(chain, CaseKind.FREEZE_UNITS).id,
+                "order_id": order.id, "redemption_id": paid.redemption.id,
+                "payment_id": _payment(desk, payer), "token_id": chain.tokenization.id,
+            }  # fmt: skip
+            assert declared.interests
+            self.applicant, self.invited = applicant, str(who.id)
+            self.ids = {name: str(value) for name, value in values.items()}
+        while screen_due(house.database, house.services.vault):
+            pass
+        self.ids["hit_id"] = str(house.one("SELECT min(id::text) FROM sanctions_hit"))
+
+    def path(self, route: APIRoute) -> str:
+        ids = self.ids | ({"investor_id": self.invited} if "invitations" in route.path else {})
+        return route.path.format(**ids)
+
+
+def _listed(desk: Desk) -> None:
+    make.person(
+        desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi",
+        dob=date(1971, 3, 4), nationality="PK",
+    )  # fmt: skip
+    lists.import_list(desk.session, COMPLIANCE, sanctioned.file_of())
+
+
+def _payment(desk: Desk, payer: Buyer) -> Any:
+    rows = allocating.list_payments(desk.session, state=None, order_id=None, after=None, limit=1)
+    assert payer.investor.id
+    return rows[0].id
+
+
+@pytest.fixture(scope="module")
+def files(house: House) -> Files:
+    return Files(house)
+
+
+def entries(house: House, actor: Actor) -> list[dict[str, Any]]:
+    rows = house.one(
+        "SELECT coalesce(json_agg(json_build_object('act', act, 'kind', subject_kind, "
+        "'subject', subject_id, 'facts', facts) ORDER BY id), '[]'::json) FROM journal_entry "
+        "WHERE actor = :actor AND act LIKE '%\\_read'",
+        actor=actor.subject,
+    )
+    found: list[dict[str, Any]] = rows
+    return found
+
+
+def test_routes__whose_answer_tells_of_a_person__note_who_reads_it(house: House) -> None:
+    telling = {
+        name
+        for name, route in reading_routes(house).items()
+        if any(issubclass(model, OfPerson) for model in models_of(route.response_model))
+    }
+
+    assert telling - THEIR_OWN - BY_THEMSELVES == noting(house)
+
+
+def test_models__with_a_field_that_only_persons_have__say_that_they_tell_of_one(
+    house: House,
+) -> None:
+    found = {
+        model
+        for name, route in reading_routes(house).items()
+        if name not in THEIR_OWN and name not in BY_THEMSELVES
+        for model in models_of(route.response_model)
+        if TELLING & model.model_fields.keys()
+    }
+    inside = {"PersonalRead", "ProfileRead"}
+
+    assert {model.__name__ for model in found if not issubclass(model, OfPerson)} <= inside
+
+
+@pytest.mark.parametrize("role", [Role.REGULATOR, Role.COMPLIANCE])
+def test_reading__of_every_route__writes_one_row_with_who_whom_and_why(
+    house: House, files: Files, role: Role
+) -> None:
+    caller, actor = house.caller(role), ACTORS[role]
+    for name in sorted(noting(house)):
+        route = reading_routes(house)[name]
+        if role not in ACCESS[name]:
+            continue
+        before = entries(house, actor)
+        answer = caller.get(files.path(route), **WHY)
+        assert answer.status_code == 200, (name, answer.text)
+        [entry] = entries(house, actor)[len(before) :]
+        facts = entry["facts"]
+        assert entry["act"] == "personal_data_read", name
+        assert (facts["purpose"], facts["legal_basis"]) == tuple(WHY.values()), name
+        assert facts["roles"] == [role.value]
+        said = answer.json()
+        assert facts["rows"] == len(said.get("items", [said]) if isinstance(said, dict) else said)
+        assert facts["rows"] > 0, name
+        assert facts["parties"] or name in {"get_payment", "list_payments", "get_court_order",
+                                            "list_court_orders"}, name  # fmt: skip
+
+
+@pytest.mark.parametrize("role", [Role.REGULATOR, Role.AUDITOR])
+def test_reading__of_who_only_looks__says_why_or_is_refused(
+    house: House, files: Files, role: Role
+) -> None:
+    caller = house.caller(role)
+    for name in sorted(noting(house) | {"get_kyc_document_content"}):
+        if role in ACCESS[name]:
+            path = files.path(reading_routes(house)[name])
+            for missing in WHY:
+                with house.unchanged():
+                    said = {key: value for key, value in WHY.items() if key != missing}
+                    problem_of(caller.get(path, **said), 422, "purpose_required")
+
+
+def test_reading__by_who_works_on_the_register__may_leave_it_unsaid(
+    house: House, files: Files
+) -> None:
+    maker = house.caller(Role.REGISTRAR_MAKER)
+    assert maker.get(f"/v1/parties/{files.ids['party_id']}").status_code == 200
+
+    facts = entries(house, ACTORS[Role.REGISTRAR_MAKER])[-1]["facts"]
+    assert facts["roles"] == ["registrar_maker"]
+    assert "purpose" not in facts
+    problem_of(
+        maker.get(f"/v1/parties/{files.ids['party_id']}", purpose="x"), 422, "purpose_required"
+    )
+
+
+def test_reading__of_oneself__is_no_reading(house: House, files: Files) -> None:
+    applicant = house.caller(files.applicant)
+    for name in ("get_investor", "list_investor_kyc_reviews", "get_kyc_review",
+                 "list_kyc_documents"):  # fmt: skip
+        answer = applicant.get(files.path(reading_routes(house)[name]))
+        assert answer.status_code == 200, answer.text
+
+    assert entries(house, files.applicant) == []
+
+
+def test_reading__of_nobody__is_not_noted(house: House, files: Files) -> None:
+    with house.unchanged():
+        found = house.caller(Role.REGULATOR).get("/v1/parties", cnic="35202-0000000-1", **WHY)
+    assert found.json()["items"] == []
+
+
+def test_paper_of_kyc__downloaded__is_noted_of_whom_and_why(house: House, files: Files) -> None:
+    path = f"/v1/kyc_documents/{files.ids['document_id']}/content"
+    assert house.caller(Role.REGULATOR).get(path, **WHY).status_code == 200
+
+    entry = entries(house, ACTORS[Role.REGULATOR])[-1]
+    assert (entry["act"], entry["facts"]["purpose"]) == ("kyc_paper_read", WHY["purpose"])
+    assert len(entry["facts"]["parties"]) == 1
+
+
+def test_r24__asked_by_the_person__has_the_lists_and_the_records(house: House) -> None:
+    minted = mint_to_many(house, 2)
+    party_id = str(minted.known[0].investor.party_id)
+    regulator = house.caller(Role.REGULATOR)
+    assert regulator.get("/v1/investors", **WHY, limit=200).status_code == 200
+    assert regulator.get("/v1/parties", **WHY, limit=200).status_code == 200
+    assert regulator.get(f"/v1/tokens/{minted.token_id}/holders", **WHY).status_code == 200
+
+    rows = rows_of(house, "R-24", subject=party_id)
+    seen = {(row["subject_kind"], row["subject"]): row for row in rows}
+    for subject in (("list", "list_investors"), ("list", "list_parties"),
+                    ("tokenization", str(minted.token_id))):  # fmt: skip
+        row = seen[subject]
+        assert (row["purpose"], row["legal_basis"]) == tuple(WHY.values())
+        assert (row["person"], row["roles"]) == (ACTORS[Role.REGULATOR].subject, "regulator")
+        assert row["parties"] > 0
+
+
+def test_reasons__are_asked_wherever_a_paper_is_handed_out(house: House) -> None:
+    handing = {
+        name for name, route in reading_routes(house).items()
+        if depends_on(route.dependant, get_reasons)
+    }  # fmt: skip
+    assert handing == {"get_document_content", "get_kyc_document_content"}
