@@ -21,6 +21,7 @@ from api.schemas.court_orders import (
     CourtOrderVariationCreate,
     VacationCreate,
 )
+from registry.case import order_freeze
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrderState
@@ -78,8 +79,8 @@ def reject_court_order(
 
 @router.post("/court_orders/{order_id}/apply", dependencies=IDEMPOTENT)
 def apply_court_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> CourtOrderRead:
-    """Have the register obey, by somebody else than who authenticated it."""
-    return CourtOrderRead.of(orders.apply_order(session, actor, order_id))
+    """Have register and chain obey, by somebody else than who authenticated it."""
+    return CourtOrderRead.of(order_freeze.apply_order(session, actor, order_id))
 
 
 @router.post("/court_orders/{order_id}/confirm", dependencies=IDEMPOTENT)
@@ -108,8 +109,8 @@ def vary_court_order(
 def vacate_court_order(
     order_id: UUID, body: VacationCreate, session: SessionDep, actor: ActorDep
 ) -> CourtOrderRead:
-    """Agree that it is vacated: compliance, then a registrar's checker."""
-    row = lifting.vacate_order(
+    """Agree that it is vacated: compliance, then a registrar's checker; its freezes then end."""
+    row = order_freeze.vacate_order(
         session,
         actor,
         order_id,

@@ -173,6 +173,7 @@ class LiftRead(Read):
     document_id: UUID | None
     document_sha256: str | None
     kyc_review_id: UUID | None
+    order_id: UUID | None
     maker: str
     approved_by: str | None
 

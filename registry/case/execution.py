@@ -17,9 +17,9 @@ from registry.case.models import RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     acts_in_hand,
     await_turn,
-    by_kyc,
     get_case,
     happened,
+    is_by_itself,
     list_acts,
     list_case_operations,
     retire_key,
@@ -167,7 +167,7 @@ def require_act(session: Session, operation: Operation) -> None:
     case = get_case(session, UUID(operation.params["case_id"]))
     if case.state not in RUNNING:
         raise Conflict("case_not_executing", f"The case is {case.state}.")
-    if by_kyc(session, case):
+    if is_by_itself(session, case):
         soundness.require_ground(session, case)
     elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict("approval_expired", "The approval of this case has run out.")

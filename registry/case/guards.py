@@ -11,7 +11,7 @@ from registry.case import soundness
 from registry.case.hashing import case_hash
 from registry.case.layout import PlannedAct
 from registry.case.models import FREEZES, Case, CaseKind
-from registry.case.repository import acts_in_hand, by_kyc, current_lift, happened
+from registry.case.repository import acts_in_hand, current_lift, happened, is_by_itself
 from registry.kernel.errors import Conflict, Forbidden
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
@@ -55,7 +55,7 @@ def exactly_what_was_read(attempt: Try) -> None:
     if attempt.given["seen_hash"] != case_hash(session, case):
         raise Conflict("case_changed", "The case is not the one that you read.")
     paper_id = (current_lift(session, case) or case).document_id
-    assert paper_id is not None, "freezes by KYC are approved by nobody"
+    assert paper_id is not None, "what follows from its ground is approved by nobody"
     soundness.require_verified_paper(session, paper_id)
     _require_possible(attempt)
 
@@ -63,7 +63,7 @@ def exactly_what_was_read(attempt: Try) -> None:
 @guard(MACHINE, "execute")
 def approval_stands(attempt: Try) -> None:
     session, case = attempt.session, attempt.record
-    if by_kyc(session, case):
+    if is_by_itself(session, case):
         soundness.require_ground(session, case)
     elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict(
@@ -110,8 +110,11 @@ def _require_same_estate(attempt: Try, left: list[PlannedAct]) -> None:
 
 
 @guard(MACHINE, "impose", "release")
-def kyc_says_so(attempt: Try) -> None:
-    """A freeze by KYC follows the standing of its holder, and yields to no order."""
+def its_ground_says_so(attempt: Try) -> None:
+    """A freeze by KYC follows the standing of its holder, one by an order that order.
+
+    Neither is released while another order wants it.
+    """
     soundness.require_ground(attempt.session, attempt.record, lifting=attempt.event == "release")
     for act in attempt.given.get("acts", ()):
         if soundness.wanted_by_order(attempt.session, act):

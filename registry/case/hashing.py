@@ -36,8 +36,10 @@ def case_hash(session: Session, case: Case) -> bytes:
 
 
 def _ground(said: Case | CaseLift) -> dict[str, str]:
-    if said.document_id is None or said.document_sha256 is None:
+    if said.kyc_review_id is not None:
         return {"kyc_review": str(said.kyc_review_id)}
+    if said.document_id is None or said.document_sha256 is None:
+        return {"by_order": str(said.order_id)}
     return {"document": str(said.document_id), "document_sha256": said.document_sha256.hex()}
 
 

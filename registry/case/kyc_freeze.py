@@ -15,18 +15,16 @@ from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
 from registry.captable.models import Balance, ForcedAct, Holder, Token
-from registry.case.execution import follow_case, plan_acts
-from registry.case.guards import MACHINE
-from registry.case.layout import PlannedAct, lay_out_lift, write_acts
+from registry.case import imposed
+from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
-from registry.case.repository import await_turn, happened, list_freezes, list_own_acts, successor_of
-from registry.case.soundness import held_otherwise, wanted_by_order
+from registry.case.repository import await_turn, list_freezes, successor_of
+from registry.case.soundness import wanted_by_order
 from registry.investor.models import BARRED, Investor, KycState, Wallet
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kyc.models import KycReview
 from registry.kyc.repository import find_approved
-from registry.lifecycle import service as lifecycle
 from registry.operation.models import Operation
 from registry.tokenization.models import Tokenization
 
@@ -89,14 +87,7 @@ def _impose(
         investor_id=investor.id,
         maker=THE_SYSTEM.subject,
     )
-    session.add(case)
-    session.flush()
-    rows = write_acts(session, case, acts)
-    lifecycle.fire(
-        session, THE_SYSTEM, MACHINE, case, "impose",
-        kyc_review_id=str(review.id), acts=len(rows),
-    )  # fmt: skip
-    return plan_acts(session, THE_SYSTEM, case, rows)
+    return imposed.impose(session, case, acts)
 
 
 def release(session: Session, case_id: UUID) -> list[Operation]:
@@ -109,9 +100,6 @@ def release(session: Session, case_id: UUID) -> list[Operation]:
     """
     case = session.get_one(Case, case_id, with_for_update=True, populate_existing=True)
     await_turn(session)
-    own = [act for act in list_own_acts(session, case.id) if happened(session, act)]
-    planned = lay_out_lift(session, own) if own else []
-    lifecycle.ask(session, THE_SYSTEM, MACHINE, case, "release", given={"acts": planned})
     assert case.investor_id is not None
     renewal = find_approved(session, case.investor_id)
     lift = CaseLift(
@@ -121,17 +109,7 @@ def release(session: Session, case_id: UUID) -> list[Operation]:
         kyc_review_id=renewal.id if renewal else case.kyc_review_id,
         maker=THE_SYSTEM.subject,
     )
-    session.add(lift)
-    session.flush()
-    freed = [act for act in planned if not held_otherwise(session, case, act)]
-    rows = write_acts(session, case, freed, lift_id=lift.id)
-    lifecycle.fire(
-        session, THE_SYSTEM, MACHINE, case, "release", given={"acts": planned}, acts=len(rows)
-    )
-    found = plan_acts(session, THE_SYSTEM, case, rows)
-    # Where another freeze holds every token, nothing is planned and nothing will call back.
-    follow_case(session, case.id)
-    return found
+    return imposed.release(session, case, lift)
 
 
 def list_releasable(session: Session, investor_id: UUID | None = None) -> Sequence[UUID]:
@@ -155,14 +133,11 @@ def list_releasable(session: Session, investor_id: UUID | None = None) -> Sequen
     )
     if investor_id is not None:
         query = query.where(col(Case.investor_id) == investor_id)
-    return [row.id for row in session.exec(query).all() if not _is_wanted(session, row)]
-
-
-def _is_wanted(session: Session, case: Case) -> bool:
-    own = [act for act in list_own_acts(session, case.id) if happened(session, act)]
-    return (
-        any(wanted_by_order(session, act) for act in lay_out_lift(session, own)) if own else False
-    )
+    return [
+        row.id
+        for row in session.exec(query).all()
+        if not any(wanted_by_order(session, act) for act in imposed.lay_out_release(session, row))
+    ]
 
 
 def list_unfrozen(session: Session) -> Sequence[UUID]:

@@ -69,6 +69,9 @@ class Case(Record, table=True):
         The holder: whom the wallet belongs to where that is known, or who has died.
     counterparty
         The wallet that receives, or the new one of a recovery.
+    order_id
+        The order that it obeys; with no paper it is the ground, and was agreed on when it was
+        applied.
     kyc_review_id
         The review by whose end wallets are frozen; then there is no paper, and no approval.
     takes_frozen
@@ -91,9 +94,10 @@ class Case(Record, table=True):
             "acting_person(approved_by) <> acting_person(maker)", name="ck_legal_case_four_eyes"
         ),
         CheckConstraint(
-            "(document_id IS NULL) = (kyc_review_id IS NOT NULL)"
-            " AND (document_id IS NULL) = (document_sha256 IS NULL)"
-            " AND (kyc_review_id IS NULL OR kind = 'FREEZE_WALLET')",
+            "(document_id IS NULL) = (document_sha256 IS NULL) AND CASE"
+            " WHEN document_id IS NOT NULL THEN kyc_review_id IS NULL"
+            " WHEN kyc_review_id IS NOT NULL THEN order_id IS NULL AND kind = 'FREEZE_WALLET'"
+            " ELSE order_id IS NOT NULL AND kind IN ('FREEZE_WALLET', 'FREEZE_UNITS') END",
             name="ck_legal_case_ground",
         ),
     )
@@ -105,7 +109,7 @@ class Case(Record, table=True):
     document_id: UUID | None = Field(default=None, foreign_key="document.id", index=True)
     document_sha256: bytes | None = binary(nullable=True, default=None)
     kyc_review_id: UUID | None = Field(default=None, foreign_key="kyc_review.id", index=True)
-    order_id: UUID | None = Field(default=None, foreign_key="court_order.id")
+    order_id: UUID | None = Field(default=None, foreign_key="court_order.id", index=True)
     wallet: bytes | None = binary(nullable=True, default=None, index=True)
     investor_id: UUID | None = Field(default=None, foreign_key="investor.id", index=True)
     counterparty: bytes | None = binary(nullable=True, default=None)
@@ -118,7 +122,10 @@ class Case(Record, table=True):
 
 
 class CaseLift(Record, table=True):
-    """What ends a freeze; one that was rejected or withdrawn stays readable."""
+    """What ends a freeze; one that was rejected or withdrawn stays readable.
+
+    Its ground is a paper, the review by which a KYC stands again, or the order that has ended.
+    """
 
     __tablename__ = "case_lift"
     __table_args__ = (
@@ -126,8 +133,8 @@ class CaseLift(Record, table=True):
             "acting_person(approved_by) <> acting_person(maker)", name="ck_case_lift_four_eyes"
         ),
         CheckConstraint(
-            "(document_id IS NULL) = (kyc_review_id IS NOT NULL)"
-            " AND (document_id IS NULL) = (document_sha256 IS NULL)",
+            "(document_id IS NULL) = (document_sha256 IS NULL)"
+            " AND num_nonnulls(document_id, kyc_review_id, order_id) = 1",
             name="ck_case_lift_ground",
         ),
         Index("uq_case_lift_open", "case_id", unique=True, postgresql_where=text("NOT dropped")),
@@ -139,6 +146,7 @@ class CaseLift(Record, table=True):
     document_id: UUID | None = Field(default=None, foreign_key="document.id")
     document_sha256: bytes | None = binary(nullable=True, default=None)
     kyc_review_id: UUID | None = Field(default=None, foreign_key="kyc_review.id")
+    order_id: UUID | None = Field(default=None, foreign_key="court_order.id")
     maker: str
     approved_by: str | None = None
     dropped: bool = False

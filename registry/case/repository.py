@@ -95,9 +95,12 @@ def current_lift(session: Session, case: Case) -> CaseLift | None:
     return find_lift(session, case.id) if case.state in _LIFTING else None
 
 
-def by_kyc(session: Session, case: Case) -> bool:
-    """Tell whether what the case is about now follows from a KYC review, and from no approval."""
-    return (current_lift(session, case) or case).kyc_review_id is not None
+def is_by_itself(session: Session, case: Case) -> bool:
+    """Tell whether what the case is about now follows from its ground, and from no approval.
+
+    Such a ground is a KYC review, or an order: two people agreed on that one already.
+    """
+    return (current_lift(session, case) or case).document_id is None
 
 
 def acts_in_hand(session: Session, case: Case) -> list[CaseAct]:

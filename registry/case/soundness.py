@@ -18,7 +18,14 @@ from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseState
 from registry.case.repository import find_other_recovery, list_freezes, successor_of
 from registry.court_order import service as orders
-from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
+from registry.court_order.models import (
+    BINDING,
+    COMMANDING,
+    ENDED,
+    CourtOrder,
+    CourtOrderState,
+    OrderScope,
+)
 from registry.document import service as documents
 from registry.document import sources
 from registry.document.models import Document
@@ -31,7 +38,7 @@ from registry.tokenization.models import Tokenization, TokenizationState
 
 _BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
 _MOVES = (ForcedAct.FORCED_TRANSFER, ForcedAct.RECOVERY)
-_NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
+NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 
 
 def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
@@ -67,10 +74,15 @@ def deployed(session: Session, tokenization_id: UUID) -> Tokenization:
     NotFound
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id)
-    if tokenization.token_address is None or tokenization.state in _NOTHING_ON_CHAIN:
+    if not is_deployed(tokenization) or tokenization.token_address is None:
         raise Conflict("token_not_deployed", "The token does not stand on chain.")
     captable.get_token(session, tokenization.token_address)
     return tokenization
+
+
+def is_deployed(tokenization: Tokenization) -> bool:
+    """Tell whether the token stands on chain, and still obeys the platform."""
+    return tokenization.token_address is not None and tokenization.state not in NOTHING_ON_CHAIN
 
 
 def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
@@ -118,7 +130,7 @@ def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: To
 
 
 def _require_unfrozen(session: Session, case: Case, act: PlannedAct) -> None:
-    if case.kyc_review_id is not None:
+    if case.document_id is None:
         return
     for other, frozen in list_freezes(session, CaseKind.FREEZE_WALLET):
         same = successor_of(session, frozen.wallet) == act.wallet
@@ -247,13 +259,35 @@ def _commands(order: CourtOrder) -> bool:
 
 def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
     if order.scope == OrderScope.AMOUNT:
-        return (
-            act.act == ForcedAct.UNFREEZE_UNITS
-            and order.tokenization_id == act.tokenization_id
-            and successor_of(session, order.wallet or b"") == act.wallet
-        )
+        if act.units is None or not _wants_units(session, order, act):
+            return False
+        left = frozen_in(session, act.tokenization_id, act.wallet) - act.units
+        return left < wanted_units(session, act)
     wanted = {successor_of(session, wallet) for wallet in orders.wallets_of(session, order)}
     return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted
+
+
+def _wants_units(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
+    return (
+        order.scope == OrderScope.AMOUNT
+        and order.tokenization_id == act.tokenization_id
+        and successor_of(session, order.wallet or b"") == act.wallet
+    )
+
+
+def frozen_in(session: Session, tokenization_id: UUID, wallet: bytes) -> int:
+    """Return how many units of a wallet the chain shows frozen."""
+    tokenization = tokenizations.get_tokenization(session, tokenization_id)
+    return portfolio.holding_in(session, tokenization, wallet).frozen_units
+
+
+def wanted_units(session: Session, act: PlannedAct) -> int:
+    """Return how many units of an act's wallet the orders that command want frozen, together."""
+    return sum(
+        int(order.amount_units or 0)
+        for order in orders.list_binding(session)
+        if _commands(order) and _wants_units(session, order, act)
+    )
 
 
 def _require_standing(session: Session, act: PlannedAct) -> None:
@@ -286,7 +320,7 @@ def held_otherwise(session: Session, case: Case, act: PlannedAct) -> bool:
 
 
 def require_ground(session: Session, case: Case, *, lifting: bool | None = None) -> None:
-    """Refuse an act of a freeze by KYC whose reason has gone.
+    """Refuse an act of a freeze by KYC, or by an order, whose reason has gone.
 
     Parameters
     ----------
@@ -296,16 +330,27 @@ def require_ground(session: Session, case: Case, *, lifting: bool | None = None)
     Raises
     ------
     Conflict
-        ``kyc_in_force``, ``kyc_not_passed``.
+        ``kyc_in_force``, ``kyc_not_passed``, ``order_in_force``, ``order_not_in_force``.
     """
-    assert case.investor_id is not None, "a freeze by KYC is of an investor"
     if lifting is None:
         lifting = case.state in {CaseState.LIFTING, CaseState.LIFT_INCOMPLETE}
+    if case.order_id is not None:
+        _require_order(session, case.order_id, lifting=lifting)
+        return
+    assert case.investor_id is not None, "a freeze by KYC is of an investor"
     stands = investors.may_hold(investors.get_investor(session, case.investor_id))
     if stands and not lifting:
         raise Conflict("kyc_in_force", "The KYC of the holder is in force again.")
     if not stands and lifting:
         raise Conflict("kyc_not_passed", "The holder's KYC is not passed, or has run out.")
+
+
+def _require_order(session: Session, order_id: UUID, *, lifting: bool) -> None:
+    order = orders.get_order(session, order_id)
+    if lifting and order.state not in ENDED:
+        raise Conflict("order_in_force", f"Order {order.id} is {order.state}: it wants it frozen.")
+    if not lifting and order.state not in COMMANDING:
+        raise Conflict("order_not_in_force", "The order of this case binds nobody now.")
 
 
 def find_holder(session: Session, wallet: bytes) -> Investor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from registry.court_order.models import CourtOrder, CourtOrderState
+from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import IN_FORCE
 from registry.kernel.clock import today
@@ -106,7 +106,12 @@ def its_own_last_day_is_over(attempt: Try) -> None:
 
 
 def is_bound_otherwise(session: Session, order: CourtOrder) -> bool:
-    """Tell whether another order on the same asset, party or wallet is in force."""
+    """Tell whether another order on the same asset, party or wallet is in force.
+
+    Amounts add up: each has its own, and none binds what another one does.
+    """
+    if order.scope == OrderScope.AMOUNT:
+        return False
     others = session.exec(same_scope(order)).all()
     return any(other.state == CourtOrderState.IN_FORCE for other in others)
 
@@ -122,4 +127,6 @@ def same_scope(order: CourtOrder) -> SelectOfScalar[CourtOrder]:
         )
         if value is not None
     ]
-    return select(CourtOrder).where(col(CourtOrder.id) != order.id, or_(*named))
+    return select(CourtOrder).where(
+        col(CourtOrder.id) != order.id, col(CourtOrder.scope) == order.scope, or_(*named)
+    )

@@ -41,7 +41,7 @@ def vary_order(
     Invalid
         ``order_paper_unchanged``, ``order_scope_malformed``, ``order_dates_malformed``.
     Conflict
-        ``transition_refused``.
+        ``order_amount_smaller``, ``transition_refused``.
     """
     order = get_order(session, order_id, lock=True)
     if (amount_units is None) != (order.amount_units is None) or amount_units == 0:
@@ -49,6 +49,12 @@ def vary_order(
             "order_scope_malformed",
             "An order on an amount, and no other, states a new amount above zero.",
             field="/amount_units",
+        )
+    if amount_units is not None and amount_units < int(order.amount_units or 0):
+        raise Conflict(
+            "order_amount_smaller",
+            f"The order has {order.amount_units} fractions frozen; it is not varied to fewer.",
+            remedy="Receive and apply the new order as one of its own, then vacate this one.",
         )
     require_end(order.issued_on, ends_on)
     before = {"document_sha256": order.document_sha256.hex(), "ends_on": str(order.ends_on)}

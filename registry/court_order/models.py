@@ -30,6 +30,13 @@ BINDING = (CourtOrderState.APPLYING, CourtOrderState.IN_FORCE, CourtOrderState.L
 again (`repository.list_binding`)."""
 
 
+COMMANDING = (CourtOrderState.APPLYING, CourtOrderState.IN_FORCE)
+"""States in which it has more frozen, where there is more."""
+
+ENDED = (CourtOrderState.LIFTING, CourtOrderState.VACATED, CourtOrderState.EXPIRED)
+"""States in which what it froze is let go."""
+
+
 class OrderScope(StrEnum):
     """What an order stops."""
 

@@ -10,12 +10,14 @@ from sqlmodel import Session, col, select
 
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
 from registry.case import repository as cases
-from registry.case.models import FREEZES, CaseKind
+from registry.case.models import FREEZES, Case, CaseKind, CaseState
+from registry.case.soundness import NOTHING_ON_CHAIN
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import find_alive
+from registry.tokenization.models import Tokenization
 
 
 def frozen_addresses(session: Session, token: Token) -> set[bytes]:
@@ -94,12 +96,19 @@ def frozen_by_cases(
         for case, act in cases.list_freezes(session, kind):
             if act.tokenization_id != tokenization_id or case.order_id in under:
                 continue
+            if _rests_on_order(case) and case.state != CaseState.LIFTING:
+                # An order that has ended wants nothing, so neither does its freeze.
+                continue
             if kind == CaseKind.FREEZE_WALLET:
                 # A recovery takes the freeze along, and leaves it on the lost wallet too.
                 wallets |= {act.wallet, cases.successor_of(session, act.wallet)}
             else:
                 amounts[cases.successor_of(session, act.wallet)] += int(act.units or 0)
     return wallets, amounts
+
+
+def _rests_on_order(case: Case) -> bool:
+    return case.document_id is None and case.order_id is not None
 
 
 def _wallet_of(session: Session, order: CourtOrder) -> bytes:
@@ -199,6 +208,10 @@ def _tokens_of(session: Session, order: CourtOrder) -> Sequence[Token]:
     elif order.scope == OrderScope.AMOUNT:
         assert order.tokenization_id is not None
         query = query.where(col(Token.address) == _address_of(session, order))
+    else:
+        # What has ended, or is no token of ours, obeys nobody here.
+        query = query.join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        query = query.where(col(Tokenization.state).not_in(NOTHING_ON_CHAIN))
     return session.exec(query.order_by(col(Token.token_no))).all()
 
 

@@ -213,7 +213,7 @@ def _known_act(
             col(CaseAct.tokenization_id) == view.tokenization.id,
             col(CaseAct.act) == ForcedAct(said["act"]),
             col(CaseAct.operation_id).is_not(None),
-            col(Case.approved_by).is_not(None) | col(Case.kyc_review_id).is_not(None),
+            col(Case.approved_by).is_not(None) | col(Case.document_id).is_(None),
         )
     ).first()
     if row is None or row.wallet != names.get(event.source):

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from sqlmodel import Session
 
-from registry.case import kyc_freeze
+from registry.case import kyc_freeze, order_freeze
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.document import service as documents
@@ -66,6 +66,8 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("valuation_stale", valuations.list_outdated, valuations.mark_stale),
     Clock("warehouse_receipt_expire", goods.due_receipts, goods.expire_receipt),
     Clock("order_expire", orders.due_orders, lifting.expire_order),
+    Clock("court_order_freeze", order_freeze.list_unfrozen, order_freeze.impose),
+    Clock("court_order_release", order_freeze.list_releasable, order_freeze.release),
     Clock("court_order_confirm", reconciliation.list_obeyed, reconciliation.confirm_order),
     Clock("court_order_lift", reconciliation.list_released, reconciliation.lift_order),
     Clock("kyc_lapse", kyc.list_run_out, kyc_standing.lapse_kyc),

@@ -1,0 +1,216 @@
+"""Freezes by order: imposed when an order is applied, released when it has ended.
+
+Whoever authenticated the order and whoever applied it are the four eyes of these cases; nobody
+opens or approves them. What an order wants and cannot have yet, a wallet that is registered later
+or fractions that come later, is frozen when the clock asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from registry.captable import portfolio
+from registry.captable.models import ForcedAct
+from registry.case import imposed
+from registry.case.layout import PlannedAct
+from registry.case.models import Case, CaseKind, CaseLift, CaseState
+from registry.case.repository import await_turn, get_case, happened, list_freezes, successor_of
+from registry.case.soundness import find_holder, is_deployed, wanted_by_order
+from registry.court_order import lifting
+from registry.court_order import service as orders
+from registry.court_order.models import COMMANDING, ENDED, CourtOrder, OrderScope
+from registry.kernel.actor import Actor, Role
+from registry.kernel.errors import Conflict
+from registry.operation.models import Operation
+from registry.tokenization import service as tokenizations
+
+KIND_OF = {
+    ForcedAct.FREEZE_WALLET: CaseKind.FREEZE_WALLET,
+    ForcedAct.FREEZE_UNITS: CaseKind.FREEZE_UNITS,
+}
+
+
+def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
+    """Apply an order as `court_order.service.apply_order` does, and have its freezes carried out.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``order_over``, ``source_not_verified``, ``transition_refused``.
+    """
+    order = orders.apply_order(session, actor, order_id)
+    impose(session, order.id)
+    return order
+
+
+def vacate_order(
+    session: Session,
+    actor: Actor,
+    order_id: UUID,
+    *,
+    role: Role,
+    vacating_sha256: bytes,
+    vacating_document_id: UUID | None = None,
+) -> CourtOrder:
+    """Vacate an order as `court_order.lifting.vacate_order` does, and free what it froze.
+
+    Raises
+    ------
+    Invalid, Forbidden, Conflict
+        As `court_order.lifting.vacate_order`.
+    """
+    order = lifting.vacate_order(
+        session, actor, order_id, role=role,
+        vacating_sha256=vacating_sha256, vacating_document_id=vacating_document_id,
+    )  # fmt: skip
+    for case_id in list_releasable(session, order.id):
+        release(session, case_id)
+    return order
+
+
+def impose(session: Session, order_id: UUID) -> list[Operation]:
+    """Freeze whatever the order wants and no case freezes for it yet; a repeat adds nothing.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_in_force``.
+    NotFound
+    """
+    order = orders.get_order(session, order_id, lock=True)
+    if order.state not in COMMANDING:
+        raise Conflict("order_not_in_force", f"The order is {order.state}: it freezes nothing.")
+    await_turn(session)
+    planned: list[Operation] = []
+    for wallet, acts in groupby(list(_missing(session, order)), lambda act: act.wallet):
+        planned += _impose(session, order, wallet, list(acts))
+    return planned
+
+
+def _impose(
+    session: Session, order: CourtOrder, wallet: bytes, acts: Sequence[PlannedAct]
+) -> list[Operation]:
+    holder = find_holder(session, wallet)
+    case = Case(
+        kind=KIND_OF[acts[0].act],
+        legal_basis=f"{order.kind} of {order.authority}, {order.case_no}",
+        reason=f"Order {order.id} wants it frozen.",
+        order_id=order.id,
+        wallet=wallet,
+        investor_id=holder.id if holder else None,
+        maker=f"order:{order.id}",
+    )
+    return imposed.impose(session, case, acts)
+
+
+def _missing(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
+    """Give what the order wants frozen and no case freezes, wallet by wallet."""
+    if order.scope == OrderScope.AMOUNT:
+        yield from _missing_units(session, order)
+        return
+    # A freeze by KYC ends by itself, and then asks no order: it does not stand for one.
+    frozen = {
+        (act.tokenization_id, successor_of(session, act.wallet))
+        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
+        if case.kyc_review_id is None
+    }
+    named = orders.wallets_of(session, order)
+    for wallet in sorted({*named, *(successor_of(session, address) for address in named)}):
+        for tokenization in portfolio.list_tokens_of(session, wallet):
+            if is_deployed(tokenization) and (tokenization.id, wallet) not in frozen:
+                yield PlannedAct(
+                    act=ForcedAct.FREEZE_WALLET, tokenization_id=tokenization.id, wallet=wallet
+                )
+
+
+def _missing_units(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
+    assert order.tokenization_id is not None
+    tokenization = tokenizations.get_tokenization(session, order.tokenization_id)
+    if not is_deployed(tokenization):
+        return
+    wallet = successor_of(session, order.wallet or b"")
+    own, on_their_way = 0, 0
+    for case, act in list_freezes(session, CaseKind.FREEZE_UNITS):
+        if act.tokenization_id != tokenization.id or successor_of(session, act.wallet) != wallet:
+            continue
+        if case.order_id == order.id:
+            own += int(act.units or 0)
+        if not happened(session, act):
+            on_their_way += int(act.units or 0)
+    held = portfolio.holding_in(session, tokenization, wallet)
+    free = held.balance_units - held.frozen_units - on_their_way
+    units = min(int(order.amount_units or 0) - own, free)
+    if units > 0:
+        yield PlannedAct(
+            act=ForcedAct.FREEZE_UNITS,
+            tokenization_id=tokenization.id,
+            wallet=wallet,
+            units=units,
+        )
+
+
+def list_unfrozen(session: Session) -> list[UUID]:
+    """List the orders that want something frozen which no case freezes for them."""
+    return [
+        order.id
+        for order in orders.list_binding(session)
+        if order.state in COMMANDING
+        and order.scope != OrderScope.ASSET
+        and next(_missing(session, order), None) is not None
+    ]
+
+
+def release(session: Session, case_id: UUID) -> list[Operation]:
+    """Undo a freeze by an order that has ended, unless another order wants the same.
+
+    Raises
+    ------
+    Conflict
+        ``order_in_force``, ``transition_refused``.
+    NotFound
+    """
+    case = get_case(session, case_id, lock=True)
+    await_turn(session)
+    assert case.order_id is not None
+    order = orders.get_order(session, case.order_id)
+    lift = CaseLift(
+        case_id=case.id,
+        legal_basis=case.legal_basis,
+        reason=f"Order {order.id} is {order.state}.",
+        order_id=order.id,
+        maker=case.maker,
+    )
+    return imposed.release(session, case, lift)
+
+
+def list_releasable(session: Session, order_id: UUID | None = None) -> Sequence[UUID]:
+    """List the freezes by orders that have ended, and that no other order wants.
+
+    Parameters
+    ----------
+    order_id
+        By which order; by any by default.
+    """
+    query = (
+        select(Case)
+        .join(CourtOrder, col(CourtOrder.id) == col(Case.order_id))
+        .where(
+            col(Case.document_id).is_(None),
+            col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE]),
+            col(CourtOrder.state).in_(ENDED),
+        )
+        .order_by(col(Case.id))
+    )
+    if order_id is not None:
+        query = query.where(col(Case.order_id) == order_id)
+    return [
+        case.id
+        for case in session.exec(query).all()
+        if not any(wanted_by_order(session, act) for act in imposed.lay_out_release(session, case))
+    ]
