@@ -50,13 +50,13 @@ def vary_order(
             "An order on an amount, and no other, states a new amount above zero.",
             field="/amount_units",
         )
+    require_end(order.issued_on, ends_on)
     if amount_units is not None and amount_units < int(order.amount_units or 0):
         raise Conflict(
             "order_amount_smaller",
             f"The order has {order.amount_units} fractions frozen; it is not varied to fewer.",
             remedy="Receive and apply the new order as one of its own, then vacate this one.",
         )
-    require_end(order.issued_on, ends_on)
     before = {"document_sha256": order.document_sha256.hex(), "ends_on": str(order.ends_on)}
     given = {"document_sha256": document_sha256}
     lifecycle.fire(session, actor, MACHINE, order, "vary", given=given, before=before)
