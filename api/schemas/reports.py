@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from api.schemas.common import MoneyAmount, Read
 from registry.report.report import Kind, Report
@@ -30,6 +30,12 @@ class ReportColumnRead(Read):
 
     name: str
     kind: str
+
+
+class ColumnRead(ReportColumnRead):
+    """The same of a report that can be asked for; `says` where the name does not tell."""
+
+    says: str | None
 
 
 class EnvelopeRead(Read):
@@ -61,7 +67,7 @@ class ReportRead(Read):
     title: str
     title_ur: str
     parameters: list[str]
-    columns: list[ReportColumnRead]
+    columns: list[ColumnRead]
 
     @classmethod
     def of(cls, report: Report[Any]) -> ReportRead:
@@ -70,7 +76,7 @@ class ReportRead(Read):
             title=report.title,
             title_ur=report.title_ur,
             parameters=list(report.parameters.model_fields),
-            columns=[ReportColumnRead(name=c.name, kind=c.kind) for c in report.columns],
+            columns=[ColumnRead(name=c.name, kind=c.kind, says=c.says) for c in report.columns],
         )
 
 
@@ -96,7 +102,8 @@ def answer_model(report: Report[Any]) -> type[BaseModel]:
     name = f"{report.code.replace('-', '')}{report.title.title().replace(' ', '')}"
     name = "".join(letter for letter in name if letter.isalnum())
     fields: dict[str, Any] = {
-        column.name: (_TYPES.get(column.kind, str) | None, ...) for column in report.columns
+        column.name: (_TYPES.get(column.kind, str) | None, Field(..., description=column.says))
+        for column in report.columns
     }
     row = create_model(f"{name}Row", __doc__=f"One row of {report.code}.", **fields)
     return create_model(

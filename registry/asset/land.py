@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from registry.asset.interface import ClassDetails, PositiveDecimal, ShortText, SpatialUnit
+from registry.kernel.clock import today
 from registry.kernel.units import Area, AreaUnit, LandArea, MarlaKind, PlainArea
 from registry.kernel.whole import NO_FLAG
 
@@ -78,6 +80,44 @@ class Leasehold(BaseModel):
         return self
 
 
+Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5}){0,2}$")]
+"""Of a khewat or a khatuni: 41, or 41/2 where it was divided."""
+
+_HARVEST_YEAR = re.compile(r"^((?:18|19|20)[0-9]{2})-([0-9]{2})$")
+
+
+class RecordOfRights(BaseModel):
+    """Where the land stands in the record of rights (jamabandi) of its estate.
+
+    Parameters
+    ----------
+    khewat
+        The owners' holding.
+    khatunis
+        The cultivators' holdings within it that the title takes in; none where it takes in all.
+    jamabandi_year
+        Of the edition, as it is named: ``2018-19``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    khewat: Number
+    khatunis: Annotated[tuple[Number, ...], Field(max_length=200)] = ()
+    jamabandi_year: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_edition(self) -> Self:
+        if len(set(self.khatunis)) != len(self.khatunis):
+            raise ValueError("a khatuni stands twice")
+        if self.jamabandi_year is not None:
+            named = _HARVEST_YEAR.match(self.jamabandi_year)
+            if named is None or (int(named[1]) + 1) % 100 != int(named[2]):
+                raise ValueError("a jamabandi is named by two years on end, such as 2018-19")
+            if int(named[1]) > today().year:
+                raise ValueError("a jamabandi is not of a year to come")
+        return self
+
+
 class LandDetails(ClassDetails):
     """Land, or what stands on it."""
 
@@ -96,10 +136,13 @@ class GroundDetails(LandDetails):
         Kanal, marla, sarsai, as the deed states them; with `marla_kind`.
     area
         The same in one plain unit, where the papers state no kanal and marla.
+    record_of_rights
+        Where the revenue record has the ground, if it has it.
     geom
         GeoJSON (RFC 7946, EPSG:4326), where the parcel was surveyed.
     """
 
+    record_of_rights: RecordOfRights | None = None
     area_kms: Kms | None = None
     marla_kind: MarlaKind | None = None
     area: AreaFields | None = None

@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.asset.classes import check_details, class_of
+from registry.asset.interface import ClassDetails
+from registry.asset.land import GroundDetails
 from registry.asset.models import Asset
 from registry.kernel.money import Money, lakh_grouped
 from registry.mutation.models import CLOSED
@@ -26,6 +28,9 @@ COLUMNS = (
     Column("title_state"),
     Column("version", Kind.COUNT),
     Column("valid_from", Kind.TIME),
+    Column("khewat"),
+    Column("khatuni"),
+    Column("jamabandi"),
     Column("parcels"),
     Column("area"),
     Column("area_sqm", Kind.DECIMAL),
@@ -105,10 +110,19 @@ def _thing(session: Session, asset: Asset) -> tuple[Any, ...]:
         asset.asset_class,
         asset.title_regime,
         ", ".join(keys),
+        *_in_the_record(details),
         ", ".join(numbers) or None,
         None if area is None else str(area),
         None if area is None else area.area_sqm,
     )
+
+
+def _in_the_record(details: ClassDetails) -> tuple[str | None, str | None, str | None]:
+    """Return khewat, khatunis and edition, where the revenue record has the land."""
+    record = details.record_of_rights if isinstance(details, GroundDetails) else None
+    if record is None:
+        return (None, None, None)
+    return (record.khewat, ", ".join(record.khatunis) or None, record.jamabandi_year)
 
 
 def _encumbrances(session: Session, asked: dict[str, Any]) -> str | None:

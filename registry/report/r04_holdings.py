@@ -37,8 +37,11 @@ class OfPerson(Parameters):
     ] = None
     beneficial: Annotated[
         bool,
-        Field(description="Also what others hold of whom the person is a beneficial owner"),
-    ] = False
+        Field(
+            description="Also what others hold of whom the person is a beneficial owner (UBO_TITLE,"
+            " UBO_TOKEN); with false only what they hold in their own name"
+        ),
+    ] = True
 
 
 COLUMNS = (

@@ -7,12 +7,12 @@ from datetime import datetime
 from fractions import Fraction
 from itertools import islice
 
-import pycountry
 from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.claims import KnownWallet, known_wallets
 from registry.investor.service import KYC_TOPIC
+from registry.report.countries import letters_of
 from registry.report.held_since import held_since
 from registry.report.people import cnic_column, name_column, person_of
 from registry.report.report import Column, Kind, Question, Report, Row
@@ -59,7 +59,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
                     person.party_id,
                     person.name,
                     person.cnic,
-                    _country(wallet),
+                    letters_of(wallet.country if wallet else None),
                     holder.address,
                     holder.balance_units,
                     Fraction(holder.balance_units, supply),
@@ -68,14 +68,6 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
                     _kyc_expiry(wallet),
                 ),
             )
-
-
-def _country(wallet: KnownWallet | None) -> str | None:
-    """Write the country of the token's registry, ISO 3166-1 numeric there, by its two letters."""
-    if wallet is None:
-        return None
-    found = pycountry.countries.get(numeric=f"{wallet.country:03}")
-    return found.alpha_2 if found else str(wallet.country)
 
 
 def _kyc_expiry(wallet: KnownWallet | None) -> datetime | None:

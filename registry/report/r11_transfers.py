@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -12,8 +12,10 @@ from pydantic import Field
 from sqlmodel import Session, col, select
 
 from registry.captable.models import Token
+from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferRow
 from registry.kernel.money import Money
+from registry.report.countries import letters_of
 from registry.report.movements import AT_ONCE, InPeriod, movements, prices_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.tokenization import service as tokenizations
@@ -30,12 +32,20 @@ class Parameters(InPeriod):
     ] = None
 
 
+_COUNTRY = (
+    "Of the wallet's identity in the token's registry at the block of the answer, by its last KYC."
+    " It stands for the country of the IP address, which nobody knows of a transfer: the holder's"
+    " own wallet sends it to the chain, and what reaches us is the block."
+)
+
 COLUMNS = (
     Column("time", Kind.TIME),
     Column("token", Kind.ID),
     Column("symbol"),
     Column("from_wallet", Kind.ADDRESS),
+    Column("from_country", says=_COUNTRY),
     Column("to_wallet", Kind.ADDRESS),
+    Column("to_country", says=_COUNTRY),
     Column("units", Kind.UNITS),
     Column("price", Kind.MONEY),
     Column("value", Kind.MONEY),
@@ -54,6 +64,7 @@ class Moved:
     tokenization: Tokenization
     row: TransferRow
     paid_paisa: int | None
+    countries: Mapping[bytes, int]
 
     @property
     def place(self) -> tuple[int, int]:
@@ -65,6 +76,9 @@ class Moved:
         if self.paid_paisa is not None:
             return self.paid_paisa
         return self.row.units * self.tokenization.price_paisa
+
+    def country(self, wallet: bytes | None) -> str | None:
+        return letters_of(self.countries.get(wallet)) if wallet is not None else None
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
@@ -81,7 +95,8 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         row, tokenization = moved.row, moved.tokenization
         yield Row(
             moved.place,
-            (row.mined_at, tokenization.id, tokenization.symbol, row.source, row.target,
+            (row.mined_at, tokenization.id, tokenization.symbol,
+             row.source, moved.country(row.source), row.target, moved.country(row.target),
              row.units, moved.paid_paisa, moved.value_paisa, row.nature, row.tx_hash,
              row.block_number, row.log_index),
         )  # fmt: skip
@@ -112,9 +127,12 @@ def _moved(
         at_once=min(question.fetch or AT_ONCE, _FEW) if question.limit else AT_ONCE,
     ):
         paid = prices_of(session, some)
+        named = {wallet for row in some for wallet in (row.source, row.target) if wallet}
+        registered = registered_at(session, token, question.at_block, named)
+        countries = {wallet: each.country for wallet, each in registered.items()}
         for row in some:
             price = paid.get((row.tx_hash, row.target)) if row.target else None
-            yield Moved(tokenization, row, price)
+            yield Moved(tokenization, row, price, countries)
 
 
 TRANSFERS = Report(

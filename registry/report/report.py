@@ -55,11 +55,14 @@ class Column:
     personal
         How its text is masked, where it tells of a person; None where it does not. `Open` texts
         are shown as they are: the name of a company in a column of names.
+    says
+        What stands in it, where its name does not tell.
     """
 
     name: str
     kind: Kind = Kind.TEXT
     personal: Mask | None = None
+    says: str | None = None
 
 
 class Open(str):

@@ -137,6 +137,28 @@ def test_r_01__as_of_the_first_right__is_what_the_journal_said_then(
     assert rows[0]["open_mutation"] is None
 
 
+def test_r_01__land_in_the_record_of_rights__shows_khewat_khatunis_and_edition(
+    house: House, farm: Farm
+) -> None:
+    [bare, *_] = rows_of(house, "R-01", asset=farm.code)
+    assert (bare["khewat"], bare["khatuni"], bare["jamabandi"]) == (None, None, None)
+    record = {"khewat": "41/2", "khatunis": ["88", "89"], "jamabandi_year": "2018-19"}
+    with house.desk() as desk:
+        party = make.person(desk)
+        dossier = deeds.farm_dossier(make.owned_by(party))
+        details = {**dossier.details, "record_of_rights": record}
+        said = {"details": details, "underlying_keys": dossier.underlying_keys}
+        asset = deeds.draft_farm(desk, dossier.ownership, **said)
+        code, asset_id = asset.code, asset.id
+
+    [row] = rows_of(house, "R-01", asset=code)
+    told = Replayed.of(house).one("asset", id=asset_id)["details"]["record_of_rights"]
+    assert told == record
+    assert row["khewat"] == told["khewat"]
+    assert row["khatuni"] == ", ".join(told["khatunis"])
+    assert row["jamabandi"] == told["jamabandi_year"]
+
+
 def test_r_01__by_key_and_known_at__is_the_same_title_as_it_was_known(
     house: House, farm: Farm
 ) -> None:

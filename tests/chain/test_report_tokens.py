@@ -9,12 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pycountry
 import pytest
 from eth_utils.address import to_checksum_address
 
 from chain.sync.indexer import Indexer
 from registry.asset.models import Asset
 from registry.case.models import CaseKind
+from registry.kernel.actor import Role
 from tests import liens, sales
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, read, rows_of
@@ -151,7 +153,8 @@ def test_r_04__of_the_vehicle__is_the_title_that_the_journal_says(told: Told) ->
 
 
 def test_r_04__as_of_a_block__is_what_was_held_then(told: Told) -> None:
-    [row] = rows_of(told.house, "R-04", wallet=wallet_of(FIRST), as_of=f"block:{told.before}")
+    asked = {"wallet": wallet_of(FIRST), "as_of": f"block:{told.before}", "beneficial": False}
+    [row] = rows_of(told.house, "R-04", **asked)
 
     assert row["fractions"] == str(told.balance(FIRST, told.before))
     assert int(row["fractions"]) == told.balance(FIRST) + MOVED
@@ -304,6 +307,29 @@ def test_r_11__of_all_tokens__is_every_transfer_that_the_node_has(told: Told) ->
     paid = {row["to_wallet"]: money(row["price"]) for row in rows if row["kind"] == "MINTED"}
     for number, units in SOLD.items():
         assert paid[wallet_of(number)] == units * price
+
+
+def test_r_11__countries__are_those_of_the_tokens_registry_on_the_node(told: Told) -> None:
+    registry, client = told.market.suite().registry, told.market.world.client
+    rows = rows_of(told.house, "R-11", token=told.token_id)
+    seen = 0
+    for row in rows:
+        for side in ("from", "to"):
+            wallet = row[f"{side}_wallet"]
+            if wallet is None:
+                assert row[f"{side}_country"] is None
+                continue
+            code = asked_of(client, "IdentityRegistry", registry, "investorCountry", wallet)
+            country = pycountry.countries.get(numeric=f"{code:03}")
+            assert country is not None
+            assert row[f"{side}_country"] == country.alpha_2
+            seen += 1
+    assert seen > 3
+    listed = told.house.caller(Role.REGULATOR).get("/v1/reports").json()
+    [report] = [each for each in listed if each["code"] == "R-11"]
+    says = {column["name"]: column["says"] for column in report["columns"]}
+    assert "IP address" in says["from_country"]
+    assert "ip_country" not in says
 
 
 def test_r_11__of_a_period_and_a_value__leaves_the_others_out(told: Told) -> None:

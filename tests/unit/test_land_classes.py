@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from registry.asset.classes import check_details, class_of
 from registry.asset.interface import ClassDetails
+from registry.asset.land import GroundDetails
 from registry.asset.law import dossier_findings, read_law
 from registry.asset.models import AssetClass
 from registry.kernel.errors import Invalid
@@ -223,3 +224,48 @@ def test_unit__undivided_share__is_an_exact_part_of_the_parent(
     asset_class: AssetClass, share: list[int] | None, expected: Fraction | None
 ) -> None:
     assert read(asset_class, undivided_share=share).part_of_parent() == expected
+
+
+# The record of rights
+
+
+def test_ground__in_the_record_of_rights__is_read_with_its_edition() -> None:
+    record = {"khewat": "41/2", "khatunis": ["88", "89/1"], "jamabandi_year": "1999-00"}
+    details = read(FARMLAND, record_of_rights=record)
+
+    assert isinstance(details, GroundDetails)
+    assert details.record_of_rights is not None
+    assert details.record_of_rights.khatunis == ("88", "89/1")
+    assert isinstance(read(PLOT, record_of_rights={"khewat": "7"}), GroundDetails)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"khewat": "0"},
+        {"khewat": ""},
+        {"khewat": None},
+        {"khewat": "41 or so"},
+        {"khewat": "41/2/3/4"},
+        {"khewat": "1234567"},
+        {"khatunis": ["88", "88"]},
+        {"khatunis": ["x"]},
+        {"khatunis": [str(number) for number in range(1, 202)]},
+        {"jamabandi_year": "2018-20"},
+        {"jamabandi_year": "2018"},
+        {"jamabandi_year": "2098-99"},
+        {"jamabandi_year": "1718-19"},
+        {"khata": "12"},
+    ],
+)
+def test_ground__record_of_rights_malformed__is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        read(FARMLAND, record_of_rights={"khewat": "41"} | changes)
+
+    assert refusal.value.code == "details_invalid"
+    assert str(refusal.value.field).startswith("/details/record_of_rights")
+
+
+def test_unit__in_the_record_of_rights__is_refused() -> None:
+    with pytest.raises(Invalid, match="details_invalid"):
+        read(SHOP, record_of_rights={"khewat": "41"})
