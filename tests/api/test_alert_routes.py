@@ -39,7 +39,7 @@ def test_alert__read_and_decided__by_two_and_known_at_any_time(house: House) -> 
     assert ok(first.get(path, known_at=before))["state"] == "OPEN"
     assert CNIC not in first.get(path).text
     assert CNIC in first.get(path, **WHY).text
-    assert ok(house.caller(Role.AUDITOR).get(path))["state"] == "DISMISSED"
+    assert ok(house.caller(Role.AUDITOR).get(path, **WHY))["state"] == "DISMISSED"
     for role in (Role.INVESTOR, Role.ISSUER, Role.OPERATIONS, Role.REGISTRAR_CHECKER):
         problem_of(house.caller(role).get(path), 403, "role_missing")
 
@@ -95,7 +95,7 @@ def test_str_case__is_for_compliance_and_the_regulator_alone(house: House) -> No
     problem_of(first.post(f"{path}/file", {"reference": "G-1"}), 403, "checker_is_maker")
     assert ok(second.post(f"{path}/file", {"reference": "G-1"}))["state"] == "FILED"
 
-    assert ok(house.caller(Role.REGULATOR).get(path))["filed_reference"] == "G-1"
+    assert ok(house.caller(Role.REGULATOR).get(path, **WHY))["filed_reference"] == "G-1"
     assert CNIC not in first.get(path).text
     problem_of(house.caller(Role.AUDITOR).get(path), 403, "role_missing")
 

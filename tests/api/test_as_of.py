@@ -19,6 +19,7 @@ from tests import court, liens, sales
 from tests import factories as make
 from tests import goods as lots
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 
 pytestmark = pytest.mark.db
 
@@ -95,7 +96,8 @@ class Story:
 
     def get(self, path: str, **query: Any) -> Any:
         caller = self.house.caller(Role.AUDITOR)
-        return caller.get(f"/v1/{path.format(asset=self.asset_id, title=self.title_id)}", **query)
+        path = path.format(asset=self.asset_id, title=self.title_id)
+        return caller.get(f"/v1/{path}", **WHY, **query)
 
     def read(self, path: str, **query: Any) -> Any:
         response = self.get(path, **query)

@@ -23,6 +23,7 @@ from tests import court, deeds, liens, standing
 from tests import factories as make
 from tests import goods as lots
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 from tests.api.test_as_of import told
 from tests.factories import CHECKER, COMPLIANCE
 
@@ -38,7 +39,7 @@ class Act:
     known: list[str] = field(default_factory=list)
 
     def ask(self, house: House, **query: Any) -> Any:
-        return house.caller(Role.AUDITOR).get(f"/v1/{self.path}", **query)
+        return house.caller(Role.AUDITOR).get(f"/v1/{self.path}", **WHY, **query)
 
     def state(self, house: House, **query: Any) -> Any:
         answer = self.ask(house, **query)
@@ -114,7 +115,7 @@ def test_act__as_of__is_what_stood_in_law_then(house: House, begin: Any) -> None
 
 
 def read(house: House, path: str, **query: Any) -> Any:
-    answer = house.caller(Role.AUDITOR).get(f"/v1/{path}", **query)
+    answer = house.caller(Role.AUDITOR).get(f"/v1/{path}", **WHY, **query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

@@ -13,6 +13,7 @@ from registry.offering.models import Order, OrderState
 from tests import factories as make
 from tests import sales
 from tests.api.house import House, at_once, problem_of
+from tests.api.reports import WHY
 from tests.statements import camt, camt_entry, csv_file
 
 pytestmark = pytest.mark.db
@@ -66,7 +67,7 @@ def test_statement__uploaded__pays_orders_and_shows_what_is_unknown(
     assert unknown["amount"] == {"amount": "-2.50", "currency": "PKR"}
     with house.desk() as desk:
         assert desk.session.get_one(Order, order.id).state == OrderState.PAID
-    assert "Ayesha" not in response.text + auditor.get("/v1/payments", limit=200).text
+    assert "Ayesha" not in response.text + auditor.get("/v1/payments", limit=200, **WHY).text
 
 
 def test_statement__same_file_again_and_at_once__is_booked_once(house: House, order: Any) -> None:

@@ -15,6 +15,7 @@ from registry.offering.models import Order, OrderState
 from tests import factories as make
 from tests import sales
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 from tests.factories import Buyer
 
 pytestmark = pytest.mark.db
@@ -86,7 +87,7 @@ def test_unallocated__returned__is_listed_as_returned(house: House) -> None:
     )
 
     assert answer.json()["state"] == "RETURNED"
-    listed = house.caller(Role.AUDITOR).get("/v1/payments", state="RETURNED").json()["items"]
+    listed = house.caller(Role.AUDITOR).get("/v1/payments", state="RETURNED", **WHY).json()["items"]
     assert payment["id"] in [item["id"] for item in listed]
 
 

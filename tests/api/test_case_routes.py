@@ -18,6 +18,7 @@ from tests import cases as make_case
 from tests import factories as make
 from tests import ledger
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 from tests.factories import COMPLIANCE
 from tests.ledger import Ledger
 
@@ -49,7 +50,7 @@ class Place:
         return self.post(Role.REGISTRAR_CHECKER, case, "approve", said)
 
     def read(self, case: dict[str, Any], who: Role = Role.REGULATOR) -> Any:
-        response = self.house.caller(who).get(f"{CASES}/{case['id']}")
+        response = self.house.caller(who).get(f"{CASES}/{case['id']}", **WHY)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -179,7 +180,7 @@ def test_read__of_then__is_the_case_as_it_was(place: Place) -> None:
     regulator = place.house.caller(Role.REGULATOR)
 
     for moment in ("as_of", "known_at"):
-        seen = regulator.get(f"{CASES}/{made['id']}", **{moment: then.isoformat()})
+        seen = regulator.get(f"{CASES}/{made['id']}", **WHY, **{moment: then.isoformat()})
         assert seen.json()["state"] == "OPENED", seen.text
         assert seen.json()["case_hash"] == made["case_hash"]
     assert place.read(made)["state"] == "APPROVED"
@@ -203,7 +204,7 @@ def test_list__by_state_and_kind__gives_those(place: Place) -> None:
     made = place.open(**freeze(place))
     regulator = place.house.caller(Role.REGULATOR)
 
-    found = regulator.get(CASES, state="OPENED", kind="FREEZE_UNITS").json()["items"]
+    found = regulator.get(CASES, state="OPENED", kind="FREEZE_UNITS", **WHY).json()["items"]
 
     assert made["id"] in {item["id"] for item in found}
     assert {(item["state"], item["kind"]) for item in found} == {("OPENED", "FREEZE_UNITS")}

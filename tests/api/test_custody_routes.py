@@ -15,6 +15,7 @@ from registry.kernel.actor import Actor, Role
 from tests import factories as make
 from tests import kyc, sales
 from tests.api.house import Caller, House, problem_of
+from tests.api.reports import WHY
 
 pytestmark = pytest.mark.db
 
@@ -104,7 +105,7 @@ def test_custodial_wallet__as_overseer_and_as_another__is_seen_as_any_wallet_is(
     path = f"/v1/investors/{investor}"
 
     for role in (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR):
-        [seen] = house.caller(role).get(path).json()["wallets"]
+        [seen] = house.caller(role).get(path, **WHY).json()["wallets"]
         assert seen["is_custodial"]
         problem_of(house.caller(role).post(MINE, CUSTODY), 403, "role_missing")
     with house.desk() as desk:

@@ -14,6 +14,7 @@ from tests import factories as make
 from tests import goods as lots
 from tests import ledger
 from tests.api.house import House
+from tests.api.reports import WHY
 from tests.court import SECOND_COMPLIANCE
 from tests.goods import ASSAYER, CARRIER, WAREHOUSE, Side
 from tests.ledger import Ledger
@@ -148,7 +149,7 @@ def test_court_order__on_an_asset__is_obeyed_and_lifted(house: House) -> None:
     assert done["state"] == "VACATED"
     lien = auditor.get(f"/v1/encumbrances/{applied['encumbrance_id']}").json()
     assert lien["state"] == "DISCHARGED"
-    listed = auditor.get("/v1/court_orders", state="VACATED").json()["items"]
+    listed = auditor.get("/v1/court_orders", state="VACATED", **WHY).json()["items"]
     assert made["id"] in {row["id"] for row in listed}
 
 

@@ -9,6 +9,7 @@ import pytest
 from registry.kernel.actor import Role
 from tests import factories as make
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 
 pytestmark = pytest.mark.db
 
@@ -31,7 +32,7 @@ def test_group__recorded__shows_its_members_and_masks_its_name(house: House) -> 
     assert answer.json()["members"] == [row | {"hissa": str(row["hissa"])} for row in said]
     assert "Karim" not in answer.text
     path = f"/v1/parties/{answer.json()['id']}"
-    assert house.caller(Role.AUDITOR).get(path).json() == answer.json()
+    assert house.caller(Role.AUDITOR).get(path, **WHY).json() == answer.json()
 
 
 @pytest.mark.parametrize("hissa", [0, -1, 1.5, "1.0", "01", True, None, 2**63])

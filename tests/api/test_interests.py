@@ -12,6 +12,7 @@ from registry.kernel.clock import now, today
 from registry.party.models import Party
 from tests import factories as make
 from tests.api.house import House, problem_of
+from tests.api.reports import WHY
 
 pytestmark = pytest.mark.db
 
@@ -59,11 +60,11 @@ def test_declaration__declared_and_confirmed__is_exact_and_has_its_past(
     assert [line["parts"] for line in confirmed["interests"]] == ["9007199254740992", None]
     assert confirmed["paper_sha256"] == "ab" * 32
     auditor = house.caller(Role.AUDITOR)
-    assert confirmed in auditor.get(path_of(company)).json()["items"]
-    held = auditor.get(path_of(company), as_of="2020-01-01T00:00:00Z").json()["items"]
+    assert confirmed in auditor.get(path_of(company), **WHY).json()["items"]
+    held = auditor.get(path_of(company), **WHY, as_of="2020-01-01T00:00:00Z").json()["items"]
     assert held == [confirmed]
-    assert auditor.get(path_of(company), as_of="2019-01-01T00:00:00Z").json()["items"] == []
-    assert auditor.get(path_of(company), known_at=before).json()["items"] == []
+    assert auditor.get(path_of(company), **WHY, as_of="2019-01-01T00:00:00Z").json()["items"] == []
+    assert auditor.get(path_of(company), **WHY, known_at=before).json()["items"] == []
 
 
 def test_declaration__by_its_maker_or_twice__is_refused(

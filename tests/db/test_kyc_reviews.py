@@ -213,11 +213,11 @@ def test_paper__filed__is_sealed_and_read_back_by_whom_it_concerns(desk: Desk) -
         desk.session, desk.vault, desk.store, who, review.id, "IDENTITY", content
     )
 
-    _, found = papers.read_paper(desk.session, desk.vault, desk.store, FIRST_OFFICER, paper.id)
+    _, found = papers.read_paper(desk.session, desk.vault, desk.store, FIRST_OFFICER, paper.id, {})
     assert b"".join(found) == content.getvalue()
     stranger, _ = make.enrolled(desk)
     with pytest.raises(NotFound):
-        papers.read_paper(desk.session, desk.vault, desk.store, stranger, paper.id)
+        papers.read_paper(desk.session, desk.vault, desk.store, stranger, paper.id, {})
     with pytest.raises(SealBroken):
         open_sealed(desk.vault, desk.store, review.id, paper.stored_as, paper.sealed)
 
