@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -35,8 +35,6 @@ class Reading:
     parties: set[UUID] = field(default_factory=set)
     investors: set[UUID] = field(default_factory=set)
     rows: int | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-    subject: tuple[str, object] | None = None
 
     def of(self, answer: A) -> A:
         """Take down of whom an answer tells, and give it back."""
@@ -113,7 +111,7 @@ def _note(
     assert reading.rows is not None, "a handler takes down of whom it tells"
     if not reading.rows:
         return
-    subject = reading.subject or subject_of(request) or ("list", request.scope["route"].name)
+    subject = subject_of(request) or ("list", request.scope["route"].name)
     with services.database.transaction() as session:
         note_reading(
             session,
@@ -124,7 +122,6 @@ def _note(
             parties=reading.parties,
             investors=reading.investors,
             revealed=reading.reveal,
-            **reading.more,
         )
 
 
