@@ -208,7 +208,7 @@ def test_list__by_state_and_kind__gives_those(place: Place) -> None:
 
     assert made["id"] in {item["id"] for item in found}
     assert {(item["state"], item["kind"]) for item in found} == {("OPENED", "FREEZE_UNITS")}
-    problem_of(regulator.get(CASES, kind="THEFT"), 422, "request_invalid")
+    problem_of(regulator.get(CASES, kind="THEFT", **WHY), 422, "request_invalid")
 
 
 def test_open__same_key_twice__is_one_case(place: Place) -> None:
