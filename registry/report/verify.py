@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from registry.kernel.signing import PublicKeys
 from registry.report.envelope import ContentHash
 from registry.report.values import cells_of
 
-_PARTS = {"envelope", "signature", "items", "next", "header", "cells"}
+_SIGNED = {"envelope", "signature"}
+_OF_JSON = _SIGNED | {"items"}
+_OF_CSV = _SIGNED | {"header", "cells"}
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{1,400}")
 
 
 def check_report(paper: Paper, keys: PublicKeys) -> list[str]:
@@ -23,9 +27,7 @@ def check_report(paper: Paper, keys: PublicKeys) -> list[str]:
     """
     envelope = paper.record["envelope"]
     check_envelope(paper, keys)
-    if not paper.record.keys() <= _PARTS:
-        # Unsigned, it would stand beside what is signed as if it were.
-        raise PaperRefused("content_altered", "it says more than was signed")
+    _require_nothing_else(paper.record)
     names = [column["name"] for column in envelope["columns"]]
     content = ContentHash.begin(paper.record.get("header", names))
     for cells in _cells(names, paper.record):
@@ -33,6 +35,24 @@ def check_report(paper: Paper, keys: PublicKeys) -> list[str]:
     if (content.rows, content.hexdigest()) != (envelope["rows"], envelope["content_sha256"]):
         raise PaperRefused("content_altered", "its rows are not those that were signed")
     return list(_told(envelope))
+
+
+def _require_nothing_else(record: Mapping[str, Any]) -> None:
+    """Refuse what would stand beside the signed as if it were: a text, or rows of another format.
+
+    Of two sets of rows one would be checked, and the other one read.
+    """
+    parts = record.keys() - {"next"}
+    if parts != _OF_JSON and record.keys() != _OF_CSV:
+        raise PaperRefused("content_altered", "it says more, or less, than was signed")
+    # The way to the next page is not signed: it may say where that is, and nothing else.
+    following = record.get("next")
+    if following is not None and not (
+        isinstance(following, str)
+        and _CURSOR.fullmatch(following)
+        and not record["envelope"]["is_last"]
+    ):
+        raise PaperRefused("content_altered", "its next page is none")
 
 
 def _cells(names: Sequence[str], record: Mapping[str, Any]) -> Iterator[Sequence[str]]:

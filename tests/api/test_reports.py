@@ -16,6 +16,7 @@ from registry.kernel.sealed_pdf import attachment_of
 from registry.kernel.signing import PublicKeys, read_signing_keys
 from registry.report.answering import MAX_PDF_ROWS
 from registry.report.catalogue import CATALOGUE
+from registry.report.values import cells_of
 from tests.api.house import House, new_report_key, problem_of
 from tests.api.projected import FIRST_BLOCK, Minted, mint_to_many
 from tests.api.reports import WHY, ask, public_keys, read, rows_of
@@ -237,6 +238,33 @@ def test_verify__an_envelope_altered__is_refused(house: House, papers: dict[str,
     said = json.loads(papers["json"])
     said["remark"] = "All of these have consented."
     assert refused(json.dumps(said).encode(), keys) == "content_altered"
+
+
+def test_verify__rows_of_another_format_beside_its_own__are_refused(
+    house: House, papers: dict[str, bytes]
+) -> None:
+    """Else the true cells would be checked, and the forged items read."""
+    keys, said = public_keys(house), json.loads(papers["json"])
+    names = [column["name"] for column in said["envelope"]["columns"]]
+    true_cells = [list(cells_of(names, item)) for item in said["items"]]
+    said["items"][3]["balance"] = "1000000"
+    for more in ({"cells": true_cells}, {"cells": true_cells, "header": names}):
+        assert refused(json.dumps(said | more).encode(), keys) == "content_altered"
+    header = {"header": names}
+    assert refused(json.dumps(json.loads(papers["json"]) | header).encode(), keys) == (
+        "content_altered"
+    )
+
+
+def test_verify__next_page_that_is_none__is_refused(house: House, minted: Minted) -> None:
+    keys = public_keys(house)
+    page = read(house, "R-05", token=minted.token_id, limit=7)
+    verify_paper(json.dumps(page).encode(), keys)
+    for following in ("All of these have consented.", "x" * 401, 7, ["x"], ""):
+        forged = json.dumps(page | {"next": following}).encode()
+        assert refused(forged, keys) == "content_altered"
+    whole = read(house, "R-05", token=minted.token_id, as_of=f"block:{SOME}", limit=200)
+    assert refused(json.dumps(whole | {"next": "abc"}).encode(), keys) == "content_altered"
 
 
 def test_verify__a_name_twice__is_refused(house: House, papers: dict[str, bytes]) -> None:
