@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 from pydantic import TypeAdapter, ValidationError
 
 from api.deps import ServicesDep, TurnDep
-from api.schemas.common import Instant
+from api.schemas.common import DatedInstant, Instant
 from registry.kernel.clock import now
 from registry.kernel.db import ReadSession
 from registry.kernel.errors import Invalid
@@ -29,6 +29,7 @@ SinceParam = Annotated[
 
 _BLOCK = re.compile(r"^block:([0-9]{1,15})$")
 _TIME = TypeAdapter(Instant)
+_DATED = TypeAdapter(DatedInstant)
 
 
 def read_as_of(text: str | None, *, field: str = "as_of") -> int | datetime | None:
@@ -111,6 +112,25 @@ def get_legal_session(
     known = [moment for moment in (as_of, known_at) if moment is not None and moment <= now()]
     with services.database.reading(known_at=min(known, default=None)) as session:
         yield session
+
+
+def require_dated(as_of: int | datetime | None) -> None:
+    """Refuse a moment that has no date at the register's seat: reports reckon with its day.
+
+    Raises
+    ------
+    Invalid
+        ``as_of_malformed``.
+    """
+    if isinstance(as_of, datetime):
+        try:
+            _DATED.validate_python(as_of.isoformat())
+        except ValidationError as error:
+            raise Invalid(
+                "as_of_malformed",
+                f"{as_of.isoformat()} is too near to the beginning or the end of the calendar.",
+                field="as_of",
+            ) from error
 
 
 def require_past(known_at: datetime | None) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.as_of import ChainTimeDep
+from api.as_of import ChainTimeDep, require_dated
 from api.deps import ActorDep, FinalityDep, Services, ServicesDep, TurnDep
 from api.pagination import Paging, PagingDep
 from api.routes.router import open_router, resource_router
@@ -68,9 +68,12 @@ def get_asking(
     ------
     Forbidden
         ``reveal_not_allowed``.
+    Invalid
+        ``as_of_malformed``.
     """
     if reveal:
         require_right_to_reveal(actor)
+    require_dated(when.as_of)
     return Asking(
         purpose=purpose.strip(),
         legal_basis=legal_basis.strip(),

@@ -89,6 +89,8 @@ def test_report__without_a_reason__is_refused_and_nothing_is_told(
         ({"token": "00000000-0000-7000-8000-000000000000"}, 404, "not_found"),
         ({"as_of": "block:999999"}, 409, "block_not_synced"),
         ({"as_of": "yesterday"}, 422, "as_of_malformed"),
+        ({"as_of": "9999-12-31T23:59:59Z"}, 422, "as_of_malformed"),
+        ({"as_of": "0001-01-01T00:00:00Z"}, 422, "as_of_malformed"),
         ({"known_at": "2999-01-01T00:00:00Z"}, 422, "known_at_in_future"),
         ({"cursor": "rubbish"}, 422, "cursor_invalid"),
         ({"format": "xlsx"}, 422, "request_invalid"),
