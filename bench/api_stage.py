@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,19 +35,23 @@ CREATE TEMP TABLE clone ON COMMIT DROP AS
     SELECT n, uuidv7() AS party_id, uuidv7() AS investor_id, uuidv7() AS wallet_id,
         uuidv7() AS order_id, substring(sha256(int8send(n)) FOR 20) AS address
     FROM generate_series(CAST(:first AS bigint), CAST(:holders AS bigint)) AS n;
-INSERT INTO party SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.party_id,
-    'cnic_fingerprint', '\\x' || encode(sha256(int8send(n)), 'hex')))).*
-    FROM clone new, party old WHERE old.id = :party;
-INSERT INTO investor SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.investor_id,
-    'subject', 'holder-' || n, 'party_id', new.party_id))).*
-    FROM clone new, investor old WHERE old.id = :investor;
-INSERT INTO wallet SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.wallet_id,
-    'investor_id', new.investor_id, 'address', '\\x' || encode(new.address, 'hex')))).*
-    FROM clone new, wallet old WHERE old.id = :wallet;
-INSERT INTO purchase_order SELECT (jsonb_populate_record(old, jsonb_build_object('id',
+INSERT INTO party SELECT made.* FROM clone new, party old,
+    jsonb_populate_record(old, jsonb_build_object('id', new.party_id,
+    'cnic_fingerprint', '\\x' || encode(sha256(int8send(n)), 'hex'))) AS made
+    WHERE old.id = :party;
+INSERT INTO investor SELECT made.* FROM clone new, investor old,
+    jsonb_populate_record(old, jsonb_build_object('id', new.investor_id,
+    'subject', 'holder-' || n, 'party_id', new.party_id)) AS made
+    WHERE old.id = :investor;
+INSERT INTO wallet SELECT made.* FROM clone new, wallet old,
+    jsonb_populate_record(old, jsonb_build_object('id', new.wallet_id,
+    'investor_id', new.investor_id, 'address', '\\x' || encode(new.address, 'hex'))) AS made
+    WHERE old.id = :wallet;
+INSERT INTO purchase_order SELECT made.* FROM clone new, purchase_order old,
+    jsonb_populate_record(old, jsonb_build_object('id',
     new.order_id, 'investor_id', new.investor_id, 'wallet_id', new.wallet_id,
-    'reference', 'MLK' || n, 'state', 'SETTLED'))).*
-    FROM clone new, purchase_order old WHERE old.id = :order;
+    'reference', 'MLK' || n, 'state', 'SETTLED')) AS made
+    WHERE old.id = :order;
 INSERT INTO ledger_entry (id, recorded_at, kind, key, subject_kind, subject_id)
     SELECT uuidv7(), now(), 'SETTLEMENT', 'settlement:' || order_id, 'order', order_id FROM clone;
 UPDATE offering SET last_sold_at = now(),
@@ -81,16 +86,17 @@ class ApiStage:
 
 
 def build_stage(
-    database: Database, vault: Vault, store: DocumentStore, holders: int, transfers: int
-) -> ApiStage:
+    database: Database, vault: Vault, store: DocumentStore, holders: int, transfers: int, *,
+    large: Sequence[int] = (),
+) -> ApiStage:  # fmt: skip
     """Fill an empty database."""
     migrate.upgrade(database)
-    large = make_large_token(database, holders, transfers)
+    token = make_large_token(database, holders, transfers, large)
     with database.transaction() as session:
         desk = Desk(session, vault, store)
         put_on_panel(desk, ACTORS[Role.VALUER])
         sold, *_, sale = [_sale(desk) for _ in range(SALES)]
-        session.get_one(Tokenization, sold.tokenization_id).token_address = large.address
+        session.get_one(Tokenization, sold.tokenization_id).token_address = token.address
         people = []
         for number in range(1, PEOPLE + 1):
             who = buyer(desk)

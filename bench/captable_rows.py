@@ -7,6 +7,7 @@ the last blocks in their order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -40,7 +41,8 @@ class LargeToken:
 # A transfer moves 1 to 1,000 units, so nobody ever falls below zero.
 _STEPS = r"""
 INSERT INTO token (chain_id, address, identity_registry, compliance, block_number, supply_units,
-paused) VALUES (:chain, :address, '\x01', '\x02', 0, CAST(:holders AS numeric) * :minted, false);
+paused) VALUES (:chain, :address, '\x01', '\x02', 0, CAST(:minted AS numeric) * (:holders +
+(:part - 1) * cardinality(CAST(:large AS int[]))), false);
 INSERT INTO holder (address) SELECT substring(sha256(int8send(n)) FOR 20) FROM
 generate_series(1, :holders) AS n;
 INSERT INTO chain_block SELECT :chain, n, sha256(int8send(n)), sha256(int8send(n - 1)),
@@ -53,8 +55,9 @@ ALTER TABLE token_event DROP CONSTRAINT token_event_pkey;
 ALTER TABLE balance_at DROP CONSTRAINT balance_at_pkey;
 ALTER TABLE balance DROP CONSTRAINT balance_pkey;
 INSERT INTO token_event (token_no, block_number, log_index, kind, tx_hash, target, units) SELECT
-1, 1 + (n - 1) / :per_block, (n - 1) % :per_block, 1, sha256(int8send(n)), n, :minted FROM
-generate_series(1, :holders) AS n;
+1, 1 + (n - 1) / :per_block, (n - 1) % :per_block, 1, sha256(int8send(n)), n, CAST(:minted
+AS numeric) * CASE WHEN n = ANY(:large) THEN :part ELSE 1 END FROM generate_series(1, :holders)
+AS n;
 INSERT INTO token_event (token_no, block_number, log_index, kind, tx_hash, source, target,
 units) SELECT 1, 1 + (n - 1) / :per_block, (n - 1) % :per_block, 1, sha256(int8send(n)), 1 +
 (hashint8extended(n, 1) & 2147483647) % :holders, 1 + (hashint8extended(n, 2) & 2147483647) %
@@ -88,8 +91,16 @@ ALTER TABLE balance ADD PRIMARY KEY (token_no, holder_no)
 """
 
 
-def make_large_token(database: Database, holders: int, transfers: int) -> LargeToken:
-    """Make a token of `holders` wallets with so many transfers among them."""
+def make_large_token(
+    database: Database, holders: int, transfers: int, large: Sequence[int] = ()
+) -> LargeToken:
+    """Make a token of `holders` wallets with so many transfers among them.
+
+    Parameters
+    ----------
+    large
+        Numbers of those who are minted half as much as everybody else has together.
+    """
     head = (holders + transfers) // PER_BLOCK
     values = {
         "chain": CHAIN_ID,
@@ -97,6 +108,8 @@ def make_large_token(database: Database, holders: int, transfers: int) -> LargeT
         "holders": holders,
         "transfers": transfers,
         "minted": MINTED_UNITS,
+        "large": list(large),
+        "part": max(holders // 2, 1),
         "per_block": PER_BLOCK,
         "head": head,
         "final": head - NOT_FINAL,

@@ -1,66 +1,49 @@
-"""A register for `bench.reports`: a large token, and many assets with all that a title has.
+"""A register for `bench.reports`: a large token, many assets, and what offices do with both.
 
-One asset is registered as people register it, with a lien in force; the others are its rows under
-other ids and in other hands. Triggers rest meanwhile: the history of these rows is not what is
-measured, and a report of now reads the tables themselves.
+Whatever a report reads is there in numbers that a register of this size may have. Triggers rest
+meanwhile: the history of these rows is not what is measured, and a report of now reads the tables
+themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from bench.api_stage import ApiStage, build_stage
-from registry.asset.models import Asset
+from api.schemas.common import address_of
+from bench.api_stage import PEOPLE, build_stage
+from bench.reports_assets import copy_assets, owners_of
+from bench.reports_desk import fill_desks
+from bench.reports_token import fill_token
 from registry.captable.bulk import cursor_of
 from registry.document.store import DocumentStore
-from registry.investor.models import Investor
+from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
-from registry.party.details import keep, known_of
+from registry.party.details import Details, keep, known_of
 from registry.party.models import Party, PartyKind
-from registry.title.models import Title, TitleShare, TitleVersion
-from tests import goods, liens
-from tests.factories import Desk, open_apartment, registered
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
+from registry.tokenization.models import Tokenization
+from tests.factories import Desk
 
 SAMPLE = 200
-OWNERS = 10_000
+SEALED = 50_000
+"""So many of the copied entries of the journal wait for their seal."""
+LARGE = (PEOPLE - 1, PEOPLE, PEOPLE + 1, PEOPLE + 2)
+"""Numbers of the large holders: two whom people made, a company, and one more."""
+MANY_UNITS = 950
+"""Of 1,000 that a transfer has at most: whatever has more is above the travel rule's threshold."""
+MIDDLE = datetime(2026, 1, 8, tzinfo=UTC)
+"""Of what happens over time; the token's first block is of the first of January."""
+SINCE = "2026-01-03T00:00:00Z"
 
-_CLONES = """
-SET LOCAL session_replication_role = replica;
-CREATE TEMP TABLE owner ON COMMIT DROP AS
-    SELECT row_number() OVER (ORDER BY party_id) AS n, party_id
-    FROM (SELECT party_id FROM investor LIMIT :owners) AS investors;
-CREATE TEMP TABLE clone ON COMMIT DROP AS
-    SELECT n, uuidv7() AS asset_id, uuidv7() AS title_id, uuidv7() AS version_id,
-        1 + n % (SELECT count(*) FROM owner) AS owner_n
-    FROM generate_series(1, CAST(:count AS bigint)) AS n;
-INSERT INTO asset SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.asset_id,
-    'code', 'BENCH-' || n))).* FROM clone new, asset old WHERE old.id = :asset;
-INSERT INTO underlying_key SELECT (jsonb_populate_record(old, jsonb_build_object('id', uuidv7(),
-    'asset_id', new.asset_id, 'key', old.key || ':' || n))).*
-    FROM clone new, underlying_key old WHERE old.asset_id = :asset;
-INSERT INTO document SELECT (jsonb_populate_record(old, jsonb_build_object('id', uuidv7(),
-    'asset_id', new.asset_id, 'sha256', '\\x' || encode(sha256(old.sha256 || int8send(n)), 'hex')
-    ))).* FROM clone new, document old WHERE old.asset_id = :asset;
-INSERT INTO valuation SELECT (jsonb_populate_record(old, jsonb_build_object('id', uuidv7(),
-    'asset_id', new.asset_id))).* FROM clone new, valuation old WHERE old.asset_id = :asset;
-INSERT INTO title SELECT (jsonb_populate_record(old, jsonb_build_object('id', new.title_id,
-    'asset_id', new.asset_id))).* FROM clone new, title old WHERE old.id = :title;
-INSERT INTO title_version SELECT (jsonb_populate_record(old, jsonb_build_object(
-    'id', new.version_id, 'title_id', new.title_id))).*
-    FROM clone new, title_version old WHERE old.id = :version;
-INSERT INTO title_share SELECT (jsonb_populate_record(old, jsonb_build_object(
-    'version_id', new.version_id, 'party_id', owner.party_id))).*
-    FROM clone new JOIN owner ON owner.n = new.owner_n, title_share old
-    WHERE old.version_id = :version;
-INSERT INTO encumbrance SELECT (jsonb_populate_record(old, jsonb_build_object('id', uuidv7(),
-    'title_id', new.title_id))).* FROM clone new, encumbrance old WHERE old.title_id = :title
-"""
+Query = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +52,14 @@ class ReportStage:
 
     Parameters
     ----------
-    codes
-        Of some of the assets.
+    questions
+        To each report, what it is asked: of each of a sample, where it is about one thing.
     parties
         Some who hold titles and the token.
-    bill
-        Reference of a bill of lading.
     """
 
-    api: ApiStage
-    codes: list[str]
-    parties: list[UUID]
-    bill: str
+    questions: Mapping[str, Sequence[Query]]
+    parties: Sequence[UUID]
 
 
 def build_report_stage(
@@ -93,55 +72,93 @@ def build_report_stage(
     assets: int,
 ) -> ReportStage:
     """Fill an empty database."""
-    api = build_stage(database, vault, store, holders, transfers)
+    api = build_stage(database, vault, store, holders, transfers, large=LARGE)
     with database.transaction() as session:
-        _seal(session, vault, api.people[-1].actor.subject)
         desk = Desk(session, vault, store)
-        _clone(session, _template(desk), assets)
-        shipment = goods.made_out(desk)
-        bill = shipment.bill.reference
-        named = select(Asset.code).where(col(Asset.code).startswith("BENCH-"))
-        codes = list(session.exec(named.limit(SAMPLE)))
-        parties = list(session.exec(select(TitleShare.party_id).distinct().limit(SAMPLE)))
+        _price(session, api.token_id)
+        owners_of(session)
+        bill = copy_assets(desk, assets)
+        fill_token(session, api.token_id, large=PEOPLE + 1)
+        fill_desks(desk, api.token_id, assets)
+        _seal_parties(session, vault)
+        _queue(session)
+        questions, parties = _questions(session, str(api.token_id), bill)
+        wallets = [{"wallet": address_of(each.wallet)} for each in api.people]
+    seal_all(database)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
         connection.execute(text("CHECKPOINT"))
-    return ReportStage(api, codes, parties, bill)
+    return ReportStage({**questions, "R-04": [*questions["R-04"], *wallets]}, parties)
 
 
-def _seal(session: Session, vault: Vault, subject: str) -> None:
-    """Seal the details of everybody who was made after this one: another's do not open."""
-    of_one = select(Party).join(Investor, col(Investor.party_id) == col(Party.id))
-    details = known_of(vault, session.exec(of_one.where(Investor.subject == subject)).one())
-    named = select(Investor.party_id).where(col(Investor.subject).startswith("holder-"))
-    clones = session.exec(named).all()
+def _price(session: Session, token_id: UUID) -> None:
+    """Let one transfer in twenty be worth more than the travel rule's threshold."""
+    rule = policy_on(session, PolicyName.TRAVEL_RULE, MIDDLE.date())
+    token = session.get_one(Tokenization, token_id)
+    token.price_paisa = int(rule.value) // MANY_UNITS
+    session.flush()
+
+
+def _seal_parties(session: Session, vault: Vault) -> None:
+    """Seal the details of everybody who was copied: another's do not open."""
+    copied = text(
+        "SELECT p.id, p.kind FROM party p JOIN investor i ON i.party_id = p.id"
+        " WHERE i.subject LIKE 'holder-%'"
+    )
+    details = _details(session, vault)
+    clones = session.connection().execute(copied).all()
+    # One object for all of them: making one takes longer than sealing.
+    party = Party(kind=PartyKind.NATURAL, created_by="bench")
     with cursor_of(session) as cursor:
         cursor.execute("CREATE TEMP TABLE sealed (id uuid, details bytea) ON COMMIT DROP")
         with cursor.copy("COPY sealed FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(["uuid", "bytea"])
-            for party_id in clones:
-                party = Party(id=party_id, kind=PartyKind.NATURAL, created_by=subject)
+            for party.id, party.kind in clones:
                 keep(vault, party, details)
-                copy.write_row((party_id, party.details_sealed))
+                copy.write_row((party.id, party.details_sealed))
         cursor.execute(
             "UPDATE party SET details_sealed = sealed.details FROM sealed"
             " WHERE sealed.id = party.id"
         )
 
 
-def _template(desk: Desk) -> dict[str, Any]:
-    asset = registered(desk, open_apartment(desk))
-    liens.active(desk, asset)
-    title = desk.session.exec(select(Title).where(col(Title.asset_id) == asset.id)).one()
-    version = desk.session.exec(
-        select(TitleVersion).where(col(TitleVersion.title_id) == title.id)
-    ).one()
-    desk.session.flush()
-    return {"asset": asset.id, "title": title.id, "version": version.id}
+def _details(session: Session, vault: Vault) -> Details:
+    of_people = text("SELECT party_id FROM investor WHERE subject LIKE 'person-%' LIMIT 1")
+    party = session.get_one(Party, session.connection().execute(of_people).scalar_one())
+    return known_of(vault, party)
 
 
-def _clone(session: Session, template: dict[str, Any], assets: int) -> None:
-    values = template | {"count": assets, "owners": OWNERS}
-    for step in _CLONES.split(";"):
-        used = {name: value for name, value in values.items() if f":{name}" in step}
-        session.connection().execute(text(step), used)
+def _queue(session: Session) -> None:
+    """Let some of the copied entries of the journal be sealed too."""
+    session.connection().execute(
+        text(
+            "INSERT INTO journal_pending (kind, entry_id) SELECT 'act', id FROM journal_entry"
+            " WHERE recorded_at < now() - interval '1 day' LIMIT :many"
+        ),
+        {"many": SEALED},
+    )
+
+
+def _questions(
+    session: Session, token_id: str, bill: str
+) -> tuple[dict[str, Sequence[Query]], Sequence[UUID]]:
+    run = session.connection()
+    codes = text("SELECT code FROM asset WHERE code LIKE 'BENCH-%' LIMIT :many")
+    named = [{"asset": code} for code in run.execute(codes, {"many": SAMPLE}).scalars()]
+    owners = text("SELECT party_id FROM owner ORDER BY n DESC LIMIT :many")
+    parties = run.execute(owners, {"many": SAMPLE}).scalars().all()
+    token = {"token": token_id}
+    of_token = ("R-05", "R-08", "R-23")
+    return {
+        **dict.fromkeys(("R-01", "R-02", "R-03", "R-22"), named),
+        **{code: [token] for code in of_token},
+        "R-04": [{"party": str(party)} for party in parties],
+        "R-06": [token, *({"asset": each["asset"]} for each in named[:4])],
+        "R-07": [token | {"since": SINCE}],
+        "R-09": [token, token | {"differences_only": "true"}],
+        "R-10": [token, token | {"since": SINCE}],
+        "R-11": [{}, token | {"since": SINCE}],
+        "R-12": [token | {"since": SINCE}, {}],
+        "R-13": [{"day": f"{MIDDLE:%Y-%m-%d}"}],
+        "R-20": [{"reference": bill}],
+    }, parties
