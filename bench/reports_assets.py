@@ -99,7 +99,7 @@ def _instead(prefix: str) -> Instead:
         "bill_of_lading": {"reference": "left(old.reference, 8) || '-' || n"},
         "bill_equipment": {"voyage": "old.voyage || '-' || n"},
         "tokenization": {
-            "symbol": "left(old.symbol, 6) || n",
+            "symbol": "'TOK' || n",
             "token_address": "substring(sha256('token' || int8send(n)) FOR 20)",
         },
     }

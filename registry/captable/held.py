@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import Token
+from registry.captable.models import EventKind, Token
 
 # Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
 HELD = """
@@ -28,6 +28,25 @@ LEFT JOIN LATERAL (
 WHERE b.token_no = {token}
   AND CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END > 0
 """
+
+
+# What the holder of a balance `b` had at a block (units, frozen); no row for who had nothing yet.
+HELD_BY_ONE = """
+SELECT coalesce(later_balances[width_bucket(%(block)s::int8, later_blocks)], balance_units)
+    AS units,
+  coalesce(later_frozen[width_bucket(%(block)s::int8, later_blocks)], frozen_units) AS frozen
+FROM balance_at
+WHERE token_no = b.token_no AND holder_no = b.holder_no AND block_number <= %(block)s
+ORDER BY block_number DESC LIMIT 1
+"""
+# What was minted of a token `t` since a block, less what was burned: `service.supply_at`.
+MINTED_SINCE = f"""
+SELECT coalesce(sum(units) FILTER (WHERE source IS NULL), 0)
+  - coalesce(sum(units) FILTER (WHERE target IS NULL), 0) AS minted
+FROM token_event
+WHERE token_no = t.token_no AND kind = {EventKind.TRANSFER:d} AND block_number > %(block)s
+  AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)
+"""  # noqa: S608 - a number of our own
 
 
 def held_at(token: Token, number: int) -> str:

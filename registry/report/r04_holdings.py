@@ -10,18 +10,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.captable import service as captable
-from registry.captable.models import Token
+from registry.captable.bulk import cursor_of
+from registry.captable.held import HELD_BY_ONE, MINTED_SINCE
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Invalid, NotFound
 from registry.party import service as parties
-from registry.report.held_since import held_since
+from registry.report.held_since import SINCE_OF_ONE
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
-from registry.report.worth import part_of, worth_of
+from registry.report.worth import VALUED, part_of, when_valued
 from registry.title.models import TitleState
 
 
@@ -72,48 +71,59 @@ Source = Callable[[Session, Question[OfPerson], Holder, Sequence[Any]], Iterator
 """Yields the rows of one kind behind the rest of a key, which begins with the kind's place."""
 
 # A member of a group holds their part of what the group holds.
-_TITLES = text("""
+_TITLES = f"""
 WITH mine AS MATERIALIZED (
-  SELECT CAST(:party AS uuid) AS party_id, 1::numeric AS part, 1::numeric AS whole
+  SELECT %(party)s::uuid AS party_id, 1::numeric AS part, 1::numeric AS whole
   UNION ALL
   SELECT g.id, (m ->> 'hissa')::numeric,
     (SELECT sum((x ->> 'hissa')::numeric) FROM jsonb_array_elements(g.members) x)
   FROM party g CROSS JOIN jsonb_array_elements(g.members) m
-  WHERE g.members @> CAST(:member AS jsonb) AND (m ->> 'party_id')::uuid = CAST(:party AS uuid))
-SELECT a.code, t.asset_id, t.id AS title_id, mine.party_id, s.hissa, v.kul_hissay, part, whole,
+  WHERE g.members @> %(member)s::jsonb AND (m ->> 'party_id')::uuid = %(party)s::uuid)
+SELECT a.code, t.id, mine.party_id, s.hissa, v.kul_hissay, part, whole, valued.amount_paisa,
   (SELECT min(w.valid_from) FROM title_version w
-   WHERE w.title_id = t.id AND w.valid_from <= :moment AND w.recorded_at <= :known
-     AND (w.superseded_at IS NULL OR w.superseded_at > :known)
+   WHERE w.title_id = t.id AND w.valid_from <= %(moment)s AND w.recorded_at <= %(known)s
+     AND (w.superseded_at IS NULL OR w.superseded_at > %(known)s)
      AND w.valid_from > coalesce((
        SELECT max(x.valid_from) FROM title_version x
-       WHERE x.title_id = t.id AND x.valid_from <= :moment AND x.recorded_at <= :known
-         AND (x.superseded_at IS NULL OR x.superseded_at > :known)
+       WHERE x.title_id = t.id AND x.valid_from <= %(moment)s AND x.recorded_at <= %(known)s
+         AND (x.superseded_at IS NULL OR x.superseded_at > %(known)s)
          AND NOT EXISTS (SELECT FROM title_share y
                          WHERE y.version_id = x.id AND y.party_id = mine.party_id)),
        '-infinity')) AS since
 FROM mine JOIN title_share s ON s.party_id = mine.party_id
 JOIN title_version v ON v.id = s.version_id
-JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id
-WHERE NOT t.state = ANY(:claimed)
-  AND v.valid_from <= :moment AND (v.valid_to IS NULL OR v.valid_to > :moment)
-  AND v.recorded_at <= :known AND (v.superseded_at IS NULL OR v.superseded_at > :known)
-  AND (t.id, mine.party_id) > (:title, :holder)
-ORDER BY t.id, mine.party_id LIMIT :limit
-""")
+JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id {VALUED}
+WHERE NOT t.state = ANY(%(claimed)s)
+  AND v.valid_from <= %(moment)s AND (v.valid_to IS NULL OR v.valid_to > %(moment)s)
+  AND v.recorded_at <= %(known)s AND (v.superseded_at IS NULL OR v.superseded_at > %(known)s)
+  AND (t.id, mine.party_id) > (%(title)s, %(holder)s)
+ORDER BY t.id, mine.party_id LIMIT %(limit)s
+"""  # noqa: S608 - no value in it
 _CLAIMED = [state.value for state in (TitleState.PROPOSED, TitleState.VERIFIED, TitleState.REFUSED)]
 """States in which somebody only says that the title is theirs."""
 
-# Who has nothing any more has a row still: what was held at the block is asked of each.
-_TOKENS = text("""
-SELECT t.token_no, h.address, k.id, k.symbol, k.declared_fractions,
-  k.economic_share_num, k.economic_share_den, k.asset_id, a.code
+# Who has nothing any more has a row still: what was held at the block is told of each.
+_TOKENS = f"""
+SELECT t.token_no, h.holder_no, h.address, k.id, k.symbol, k.declared_fractions,
+  k.economic_share_num, k.economic_share_den, a.code, valued.amount_paisa,
+  coalesce(held.units, 0), coalesce(held.frozen, 0), t.supply_units - told.minted, since.mined_at
 FROM holder h JOIN balance b ON b.holder_no = h.holder_no
-JOIN token t ON t.token_no = b.token_no AND t.chain_id = :chain
+JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
 LEFT JOIN tokenization k ON k.token_address = t.address
-LEFT JOIN asset a ON a.id = k.asset_id
-WHERE h.address = ANY(:wallets) AND (t.token_no, h.address) > (:token, :wallet)
+LEFT JOIN asset a ON a.id = k.asset_id {VALUED}
+LEFT JOIN LATERAL ({HELD_BY_ONE}) held ON true
+CROSS JOIN LATERAL ({MINTED_SINCE}) told
+LEFT JOIN LATERAL ({SINCE_OF_ONE}) since ON true
+WHERE h.address = ANY(%(wallets)s) AND (t.token_no, h.address) > (%(token)s, %(wallet)s)
 ORDER BY t.token_no, h.address
-""")
+"""  # noqa: S608 - no value in it
+
+
+# One row at least, if there is such a party.
+_WALLETS = """
+SELECT w.address FROM party p LEFT JOIN investor i ON i.party_id = p.id
+LEFT JOIN wallet w ON w.investor_id = i.id WHERE p.id = %(party)s
+"""
 
 
 def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
@@ -150,9 +160,8 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
         )
     if asked.wallet is not None:
         return _holder_of_wallet(session, bytes.fromhex(asked.wallet[2:]))
-    if asked.party is not None:
-        found = parties.get_party(session, asked.party)
-    else:
+    party_id = asked.party
+    if party_id is None:
         matches = parties.list_parties(
             session, question.vault, cnic=asked.cnic, ntn=asked.ntn, lei=asked.lei, after=None,
             limit=1,
@@ -160,9 +169,9 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
         if not matches:
             # Whoever asks need not see their own words again.
             raise NotFound("party", f"of that {named[0]}")
-        found = matches[0]
-    question.parties.add(found.id)
-    return Holder(found.id, _wallets_of(session, found.id))
+        party_id = matches[0].id
+    question.parties.add(party_id)
+    return Holder(party_id, _wallets_of(session, party_id))
 
 
 def _holder_of_wallet(session: Session, address: bytes) -> Holder:
@@ -175,11 +184,11 @@ def _holder_of_wallet(session: Session, address: bytes) -> Holder:
 
 
 def _wallets_of(session: Session, party_id: UUID) -> Sequence[bytes]:
-    return session.exec(
-        select(Wallet.address)
-        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
-        .where(col(Investor.party_id) == party_id)
-    ).all()
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_WALLETS, {"party": party_id}).fetchall()
+    if not found:
+        raise NotFound("party", party_id)
+    return [address for (address,) in found if address is not None]
 
 
 def _titles(
@@ -188,19 +197,19 @@ def _titles(
     if holder.party_id is None:
         return
     title, of = after or (UUID(int=0), UUID(int=0))
-    asked = {
+    asked = when_valued(question) | {
         "party": str(holder.party_id), "member": json.dumps([{"party_id": str(holder.party_id)}]),
-        "moment": question.moment, "known": question.known_at, "claimed": _CLAIMED,
-        "title": title, "holder": of, "limit": question.fetch,
+        "known": question.known_at, "claimed": _CLAIMED, "title": title, "holder": of,
+        "limit": question.fetch,
     }  # fmt: skip
-    found = session.execute(_TITLES, asked).all()
-    worth = worth_of(session, question, {row.asset_id for row in found})
-    for row in found:
-        share = Fraction(row.hissa, row.kul_hissay) * Fraction(int(row.part), int(row.whole))
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_TITLES.encode(), asked).fetchall()
+    for code, title_id, party_id, hissa, kul_hissay, part, whole, worth, since in found:
+        share = Fraction(hissa, kul_hissay) * Fraction(int(part), int(whole))
         yield Row(
-            (str(row.title_id), str(row.party_id)),
-            ("DIRECT_TITLE", row.code, row.title_id, row.party_id, None, None, None, share,
-             None, None, part_of(worth.get(row.asset_id), share), row.since),
+            (str(title_id), str(party_id)),
+            ("DIRECT_TITLE", code, title_id, party_id, None, None, None, share, None, None,
+             part_of(worth, share), since),
         )  # fmt: skip
 
 
@@ -211,27 +220,28 @@ def _tokens(
     if block is None or not holder.wallets:
         return
     number, wallet = after or (0, "")
-    asked = {
-        "chain": question.chain_id, "wallets": list(holder.wallets),
+    asked = when_valued(question) | {
+        "chain": question.chain_id, "block": block.kept, "wallets": list(holder.wallets),
         "token": number, "wallet": bytes.fromhex(wallet),
     }  # fmt: skip
-    found = session.execute(_TOKENS, asked).all()
-    worth = worth_of(session, question, {row.asset_id for row in found if row.asset_id})
-    for row in found:
-        token = session.get_one(Token, row.token_no)
-        units, frozen = captable.holding_known(session, token, row.address, block)
-        if not units:
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_TOKENS.encode(), asked).fetchall()
+    for token_no, holder_no, address, *token, worth, units, frozen, supply, since in found:
+        had, locked, whole = int(units), int(frozen), int(supply)
+        if block.lost is not None:
+            changed = block.lost.changes(token_no).get(holder_no, (0, 0))
+            had, locked = had + changed[0], locked + changed[1]
+            whole += block.lost.minted(token_no)
+        if not had:
             continue
+        token_id, symbol, declared, economic_num, economic_den, code = token
         of_asset = None
-        if row.id is not None:
-            economic = Fraction(row.economic_share_num, row.economic_share_den)
-            of_asset = Fraction(units, row.declared_fractions) * economic
-        since = held_since(session, token, block, [row.address]).get(row.address)
+        if token_id is not None:
+            of_asset = Fraction(had, declared) * Fraction(economic_num, economic_den)
         yield Row(
-            (row.token_no, row.address.hex()),
-            ("TOKEN", row.code, None, holder.party_id, row.id, row.symbol, row.address,
-             Fraction(units, captable.supply_at(session, token, block)), units, frozen,
-             part_of(worth.get(row.asset_id), of_asset), since),
+            (token_no, address.hex()),
+            ("TOKEN", code, None, holder.party_id, token_id, symbol, address,
+             Fraction(had, whole), had, locked, part_of(worth, of_asset), since),
         )  # fmt: skip
 
 

@@ -28,6 +28,16 @@ ORDER BY asset_id, basis_date DESC, id DESC
 """)
 
 
+# The same of each of many assets, beside whatever else is read of them: `valued.amount_paisa`.
+VALUED = """
+LEFT JOIN LATERAL (
+  SELECT amount_paisa FROM valuation
+  WHERE asset_id = a.id AND state = ANY(%(accepted)s)
+    AND basis_date <= %(day)s AND recorded_at <= %(moment)s
+  ORDER BY basis_date DESC, id DESC LIMIT 1) valued ON true
+"""
+
+
 class Worth(NamedTuple):
     """The whole asset's worth."""
 
@@ -37,20 +47,24 @@ class Worth(NamedTuple):
     state: str
 
 
-def worth_of(session: Session, question: Question[Any], asset_ids: set[UUID]) -> dict[UUID, Worth]:
-    """Return the worth of assets at the moment; whatever was never valued is left out."""
-    asked = {
-        "assets": list(asset_ids),
+def when_valued(question: Question[Any]) -> dict[str, Any]:
+    """Give what both statements are told: which opinions count, and until when."""
+    return {
         "accepted": ACCEPTED,
         "day": day_of(question.moment),
         "moment": question.moment,
     }
+
+
+def worth_of(session: Session, question: Question[Any], asset_ids: set[UUID]) -> dict[UUID, Worth]:
+    """Return the worth of assets at the moment; whatever was never valued is left out."""
+    asked = when_valued(question) | {"assets": list(asset_ids)}
     return {row.asset_id: Worth(*row) for row in session.execute(_WORTH, asked)}
 
 
-def part_of(worth: Worth | None, share: Fraction | None) -> int | None:
+def part_of(worth_paisa: int | None, share: Fraction | None) -> int | None:
     """Give a part of a worth; what is less than a paisa is left out, never rounded up."""
-    if worth is None or share is None:
+    if worth_paisa is None or share is None:
         return None
-    exact = worth.amount_paisa * share
+    exact = worth_paisa * share
     return exact.numerator // exact.denominator
