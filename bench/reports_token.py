@@ -89,7 +89,7 @@ SELECT row_number() OVER (ORDER BY h.holder_no) AS n, i.party_id, h.holder_no,
   uuidv7() AS declaration_id
 FROM holder h JOIN wallet w ON w.address = h.address JOIN investor i ON i.id = w.investor_id
 WHERE h.holder_no % 1000 = 500 OR h.holder_no = :large;
-UPDATE party p SET kind = 'LEGAL', name = 'Company ' || c.n, cuin = lpad(c.n::text, 7, '9'),
+UPDATE party p SET kind = 'LEGAL', name = 'Company ' || c.n, cuin = (5000000 + c.n)::text,
   cnic_sealed = NULL, cnic_fingerprint = NULL FROM company c WHERE c.party_id = p.id;
 CREATE TEMP TABLE owning ON COMMIT DROP AS
 SELECT c.n, k, i.party_id

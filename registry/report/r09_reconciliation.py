@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import islice
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import Field
 from sqlalchemy import text
@@ -19,6 +18,7 @@ from registry.captable.models import Token
 from registry.kernel.clock import day_of
 from registry.reconciliation.statements import end_of
 from registry.report.people import name_column, people_of
+from registry.report.r09_lines import AT_ONCE, Line, Proof, Registers
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfToken, token_of
 
@@ -53,7 +53,6 @@ SELECT id, as_of FROM register_statement
 WHERE tokenization_id = :token AND recorded_at <= :known AND as_of <= :day
 ORDER BY as_of DESC, id DESC LIMIT 1
 """)
-_STATED = text("SELECT party_id, units FROM register_statement_row WHERE statement_id = :id")
 
 # The first proof from the block on: what differs there has differed since.
 _PROOF = text("""
@@ -65,33 +64,10 @@ ORDER BY block_number, id LIMIT 1
 # Of a difference that came again, the newest break.
 _BREAKS = text("""
 SELECT DISTINCT ON (subject) subject, id, state, recorded_at FROM reconciliation_break
-WHERE tokenization_id = :token AND rule IN ('REG-01', 'TOK-08') AND recorded_at <= :known
+WHERE tokenization_id = :token AND subject = ANY(:subjects)
+  AND rule IN ('REG-01', 'TOK-08') AND recorded_at <= :known
 ORDER BY subject, id DESC
 """)
-
-
-@dataclass(slots=True)
-class Line:
-    """What each register says of one holder: a party, or an address that is nobody's."""
-
-    party_id: UUID | None = None
-    wallets: list[bytes] = field(default_factory=list)
-    stated: int | None = None
-    cap_table: int = 0
-    chain: int | None = None
-
-    @property
-    def difference(self) -> int:
-        """Between the lowest and the highest of the figures that there are."""
-        said = [self.cap_table, *(n for n in (self.stated, self.chain) if n is not None)]
-        return max(said) - min(said)
-
-    @property
-    def subjects(self) -> list[str]:
-        """What breaks call this holder."""
-        wallets = [f"0x{wallet.hex()}" for wallet in self.wallets]
-        whole = wallets if self.party_id is None else [f"party:{self.party_id}"]
-        return [*whole, *(f"balance of {wallet}" for wallet in wallets)]
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
@@ -105,69 +81,49 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     block = question.at_block
     if statement is not None:
         block = captable.block_at(session, token.chain_id, end_of(statement.as_of))
-    lines = _held(session, token, block)
-    if statement is not None:
-        _add_statement(session, lines, statement.id)
-    proven_at = _add_proof(session, lines, token, block, question)
-    breaks = {row.subject: row for row in session.execute(_BREAKS, asked)}
-    told = (statement.as_of if statement else None, block.number, proven_at)
-    after = str(question.after[0]) if question.after else ""
-    wanted = [name for name in sorted(lines) if name > after]
-    if question.parameters.differences_only:
-        wanted = [name for name in wanted if lines[name].difference]
-    wanted = wanted[: question.fetch]
-    people = people_of(session, question, {lines[name].party_id for name in wanted})
-    for name in wanted:
-        line = lines[name]
-        wallet = line.wallets[0] if line.party_id is None else None
-        yield Row(
-            (name,),
-            (line.party_id, people[line.party_id].name, wallet, line.stated, line.chain,
-             line.cap_table, line.difference, *told, *_break_of(line, breaks, question)),
-        )  # fmt: skip
+    proof = _proof(session, token, block, question)
+    told = (
+        statement.as_of if statement else None,
+        block.number,
+        proof.block_number if proof else None,
+    )
+    registers = Registers(session, token, block, statement.id if statement else None, proof)
+    after = (int(question.after[0]), str(question.after[1])) if question.after else None
+    lines = registers.lines(
+        after, limit=question.fetch, differing=question.parameters.differences_only
+    )
+    while some := list(islice(lines, question.fetch or AT_ONCE)):
+        breaks = _breaks(session, asked, some)
+        people = people_of(session, question, {line.party_id for line in some})
+        for line in some:
+            wallet = line.wallets[0] if line.party_id is None else None
+            yield Row(
+                line.key,
+                (line.party_id, people[line.party_id].name, wallet, line.stated, line.chain,
+                 line.cap_table, line.difference, *told, *_break_of(line, breaks, question)),
+            )  # fmt: skip
 
 
-def _held(session: Session, token: Token, block: AsOfBlock) -> dict[str, Line]:
-    lines: dict[str, Line] = defaultdict(Line)
-    for entry in captable.list_holders(session, token, block):
-        party_id = entry.party.id if entry.party else None
-        line = lines[f"party:{party_id}" if party_id else f"0x{entry.address.hex()}"]
-        line.party_id = party_id
-        line.wallets.append(entry.address)
-        line.cap_table += entry.balance_units
-    return lines
-
-
-def _add_statement(session: Session, lines: dict[str, Line], statement_id: UUID) -> None:
-    for line in lines.values():
-        line.stated = 0
-    for party_id, units in session.execute(_STATED, {"id": statement_id}):
-        line = lines[f"party:{party_id}"]
-        line.party_id, line.stated = party_id, int(units)
-
-
-def _add_proof(
-    session: Session, lines: dict[str, Line], token: Token, block: AsOfBlock,
-    question: Question[Any],
-) -> int | None:  # fmt: skip
-    """Add what the chain says; return at which block it was asked, None where it never was."""
+def _proof(
+    session: Session, token: Token, block: AsOfBlock, question: Question[Any]
+) -> Proof | None:
+    """Return what the chain said of balances; None where it was never asked."""
     asked = {"token": token.token_no, "block": block.number, "known": question.known_at}
-    proof = session.execute(_PROOF, asked).first()
-    if proof is None:
+    found = session.execute(_PROOF, asked).first()
+    if found is None:
         return None
-    for line in lines.values():
-        line.chain = line.cap_table
-    owners = {wallet: line for line in lines.values() for wallet in line.wallets}
-    for said in proof.differences:
-        if said["what"] != "balance":
-            continue
-        address = bytes.fromhex(said["holder"][2:])
-        # Whom only the chain knows has a line of their own.
-        line = owners.get(address) or lines[f"0x{address.hex()}"]
-        if address not in line.wallets:
-            line.wallets.append(address)
-        line.chain = (line.chain or 0) + int(said["chain"]) - int(said["database"])
-    return int(proof.block_number)
+    more: Counter[bytes] = Counter()
+    for said in found.differences:
+        if said["what"] == "balance":
+            address = bytes.fromhex(said["holder"][2:])
+            more[address] += int(said["chain"]) - int(said["database"])
+    return Proof(int(found.block_number), more)
+
+
+def _breaks(session: Session, asked: dict[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
+    subjects = [subject for line in lines for subject in line.subjects]
+    found = session.execute(_BREAKS, asked | {"subjects": subjects})
+    return {row.subject: row for row in found}
 
 
 def _break_of(line: Line, breaks: Mapping[str, Any], question: Question[Any]) -> tuple[Any, ...]:
