@@ -65,12 +65,12 @@ units) SELECT 1, 1 + (n - 1) / :per_block, (n - 1) % :per_block, 1, sha256(int8s
 :holders + :transfers) AS n;
 CREATE UNLOGGED TABLE change AS SELECT *, row_number() OVER holder AS place, count(*) FILTER
 (WHERE block_number <= :final) OVER (PARTITION BY holder_no) AS final, lag(block_number) OVER
-holder AS before_block, lag(units) OVER holder AS before_units, lead(block_number) OVER holder
-AS next_block FROM (SELECT holder_no, block_number, sum(sum(change)) OVER (PARTITION BY
-holder_no ORDER BY block_number) AS units FROM (SELECT target AS holder_no, block_number, units
-AS change FROM token_event  UNION ALL SELECT source, block_number, -units FROM token_event WHERE
-source IS NOT NULL ) changes GROUP BY holder_no, block_number) AS balances WINDOW holder AS
-(PARTITION BY holder_no ORDER BY block_number);
+holder AS before_block, lag(units) OVER holder AS before_units, max(units) OVER holder AS most,
+lead(block_number) OVER holder AS next_block FROM (SELECT holder_no, block_number,
+sum(sum(change)) OVER (PARTITION BY holder_no ORDER BY block_number) AS units FROM (SELECT
+target AS holder_no, block_number, units AS change FROM token_event UNION ALL SELECT source,
+block_number, -units FROM token_event WHERE source IS NOT NULL ) changes GROUP BY holder_no,
+block_number) AS balances WINDOW holder AS (PARTITION BY holder_no ORDER BY block_number);
 INSERT INTO balance_at (token_no, holder_no, block_number, balance_units, frozen_units,
 later_blocks, later_balances) SELECT 1, holder_no, min(block_number), (array_agg(units ORDER BY
 block_number))[1], 0, nullif((array_agg(block_number ORDER BY block_number))[2:], '{}'),
@@ -81,9 +81,9 @@ INSERT INTO balance_at (token_no, holder_no, block_number, balance_units, frozen
 holder_no, block_number, units, 0 FROM change WHERE place > final - final % (:least - 1) ORDER
 BY block_number, holder_no;
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number,
-before_block, before_units, before_frozen) SELECT 1, holder_no, units, 0, block_number,
-coalesce(before_block, -1), coalesce(before_units, 0), 0 FROM change WHERE next_block IS NULL
-ORDER BY holder_no;
+before_block, before_units, before_frozen, most_units) SELECT 1, holder_no, units, 0,
+block_number, coalesce(before_block, -1), coalesce(before_units, 0), 0, most * 1.000001 FROM
+change WHERE next_block IS NULL ORDER BY holder_no;
 DROP TABLE change;
 ALTER TABLE token_event ADD PRIMARY KEY (token_no, block_number, log_index);
 ALTER TABLE balance_at ADD PRIMARY KEY (token_no, holder_no, block_number);

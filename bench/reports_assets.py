@@ -220,8 +220,8 @@ INSERT INTO balance_at (token_no, holder_no, block_number, balance_units, frozen
 SELECT token_no, holder_no, block, units, 0 FROM stood
 """,
     """
-INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)
-SELECT DISTINCT ON (token_no, holder_no) token_no, holder_no, units, 0, block
+INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number, most_units)
+SELECT DISTINCT ON (token_no, holder_no) token_no, holder_no, units, 0, block, 2000
 FROM stood ORDER BY token_no, holder_no, block DESC
 """,
 )

@@ -110,7 +110,7 @@ FROM company c JOIN company b ON b.n = c.n + 1 WHERE c.n % 5 <> 0;
 INSERT INTO declared_interest (id, recorded_at, declaration_id, holder_id, nature, parts)
 SELECT uuidv7(), timestamptz '2025-06-01', c.declaration_id, o.party_id, 'CONTROL', NULL
 FROM company c JOIN owning o ON o.n = c.n WHERE o.k = 1;
-UPDATE wallet w SET state = 'CHALLENGED', proven_at = NULL FROM holder h
+UPDATE wallet w SET address = substring(sha256(w.address) FOR 20) FROM holder h
 WHERE h.address = w.address AND h.holder_no % 5000 = 2500
 """
 
@@ -150,8 +150,9 @@ SELECT :statement, now(), :token, 'CDC_CDS', CAST(:day AS date), :block, 'the-op
 INSERT INTO register_statement_row (id, recorded_at, statement_id, party_id, units)
 SELECT uuidv7(), now(), :statement, i.party_id,
   sum(x.balance_units) + CASE WHEN hashtext(i.party_id::text) % 5000 = 0 THEN 5 ELSE 0 END
-FROM ({HELD.format(token=1, block="CAST(:block AS int8)")}) x JOIN holder h ON h.holder_no = x.holder_no
-JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+FROM ({HELD.format(token=1, block="CAST(:block AS int8)")}) x
+JOIN holder h ON h.holder_no = x.holder_no
+JOIN wallet w ON w.address = h.address
 JOIN investor i ON i.id = w.investor_id GROUP BY i.party_id;
 INSERT INTO reconciliation_break (id, recorded_at, tokenization_id, rule, subject, detail, state,
   last_seen_at)
@@ -178,7 +179,7 @@ INSERT INTO redemption_payout (id, recorded_at, redemption_id, address, party_id
 SELECT uuidv7(), now(), :redemption, h.address, i.party_id, b.balance_units, 0, 4000,
   CASE WHEN i.party_id IS NULL THEN 'HELD' WHEN h.holder_no % 3 = 0 THEN 'DUE' ELSE 'PAID' END
 FROM balance b JOIN holder h ON h.holder_no = b.holder_no
-LEFT JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+LEFT JOIN wallet w ON w.address = h.address
 LEFT JOIN investor i ON i.id = w.investor_id
 WHERE b.token_no = 1 AND b.balance_units > 0
 """

@@ -24,6 +24,8 @@ BASE = 10**12
 MOST_SUMMED = 4_000_000
 """So many amounts at most may be added before their limbs are carried."""
 
+ROUNDED = 1e-6
+"""More than all that is lost by floats on the way."""
 _PARTS = 17
 """Of 16 bits: an amount of the database has 78 digits, some more than a word of the chain."""
 _PART = 2**16
@@ -79,6 +81,12 @@ def to_ints(limbs: Limbs) -> list[int]:
             high * BASE + low for high, low in zip(total, limbs[:, column].tolist(), strict=True)
         ]
     return total
+
+
+def at_most(limbs: Limbs) -> NDArray[np.float64]:
+    """Give of each amount the least float, or one a little above, that is not below it."""
+    weights = float(BASE) ** np.arange(limbs.shape[1])
+    return (limbs @ weights) * (1 + ROUNDED)
 
 
 def widened(limbs: Limbs, width: int) -> Limbs:

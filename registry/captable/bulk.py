@@ -206,35 +206,37 @@ def read_holdings(session: Session, changes: Changes) -> tuple[Limbs, Limbs]:
 # nothing; of who changed more often only the history tells how they stood before the last change.
 _BALANCES = """
 INSERT INTO balance AS b (token_no, holder_no, balance_units, frozen_units, block_number,
-  before_block, before_units, before_frozen)
+  before_block, before_units, before_frozen, most_units)
 SELECT token_no, holder_no, balance, frozen, block_number,
-  CASE WHEN once THEN -1 END, CASE WHEN once THEN 0 END, CASE WHEN once THEN 0 END
+  CASE WHEN once THEN -1 END, CASE WHEN once THEN 0 END, CASE WHEN once THEN 0 END, most
 FROM unnest(%s::text::int4[], %s::text::int4[], %s::text::numeric[], %s::text::numeric[],
-  %s::text::int8[], %s::text::bool[])
-  AS s(token_no, holder_no, balance, frozen, block_number, once)
+  %s::text::int8[], %s::text::bool[], %s::text::float8[])
+  AS s(token_no, holder_no, balance, frozen, block_number, once, most)
 ON CONFLICT (token_no, holder_no) DO UPDATE SET
   balance_units = excluded.balance_units, frozen_units = excluded.frozen_units,
   block_number = excluded.block_number,
   before_block = CASE WHEN excluded.before_block IS NOT NULL THEN b.block_number END,
   before_units = CASE WHEN excluded.before_block IS NOT NULL THEN b.balance_units END,
-  before_frozen = CASE WHEN excluded.before_block IS NOT NULL THEN b.frozen_units END
+  before_frozen = CASE WHEN excluded.before_block IS NOT NULL THEN b.frozen_units END,
+  most_units = greatest(b.most_units, excluded.most_units)
 """
 
 
 def store_balances(session: Session, spans: Spans) -> None:
     """Make the last change of each holder the balance now, and keep what was before it."""
     last = spans.last
-    columns: list[list[int]] = [
+    columns: list[list[int] | list[float]] = [
         spans.token_no.tolist(),
         spans.holder_no.tolist(),
         amounts.to_ints(spans.balance[last]),
         amounts.to_ints(spans.frozen[last]),
         spans.block[last].tolist(),
         (spans.counts == 1).astype(np.int64).tolist(),
+        spans.most.tolist(),
     ]
     with cursor_of(session) as cursor:
         cursor.execute(_BALANCES, [_array(column) for column in columns])
 
 
-def _array(values: Iterable[int]) -> str:
+def _array(values: Iterable[float]) -> str:
     return "{" + ",".join(map(str, values)) + "}"

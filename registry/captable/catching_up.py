@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk, sums
+from registry.captable.amounts import ROUNDED
 from registry.captable.degraded import degrade
 from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.models import (
@@ -151,12 +152,13 @@ UPDATE balance_at SET
   later_frozen = later_frozen[:width_bucket(%(after)s::int8, later_blocks)]
 WHERE token_no = %(token)s AND later_blocks[cardinality(later_blocks)] > %(after)s
 """
-_BALANCES = """
-INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number)
-SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number
+_BALANCES = f"""
+INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number, most_units)
+SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number,
+  max(balance_units) OVER (PARTITION BY holder_no)::float8 * (1 + {ROUNDED})
 FROM balance_history WHERE token_no = %(token)s
 ORDER BY holder_no, block_number DESC
-"""
+"""  # noqa: S608 - a number of our own
 _SUPPLY = """
 SELECT coalesce(sum(CASE WHEN source IS NULL THEN units ELSE 0 END)
   - sum(CASE WHEN target IS NULL THEN units ELSE 0 END), 0)

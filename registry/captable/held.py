@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from registry.captable.amounts import ROUNDED
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import EventKind, Token
 
@@ -53,6 +54,27 @@ def held_at(token: Token, number: int) -> str:
     """Give the relation (holder_no, balance_units, frozen_units); the block must be projected."""
     # COPY takes no parameters; both are integers of our own.
     return HELD.format(block=int(number), token=int(token.token_no or 0))
+
+
+# Nobody else can have had so much at any block; most who are told had it once.
+_EVER_LARGE = """
+SELECT holder_no FROM balance
+WHERE token_no = {token} AND (most_units >= %(least)s::float8 * (1 - {rounded})
+  OR holder_no = ANY('{changed}'::int4[]))
+"""
+
+
+def ever_large(token: Token, *blocks: AsOfBlock) -> str:
+    """Give the relation (holder_no) of all who may have had ``%(least)s`` units at the blocks."""
+    lost = {
+        holder
+        for block in blocks
+        if block.lost is not None
+        for holder in block.lost.changes(token.token_no)
+    }
+    return _EVER_LARGE.format(
+        token=int(token.token_no or 0), rounded=ROUNDED, changed=_array(sorted(lost))
+    )
 
 
 # What the lost blocks added to each holder, beside what was held at the last that is kept.

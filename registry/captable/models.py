@@ -7,6 +7,7 @@ way of a bulk load (ADR 0005). Only `chain.sync.indexer` writes here.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from math import inf
 from typing import Any
 
 from pydantic import AwareDatetime
@@ -301,6 +302,9 @@ class Balance(SQLModel, table=True):
         How it stood before the change at `block_number`, and since which block; that is -1 where
         the holder never had any. None where one write told several changes, or a reorg took the
         last one: then the history has to be asked.
+    most_units
+        At least the most that the holder ever had at the end of a block, and a little more where a
+        reorg took that back: who never had much is not looked up in the history.
     """
 
     __table_args__ = (
@@ -315,6 +319,7 @@ class Balance(SQLModel, table=True):
     before_block: int | None = bigint(default=None)
     before_units: int | None = uint256(default=None, nullable=True)
     before_frozen: int | None = uint256(default=None, nullable=True)
+    most_units: float = Field(default=inf, sa_column_kwargs={"server_default": text("'Infinity'")})
 
 
 class RegisteredWallet(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 Of a million holders nearly all have too little to be told. Companies, groups and trusts are few,
 and are found by what they are; and who holds much has one wallet at least that holds much, which
-one reading of the balances finds.
+one reading of the balances finds (`captable.held.ever_large`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import held_by
+from registry.captable.held import ever_large, held_by
 from registry.captable.models import Token
 from registry.captable.service import find_token, supply_at
 from registry.investor.wallets import MOST_WALLETS
@@ -39,28 +39,13 @@ _OF_PEOPLE = f"""
 SELECT p.id, sum(x.balance_units)::text FROM party p {_WALLETS}
 WHERE p.id = ANY(%(people)s) GROUP BY p.id
 """  # noqa: S608 - the same
-# Who has not changed since the block is told by one reading of `balance`, without a look at each.
-_LARGE_AT = """
-SELECT holder_no, balance_units FROM balance
-WHERE token_no = {token} AND block_number <= {block} AND balance_units >= %(least)s::numeric
-UNION ALL
-SELECT b.holder_no, s.balance_units FROM balance b CROSS JOIN LATERAL (
-  SELECT coalesce(later_balances[width_bucket({block}::int8, later_blocks)], balance_units)
-    AS balance_units
-  FROM balance_at
-  WHERE token_no = {token} AND holder_no = b.holder_no AND block_number <= {block}
-  ORDER BY block_number DESC LIMIT 1) s
-WHERE b.token_no = {token} AND b.block_number > {block} AND s.balance_units >= %(least)s::numeric
-"""
-_LARGE_OF_LOST = """
-SELECT holder_no, balance_units FROM ({held}) k WHERE balance_units >= %(least)s::numeric
-"""
 _LARGE = """
 SELECT i.party_id, h.address, x.balance_units::text
-FROM ({large} OFFSET 0) x
-JOIN holder h USING (holder_no)
+FROM ({ever} OFFSET 0) few JOIN ({held}) x ON x.holder_no = few.holder_no
+JOIN holder h ON h.holder_no = x.holder_no
 LEFT JOIN wallet w ON w.address = h.address
 LEFT JOIN investor i ON i.id = w.investor_id
+WHERE x.balance_units >= %(least)s::numeric
 """
 
 
@@ -143,11 +128,7 @@ def large_holders(
     token = _token(session, tokenization)
     if token is None or block is None:
         return found
-    if block.lost is None:
-        large = _LARGE_AT.format(token=int(token.token_no or 0), block=int(block.number))
-    else:
-        large = _LARGE_OF_LOST.format(held=held_by(token, block))
-    statement = _LARGE.format(large=large).encode()
+    statement = _LARGE.format(ever=ever_large(token, block), held=held_by(token, block)).encode()
     with cursor_of(session) as cursor:
         values = {"least": max(-(-least // FEW_WALLETS), 1)}
         for party_id, address, units in cursor.execute(statement, values):

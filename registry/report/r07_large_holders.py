@@ -15,8 +15,9 @@ from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.bulk import cursor_of
-from registry.captable.held import held_by
+from registry.captable.held import ever_large, held_by
 from registry.kernel.errors import Invalid, NotFound
+from registry.ownership.holders import FEW_WALLETS
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
 from registry.report.people import name_column, people_of
@@ -51,20 +52,33 @@ COLUMNS = (
     Column("tx", Kind.HASH),
 )
 
-# All wallets of a party are one holder; a wallet that nobody has proven is one of its own.
+# All wallets of a party are one holder; a wallet that nobody has proven is one of its own. Who has
+# so much has one wallet at least that had a part of it, so only such are looked up in the past.
 _HOLDERS = """
-WITH held AS (
-  SELECT holder_no, balance_units AS before, 0 AS after FROM ({before}) b
-  UNION ALL SELECT holder_no, 0, balance_units FROM ({after}) a),
-large AS (
-  SELECT coalesce('p' || i.party_id, 'w' || encode(h.address, 'hex')) AS who, i.party_id,
-    CASE WHEN i.party_id IS NULL THEN h.address END AS wallet,
-    array_agg(DISTINCT x.holder_no) AS holders, sum(x.before) AS before, sum(x.after) AS after
-  FROM held x JOIN holder h USING (holder_no)
+WITH few AS MATERIALIZED (
+  SELECT DISTINCT i.party_id, CASE WHEN i.party_id IS NULL THEN h.address END AS wallet
+  FROM ({ever} OFFSET 0) x JOIN holder h ON h.holder_no = x.holder_no
   LEFT JOIN wallet w ON w.address = h.address
-  LEFT JOIN investor i ON i.id = w.investor_id
-  GROUP BY 1, 2, 3
-  HAVING sum(x.before) >= %(large_before)s OR sum(x.after) >= %(large_after)s)
+  LEFT JOIN investor i ON i.id = w.investor_id),
+wide AS MATERIALIZED (
+  SELECT few.party_id, few.wallet, h.holder_no
+  FROM few JOIN investor i ON i.party_id = few.party_id
+  JOIN wallet w ON w.investor_id = i.id
+  JOIN holder h ON h.address = w.address
+  UNION ALL
+  SELECT NULL, few.wallet, h.holder_no FROM few JOIN holder h ON h.address = few.wallet),
+held AS (
+  SELECT wide.*, b.balance_units AS before, a.balance_units AS after
+  FROM wide LEFT JOIN ({before}) b ON b.holder_no = wide.holder_no
+  LEFT JOIN ({after}) a ON a.holder_no = wide.holder_no
+  WHERE b.holder_no IS NOT NULL OR a.holder_no IS NOT NULL),
+large AS (
+  SELECT coalesce('p' || party_id, 'w' || encode(wallet, 'hex')) AS who, party_id, wallet,
+    array_agg(holder_no) AS holders,
+    coalesce(sum(before), 0) AS before, coalesce(sum(after), 0) AS after
+  FROM held GROUP BY 1, 2, 3
+  HAVING coalesce(sum(before), 0) >= %(large_before)s
+    OR coalesce(sum(after), 0) >= %(large_after)s)
 SELECT who, party_id, wallet, before, after, b.mined_at, e.tx_hash
 FROM large LEFT JOIN LATERAL (
   SELECT max(c.block_number) AS number FROM balance_history c
@@ -76,10 +90,8 @@ LEFT JOIN LATERAL (
   WHERE token_no = %(token)s AND block_number = l.number
     AND (source = ANY(large.holders) OR target = ANY(large.holders))
   ORDER BY log_index DESC LIMIT 1) e ON true
-WHERE who > %(after)s ORDER BY who LIMIT %(limit)s
+WHERE who > %(seen)s ORDER BY who LIMIT %(limit)s
 """
-
-
 _NOBODY = "SELECT 0 AS holder_no, 0 AS balance_units WHERE false"
 
 
@@ -93,18 +105,23 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         captable.supply_at(session, token, block) if block else 0 for block in (since, until)
     ]
     threshold = _threshold(session, question)
+    large = [_units(threshold, supply) for supply in supplies]
     values = {
         "token": token.token_no,
         "chain": token.chain_id,
         "since": since.kept if since else -1,
         "until": until.kept,
-        "large_before": _units(threshold, supplies[0]),
-        "large_after": _units(threshold, supplies[1]),
-        "after": question.after[0] if question.after else "",
+        "large_before": large[0],
+        "large_after": large[1],
+        "least": max(min(large) // FEW_WALLETS, 1),
+        "seen": question.after[0] if question.after else "",
         "limit": question.fetch,
     }
-    held_before = held_by(token, since) if since else _NOBODY
-    query = _HOLDERS.format(before=held_before, after=held_by(token, until))
+    query = _HOLDERS.format(
+        ever=ever_large(token, until, *([since] if since else [])),
+        before=held_by(token, since) if since else _NOBODY,
+        after=held_by(token, until),
+    )
     with cursor_of(session) as cursor:
         found = cursor.execute(query.encode(), values).fetchall()
     people = people_of(session, question, {row[1] for row in found})

@@ -23,7 +23,7 @@ AT_ONCE = 1_000
 
 _OWNERS = """
 JOIN holder h ON h.holder_no = x.holder_no
-JOIN wallet w ON w.address = h.address AND w.state <> 'CHALLENGED'
+JOIN wallet w ON w.address = h.address
 JOIN investor i ON i.id = w.investor_id
 """
 _OWNED = f"SELECT i.party_id, h.address, x.balance_units AS units FROM ({{held}}) x {_OWNERS}"  # noqa: S608
@@ -58,7 +58,7 @@ ORDER BY p.party_id
 _ADDRESSES = """
 SELECT h.address, x.balance_units FROM ({held}) x JOIN holder h ON h.holder_no = x.holder_no
 WHERE h.address > %(after)s AND {which} AND NOT EXISTS (
-  SELECT FROM wallet w WHERE w.address = h.address AND w.state <> 'CHALLENGED')
+  SELECT FROM wallet w WHERE w.address = h.address)
 ORDER BY h.address LIMIT %(limit)s
 """
 _HAVE_ANY = """
