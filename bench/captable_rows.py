@@ -82,8 +82,8 @@ holder_no, block_number, units, 0 FROM change WHERE place > final - final % (:le
 BY block_number, holder_no;
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number,
 before_block, before_units, before_frozen, most_units) SELECT 1, holder_no, units, 0,
-block_number, coalesce(before_block, -1), coalesce(before_units, 0), 0, most * 1.000001 FROM
-change WHERE next_block IS NULL ORDER BY holder_no;
+block_number, coalesce(before_block, -1), coalesce(before_units, 0), 0, 2::float8 ^ (floor(log(2,
+most) + 0.000001) + 1) FROM change WHERE next_block IS NULL ORDER BY holder_no;
 DROP TABLE change;
 ALTER TABLE token_event ADD PRIMARY KEY (token_no, block_number, log_index);
 ALTER TABLE balance_at ADD PRIMARY KEY (token_no, holder_no, block_number);

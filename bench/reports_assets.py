@@ -221,7 +221,7 @@ SELECT token_no, holder_no, block, units, 0 FROM stood
 """,
     """
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number, most_units)
-SELECT DISTINCT ON (token_no, holder_no) token_no, holder_no, units, 0, block, 2000
+SELECT DISTINCT ON (token_no, holder_no) token_no, holder_no, units, 0, block, 2048
 FROM stood ORDER BY token_no, holder_no, block DESC
 """,
 )

@@ -158,7 +158,7 @@ def _questions(
         "R-09": [token, token | {"differences_only": "true"}],
         "R-10": [token, token | {"since": SINCE}],
         "R-11": [{}, token | {"since": SINCE}],
-        "R-12": [token | {"since": SINCE}, {}],
+        "R-12": [token | {"since": SINCE}, {"since": SINCE}],
         "R-13": [{"day": f"{MIDDLE:%Y-%m-%d}"}],
         "R-20": [{"reference": bill}],
     }, parties

@@ -72,7 +72,7 @@ INSERT INTO payment (id, recorded_at, rail, rail_reference, order_id, amount_pai
   order_reference, state)
 SELECT uuidv7(), now(), 'bank', 'P-' || holder_no, id,
   CASE WHEN holder_no % 200 = 0 THEN :paid ELSE amount_paisa END,
-  timestamptz '2026-01-02' + (hashint8(holder_no) & 1048575) * interval '1 second', reference,
+  timestamptz '2026-01-02' + holder_no * (interval '12 days' / :holders), reference,
   'ALLOCATED' FROM bought;
 INSERT INTO ctr_filing (id, recorded_at, party_id, day, total_paisa, payment_ids, state, maker)
 SELECT uuidv7(), now(), i.party_id, (m.received_at AT TIME ZONE 'Asia/Karachi')::date,
@@ -200,9 +200,11 @@ def fill_token(session: Session, token_id: UUID, *, large: int) -> None:
         day -= DAY
     until = text("SELECT max(number) FROM chain_block WHERE mined_at <= :end")
     block = run.execute(until, {"end": end_of(day)}).scalar_one()
+    holders = run.execute(text("SELECT count(*) FROM holder")).scalar_one()
     values: dict[str, Any] = {
         "chain": CHAIN_ID, "token": token_id, "paid": LARGE_PAISA, "large": large,
-        "statement": new_id(), "redemption": new_id(), "day": day, "block": block,
+        "holders": holders, "statement": new_id(), "redemption": new_id(), "day": day,
+        "block": block,
     }  # fmt: skip
     with written_quietly(session):
         for steps in (_REGISTERED, _INSTRUCTED, _COMPANIES, _FORCED, _STATED, _REDEEMED):

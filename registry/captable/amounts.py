@@ -83,10 +83,11 @@ def to_ints(limbs: Limbs) -> list[int]:
     return total
 
 
-def at_most(limbs: Limbs) -> NDArray[np.float64]:
-    """Give of each amount the least float, or one a little above, that is not below it."""
+def doubled(limbs: Limbs) -> NDArray[np.float64]:
+    """Give of each amount a power of two that is not below it; of nothing, nothing."""
     weights = float(BASE) ** np.arange(limbs.shape[1])
-    return (limbs @ weights) * (1 + ROUNDED)
+    about = (limbs @ weights) * (1 + ROUNDED)
+    return np.where(about > 0, np.ldexp(1.0, np.frexp(about)[1]), 0.0)
 
 
 def widened(limbs: Limbs, width: int) -> Limbs:

@@ -14,9 +14,9 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk, sums
-from registry.captable.amounts import ROUNDED
 from registry.captable.degraded import degrade
 from registry.captable.events import ProjectedRange, ProjectedToken
+from registry.captable.held import doubled
 from registry.captable.models import (
     ProofRound,
     Reconciliation,
@@ -155,7 +155,7 @@ WHERE token_no = %(token)s AND later_blocks[cardinality(later_blocks)] > %(after
 _BALANCES = f"""
 INSERT INTO balance (token_no, holder_no, balance_units, frozen_units, block_number, most_units)
 SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units, block_number,
-  max(balance_units) OVER (PARTITION BY holder_no)::float8 * (1 + {ROUNDED})
+  {doubled("max(balance_units) OVER (PARTITION BY holder_no)")}
 FROM balance_history WHERE token_no = %(token)s
 ORDER BY holder_no, block_number DESC
 """  # noqa: S608 - a number of our own

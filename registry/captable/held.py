@@ -59,22 +59,24 @@ def held_at(token: Token, number: int) -> str:
 # Nobody else can have had so much at any block; most who are told had it once.
 _EVER_LARGE = """
 SELECT holder_no FROM balance
-WHERE token_no = {token} AND (most_units >= %(least)s::float8 * (1 - {rounded})
-  OR holder_no = ANY('{changed}'::int4[]))
+WHERE token_no = {token} AND most_units >= %(least)s::float8 * (1 - {rounded})
 """
 
 
 def ever_large(token: Token, *blocks: AsOfBlock) -> str:
     """Give the relation (holder_no) of all who may have had ``%(least)s`` units at the blocks."""
-    lost = {
-        holder
-        for block in blocks
-        if block.lost is not None
-        for holder in block.lost.changes(token.token_no)
-    }
-    return _EVER_LARGE.format(
-        token=int(token.token_no or 0), rounded=ROUNDED, changed=_array(sorted(lost))
-    )
+    large = _EVER_LARGE.format(token=int(token.token_no or 0), rounded=ROUNDED)
+    for block in blocks:
+        if block.lost is not None:
+            changed = _array(block.lost.changes(token.token_no))
+            large += f"UNION SELECT unnest('{changed}'::int4[])"
+    return large
+
+
+def doubled(units: str) -> str:
+    """Write in SQL what `amounts.doubled` gives of a number of units that nobody has below zero."""
+    power = f"floor(log(2, {units}) + {ROUNDED}) + 1"
+    return f"CASE WHEN {units} > 0 THEN 2::float8 ^ ({power}) ELSE 0 END"
 
 
 # What the lost blocks added to each holder, beside what was held at the last that is kept.

@@ -303,12 +303,14 @@ class Balance(SQLModel, table=True):
         the holder never had any. None where one write told several changes, or a reorg took the
         last one: then the history has to be asked.
     most_units
-        At least the most that the holder ever had at the end of a block, and a little more where a
-        reorg took that back: who never had much is not looked up in the history.
+        A power of two that is not below the most that the holder ever had at the end of a block:
+        who never had much is not looked up in the history. It changes when that doubles, and so
+        seldom that its index costs the writer nothing; a reorg leaves it as it is.
     """
 
     __table_args__ = (
         CheckConstraint("balance_units >= 0 AND frozen_units >= 0", name="ck_balance_not_negative"),
+        Index("ix_balance_most", "token_no", "most_units"),
     )
 
     token_no: int = Field(primary_key=True)
@@ -337,7 +339,10 @@ class RegisteredWallet(SQLModel, table=True):
 class Reconciliation(Record, table=True):
     """The projection held against the chain's own answers, at one block."""
 
-    token_no: int = Field(index=True)
+    # The first proof from a block on (R-09), and all of a token.
+    __table_args__ = (Index("ix_reconciliation_block", "token_no", "block_number", "id"),)
+
+    token_no: int
     block_number: int = bigint()
     block_hash: bytes = binary()
     holders: int

@@ -55,10 +55,10 @@ class Spans:
 
     @property
     def most(self) -> NDArray[np.float64]:
-        """At least the most that each holder had after one of these changes, shape (holders,)."""
+        """A bound of the most that each holder had after one of these changes, shape (holders,)."""
         if not len(self):
             return np.empty(0, np.float64)
-        return np.maximum.reduceat(amounts.at_most(self.balance), self.first)
+        return np.maximum.reduceat(amounts.doubled(self.balance), self.first)
 
     def as_rows(self) -> bytes:
         """Give the rows of ``balance_at`` as COPY's binary format has them."""

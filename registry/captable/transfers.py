@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -110,7 +110,7 @@ JOIN token_event e USING (block_number)
 _KNOWN = """
 WITH known_event AS NOT MATERIALIZED (
   SELECT token_no, block_number, log_index, kind, tx_hash, source, target, units, extra
-  FROM token_event WHERE token_no = %(token)s AND block_number <= %(kept)s
+  FROM token_event WHERE {tokens} AND block_number <= %(kept)s
   UNION ALL
   SELECT token_no, block_number, log_index, kind, decode(tx_hash, 'hex'), source, target,
     units, extra
@@ -123,6 +123,17 @@ known_block AS NOT MATERIALIZED (
   UNION ALL
   SELECT %(chain)s, l.* FROM unnest(%(numbers)s::int8[], %(times)s::timestamptz[]) l)
 """
+# Of each token no more than are told of all of them together.
+_OF_TOKENS = f"""
+FROM (
+  SELECT k.* FROM unnest(%(tokens)s::int4[]) n (token_no) CROSS JOIN LATERAL (
+    SELECT e.* FROM {{events}} e
+    WHERE e.token_no = n.token_no AND e.kind = {EventKind.TRANSFER:d}
+      AND e.block_number >= %(since)s AND e.block_number <= %(until)s
+      AND (e.block_number, e.log_index) > (%(block)s, %(index)s)
+    ORDER BY e.block_number, e.log_index LIMIT %(limit)s) k
+  ORDER BY k.block_number, k.log_index LIMIT %(limit)s) e
+"""  # noqa: S608 - a number of our own
 _IS_OF_WALLET = "(s.address = %(wallet)s OR t.address = %(wallet)s)"
 _TOLD = "(e.extra IS NOT NULL OR e.source IS NULL OR e.target IS NULL)"
 
@@ -146,20 +157,70 @@ def list_transfers(
     values |= {"token": token.token_no, "chain": token.chain_id, "limit": limit}
     with cursor_of(session) as cursor:
         rows = cursor.execute(query.encode(), values).fetchall()
-    return [
-        TransferRow(
-            TransferNature(nature),
-            UUID(bytes=bytes.fromhex(case)[16:]) if case else None,
-            block_number,
-            mined_at,
-            log_index,
-            tx_hash,
-            source,
-            target,
-            int(units),
-        )
-        for nature, case, block_number, mined_at, log_index, tx_hash, source, target, units in rows
-    ]
+    return [_row(row) for row in rows]
+
+
+def list_transfers_of(
+    session: Session,
+    chain_id: int,
+    token_nos: Sequence[int],
+    *,
+    since: int,
+    until: AsOfBlock,
+    after: tuple[int, int] = (-1, -1),
+    limit: int,
+) -> list[tuple[int, TransferRow]]:
+    """List the transfers of several tokens in the order of their chain, each beside its token.
+
+    Parameters
+    ----------
+    since, until, after
+        As of `TransferFilter` and `list_transfers`.
+    """
+    values = {
+        "tokens": list(token_nos), "chain": chain_id, "limit": limit, "since": since,
+        "until": until.number, "block": after[0], "index": after[1],
+    } | _lost(until, token_nos)  # fmt: skip
+    query = f"{_COLUMNS}, e.token_no {_OF_TOKENS} {_NAMES} ORDER BY e.block_number, e.log_index"
+    if until.lost is not None:
+        query = f"{_KNOWN} {query}"
+    with cursor_of(session) as cursor:
+        rows = cursor.execute(_named(query, until).encode(), values).fetchall()
+    return [(row[-1], _row(row[:-1])) for row in rows]
+
+
+def _row(said: Sequence[Any]) -> TransferRow:
+    nature, case, block_number, mined_at, log_index, tx_hash, source, target, units = said
+    return TransferRow(
+        TransferNature(nature),
+        UUID(bytes=bytes.fromhex(case)[16:]) if case else None,
+        block_number,
+        mined_at,
+        log_index,
+        tx_hash,
+        source,
+        target,
+        int(units),
+    )
+
+
+def _lost(until: AsOfBlock | None, token_nos: Sequence[int]) -> dict[str, Any]:
+    """Give what a reorg has taken since of what the tokens said up to a block."""
+    lost = until.lost if until else None
+    if lost is None:
+        return {}
+    return {
+        "kept": lost.kept,
+        "lost": Jsonb([event for number in token_nos for event in lost.events(number)]),
+        "numbers": [block.number for block in lost.blocks],
+        "times": [block.mined_at for block in lost.blocks],
+    }
+
+
+def _named(query: str, until: AsOfBlock | None) -> str:
+    is_lost = until is not None and until.lost is not None
+    events, blocks = ("known_event", "known_block") if is_lost else ("token_event", "chain_block")
+    return query.format(events=events, blocks=blocks, tokens="token_no = ANY(%(tokens)s)")
 
 
 def _compose(
@@ -167,13 +228,8 @@ def _compose(
 ) -> tuple[str, dict[str, Any]]:
     lost = wanted.until.lost if wanted.until else None
     conditions, values = _conditions(wanted, after)
-    if lost is not None:
-        values |= {
-            "kept": lost.kept,
-            "lost": Jsonb(list(lost.events(token.token_no))),
-            "numbers": [block.number for block in lost.blocks],
-            "times": [block.mined_at for block in lost.blocks],
-        }
+    token_nos = [int(token.token_no or 0)]
+    values |= _lost(wanted.until, token_nos) | {"tokens": token_nos}
     of_history = wanted.wallet is not None and lost is None
     query = " ".join(
         (
@@ -185,11 +241,7 @@ def _compose(
             "ORDER BY e.block_number, e.log_index LIMIT %(limit)s",
         )
     )
-    events, blocks = ("token_event", "chain_block") if lost is None else _KNOWN_TABLES
-    return query.format(events=events, blocks=blocks), values
-
-
-_KNOWN_TABLES = ("known_event", "known_block")
+    return _named(query, wanted.until), values
 
 
 def _conditions(

@@ -216,7 +216,7 @@ class Order(Record, table=True):
     amount_paisa: int = bigint()
     reference: str = Field(unique=True)
     state: OrderState = enumeration(OrderState, default=OrderState.AWAITING_PAYMENT)
-    operation_id: UUID | None = Field(default=None, foreign_key="operation.id")
+    operation_id: UUID | None = Field(default=None, foreign_key="operation.id", index=True)
     pay_until: AwareDatetime | None = instant()
     withdrawable_until: AwareDatetime | None = instant()
     waiting_entry_id: UUID | None = Field(default=None, foreign_key="waiting_entry.id", unique=True)

@@ -70,7 +70,9 @@ FROM operation_attempt x JOIN operation o ON o.id = x.operation_id WHERE x.tx_ha
 _PRICES = text("""
 SELECT x.tx_hash, w.address, p.units, p.amount_paisa
 FROM operation_attempt x
-JOIN operation o ON o.id = x.operation_id OR o.batch_id = x.operation_id
+CROSS JOIN LATERAL (
+  SELECT x.operation_id AS id
+  UNION ALL SELECT id FROM operation WHERE batch_id = x.operation_id) o
 JOIN purchase_order p ON p.operation_id = o.id JOIN wallet w ON w.id = p.wallet_id
 WHERE x.tx_hash = ANY(:hashes)
 """)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from pydantic import Field
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
+from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
+from registry.captable.bulk import cursor_of
 from registry.captable.models import Token
 from registry.captable.registered import registered_at
-from registry.captable.transfers import TransferRow
+from registry.captable.transfers import TransferRow, list_transfers_of
 from registry.kernel.money import Money
 from registry.report.countries import letters_of
-from registry.report.movements import AT_ONCE, InPeriod, movements, prices_of
+from registry.report.movements import AT_ONCE, InPeriod, prices_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization
 
 
 class Parameters(InPeriod):
@@ -54,14 +55,26 @@ COLUMNS = (
     Column("block", Kind.COUNT),
     Column("log", Kind.COUNT),
 )
-_FEW = 100
+_TOKENS = """
+SELECT t.token_no, z.id, z.symbol, z.price_paisa
+FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
+WHERE %(wanted)s::uuid IS NULL OR z.id = %(wanted)s
+"""
+
+
+class Tokenized(NamedTuple):
+    """What is told of a token."""
+
+    id: UUID
+    symbol: str
+    price_paisa: int
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
     """A transfer of a token, and the whole price where somebody paid us one."""
 
-    tokenization: Tokenization
+    tokenization: Tokenized
     row: TransferRow
     paid_paisa: int | None
     countries: Mapping[bytes, int]
@@ -84,12 +97,7 @@ class Moved:
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     least = question.parameters.min_value
     least_paisa = Money.parse(least, field="min_value").paisa if least is not None else 0
-    streams = [
-        _moved(session, question, tokenization, token)
-        for tokenization, token in _tokens(session, question)
-    ]
-    # Of one chain, whose every log has one place.
-    for moved in heapq.merge(*streams, key=lambda item: item.place):
+    for moved in _moved(session, question):
         if moved.value_paisa < least_paisa:
             continue
         row, tokenization = moved.row, moved.tokenization
@@ -102,37 +110,55 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _tokens(session: Session, question: Question[Parameters]) -> list[tuple[Tokenization, Token]]:
-    query = (
-        select(Tokenization, Token)
-        .join(Token, col(Token.address) == col(Tokenization.token_address))
-        .where(col(Token.chain_id) == question.chain_id)
-    )
-    if question.parameters.token is not None:
-        tokenizations.get_deployed(session, question.parameters.token)
-        query = query.where(col(Tokenization.id) == question.parameters.token)
-    return [(tokenization, token) for tokenization, token in session.exec(query).all()]
+def _tokens(session: Session, question: Question[Parameters]) -> dict[int, Tokenized]:
+    """Return what the tokens are of, by their numbers."""
+    wanted = question.parameters.token
+    if wanted is not None:
+        tokenizations.get_deployed(session, wanted)
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_TOKENS, {"chain": question.chain_id, "wanted": wanted}).fetchall()
+    return {number: Tokenized(*said) for number, *said in found}
 
 
-def _moved(
-    session: Session, question: Question[Parameters], tokenization: Tokenization, token: Token
-) -> Iterator[Moved]:
+def _moved(session: Session, question: Question[Parameters]) -> Iterator[Moved]:
+    """Yield what moved of any of the tokens: of one chain, whose every log has one place."""
+    tokens = _tokens(session, question)
+    since = captable.first_block_since(session, question.chain_id, question.parameters.since)
     number, index = question.after or (-1, -1)
-    for some in movements(
-        session,
-        token,
-        question.parameters,
-        question.at_block,
-        after=(int(number), int(index)),
-        at_once=min(question.fetch or AT_ONCE, _FEW) if question.limit else AT_ONCE,
-    ):
-        paid = prices_of(session, some)
-        named = {wallet for row in some for wallet in (row.source, row.target) if wallet}
-        registered = registered_at(session, token, question.at_block, named)
-        countries = {wallet: each.country for wallet, each in registered.items()}
-        for row in some:
+    after, at_once = (int(number), int(index)), question.fetch or AT_ONCE
+    while some := list_transfers_of(
+        session, question.chain_id, list(tokens), since=since or 0, until=question.at_block,
+        after=after, limit=at_once,
+    ):  # fmt: skip
+        paid = prices_of(session, [row for _, row in some])
+        countries = _countries(session, question.at_block, some)
+        for token_no, row in some:
             price = paid.get((row.tx_hash, row.target)) if row.target else None
-            yield Moved(tokenization, row, price, countries)
+            yield Moved(tokens[token_no], row, price, countries[token_no])
+        if len(some) < at_once:
+            return
+        # Whoever goes on has been told a page already: of a large amount there are few.
+        after, at_once = (row.block_number, row.log_index), AT_ONCE
+
+
+def _countries(
+    session: Session, block: AsOfBlock, some: Sequence[tuple[int, TransferRow]]
+) -> dict[int, dict[bytes, int]]:
+    """Return the country of each wallet that is named, by the registry of each token."""
+    named: dict[int, set[bytes]] = {}
+    for token_no, row in some:
+        named.setdefault(token_no, set()).update(
+            wallet for wallet in (row.source, row.target) if wallet
+        )
+    return {
+        token_no: {
+            wallet: each.country
+            for wallet, each in registered_at(
+                session, session.get_one(Token, token_no), block, wallets
+            ).items()
+        }
+        for token_no, wallets in named.items()
+    }
 
 
 TRANSFERS = Report(

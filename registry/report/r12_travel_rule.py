@@ -86,17 +86,24 @@ COLUMNS = (
     Column("status"),
 )
 
+# So many of each token at most; a price is a whole number, and so are units.
 _TRANSFERS = text(f"""
-SELECT t.token_no, z.id, e.block_number, e.log_index, b.mined_at, e.tx_hash, e.units,
-  e.units * z.price_paisa AS paisa, s.address AS source, d.address AS target
-FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = :chain
-JOIN token_event e ON e.token_no = t.token_no AND e.kind = {EventKind.TRANSFER:d}
+SELECT t.token_no, t.id, e.block_number, e.log_index, b.mined_at, e.tx_hash, e.units,
+  e.units * t.price_paisa AS paisa, s.address AS source, d.address AS target
+FROM (
+  SELECT t.*, k.id, k.price_paisa FROM tokenization k
+  JOIN token t ON t.address = k.token_address AND t.chain_id = :chain
+  WHERE t.token_no >= :token_no AND (CAST(:token AS uuid) IS NULL OR k.id = :token)) t
+CROSS JOIN LATERAL (
+  SELECT * FROM token_event
+  WHERE token_no = t.token_no AND kind = {EventKind.TRANSFER:d}
+    AND source IS NOT NULL AND target IS NOT NULL
+    AND block_number >= :first AND block_number <= :last
+    AND (t.token_no > :token_no OR (block_number, log_index) > (:block, :log))
+    AND units > div(:least, nullif(t.price_paisa, 0))
+  ORDER BY block_number, log_index LIMIT :limit) e
 JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
 JOIN holder s ON s.holder_no = e.source JOIN holder d ON d.holder_no = e.target
-WHERE (t.token_no, e.block_number, e.log_index) > (:token_no, :block, :log)
-  AND e.block_number >= :first AND e.block_number <= :last
-  AND e.units * z.price_paisa > :least
-  AND (CAST(:token AS uuid) IS NULL OR z.id = :token)
 ORDER BY t.token_no, e.block_number, e.log_index LIMIT :limit
 """)  # noqa: S608 - a number of our own
 

@@ -18,11 +18,14 @@ def upgrade() -> None:
     )
     op.execute(
         "UPDATE balance b SET most_units = h.most FROM ("
-        "SELECT token_no, holder_no, max(balance_units)::float8 * 1.000001 AS most"
+        "SELECT token_no, holder_no, CASE WHEN max(balance_units) > 0"
+        " THEN 2::float8 ^ (floor(log(2, max(balance_units)) + 0.000001) + 1) ELSE 0 END AS most"
         " FROM balance_history GROUP BY token_no, holder_no) h"
         " WHERE h.token_no = b.token_no AND h.holder_no = b.holder_no"
     )
+    op.create_index("ix_balance_most", "balance", ["token_no", "most_units"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_balance_most", table_name="balance")
     op.drop_column("balance", "most_units")
