@@ -16,11 +16,14 @@ from sqlmodel import Session, SQLModel
 
 DAYS_BACK = 400
 
-# The id's place in time, and a number that is its own in each copy.
+# As if the copies had come one after the other, a second apart; their ids are spread as those of
+# years are, and the rest of each is a number of its own.
 _TWIN = """
 CREATE OR REPLACE FUNCTION pg_temp.twin(id uuid, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
-RETURN CAST(encode(substring(uuid_send(id) FOR 8) || int8send(uuid_hash_extended(id, n)), 'hex')
-  AS uuid)
+RETURN CAST(encode(
+  substring(int8send(CAST(CAST('x' || left(replace(CAST(id AS text), '-', ''), 12) AS bit(48))
+    AS bigint) + n * 1000) FROM 3)
+  || substring(uuid_send(id) FROM 7 FOR 2) || int8send(uuid_hash_extended(id, n)), 'hex') AS uuid)
 """
 Instead = Mapping[str, Mapping[str, str]]
 """By table and column: what a copy has there, in SQL, of its number and of the row ``old``."""

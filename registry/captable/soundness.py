@@ -34,12 +34,14 @@ SELECT coalesce(n.holder_no, l.holder_no) AS holder_no,
   least(n.block_number, l.block_number) AS block_number
 FROM (SELECT * FROM balance WHERE token_no = %(token)s) n
 FULL JOIN (
-  SELECT DISTINCT ON (holder_no) holder_no, block_number, balance_units, frozen_units
+  SELECT DISTINCT ON (holder_no) holder_no, block_number, balance_units, frozen_units,
+    max(balance_units) OVER (PARTITION BY holder_no) AS most
   FROM balance_history WHERE token_no = %(token)s ORDER BY holder_no, block_number DESC) l
   ON l.holder_no = n.holder_no
 WHERE n.balance_units IS DISTINCT FROM l.balance_units
   OR n.frozen_units IS DISTINCT FROM l.frozen_units
   OR n.block_number IS DISTINCT FROM l.block_number
+  OR n.most_units < l.most::float8
 """
 
 
@@ -58,7 +60,10 @@ def first_unsound_block(session: Session, token_no: int) -> int | None:
 
 
 def first_stray_balance(session: Session, token_no: int) -> int | None:
-    """Return the block since which a balance of today should be what it is not, if there is one."""
+    """Return the block since which a balance of today should be what it is not, if there is one.
+
+    Also where the bound of what its holder ever had is below it: who was large would not be found.
+    """
     return _first(session, token_no, _BALANCES)
 
 
@@ -68,7 +73,7 @@ def unsound_rows(session: Session, token_no: int, *, limit: int) -> list[Row]:
 
 
 def stray_balances(session: Session, token_no: int, *, limit: int) -> list[Row]:
-    """List whose balance of today is not the last of their history; some of them."""
+    """List whose balance of today is not the last of their history, or its bound; some of them."""
     return _rows(session, token_no, _BALANCES, limit)
 
 

@@ -40,16 +40,26 @@ class ConsistencyProof:
 
 @dataclass(slots=True)
 class Tree:
-    """The stored tree, read a tile of at most 256 hashes at a time."""
+    """The stored tree, read a tile of at most 256 hashes at a time.
+
+    What was hashed is kept: the paths of neighbours are nearly the same.
+    """
 
     session: Session
     _tiles: dict[tuple[int, int], list[bytes]] = field(default_factory=dict)
+    _hashes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def range_hash(self, low: int, high: int) -> bytes:
         """Return the hash of the leaves from `low` up to `high`, as RFC 6962 cuts them."""
         size = high - low
         if size == 0:
             return merkle.EMPTY_ROOT
+        if (low, high) not in self._hashes:
+            self._hashes[low, high] = self._hash(low, high)
+        return self._hashes[low, high]
+
+    def _hash(self, low: int, high: int) -> bytes:
+        size = high - low
         if size & (size - 1) == 0:
             return self._node(size.bit_length() - 1, low)
         middle = low + merkle.split(size)

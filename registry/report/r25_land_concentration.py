@@ -140,7 +140,10 @@ def _lines(session: Session, question: Question[OfLand]) -> Iterator[_Line]:
     first, seen = (str(question.after[0]), int(question.after[1])) if question.after else ("", -1)
     resumed = first
     past = ""
-    while places := _places(session, question, first, past):
+    # One place may have a page of holders and more; whoever reads on reads many.
+    at_once = _PLACES_AT_ONCE if question.limit is None else 1
+    while places := _places(session, question, first, past, at_once):
+        at_once = min(2 * at_once, _PLACES_AT_ONCE)
         holdings = _holdings(session, question, places)
         for place in places:
             found = holdings.get(place, {})
@@ -152,10 +155,11 @@ def _lines(session: Session, question: Question[OfLand]) -> Iterator[_Line]:
         first = past = places[-1]
 
 
-def _places(session: Session, question: Question[OfLand], first: str, past: str) -> Sequence[str]:
+def _places(
+    session: Session, question: Question[OfLand], first: str, past: str, at_once: int
+) -> Sequence[str]:
     asked = {
-        "first": first, "seen": past, "within": question.parameters.place,
-        "limit": _PLACES_AT_ONCE,
+        "first": first, "seen": past, "within": question.parameters.place, "limit": at_once,
     }  # fmt: skip
     with as_recorded(session, question):
         return session.execute(_query(_PLACES, question), asked).scalars().all()

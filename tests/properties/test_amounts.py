@@ -54,6 +54,15 @@ def test_numeric__as_written__has_sign_and_digits(values: list[int]) -> None:
     assert [_read_numeric(bytes(row)) for row in written] == values
 
 
+@given(values=st.lists(UNITS, min_size=1, max_size=20))
+def test_doubled__any_amounts__are_powers_of_two_that_are_not_below(values: list[int]) -> None:
+    bounds = amounts.doubled(amounts.of_ints(values)).tolist()
+
+    for value, bound in zip(values, bounds, strict=True):
+        assert value <= bound <= 4 * value
+        assert bound == 0 or int(bound).bit_count() == 1
+
+
 def _read_numeric(row: bytes) -> int:
     count, weight, sign, scale, *digits = np.frombuffer(row, ">i2").tolist()
     assert (len(digits), weight, scale) == (count, count - 1, 0)
