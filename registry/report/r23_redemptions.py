@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session
 
+from registry.redemption.models import PayoutState
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfToken, as_recorded
 from registry.tokenization import service as tokenizations
@@ -31,27 +35,25 @@ _REDEMPTIONS = text("""
 SELECT id, kind, state, record_block, price_paisa, funded_paisa FROM redemption
 WHERE tokenization_id = :token AND id > :after ORDER BY id LIMIT :limit
 """)
+# By state, so that no amount is looked at twice: of a large token there is one for each holder.
 _PAYOUTS = """
-SELECT p.redemption_id, count(*), sum(p.units), sum(p.amount_paisa),
-  coalesce(sum(p.amount_paisa) FILTER (WHERE {paid}), 0),
-  coalesce(sum(p.amount_paisa) FILTER (WHERE {held}), 0)
+SELECT p.redemption_id, {state} AS state, count(*), sum(p.units), sum(p.amount_paisa)
 FROM redemption_payout p {acted}
 WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
-GROUP BY p.redemption_id
+GROUP BY 1, 2
 """
 # A payout keeps only how it stands; how it stood is told by the journal. What was held at once,
 # when paying began, has no entry of its own.
 _ACTED = """
 LEFT JOIN (
-  SELECT CAST(facts ->> 'payout' AS uuid) AS payout, act FROM journal_entry
+  SELECT DISTINCT CAST(facts ->> 'payout' AS uuid) AS payout FROM journal_entry
   WHERE subject_id = ANY(:names) AND recorded_at > :until
     AND act IN ('redemption_payout_paid', 'redemption_payout_held')) j ON j.payout = p.id
 """
-_AS_THEY_STAND = text(_PAYOUTS.format(paid="p.state = 'PAID'", held="p.state = 'HELD'", acted=""))
+_AS_THEY_STAND = text(_PAYOUTS.format(state="p.state", acted=""))
 _AS_THEY_STOOD = text(
     _PAYOUTS.format(
-        paid="p.state = 'PAID' AND j.payout IS NULL",
-        held="p.state = 'HELD' AND j.payout IS NULL",
+        state="CASE WHEN j.payout IS NULL THEN p.state ELSE 'DUE' END",
         acted=_ACTED,
     )
 )
@@ -60,6 +62,25 @@ SELECT EXISTS (
   SELECT FROM journal_entry WHERE subject_id = ANY(:names) AND recorded_at > :until
     AND act IN ('redemption_payout_paid', 'redemption_payout_held'))
 """)
+
+
+@dataclass(slots=True)
+class _Payouts:
+    """What a redemption pays: to how many, for how many units, and how much in which state."""
+
+    holders: int = 0
+    units: int = 0
+    paisa: Counter[str] = field(default_factory=Counter)
+
+
+def _folded(found: Iterable[Any]) -> Mapping[UUID, _Payouts]:
+    payouts: dict[UUID, _Payouts] = {}
+    for redemption_id, state, holders, units, paisa in found:
+        out = payouts.setdefault(redemption_id, _Payouts())
+        out.holders += holders
+        out.units += int(units)
+        out.paisa[state] += int(paisa)
+    return payouts
 
 
 def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
@@ -75,17 +96,17 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         values = {"redemptions": ids, "names": [str(item) for item in ids], "until": until}
         has_changed = session.execute(_CHANGED, values).scalar_one()
         query = _AS_THEY_STOOD if has_changed else _AS_THEY_STAND
-        payouts = {row[0]: row[1:] for row in session.execute(query, values)}
+        payouts = _folded(session.execute(query, values))
     for row in found:
-        holders, units, due, paid, held = payouts.get(row.id, (0, 0, 0, 0, 0))
+        out = payouts.get(row.id, _Payouts())
         # All that the price pays for is allotted to holders: the register knows of no costs.
         net = row.funded_paisa
         costs = row.price_paisa - net if net else 0
-        unclaimed = int(due) - int(paid) - int(held)
+        paid, held = (out.paisa[state] for state in (PayoutState.PAID, PayoutState.HELD))
         yield Row(
             (str(row.id),),
-            (row.id, row.kind, row.state, row.record_block, holders, units, row.price_paisa,
-             costs, net, int(paid), int(held), unclaimed),
+            (row.id, row.kind, row.state, row.record_block, out.holders, out.units,
+             row.price_paisa, costs, net, paid, held, out.paisa[PayoutState.DUE]),
         )  # fmt: skip
 
 
