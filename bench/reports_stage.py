@@ -148,14 +148,13 @@ def _questions(
     owners = text("SELECT party_id FROM owner ORDER BY n DESC LIMIT :many")
     parties = run.execute(owners, {"many": SAMPLE}).scalars().all()
     token = {"token": token_id}
-    of_token = ("R-05", "R-08", "R-23")
+    of_token = ("R-05", "R-08", "R-09", "R-23")
     return {
         **dict.fromkeys(("R-01", "R-02", "R-03", "R-22"), named),
         **{code: [token] for code in of_token},
         "R-04": [{"party": str(party)} for party in parties],
         "R-06": [token, *({"asset": each["asset"]} for each in named[:4])],
         "R-07": [token | {"since": SINCE}],
-        "R-09": [token, token | {"differences_only": "true"}],
         "R-10": [token, token | {"since": SINCE}],
         "R-11": [{}, token | {"since": SINCE}],
         "R-12": [token | {"since": SINCE}, {"since": SINCE}],

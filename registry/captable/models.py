@@ -133,6 +133,8 @@ class ChainBlock(SQLModel, table=True):
     """
 
     __tablename__ = "chain_block"
+    # The last block of a time, and the first since one.
+    __table_args__ = (Index("ix_chain_block_mined_at", "chain_id", "mined_at", "number"),)
 
     chain_id: int = bigint(primary_key=True)
     number: int = bigint(primary_key=True)

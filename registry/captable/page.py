@@ -74,8 +74,11 @@ _BLOCK = {
 SELECT c.number, c.head_number, c.degraded, b.number, b.hash, b.mined_at
 FROM sync_cursor c LEFT JOIN LATERAL (
   SELECT number, hash, mined_at FROM chain_block
-  WHERE chain_id = c.chain_id AND {column} <= %(by)s ORDER BY number DESC LIMIT 1) b ON true
+  WHERE chain_id = c.chain_id AND {column} <= %(by)s ORDER BY {order} LIMIT 1) b ON true
 WHERE c.chain_id = %(chain)s
 """.encode()  # noqa: S608 - names of our own
-    for by, column in {"number": "number", "time": "mined_at"}.items()
+    for by, column, order in (
+        ("number", "number", "number DESC"),
+        ("time", "mined_at", "mined_at DESC, number DESC"),
+    )
 }

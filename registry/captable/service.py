@@ -192,7 +192,7 @@ def first_block_since(session: Session, chain_id: int, since: int | datetime | N
     found = session.exec(
         select(ChainBlock.number)
         .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) >= since)
-        .order_by(col(ChainBlock.number))
+        .order_by(col(ChainBlock.mined_at), col(ChainBlock.number))
         .limit(1)
     ).first()
     return sync_state(session, chain_id).number + 1 if found is None else found

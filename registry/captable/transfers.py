@@ -177,6 +177,8 @@ def list_transfers_of(
     since, until, after
         As of `TransferFilter` and `list_transfers`.
     """
+    # The server goes to the later of both only where it is told one place.
+    after = max(after, (since, -1))
     values = {
         "tokens": list(token_nos), "chain": chain_id, "limit": limit, "since": since,
         "until": until.number, "block": after[0], "index": after[1],
@@ -265,6 +267,7 @@ def _conditions(
         where.append("e.block_number <= %(until)s")
         values["until"] = wanted.until.number
     if after is not None:
+        after = max(after, (wanted.since or 0, -1))
         where.append("(e.block_number, e.log_index) > (%(block)s, %(index)s)")
         values["block"], values["index"] = after
     return where, values

@@ -196,6 +196,8 @@ class Order(Record, table=True):
     __table_args__ = (
         CheckConstraint("units > 0", name="ck_order_units"),
         CheckConstraint("units <= subscribed_units", name="ck_order_subscribed"),
+        # Whose the orders are that were paid on a day.
+        Index("ix_purchase_order_payer", "id", postgresql_include=["investor_id"]),
         CheckConstraint(
             "allotted_units >= 0 AND (allotted_units = units OR allotted_units = 0)",
             name="ck_order_allotted",
@@ -284,7 +286,12 @@ class Payment(Record, table=True):
             name="ck_payment_order",
         ),
         # What came on one day (reports of currency transactions).
-        Index("ix_payment_received_at", "received_at"),
+        # All that the payments of a day add up to stands in it.
+        Index(
+            "ix_payment_received_at",
+            "received_at",
+            postgresql_include=["order_id", "amount_paisa", "state"],
+        ),
     )
 
     rail: Rail = enumeration(Rail)

@@ -131,7 +131,7 @@ def large_holders(
     statement = _LARGE.format(ever=ever_large(token, block), held=held_by(token, block)).encode()
     with cursor_of(session) as cursor:
         values = {"least": max(-(-least // FEW_WALLETS), 1)}
-        for party_id, address, units in cursor.execute(statement, values):
+        for party_id, address, units in cursor.execute(statement, values, prepare=False):
             if party_id is not None:
                 found.people.add(party_id)
             elif int(units) >= least:

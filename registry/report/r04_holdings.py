@@ -203,7 +203,8 @@ def _titles(
         "limit": question.fetch,
     }  # fmt: skip
     with cursor_of(session) as cursor:
-        found = cursor.execute(_TITLES.encode(), asked).fetchall()
+        # Planned for this person: a plan for anybody walks all titles in the order of their ids.
+        found = cursor.execute(_TITLES.encode(), asked, prepare=False).fetchall()
     for code, title_id, party_id, hissa, kul_hissay, part, whole, worth, since in found:
         share = Fraction(hissa, kul_hissay) * Fraction(int(part), int(whole))
         yield Row(
@@ -225,7 +226,7 @@ def _tokens(
         "token": number, "wallet": bytes.fromhex(wallet),
     }  # fmt: skip
     with cursor_of(session) as cursor:
-        found = cursor.execute(_TOKENS.encode(), asked).fetchall()
+        found = cursor.execute(_TOKENS.encode(), asked, prepare=False).fetchall()
     for token_no, holder_no, address, *token, worth, units, frozen, supply, since in found:
         had, locked, whole = int(units), int(frozen), int(supply)
         if block.lost is not None:

@@ -99,7 +99,9 @@ CROSS JOIN LATERAL (
   WHERE token_no = t.token_no AND kind = {EventKind.TRANSFER:d}
     AND source IS NOT NULL AND target IS NOT NULL
     AND block_number >= :first AND block_number <= :last
-    AND (t.token_no > :token_no OR (block_number, log_index) > (:block, :log))
+    AND (block_number, log_index) > (
+      CASE WHEN t.token_no > :token_no THEN :first ELSE greatest(:block, :first) END,
+      CASE WHEN t.token_no > :token_no OR :block < :first THEN -1 ELSE :log END)
     AND units > div(:least, nullif(t.price_paisa, 0))
   ORDER BY block_number, log_index LIMIT :limit) e
 JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
@@ -132,6 +134,7 @@ _NOBODY = _Side()
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     token_no, block, log = question.after or (0, -1, -1)
     asked = question.parameters
+    first = captable.first_block_since(session, question.chain_id, asked.since) or 0
     found = session.execute(
         _TRANSFERS,
         {
@@ -139,7 +142,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
             "token_no": token_no,
             "block": block,
             "log": log,
-            "first": captable.first_block_since(session, question.chain_id, asked.since) or 0,
+            "first": first,
             "last": question.at_block.kept,
             "least": _least_paisa(session, question),
             "token": asked.token,
