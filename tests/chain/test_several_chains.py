@@ -92,7 +92,8 @@ def test_two_chains__same_addresses__are_projected_each_by_itself(
 
 def _cursor(database: Database, chain_id: int) -> SyncCursor | None:
     with database.reading() as session:
-        return session.get(SyncCursor, chain_id)
+        found: SyncCursor | None = session.get(SyncCursor, chain_id)
+        return found
 
 
 def test_settings__chain_named_twice__is_refused() -> None:
