@@ -26,8 +26,9 @@ from tests.chaos.lanes import (
     play_side_by_side,
     wanted_seeds,
 )
+from tests.chaos.planning import plan
 from tests.chaos.play import Result, play
-from tests.chaos.schedule import POINTS, plan
+from tests.chaos.schedule import POINTS
 from tests.chaos.stage import open_stage
 
 

@@ -216,8 +216,8 @@ class Schedule:
         return "\n".join([*lines, *(f"  block {block}: {what}" for block, what in events)])
 
 
-def plan(seed: int) -> Schedule:
-    """Make the schedule of a seed."""
+def by_chance(seed: int) -> Schedule:
+    """Draw a schedule by the dice of a seed."""
     dice = random.Random(seed)
     buyers = list(range(BUYERS))
     paid = tuple(sorted(dice.sample(buyers, dice.randint(2, BUYERS))))

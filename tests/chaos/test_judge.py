@@ -14,8 +14,9 @@ from chain.node.client import bytes_of, hex_of
 from registry.kernel.settings import ROOT
 from tests.chaos import play
 from tests.chaos.judge import Judge, Verdict
+from tests.chaos.planning import plan
 from tests.chaos.scene import Scene, open_scene
-from tests.chaos.schedule import POINTS, Asked, Request, plan
+from tests.chaos.schedule import POINTS, Asked, Request
 from tests.chaos.stage import ACCOUNTS, Stage
 
 pytestmark = pytest.mark.chain

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.planning import plan
 from tests.chaos.play import play
-from tests.chaos.schedule import plan
 from tests.chaos.stage import Stage
 
 pytestmark = pytest.mark.chain
