@@ -174,7 +174,8 @@ def test_id__of_nothing__is_not_found_and_of_no_form_is_wrong(
         (Role.AUDITOR, "/v1/journal", {"subject_id": "a\0b"}, "value_not_storable"),
         (Role.AUDITOR, "/v1/operations", {"subject_id": "a\0b"}, "value_not_storable"),
         (Role.AUDITOR, "/v1/operations", {"state": "lost"}, "request_invalid"),
-        (Role.AUDITOR, "/v1/investors", {"kyc_state": "MAYBE"}, "request_invalid"),
+        (Role.COMPLIANCE, "/v1/investors", {"kyc_state": "MAYBE"}, "request_invalid"),
+        (Role.AUDITOR, "/v1/investors", {}, "purpose_required"),
     ],
     ids=str,
 )

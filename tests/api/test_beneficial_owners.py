@@ -47,7 +47,7 @@ def test_owners__of_the_threshold_and_more__are_kept_in_lowest_terms(
     kept = [owner(one, 1, 4), *said[1:]]
     assert answer.json()["ubo"] == kept
     path = f"/v1/parties/{answer.json()['id']}"
-    assert house.caller(Role.AUDITOR).get(path).json()["ubo"] == kept
+    assert house.caller(Role.COMPLIANCE).get(path).json()["ubo"] == kept
 
 
 def test_owners__amended__are_replaced_and_the_rest_stays(house: House, people: People) -> None:

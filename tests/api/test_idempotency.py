@@ -178,7 +178,7 @@ def test_key__any_characters__is_a_key(house: House, maker: Caller) -> None:
 
 def test_key__on_a_read__is_ignored(house: House, maker: Caller) -> None:
     with house.unchanged():
-        assert maker.ask("GET", "/v1/parties", key="k-30").is_success
+        assert maker.ask("GET", "/v1/assets", key="k-30").is_success
         assert maker.ask("GET", "/v1/me", key="k-30").is_success
 
 

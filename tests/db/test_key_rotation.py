@@ -187,7 +187,7 @@ def test_rotate__open_paper_with_a_twin__keeps_the_blob_of_the_twin(archive: Arc
 
 
 def test_seal__of_one_party__does_not_open_as_another(archive: Archive) -> None:
-    with archive.database.reading() as session:
+    with archive.database.transaction() as session:
         person = session.get_one(Party, archive.person)
         other = session.get_one(Party, archive.company)
         other.details_sealed = person.details_sealed

@@ -61,6 +61,7 @@ def test_issue__title__says_who_owns_and_the_journal_has_its_hash(desk: Desk, as
     assert act.facts == {
         "kind": "TITLE",
         "content_sha256": record_hash(content).hex(),
+        **WHY,
     }
     read = acts(desk, "personal_data_read")
     assert [entry.facts["purpose"] for entry in read] == [WHY["purpose"]]

@@ -15,6 +15,17 @@ _BEFORE = (
     "CASE WHEN is_custodial THEN state <> 'CHALLENGED' AND challenge IS NULL"
     " ELSE challenge IS NOT NULL AND challenge_expires_at IS NOT NULL END"
 )
+# A wallet is there once it is proven, so its being there is what its owner is told.
+_TELL = """
+CREATE FUNCTION tell_wallet_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+INSERT INTO notice (id, recorded_at, principal, kind, subject_kind, subject_id, facts)
+SELECT uuidv7(), now(), i.subject, 'wallet.' || lower(n.state), 'wallet', n.id,
+  jsonb_build_object('address', '0x' || encode(n.address, 'hex'), 'state', n.state)
+FROM new_rows n JOIN investor i ON i.id = n.investor_id WHERE NOT n.is_custodial;
+RETURN NULL; END $$;
+CREATE TRIGGER tell_wallet_insert AFTER INSERT ON wallet REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT EXECUTE FUNCTION tell_wallet_insert()
+"""
 
 
 def upgrade() -> None:
@@ -40,9 +51,12 @@ def upgrade() -> None:
     op.drop_column("wallet", "challenge_expires_at")
     op.create_check_constraint("ck_wallet_proof", "wallet", "is_custodial = (challenge IS NULL)")
     op.alter_column("wallet", "proven_at", nullable=False)
+    op.execute(_TELL)
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER tell_wallet_insert ON wallet")
+    op.execute("DROP FUNCTION tell_wallet_insert()")
     # Who was asked for a signature is asked again.
     op.drop_table("wallet_challenge")
     op.alter_column("wallet", "proven_at", nullable=True)
