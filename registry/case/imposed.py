@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, col
+from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.case.execution import follow_case, plan_acts
 from registry.case.guards import MACHINE
 from registry.case.layout import OPPOSITE, PlannedAct, write_acts
-from registry.case.models import Case, CaseKind, CaseLift
+from registry.case.models import Case, CaseKind, CaseLift, CaseState
 from registry.case.repository import happened, list_freezes, list_own_acts, successor_of
-from registry.case.soundness import frozen_in, held_otherwise
+from registry.case.soundness import frozen_in, held_otherwise, wanted_by_order
 from registry.kernel.actor import THE_SYSTEM
 from registry.lifecycle import service as lifecycle
 from registry.operation.models import Operation
@@ -54,6 +55,18 @@ def release(session: Session, case: Case, lift: CaseLift) -> list[Operation]:
     # Where something else holds everything, nothing is planned and nothing will call back.
     follow_case(session, case.id)
     return found
+
+
+def list_releasable(session: Session, cases: SelectOfScalar[Case]) -> list[UUID]:
+    """List those of some cases that are carried out, and of which no order wants the freeze."""
+    carried_out = cases.where(
+        col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE])
+    ).order_by(col(Case.id))
+    return [
+        case.id
+        for case in session.exec(carried_out).all()
+        if not any(wanted_by_order(session, act) for act in lay_out_release(session, case))
+    ]
 
 
 def lay_out_release(session: Session, case: Case) -> list[PlannedAct]:

@@ -17,9 +17,8 @@ from registry.captable import portfolio
 from registry.captable.models import Balance, ForcedAct, Holder, Token
 from registry.case import imposed
 from registry.case.layout import PlannedAct
-from registry.case.models import Case, CaseKind, CaseLift, CaseState
+from registry.case.models import Case, CaseKind, CaseLift
 from registry.case.repository import await_turn, list_freezes, successor_of
-from registry.case.soundness import wanted_by_order
 from registry.investor.models import BARRED, Investor, KycState, Wallet
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
@@ -125,19 +124,13 @@ def list_releasable(session: Session, investor_id: UUID | None = None) -> Sequen
         .join(Investor, col(Investor.id) == col(Case.investor_id))
         .where(
             col(Case.kyc_review_id).is_not(None),
-            col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE]),
             col(Investor.kyc_state) == KycState.APPROVED,
             col(Investor.kyc_valid_until) > now(),
         )
-        .order_by(col(Case.id))
     )
     if investor_id is not None:
         query = query.where(col(Case.investor_id) == investor_id)
-    return [
-        row.id
-        for row in session.exec(query).all()
-        if not any(wanted_by_order(session, act) for act in imposed.lay_out_release(session, row))
-    ]
+    return imposed.list_releasable(session, query)
 
 
 def list_unfrozen(session: Session) -> Sequence[UUID]:

@@ -17,9 +17,9 @@ from registry.captable import portfolio
 from registry.captable.models import ForcedAct
 from registry.case import imposed
 from registry.case.layout import PlannedAct
-from registry.case.models import Case, CaseKind, CaseLift, CaseState
+from registry.case.models import Case, CaseKind, CaseLift
 from registry.case.repository import await_turn, get_case, happened, list_freezes, successor_of
-from registry.case.soundness import find_holder, is_deployed, wanted_by_order
+from registry.case.soundness import find_holder, is_deployed
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.court_order.models import COMMANDING, ENDED, CourtOrder, OrderScope
@@ -202,15 +202,9 @@ def list_releasable(session: Session, order_id: UUID | None = None) -> Sequence[
         .join(CourtOrder, col(CourtOrder.id) == col(Case.order_id))
         .where(
             col(Case.document_id).is_(None),
-            col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE]),
             col(CourtOrder.state).in_(ENDED),
         )
-        .order_by(col(Case.id))
     )
     if order_id is not None:
         query = query.where(col(Case.order_id) == order_id)
-    return [
-        case.id
-        for case in session.exec(query).all()
-        if not any(wanted_by_order(session, act) for act in imposed.lay_out_release(session, case))
-    ]
+    return imposed.list_releasable(session, query)
