@@ -97,8 +97,7 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     for payout in list_payouts(session, redemption.id):
         reason = _obstacle(session, payout)
         if reason is not None:
-            payout.state, payout.reason = PayoutState.HELD, reason
-    session.flush()
+            _hold(session, actor, payout, reason)
     return redemption
 
 
@@ -152,8 +151,7 @@ def hold_payout(
     payout = _due(session, payout_id)
     if not reason.strip():
         raise Invalid("reason_missing", "Money is held for a reason.", field="/reason")
-    payout.state, payout.reason = PayoutState.HELD, reason
-    return _note(session, actor, payout, "redemption_payout_held")
+    return _hold(session, actor, payout, reason)
 
 
 def _due(session: Session, payout_id: UUID) -> RedemptionPayout:
@@ -165,6 +163,13 @@ def _due(session: Session, payout_id: UUID) -> RedemptionPayout:
     if payout.state != PayoutState.DUE:
         raise Conflict("payout_settled", f"The payout is {payout.state} already.")
     return payout
+
+
+def _hold(
+    session: Session, actor: Actor, payout: RedemptionPayout, reason: str
+) -> RedemptionPayout:
+    payout.state, payout.reason = PayoutState.HELD, reason
+    return _note(session, actor, payout, "redemption_payout_held")
 
 
 def _note(session: Session, actor: Actor, payout: RedemptionPayout, act: str) -> RedemptionPayout:

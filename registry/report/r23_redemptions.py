@@ -42,8 +42,7 @@ FROM redemption_payout p {acted}
 WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
 GROUP BY 1, 2
 """
-# A payout keeps only how it stands; how it stood is told by the journal. What was held at once,
-# when paying began, has no entry of its own.
+# A payout keeps only how it stands; how it stood is told by the journal.
 _ACTED = """
 LEFT JOIN (
   SELECT DISTINCT CAST(facts ->> 'payout' AS uuid) AS payout FROM journal_entry
@@ -62,6 +61,7 @@ SELECT EXISTS (
   SELECT FROM journal_entry WHERE subject_id = ANY(:names) AND recorded_at > :until
     AND act IN ('redemption_payout_paid', 'redemption_payout_held'))
 """)
+_STATES = (PayoutState.PAID, PayoutState.HELD, PayoutState.DUE)
 
 
 @dataclass(slots=True)
@@ -102,11 +102,11 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         # All that the price pays for is allotted to holders: the register knows of no costs.
         net = row.funded_paisa
         costs = row.price_paisa - net if net else 0
-        paid, held = (out.paisa[state] for state in (PayoutState.PAID, PayoutState.HELD))
+        paid, held, due = (out.paisa[state] if net else 0 for state in _STATES)
         yield Row(
             (str(row.id),),
             (row.id, row.kind, row.state, row.record_block, out.holders, out.units,
-             row.price_paisa, costs, net, paid, held, out.paisa[PayoutState.DUE]),
+             row.price_paisa, costs, net, paid, held, due),
         )  # fmt: skip
 
 

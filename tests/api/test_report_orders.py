@@ -286,3 +286,38 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
     assert parts == _paisa(row["net"])
     assert (row["holders"], row["units"]) == (3, str(sum(redemptions.UNITS)))
     problem_of(ask(house, "R-23"), 422, "request_invalid")
+
+
+def test_r23__known_at__is_what_had_been_funded_held_and_paid_by_then(house: House) -> None:
+    """Of one who is held as soon as paying begins, one who is paid later and one who waits."""
+    with house.desk() as desk:
+        made = redemptions.approved(desk)
+        made.ledger.freeze_units(made.ledger.holders[2].wallet.address, 1)
+        redemptions.freeze(desk, made)
+        token_id = made.ledger.tokenization.id
+    frozen_at = now()
+    with house.desk() as desk:
+        redemptions.fund(desk, made.redemption)
+    funded_at = now()
+    with house.desk() as desk:
+        paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    paying_at = now()
+    with house.desk() as desk:
+        payouts = list_payouts(desk.session, made.redemption.id)
+        [held] = [payout for payout in payouts if payout.frozen_units]
+        first, second = (payout for payout in payouts if payout is not held)
+        paying.record_payout(desk.session, TREASURY, first.id, rail_reference="R23-2")
+        amounts = [payout.amount_paisa for payout in (first, second, held)]
+
+    def known(at: datetime) -> tuple[str, list[int]]:
+        [row] = rows_of(house, "R-23", token=token_id, known_at=at.isoformat())
+        return row["state"], [_paisa(row[name]) for name in ("net", "paid", "held", "unclaimed")]
+
+    one, two, three = amounts
+    net = sum(amounts)
+    assert min(amounts) > 0
+    assert net == redemptions.PRICE_PAISA
+    assert known(frozen_at) == ("RECORD_DATE_FROZEN", [0, 0, 0, 0])
+    assert known(funded_at) == ("FUNDED", [net, 0, 0, net])
+    assert known(paying_at) == ("PAYING", [net, 0, three, one + two])
+    assert known(now()) == ("PAYING", [net, one, three, two])
