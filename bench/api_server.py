@@ -11,10 +11,10 @@ import uvicorn
 from fastapi import APIRouter, Depends
 
 from api.app import create_app
-from api.cli import load_settings
 from api.deps import get_actor
 from api.program import server_config, services
 from api.schemas.common import Read
+from api.starting import load_settings
 from registry.kernel.db import Database
 from registry.kernel.log import configure_logging
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from rich.console import Console
 
-from api.cli import load_settings
 from api.program import running_program
+from api.starting import load_settings
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
 from bench.timing import percentile

@@ -29,8 +29,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from api.auth.tokens import DevelopmentIssuer
-from api.cli import load_settings
 from api.program import services
+from api.starting import load_settings
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
 from bench.sync_chain import EMITTER_HOLDERS, Emitter

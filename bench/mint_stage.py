@@ -25,8 +25,8 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlmodel import Session
 
-from api.cli import load_settings
 from api.program import Base, open_keys, running_loops
+from api.starting import load_settings
 from bench.gas_node import BALANCE_WEI, CHAIN_ID, free_port
 from chain.embedded.anvil import HOST, Anvil, launch
 from chain.embedded.devnet import rest_of

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.request import urlopen
 
-from api.cli import load_settings
 from api.deps import Services
 from api.program import services
+from api.starting import load_settings
 from bench.captable_rows import CHAIN_ID
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres

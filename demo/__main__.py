@@ -9,8 +9,8 @@ import time
 
 from rich.console import Console
 
-from api.cli import clear_errors, load_settings, say, wait_for_signal
 from api.program import running_program
+from api.starting import clear_errors, load_settings, say, wait_for_signal
 from chain.runtime import open_client
 from demo.client import DemoFailed, Office
 from demo.kyc import ensure_sanctions_list

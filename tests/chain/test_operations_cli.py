@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from api.cli import clear_errors
 from api.operations_cli import operations_commands
+from api.starting import clear_errors
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.market import FIRST, Market
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.cli import PARTS
+from api.parts_cli import PARTS
 from tests.e2e.program import (
     environment,
     kill_group,
