@@ -55,13 +55,15 @@ WHERE id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
   AND (CAST(:authority AS text) IS NULL OR authority = :authority)
 ORDER BY id LIMIT :limit
 """)
-# What a case under the order did on chain first, alone or carried by a batch.
+# What a case under the order had done on chain first, alone or carried by a batch.
 _BY_CASE = text("""
 SELECT DISTINCT ON (c.order_id) c.order_id, x.tx_hash
 FROM legal_case c JOIN case_act a ON a.case_id = c.id AND a.lift_id IS NULL
 JOIN operation o ON o.id = a.operation_id
 JOIN operation_attempt x ON x.operation_id = coalesce(o.batch_id, o.id)
+LEFT JOIN chain_block b ON b.chain_id = :chain AND b.number = x.block_number
 WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
+  AND (b.mined_at IS NULL OR b.mined_at <= :until)
 ORDER BY c.order_id, x.block_number, a.number
 """)
 # An order on an asset pauses its token.
@@ -74,7 +76,7 @@ CROSS JOIN LATERAL (
   JOIN token t ON t.address = z.token_address
   JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1 AND e.kind = {EventKind.PAUSED:d}
   JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
-  WHERE z.asset_id = o.asset_id AND b.mined_at >= o.applied_at
+  WHERE z.asset_id = o.asset_id AND b.mined_at BETWEEN o.applied_at AND :until
   ORDER BY e.block_number, e.log_index LIMIT 1) p
 """)  # noqa: S608 - a number of our own
 
@@ -86,9 +88,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "authority": question.parameters.authority,
         "limit": question.fetch,
     }
-    with as_recorded(session, question):
+    with as_recorded(session, question) as until:
         found = session.execute(_ORDERS, asked).all()
-        hashes = _hashes(session, found)
+        hashes = _hashes(session, found, {"chain": question.chain_id, "until": until})
     for row in found:
         minutes = (
             (row.in_force_at - row.received_at) // timedelta(minutes=1)
@@ -101,9 +103,11 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         )
 
 
-def _hashes(session: Session, found: Sequence[Found[Any]]) -> Mapping[UUID, bytes]:
-    """Return the transaction by which each order came onto the chain."""
-    cases = session.execute(_BY_CASE, {"orders": [row.id for row in found]})
+def _hashes(
+    session: Session, found: Sequence[Found[Any]], known: Mapping[str, object]
+) -> Mapping[UUID, bytes]:
+    """Return the transaction by which each order had come onto the chain."""
+    cases = session.execute(_BY_CASE, {"orders": [row.id for row in found], **known})
     paused = [row for row in found if row.asset_id is not None and row.applied_at is not None]
     pauses = session.execute(
         _BY_PAUSE,
@@ -111,6 +115,7 @@ def _hashes(session: Session, found: Sequence[Found[Any]]) -> Mapping[UUID, byte
             "orders": [row.id for row in paused],
             "assets": [row.asset_id for row in paused],
             "times": [row.applied_at for row in paused],
+            **known,
         },
     )
     return {order_id: bytes(tx_hash) for rows in (pauses, cases) for order_id, tx_hash in rows}

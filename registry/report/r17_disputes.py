@@ -53,7 +53,7 @@ SELECT * FROM (
   FROM title t JOIN asset a ON a.id = t.asset_id
   LEFT JOIN LATERAL (
     SELECT facts ->> 'reference' AS reference, recorded_at AS since FROM journal_entry
-    WHERE subject_id = t.id::text AND act = 'title_dispute' AND recorded_at <= :moment
+    WHERE subject_id = t.id::text AND act = 'title_dispute' AND recorded_at <= :until
     ORDER BY recorded_at DESC LIMIT 1) j ON true
   WHERE t.state = 'DISPUTED'
   UNION ALL
@@ -83,9 +83,9 @@ GROUP BY t.asset_id
 def _rows(session: Session, question: Question[ByAge]) -> Iterator[Row]:
     after, cause, reference = question.after or (str(UUID(int=0)), "", "")
     oldest = timedelta(days=question.parameters.min_age_days)
-    with as_recorded(session, question):
+    with as_recorded(session, question) as until:
         asked = {
-            "id": after, "cause": cause, "reference": reference, "moment": question.moment,
+            "id": after, "cause": cause, "reference": reference, "until": until,
             "latest": question.moment - oldest, "limit": question.fetch,
         }  # fmt: skip
         found = session.execute(_OPEN, asked).all()

@@ -6,12 +6,13 @@ import pytest
 
 from registry.asset.models import Asset
 from registry.kernel.clock import now
+from registry.mutation import service as mutations
 from registry.title import service as titles
 from tests import deeds, standing
 from tests import factories as make
 from tests.api.house import House
 from tests.api.reports import Replayed, rows_of
-from tests.factories import COMPLIANCE
+from tests.factories import CHECKER, COMPLIANCE
 
 pytestmark = pytest.mark.db
 
@@ -62,3 +63,27 @@ def test_r_17__open_causes_and_disputes__are_those_of_the_journal(house: House) 
     assert mine[closed.code]["cause"] == "AWAITS_REINSTATEMENT"
     assert {row["asset"] for row in rows_of(house, "R-17", as_of=before)}.isdisjoint(codes)
     assert {row["asset"] for row in rows_of(house, "R-17", min_age_days=1)}.isdisjoint(codes)
+
+
+def test_r_17__disputed_again__known_at_names_the_suit_of_that_time(house: House) -> None:
+    with house.desk() as desk:
+        title, _, _ = deeds.half_and_half(desk)
+        asset = desk.session.get_one(Asset, title.asset_id)
+        dispute = titles.dispute_title
+        dispute(desk.session, COMPLIANCE, title.id, reference="CS-1/2026", reason="Two claim it")
+        code, asset_id, title_id = asset.code, asset.id, title.id
+    then = now().isoformat()
+    with house.desk() as desk:
+        paper = make.file_document(desk, desk.session.get_one(Asset, asset_id), "COURT_ORDER")
+        mutations.decide_dispute(
+            desk.session, CHECKER, title_id, order_document_id=paper.id, reason="Dismissed"
+        )
+        dispute(desk.session, COMPLIANCE, title_id, reference="CS-2/2026", reason="A third one")
+
+    def reference(**when: str) -> str:
+        [row] = [row for row in rows_of(house, "R-17", **when) if row["asset"] == code]
+        return str(row["reference"])
+
+    assert reference(known_at=then) == "CS-1/2026"
+    assert reference(as_of=then) == "CS-1/2026"
+    assert reference() == "CS-2/2026"

@@ -141,9 +141,22 @@ def test_r16__executed_by_a_case__names_the_transaction(house: House, ours: Move
             " recorded_at) VALUES (%s, %s, 1, 'FREEZE_WALLET', %s, %s, %s, now())",
             (act, case, ours.token_id, who.wallet.address, operation),
         )
-    [row] = [row for row in rows_of(house, "R-16") if row["order"] == str(order.id)]
-    assert row["tx"] == "0x" + "16" * 32
-    assert row["wallet"] == to_checksum_address(who.wallet.address)
+        order_id = str(order.id)
+    sent = now()
+    with house.desk() as desk:
+        desk.session.connection().exec_driver_sql(
+            "INSERT INTO chain_block (chain_id, number, hash, parent_hash, mined_at)"
+            " VALUES (%s, 7, %s, %s, now())",
+            (ours.chain_id, b"\x07" * 32, b"\x06" * 32),
+        )
+
+    def told(**when: str) -> dict[str, Any]:
+        [row] = [row for row in rows_of(house, "R-16", **when) if row["order"] == order_id]
+        return row
+
+    assert told()["tx"] == "0x" + "16" * 32
+    assert told()["wallet"] == to_checksum_address(who.wallet.address)
+    assert told(as_of=sent.isoformat())["tx"] is None, "it was not mined yet"
 
 
 #
