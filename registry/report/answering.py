@@ -81,6 +81,7 @@ class Desk:
             parameters=parameters,
             moment=as_of or asking.made_at,
             known_at=asking.known_at or asking.made_at,
+            is_of_now=asking.as_of is None and asking.known_at is None,
             chain_id=house.chain_id,
             block=block,
             vault=house.vault,

@@ -17,7 +17,7 @@ from registry.encumbrance.rules import SECURITY_INTERESTS
 from registry.kernel.clock import day_of
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
-from registry.report.subjects import OfToken, token_of
+from registry.report.subjects import OfToken, as_recorded, token_of
 from registry.report.worth import Worth, worth_of
 from registry.tokenization.models import Tokenization
 
@@ -75,8 +75,9 @@ SELECT string_agg(DISTINCT r.warehouse, ', ' ORDER BY r.warehouse), sum(r.insure
   (SELECT max(valid_until) FROM document
    WHERE asset_id = :asset AND kind = 'INSURANCE' AND verified_at <= :moment
      AND (issued_on IS NULL OR issued_on <= :day))
-FROM warehouse_receipt r WHERE r.asset_id = :asset AND r.recorded_at <= :moment
+FROM warehouse_receipt r WHERE r.asset_id = :asset
 """)
+_STATE = text("SELECT state FROM asset WHERE id = :asset")
 
 
 def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
@@ -91,14 +92,17 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     }  # fmt: skip
     supply = captable.supply_at(session, token, question.at_block)
     worth = worth_of(session, question, {asset.id}).get(asset.id)
+    with as_recorded(session, question):
+        state = session.execute(_STATE, asked).scalar_one_or_none()
+        custody = session.execute(_CUSTODY, asked).one()
     yield Row(
         (str(tokenization.id),),
-        (tokenization.id, tokenization.symbol, asset.code, asset.state,
+        (tokenization.id, tokenization.symbol, asset.code, state,
          tokenization.declared_fractions, supply,
          *_backing(tokenization, supply, worth, int(session.execute(_DEBT, asked).scalar_one())),
          *_wrapper(session, question, asked),
          session.execute(_CHECKED, asked).scalar(),
-         *session.execute(_CUSTODY, asked).one()),
+         *custody),
     )  # fmt: skip
 
 

@@ -61,12 +61,17 @@ WHERE token_no = :token AND block_number >= :block AND recorded_at <= :known
 ORDER BY block_number, id LIMIT 1
 """)
 
-# Of a difference that came again, the newest break.
+# Of a difference that came again, the newest break by then. It keeps only how it stands; how it
+# stood is told by the journal.
 _BREAKS = text("""
-SELECT DISTINCT ON (subject) subject, id, state, recorded_at FROM reconciliation_break
+SELECT DISTINCT ON (subject) subject, id, coalesce(j.state, 'OPEN') AS state, b.recorded_at
+FROM reconciliation_break b LEFT JOIN LATERAL (
+  SELECT facts ->> 'state' AS state FROM journal_entry
+  WHERE subject_id = b.id::text AND subject_kind = 'reconciliation_break' AND recorded_at <= :until
+  ORDER BY id DESC LIMIT 1) j ON true
 WHERE tokenization_id = :token AND subject = ANY(:subjects)
-  AND rule IN ('REG-01', 'TOK-08') AND recorded_at <= :known
-ORDER BY subject, id DESC
+  AND rule IN ('REG-01', 'TOK-08') AND b.recorded_at <= :until
+ORDER BY subject, b.id DESC
 """)
 
 
@@ -75,6 +80,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     asked = {
         "token": tokenization.id,
         "known": question.known_at,
+        "until": min(question.moment, question.known_at),
         "day": question.parameters.day or day_of(question.moment),
     }
     statement = session.execute(_STATEMENT, asked).first()

@@ -17,6 +17,7 @@ from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
 from registry.report.people import cnic_column, name_column, people_of
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
+from registry.report.subjects import as_recorded
 
 
 class OfDay(Parameters):
@@ -39,20 +40,28 @@ COLUMNS = (
 
 # What the bank took back was not paid. Payments of one day are few, whatever there ever was; of
 # those who paid, nearly all paid less, and are not asked who they are.
-_PAID = text("""
+_PAID = """
 SELECT i.party_id, p.total, p.payments, f.state, f.filed_reference
 FROM (
   SELECT o.investor_id, sum(m.amount_paisa) AS total, count(*) AS payments
   FROM payment m JOIN purchase_order o ON o.id = m.order_id
-  WHERE m.received_at >= :begins AND m.received_at < :ends AND m.received_at <= :moment
-    AND m.state = 'ALLOCATED'
+  WHERE m.received_at >= :begins AND m.received_at < :ends AND m.received_at <= :until
+    AND {paid}
   GROUP BY o.investor_id HAVING sum(m.amount_paisa) >= :least
 ) p
 JOIN investor i ON i.id = p.investor_id
 LEFT JOIN ctr_filing f ON f.party_id = i.party_id AND f.day = :day AND f.state <> 'WITHDRAWN'
 WHERE i.party_id > :after
 ORDER BY i.party_id LIMIT :limit
-""")
+"""
+# All that is asked of a payment now stands in one index.
+_PAID_NOW = text(_PAID.format(paid="m.state = 'ALLOCATED'"))
+_PAID_THEN = text(
+    _PAID.format(
+        paid="""m.recorded_at <= :until AND (m.state = 'ALLOCATED' OR EXISTS (
+      SELECT FROM payment_reversal r WHERE r.payment_id = m.id AND r.recorded_at > :until))"""
+    )
+)
 
 
 def _rows(session: Session, question: Question[OfDay]) -> Iterator[Row]:
@@ -65,10 +74,12 @@ def _rows(session: Session, question: Question[OfDay]) -> Iterator[Row]:
     begins = datetime.combine(day, time(), SEAT)
     asked = {
         "day": day, "begins": begins, "ends": begins + timedelta(days=1),
-        "moment": question.moment, "least": least, "limit": question.fetch,
+        "least": least, "limit": question.fetch,
         "after": question.after[0] if question.after else UUID(int=0),
     }  # fmt: skip
-    found = session.execute(_PAID, asked).all()
+    with as_recorded(session, question) as until:
+        paid = _PAID_NOW if question.is_of_now else _PAID_THEN
+        found = session.execute(paid, asked | {"until": until}).all()
     people = people_of(session, question, {row.party_id for row in found})
     for party_id, total, payments, state, reference in found:
         person = people[party_id]

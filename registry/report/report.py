@@ -97,6 +97,8 @@ class Question(Generic[P]):
     ----------
     moment
         `as_of`: that time, the time of that block, or now.
+    is_of_now
+        Neither `as_of` nor `known_at` was asked for: tables without a past answer as they stand.
     block
         The last block at `moment`. None where the chain tells nothing of then, and the report
         does not speak of the chain.
@@ -113,6 +115,7 @@ class Question(Generic[P]):
     parameters: P
     moment: datetime
     known_at: datetime
+    is_of_now: bool
     chain_id: int
     block: AsOfBlock | None
     vault: Vault

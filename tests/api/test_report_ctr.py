@@ -11,7 +11,9 @@ import pytest
 from sqlmodel import col, select
 
 from registry.journal.models import JournalEntry
-from registry.kernel.clock import SEAT, today
+from registry.kernel.clock import SEAT, now, today
+from registry.payment.rails import BANK, Reversal
+from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import sales
 from tests.api.house import House, problem_of
@@ -91,3 +93,27 @@ def test_r_13__yesterday_or_before_it_was_paid__is_empty(house: House, paid: Pai
     tomorrow = str(today() + timedelta(days=1))
     problem_of(ask(house, "R-13", day=tomorrow), 422, "report_day_in_future")
     problem_of(ask(house, "R-13"), 422, "request_invalid")
+
+
+def test_r_13__payment_taken_back__was_paid_for_whoever_asks_of_before(house: House) -> None:
+    with house.desk() as desk:
+        sale = sales.offering(desk, sales.wrapped_apartment(desk))
+        buyer = make.buyer(desk)
+        placed = sales.order(desk, sale, buyer, units=100)
+        before = now().isoformat()
+        payment = sales.pay_in(desk.session, placed, CTR_PAISA)
+        party, reference = str(buyer.investor.party_id), payment.rail_reference
+    paid = now().isoformat()
+    with house.desk() as desk:
+        back = Reversal(f"REV-{reference}", reference, CTR_PAISA, now())
+        reverse_receipt(desk.session, BANK, back)
+
+    def total(**when: str) -> str | None:
+        rows = rows_of(house, "R-13", day=str(today()), **when)
+        found = [row["cash_total"]["amount"] for row in rows if row["party"] == party]
+        return found[0] if found else None
+
+    assert total(as_of=paid) == total(known_at=paid) == total(as_of=paid, known_at=paid)
+    assert total(as_of=paid) == "2000000.00"
+    assert total(known_at=before) is None
+    assert total() is None

@@ -17,16 +17,17 @@ from registry.captable.models import Holder, Reconciliation, SyncCursor, TokenEv
 from registry.document.store import FolderStore
 from registry.investor.models import Investor, Wallet
 from registry.kernel.actor import Role
-from registry.kernel.clock import today
+from registry.kernel.clock import now, today
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
+from registry.reconciliation import service as reconciliation
 from registry.reconciliation import statements
 from registry.reconciliation.service import run_checks
 from tests import factories as make
 from tests import ledger
 from tests.api.house import House, house_settings, open_house
 from tests.api.reports import rows_of
-from tests.factories import Desk
+from tests.factories import ACTORS, Desk
 
 pytestmark = pytest.mark.db
 
@@ -152,3 +153,19 @@ def test_r_09__before_any_statement__has_no_register_of_record(filed: Filed) -> 
 
     assert {row["register_of_record"] for row in rows} == {None}
     assert {row["statement_of"] for row in rows} == {None}
+
+
+def test_r_09__break_taken_on_since__was_open_at_the_time(filed: Filed) -> None:
+    then = now()
+    [row] = rows_of(filed.house, "R-09", token=filed.token_id, differences_only=True)
+    with filed.house.desk() as desk:
+        reconciliation.investigate_break(
+            desk.session, ACTORS[Role.OPERATIONS], UUID(row["break_id"])
+        )
+
+    def state(**when: str) -> str:
+        [row] = rows_of(filed.house, "R-09", token=filed.token_id, differences_only=True, **when)
+        return str(row["break_state"])
+
+    assert state(known_at=then.isoformat()) == state(as_of=then.isoformat()) == "OPEN"
+    assert state() == "INVESTIGATING"
