@@ -295,6 +295,23 @@ def test_heartbeat__transaction__is_confirmed_and_then_nothing_is_mined(
         assert wallet.height() == mined + confirmations
 
 
+def test_heartbeat__blocks_keep_coming__no_empty_one_comes_between(
+    tmp_path: Path, port: int
+) -> None:
+    chain = Devnet(tmp_path, port=port, confirmations=1, heartbeat_seconds=0.2)
+    with chain, Wallet(chain.url) as wallet:
+        chain.fund(SENDER.address, 10**20)
+        at_rest(chain, wallet)
+        first = wallet.height() + 1
+        for _ in range(40):
+            last = int(wallet.mined(wallet.send(STRANGER))["blockNumber"], 16)
+            time.sleep(0.03)
+
+        # The keeper's first look may find one block alone.
+        assert last - first <= 40
+        assert eventually(lambda: wallet.height() == last + 1)
+
+
 def test_heartbeat__mining_turned_off__leaves_it_to_the_driver(
     devnet: Devnet, wallet: Wallet
 ) -> None:
