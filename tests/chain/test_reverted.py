@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chain.contracts.platform import platform_address
 from chain.errors import RpcUnavailable
-from chain.node.client import bytes_of, hex_of
+from chain.node.client import ChainClient, bytes_of, hex_of
+from registry.kernel import failpoints
+from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -80,6 +85,43 @@ def test_reverted__not_confirmed_yet__is_still_on_its_way(minted: Market) -> Non
     minted.world.node.mine()
     minted.world.turn()
     assert now_of(minted.world, second).state == OperationState.REVERTED
+
+
+def die_at(world: World, point: str) -> None:
+    """Take a turn in a process of its own, which is killed at a point of it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            failpoints.arm(f"{point}:kill")
+            own = replace(world, database=Database(world.database.url))
+            own.through(ChainClient(world.node.url, CHAIN_ID)).turn()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the point was not reached"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+@pytest.mark.parametrize("point", ["before_reverted_commit", "after_reverted_commit"])
+def test_reverted__worker_killed_as_it_notes_it__ends_the_same_way(
+    minted: Market, point: str
+) -> None:
+    world = minted.world
+    first, second = two_unpauses(minted, one_block=True)
+    world.node.mine()
+    die_at(world, point)
+    is_noted = now_of(world, second).state == OperationState.REVERTED
+    assert is_noted == point.startswith("after")
+
+    world.settle()
+    pause = minted.plan(OperationKind.PAUSE, "a pause")
+    world.settle()
+    assert now_of(world, first).state == OperationState.FINAL
+    reverted = now_of(world, second)
+    assert reverted.state == OperationState.REVERTED
+    assert (reverted.problem or {})["code"] == "call_would_revert"
+    assert now_of(world, pause).nonce == (reverted.nonce or 0) + 1
+    assert now_of(world, pause).state == OperationState.FINAL
 
 
 def test_reverted__its_dependents__are_refused(minted: Market) -> None:
