@@ -19,6 +19,9 @@ PROOF_REST = 4
 While a sale is minted every block changes a hundred holders, and what has changed meanwhile is
 proven at once afterwards, for less."""
 
+LONGEST_REST_SECONDS = 5.0
+"""However long a proof of everybody took: a difference stops payouts, and had better be found."""
+
 REST_SECONDS = 1.0
 """How often it is looked whether a sweep is due."""
 
@@ -56,7 +59,7 @@ class Proving:
         if not self._is_at_head or not self._reconciler.reconcile_due():
             return REST_SECONDS
         took = time.monotonic() - started
-        rest = max(SWEEP_SECONDS, PROOF_REST * took)
+        rest = max(SWEEP_SECONDS, min(PROOF_REST * took, LONGEST_REST_SECONDS))
         self._rests_until = started + took + rest
         return rest
 

@@ -8,7 +8,13 @@ from typing import cast
 import pytest
 
 from chain.proving import loop
-from chain.proving.loop import PROOF_REST, REST_SECONDS, SWEEP_SECONDS, Proving
+from chain.proving.loop import (
+    LONGEST_REST_SECONDS,
+    PROOF_REST,
+    REST_SECONDS,
+    SWEEP_SECONDS,
+    Proving,
+)
 from chain.proving.reconciler import Reconciler
 
 
@@ -46,14 +52,17 @@ def proving(clock: Clock, took: float) -> tuple[Proving, Proofs]:
     return found, proofs
 
 
-@pytest.mark.parametrize("took", [0.001, 0.5])
+@pytest.mark.parametrize(
+    ("took", "expected"),
+    [(0.001, SWEEP_SECONDS), (0.5, PROOF_REST * 0.5), (30.0, LONGEST_REST_SECONDS)],
+)
 def test_turn__after_a_proof__rests_in_proportion_whatever_is_announced(
-    clock: Clock, took: float
+    clock: Clock, took: float, expected: float
 ) -> None:
     found, proofs = proving(clock, took)
 
     rest = found.turn()
-    assert rest == pytest.approx(max(SWEEP_SECONDS, PROOF_REST * took))
+    assert rest == pytest.approx(expected)
     # The next block comes at once: it waits for the rest to be over.
     found.leave_head()
     found.reach_head()
