@@ -157,7 +157,10 @@ class Database:
             try:
                 yield driver
             finally:
-                if not driver.closed:
+                if driver.closed:
+                    # The pool would try to roll back, and log that it cannot.
+                    pooled.invalidate()
+                else:
                     driver.autocommit = False
         finally:
             pooled.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError
@@ -81,3 +82,17 @@ def test_transaction__server_ended_every_idle_connection__connects_anew(
 
     for _ in range(3):
         assert count(fresh_database) == 0
+
+
+def test_autocommit__server_ended_it_meanwhile__is_told_once_and_connects_anew(
+    fresh_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        pytest.raises(psycopg.OperationalError),
+        fresh_database.autocommit() as connection,
+    ):
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with fresh_database.autocommit() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert caplog.records == [], "the pool has nothing to say to what its caller was told"
