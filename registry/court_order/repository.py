@@ -48,23 +48,47 @@ def list_binding(session: Session) -> Sequence[CourtOrder]:
     ).all()
 
 
-def binds(session: Session, party_id: UUID, wallet: bytes) -> bool:
-    """Tell whether an order binds all that a party has, or all that is in a wallet."""
+def binds(
+    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+) -> bool:
+    """Tell whether an order binds all that a party has, or all that is in a wallet.
+
+    Parameters
+    ----------
+    tokenization_id
+        Where it is about the fractions of a token: then an order on some of them in the wallet
+        binds as well.
+    """
     return any(
-        order.party_id == party_id or (order.scope == OrderScope.WALLET and order.wallet == wallet)
+        order.party_id == party_id
+        or (
+            order.wallet == wallet
+            and (
+                order.scope == OrderScope.WALLET
+                or (
+                    order.scope == OrderScope.AMOUNT
+                    and tokenization_id is not None
+                    and order.tokenization_id == tokenization_id
+                )
+            )
+        )
         for order in list_binding(session)
     )
 
 
-def require_unbound(session: Session, party_id: UUID, wallet: bytes) -> None:
+def require_unbound(
+    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+) -> None:
     """Refuse a dealing of a party or a wallet that an order binds.
+
+    The parameters are those of `binds`.
 
     Raises
     ------
     Conflict
         ``party_under_order``.
     """
-    if binds(session, party_id, wallet):
+    if binds(session, party_id, wallet, tokenization_id):
         raise Conflict(
             "party_under_order", "An order of a court or of the state forbids this dealing."
         )

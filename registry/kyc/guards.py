@@ -13,7 +13,7 @@ from registry.kyc.repository import list_papers
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
 from registry.party import service as parties
-from registry.sanctions.hits import find_blocking
+from registry.sanctions.hits import require_unlisted
 from registry.sanctions.screening import is_screened
 
 MACHINE = "kyc_review"
@@ -110,13 +110,7 @@ def is_on_no_list(attempt: Try) -> None:
             "The investor was not screened yet, as they stand, against the newest list.",
             remedy="Wait until the screening has come to them; /v1/sanctions_lists shows how far.",
         )
-    hit = find_blocking(attempt.session, investor.party_id)
-    if hit is not None:
-        raise Conflict(
-            "sanctions_hit_stands",
-            f"Hit {hit.id} against {hit.reference} is {hit.state}.",
-            remedy="Decide on it at /v1/sanctions_hits; who is on a list is not accepted.",
-        )
+    require_unlisted(attempt.session, investor.party_id)
 
 
 @guard(MACHINE, "withdraw")

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.court_order import service as court_orders
+from registry.investor import service as investors
+from registry.investor.models import Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, Invalid
@@ -19,6 +22,7 @@ from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
 from registry.reconciliation.payable import require_no_break
+from registry.sanctions.hits import require_unlisted
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -57,6 +61,14 @@ def unwind_offering(
     return tokenization
 
 
+def _require_payee(session: Session, order: Order) -> None:
+    """Let no money go back to whom an order binds or a list may name."""
+    party_id = investors.get_investor(session, order.investor_id).party_id
+    wallet = session.get_one(Wallet, order.wallet_id)
+    court_orders.require_unbound(session, party_id, wallet.address)
+    require_unlisted(session, party_id)
+
+
 def record_refund(
     session: Session,
     actor: Actor,
@@ -79,12 +91,14 @@ def record_refund(
     NotFound
         There is no such order.
     Conflict
-        ``no_refund_due``, ``refund_exceeds_due``, ``refund_reference_reused``, ``break_open``.
+        ``no_refund_due``, ``refund_exceeds_due``, ``refund_reference_reused``, ``break_open``,
+        ``party_under_order``, ``sanctions_hit_stands``: what is due waits.
     Invalid
         ``refund_amount_zero``.
     """
     order = lock_with_token(session, order_id)
     _require_no_break(session, order)
+    _require_payee(session, order)
     standing = money.standing_of(session, order.id)
     if not standing.due:
         raise Conflict("no_refund_due", f"The order is {order.state}; nothing is to be refunded.")

@@ -12,7 +12,6 @@ from registry.bill_of_lading import possession
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading
 from registry.captable import service as captable
-from registry.court_order import service as orders
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
@@ -33,6 +32,7 @@ from registry.redemption.models import (
     RedemptionPayout,
     RedemptionState,
 )
+from registry.redemption.payees import obstacle_of, require_payee
 from registry.redemption.repository import (
     get_payout,
     get_redemption,
@@ -94,8 +94,9 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     redemption = get_redemption(session, redemption_id, lock=True)
     _require_payable(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
     for payout in list_payouts(session, redemption.id):
-        reason = _obstacle(session, payout)
+        reason = obstacle_of(session, payout, tokenization)
         if reason is not None:
             _hold(session, actor, payout, reason)
     return redemption
@@ -103,16 +104,6 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
 
 def _require_payable(session: Session, redemption: Redemption) -> None:
     require_payable(session, tokenizations.get_tokenization(session, redemption.tokenization_id))
-
-
-def _obstacle(session: Session, payout: RedemptionPayout) -> str | None:
-    if payout.party_id is None:
-        return "nobody has proven the address"
-    if payout.frozen_units:
-        return "fractions are frozen on chain"
-    if orders.binds(session, payout.party_id, payout.address):
-        return "an order binds the holder"
-    return None
 
 
 def record_payout(
@@ -124,14 +115,16 @@ def record_payout(
     ------
     Conflict
         ``payout_settled``, ``redemption_not_paying``, ``party_under_order``,
-        ``cap_table_differs``, ``break_open``.
+        ``sanctions_hit_stands``, ``kyc_not_passed``, ``payee_frozen``, ``cap_table_differs``,
+        ``break_open``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
     payout = _due(session, payout_id)
-    _require_payable(session, get_redemption(session, payout.redemption_id))
-    assert payout.party_id is not None
-    orders.require_unbound(session, payout.party_id, payout.address)
+    redemption = get_redemption(session, payout.redemption_id)
+    _require_payable(session, redemption)
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
+    require_payee(session, payout, tokenization)
     payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
     return _note(session, actor, payout, "redemption_payout_paid")
 

@@ -143,3 +143,20 @@ def find_blocking(session: Session, party_id: UUID) -> SanctionsHit | None:
         .where(col(SanctionsHit.party_id) == party_id, col(SanctionsHit.state).in_(BLOCKING))
         .order_by(col(SanctionsHit.id))
     ).first()
+
+
+def require_unlisted(session: Session, party_id: UUID) -> None:
+    """Refuse a dealing of whom a list names, or may name: two officers have to look first.
+
+    Raises
+    ------
+    Conflict
+        ``sanctions_hit_stands``.
+    """
+    hit = find_blocking(session, party_id)
+    if hit is not None:
+        raise Conflict(
+            "sanctions_hit_stands",
+            f"Hit {hit.id} against {hit.reference} is {hit.state}.",
+            remedy="Decide on it at /v1/sanctions_hits; who is on a list is not accepted.",
+        )

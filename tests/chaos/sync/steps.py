@@ -64,7 +64,9 @@ def _reorg_and_back(run: Run, step: Step) -> None:
         run.reorganize(step, run.people())
     time.sleep(BACK_SECONDS)
     with run.chain.lock:
-        shared = max(len(before) - step.amount, 1)
+        # Another reorg may have lain in wait for a call that came meanwhile, and gone deeper.
+        together = zip(before, run.chain.canonical, strict=False)
+        shared = sum(1 for old, new in together if old.hash == new.hash)
         run.node.liar.lost = run.chain.take_away(len(run.chain.canonical) - shared)
         run.chain.put_back(before[shared:])
 

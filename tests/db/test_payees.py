@@ -1,0 +1,156 @@
+"""Money goes to nobody whom an order binds, a list may name, or whose wallet is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from uuid import UUID
+
+import pytest
+
+from registry.investor.models import Investor, KycState
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict
+from registry.offering import unwinding
+from registry.offering.models import Order
+from registry.offering.money import standing_of
+from registry.party.models import PartyKind
+from registry.reconciliation import service as reconciliation
+from registry.redemption import paying
+from registry.redemption.models import PayoutState, RedemptionPayout
+from registry.redemption.repository import list_payouts
+from registry.sanctions import lists
+from registry.sanctions.screening import screen_party
+from tests import court, sales
+from tests import factories as make
+from tests import redemptions as stages
+from tests.factories import COMPLIANCE, Desk
+from tests.redemptions import TREASURY, Redeeming
+from tests.sanctioned import file_of
+
+pytestmark = pytest.mark.db
+
+
+def payout_of(desk: Desk, made: Redeeming, holder: int = 0) -> RedemptionPayout:
+    address = made.ledger.holders[holder].wallet.address
+    return next(each for each in list_payouts(desk.session, made.redemption.id)
+                if each.address == address)  # fmt: skip
+
+
+def code_of(act: Callable[[], object]) -> str:
+    with pytest.raises(Conflict) as refused:
+        act()
+    return refused.value.code
+
+
+def listed(desk: Desk, investor: Investor) -> UUID:
+    """Let an investor be somebody who may be on the newest list; give that person's id."""
+    person = make.person(
+        desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi", dob=date(1971, 3, 4),
+        nationality="PK",
+    )  # fmt: skip
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    assert screen_party(desk.session, desk.vault, person.id)
+    investor.party_id = person.id
+    desk.session.flush()
+    return person.id
+
+
+def on_a_list(desk: Desk, made: Redeeming) -> None:
+    payout_of(desk, made).party_id = listed(desk, made.ledger.holders[0].investor)
+
+
+def kyc_run_out(desk: Desk, made: Redeeming) -> None:
+    made.ledger.holders[0].investor.kyc_valid_until = now() - timedelta(days=1)
+
+
+def kyc_revoked(desk: Desk, made: Redeeming) -> None:
+    made.ledger.holders[0].investor.kyc_state = KycState.REVOKED
+
+
+def frozen(desk: Desk, made: Redeeming) -> None:
+    made.ledger.freeze(made.ledger.holders[0].wallet.address)
+
+
+def order_on_some(desk: Desk, made: Redeeming) -> None:
+    court.apply(desk, court.on_amount(desk, made.ledger, 10))
+
+
+@pytest.mark.parametrize(
+    ("happens", "code"),
+    [
+        (kyc_run_out, "kyc_not_passed"),
+        (kyc_revoked, "kyc_not_passed"),
+        (frozen, "payee_frozen"),
+        (order_on_some, "party_under_order"),
+        (on_a_list, "sanctions_hit_stands"),
+    ],
+)
+def test_payout__of_whom_nothing_may_go_to__waits(
+    desk: Desk, happens: Callable[[Desk, Redeeming], None], code: str
+) -> None:
+    made = stages.being_paid(desk)
+    payout = payout_of(desk, made)
+    happens(desk, made)
+    desk.session.flush()
+
+    def pay() -> object:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+    assert code_of(pay) == code
+    assert payout.state == PayoutState.DUE
+    other = payout_of(desk, made, 1)
+    paying.record_payout(desk.session, TREASURY, other.id, rail_reference="R-2")
+    assert other.state == PayoutState.PAID
+    paying.hold_payout(desk.session, TREASURY, payout.id, reason="Ordered")
+
+
+def test_payout__kyc_renewed__is_paid(desk: Desk) -> None:
+    made = stages.being_paid(desk)
+    payout = payout_of(desk, made)
+    kyc_run_out(desk, made)
+    desk.session.flush()
+    made.ledger.holders[0].investor.kyc_valid_until = now() + timedelta(days=300)
+    desk.session.flush()
+    paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+    assert payout.state == PayoutState.PAID
+
+
+def test_start_paying__order_on_some_fractions__holds_that_holder_at_once(desk: Desk) -> None:
+    made = stages.funded(desk)
+    order_on_some(desk, made)
+    paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    assert payout_of(desk, made).state == PayoutState.HELD
+    assert payout_of(desk, made, 1).state == PayoutState.DUE
+
+
+def overpaid(desk: Desk) -> tuple[make.Buyer, Order]:
+    """Have an order to which more was paid than it costs."""
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    buyer = make.buyer(desk)
+    order = sales.order(desk, sale, buyer, units=100)
+    sales.pay_in(desk.session, order, order.amount_paisa + 700)
+    return buyer, order
+
+
+def refund(desk: Desk, order: Order) -> object:
+    return unwinding.record_refund(desk.session, TREASURY, order.id, rail_reference="back-1")
+
+
+def test_refund__to_whom_an_order_binds__waits_until_it_is_vacated(desk: Desk) -> None:
+    buyer, order = overpaid(desk)
+    bound = court.in_force(desk, court.on_wallet(desk, buyer.wallet.address))
+    assert code_of(lambda: refund(desk, order)) == "party_under_order"
+    assert standing_of(desk.session, order.id).due == 700
+
+    court.vacate(desk, bound)
+    reconciliation.lift_order(desk.session, bound.id)
+    refund(desk, order)
+    assert standing_of(desk.session, order.id).due == 0
+
+
+def test_refund__to_whom_a_list_may_name__waits(desk: Desk) -> None:
+    buyer, order = overpaid(desk)
+    listed(desk, buyer.investor)
+    assert code_of(lambda: refund(desk, order)) == "sanctions_hit_stands"
+    assert standing_of(desk.session, order.id).due == 700
