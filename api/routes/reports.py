@@ -117,7 +117,7 @@ def _route_of(report: Report[Any]) -> Callable[..., Response]:
                 report,
                 asked,
                 asking,
-                reader=actor.subject,
+                reader=actor,
                 after=read_key(paging.after) if is_page and paging.after else None,
                 limit=paging.limit if is_page else None,
             )

@@ -19,7 +19,7 @@ from registry.interest.service import stated_in_force
 from registry.kernel.rows import among
 from registry.ownership.holders import entities_of, supply_of
 from registry.party.models import Party, PartyKind
-from registry.title.models import Title, TitleShare, TitleVersion
+from registry.title.models import Title, TitleShare, TitleState, TitleVersion
 from registry.tokenization.models import Tokenization
 from registry.wrapper.models import Wrapper
 
@@ -173,6 +173,10 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
     _load_companies(session, graph, when, companies)
 
 
+CLAIMED = (TitleState.PROPOSED, TitleState.VERIFIED, TitleState.REFUSED)
+"""States in which somebody only says that the title is theirs, or said so in vain."""
+
+
 def title_shares(
     session: Session, asset_ids: Collection[UUID], as_of: datetime
 ) -> Mapping[UUID, Mapping[UUID, Fraction]]:
@@ -181,7 +185,11 @@ def title_shares(
         select(Title.asset_id, TitleShare.party_id, TitleShare.hissa, TitleVersion.kul_hissay)
         .join(TitleVersion, col(TitleVersion.title_id) == col(Title.id))
         .join(TitleShare, col(TitleShare.version_id) == col(TitleVersion.id))
-        .where(among(col(Title.asset_id), asset_ids), *in_force_at(as_of))
+        .where(
+            among(col(Title.asset_id), asset_ids),
+            col(Title.state).not_in(CLAIMED),
+            *in_force_at(as_of),
+        )
         .order_by(col(Title.asset_id), col(TitleShare.party_id))
     )
     found: dict[UUID, dict[UUID, Fraction]] = {}
@@ -248,7 +256,12 @@ def _owners_of_several(session: Session, party_ids: Sequence[UUID], as_of: datet
     query = (
         select(TitleShare.party_id)
         .join(TitleVersion, col(TitleVersion.id) == col(TitleShare.version_id))
-        .where(among(col(TitleShare.party_id), party_ids), *in_force_at(as_of))
+        .join(Title, col(Title.id) == col(TitleVersion.title_id))
+        .where(
+            among(col(TitleShare.party_id), party_ids),
+            col(Title.state).not_in(CLAIMED),
+            *in_force_at(as_of),
+        )
         .group_by(col(TitleShare.party_id))
         .having(func.count() > 1)
     )

@@ -20,6 +20,7 @@ from registry.captable.bulk import cursor_of
 from registry.interest.service import parties_in_which
 from registry.kernel.rows import among
 from registry.ownership.graph import (
+    CLAIMED,
     Graph,
     NodeKind,
     When,
@@ -31,11 +32,10 @@ from registry.ownership.graph import (
 from registry.ownership.holders import supply_of, units_of
 from registry.ownership.solver import parts_of
 from registry.party.models import Party
-from registry.title.models import Title, TitleShare, TitleState, TitleVersion
+from registry.title.models import Title, TitleShare, TitleVersion
 from registry.tokenization.models import Tokenization
 from registry.wrapper.models import Wrapper
 
-CLAIMED = (TitleState.PROPOSED, TitleState.VERIFIED, TitleState.REFUSED)
 """States in which somebody only says that the title is theirs."""
 
 
@@ -110,7 +110,11 @@ def _lands(session: Session, ahead: Collection[UUID], when: When) -> Iterator[UU
         .join(Title, col(Title.asset_id) == col(Party.asset_id))
         .join(TitleVersion, col(TitleVersion.title_id) == col(Title.id))
         .join(TitleShare, col(TitleShare.version_id) == col(TitleVersion.id))
-        .where(among(col(TitleShare.party_id), ahead), *in_force_at(when.as_of))
+        .where(
+            among(col(TitleShare.party_id), ahead),
+            col(Title.state).not_in(CLAIMED),
+            *in_force_at(when.as_of),
+        )
     )
 
 

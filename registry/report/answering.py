@@ -69,7 +69,7 @@ class Desk:
 
     def __init__(
         self, session: Session, house: House, report: Report[Any], parameters: Parameters,
-        asking: Asking, *, reader: str, after: Key | None = None, limit: int | None = None,
+        asking: Asking, *, reader: Actor, after: Key | None = None, limit: int | None = None,
     ) -> None:  # fmt: skip
         block = _block_of(session, house.chain_id, report, asking)
         as_of = asking.as_of
@@ -85,7 +85,8 @@ class Desk:
             chain_id=house.chain_id,
             block=block,
             vault=house.vault,
-            reader=reader,
+            reader=reader.subject,
+            roles=frozenset(reader.roles),
             after=after,
             limit=limit,
         )

@@ -77,7 +77,15 @@ JOIN purchase_order p ON p.operation_id = o.id JOIN wallet w ON w.id = p.wallet_
 WHERE x.tx_hash = ANY(:hashes)
 """)
 
-_CASES = text("SELECT id, maker, approved_by FROM legal_case WHERE id = ANY(:cases)")
+# A redemption burns under its own id, as a case acts under its own.
+_CASES = text("""
+SELECT id, ARRAY[maker, approved_by] FROM legal_case WHERE id = ANY(:cases)
+UNION ALL
+SELECT r.id, array_prepend(r.maker, ARRAY(
+  SELECT person FROM approval
+  WHERE subject_kind = 'redemption' AND subject_id = r.id AND voided_at IS NULL ORDER BY id))
+FROM redemption r WHERE r.id = ANY(:cases)
+""")
 
 
 def instructions_of(session: Session, rows: Collection[TransferRow]) -> dict[bytes, Instruction]:
@@ -87,10 +95,10 @@ def instructions_of(session: Session, rows: Collection[TransferRow]) -> dict[byt
 
 
 def people_of_cases(session: Session, rows: Collection[TransferRow]) -> dict[UUID, list[str]]:
-    """Return who opened and who approved the cases under which these were."""
+    """Return who opened and who approved the cases, or redemptions, under which these were."""
     cases = [row.case_id for row in rows if row.case_id is not None]
     found = session.execute(_CASES, {"cases": cases}) if cases else ()
-    return {case_id: [name for name in names if name] for case_id, *names in found}
+    return {case_id: [name for name in names if name] for case_id, names in found}
 
 
 def prices_of(session: Session, rows: Collection[TransferRow]) -> dict[tuple[bytes, bytes], int]:

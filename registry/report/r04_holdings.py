@@ -16,12 +16,12 @@ from registry.captable.bulk import cursor_of
 from registry.captable.held import HELD_BY_ONE, MINTED_SINCE
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Invalid, NotFound
+from registry.ownership.graph import CLAIMED
 from registry.party import service as parties
 from registry.report.held_since import SINCE_OF_ONE
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.worth import VALUED, part_of, when_valued
-from registry.title.models import TitleState
 
 
 class OfPerson(Parameters):
@@ -99,7 +99,7 @@ WHERE NOT t.state = ANY(%(claimed)s)
   AND (t.id, mine.party_id) > (%(title)s, %(holder)s)
 ORDER BY t.id, mine.party_id LIMIT %(limit)s
 """  # noqa: S608 - no value in it
-_CLAIMED = [state.value for state in (TitleState.PROPOSED, TitleState.VERIFIED, TitleState.REFUSED)]
+_CLAIMED = [state.value for state in CLAIMED]
 """States in which somebody only says that the title is theirs."""
 
 # Who has nothing any more has a row still: what was held at the block is told of each.
@@ -159,7 +159,7 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
             remedy="Send `party`, `cnic`, `ntn`, `lei` or `wallet`.",
         )
     if asked.wallet is not None:
-        return _holder_of_wallet(session, bytes.fromhex(asked.wallet[2:]))
+        return _holder_of_wallet(session, question, bytes.fromhex(asked.wallet[2:]))
     party_id = asked.party
     if party_id is None:
         matches = parties.list_parties(
@@ -174,12 +174,14 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
     return Holder(party_id, _wallets_of(session, party_id))
 
 
-def _holder_of_wallet(session: Session, address: bytes) -> Holder:
+def _holder_of_wallet(session: Session, question: Question[OfPerson], address: bytes) -> Holder:
     party_id = session.exec(
         select(Investor.party_id)
         .join(Wallet, col(Wallet.investor_id) == col(Investor.id))
         .where(col(Wallet.address) == address)
     ).first()
+    if party_id is not None:
+        question.parties.add(party_id)
     return Holder(party_id, [address] if party_id is None else _wallets_of(session, party_id))
 
 

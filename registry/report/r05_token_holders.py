@@ -10,7 +10,7 @@ from itertools import islice
 from sqlmodel import Session
 
 from registry.captable import service as captable
-from registry.captable.claims import KnownWallet, known_wallets
+from registry.captable.claims import ClaimState, KnownWallet, known_wallets
 from registry.investor.service import KYC_TOPIC
 from registry.report.countries import letters_of
 from registry.report.held_since import held_since
@@ -71,8 +71,17 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
 
 
 def _kyc_expiry(wallet: KnownWallet | None) -> datetime | None:
+    """Tell until when the KYC lasts or lasted; what was revoked lasts no more."""
     claims = wallet.claims if wallet else ()
-    return max((claim.expires_at for claim in claims if claim.topic == KYC_TOPIC), default=None)
+    lasting = (ClaimState.VALID, ClaimState.EXPIRED)
+    return max(
+        (
+            claim.expires_at
+            for claim in claims
+            if claim.topic == KYC_TOPIC and claim.state in lasting
+        ),
+        default=None,
+    )
 
 
 TOKEN_HOLDERS = Report(

@@ -16,6 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
+from registry.kernel.clock import day_of
 from registry.kernel.errors import Invalid, NotFound
 from registry.ownership.holders import FEW_WALLETS
 from registry.policy.models import PolicyName
@@ -156,7 +157,7 @@ def _threshold(session: Session, question: Question[Parameters]) -> Fraction:
     percent = question.parameters.threshold_percent
     if percent is not None:
         return Fraction(percent) / 100
-    return policy_on(session, PolicyName.LARGE_HOLDER, question.moment.date()).value
+    return policy_on(session, PolicyName.LARGE_HOLDER, day_of(question.moment)).value
 
 
 def _units(threshold: Fraction, supply: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Annotated, Any
 
@@ -81,7 +81,8 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "token": tokenization.id,
         "known": question.known_at,
         "until": min(question.moment, question.known_at),
-        "day": question.parameters.day or day_of(question.moment),
+        # A statement is of the end of its day: that of today speaks of a later moment.
+        "day": question.parameters.day or day_of(question.moment) - timedelta(days=1),
     }
     statement = session.execute(_STATEMENT, asked).first()
     block = question.at_block

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 from registry.captable import service as captable
 from registry.captable.models import EventKind
 from registry.investor.models import Investor, Wallet
+from registry.kernel.clock import day_of
 from registry.kernel.masking import HIDDEN
 from registry.kernel.money import PAISA_PER_RUPEE
 from registry.kernel.rows import among
@@ -55,7 +56,7 @@ def _least_paisa(session: Session, question: Question[Parameters]) -> int:
     rupees = question.parameters.min_rupees
     if rupees is not None:
         return rupees * PAISA_PER_RUPEE
-    return int(policy_on(session, PolicyName.TRAVEL_RULE, question.moment.date()).value)
+    return int(policy_on(session, PolicyName.TRAVEL_RULE, day_of(question.moment)).value)
 
 
 def _hidden(_: str) -> str:

@@ -11,9 +11,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.filing.models import StrState
-from registry.kernel.actor import Role
 from registry.report.people import name_column, people_of
-from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.report import OF_SUSPICIONS, Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 from registry.report.subjects import as_recorded
 
@@ -77,5 +76,5 @@ SUSPICIONS = Report(
     parameters=Parameters,
     columns=COLUMNS,
     rows=_rows,
-    restricted_to=frozenset({Role.COMPLIANCE, Role.REGULATOR}),
+    restricted_to=OF_SUSPICIONS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -43,19 +43,27 @@ COLUMNS = (
 )
 
 # A hit keeps only how it stands: before its decision nothing was decided, whoever recommended what.
+# One that stands over several editions, which say the same of the person, is of each of them.
 _HITS = text("""
-SELECT h.id, h.party_id, e.list_id, h.reference, h.score, h.recorded_at,
+SELECT h.id, h.party_id, coalesce(CAST(:list AS uuid), e.list_id) AS list_id, h.reference,
+  h.score, h.recorded_at,
   CASE WHEN h.decided_at <= :until THEN h.state ELSE 'OPEN' END AS decision,
   CASE WHEN h.decided_at <= :until THEN h.checker END AS checker,
   CASE WHEN h.decided_at <= :until THEN h.decided_at END AS decided_at
 FROM sanctions_hit h JOIN sanctions_entry e ON e.id = h.entry_id
 WHERE h.id > :after AND h.recorded_at <= :until
-  AND (CAST(:list AS uuid) IS NULL OR e.list_id = :list)
+  AND (CAST(:list AS uuid) IS NULL OR EXISTS (
+    SELECT FROM sanctions_entry n WHERE n.list_id = :list
+      AND n.reference = e.reference AND n.entry_sha256 = e.entry_sha256))
 ORDER BY h.id LIMIT :limit
 """)
+# What was filed before a hit was found was filed for another reason.
 _REPORTED = text("""
-SELECT party_id, min(decided_at) FROM str_case
-WHERE state = 'FILED' AND party_id = ANY(:parties) GROUP BY party_id
+SELECT h.id, min(c.decided_at) FROM sanctions_hit h
+JOIN str_case c ON c.party_id = h.party_id AND c.decided_at >= h.recorded_at
+WHERE h.id = ANY(:hits) AND c.state = 'FILED' AND NOT EXISTS (
+  SELECT FROM investor i WHERE i.party_id = c.party_id AND i.subject = :reader)
+GROUP BY h.id
 """)
 # Of each wallet of these parties: whether the address is frozen at the block, and what it has.
 _FROZEN = f"""
@@ -90,19 +98,26 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     }
     found = session.execute(_HITS, asked).all()
     parties = {row.party_id for row in found}
-    with as_recorded(session, question):
-        reported: dict[UUID, datetime] = {  # noqa: C416 - rows are not pairs to mypy
-            party: moment
-            for party, moment in session.execute(_REPORTED, {"parties": list(parties)})
-        }
+    reported = _reported(session, question, [row.id for row in found])
     frozen = _frozen(session, question, parties)
     people = people_of(session, question, parties)
     for row in found:
         who = row.party_id
         yield Row(
             (str(row.id),),
-            (row.id, who, people[who].name, *row[2:], frozen.get(who, 0), reported.get(who)),
+            (row.id, who, people[who].name, *row[2:], frozen.get(who, 0), reported.get(row.id)),
         )
+
+
+def _reported(
+    session: Session, question: Question[Any], hits: Sequence[UUID]
+) -> Mapping[UUID, datetime]:
+    """Return when a suspicion was reported after each hit; nothing to whom it may not be told."""
+    if not question.may_tell_suspicions:
+        return {}
+    with as_recorded(session, question):
+        found = session.execute(_REPORTED, {"hits": list(hits), "reader": question.reader})
+        return {hit_id: moment for hit_id, moment in found}  # noqa: C416 - rows are no pairs to mypy
 
 
 def _frozen(

@@ -31,17 +31,18 @@ COLUMNS = (
     Column("severity"),
     Column("state"),
     Column("opened", Kind.TIME),
+    Column("ended", Kind.TIME, says="When an incident was felt no more; its cause comes later"),
     Column("closed", Kind.TIME),
     Column("loss", Kind.MONEY),
     Column("answer"),
 )
 
 _ALL = text("""
-SELECT id, what, kind, severity, state, opened, closed, loss_paisa, answer FROM (
+SELECT id, what, kind, severity, state, opened, ended, closed, loss_paisa, answer FROM (
   SELECT id, 'COMPLAINT' AS what, kind, NULL AS severity, state, received_at AS opened,
-    closed_at AS closed, loss_paisa, answer FROM complaint
+    CAST(NULL AS timestamptz) AS ended, closed_at AS closed, loss_paisa, answer FROM complaint
   UNION ALL
-  SELECT id, 'INCIDENT', kind, severity, state, began_at, closed_at, loss_paisa, cause
+  SELECT id, 'INCIDENT', kind, severity, state, began_at, ended_at, closed_at, loss_paisa, cause
   FROM incident) x
 WHERE id > :after AND opened <= :moment
   AND (closed IS NULL OR closed >= coalesce(CAST(:since AS timestamptz), '-infinity'))

@@ -20,8 +20,8 @@ from registry.kernel.clock import now
 from registry.party.models import Party
 from tests import factories as make
 from tests import intakes
-from tests.api.house import House, problem_of
-from tests.api.reports import Replayed, ask, instant, person, read, rows_of
+from tests.api.house import Caller, House, problem_of
+from tests.api.reports import WHY, Replayed, ask, instant, person, read, rows_of
 from tests.db.past import journal_of
 from tests.factories import COMPLIANCE, Buyer
 from tests.kyc import SECOND_OFFICER
@@ -158,6 +158,28 @@ def test_r14__is_for_compliance_and_the_regulator__and_not_about_themselves(hous
     assert str(who.investor.party_id) not in theirs.text
 
 
+def test_r24__readings_of_a_suspicion__are_told_to_few_and_not_to_whom_it_is_about(
+    house: House,
+) -> None:
+    with house.desk() as desk:
+        who: Buyer = make.buyer(desk)
+        party_id = who.investor.party_id
+        case = intakes.str_case(desk, party_id)
+    house.caller(Role.REGULATOR).get(f"/v1/str_cases/{case.id}", **WHY).raise_for_status()
+    rows_of(house, "R-14")
+    officer = Actor(who.actor.subject, frozenset({Role.COMPLIANCE}))
+
+    def subjects(caller: Caller) -> set[str]:
+        said = WHY | {"subject": str(party_id), "limit": 200}
+        answer = caller.get("/v1/reports/R-24", **said).raise_for_status().json()
+        return {row["subject"] for row in answer["items"]}
+
+    suspicions = {str(case.id), "R-14"}
+    assert subjects(house.caller(Role.REGULATOR)) >= suspicions
+    assert subjects(house.caller(Role.AUDITOR)).isdisjoint(suspicions)
+    assert subjects(house.caller(officer)).isdisjoint(suspicions)
+
+
 # R-26
 
 
@@ -182,8 +204,8 @@ def troubles_by_journal(house: House, at: datetime | None) -> list[tuple[Any, ..
     """Compute R-26 a second time, from the journal."""
     replayed = Replayed.of(house)
     return sorted(
-        (row["id"], row["kind"], row["state"], instant(row[begun]), instant(row["closed_at"]),
-         row["loss_paisa"])
+        (row["id"], row["kind"], row["state"], instant(row[begun]),
+         instant(row.get("ended_at")), instant(row["closed_at"]), row["loss_paisa"])
         for table, begun in (("complaint", "received_at"), ("incident", "began_at"))
         for row in replayed.rows(table, at=at)
     )  # fmt: skip
@@ -195,8 +217,8 @@ def test_r26__everything__is_that_of_the_journal_now_and_then(
     for at in (None, troubles):
         when = {} if at is None else {"as_of": at.isoformat()}
         told = [
-            (row["id"], row["kind"], row["state"], instant(row["opened"]), instant(row["closed"]),
-             _paisa(row["loss"]))
+            (row["id"], row["kind"], row["state"], instant(row["opened"]),
+             instant(row["ended"]), instant(row["closed"]), _paisa(row["loss"]))
             for row in rows_of(house, "R-26", limit=3, **when)
         ]  # fmt: skip
         assert told == troubles_by_journal(house, at)

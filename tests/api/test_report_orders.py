@@ -27,7 +27,7 @@ from tests import court, intakes, ledger, redemptions
 from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.api.moves import Moves, minted, moved, moves, wallet_no
-from tests.api.reports import Replayed, ask, instant, person, rows_of
+from tests.api.reports import Replayed, ask, instant, person, read, rows_of
 from tests.db.past import journal_of
 from tests.factories import COMPLIANCE
 from tests.kyc import SECOND_OFFICER
@@ -201,7 +201,18 @@ def test_r15__a_match__says_who_decided_what_is_frozen_and_when_it_was_reported(
         case = intakes.str_case(desk, listed.id)
         suspicion.file_str(desk.session, SECOND_OFFICER, case.id, reference="STR-15")
     assert told()["reported_at"] is not None
-    assert rows_of(house, "R-15", list_version="00000000-0000-7000-8000-000000000000") == []
+    nobody = "00000000-0000-7000-8000-000000000000"
+    assert rows_of(house, "R-15", list_version=nobody) == []
+
+    page = read(house, "R-15", role=Role.AUDITOR, list_version=str(edition.id))
+    assert [row["reported_at"] for row in page["items"] if row["hit"] == str(hit.id)] == [None]
+    with house.desk() as desk:
+        newer = lists.import_list(
+            desk.session, COMPLIANCE, file_of(generated="2026-07-01T00:00:00Z")
+        )
+    [again] = [row for row in rows_of(house, "R-15", list_version=str(newer.id))
+               if row["hit"] == str(hit.id)]  # fmt: skip
+    assert again["list_version"] == str(newer.id), "the new edition says the same of them"
 
 
 def _score_by_journal(house: House, hit_id: str) -> Any:

@@ -246,6 +246,25 @@ def test_r_04__beneficial__has_what_r_06_gives_the_person_of_each(
     assert sum(tokens.values()) == by_token[other]
 
 
+def test_r_06_and_r_04__title_that_is_only_claimed__is_nobodys(house: House, scene: Scene) -> None:
+    """A dossier that names the vehicle as owner makes it no owner of several assets."""
+    holder = next(iter(scene.holders))
+
+    def told() -> list[Any]:
+        return [
+            rows_of(house, "R-06", party=scene.vehicle),
+            rows_of(house, "R-04", party=holder, beneficial=True),
+        ]
+
+    before = told()
+    with house.desk() as desk:
+        vehicle = desk.session.get_one(Party, scene.vehicle)
+        claimed = make.open_apartment(desk, vehicle)
+        code = claimed.code
+    assert told() == before
+    problem_of(ask(house, "R-06", asset=code), 404, "not_found")
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
