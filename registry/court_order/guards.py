@@ -79,6 +79,11 @@ def another_paper_says_so(attempt: Try) -> None:
         raise Invalid("order_paper_unchanged", "An order is varied by a new order.")
 
 
+@guard(MACHINE, "vacate", "expire")
+def it_was_applied(attempt: Try) -> None:
+    require_applied(attempt.record)
+
+
 @guard(MACHINE, "vacate")
 def a_vacating_order_and_two_people(attempt: Try) -> None:
     if len(attempt.given.get("vacating_sha256") or b"") != SHA256_BYTES:
@@ -103,6 +108,20 @@ def its_own_last_day_is_over(attempt: Try) -> None:
         raise Conflict(
             "order_in_term", f"The order ends on {ends_on or 'no day'}; a vacating order lifts it."
         )
+
+
+def require_applied(order: CourtOrder) -> None:
+    """Refuse to end an order that was never applied: it has bound nobody.
+
+    AUTHENTICATED is such an order, and also one that was varied and binds on.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_in_force``.
+    """
+    if order.applied_at is None:
+        raise Conflict("order_not_in_force", "The order was never applied: it binds nobody.")
 
 
 def is_bound_otherwise(session: Session, order: CourtOrder) -> bool:

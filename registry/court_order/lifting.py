@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.court_order.commands import the_order
-from registry.court_order.guards import MACHINE
+from registry.court_order.guards import MACHINE, require_applied
 from registry.court_order.models import CourtOrder
 from registry.court_order.service import decision_hash, get_order, require_end
 from registry.document import service as documents
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceState
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.machine import machine
 from registry.lifecycle import service as lifecycle
@@ -39,7 +39,8 @@ def vary_order(
     Raises
     ------
     Invalid
-        ``order_paper_unchanged``, ``order_scope_malformed``, ``order_dates_malformed``.
+        ``order_paper_unchanged``, ``order_scope_malformed``, ``order_dates_malformed``: also
+        where the new last day is over, since nobody could apply the order again.
     Conflict
         ``order_amount_smaller``, ``transition_refused``.
     """
@@ -51,6 +52,7 @@ def vary_order(
             field="/amount_units",
         )
     require_end(order.issued_on, ends_on)
+    _require_days_left(ends_on)
     if amount_units is not None and amount_units < int(order.amount_units or 0):
         raise Conflict(
             "order_amount_smaller",
@@ -68,6 +70,16 @@ def vary_order(
     order.authenticated_by = actor.subject
     session.flush()
     return order
+
+
+def _require_days_left(ends_on: date | None) -> None:
+    if ends_on is not None and ends_on < today():
+        raise Invalid(
+            "order_dates_malformed",
+            "An order is not varied to end on a day that is over.",
+            field="/ends_on",
+            remedy="Have the order vacated by the new one.",
+        )
 
 
 def vacate_order(
@@ -93,11 +105,12 @@ def vacate_order(
     Invalid
         ``order_incomplete``, ``order_paper_differs``.
     Conflict
-        ``approvals_missing``, ``already_approved``, ``transition_refused``,
-        ``vacating_paper_missing``.
+        ``approvals_missing``, ``already_approved``, ``order_not_in_force``,
+        ``transition_refused``, ``vacating_paper_missing``.
     """
     order = get_order(session, order_id, lock=True)
     machine(MACHINE).arrow(order.state, "vacate", actor.roles)
+    require_applied(order)
     if order.encumbrance_id is not None and vacating_document_id is None:
         raise Conflict(
             "vacating_paper_missing", "An order on an asset is vacated by a paper under the asset."
@@ -170,7 +183,7 @@ def expire_order(session: Session, order_id: UUID) -> CourtOrder:
     Raises
     ------
     Conflict
-        ``order_in_term``, ``transition_refused``.
+        ``order_in_term``, ``order_not_in_force``, ``transition_refused``.
     """
     order = get_order(session, order_id, lock=True)
     lifecycle.fire(session, THE_SYSTEM, MACHINE, order, "expire")

@@ -8,11 +8,22 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.court_order.models import BINDING, CourtOrder, CourtOrderState, OrderScope
+from registry.court_order.models import (
+    BINDING,
+    COMMANDING,
+    CourtOrder,
+    CourtOrderState,
+    OrderScope,
+)
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row, page_after
+
+_VARIED = (col(CourtOrder.state) == CourtOrderState.AUTHENTICATED) & col(
+    CourtOrder.applied_at
+).is_not(None)
+"""Varied, and not applied again."""
 
 
 def get_order(session: Session, order_id: UUID, *, lock: bool = False) -> CourtOrder:
@@ -38,12 +49,9 @@ def list_orders(
 
 def list_binding(session: Session) -> Sequence[CourtOrder]:
     """List the orders that bind now, oldest first; one that was varied binds on meanwhile."""
-    varied = (col(CourtOrder.state) == CourtOrderState.AUTHENTICATED) & col(
-        CourtOrder.applied_at
-    ).is_not(None)
     return session.exec(
         select(CourtOrder)
-        .where(col(CourtOrder.state).in_(BINDING) | varied)
+        .where(col(CourtOrder.state).in_(BINDING) | _VARIED)
         .order_by(col(CourtOrder.id))
     ).all()
 
@@ -110,10 +118,14 @@ def wallets_of(session: Session, order: CourtOrder) -> list[bytes]:
 
 
 def due_orders(session: Session) -> list[UUID]:
-    """List the orders in force whose own last day is over."""
+    """List the orders that command, or did before they were varied, and whose last day is over.
+
+    The chain does not obey some of them yet, and may never: a wallet can have less than an order
+    wants. They end all the same.
+    """
     rows = session.exec(
         select(CourtOrder.id)
-        .where(col(CourtOrder.state) == CourtOrderState.IN_FORCE, col(CourtOrder.ends_on) < today())
+        .where(col(CourtOrder.state).in_(COMMANDING) | _VARIED, col(CourtOrder.ends_on) < today())
         .order_by(col(CourtOrder.id))
     )
     return list(rows.all())

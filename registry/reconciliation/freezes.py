@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
 from registry.case import repository as cases
-from registry.case.models import FREEZES, Case, CaseKind, CaseState
+from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
 from registry.case.soundness import NOTHING_ON_CHAIN
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
@@ -96,8 +96,9 @@ def frozen_by_cases(
         for case, act in cases.list_freezes(session, kind):
             if act.tokenization_id != tokenization_id or case.order_id in under:
                 continue
-            if _rests_on_order(case) and case.state != CaseState.LIFTING:
-                # An order that has ended wants nothing, so neither does its freeze.
+            if _rests_on_order(case) and case.state not in RUNNING:
+                # An order that has ended wants nothing, so neither does its freeze. One that was
+                # on its way when the order ended is released as soon as it is final.
                 continue
             if kind == CaseKind.FREEZE_WALLET:
                 # A recovery takes the freeze along, and leaves it on the lost wallet too.
@@ -137,6 +138,8 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
     """
     if order.scope == OrderScope.ASSET:
         return True
+    if _freezes_still(session, order):
+        return False
     others = [other for other in orders.list_binding(session) if other.id != order.id]
     ids = {order.id, *(other.id for other in others)}
     if order.scope == OrderScope.AMOUNT:
@@ -160,6 +163,16 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
         (free - _kept_frozen(session, token, ids)).isdisjoint(frozen_addresses(session, token))
         for token in _tokens_of(session, order)
     )
+
+
+def _freezes_still(session: Session, order: CourtOrder) -> bool:
+    """Tell whether a freeze by the order is on its way: what the chain shows is not the last."""
+    on_their_way = select(Case.id).where(
+        col(Case.order_id) == order.id,
+        col(Case.document_id).is_(None),
+        col(Case.state) == CaseState.EXECUTING,
+    )
+    return session.exec(on_their_way).first() is not None
 
 
 def _kept_frozen(session: Session, token: Token, ids: Collection[UUID]) -> set[bytes]:

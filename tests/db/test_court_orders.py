@@ -168,6 +168,21 @@ def test_vacate__asset__discharges_and_closes_what_the_order_opened(desk: Desk) 
     assert asset.state == AssetState.SUSPENDED, "a vacated order reinstates nothing by itself"
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_vacate__asset_before_the_order_is_in_force__discharges_it(desk: Desk, again: bool) -> None:
+    """Not yet in force, or varied and not applied again: it has its encumbrance all the same."""
+    asset = make.registered(desk, make.open_apartment(desk))
+    order = court.apply(desk, court.on_asset(desk, asset))
+    if again:
+        reconciliation.confirm_order(desk.session, order.id)
+        lifting.vary_order(desk.session, COMPLIANCE, order.id, document_sha256=b"n" * 32)
+
+    court.vacate(desk, order, **court.vacating_paper(desk, asset))
+    assert encumbrance_of(desk, order).state == EncumbranceState.DISCHARGED
+    assert open_causes(desk, asset) == []
+    assert reconciliation.lift_order(desk.session, order.id).state == CourtOrderState.VACATED
+
+
 def test_vacate__without_or_with_another_paper__is_refused(desk: Desk) -> None:
     asset = make.registered(desk, make.open_apartment(desk))
     order = court.in_force(desk, court.on_asset(desk, asset))
@@ -300,6 +315,35 @@ def test_vary__malformed__is_refused(desk: Desk, changes: dict[str, Any], code: 
         None,
     )
     assert order.state == CourtOrderState.IN_FORCE
+
+
+def test_vary__to_a_day_that_is_over__is_refused(desk: Desk) -> None:
+    order = _amount_in_force(desk)
+    order.issued_on = today() - timedelta(days=2)
+    desk.session.flush()
+
+    def vary(ends_on: date) -> CourtOrder:
+        said: dict[str, Any] = {"amount_units": 300, "document_sha256": b"n" * 32}
+        return lifting.vary_order(desk.session, COMPLIANCE, order.id, ends_on=ends_on, **said)
+
+    assert refusal(lambda: vary(today() - timedelta(days=1))) == ("order_dates_malformed", None)
+    assert order.state == CourtOrderState.IN_FORCE
+    assert vary(today()).state == CourtOrderState.AUTHENTICATED
+
+
+def test_end__of_an_order_that_nobody_applied__is_refused(desk: Desk) -> None:
+    order = court.authenticate(desk, court.on_wallet(desk, bytes(20), ends_on=today()))
+    order.issued_on = order.ends_on = today() - timedelta(days=1)
+    desk.session.flush()
+
+    assert orders.due_orders(desk.session) == []
+    for end in (
+        lambda: court.vacate(desk, order),
+        lambda: lifting.expire_order(desk.session, order.id),
+    ):
+        assert refusal(end) == ("order_not_in_force", None)
+    assert order.state == CourtOrderState.AUTHENTICATED
+    assert "court_order_approved" not in writers(desk, order.id), "the first person learns of it"
 
 
 def _amount_in_force(desk: Desk) -> CourtOrder:

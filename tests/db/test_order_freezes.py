@@ -10,13 +10,13 @@ import pytest
 from sqlmodel import col, select
 
 from registry.captable.models import EventKind
-from registry.case import order_freeze
+from registry.case import execution, order_freeze
 from registry.case.layout import TokenUnits
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
 from registry.case.repository import list_acts
 from registry.court_order import lifting
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
-from registry.court_order.service import receive_order
+from registry.court_order.service import due_orders, receive_order
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.kyc_standing import service as standing
@@ -279,6 +279,154 @@ def test_expiry__of_an_order__frees_what_it_froze_and_else_is_a_break(
     assert ord_01(desk, chain) == [], "it is on its way"
     make_case.carry_out(chain, case)
     assert frozen_addresses(desk.session, chain.token) == set()
+    assert ord_01(desk, chain) == []
+
+
+def more_than_there_is(desk: Desk, chain: Ledger, **said: Any) -> tuple[CourtOrder, Case]:
+    """Apply an order on 700 of the 600 that the wallet has: 600 are frozen."""
+    order = apply(desk, court.on_amount(desk, chain, 700, **said))
+    [case] = cases_of(desk, order)
+    make_case.carry_out(chain, case)
+    assert frozen_units(desk.session, chain.token) == {chain.holders[0].wallet.address: 600}
+    assert (order.state, reconciliation.list_obeyed(desk.session)) == ("APPLYING", [])
+    return order, case
+
+
+def let_it_run_out(desk: Desk, order: CourtOrder) -> None:
+    order.issued_on = order.ends_on = today() - timedelta(days=1)
+    desk.session.flush()
+
+
+def test_vacate__more_than_the_wallet_has__frees_all_and_freezes_nothing_that_comes(
+    desk: Desk, chain: Ledger
+) -> None:
+    first, second = (holder.wallet.address for holder in chain.holders)
+    order, case = more_than_there_is(desk, chain)
+
+    vacate(desk, order)
+    chain.move(second, first, 250)
+    assert (order.state, case.state) == (CourtOrderState.LIFTING, CaseState.LIFTING)
+    assert order_freeze.list_unfrozen(desk.session) == []
+    assert lifted(desk, chain, order).state == CourtOrderState.VACATED
+
+    assert frozen_units(desk.session, chain.token) == {}
+    assert ord_01(desk, chain) == []
+
+
+def test_expiry__more_than_the_wallet_has__frees_all_and_freezes_nothing_that_comes(
+    desk: Desk, chain: Ledger
+) -> None:
+    first, second = (holder.wallet.address for holder in chain.holders)
+    order, case = more_than_there_is(desk, chain, ends_on=today())
+    assert due_orders(desk.session) == []
+    let_it_run_out(desk, order)
+
+    assert due_orders(desk.session) == [order.id]
+    lifting.expire_order(desk.session, order.id)
+    chain.move(second, first, 250)
+    assert (order.state, due_orders(desk.session)) == (CourtOrderState.EXPIRED, [])
+    assert order_freeze.list_unfrozen(desk.session) == []
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+    make_case.carry_out(chain, case)
+
+    assert frozen_units(desk.session, chain.token) == {}
+    assert ord_01(desk, chain) == []
+
+
+def test_vacate__freeze_on_its_way__waits_for_it_and_frees_it_then(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    [case] = cases_of(desk, order)
+
+    vacate(desk, order)
+    assert (order.state, case.state) == (CourtOrderState.LIFTING, CaseState.EXECUTING)
+    assert reconciliation.list_released(desk.session) == [], "the chain may freeze it still"
+    make_case.carry_out(chain, case)
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+
+    assert lifted(desk, chain, order).state == CourtOrderState.VACATED
+    assert frozen_addresses(desk.session, chain.token) == set()
+    assert ord_01(desk, chain) == []
+
+
+def test_vacate__freeze_that_nobody_has_signed__is_not_signed_any_more(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    [case] = cases_of(desk, order)
+    [operation] = make_case.pending(desk, case)
+
+    vacate(desk, order)
+    said = refusal(lambda: execution.require_act(desk.session, operation))
+    assert said == ("order_not_in_force", None)
+    make_case.fail(chain, case)
+    assert case.state == CaseState.INCOMPLETE
+    order_freeze.release(desk.session, case.id)
+
+    assert make_case.state(case) == CaseState.LIFTED
+    assert reconciliation.lift_order(desk.session, order.id).state == CourtOrderState.VACATED
+
+
+def test_expiry__freeze_on_its_way__is_no_break_and_is_freed_then(
+    desk: Desk, chain: Ledger
+) -> None:
+    wallet = chain.holders[0].wallet.address
+    order = apply(desk, court.on_wallet(desk, wallet, ends_on=today()))
+    [case] = cases_of(desk, order)
+    let_it_run_out(desk, order)
+    lifting.expire_order(desk.session, order.id)
+
+    chain.freeze(wallet)
+    assert case.state == CaseState.EXECUTING
+    assert ord_01(desk, chain) == [], "the chain shows it, its receipt is not final yet"
+    make_case.carry_out(chain, case)
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+    make_case.carry_out(chain, case)
+    assert frozen_addresses(desk.session, chain.token) == set()
+
+
+def varied(desk: Desk, chain: Ledger, **said: Any) -> tuple[CourtOrder, Case]:
+    """Vary an order in force, on a hundred fractions; nobody has applied it again."""
+    order = apply(desk, court.on_amount(desk, chain, 100))
+    confirmed(desk, chain, order)
+    new: dict[str, Any] = {"document_sha256": b"n" * 32, "amount_units": 130} | said
+    lifting.vary_order(desk.session, COMPLIANCE, order.id, **new)
+    [case] = cases_of(desk, order)
+    return order, case
+
+
+def test_vacate__varied_and_not_applied_again__frees_what_it_froze(
+    desk: Desk, chain: Ledger
+) -> None:
+    order, case = varied(desk, chain)
+
+    vacate(desk, order)
+    assert (order.state, case.state) == (CourtOrderState.LIFTING, CaseState.LIFTING)
+    assert lifted(desk, chain, order).state == CourtOrderState.VACATED
+    assert frozen_units(desk.session, chain.token) == {}
+    assert ord_01(desk, chain) == []
+
+
+def test_expiry__varied_and_not_applied_again__frees_what_it_froze(
+    desk: Desk, chain: Ledger
+) -> None:
+    order, case = varied(desk, chain, ends_on=today())
+    assert due_orders(desk.session) == []
+    let_it_run_out(desk, order)
+    said = refusal(lambda: order_freeze.apply_order(desk.session, SECOND_COMPLIANCE, order.id))
+    assert said == ("order_over", None)
+
+    assert due_orders(desk.session) == [order.id]
+    lifting.expire_order(desk.session, order.id)
+    assert order.state == CourtOrderState.EXPIRED
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+    make_case.carry_out(chain, case)
+    assert frozen_units(desk.session, chain.token) == {}
     assert ord_01(desk, chain) == []
 
 

@@ -10,10 +10,13 @@ import pytest
 from sqlmodel import col, select
 
 from registry.captable.models import SyncCursor
+from registry.case import order_freeze
+from registry.case import repository as cases
+from registry.case.models import Case, CaseState
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.document.store import DocumentStore
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
@@ -25,6 +28,7 @@ from registry.reconciliation.rounds import Rounds
 from registry.redemption import paying
 from registry.redemption.repository import list_payouts
 from registry.sweep.service import sweep
+from tests import cases as make_case
 from tests import court, ledger, sales
 from tests import factories as make
 from tests import redemptions as stages
@@ -104,6 +108,11 @@ def test_rounds__difference_of_a_moment__opens_nothing(place: Place) -> None:
     assert found(place) == set()
 
 
+def only_case(chain: Ledger) -> Case:
+    [case] = cases.list_cases(chain.desk.session, state=None, kind=None, after=None, limit=2)
+    return case
+
+
 def test_order__that_the_chain_obeys_and_lets_go__is_in_force_and_over_by_itself(
     place: Place,
 ) -> None:
@@ -117,7 +126,7 @@ def test_order__that_the_chain_obeys_and_lets_go__is_in_force_and_over_by_itself
 
     write(place, apply)
     assert sweep(place.database)["court_order_confirm"] == 0
-    write(place, lambda chain: chain.freeze(wallet))
+    write(place, lambda chain: make_case.carry_out(chain, only_case(chain)))
     assert sweep(place.database)["court_order_confirm"] == 1
     order = state_of(place, order_id[0])
     assert order.state == CourtOrderState.IN_FORCE
@@ -131,6 +140,39 @@ def test_order__that_the_chain_obeys_and_lets_go__is_in_force_and_over_by_itself
     write(place, lambda chain: chain.freeze(wallet, frozen=False))
     assert sweep(place.database)["court_order_lift"] == 1
     assert state_of(place, order_id[0]).state == CourtOrderState.VACATED
+
+
+def test_order__on_more_than_there_is__ends_by_itself_and_frees_what_it_froze(
+    place: Place,
+) -> None:
+    order_id, case_id = [], []
+
+    def apply(chain: Ledger) -> None:
+        order = court.authenticate(
+            chain.desk, court.on_amount(chain.desk, chain, 700, ends_on=today())
+        )
+        order_freeze.apply_order(chain.desk.session, court.SECOND_COMPLIANCE, order.id)
+        case = only_case(chain)
+        make_case.carry_out(chain, case)
+        order_id.append(order.id)
+        case_id.append(case.id)
+
+    def run_out(chain: Ledger) -> None:
+        first, second = (holder.wallet.address for holder in chain.holders)
+        chain.move(second, first, 250)
+        order = chain.desk.session.get_one(CourtOrder, order_id[0])
+        order.issued_on = order.ends_on = today() - timedelta(days=1)
+
+    write(place, apply)
+    assert sweep(place.database)["court_order_confirm"] == 0
+    write(place, run_out)
+    rung = sweep(place.database)
+
+    assert (rung["order_expire"], rung["court_order_freeze"]) == (1, 0)
+    assert rung["court_order_release"] == 1
+    assert state_of(place, order_id[0]).state == CourtOrderState.EXPIRED
+    with place.database.reading() as session:
+        assert cases.get_case(session, case_id[0]).state == CaseState.LIFTING
 
 
 def state_of(place: Place, order_id: object) -> CourtOrder:

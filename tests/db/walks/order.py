@@ -105,6 +105,12 @@ def vary_by_the_same_paper(desk: Desk, order: CourtOrder) -> None:
     lifting.vary_order(desk.session, COMPLIANCE, order.id, document_sha256=order.document_sha256)
 
 
+@after(in_force)
+def varied(desk: Desk, order: CourtOrder) -> CourtOrder:
+    vary(desk, order)
+    return order
+
+
 def vacate_alone(desk: Desk, order: CourtOrder) -> None:
     lifting.vacate_order(
         desk.session, CHECKER, order.id, role=Role.REGISTRAR_CHECKER, vacating_sha256=bytes(32)
@@ -135,6 +141,9 @@ def end_and_expire(desk: Desk, order: CourtOrder) -> None:
     assert order.id in orders.due_orders(desk.session)
     expire(desk, order)
 
+
+BINDING = (("IN_FORCE", in_force), ("APPLYING", applying), ("AUTHENTICATED", varied))
+"""Where an order binds and can end: as it is obeyed, before that, and varied meanwhile."""
 
 WALK = Walk(
     machine="order",
@@ -187,13 +196,16 @@ WALK = Walk(
             denied=vary_by_the_same_paper,
             code="order_paper_unchanged",
         ),
-        Scenario(
-            source="IN_FORCE",
-            event="vacate",
-            prepare=in_force,
-            play=court.vacate,
-            denied=vacate_alone,
-            code="approvals_missing",
+        *(
+            Scenario(
+                source=source,
+                event="vacate",
+                prepare=prepare,
+                play=court.vacate,
+                denied=vacate_alone,
+                code="approvals_missing",
+            )
+            for source, prepare in BINDING
         ),
         Scenario(
             source="LIFTING",
@@ -203,13 +215,16 @@ WALK = Walk(
             denied=lift,
             code="order_still_on_chain",
         ),
-        Scenario(
-            source="IN_FORCE",
-            event="expire",
-            prepare=in_force,
-            play=end_and_expire,
-            denied=expire,
-            code="order_in_term",
+        *(
+            Scenario(
+                source=source,
+                event="expire",
+                prepare=prepare,
+                play=end_and_expire,
+                denied=expire,
+                code="order_in_term",
+            )
+            for source, prepare in BINDING
         ),
     ),
 )
