@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from sqlmodel import Session
 
 from registry.asset import service as assets
@@ -24,6 +25,8 @@ from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.guards import MACHINE
 from registry.tokenization.models import Tokenization, TokenizationState
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,8 @@ def require_openable(session: Session, tokenization_id: UUID) -> None:
 def confirm_unpause(session: Session, operation: Operation, tokenization_id: UUID) -> None:
     """Mark the token live once its unpause is final; a repeat changes nothing.
 
-    A token whose asset was suspended meanwhile is paused at once (ENC-02).
+    A token whose asset was suspended meanwhile is paused at once (ENC-02); and so is one that a
+    break or an approved redemption holds since.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     pause = tokenizations.last_pause(session, tokenization_id)
@@ -140,12 +144,16 @@ def confirm_unpause(session: Session, operation: Operation, tokenization_id: UUI
         return
     if operation.key != f"unpause:{pause.id}":
         return
-    stopped = assets.get_asset(session, tokenization.asset_id, lock=True)
-    if stopped.state == AssetState.REGISTERED:
-        tokenizations.fire(session, _decider(operation), tokenization, "unpause")
-        return
-    # The order came while the unpause was on its way: the chain is open, and must not stay so.
-    tokenizations.plan_pause(session, THE_SYSTEM, tokenization)
+    assets.get_asset(session, tokenization.asset_id, lock=True)
+    decider = _decider(operation)
+    try:
+        lifecycle.ask(session, decider, MACHINE, tokenization, "unpause")
+    except Conflict as refused:
+        # It came while the unpause was on its way: the chain is open, and must not stay so.
+        log.warning("unpaused_in_vain", tokenization=str(tokenization.id), code=refused.code)
+        tokenizations.plan_pause(session, THE_SYSTEM, tokenization)
+    else:
+        tokenizations.fire(session, decider, tokenization, "unpause")
 
 
 def _decider(operation: Operation | None) -> Actor:

@@ -125,6 +125,36 @@ def test_unpause__paused_again_since__needs_new_agreement(chain: Ledger) -> None
     assert done.key == f"unpause:{second.id}"
 
 
+def assert_paused_again(chain: Ledger, operation: Operation) -> None:
+    """The unpause comes onto the chain, and a new pause follows it."""
+    before = tokenizations.last_pause(chain.desk.session, chain.tokenization.id)
+    chain.unpause()
+    assert confirm(chain, operation).state == TokenizationState.PAUSED
+    again = tokenizations.last_pause(chain.desk.session, chain.tokenization.id)
+    assert again != before
+    assert again is not None
+    assert again.state == OperationState.PLANNED
+    # The same unpause told of once more changes nothing.
+    confirm(chain, operation)
+    assert tokenizations.last_pause(chain.desk.session, chain.tokenization.id) == again
+
+
+def test_unpause__redemption_approved_while_it_was_on_its_way__is_paused_again(desk: Desk) -> None:
+    redeeming = redemptions.voted(desk)
+    chain = redeeming.ledger
+    pause(chain)
+    operation = agree_both(chain)
+    redemptions.approve(desk, redeeming.redemption)
+    assert_paused_again(chain, operation)
+
+
+def test_unpause__break_opened_while_it_was_on_its_way__is_paused_again(chain: Ledger) -> None:
+    operation = agree_both(chain)
+    chain.burn(chain.holders[0].wallet.address, 1)
+    reconciliation.run_checks(chain.desk.session, chain.tokenization.id)
+    assert_paused_again(chain, operation)
+
+
 def test_pause__twice_for_the_same_reason__is_sent_twice(chain: Ledger) -> None:
     first = tokenizations.last_pause(chain.desk.session, chain.tokenization.id)
     confirm(chain, agree_both(chain))
