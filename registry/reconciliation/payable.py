@@ -24,6 +24,18 @@ def require_payable(session: Session, tokenization: Tokenization) -> None:
     require_no_break(session, tokenization)
 
 
+def find_open_break(session: Session, tokenization: Tokenization) -> ReconciliationBreak | None:
+    """Return the oldest break of the token that is open."""
+    return session.exec(
+        select(ReconciliationBreak)
+        .where(
+            col(ReconciliationBreak.tokenization_id) == tokenization.id,
+            col(ReconciliationBreak.state).not_in(CLOSED),
+        )
+        .order_by(col(ReconciliationBreak.id))
+    ).first()
+
+
 def require_no_break(session: Session, tokenization: Tokenization) -> None:
     """Make sure that no break of the token is open: for money that follows no cap table.
 
@@ -32,14 +44,7 @@ def require_no_break(session: Session, tokenization: Tokenization) -> None:
     Conflict
         ``break_open``.
     """
-    found = session.exec(
-        select(ReconciliationBreak)
-        .where(
-            col(ReconciliationBreak.tokenization_id) == tokenization.id,
-            col(ReconciliationBreak.state).not_in(CLOSED),
-        )
-        .order_by(col(ReconciliationBreak.id))
-    ).first()
+    found = find_open_break(session, tokenization)
     if found is not None:
         raise Conflict(
             "break_open",

@@ -22,7 +22,7 @@ from registry.operation.models import OperationKind
 from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE as RECEIPT
 from registry.receipt.models import WarehouseReceipt
-from registry.reconciliation.payable import require_payable
+from registry.reconciliation.payable import find_open_break, require_payable
 from registry.reconciliation.views import look_at
 from registry.redemption.guards import MACHINE
 from registry.redemption.models import (
@@ -36,6 +36,7 @@ from registry.redemption.payees import obstacle_of, require_payee
 from registry.redemption.repository import (
     get_payout,
     get_redemption,
+    has_paused,
     list_payouts,
     list_redemptions,
 )
@@ -190,7 +191,8 @@ def close_payouts(session: Session, redemption_id: UUID) -> Redemption:
 def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
     """Give up a redemption that nobody funded by its long stop; the token lives on.
 
-    The token's transfers go on only where its asset stands registered.
+    The token's transfers go on only where nothing else holds it: its asset stands registered, no
+    break is open, and it was the redemption that paused it. Otherwise two people open it.
 
     Raises
     ------
@@ -204,8 +206,8 @@ def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Red
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
     given = {"supply_units": _supply(session, tokenization)}
     tokenizations.fire(session, actor, tokenization, "redemption_aborted", given=given)
-    asset = assets.get_asset(session, tokenization.asset_id)
-    if asset.state == AssetState.REGISTERED:
+    holds = _what_else_holds(session, redemption, tokenization)
+    if holds is None:
         operations.plan(
             session,
             actor,
@@ -215,9 +217,23 @@ def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Red
             params={"tokenization_id": str(tokenization.id)},
         )
     else:
-        reason = f"asset {asset.state} after redemption {redemption.id}"
+        reason = f"{holds} after redemption {redemption.id}"
         tokenizations.pause_token(session, THE_SYSTEM, tokenization.id, reason=reason)
     return redemption
+
+
+def _what_else_holds(
+    session: Session, redemption: Redemption, tokenization: Tokenization
+) -> str | None:
+    """Tell why a token stays paused without its redemption; None where nothing says so."""
+    asset = assets.get_asset(session, tokenization.asset_id)
+    if asset.state != AssetState.REGISTERED:
+        return f"asset {asset.state}"
+    if find_open_break(session, tokenization) is not None:
+        return "open break"
+    if not has_paused(session, redemption):
+        return "earlier pause"
+    return None
 
 
 def settle_redemption(session: Session, redemption_id: UUID) -> Redemption:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.journal.models import JournalEntry
 from registry.kernel.rows import get_row
 from registry.redemption import rules
 from registry.redemption.models import Redemption, RedemptionPayout, RedemptionVote
@@ -87,3 +88,20 @@ def get_payout(session: Session, payout_id: UUID, *, lock: bool = False) -> Rede
         There is none of that id.
     """
     return get_row(session, RedemptionPayout, payout_id, kind="payout", lock=lock)
+
+
+def pause_reason(redemption: Redemption) -> str:
+    """Give the reason for which an approved redemption pauses its token."""
+    return f"redemption {redemption.id}"
+
+
+def has_paused(session: Session, redemption: Redemption) -> bool:
+    """Tell whether the token was paused for this redemption, and not for something before it."""
+    found = session.exec(
+        select(JournalEntry.id).where(
+            col(JournalEntry.subject_id) == str(redemption.tokenization_id),
+            col(JournalEntry.act) == "tokenization_pause",
+            col(JournalEntry.facts)["reason"].as_string() == pause_reason(redemption),
+        )
+    )
+    return found.first() is not None

@@ -30,7 +30,7 @@ from registry.redemption.models import (
     RedemptionState,
     RedemptionVote,
 )
-from registry.redemption.repository import get_redemption, tally
+from registry.redemption.repository import get_redemption, pause_reason, tally
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -235,7 +235,7 @@ def approve_redemption(
     lifecycle.fire(session, actor, MACHINE, redemption, "approve", given={"missing": missing})
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
     if tokenization.state == TokenizationState.LIVE:
-        reason = f"redemption {redemption.id}"
+        reason = pause_reason(redemption)
         tokenizations.pause_token(session, THE_SYSTEM, tokenization.id, reason=reason)
     return redemption
 

@@ -17,6 +17,7 @@ from registry.kernel.errors import Conflict
 from registry.onboarding import service as onboarding
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.party.models import Party
+from registry.reconciliation import service as reconciliation
 from registry.redemption import paying
 from registry.redemption import service as redemptions
 from registry.redemption.models import (
@@ -29,6 +30,7 @@ from registry.redemption.models import (
 from registry.redemption.repository import list_payouts, tally
 from registry.title import service as titles
 from registry.title.models import Title
+from registry.tokenization import service as tokenizations
 from registry.tokenization.models import TokenizationState
 from registry.tokenization.mutations import cancel_title
 from tests import court, deeds, ledger
@@ -376,6 +378,28 @@ def test_abort__after_the_long_stop__lets_the_token_live_on(desk: Desk) -> None:
 def test_abort__asset_suspended_meanwhile__leaves_the_token_paused(desk: Desk) -> None:
     made = _past_its_long_stop(stages.frozen(desk))
     court.apply(desk, court.on_asset(desk, made.ledger.wrapped.asset))
+    paying.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
+
+    assert made.ledger.tokenization.state == TokenizationState.PAUSED
+    assert operations(desk, OperationKind.UNPAUSE) == []
+
+
+def test_abort__paused_before_by_somebody__leaves_it_to_the_two_who_open(desk: Desk) -> None:
+    made = stages.voted(desk)
+    chain = made.ledger
+    tokenizations.pause_token(desk.session, COMPLIANCE, chain.tokenization.id, reason="Looked into")
+    stages.approve(desk, made.redemption)
+    stages.freeze(desk, made)
+    paying.abort_redemption(desk.session, COMPLIANCE, _past_its_long_stop(made).redemption.id)
+
+    assert chain.tokenization.state == TokenizationState.PAUSED
+    assert operations(desk, OperationKind.UNPAUSE) == []
+
+
+def test_abort__break_opened_meanwhile__leaves_the_token_paused(desk: Desk) -> None:
+    made = _past_its_long_stop(stages.frozen(desk))
+    made.ledger.freeze(made.ledger.holders[0].wallet.address)
+    reconciliation.run_checks(desk.session, made.ledger.tokenization.id)
     paying.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
 
     assert made.ledger.tokenization.state == TokenizationState.PAUSED
