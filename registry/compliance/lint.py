@@ -21,7 +21,8 @@ ERROR = "ERROR"
 OF_THE_MINIMUM = frozenset({"CMP-06", "CMP-09"})
 """What a named sale with a higher minimum would mend: of such a sale it is an ERROR.
 
-Else a sale could reach its minimum and then neither close nor be unwound.
+Else a sale could reach its minimum and then neither close nor be unwound. That the cut of a
+sale that allots pro rata does not fall below its minimum, `registry.offering.terms` sees to.
 """
 _Finding = tuple[str, str]
 

@@ -35,7 +35,7 @@ def allot_book(
     if not buying.takes_subscriptions(offering):
         return list(paid)
     asked = [order.units for order in paid]
-    parts = allot_subscriptions(offering.offered_units, asked, offering.min_ticket_units)
+    parts = parts_of(offering, asked)
     allotted = list(zip(paid, parts, strict=True))
     dropped = [order for order, part in allotted if not part]
     for order in dropped:
@@ -53,3 +53,16 @@ def allot_book(
         allotted_units=str(sum(parts)), orders=str(len(paid)), dropped=str(len(dropped)),
     )  # fmt: skip
     return [order for order, _ in kept]
+
+
+def parts_of(offering: Offering, asked: Sequence[int]) -> Sequence[int]:
+    """Return what each paid order of a sale buys if it closes now.
+
+    Parameters
+    ----------
+    asked
+        Fractions of each, in the order in which they were placed.
+    """
+    if not buying.takes_subscriptions(offering):
+        return asked
+    return allot_subscriptions(offering.offered_units, asked, offering.min_ticket_units)

@@ -81,12 +81,12 @@ def end_offering(session: Session, offering_id: UUID) -> None:
     offering = orders.get_offering(session, offering_id, lock=True)
     if offering_id not in due_endings(session):
         raise Conflict("offering_not_over", "The time of the offering is not over.")
-    if guards.paid_units(session, offering) < offering.minimum_units:
+    if guards.sold_units(session, offering) < offering.minimum_units:
         unwinding.unwind_offering(
             session,
             THE_SYSTEM,
             offering.tokenization_id,
-            reason="The time of the sale is over, and its minimum is not paid for.",
+            reason="The time of the sale is over, and its minimum is not reached.",
         )
     else:
         service.close_and_mint(session, THE_SYSTEM, offering.tokenization_id)

@@ -10,6 +10,7 @@ from registry.compliance.lint import Sale
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
+from registry.offering import allotting
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.terms import OfferTerms, check_offer_terms
@@ -74,11 +75,12 @@ def nobody_is_in_cooling_off(attempt: Attempt[Tokenization]) -> None:
 def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     require_open_gate(attempt.session, attempt.record)
     offering: Offering = attempt.given["offering"]
-    sold = paid_units(attempt.session, offering)
+    sold = sold_units(attempt.session, offering)
     if sold < offering.minimum_units:
         raise Conflict(
             "offering_below_minimum",
-            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+            f"{sold} fractions would be sold, {offering.minimum_units} are the minimum.",
+            remedy="Wait for more payments, or give the sale up with /unwind.",
         )
     require_rest_fits(attempt.session, attempt.record, attempt.record.declared_fractions - sold)
 
@@ -110,11 +112,11 @@ def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
 @guard(MACHINE, "fail_offer")
 def too_little_is_paid_for(attempt: Attempt[Tokenization]) -> None:
     offering: Offering = attempt.given["offering"]
-    sold = paid_units(attempt.session, offering)
+    sold = sold_units(attempt.session, offering)
     if sold >= offering.minimum_units:
         raise Conflict(
             "minimum_reached",
-            f"{sold} fractions are paid for, {offering.minimum_units} are the minimum.",
+            f"{sold} fractions would be sold, {offering.minimum_units} are the minimum.",
             remedy="Close the sale with /mint.",
         )
 
@@ -147,13 +149,18 @@ def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
         raise Conflict("token_on_chain", f"{token.supply_units} fractions exist on chain.")
 
 
-def paid_units(session: Session, offering: Offering) -> int:
-    """Return how many fractions are paid for, also beyond what is offered."""
-    return session.exec(
-        select(func.coalesce(func.sum(col(Order.units)), 0)).where(
-            col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID
-        )
-    ).one()
+def sold_units(session: Session, offering: Offering) -> int:
+    """Return how many fractions a sale sells if it closes now.
+
+    Of what is paid for in a sale that allots at its close, that is what the cut leaves: whether it
+    may close and whether it has failed must not be asked of two different numbers.
+    """
+    asked = session.exec(
+        select(Order.units)
+        .where(col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID)
+        .order_by(col(Order.id))
+    ).all()
+    return sum(allotting.parts_of(offering, asked))
 
 
 @guard(MACHINE, "mint_failed")

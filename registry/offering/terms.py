@@ -105,6 +105,29 @@ def _check_tickets(terms: OfferTerms) -> None:
             "offered.",
             "max_ticket_units",
         )
+    if _may_miss_its_minimum(terms):
+        minimum = terms.offered_units - terms.min_ticket_units + 1
+        ticket = terms.offered_units - terms.minimum_units + 1
+        raise _invalid(
+            "Enough could be paid for, and the cut at the close leave less than the minimum.",
+            "minimum_units",
+            remedy=f"Have a minimum of at most {minimum}, or a smallest order of at most {ticket}.",
+        )
+
+
+def _may_miss_its_minimum(terms: OfferTerms) -> bool:
+    """Tell whether some book would reach the minimum, and its cut miss it: it could never end.
+
+    A cut that drops orders leaves less than a ticket unsold, or nothing. So it misses only where
+    whole orders, each from the smallest to the largest, can sum to less than the minimum and to
+    more than what is offered less a ticket; one more of the smallest is dropped then.
+    """
+    if terms.allotment != Allotment.PRO_RATA:
+        return False
+    below = terms.minimum_units - 1
+    most = terms.max_ticket_units or terms.offered_units
+    sold = min(below // terms.min_ticket_units * most, below)
+    return sold > terms.offered_units - terms.min_ticket_units
 
 
 def _check_time(terms: OfferTerms, moment: datetime) -> None:
@@ -117,5 +140,5 @@ def _check_time(terms: OfferTerms, moment: datetime) -> None:
         raise _invalid(f"It would open at {written(opens)}, after it closes.", "closes_at")
 
 
-def _invalid(detail: str, field: str) -> Invalid:
-    return Invalid("offer_terms_invalid", detail, field=f"/{field}")
+def _invalid(detail: str, field: str, *, remedy: str | None = None) -> Invalid:
+    return Invalid("offer_terms_invalid", detail, field=f"/{field}", remedy=remedy)

@@ -12,13 +12,14 @@ from sqlmodel import Session, select
 
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering import minting, orders, unwinding
+from registry.offering import ending, minting, orders, unwinding
 from registry.offering import service as offerings
-from registry.offering.models import Allotment, Offering, Order, OrderState
+from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
 from registry.offering.money import fault_of, standing_of
 from registry.operation.models import Operation, OperationState
 from registry.payment.rails import BANK, Reversal
@@ -169,6 +170,45 @@ def test_unwind__oversubscribed_orders_that_nobody_paid__end(desk: Desk, sale: O
 
     assert paid.state == OrderState.REFUND_DUE
     assert {order.state for order in unpaid} == {OrderState.CANCELLED}
+
+
+@pytest.fixture
+def cut_below(desk: Desk, sale: Offering) -> list[Order]:
+    """A book that reaches the minimum, and whose cut misses it; today's terms rule that out."""
+    sale.minimum_units = OFFERED
+    book = subscribe(desk, sale, 98, 4)  # the second one's part is less than the ticket
+    with pytest.raises(Conflict, match="offering_below_minimum"), desk.session.begin_nested():
+        close(desk, sale)
+    return book
+
+
+def test_unwind__cut_leaves_less_than_the_minimum__gives_everything_back(
+    desk: Desk, sale: Offering, cut_below: list[Order]
+) -> None:
+    unwinding.unwind_offering(desk.session, COMPLIANCE, sale.tokenization_id, reason="Cannot close")
+
+    assert {order.state for order in cut_below} == {OrderState.REFUND_DUE}
+    due = [standing_of(desk.session, order.id).due for order in cut_below]
+    assert due == [98 * sale.price_paisa, 4 * sale.price_paisa]
+
+
+def test_end__cut_leaves_less_than_the_minimum__gives_the_sale_up(
+    desk: Desk, sale: Offering, cut_below: list[Order]
+) -> None:
+    sale.closes_at = now()
+    desk.session.flush()
+
+    ending.end_offering(desk.session, sale.id)
+
+    assert sale.state == OfferingState.FAILED
+    assert {order.state for order in cut_below} == {OrderState.REFUND_DUE}
+
+
+def test_unwind__cut_reaches_the_minimum__is_refused(desk: Desk, sale: Offering) -> None:
+    subscribe(desk, sale, 98, 4)
+
+    with pytest.raises(Conflict, match="minimum_reached"):
+        unwinding.unwind_offering(desk.session, COMPLIANCE, sale.tokenization_id, reason="No")
 
 
 def test_reverse__after_the_allotment__takes_the_difference_first(
