@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
-from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, RegistryError
 from registry.kernel.rows import among, page_after
 from registry.offering import acceptance, buying, limits, orders
 from registry.offering.acceptance import Accepted
+from registry.offering.buying import Buyer
 from registry.offering.models import (
     Offering,
     OfferingState,
@@ -24,7 +25,7 @@ from registry.offering.models import (
     WaitingEntry,
     WaitingState,
 )
-from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization
 
 
 def join_waiting_list(
@@ -139,15 +140,74 @@ def offer_freed(session: Session, offering: Offering) -> list[Order]:
     """Offer what is left of a locked offering to who waits: the first that fits, then the next.
 
     Whoever waits for more than there is, or may not buy at this moment, is passed over and stays.
+    While the sale rests nobody is offered anything; `serve_list` does that once it goes on.
 
     Returns
     -------
     list[Order]
         Each is its investor's for the hours of the waiting list, and lapses if it is not paid.
     """
-    if offering.state != OfferingState.OPEN or orders.is_time_over(offering, now()):
+    tokenization = _on_sale(session, offering)
+    if tokenization is None:
         return []
-    waiting = session.exec(
+    waiting = session.exec(_fitting(offering).with_for_update()).all()
+    placed = []
+    for entry in waiting:
+        if entry.units <= offering.offered_units - offering.reserved_units:
+            order = _offer(session, tokenization, offering, entry)
+            placed += [order] if order else []
+    return placed
+
+
+def serve_list(session: Session, offering_id: UUID) -> list[Order]:
+    """Offer what is left though nothing was given back just now: the sale rested when it was.
+
+    Raises
+    ------
+    NotFound
+        There is no such offering.
+    """
+    return offer_freed(session, orders.get_offering(session, offering_id, lock=True))
+
+
+def due_lists(session: Session) -> Sequence[UUID]:
+    """List the sales in which somebody waits who could be offered what is left."""
+    fits = exists().where(
+        col(WaitingEntry.offering_id) == col(Offering.id),
+        col(WaitingEntry.state) == WaitingState.WAITING,
+        col(WaitingEntry.units) <= col(Offering.offered_units) - col(Offering.reserved_units),
+    )
+    found = session.exec(
+        select(Offering)
+        .where(col(Offering.state) == OfferingState.OPEN, fits)
+        .order_by(col(Offering.id))
+    ).all()
+    # Else each round of the clock would pass the same people over, and journal it.
+    return [offering.id for offering in found if _could_serve(session, offering)]
+
+
+def _could_serve(session: Session, offering: Offering) -> bool:
+    tokenization = _on_sale(session, offering)
+    if tokenization is None:
+        return False
+    for entry in session.exec(_fitting(offering)):
+        try:
+            _require_turn(session, tokenization, offering, entry)
+        except RegistryError:
+            continue
+        return True
+    return False
+
+
+def _on_sale(session: Session, offering: Offering) -> Tokenization | None:
+    try:
+        return buying.require_on_sale(session, offering)
+    except Conflict:
+        return None
+
+
+def _fitting(offering: Offering) -> SelectOfScalar[WaitingEntry]:
+    return (
         select(WaitingEntry)
         .where(
             col(WaitingEntry.offering_id) == offering.id,
@@ -155,22 +215,23 @@ def offer_freed(session: Session, offering: Offering) -> list[Order]:
             col(WaitingEntry.units) <= offering.offered_units - offering.reserved_units,
         )
         .order_by(col(WaitingEntry.id))
-        .with_for_update()
-    ).all()
-    placed = []
-    for entry in waiting:
-        if entry.units <= offering.offered_units - offering.reserved_units:
-            order = _offer(session, offering, entry)
-            placed += [order] if order else []
-    return placed
+    )
 
 
-def _offer(session: Session, offering: Offering, entry: WaitingEntry) -> Order | None:
+def _require_turn(
+    session: Session, tokenization: Tokenization, offering: Offering, entry: WaitingEntry
+) -> Buyer:
     investor = investors.get_investor(session, entry.investor_id)
+    buyer = buying.require_buyer(session, investor, session.get_one(Wallet, entry.wallet_id))
+    limits.require_within(session, tokenization, offering, investor, entry.units)
+    return buyer
+
+
+def _offer(
+    session: Session, tokenization: Tokenization, offering: Offering, entry: WaitingEntry
+) -> Order | None:
     try:
-        buyer = buying.require_buyer(session, investor, session.get_one(Wallet, entry.wallet_id))
-        tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
-        limits.require_within(session, tokenization, offering, investor, entry.units)
+        buyer = _require_turn(session, tokenization, offering, entry)
     except RegistryError as refusal:
         # What stands in the way may end before the next fractions become free.
         journal.record(

@@ -23,7 +23,7 @@ from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
 from registry.kyc import repository as kyc
 from registry.kyc_standing import service as kyc_standing
-from registry.offering import ending, leaving, minting
+from registry.offering import ending, leaving, minting, waiting
 from registry.onboarding import service as onboarding
 from registry.reconciliation import service as reconciliation
 from registry.redemption import burning
@@ -74,6 +74,7 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("kyc_freeze", kyc_freeze.list_unfrozen, kyc_standing.freeze_rest),
     Clock("kyc_release", kyc_freeze.list_releasable, kyc_freeze.release),
     Clock("order_lapse", leaving.list_unpaid, leaving.lapse_order),
+    Clock("waiting_list", waiting.due_lists, waiting.serve_list),
     Clock("offering_end", ending.due_endings, ending.end_offering),
     Clock("mint_failed", minting.due_failures, minting.reopen_sale),
     Clock("redemption_burned", burning.due_endings, burning.end_burned),

@@ -83,6 +83,17 @@ def order(desk: Desk, sale: Offering, who: Buyer, accepted: Sequence[Accepted] =
     )
 
 
+def wait(desk: Desk, sale: Offering, who: Buyer, accepted: Sequence[Accepted]) -> None:
+    waiting.join_waiting_list(
+        desk.session,
+        who.actor,
+        sale.id,
+        units=10,
+        wallet_address=who.wallet.address,
+        accepted=accepted,
+    )
+
+
 def accept(*papers: Document) -> list[Accepted]:
     return [Accepted(paper.id, paper.sha256) for paper in papers]
 
@@ -205,25 +216,30 @@ def test_wait__papers_accepted_on_joining__are_those_of_the_order(
     sold = order(desk, sale, market.buyer, accept(market.risks))
     late = make.buyer(desk)
 
-    def join(accepted: Sequence[Accepted]) -> None:
-        waiting.join_waiting_list(
-            desk.session,
-            late.actor,
-            sale.id,
-            units=10,
-            wallet_address=late.wallet.address,
-            accepted=accepted,
-        )
-
     with pytest.raises(Conflict, match="documents_not_accepted"):
-        join([])
-    join(accept(market.risks))
+        wait(desk, sale, late, [])
+    wait(desk, sale, late, accept(market.risks))
     leaving.cancel_order(desk.session, market.buyer.actor, sold.id)
 
     [offered] = orders.list_orders(desk.session, investor_id=late.investor.id)
 
     [kept] = acceptance.list_acceptances(desk.session, offered)
     assert (kept.document_id, kept.accepted_by) == (market.risks.id, late.actor.subject)
+
+
+def test_wait__paper_revoked_meanwhile__nobody_is_offered_anything(
+    desk: Desk, market: Market
+) -> None:
+    sale = offer(desk, market, market.risks)
+    sold = order(desk, sale, market.buyer, accept(market.risks))
+    late = make.buyer(desk)
+    wait(desk, sale, late, accept(market.risks))
+    documents.revoke_document(desk.session, VERIFIER, market.risks.id, reason="Found forged")
+
+    leaving.cancel_order(desk.session, market.buyer.actor, sold.id)
+
+    assert orders.list_orders(desk.session, investor_id=late.investor.id) == []
+    assert waiting.due_lists(desk.session) == []
 
 
 # What is kept

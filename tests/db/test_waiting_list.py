@@ -9,7 +9,11 @@ from datetime import timedelta
 import pytest
 from sqlmodel import Session, select
 
+from registry.asset import service as assets
+from registry.asset.models import Asset, AssetState
+from registry.encumbrance.models import EncumbranceKind
 from registry.investor.models import KycState
+from registry.journal.models import JournalEntry
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -23,8 +27,10 @@ from registry.offering.models import (
     WaitingEntry,
     WaitingState,
 )
+from registry.sweep.service import CLOCKS
+from registry.tokenization import service as tokenizations
 from tests import factories as make
-from tests import sales
+from tests import liens, sales
 from tests.db.stage import Stage, StageMaker
 from tests.factories import COMPLIANCE, Buyer, Desk
 
@@ -248,6 +254,72 @@ def test_offer__who_may_not_buy_any_more__is_passed_over_and_stays(
     assert entry.state == WaitingState.WAITING
     assert offered_to(desk, market.first) == []
     assert len(offered_to(desk, market.second)) == 1
+
+
+def asset_of(desk: Desk, market: Market) -> Asset:
+    token = tokenizations.get_tokenization(desk.session, market.sale.tokenization_id)
+    return assets.get_asset(desk.session, token.asset_id)
+
+
+def ring(desk: Desk) -> int:
+    """Have the clock of waiting lists ring, and return how often it was due."""
+    [clock] = [clock for clock in CLOCKS if clock.name == "waiting_list"]
+    due = clock.due(desk.session)
+    for offering_id in due:
+        clock.ring(desk.session, offering_id)
+    return len(due)
+
+
+def acts(desk: Desk, act: str) -> int:
+    return len(desk.session.exec(select(JournalEntry).where(JournalEntry.act == act)).all())
+
+
+def test_cancel__while_the_sale_rests__offers_nothing_until_it_goes_on(
+    desk: Desk, market: Market
+) -> None:
+    entry = join(desk, market, market.first, OFFERED)
+    asset = asset_of(desk, market)
+    liens.active(desk, asset, EncumbranceKind.STAY_ORDER)
+    assert asset.state == AssetState.SUSPENDED
+
+    cancel(desk, market)
+
+    assert offered_to(desk, market.first) == []
+    assert (entry.state, market.sale.reserved_units) == (WaitingState.WAITING, 0)
+    assert acts(desk, "waiting_list_passed_over") == 0
+    assert ring(desk) == 0
+
+    asset.state = AssetState.REGISTERED  # two people have reinstated it
+    desk.session.flush()
+    assert ring(desk) == 1
+    [order] = offered_to(desk, market.first)
+    assert order.waiting_entry_id == entry.id
+    assert entry.state == WaitingState.OFFERED
+    assert ring(desk) == 0
+
+
+def test_clock__only_who_may_not_buy_waits__is_not_due_and_journals_nothing(
+    desk: Desk, market: Market
+) -> None:
+    join(desk, market, market.first, OFFERED)
+    valid = market.first.investor.kyc_valid_until
+    market.first.investor.kyc_valid_until = now() - timedelta(seconds=1)
+    desk.session.flush()
+    cancel(desk, market)
+
+    assert ring(desk) == 0
+    assert acts(desk, "waiting_list_passed_over") == 1
+
+    market.first.investor.kyc_valid_until = valid
+    desk.session.flush()
+    assert ring(desk) == 1
+    assert len(offered_to(desk, market.first)) == 1
+
+
+def test_clock__nobody_waits_or_too_little_is_left__is_not_due(desk: Desk, market: Market) -> None:
+    assert ring(desk) == 0
+    join(desk, market, market.first)
+    assert ring(desk) == 0
 
 
 def test_cancel__after_the_sale_was_stopped__offers_nothing(desk: Desk, market: Market) -> None:
