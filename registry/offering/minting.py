@@ -19,7 +19,7 @@ from registry.kernel.errors import Conflict
 from registry.kernel.rows import among, get_row
 from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders
-from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering.models import RESERVING, Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
 from registry.tokenization import service as tokenizations
@@ -275,6 +275,9 @@ def is_nothing_minted(session: Session, tokenization: Tokenization) -> bool:
 def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     """Take a sale back of which nothing could be minted: it is open again, and paid for.
 
+    What orders hold is counted anew: one that was given back meanwhile holds nothing, and its
+    fractions, which the wrapper did not get either, are on sale with the others.
+
     Raises
     ------
     Conflict
@@ -282,11 +285,14 @@ def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     tokenizations.fire(session, THE_SYSTEM, tokenization, "mint_failed")
-    offering = _closed_offering(session, tokenization)
+    # The token is locked; what closes and reopens a sale locks the offering next, then its orders.
+    offering = orders.get_offering(session, _closed_offering(session, tokenization).id, lock=True)
     offering.state = OfferingState.OPEN
-    for order in orders.lock_book(session, offering):
+    book = orders.lock_book(session, offering)
+    for order in book:
         if order.state == OrderState.MINTING:
             money.resume_paying(session, order, why=f"reopen:{order.operation_id}")
+    offering.reserved_units = sum(order.units for order in book if order.state in RESERVING)
     session.add(offering)
     session.flush()
     return tokenization

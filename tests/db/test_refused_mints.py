@@ -149,6 +149,22 @@ def test_reopened__every_mint_refused__is_on_sale_again_with_what_was_paid(
     assert sum(int(mint.params["units"]) for mint in again) == sales.FRACTIONS
 
 
+def test_reopened__after_an_order_was_given_back__sells_its_fractions_again(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refuse(desk, bought[0])
+    minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+
+    assert [order.state for order in bought] == [OrderState.REFUND_DUE, OrderState.PAID]
+    assert sale.reserved_units == UNITS[1]
+    sales.order(desk, sale, make.buyer(desk), sale.offered_units - UNITS[1])
+
+
 def test_reopened__one_mint_is_done__is_refused(
     desk: Desk, sale: Offering, bought: list[Order]
 ) -> None:
