@@ -21,6 +21,7 @@ from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
+from registry.offering.transfers import require_new_refund
 from registry.reconciliation.payable import require_no_break
 from registry.sanctions.hits import require_unlisted
 from registry.tokenization import service as tokenizations
@@ -153,21 +154,6 @@ def lock_with_token(session: Session, order_id: UUID) -> Order:
     offering = orders.get_offering(session, found.offering_id)
     tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
     return get_row(session, Order, order_id, kind="order", lock=True)
-
-
-def require_new_refund(session: Session, rail_reference: str) -> None:
-    """Refuse a bank's reference that was recorded before.
-
-    Raises
-    ------
-    Conflict
-        ``refund_reference_reused``.
-    """
-    found = session.exec(select(Refund).where(col(Refund.rail_reference) == rail_reference)).first()
-    if found is not None:
-        raise Conflict(
-            "refund_reference_reused", "This bank reference was recorded as another refund."
-        )
 
 
 def unpaid_refunds(session: Session, offering_id: UUID) -> Sequence[Order]:

@@ -21,7 +21,7 @@ from registry.offering.models import Order, OrderState, Payment, PaymentState, R
 from registry.offering.money import standing_of
 from registry.offering.orders import lock_orders
 from registry.offering.references import near_patterns
-from registry.offering.unwinding import require_new_refund
+from registry.offering.transfers import require_new_refund
 from registry.payment.rails import RAILS
 from registry.payment.receiving import use_for
 

@@ -19,7 +19,8 @@ from registry.ledger.models import Account, EntryKind, LedgerPosting
 from registry.ledger.service import NewEntry
 from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.offering import orders
-from registry.offering.models import Order, Refund
+from registry.offering.models import Order
+from registry.offering.transfers import require_new_payout
 from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.payment.rails import BANK
 from registry.reconciliation.payable import require_no_break
@@ -82,7 +83,7 @@ def confirm_payout(
     )
     _require_no_break(session, payout.offering_id)
     _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
-    _require_new_reference(session, rail_reference)
+    require_new_payout(session, rail_reference)
     payout.state, payout.rail_reference = ProceedsPayoutState.PAID, rail_reference
     payout.decided_by, payout.decided_at = actor.subject, now()
     session.add(payout)
@@ -179,15 +180,6 @@ def _proposed(session: Session, payout_id: UUID) -> ProceedsPayout:
     if payout.state != ProceedsPayoutState.PROPOSED:
         raise Conflict("payout_decided", f"The payout is {payout.state} already.")
     return payout
-
-
-def _require_new_reference(session: Session, rail_reference: str) -> None:
-    for table in (ProceedsPayout, Refund):
-        column = col(table.rail_reference)
-        if session.exec(select(table).where(column == rail_reference)).first() is not None:
-            raise Conflict(
-                "payout_reference_reused", "This bank reference was recorded as another transfer."
-            )
 
 
 def _note(session: Session, actor: Actor, payout: ProceedsPayout, act: str, **facts: str) -> None:

@@ -17,6 +17,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle import service as lifecycle
+from registry.offering.transfers import require_new_payout
 from registry.operation import service as operations
 from registry.operation.models import OperationKind
 from registry.receipt import service as receipts
@@ -112,12 +113,17 @@ def record_payout(
 ) -> RedemptionPayout:
     """Record that one holder was paid.
 
+    Parameters
+    ----------
+    rail_reference
+        The bank's own reference of the transfer; each is recorded once.
+
     Raises
     ------
     Conflict
         ``payout_settled``, ``redemption_not_paying``, ``party_under_order``,
         ``sanctions_hit_stands``, ``kyc_not_passed``, ``payee_frozen``, ``cap_table_differs``,
-        ``break_open``.
+        ``break_open``, ``payout_reference_reused``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
@@ -126,6 +132,7 @@ def record_payout(
     _require_payable(session, redemption)
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
     require_payee(session, payout, tokenization)
+    require_new_payout(session, rail_reference)
     payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
     return _note(session, actor, payout, "redemption_payout_paid")
 

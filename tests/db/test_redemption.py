@@ -286,6 +286,18 @@ def test_pay__holders_under_an_order_or_unknown__are_held_and_sum_with_the_paid(
     assert sum(row.amount_paisa for row in found.values()) == PRICE_PAISA
 
 
+def test_pay__reference_of_another_transfer__is_refused(desk: Desk) -> None:
+    made = stages.being_paid(desk)
+    first, second, *_ = payouts(desk, made).values()
+    paying.record_payout(desk.session, TREASURY, first.id, rail_reference="R-1")
+
+    def pay() -> object:
+        return paying.record_payout(desk.session, TREASURY, second.id, rail_reference="R-1")
+
+    assert refusal(pay) == ("payout_reference_reused", None)
+    assert second.state == PayoutState.DUE
+
+
 def test_pay__cap_table_that_differs_from_the_chain__is_not_paid_by_until_proven(
     desk: Desk,
 ) -> None:
