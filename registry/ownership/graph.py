@@ -310,21 +310,26 @@ def _load_token(session: Session, graph: Graph, when: When, token_id: UUID) -> N
     }
 
 
+def _token_of(session: Session, asset_id: UUID, when: When) -> Tokenization | None:
+    """Return the token of which anything was minted at the block: an asset has one at a time."""
+    tokens = session.exec(
+        select(Tokenization)
+        .where(col(Tokenization.asset_id) == asset_id, col(Tokenization.token_address).is_not(None))
+        .order_by(col(Tokenization.id).desc())
+    )
+    return next((each for each in tokens if supply_of(session, each, when.block) > 0), None)
+
+
 def start_of_title(session: Session, asset_id: UUID, when: When) -> Mapping[Node, Fraction]:
     """Return who had what part of an asset: of what is tokenized, the token.
 
     Without a title at that time nobody had any.
     """
-    token = session.exec(
-        select(Tokenization)
-        .where(col(Tokenization.asset_id) == asset_id, col(Tokenization.token_address).is_not(None))
-        .order_by(col(Tokenization.id).desc())
-    ).first()
+    token = _token_of(session, asset_id, when)
     wrapper = session.exec(select(Wrapper).where(col(Wrapper.asset_id) == asset_id)).first()
-    is_tokenized = token is not None and supply_of(session, token, when.block) > 0
     start: dict[Node, Fraction] = {}
     for party_id, share in title_shares(session, [asset_id], when.as_of).get(asset_id, {}).items():
-        if token is None or wrapper is None or not is_tokenized or party_id != wrapper.party_id:
+        if token is None or wrapper is None or party_id != wrapper.party_id:
             start[party_node(party_id)] = share
             continue
         tokenized = min(token.economic_share, share)

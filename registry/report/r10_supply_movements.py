@@ -44,8 +44,14 @@ _KINDS = {
     TransferNature.RECOVERED: "RECOVERY",
 }
 
-# Who let the token be: a mint needs nobody else but the sale's own rules.
-_APPROVERS = text("SELECT DISTINCT person FROM approval WHERE subject_id = :token ORDER BY person")
+# Who let the token be: a mint needs nobody else but the sale's own rules. What had run out when the
+# last one approved did not count.
+_APPROVERS = text("""
+SELECT person FROM approval
+WHERE subject_id = :token AND voided_at IS NULL AND expires_at >= (
+  SELECT max(recorded_at) FROM approval WHERE subject_id = :token AND voided_at IS NULL)
+ORDER BY person
+""")
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:

@@ -24,7 +24,7 @@ SELECT DISTINCT ON (asset_id) asset_id, amount_paisa, basis_date, state
 FROM valuation
 WHERE asset_id = ANY(:assets) AND state = ANY(:accepted)
   AND basis_date <= :day AND recorded_at <= :moment
-ORDER BY asset_id, basis_date DESC, id DESC
+ORDER BY asset_id, basis_date DESC, state = 'SUPERSEDED', id DESC
 """)
 
 
@@ -34,7 +34,7 @@ LEFT JOIN LATERAL (
   SELECT amount_paisa FROM valuation
   WHERE asset_id = a.id AND state = ANY(%(accepted)s)
     AND basis_date <= %(day)s AND recorded_at <= %(moment)s
-  ORDER BY basis_date DESC, id DESC LIMIT 1) valued ON true
+  ORDER BY basis_date DESC, state = 'SUPERSEDED', id DESC LIMIT 1) valued ON true
 """
 
 

@@ -28,6 +28,7 @@ from registry.ownership.service import Ownership, who_is_behind
 from registry.party.group import Member
 from registry.party.models import Party, PartyKind
 from registry.party.service import NewParty, create_party
+from registry.tokenization.models import TokenizationState
 from tests import factories as make
 from tests import ledger, owning, sales
 from tests.factories import MAKER, Buyer, Desk
@@ -384,3 +385,24 @@ def test_reverse__of_who_owned_it_before__is_nothing_now(asked: Question) -> Non
     assert what_is_behind(desk.session, before.id, later).parts == {}
     assert what_is_behind(desk.session, before.id, earlier).parts == {company.id: ALL}
     assert what_is_behind(desk.session, now_owner.id, later).parts == {company.id: ALL}
+
+
+def test_start_of_title__token_that_was_burned_since__is_what_it_was_then(desk: Desk) -> None:
+    first = ledger.live(desk, 600, 400)
+    asset_id, before = first.tokenization.asset_id, _now_of(first)
+    for holder, units in zip(first.holders, (600, 400), strict=True):
+        first.burn(holder.wallet.address, units)
+    first.tokenization.state = TokenizationState.BURNED
+    desk.session.flush()
+    second = sales.deployed(desk, first.wrapped, declared_fractions=10)
+
+    assert token_node(first.tokenization.id) in start_of_title(desk.session, asset_id, before)
+    assert (
+        start_of_title(desk.session, asset_id, _now_of(first))
+        .keys()
+        .isdisjoint({token_node(first.tokenization.id), token_node(second.id)})
+    )
+
+
+def _now_of(chain: Ledger) -> When:
+    return When(now(), block_at(chain.desk.session, chain.chain_id, None))
