@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.deps import FinalityDep, ReadSessionDep, ServicesDep
+from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep
 from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page
@@ -21,17 +21,22 @@ from api.schemas.journal import (
 from registry.anchor import reading as anchors
 from registry.journal import proofs
 from registry.journal import service as journal
+from registry.report.report import OF_SUSPICIONS
 
 router = resource_router("journal")
 
 
 @router.get("/journal")
 def list_journal(
-    session: ReadSessionDep, paging: PagingDep, subject_id: str | None = None
+    session: ReadSessionDep, paging: PagingDep, actor: ActorDep, subject_id: str | None = None
 ) -> Page[JournalEntryRead]:
-    """List what was done, by whom, to what, oldest first."""
+    """List what was done, by whom, to what, oldest first; suspicions for the regulator only."""
     rows = journal.list_entries(
-        session, subject_id=subject_id, after=paging.after_id, limit=paging.fetch
+        session,
+        subject_id=subject_id,
+        after=paging.after_id,
+        limit=paging.fetch,
+        tells_suspicions=not OF_SUSPICIONS.isdisjoint(actor.roles),
     )
     numbers = journal.numbers_of(session, [row.id for row in rows])
     return paging.page(

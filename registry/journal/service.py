@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.journal.models import JournalEntry, JournalLeaf
+from registry.journal.models import OF_SUSPICION, JournalEntry, JournalLeaf
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
@@ -63,10 +64,23 @@ def record_each(
 
 
 def list_entries(
-    session: Session, *, subject_id: str | None, after: UUID | None, limit: int
+    session: Session,
+    *,
+    subject_id: str | None,
+    after: UUID | None,
+    limit: int,
+    tells_suspicions: bool = True,
 ) -> Sequence[JournalEntry]:
-    """List entries, oldest first."""
+    """List entries, oldest first.
+
+    Parameters
+    ----------
+    tells_suspicions
+        Whether those that tell of a suspicion are among them.
+    """
     query = select(JournalEntry)
+    if not tells_suspicions:
+        query = query.where(text(f"NOT {OF_SUSPICION}"))
     if subject_id is not None:
         query = query.where(col(JournalEntry.subject_id) == subject_id)
     return session.exec(page_after(query, col(JournalEntry.id), after=after, limit=limit)).all()

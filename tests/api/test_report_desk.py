@@ -179,6 +179,13 @@ def test_r24__readings_of_a_suspicion__are_told_to_few_and_not_to_whom_it_is_abo
     assert subjects(house.caller(Role.AUDITOR)).isdisjoint(suspicions)
     assert subjects(house.caller(officer)).isdisjoint(suspicions)
 
+    def acts(role: Role) -> set[str]:
+        found = house.caller(role).get("/v1/journal", subject_id=str(case.id))
+        return {row["act"] for row in found.raise_for_status().json()["items"]}
+
+    assert "str_case_opened" in acts(Role.REGULATOR)
+    assert acts(Role.AUDITOR) == set()
+
 
 #
 
