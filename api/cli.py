@@ -19,9 +19,9 @@ from api.journal_cli import journal_commands
 from api.keys_cli import keys_commands
 from api.operations_cli import operations_commands
 from api.parts_cli import add_serve
-from api.program import open_base, services
+from api.program import services
 from api.reconcile_cli import add_reconcile
-from api.starting import clear_errors, load_settings, say
+from api.starting import clear_errors, load_settings, say, started
 from api.verify_cli import add_verify
 from chain.embedded.anvil import HOST
 from chain.following import client_of
@@ -49,10 +49,8 @@ add_serve(app)
 @app.command("migrate")
 def migrate_database() -> None:
     """Bring the database of DATABASE_URL to this version's schema."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            say(f"the database is at the newest schema ({base.database.engine.url.database})")
+    with started() as (_, base):
+        say(f"the database is at the newest schema ({base.database.engine.url.database})")
 
 
 @app.command()

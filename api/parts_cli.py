@@ -19,7 +19,7 @@ from api.program import (
     serve_api,
     services,
 )
-from api.starting import clear_errors, load_settings, say, wait_for_signal
+from api.starting import clear_errors, load_settings, say, started, wait_for_signal
 from api.webhooks.loop import run_notices
 from chain.following import run_syncs
 from chain.worker import run_alerts, run_exports, run_imports, run_screening, run_worker
@@ -78,83 +78,67 @@ def _serve_in_processes(settings: Settings) -> None:
 
 def run_api() -> None:
     """Run the API alone."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            wait_for_signal()  # the server sends it on to us when it has stopped: that is all
-            serve_api(settings, base.database)
+    with started() as (settings, base):
+        wait_for_signal()  # the server sends it on to us when it has stopped: that is all
+        serve_api(settings, base.database)
 
 
 def run_worker_alone() -> None:
     """Run the worker alone: it carries operations out on chain, and seals the journal."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base, running_sealer(base.database):
-            run_worker(
-                base.database,
-                open_keys(base),
-                wait_for_signal(),
-                finality=settings.finality,
-                wanted_operations=settings.signer_warn_operations,
-                anchor_minutes=settings.journal_anchor_minutes,
-            )
+    with started() as (settings, base), running_sealer(base.database):
+        run_worker(
+            base.database,
+            open_keys(base),
+            wait_for_signal(),
+            finality=settings.finality,
+            wanted_operations=settings.signer_warn_operations,
+            anchor_minutes=settings.journal_anchor_minutes,
+        )
 
 
 def run_sync_alone() -> None:
     """Run the sync alone: it reads the chain's events into the cap table."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            run_syncs(
-                base.database,
-                settings,
-                open_keys(base).client,
-                wait_for_signal(),
-                announced_at=base.announced_at,
-            )
+    with started() as (settings, base):
+        run_syncs(
+            base.database,
+            settings,
+            open_keys(base).client,
+            wait_for_signal(),
+            announced_at=base.announced_at,
+        )
 
 
 def run_imports_alone() -> None:
     """Run the imports alone: they read files of assets into the register."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            made = services(settings, base.database)
-            run_imports(base.database, made.vault, made.store, wait_for_signal())
+    with started() as (settings, base):
+        made = services(settings, base.database)
+        run_imports(base.database, made.vault, made.store, wait_for_signal())
 
 
 def run_exports_alone() -> None:
     """Run the exports alone: they write cap tables into files."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            made = services(settings, base.database)
-            run_exports(base.database, made.vault, made.store, wait_for_signal())
+    with started() as (settings, base):
+        made = services(settings, base.database)
+        run_exports(base.database, made.vault, made.store, wait_for_signal())
 
 
 def run_screening_alone() -> None:
     """Run the screening alone: it looks for parties on the newest list of sanctions."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            run_screening(base.database, services(settings, base.database).vault, wait_for_signal())
+    with started() as (settings, base):
+        run_screening(base.database, services(settings, base.database).vault, wait_for_signal())
 
 
 def run_alerts_alone() -> None:
     """Run the alerts alone: rules about holdings, payments and names; and reconciliation."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            run_alerts(base.database, settings.chain_id, wait_for_signal())
+    with started() as (settings, base):
+        run_alerts(base.database, settings.chain_id, wait_for_signal())
 
 
 def run_notices_alone() -> None:
     """Run the notices alone: they are published to streams, and pushed to webhooks."""
-    with clear_errors():
-        settings = load_settings()
-        with open_base(settings, say) as base:
-            vault = services(settings, base.database).vault
-            run_notices(base.database, vault, wait_for_signal(), **notice_options(settings))
+    with started() as (settings, base):
+        vault = services(settings, base.database).vault
+        run_notices(base.database, vault, wait_for_signal(), **notice_options(settings))
 
 
 PARTS: Mapping[str, Callable[[], None]] = {

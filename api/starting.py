@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from api.program import PortTaken
+from api.program import Base, PortTaken, open_base
 from api.tracing import start_tracing
 from api.version import VERSION
 from chain.errors import ChainError
@@ -80,6 +80,15 @@ def load_settings() -> Settings:
     failpoints.arm(settings.failpoint)
     start_tracing(settings, VERSION)
     return settings
+
+
+@contextmanager
+def started() -> Iterator[tuple[Settings, Base]]:
+    """Start a part of the program alone: with the settings, on a database of this version."""
+    with clear_errors():
+        settings = load_settings()
+        with open_base(settings, say) as base:
+            yield settings, base
 
 
 def wait_for_signal() -> threading.Event:

@@ -29,7 +29,7 @@ from api.program import Base, open_keys, running_loops
 from api.starting import load_settings
 from bench.gas_node import BALANCE_WEI, CHAIN_ID, free_port
 from chain.embedded.anvil import HOST, Anvil, launch
-from chain.embedded.devnet import rest_of
+from chain.embedded.devnet import bury_themselves, rest_of
 from chain.runtime import embedded_keys
 from registry.document.store import FolderStore
 from registry.investor import service as investors
@@ -205,8 +205,8 @@ def heartbeat(node: Anvil) -> Iterator[None]:
         pause, looked_at = HEARTBEAT_SECONDS, head()
         while not stop.wait(pause):
             before, looked_at = looked_at, head()
-            if looked_at > before + 1:
-                continue  # it buries its blocks by itself
+            if bury_themselves(before, looked_at):
+                continue
             started = time.monotonic()
             node.call("evm_mine")
             looked_at += 1

@@ -215,7 +215,17 @@ def value(
     basis_date: date | None = None,
 ) -> Valuation:
     """Have the asset valued, and the valuation accepted."""
-    valuation = valuations.submit_valuation(
+    return accept_value(desk, submit_value(desk, asset, amount_paisa, basis_date=basis_date))
+
+
+def submit_value(
+    desk: Desk,
+    asset: Asset,
+    amount_paisa: int = VALUE_PAISA,
+    *,
+    basis_date: date | None = None,
+) -> Valuation:
+    return valuations.submit_valuation(
         desk.session,
         ACTORS[Role.VALUER],
         asset.id,
@@ -224,7 +234,6 @@ def value(
         method="MARKET_COMPARABLE",
         report_sha256=hashlib.sha256(secrets.token_bytes(8)).digest(),
     )
-    return accept_value(desk, valuation)
 
 
 def accept_value(desk: Desk, valuation: Valuation) -> Valuation:

@@ -19,9 +19,9 @@ from api.schemas.journal import (
     JournalHeadRead,
 )
 from registry.anchor import reading as anchors
+from registry.filing import suspicion
 from registry.journal import proofs
 from registry.journal import service as journal
-from registry.report.report import OF_SUSPICIONS
 
 router = resource_router("journal")
 
@@ -36,7 +36,7 @@ def list_journal(
         subject_id=subject_id,
         after=paging.after_id,
         limit=paging.fetch,
-        tells_suspicions=not OF_SUSPICIONS.isdisjoint(actor.roles),
+        tells_suspicions=suspicion.may_read(actor),
     )
     numbers = journal.numbers_of(session, [row.id for row in rows])
     return paging.page(

@@ -68,6 +68,17 @@ def rest_of(heartbeat_seconds: float, mined_in: float) -> float:
     return max(heartbeat_seconds, min(BLOCK_REST * mined_in, LONGEST_BACKOFF_SECONDS))
 
 
+def bury_themselves(before: int | None, head: int) -> bool:
+    """Tell whether several blocks came since the last look: more will come, upon these.
+
+    Parameters
+    ----------
+    before
+        The number of the newest block then; None at the first look.
+    """
+    return before is not None and head > before + 1
+
+
 def depth_of(finality: Finality) -> int:
     """Return how many blocks anvil must mine on top of one until it is final."""
     return finality if isinstance(finality, int) else TAG_DEPTHS[finality]
@@ -254,8 +265,7 @@ class Devnet:
         if self._is_unsaved(head) and time.monotonic() >= self._snapshot_due:
             with node.mining_paused():
                 self._save_snapshot(node)
-        # Where several blocks came since the last look, more will come, and bury these.
-        is_busy = self._looked_at is not None and head.number > self._looked_at + 1
+        is_busy = bury_themselves(self._looked_at, head.number)
         self._looked_at = head.number
         if not is_busy and self._wants_block(node, head):
             started = time.monotonic()

@@ -57,9 +57,9 @@ def list_binding(session: Session) -> Sequence[CourtOrder]:
 
 
 def binds(
-    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+    order: CourtOrder, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
 ) -> bool:
-    """Tell whether an order binds all that a party has, or all that is in a wallet.
+    """Tell whether an order that binds now binds all that a party has, or all that is in a wallet.
 
     Parameters
     ----------
@@ -67,21 +67,13 @@ def binds(
         Where it is about the fractions of a token: then an order on some of them in the wallet
         binds as well.
     """
-    return any(
-        order.party_id == party_id
-        or (
-            order.wallet == wallet
-            and (
-                order.scope == OrderScope.WALLET
-                or (
-                    order.scope == OrderScope.AMOUNT
-                    and tokenization_id is not None
-                    and order.tokenization_id == tokenization_id
-                )
-            )
-        )
-        for order in list_binding(session)
-    )
+    if order.party_id == party_id:
+        return True
+    if order.wallet != wallet:
+        return False
+    if order.scope == OrderScope.AMOUNT:
+        return tokenization_id is not None and order.tokenization_id == tokenization_id
+    return order.scope == OrderScope.WALLET
 
 
 def require_unbound(
@@ -96,7 +88,8 @@ def require_unbound(
     Conflict
         ``party_under_order``.
     """
-    if binds(session, party_id, wallet, tokenization_id):
+    orders = list_binding(session)
+    if any(binds(order, party_id, wallet, tokenization_id) for order in orders):
         raise Conflict(
             "party_under_order", "An order of a court or of the state forbids this dealing."
         )

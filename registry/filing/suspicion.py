@@ -18,12 +18,20 @@ from registry.filing.models import StrCase
 from registry.filing.references import require_new_reference
 from registry.investor import service as investors
 from registry.journal import service as journal
-from registry.kernel.actor import Actor
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.rows import get_row, page_after
 from registry.lifecycle import service as lifecycle
 from registry.party import service as parties
+
+READERS = frozenset({Role.REGULATOR, Role.COMPLIANCE})
+"""Who may know of a report of suspicion (AMLA 2010, s. 7); never whom it is about."""
+
+
+def may_read(actor: Actor) -> bool:
+    """Tell whether somebody may know of suspicions of others."""
+    return not READERS.isdisjoint(actor.roles)
 
 
 def open_str_case(

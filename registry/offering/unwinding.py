@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.court_order import service as court_orders
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.journal import service as journal
@@ -22,8 +21,7 @@ from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
 from registry.offering.transfers import require_new_refund
-from registry.reconciliation.payable import require_no_break
-from registry.sanctions.hits import require_unlisted
+from registry.reconciliation.payable import require_no_break, require_receiver
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -62,14 +60,6 @@ def unwind_offering(
     return tokenization
 
 
-def _require_payee(session: Session, order: Order) -> None:
-    """Let no money go back to whom an order binds or a list may name."""
-    party_id = investors.get_investor(session, order.investor_id).party_id
-    wallet = session.get_one(Wallet, order.wallet_id)
-    court_orders.require_unbound(session, party_id, wallet.address)
-    require_unlisted(session, party_id)
-
-
 def record_refund(
     session: Session,
     actor: Actor,
@@ -99,7 +89,9 @@ def record_refund(
     """
     order = lock_with_token(session, order_id)
     _require_no_break(session, order)
-    _require_payee(session, order)
+    buyer = investors.get_investor(session, order.investor_id)
+    wallet = session.get_one(Wallet, order.wallet_id)
+    require_receiver(session, buyer.party_id, wallet.address)
     standing = money.standing_of(session, order.id)
     if not standing.due:
         raise Conflict("no_refund_due", f"The order is {order.state}; nothing is to be refunded.")

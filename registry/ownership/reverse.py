@@ -36,8 +36,6 @@ from registry.title.models import Title, TitleShare, TitleVersion
 from registry.tokenization.models import Tokenization
 from registry.wrapper.models import Wrapper
 
-"""States in which somebody only says that the title is theirs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Behind:

@@ -1,12 +1,16 @@
-"""Whether money may leave by what the register says of a token: not while something differs."""
+"""Whether money may leave: not while something of its token differs, nor to whom it may not go."""
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlmodel import Session, col, select
 
+from registry.court_order import service as orders
 from registry.kernel.errors import Conflict
 from registry.reconciliation.models import CLOSED, ReconciliationBreak
 from registry.reconciliation.proofs import require_proven
+from registry.sanctions.hits import require_unlisted
 from registry.tokenization.models import Tokenization
 
 
@@ -52,3 +56,22 @@ def require_no_break(session: Session, tokenization: Tokenization) -> None:
             remedy=f"Resolve /v1/breaks/{found.id} first.",
             rule=found.rule,
         )
+
+
+def require_receiver(
+    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+) -> None:
+    """Let no money go to whom an order binds, or a list of sanctions may name.
+
+    Parameters
+    ----------
+    tokenization_id
+        Where it is paid for fractions of a token: then an order on some of them binds as well.
+
+    Raises
+    ------
+    Conflict
+        ``party_under_order``, ``sanctions_hit_stands``.
+    """
+    orders.require_unbound(session, party_id, wallet, tokenization_id)
+    require_unlisted(session, party_id)

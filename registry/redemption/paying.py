@@ -12,6 +12,7 @@ from registry.bill_of_lading import possession
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading
 from registry.captable import service as captable
+from registry.court_order import service as orders
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
@@ -94,18 +95,20 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
         ``cap_table_degraded``, ``token_catching_up``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
-    _require_payable(session, redemption)
+    tokenization = _require_payable(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
-    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
+    binding = orders.list_binding(session)
     for payout in list_payouts(session, redemption.id):
-        reason = obstacle_of(session, payout, tokenization)
+        reason = obstacle_of(payout, tokenization, binding)
         if reason is not None:
             _hold(session, actor, payout, reason)
     return redemption
 
 
-def _require_payable(session: Session, redemption: Redemption) -> None:
-    require_payable(session, tokenizations.get_tokenization(session, redemption.tokenization_id))
+def _require_payable(session: Session, redemption: Redemption) -> Tokenization:
+    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
+    require_payable(session, tokenization)
+    return tokenization
 
 
 def record_payout(
@@ -128,9 +131,7 @@ def record_payout(
         ``cap_table_degraded``, ``token_catching_up``.
     """
     payout = _due(session, payout_id)
-    redemption = get_redemption(session, payout.redemption_id)
-    _require_payable(session, redemption)
-    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id)
+    tokenization = _require_payable(session, get_redemption(session, payout.redemption_id))
     require_payee(session, payout, tokenization)
     require_new_payout(session, rail_reference)
     payout.state, payout.rail_reference = PayoutState.PAID, rail_reference

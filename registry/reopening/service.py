@@ -144,16 +144,14 @@ def confirm_unpause(session: Session, operation: Operation, tokenization_id: UUI
         return
     if operation.key != f"unpause:{pause.id}":
         return
+    # Locked: what suspends it comes before this, or finds a live token.
     assets.get_asset(session, tokenization.asset_id, lock=True)
-    decider = _decider(operation)
     try:
-        lifecycle.ask(session, decider, MACHINE, tokenization, "unpause")
+        tokenizations.fire(session, _decider(operation), tokenization, "unpause")
     except Conflict as refused:
         # It came while the unpause was on its way: the chain is open, and must not stay so.
         log.warning("unpaused_in_vain", tokenization=str(tokenization.id), code=refused.code)
         tokenizations.plan_pause(session, THE_SYSTEM, tokenization)
-    else:
-        tokenizations.fire(session, decider, tokenization, "unpause")
 
 
 def _decider(operation: Operation | None) -> Actor:

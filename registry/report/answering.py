@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
+from registry.filing import suspicion
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -86,7 +87,7 @@ class Desk:
             block=block,
             vault=house.vault,
             reader=reader.subject,
-            roles=frozenset(reader.roles),
+            tells_suspicions=suspicion.may_read(reader),
             after=after,
             limit=limit,
         )

@@ -100,7 +100,6 @@ WHERE NOT t.state = ANY(%(claimed)s)
 ORDER BY t.id, mine.party_id LIMIT %(limit)s
 """  # noqa: S608 - no value in it
 _CLAIMED = [state.value for state in CLAIMED]
-"""States in which somebody only says that the title is theirs."""
 
 # Who has nothing any more has a row still: what was held at the block is told of each.
 _TOKENS = f"""

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.filing.models import StrState
+from registry.filing.suspicion import READERS
 from registry.report.people import name_column, people_of
-from registry.report.report import OF_SUSPICIONS, Column, Kind, Question, Report, Row
+from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 from registry.report.subjects import as_recorded
 
@@ -76,5 +77,5 @@ SUSPICIONS = Report(
     parameters=Parameters,
     columns=COLUMNS,
     rows=_rows,
-    restricted_to=OF_SUSPICIONS,
+    restricted_to=READERS,
 )

@@ -113,7 +113,7 @@ def _reported(
     session: Session, question: Question[Any], hits: Sequence[UUID]
 ) -> Mapping[UUID, datetime]:
     """Return when a suspicion was reported after each hit; nothing to whom it may not be told."""
-    if not question.may_tell_suspicions:
+    if not question.tells_suspicions:
         return {}
     with as_recorded(session, question):
         found = session.execute(_REPORTED, {"hits": list(hits), "reader": question.reader})

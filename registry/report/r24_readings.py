@@ -69,7 +69,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "since": question.parameters.since,
         "actor": question.parameters.actor,
         "subject": question.parameters.subject,
-        "tells_suspicions": question.may_tell_suspicions,
+        "tells_suspicions": question.tells_suspicions,
         "own": str(find_own_party(session, question.reader)),
         "limit": question.fetch,
     }

@@ -17,8 +17,6 @@ from registry.kernel.actor import Role
 from registry.kernel.vault import Vault
 
 OVERSIGHT = frozenset({Role.REGULATOR, Role.AUDITOR, Role.COMPLIANCE})
-OF_SUSPICIONS = frozenset({Role.REGULATOR, Role.COMPLIANCE})
-"""Who may know of a report of suspicion (AMLA 2010, s. 7)."""
 
 
 class Kind(StrEnum):
@@ -104,8 +102,10 @@ class Question(Generic[P]):
     block
         The last block at `moment`. None where the chain tells nothing of then, and the report
         does not speak of the chain.
-    reader, roles
-        Who asks: nobody reads of a suspicion of themselves, few of another's.
+    reader
+        Who asks: nobody reads of a suspicion of themselves.
+    tells_suspicions
+        Whether the reader may know of another's.
     after
         Key of the last row of the page before.
     limit
@@ -122,7 +122,7 @@ class Question(Generic[P]):
     block: AsOfBlock | None
     vault: Vault
     reader: str
-    roles: frozenset[str]
+    tells_suspicions: bool
     after: Key | None = None
     limit: int | None = None
     parties: set[UUID] = field(default_factory=set)
@@ -131,10 +131,6 @@ class Question(Generic[P]):
     def fetch(self) -> int | None:
         """How many rows to ask the database for: one beyond the page; None, which is LIMIT ALL."""
         return None if self.limit is None else self.limit + 1
-
-    @property
-    def may_tell_suspicions(self) -> bool:
-        return not OF_SUSPICIONS.isdisjoint(self.roles)
 
     @property
     def at_block(self) -> AsOfBlock:

@@ -10,7 +10,6 @@ import pytest
 
 from registry.investor.models import Investor, KycState
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict
 from registry.offering import unwinding
 from registry.offering.models import Order
 from registry.offering.money import standing_of
@@ -24,6 +23,7 @@ from registry.sanctions.screening import screen_party
 from tests import court, sales
 from tests import factories as make
 from tests import redemptions as stages
+from tests.deeds import refusal
 from tests.factories import COMPLIANCE, Desk
 from tests.redemptions import TREASURY, Redeeming
 from tests.sanctioned import file_of
@@ -35,12 +35,6 @@ def payout_of(desk: Desk, made: Redeeming, holder: int = 0) -> RedemptionPayout:
     address = made.ledger.holders[holder].wallet.address
     return next(each for each in list_payouts(desk.session, made.redemption.id)
                 if each.address == address)  # fmt: skip
-
-
-def code_of(act: Callable[[], object]) -> str:
-    with pytest.raises(Conflict) as refused:
-        act()
-    return refused.value.code
 
 
 def listed(desk: Desk, investor: Investor) -> UUID:
@@ -97,7 +91,7 @@ def test_payout__of_whom_nothing_may_go_to__waits(
     def pay() -> object:
         return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
 
-    assert code_of(pay) == code
+    assert refusal(pay) == (code, None)
     assert payout.state == PayoutState.DUE
     other = payout_of(desk, made, 1)
     paying.record_payout(desk.session, TREASURY, other.id, rail_reference="R-2")
@@ -140,7 +134,7 @@ def refund(desk: Desk, order: Order) -> object:
 def test_refund__to_whom_an_order_binds__waits_until_it_is_vacated(desk: Desk) -> None:
     buyer, order = overpaid(desk)
     bound = court.in_force(desk, court.on_wallet(desk, buyer.wallet.address))
-    assert code_of(lambda: refund(desk, order)) == "party_under_order"
+    assert refusal(lambda: refund(desk, order)) == ("party_under_order", None)
     assert standing_of(desk.session, order.id).due == 700
 
     court.vacate(desk, bound)
@@ -152,5 +146,5 @@ def test_refund__to_whom_an_order_binds__waits_until_it_is_vacated(desk: Desk) -
 def test_refund__to_whom_a_list_may_name__waits(desk: Desk) -> None:
     buyer, order = overpaid(desk)
     listed(desk, buyer.investor)
-    assert code_of(lambda: refund(desk, order)) == "sanctions_hit_stands"
+    assert refusal(lambda: refund(desk, order)) == ("sanctions_hit_stands", None)
     assert standing_of(desk.session, order.id).due == 700
