@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from uuid import UUID
 
@@ -67,10 +68,8 @@ def step(database: Database, name: str, rows: Sequence[UUID]) -> Iterator[Spans]
             )
         ).all()
     spans = [_start(operation, name) for operation in found]
-    # What is logged meanwhile names the first of them.
-    current = use_span(spans[0], record_exception=False, set_status_on_exception=False)
     try:
-        with current if spans else contextlib.nullcontext():
+        with _current(spans):
             yield Spans(spans)
     except Exception as fault:
         for span in spans:
@@ -80,6 +79,13 @@ def step(database: Database, name: str, rows: Sequence[UUID]) -> Iterator[Spans]
     finally:
         for span in spans:
             span.end()
+
+
+def _current(spans: Sequence[Span]) -> AbstractContextManager[object]:
+    """Have what is logged meanwhile name the first of them; what is not traced names none."""
+    if not spans:
+        return contextlib.nullcontext()
+    return use_span(spans[0], record_exception=False, set_status_on_exception=False)
 
 
 def mark(

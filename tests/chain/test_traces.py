@@ -216,6 +216,19 @@ def test_trace__rows_of_a_batch__each_keeps_its_own(market: Market, spans: Kept)
     assert len(traces) == len(rows)
 
 
+def test_trace__planned_before_anything_was_traced__is_carried_out_all_the_same(
+    market: Market, spans: Kept
+) -> None:
+    planned = market.world.count(OperationState.PLANNED)
+    assert planned
+    assert {row.traceparent for row in market.world.operations()} == {None}
+    market.world.settle()
+
+    assert not market.world.count(OperationState.PLANNED)
+    assert {row.state for row in market.world.operations()} == {OperationState.FINAL}
+    assert not spans.of(market.world.operations()[-1].id)
+
+
 def test_trace__refused__ends_with_its_code(market: Market, spans: Kept) -> None:
     market.world.settle()
     again = market.plan(
