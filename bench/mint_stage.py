@@ -29,7 +29,7 @@ from api.program import Base, open_keys, running_loops
 from api.starting import load_settings
 from bench.gas_node import BALANCE_WEI, CHAIN_ID, free_port
 from chain.embedded.anvil import HOST, Anvil, launch
-from chain.embedded.devnet import bury_themselves, rest_of
+from chain.embedded.burial import Burial
 from chain.runtime import embedded_keys
 from registry.document.store import FolderStore
 from registry.investor import service as investors
@@ -202,18 +202,11 @@ def heartbeat(node: Anvil) -> Iterator[None]:
     stop = threading.Event()
 
     def beat() -> None:
-        pause, looked_at = HEARTBEAT_SECONDS, head()
-        while not stop.wait(pause):
-            before, looked_at = looked_at, head()
-            if bury_themselves(before, looked_at):
-                continue
-            started = time.monotonic()
-            node.call("evm_mine")
-            looked_at += 1
-            pause = rest_of(HEARTBEAT_SECONDS, time.monotonic() - started)
-
-    def head() -> int:
-        return int(node.call("eth_blockNumber"), 16)
+        burial = Burial()
+        while not stop.wait(HEARTBEAT_SECONDS):
+            node.mine_what_waits()
+            if burial.is_due(node.head().number):
+                burial.mine(node)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -37,6 +37,8 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 CLOSING_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.01
+UNNOTICED_SECONDS: Final = 0.05
+"""What has waited so long without a block is not about to be mined."""
 RPC_SECONDS: Final = 30.0
 
 
@@ -160,6 +162,25 @@ class Anvil:
             yield
         finally:
             self.resume_mining()
+
+    def mine_what_waits(self) -> None:
+        """Mine what did not fit into the last block.
+
+        When transactions arrive, the node mines one block; what is more than it holds then waits
+        in the pool until another one arrives.
+        """
+        waiting = self._pending()
+        while waiting and self.is_mining():
+            head = self.head()
+            time.sleep(UNNOTICED_SECONDS)
+            if self.head().hash == head.hash and self._pending():
+                self.call("evm_mine")
+            before, waiting = waiting, self._pending()
+            if waiting >= before:
+                return  # more has arrived, or none of it can be paid for now
+
+    def _pending(self) -> int:
+        return int(self.call("txpool_status")["pending"], 16)
 
     def dump_state(self) -> tuple[Block, bytes]:
         """The whole chain as gzipped JSON, and its head.

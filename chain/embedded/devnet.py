@@ -3,8 +3,9 @@
 The node is anvil, a child process on the loopback. It keeps its chain in memory; the keeper, a
 thread, makes it behave like a network:
 
-* **Finality.** Blocks come with transactions only. While the newest transaction is less than
-  `confirmations` blocks deep, an empty block is mined at each heartbeat; an idle chain rests.
+* **Finality.** Blocks come with transactions only, as many as these need. While the newest
+  transaction is less than `confirmations` blocks deep, an empty block is mined at each heartbeat;
+  an idle chain rests.
 * **Durability.** A changed chain is written to disk every second or two, and once more at the
   end. The node's own ``--state-interval`` writes in place, and its ``anvil_dumpState`` mixes two
   blocks when one is mined meanwhile (accounts of the newer, transactions of the older: the lost
@@ -42,6 +43,7 @@ from chain.embedded.anvil import (
     forget,
     launch,
 )
+from chain.embedded.burial import Burial
 from chain.embedded.dump import with_one_genesis
 from registry.kernel.service_directory import DirectoryLock, EmbeddedServiceError
 from registry.kernel.settings import Finality
@@ -52,31 +54,12 @@ ADOPT_SECONDS: Final = 5.0
 LONGEST_BACKOFF_SECONDS: Final = 10.0
 # A snapshot takes at most a quarter of the time, however large the chain has grown.
 SNAPSHOT_REST: Final = 3
-# And its own blocks a tenth: anvil goes through its whole state for each, 25 ms at 2,000 holders,
-# and what is sent meanwhile buries the blocks before it as well.
-BLOCK_REST: Final = 9
 # zlib's number for "expect a gzip frame", whose checksum is the snapshot's own.
 GZIP_FRAME: Final = 31
 # So far behind the newest block anvil sets its tags.
 TAG_DEPTHS: Final = {"safe": 32, "finalized": 64}
 
 log = structlog.get_logger()
-
-
-def rest_of(heartbeat_seconds: float, mined_in: float) -> float:
-    """Return how long the keeper leaves a chain alone whose last block took it `mined_in`."""
-    return max(heartbeat_seconds, min(BLOCK_REST * mined_in, LONGEST_BACKOFF_SECONDS))
-
-
-def bury_themselves(before: int | None, head: int) -> bool:
-    """Tell whether several blocks came since the last look: more will come, upon these.
-
-    Parameters
-    ----------
-    before
-        The number of the newest block then; None at the first look.
-    """
-    return before is not None and head > before + 1
 
 
 def depth_of(finality: Finality) -> int:
@@ -124,8 +107,7 @@ class Devnet:
         self._lock = DirectoryLock(self._directory, "chain")
         self._node: Anvil | None = None
         self._keeper: threading.Thread | None = None
-        self._mined_in = 0.0
-        self._looked_at: int | None = None
+        self._burial = Burial()
         self._stopping = threading.Event()
         self._snapshot_due = 0.0
         # Block hashes: of the chain on disk, and of one with nothing left to confirm.
@@ -256,22 +238,18 @@ class Devnet:
                     "devnet_keeper_failed", reason=str(error), failures=failures, retry_in_s=pause
                 )
             else:
-                failures, pause = 0, rest_of(self._heartbeat_seconds, self._mined_in)
+                failures, pause = 0, self._heartbeat_seconds
 
     def _tick(self) -> None:
         node = self._living_node()
+        node.mine_what_waits()
         head = node.head()
         # The snapshot goes first: a transaction had better be on disk when it becomes final.
         if self._is_unsaved(head) and time.monotonic() >= self._snapshot_due:
             with node.mining_paused():
                 self._save_snapshot(node)
-        is_busy = bury_themselves(self._looked_at, head.number)
-        self._looked_at = head.number
-        if not is_busy and self._wants_block(node, head):
-            started = time.monotonic()
-            node.call("evm_mine")
-            self._mined_in = time.monotonic() - started
-            self._looked_at += 1
+        if self._burial.is_due(head.number) and self._wants_block(node, head):
+            self._burial.mine(node)
 
     def _living_node(self) -> Anvil:
         if self._node is not None and self._node.is_alive():

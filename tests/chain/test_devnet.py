@@ -61,10 +61,13 @@ class Wallet:
         return answer["result"]
 
     def send(self, to: str | None, data: bytes = b"") -> str:
+        return str(self.call("eth_sendRawTransaction", self.signed(to, data)))
+
+    def signed(self, to: str | None, data: bytes = b"", *, gas: int = 300_000) -> str:
         transaction: dict[str, Any] = {
             "chainId": CHAIN_ID,
             "nonce": self.nonce,
-            "gas": 300_000,
+            "gas": gas,
             "maxFeePerGas": 10**11,
             "maxPriorityFeePerGas": 10**9,
             "value": 0,
@@ -75,7 +78,7 @@ class Wallet:
             transaction["to"] = to_checksum_address(to)
         raw = SENDER.sign_transaction(transaction).raw_transaction
         self.nonce += 1
-        return str(self.call("eth_sendRawTransaction", "0x" + raw.hex().removeprefix("0x")))
+        return "0x" + bytes(raw).hex()
 
     def mined(self, transaction: str) -> dict[str, Any]:
         return dict(eventually(lambda: self.call("eth_getTransactionReceipt", transaction)))
@@ -310,6 +313,23 @@ def test_heartbeat__blocks_keep_coming__no_empty_one_comes_between(
         # The keeper's first look may find one block alone.
         assert last - first <= 40
         assert eventually(lambda: wallet.height() == last + 1)
+
+
+def test_heartbeat__more_than_a_block_holds__is_mined_to_the_last(
+    tmp_path: Path, port: int
+) -> None:
+    chain = Devnet(tmp_path, port=port, confirmations=0, heartbeat_seconds=0.1)
+    with chain, Wallet(chain.url) as wallet:
+        chain.fund(SENDER.address, 10**20)
+        raws = [wallet.signed(STRANGER, gas=14_000_000) for _ in range(9)]
+        calls = [
+            {"jsonrpc": "2.0", "id": raw, "method": "eth_sendRawTransaction", "params": [raw]}
+            for raw in raws
+        ]
+        sent = [answer["result"] for answer in wallet.http.post("/", json=calls).json()]
+
+        # Two of them fill a block, and nothing else ever arrives.
+        assert all(wallet.mined(each) for each in sent)
 
 
 def test_heartbeat__mining_turned_off__leaves_it_to_the_driver(
