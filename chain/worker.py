@@ -40,6 +40,7 @@ from registry.bulk.runner import ImportWorker
 from registry.captable.projection import CursorMoved
 from registry.document.store import DocumentStore
 from registry.export.runner import ExportWorker
+from registry.investor import custody
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from registry.kernel.vault import Vault
@@ -58,8 +59,9 @@ EXPORT_POLL_SECONDS = 0.5
 SCREENING_POLL_SECONDS = 2.0
 ALERTS_POLL_SECONDS = 2.0
 RECONCILE_SECONDS = 10.0
-CUSTODY_POLL_SECONDS = 0.5
-ANCHOR_POLL_SECONDS = 5.0
+CUSTODY_POLL_SECONDS = 15.0
+"""How often keys to be made are looked for; who asks for one wakes us."""
+ANCHOR_POLL_SECONDS = 15.0
 
 WANTED_OPERATIONS = 100
 
@@ -237,11 +239,15 @@ def _run_custody(database: Database, chain: Chain, stop: threading.Event) -> Non
     if chain.custody is None:
         return
     maker = KeyMaker(database, chain.custody, chain.chain_id)
+    waiter = Waiter(database, stop, custody.WAKE_CHANNEL)
 
     def turn() -> float:
         return 0.0 if maker.turn() else CUSTODY_POLL_SECONDS
 
-    _repeat("custody", turn, stop.wait, stop)
+    try:
+        _repeat("custody", turn, waiter.wait, stop)
+    finally:
+        waiter.close()
 
 
 def _run_anchoring(database: Database, chain_id: int, minutes: int, stop: threading.Event) -> None:

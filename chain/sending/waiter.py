@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 import time
 from collections.abc import Set as AbstractSet
 
 import psycopg
 import structlog
+from psycopg.sql import SQL, Identifier
 
 from registry.kernel.db import Database
 from registry.operation.service import ANYTHING, WAKE_CHANNEL
@@ -20,11 +22,20 @@ STOP_SECONDS = 0.5
 
 
 class Waiter:
-    """Sleeps until a transaction commits that has work for us (LISTEN/NOTIFY), or time is up."""
+    """Sleeps until a transaction commits that has work for us (LISTEN/NOTIFY), or time is up.
 
-    def __init__(self, database: Database, stop: threading.Event) -> None:
+    Parameters
+    ----------
+    channel
+        What is listened to.
+    """
+
+    def __init__(
+        self, database: Database, stop: threading.Event, channel: str = WAKE_CHANNEL
+    ) -> None:
         self._url = database.driver_url
         self._stop = stop
+        self._channel = channel
         self._connection: psycopg.Connection | None = None
         self._woken_for: set[str] = set()
 
@@ -47,14 +58,14 @@ class Waiter:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, autocommit=True)
-                self._connection.execute(f"LISTEN {WAKE_CHANNEL}")
+                self._connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
                 # What was committed before we listened told nobody.
                 return {ANYTHING}
-            woken = {
-                said.payload for said in self._connection.notifies(timeout=seconds, stop_after=1)
-            }
+            # Nothing of Python runs while nothing is said.
+            if not select.select([self._connection.fileno()], [], [], seconds)[0]:
+                return set()
             # One look answers everything that was said until now.
-            woken |= {said.payload for said in self._connection.notifies(timeout=0)}
+            woken = {said.payload for said in self._connection.notifies(timeout=0)}
         except psycopg.OperationalError as fault:
             log.warning("listening_lost", reason=str(fault))
             self.close()

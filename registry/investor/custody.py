@@ -19,6 +19,10 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
+from registry.kernel.waking import wake
+
+WAKE_CHANNEL = "milkiyat_custody"
+"""Notified when a key is to be made."""
 
 
 def request_wallet(session: Session, actor: Actor, chain_id: int) -> CustodialKey:
@@ -38,6 +42,7 @@ def request_wallet(session: Session, actor: Actor, chain_id: int) -> CustodialKe
     key = CustodialKey(investor_id=investor.id, chain_id=chain_id)
     session.add(key)
     session.flush()
+    wake(session, WAKE_CHANNEL)
     journal.record(
         session, actor, "custodial_wallet_requested", "investor", investor.id, chain_id=chain_id
     )

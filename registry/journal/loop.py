@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from registry.journal.sealer import seal_batch
+from registry.journal.sealer import is_anything_pending, seal_batch
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
 
@@ -30,13 +31,15 @@ def run_sealer(database: Database, stop: threading.Event) -> None:
 def seal_once(database: Database) -> float:
     """Seal one batch; whatever goes wrong is told, and is tried again after the pause returned."""
     try:
+        if not is_anything_pending(database):
+            return IDLE_SECONDS
         with database.transaction() as session:
             taken = seal_batch(session)
     except RegistryError as fault:
         # Nothing is lost: what waits is sealed once the seals hold again.
         log.error("journal_not_sealed", code=fault.code, reason=fault.detail)  # noqa: TRY400
         return BROKEN_SECONDS
-    except OperationalError as fault:
+    except (OperationalError, psycopg.OperationalError) as fault:
         log.warning("loop_waits", loop="sealer", reason=str(fault))
         return BACKOFF_SECONDS
     except Exception:

@@ -32,6 +32,7 @@ BATCH = 5000
 KEPT_LEVELS = 8
 _SEALER_LOCK = 4_242_002
 
+_IS_PENDING = "SELECT 1 FROM journal_pending LIMIT 1"
 _TAKE = text(
     "DELETE FROM journal_pending WHERE ctid = ANY (ARRAY("
     "SELECT ctid FROM journal_pending LIMIT :batch)) RETURNING kind, entry_id"
@@ -53,6 +54,12 @@ def seal_all(database: Database) -> int:
         if batch == 0:
             return sealed
         sealed += batch
+
+
+def is_anything_pending(database: Database) -> bool:
+    """Tell whether anything waits to be sealed; asked each second, so it costs next to nothing."""
+    with database.autocommit() as connection:
+        return connection.execute(_IS_PENDING).fetchone() is not None
 
 
 def seal_batch(session: Session, *, batch: int = BATCH) -> int:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
-from registry.kernel import tracing
+from registry.kernel import tracing, waking
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
@@ -102,9 +102,7 @@ def wake(session: Session, kind: str = ANYTHING) -> None:
     kind
         Of what was planned; otherwise anything may have become ready.
     """
-    session.connection().execute(
-        text("SELECT pg_notify(:channel, :kind)"), {"channel": WAKE_CHANNEL, "kind": kind}
-    )
+    waking.wake(session, WAKE_CHANNEL, kind)
 
 
 def is_anything_open(session: Session) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from chain.custody.signing import Purchase, sign_purchase
 from chain.errors import PolicyRefused, SignerUnavailable
 from chain.node.client import hex_of
 from chain.operations.settle import TRADE_FIELDS, permit_typed_data, trade_typed_data
+from chain.sending.waiter import Waiter
 from chain.signing.gcp_kms import AccessTokens
 from chain.signing.policies import SigningPolicy, load_policy
 from chain.signing.port import Signer
@@ -126,6 +128,31 @@ def test_custodial_wallet__killed_between_key_and_row__is_one_and_is_linked_on_c
     assert wallet.address.hex() in told
     for shown in (secret.hex(), repr(secret)[2:-1], str(int.from_bytes(secret, "big")), PASSWORD):
         assert shown not in told
+
+
+def test_custodial_wallet__asked_for__wakes_who_makes_the_key(
+    platform: World, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    waiter = Waiter(platform.database, stop, custody.WAKE_CHANNEL)
+
+    def ask_for_one() -> None:
+        with platform.database.transaction() as session:
+            who, _ = make.enrolled(desk(session, tmp_path))
+            custody.request_wallet(session, who, CHAIN_ID)
+
+    try:
+        waiter.wait(30)
+        assert waiter.take_woken(), "it listens now, and whatever was said before is looked at"
+        asking = threading.Timer(0.2, ask_for_one)
+        asking.start()
+        waiter.wait(30)
+        asking.join()
+    finally:
+        waiter.close()
+
+    assert waiter.take_woken() == {""}
+    assert KeyMaker(platform.database, keys_in(tmp_path / "custody"), CHAIN_ID).turn() == 1
 
 
 # Buying by them
