@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -62,6 +62,9 @@ ANSWER_BYTES = 64 * 2**20
 """More is not read: the question was too wide."""
 CALLS_AT_ONCE = 200
 """In one round trip; more are asked in several."""
+SEND = "eth_sendRawTransaction"
+
+Answer = TypeVar("Answer")
 
 
 class ChainClient:
@@ -134,12 +137,17 @@ class ChainClient:
         ------
         RpcUnavailable, RpcRefused, RpcInconsistent
         """
+        return self._batch(calls, _result)
+
+    def _batch(
+        self, calls: Sequence[tuple[str, tuple[Any, ...]]], read: Callable[[str, Any], Answer]
+    ) -> list[Answer]:
         if not calls:
             return []
         most = self._most_at_once
         if len(calls) > most:
             parts = (calls[start : start + most] for start in range(0, len(calls), most))
-            return [answer for part in parts for answer in self.batch(part)]
+            return [answer for part in parts for answer in self._batch(part, read)]
         with self._limit.spent(len(calls)):
             body = self._wire.post("batch", encode_batch(calls), ANSWER_BYTES)
             answers = decode_any("batch", body)
@@ -150,7 +158,7 @@ class ChainClient:
             found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
             if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
                 raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
-            return [_result(method, found[number]) for number, (method, _) in enumerate(calls)]
+            return [read(method, found[number]) for number, (method, _) in enumerate(calls)]
 
     @property
     def _most_at_once(self) -> int:
@@ -381,7 +389,32 @@ class ChainClient:
 
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to the node; the same bytes may be sent again."""
-        return bytes_of(self.request("eth_sendRawTransaction", hex_of(raw)))
+        return bytes_of(self.request(SEND, hex_of(raw)))
+
+    def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
+        """Hand signed transactions to the node together, in their order; what it has against each.
+
+        Raises
+        ------
+        RpcUnavailable, RpcInconsistent
+            Any of them may have arrived.
+        """
+        if len(raws) == 1:
+            return [refusal_of(lambda: self.send_raw(raws[0]))]
+        calls = [(SEND, (hex_of(raw),)) for raw in raws]
+        try:
+            return self._batch(calls, lambda *said: refusal_of(lambda: _result(*said)))
+        except RpcRefused as refused:
+            return [refused] * len(raws)
+
+
+def refusal_of(call: Callable[[], object]) -> RpcRefused | None:
+    """Make a call; what the node has against it, or None."""
+    try:
+        call()
+    except RpcRefused as refused:
+        return refused
+    return None
 
 
 def _transaction(sender: bytes, to: bytes | None, data: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.answers import Block, BlockId, Receipt
@@ -230,16 +231,21 @@ class NodePool(ChainClient):
 
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to all nodes; it is sent when one of them has taken it."""
+        (refused,) = self.send_raws([raw])
+        if refused is not None:
+            raise refused
+        return keccak(raw)
+
+    def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
+        """Hand signed transactions to all nodes; one is sent when one of them has taken it."""
         self._panel.look(VALID_SECONDS)
         said = self._panel.each(
             [node for node in self._panel.nodes if node.is_asked],
-            lambda node: _or_refusal(lambda: node.client.send_raw(raw)),
+            lambda node: node.client.send_raws(raws),
         ).values()
-        for answer in sorted(said, key=lambda answer: isinstance(answer, RpcRefused)):
-            if isinstance(answer, RpcRefused):
-                raise answer
-            return answer
-        raise RpcUnavailable("no node of RPC_URL took the transaction")
+        if not said:
+            raise RpcUnavailable("no node of RPC_URL took the transaction")
+        return [None if None in answers else answers[0] for answers in zip(*said, strict=True)]
 
 
 def _or_refusal(call: Callable[[], Answer]) -> Answer | RpcRefused:

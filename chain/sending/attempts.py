@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from chain.errors import RpcRefused
 from chain.node.client import hex_of
 from chain.operations.effect import Chain
 from chain.sending import batches
@@ -25,6 +26,9 @@ from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
+
+AT_ONCE = 16
+"""Transactions that go to the node in one request: nodes read no more than some megabytes."""
 
 
 class Attempts:
@@ -112,12 +116,16 @@ class Attempts:
 
     def broadcast(self, attempts: Sequence[OperationAttempt]) -> None:
         """Hand signed bytes to the node, in the order of their nonces."""
-        for attempt in attempts:
-            with step(self._database, "broadcast", [attempt.operation_id]) as spans:
-                spans.note(tx=hex_of(attempt.tx_hash), seq=attempt.seq)
-                if attempt.last_sent_at is not None:
-                    spans.event("rebroadcast", last_sent_at=attempt.last_sent_at.isoformat())
-                self._send(attempt)
+        for start in range(0, len(attempts), AT_ONCE):
+            some = attempts[start : start + AT_ONCE]
+            with contextlib.ExitStack() as stack:
+                for attempt in some:
+                    taken = step(self._database, "broadcast", [attempt.operation_id])
+                    spans = stack.enter_context(taken)
+                    spans.note(tx=hex_of(attempt.tx_hash), seq=attempt.seq)
+                    if attempt.last_sent_at is not None:
+                        spans.event("rebroadcast", last_sent_at=attempt.last_sent_at.isoformat())
+                self._send(some)
 
     def _note_poverty(self, attempt: OperationAttempt) -> None:
         """Say so where the node refused because the key cannot pay any more."""
@@ -131,36 +139,37 @@ class Attempts:
                 session, [row.id for row in whole], funds_problem(self._signer, cost, balance)
             )
 
-    def _send(self, attempt: OperationAttempt) -> None:
+    def _send(self, attempts: Sequence[OperationAttempt]) -> None:
         failpoints.reach("before_broadcast")
-        try:
-            self._chain.client.send_raw(attempt.raw)
-        except RpcRefused as refused:
-            # "Already known", "nonce too low", anything: the chain will tell. Never a new
-            # nonce.
-            log.info(
-                "broadcast_refused",
-                operation=str(attempt.operation_id),
-                tx=hex_of(attempt.tx_hash),
-                reason=refused.message,
-            )
-            self._note_poverty(attempt)
+        answers = self._chain.client.send_raws([attempt.raw for attempt in attempts])
+        for attempt, refused in zip(attempts, answers, strict=True):
+            if refused is not None:
+                # "Already known", "nonce too low", anything: the chain will tell. Never a new
+                # nonce.
+                log.info("broadcast_refused", **_told(attempt), reason=refused.message)
+                self._note_poverty(attempt)
         sent_at = now()
         failpoints.reach("after_broadcast")
         with self._database.transaction() as session:
-            operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
-            if operation.state == OperationState.SIGNED:
-                batches.move(session, operation, OperationState.BROADCAST)
-            stored = session.get_one(OperationAttempt, attempt.tx_hash)
-            stored.last_sent_at = sent_at
-            session.add(stored)
+            for attempt in attempts:
+                _note_sent(session, attempt, sent_at)
         failpoints.reach("after_broadcast_commit")
         self._on_broadcast()
-        log.info(
-            "operation_broadcast",
-            operation=str(attempt.operation_id),
-            tx=hex_of(attempt.tx_hash),
-        )
+        for attempt in attempts:
+            log.info("operation_broadcast", **_told(attempt))
+
+
+def _note_sent(session: Session, attempt: OperationAttempt, sent_at: datetime) -> None:
+    operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
+    if operation.state == OperationState.SIGNED:
+        batches.move(session, operation, OperationState.BROADCAST)
+    stored = session.get_one(OperationAttempt, attempt.tx_hash)
+    stored.last_sent_at = sent_at
+    session.add(stored)
+
+
+def _told(attempt: OperationAttempt) -> dict[str, str]:
+    return {"operation": str(attempt.operation_id), "tx": hex_of(attempt.tx_hash)}
 
 
 def _last_seq(session: Session, operation: Operation) -> int:

@@ -23,7 +23,7 @@ _COUNTED_ON = (
         col(NonceStream.chain_id) == bindparam("of_chain"),
         col(NonceStream.signer) == bindparam("of"),
     )
-    .values(next_nonce=col(NonceStream.next_nonce) + 1)
+    .values(next_nonce=col(NonceStream.next_nonce) + bindparam("count"))
     .returning(col(NonceStream.next_nonce))
 )
 
@@ -79,8 +79,8 @@ class Nonces:
         )
         return {bytes(signer): count for signer, count in rows}
 
-    def take(self, session: Session) -> int:
-        """Give the next nonce out; it is taken once the session commits.
+    def take(self, session: Session, count: int) -> int:
+        """Give the next nonces out, and return the first; they are taken once the session commits.
 
         The chain is asked once more, under the lock: what went out a moment ago may have closed a
         gap, and have set free what a pool kept behind it; and nobody closes one meanwhile.
@@ -90,7 +90,7 @@ class Nonces:
         NonceAhead
             Something was sent of which the database knows nothing.
         """
-        nonce = self.count_on(session)
+        nonce = self.count_on(session, count)
         assert nonce is not None, "the stream is opened before anything is signed"
         keys = [key.address for key in self._chain.senders]
         used = self._chain.client.nonces_used(keys)
@@ -98,14 +98,14 @@ class Nonces:
         require_known(session, given_out, used)
         return nonce
 
-    def count_on(self, session: Session) -> int | None:
-        """Give the next nonce out and hold the stream; None where it is not open yet.
+    def count_on(self, session: Session, count: int) -> int | None:
+        """Give the next nonces out and hold the stream; None where it is not open yet.
 
         Before anything is signed with it, the chain is asked what it knows (`require_known`).
         """
-        given = {"of_chain": self._chain.chain_id, "of": self._signer.address}
+        given = {"of_chain": self._chain.chain_id, "of": self._signer.address, "count": count}
         following = session.connection().execute(_COUNTED_ON, given).scalar_one_or_none()
-        return None if following is None else int(following) - 1
+        return None if following is None else int(following) - count
 
     def is_told(self) -> bool:
         """Tell whether the chain has seen just those nonces used that were given out.

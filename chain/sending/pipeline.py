@@ -1,19 +1,30 @@
 """Two hands beside the sender's own, so that node and database work at the same time.
 
-While one batch is signed and stored, the next is prepared, and the one before handed to the node.
-The order of commits is untouched: nothing is handed over before its bytes are stored (ADR 0004).
+While some batches are signed and stored, the next are prepared, and those before handed to the
+node. The order of commits is untouched: nothing is handed over before its bytes are stored
+(ADR 0004).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby, pairwise
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 Prepared = TypeVar("Prepared")
 Rows = Sequence[UUID]
+TOGETHER = 4
+"""Batches that are signed in one transaction and handed to the node at once (ADR 0063)."""
+
+
+class Begun(NamedTuple, Generic[Prepared]):
+    """The rows of a transaction, and what waits until it is prepared."""
+
+    rows: Rows
+    prepared: Callable[[], Prepared]
 
 
 class Pipeline(Generic[Prepared]):
@@ -48,15 +59,18 @@ class Pipeline(Generic[Prepared]):
         if kind is None:
             self.settle()
 
-    def each(self, groups: Sequence[Rows]) -> Iterator[tuple[Rows, Callable[[], Prepared]]]:
-        """Give the rows of each transaction, and what waits for its preparation to be done."""
-        waiting: Future[Prepared] | None = None
-        for rows, following in zip(groups, [*groups[1:], ()], strict=True):
-            ready, waiting = waiting, None
-            if _is_batch(rows) and _is_batch(following):
-                ready = ready or self._ahead.submit(self._prepare, rows)
-                waiting = self._ahead.submit(self._prepare, following)
-            yield rows, self._now(rows) if ready is None else ready.result
+    def each(self, groups: Sequence[Rows]) -> Iterator[list[Begun[Prepared]]]:
+        """Give what is signed together: several batches, or one call."""
+        ready: list[Begun[Prepared]] = []
+        for bunch, following in pairwise([*_bunches(groups), []]):
+            ready = ready or self._begin(bunch)
+            now, ready = ready, self._begin(following) if _is_ahead(following) else []
+            yield now
+
+    def _begin(self, bunch: Sequence[Rows]) -> list[Begun[Prepared]]:
+        if not _is_ahead(bunch):
+            return [Begun(rows, self._now(rows)) for rows in bunch]
+        return [Begun(rows, self._ahead.submit(self._prepare, rows).result) for rows in bunch]
 
     def _now(self, rows: Rows) -> Callable[[], Prepared]:
         return lambda: self._prepare(rows)
@@ -87,5 +101,18 @@ class Pipeline(Generic[Prepared]):
             self._handed.pop(0).result()
 
 
+def _bunches(groups: Sequence[Rows]) -> list[list[Rows]]:
+    """Take batches that follow each other together; a single call stands alone."""
+    bunches: list[list[Rows]] = []
+    for is_batch, some in groupby(groups, _is_batch):
+        run, most = list(some), TOGETHER if is_batch else 1
+        bunches += [run[start : start + most] for start in range(0, len(run), most)]
+    return bunches
+
+
 def _is_batch(rows: Rows) -> bool:
     return len(rows) > 1
+
+
+def _is_ahead(bunch: Sequence[Rows]) -> bool:
+    return any(_is_batch(rows) for rows in bunch)

@@ -14,16 +14,17 @@ Operations of one kind go together in a batch where they can (ADR 0027).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from chain.errors import (
-    ChainError,
     MustWait,
     PolicyRefused,
     Reverted,
@@ -33,11 +34,12 @@ from chain.errors import (
 )
 from chain.node.client import hex_of
 from chain.operations import EFFECTS
-from chain.operations.effect import Call, Chain
+from chain.operations.effect import Chain
 from chain.sending import batches
 from chain.sending.attempts import Attempts
+from chain.sending.claiming import Forbidden, Taken, claim
 from chain.sending.faults import contained
-from chain.sending.fees import Fees, Market, Priced
+from chain.sending.fees import Fees, Priced
 from chain.sending.funds import Purse
 from chain.sending.nonces import Nonces
 from chain.sending.outbox import (
@@ -49,21 +51,18 @@ from chain.sending.outbox import (
     refuse,
     refuse_orphans,
     revert_problem,
-    too_early_problem,
 )
-from chain.sending.pipeline import Pipeline
+from chain.sending.pipeline import Begun, Pipeline
 from chain.sending.pool import MAX_IN_FLIGHT, Pool
+from chain.sending.preparing import NotNow, Preparing, load
 from chain.sending.resender import Resender
-from chain.sending.second_look import NodeBehind, confirm_revert
 from chain.sending.short_way import ShortWay
 from chain.sending.standing import standing_of
 from chain.sending.steps import step
-from chain.sending.trailer import estimable
 from chain.signing.port import Signer
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
-from registry.kernel.rows import among
 from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
@@ -74,16 +73,11 @@ BATCH_ROWS = 100
 """Rows of the largest batch: what a batch of mints may be by `erc3643-facts` section 7."""
 
 
-class _NotNow(ChainError):
-    """Whether the call may be sent will be known later."""
+class Ready(NamedTuple):
+    """The rows of a transaction, and its call."""
 
-
-class _Forbidden(Exception):
-    """The register forbids some of what was to be signed."""
-
-    def __init__(self, refusals: Mapping[UUID, RegistryError]) -> None:
-        super().__init__(f"{len(refusals)} refused")
-        self.refusals = refusals
+    rows: Sequence[UUID]
+    priced: Priced
 
 
 _Pipeline = Pipeline[Priced]
@@ -132,8 +126,8 @@ class Sender:
             attempts=self._attempts,
         )
         self._resender = Resender(database, chain, signer, attempts=self._attempts, fees=self._fees)
-        # Of one turn: what the chain asks for, and what the key can spend.
-        self._market: Market | None = None
+        self._preparing = Preparing(database, chain, signer, fees=self._fees)
+        # What the key can spend in this turn.
         self._purse = Purse(0)
 
     @property
@@ -173,8 +167,7 @@ class Sender:
         """
         if urgent and (sent := self._short_way.send()) is not None:
             return sent
-        self._market = None
-        market = self._look()
+        market = self._preparing.begin_turn()
         with self._database.transaction() as session:
             moved = 0 if urgent else refuse_orphans(session, self._pool.kinds)
             standing = standing_of(session, self._chain.chain_id, market.nonces_used.keys())
@@ -183,10 +176,9 @@ class Sender:
         mine = standing.get(self._signer.address)
         self._purse = Purse(market.balance_wei - (mine.committed_wei if mine else 0))
         if groups:
-            with Pipeline(self._prepare) as pipeline:
-                for rows, prepared in pipeline.each(groups):
-                    with contained(rows[0]):
-                        moved += self._send(pipeline, rows, prepared)
+            with Pipeline(self._preparing.prepare) as pipeline:
+                for bunch in pipeline.each(groups):
+                    moved += self._send_bunch(pipeline, bunch)
         return moved
 
     def _ready(self, session: Session, flying: Mapping[bytes, int]) -> list[list[UUID]]:
@@ -197,9 +189,27 @@ class Sender:
         groups = batches.group(ready, self._batch_rows)
         return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups], flying)
 
-    def _prepare(self, rows: Sequence[UUID]) -> Priced:
-        with step(self._database, "prepare", rows):
-            return self._price(self._call(rows), len(rows))
+    def _send_bunch(self, pipeline: _Pipeline, bunch: Sequence[Begun[Priced]]) -> int:
+        """Send several batches together; if anything is in the way of one, each by itself."""
+        moved = 0
+        if len(bunch) > 1:
+            with contained(bunch[0].rows[0]):
+                moved = self._send_together(pipeline, bunch)
+        for each in () if moved else bunch:
+            with contained(each.rows[0]):
+                moved += self._send(pipeline, each.rows, each.prepared)
+        return moved
+
+    def _send_together(self, pipeline: _Pipeline, bunch: Sequence[Begun[Priced]]) -> int:
+        try:
+            ready = [Ready(each.rows, each.prepared()) for each in bunch]
+            if all(each.priced.fits for each in ready):
+                return self._sign_and_broadcast(pipeline, ready)
+        except (Forbidden, Reverted, PolicyRefused, MustWait, RpcRefused, NotNow) as fault:
+            log.debug("batches_part", batches=len(bunch), reason=repr(fault))
+        except RegistryError as refusal:
+            log.debug("batches_part", batches=len(bunch), reason=refusal.code)
+        return 0
 
     def _send(
         self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
@@ -212,7 +222,7 @@ class Sender:
 
     def _send_anew(self, pipeline: _Pipeline, rows: Sequence[UUID]) -> int:
         """Send rows that went with others a moment ago."""
-        return self._send(pipeline, rows, lambda: self._prepare(rows)) if rows else 0
+        return self._send(pipeline, rows, lambda: self._preparing.prepare(rows)) if rows else 0
 
     def _send_batch(
         self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
@@ -222,8 +232,8 @@ class Sender:
         try:
             priced = prepared()
             if priced.fits:
-                return len(rows) if self._sign_and_broadcast(pipeline, rows, priced) else 0
-        except _Forbidden as forbidden:
+                return self._sign_and_broadcast(pipeline, [Ready(rows, priced)])
+        except Forbidden as forbidden:
             for row, refusal in forbidden.refusals.items():
                 self._refuse(row, problem_of(refusal))
             allowed = [row for row in rows if row not in forbidden.refusals]
@@ -233,7 +243,7 @@ class Sender:
         except MustWait as wait:
             self._wait(rows, wait)
             return 0
-        except (RpcRefused, _NotNow) as refused:
+        except (RpcRefused, NotNow) as refused:
             log.warning("batch_waits", operation=str(rows[0]), rows=len(rows), reason=str(refused))
             return 0
         except RegistryError as refusal:
@@ -251,18 +261,18 @@ class Sender:
 
     def _still_planned(self, rows: Sequence[UUID]) -> list[UUID]:
         with self._database.transaction() as session:
-            found = _load(session, rows)
+            found = load(session, rows)
             return [row.id for row in found if row.state == OperationState.PLANNED]
 
     def _send_one(
         self, pipeline: _Pipeline, operation_id: UUID, prepared: Callable[[], Priced]
     ) -> int:
         try:
-            return int(self._sign_and_broadcast(pipeline, [operation_id], prepared()))
+            return self._sign_and_broadcast(pipeline, [Ready([operation_id], prepared())])
         except MustWait as wait:
             self._wait([operation_id], wait)
             return 0
-        except (RpcRefused, _NotNow) as refused:
+        except (RpcRefused, NotNow) as refused:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
             log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
             return 0
@@ -272,7 +282,7 @@ class Sender:
             problem = problem_of(refusal) if refusal else revert_problem(reverted)
         except PolicyRefused as forbidden:
             problem = forbidden.problem
-        except _Forbidden as forbidden:
+        except Forbidden as forbidden:
             problem = problem_of(forbidden.refusals[operation_id])
         except RegistryError as refused:
             problem = problem_of(refused)
@@ -281,54 +291,8 @@ class Sender:
     def _refusal_of(self, operation_id: UUID) -> RegistryError | None:
         """Ask the register whether it forbids an operation, and why."""
         with self._database.transaction() as session:
-            found = _load(session, [operation_id])
+            found = load(session, [operation_id])
             return EFFECTS[found[0].kind].refusals(session, found).get(operation_id)
-
-    def _call(self, rows: Sequence[UUID]) -> Call:
-        """Give the one call that does these."""
-        try:
-            with self._database.transaction() as session:
-                found = _load(session, rows)
-                effect = EFFECTS[found[0].kind]
-                if len(found) == 1:
-                    return effect.prepare(session, self._chain, found[0])
-                return effect.fold(session, self._chain, found)
-        except (SignerUnavailable, SignerRefused) as fault:
-            # The claim key: whoever sends would have to ask it.
-            raise MustWait(key_problem(fault)) from fault
-
-    def _price(self, call: Call, rows: int) -> Priced:
-        """Price a call; what reverts is judged only when nothing of ours is on its way."""
-        market = self._look()
-        try:
-            return self._fees.price(call, market, rows=rows)
-        except Reverted:
-            if not self._all_told():
-                raise _NotNow("it reverts, and something of ours is not mined yet") from None
-        # One of ours may have been mined between the two looks; now nothing is on its way.
-        try:
-            return self._fees.price(call, market, rows=rows)
-        except Reverted as reverted:
-            whole = estimable(call, rows)
-            try:
-                confirm_revert(self._database, self._chain, self._signer.address, whole)
-            except NodeBehind as behind:
-                raise _NotNow(str(behind)) from None
-            if reverted.name in call.too_early:
-                raise MustWait(too_early_problem(reverted)) from None
-            raise
-
-    def _look(self) -> Market:
-        """Give what the chain asks for, as it was when this turn first asked."""
-        if self._market is None:
-            self._market = self._fees.look()
-        return self._market
-
-    def _all_told(self) -> bool:
-        """Tell whether chain and database know the same of every key of ours."""
-        return all(
-            Nonces(self._database, self._chain, key).is_told() for key in self._chain.senders
-        )
 
     def _wait(self, rows: Sequence[UUID], wait: MustWait) -> None:
         """Say what operations wait for, and leave them to another key if one can send them."""
@@ -337,55 +301,53 @@ class Sender:
             if wait.of_key:
                 self._pool.rest(session, str(wait.problem["code"]))
 
-    def _sign_and_broadcast(
-        self, pipeline: _Pipeline, rows: Sequence[UUID], priced: Priced
-    ) -> bool:
+    def _sign_and_broadcast(self, pipeline: _Pipeline, bunch: Sequence[Ready]) -> int:
+        """Send what was prepared; how many operations moved, none if another worker has some."""
         try:
-            with step(self._database, "sign", rows) as spans:
-                attempt = self._sign(rows, priced)
-                spans.note(tx=hex_of(attempt.tx_hash) if attempt else None)
+            with contextlib.ExitStack() as stack:
+                steps = [step(self._database, "sign", each.rows) for each in bunch]
+                spans = [stack.enter_context(each) for each in steps]
+                attempts = self._sign(bunch)
+                for span, attempt in zip(spans, attempts, strict=False):
+                    span.note(tx=hex_of(attempt.tx_hash))
         except (SignerUnavailable, SignerRefused) as fault:
             raise MustWait(key_problem(fault), of_key=True) from fault
-        if attempt is not None:
-            failpoints.reach("after_sign_commit")
-            send = partial(self._attempts.broadcast, [attempt])
-            if len(rows) > 1:
-                pipeline.hand_over(send)
-            else:
-                send()
-        return attempt is not None
+        if not attempts:
+            return 0
+        failpoints.reach("after_sign_commit")
+        send = partial(self._attempts.broadcast, attempts)
+        if len(bunch[0].rows) > 1:
+            pipeline.hand_over(send)
+        else:
+            send()
+        return sum(len(each.rows) for each in bunch)
 
-    def _sign(self, rows: Sequence[UUID], priced: Priced) -> OperationAttempt | None:
-        """Take the nonce, sign and store, in one transaction; None if another worker did."""
-        with self._database.transaction() as session:
-            self._purse.require(self._signer, priced.cost_wei)
-            found = session.exec(
-                select(Operation)
-                .where(
-                    among(col(Operation.id), rows),
-                    col(Operation.state) == OperationState.PLANNED,
-                )
-                .order_by(col(Operation.id))
-                .with_for_update(skip_locked=True)
-            ).all()
-            if len(found) != len(rows):
-                return None
-            refusals = EFFECTS[found[0].kind].refusals(session, found)
-            if refusals:
-                raise _Forbidden(refusals)
-            carrier = (
-                found[0]
-                if len(found) == 1
-                else batches.bind(session, found, state=OperationState.SIGNED)
-            )
-            assert carrier.nonce is None, "what is planned owns no nonce"
-            carrier.signer, carrier.nonce = self._signer.address, self._nonces.take(session)
-            if carrier.state == OperationState.PLANNED:
-                batches.move(session, carrier, OperationState.SIGNED)
-            attempt = self._attempts.sign(session, carrier, priced, is_first=True)
-            failpoints.reach("before_sign_commit")
-        self._purse.spend(priced.cost_wei)
-        return attempt
+    def _sign(self, bunch: Sequence[Ready]) -> Sequence[OperationAttempt]:
+        """Take the nonces, sign and store, in one transaction; nothing if another worker did."""
+        cost_wei = sum(each.priced.cost_wei for each in bunch)
+        self._purse.require(self._signer, cost_wei)
+        try:
+            with self._database.transaction() as session:
+                carriers = claim(session, [each.rows for each in bunch])
+                first = self._nonces.take(session, len(bunch))
+                attempts = [
+                    self._sign_with(session, carrier, first + place, each.priced)
+                    for place, (carrier, each) in enumerate(zip(carriers, bunch, strict=True))
+                ]
+                failpoints.reach("before_sign_commit")
+        except Taken:
+            return ()
+        self._purse.spend(cost_wei)
+        return attempts
+
+    def _sign_with(
+        self, session: Session, carrier: Operation, nonce: int, priced: Priced
+    ) -> OperationAttempt:
+        assert carrier.nonce is None, "what is planned owns no nonce"
+        carrier.signer, carrier.nonce = self._signer.address, nonce
+        if carrier.state == OperationState.PLANNED:
+            batches.move(session, carrier, OperationState.SIGNED)
+        return self._attempts.sign(session, carrier, priced, is_first=True)
 
     def _refuse(self, operation_id: UUID, problem: dict[str, object]) -> bool:
         """Refuse an operation, unless another worker has signed it meanwhile."""
@@ -397,10 +359,3 @@ class Sender:
             failpoints.reach("before_refuse_commit")
         failpoints.reach("after_refuse_commit")
         return True
-
-
-def _load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:
-    """Give operations in the order of planning, which is the order of their ids."""
-    return session.exec(
-        select(Operation).where(among(col(Operation.id), rows)).order_by(col(Operation.id))
-    ).all()

@@ -135,7 +135,7 @@ class ShortWay:
         call: Call,
         standing: Mapping[bytes, Standing],
     ) -> OperationAttempt:
-        nonce = self._nonces.count_on(session)
+        nonce = self._nonces.count_on(session, 1)
         assert nonce is not None, "a key without stream has sent nothing: the long way opens it"
         market, priced = self._fees.price_at_once(call)
         given_out = {key: each.given_out for key, each in standing.items()}

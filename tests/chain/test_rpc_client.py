@@ -239,6 +239,40 @@ def test_batch__single_answer_in_the_place_of_many__is_not_believed(node: FakeNo
         node.client.batch(CALLS)
 
 
+def test_send_raws__one_refused__tells_which(node: FakeNode) -> None:
+    def answer(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first, second = requests
+        assert {request["method"] for request in requests} == {"eth_sendRawTransaction"}
+        return [error_of(second, code=-32000, message="nonce too low"), result_of(first, "0x1")]
+
+    node.answer = answer
+    taken, refused = node.client.send_raws([b"\x01", b"\x02"])
+    assert taken is None
+    assert refused is not None
+    assert refused.message == "nonce too low"
+
+
+def test_send_raws__refused_as_a_whole__is_said_of_each(node: FakeNode) -> None:
+    node.answer = lambda _: {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32600, "message": "no batches"},
+    }
+    answers = node.client.send_raws([b"\x01", b"\x02"])
+    assert [str(refused) for refused in answers if refused] == [str(answers[0])] * 2
+
+
+def test_send_raws__asked_too_often__may_have_arrived(node: FakeNode) -> None:
+    def answer(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first, second = requests
+        limited = error_of(second, code=-32005, message="too many requests per second")
+        return [result_of(first, "0x1"), limited]
+
+    node.answer = answer
+    with pytest.raises(RpcUnavailable):
+        node.client.send_raws([b"\x01", b"\x02"])
+
+
 def test_receipts__of_another_transaction__are_not_believed(node: FakeNode) -> None:
     receipt = {
         "transactionHash": "0x" + "11" * 32,

@@ -1,0 +1,109 @@
+"""Building and pricing the call of what is planned, before a nonce is taken for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from chain.errors import ChainError, MustWait, Reverted, SignerRefused, SignerUnavailable
+from chain.operations import EFFECTS
+from chain.operations.effect import Call, Chain
+from chain.sending.fees import Fees, Market, Priced
+from chain.sending.nonces import Nonces
+from chain.sending.outbox import key_problem, too_early_problem
+from chain.sending.second_look import NodeBehind, confirm_revert
+from chain.sending.steps import step
+from chain.sending.trailer import estimable
+from chain.signing.port import Signer
+from registry.kernel.db import Database
+from registry.kernel.rows import among
+from registry.operation.models import Operation
+
+
+class NotNow(ChainError):
+    """Whether the call may be sent will be known later."""
+
+
+class Preparing:
+    """Prepares what one key is to send.
+
+    Parameters
+    ----------
+    signer, fees
+        Of the same key.
+    """
+
+    def __init__(self, database: Database, chain: Chain, signer: Signer, *, fees: Fees) -> None:
+        self._database = database
+        self._chain = chain
+        self._signer = signer
+        self._fees = fees
+        self._market: Market | None = None
+
+    def begin_turn(self) -> Market:
+        """Ask the chain what it asks for; everything is priced by that until the next turn."""
+        self._market = self._fees.look()
+        return self._market
+
+    def prepare(self, rows: Sequence[UUID]) -> Priced:
+        """Give the one call that does these, and what it may take.
+
+        Raises
+        ------
+        Reverted
+            It would revert, and nothing of ours that is on its way can change that.
+        NotNow, MustWait
+            It may be sent later.
+        RegistryError
+            Some row's record is gone or ended.
+        """
+        with step(self._database, "prepare", rows):
+            return self._price(self._call(rows), len(rows))
+
+    def _call(self, rows: Sequence[UUID]) -> Call:
+        try:
+            with self._database.transaction() as session:
+                found = load(session, rows)
+                effect = EFFECTS[found[0].kind]
+                if len(found) == 1:
+                    return effect.prepare(session, self._chain, found[0])
+                return effect.fold(session, self._chain, found)
+        except (SignerUnavailable, SignerRefused) as fault:
+            # The claim key: whoever sends would have to ask it.
+            raise MustWait(key_problem(fault)) from fault
+
+    def _price(self, call: Call, rows: int) -> Priced:
+        """Price a call; what reverts is judged only when nothing of ours is on its way."""
+        market = self._market or self.begin_turn()
+        try:
+            return self._fees.price(call, market, rows=rows)
+        except Reverted:
+            if not self._all_told():
+                raise NotNow("it reverts, and something of ours is not mined yet") from None
+        # One of ours may have been mined between the two looks; now nothing is on its way.
+        try:
+            return self._fees.price(call, market, rows=rows)
+        except Reverted as reverted:
+            whole = estimable(call, rows)
+            try:
+                confirm_revert(self._database, self._chain, self._signer.address, whole)
+            except NodeBehind as behind:
+                raise NotNow(str(behind)) from None
+            if reverted.name in call.too_early:
+                raise MustWait(too_early_problem(reverted)) from None
+            raise
+
+    def _all_told(self) -> bool:
+        """Tell whether chain and database know the same of every key of ours."""
+        return all(
+            Nonces(self._database, self._chain, key).is_told() for key in self._chain.senders
+        )
+
+
+def load(session: Session, rows: Sequence[UUID]) -> Sequence[Operation]:
+    """Give operations in the order of planning, which is the order of their ids."""
+    return session.exec(
+        select(Operation).where(among(col(Operation.id), rows)).order_by(col(Operation.id))
+    ).all()
