@@ -39,6 +39,7 @@ from api.routes import (
     evidence,
     exports,
     filings,
+    handovers,
     holdings,
     imports,
     interests,
@@ -138,6 +139,7 @@ _PASSKEY_ROUTERS = (
     passkeys.router,
     sign_in.router,
     invitations.router,
+    handovers.router,
     sessions.router,
     public_keys.router,
 )

@@ -59,6 +59,7 @@ THINGS: Mapping[str, tuple[str, ...]] = {
     "PasskeyRead": ("/v1/passkeys/{passkey_id}",),
     "InvitationIssued": ("/v1/invitations/{invitation_id}",),
     "InvitationRead": ("/v1/invitations/{invitation_id}",),
+    "HandoverRead": ("/v1/enrolment_handovers/{handover_id}",),
     "SessionRead": ("/v1/sessions/{session_id}",),
     "AlertRead": ("/v1/alerts/{alert_id}",),
     "ComplaintRead": ("/v1/complaints/{complaint_id}",),

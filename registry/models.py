@@ -21,6 +21,7 @@ import registry.document.models
 import registry.encumbrance.models
 import registry.export.models
 import registry.filing.models
+import registry.handover.models
 import registry.history.models
 import registry.idempotency.models
 import registry.incident.models

@@ -422,6 +422,12 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "list_invitations": COMPLIANCE | CHECKER,
     "confirm_invitation": COMPLIANCE | CHECKER,
     "revoke_invitation": COMPLIANCE | CHECKER,
+    # enrolments that go to whom they are about
+    "propose_handover": COMPLIANCE,
+    "list_handovers": COMPLIANCE | CHECKER,
+    "get_handover": COMPLIANCE | CHECKER,
+    "confirm_handover": COMPLIANCE,
+    "withdraw_handover": COMPLIANCE,
     # the record
     "get_operation": EVERYONE,
     "list_operations": STAFF,

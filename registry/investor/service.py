@@ -38,7 +38,7 @@ def enrol_person(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
     """
     _refuse_second_enrolment(session, actor)
     party = parties.create_party(session, vault, actor, new)
-    return _enrol(session, actor, party.id)
+    return enrol_as(session, actor, party.id, subject=actor.subject)
 
 
 def enrol_for_company(session: Session, actor: Actor, party_id: UUID) -> Investor:
@@ -58,8 +58,12 @@ def enrol_for_company(session: Session, actor: Actor, party_id: UUID) -> Investo
     if party.kind != PartyKind.LEGAL:
         raise NotFound("company", party_id)
     if session.exec(select(Investor).where(col(Investor.party_id) == party_id)).first():
-        raise Conflict("party_represented", "Somebody is already enrolled for this company.")
-    return _enrol(session, actor, party_id)
+        raise Conflict(
+            "party_represented",
+            "Somebody is already enrolled for this company.",
+            remedy="Ask them; if they do not act for it, ask the office.",
+        )
+    return enrol_as(session, actor, party_id, subject=actor.subject)
 
 
 def _refuse_second_enrolment(session: Session, actor: Actor) -> None:
@@ -67,8 +71,9 @@ def _refuse_second_enrolment(session: Session, actor: Actor) -> None:
         raise Conflict("investor_exists", "You are enrolled already; see /v1/me.")
 
 
-def _enrol(session: Session, actor: Actor, party_id: UUID) -> Investor:
-    investor = Investor(subject=actor.subject, party_id=party_id)
+def enrol_as(session: Session, actor: Actor, party_id: UUID, *, subject: str) -> Investor:
+    """Enrol an account for a recorded party; whoever calls it has made sure that it is theirs."""
+    investor = Investor(subject=subject, party_id=party_id)
     session.add(investor)
     session.flush()
     journal.record(session, actor, "investor_enrolled", "investor", investor.id)

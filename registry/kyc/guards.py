@@ -115,7 +115,9 @@ def is_on_no_list(attempt: Try) -> None:
 
 @guard(MACHINE, "withdraw")
 def by_whom_it_is_about(attempt: Try) -> None:
-    """The investor, or the officer who opened it for them."""
+    """The investor, or the officer who opened it for them; or two, who hand the enrolment over."""
+    if attempt.given.get("is_handover"):
+        return
     investor = investors.get_investor(attempt.session, attempt.record.investor_id)
     if not attempt.actor.is_person_of(investor.subject, attempt.record.opened_by):
         raise Forbidden("not_the_maker", "Whoever opened this withdraws it; others reject it.")

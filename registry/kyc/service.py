@@ -183,6 +183,27 @@ def withdraw_review(session: Session, actor: Actor, review_id: UUID) -> KycRevie
     return review
 
 
+def withdraw_for_handover(session: Session, actor: Actor, investor_id: UUID) -> None:
+    """Take the open review back of an enrolment that goes to whom it is about.
+
+    Raises
+    ------
+    Conflict
+        ``kyc_review_recommended``: another officer is to decide on it.
+    """
+    review = find_open(session, investor_id)
+    if review is None:
+        return
+    review = get_review(session, review.id, lock=True)
+    if review.state == ReviewState.RECOMMENDED:
+        raise Conflict(
+            "kyc_review_recommended",
+            "A review of this enrolment was recommended, and is to be decided on.",
+            remedy="Reject it, or return it, first.",
+        )
+    lifecycle.fire(session, actor, MACHINE, review, "withdraw", given={"is_handover": True})
+
+
 def _concerned(session: Session, actor: Actor, review_id: UUID) -> KycReview:
     review = get_review(session, review_id, lock=True)
     investor = investors.get_investor(session, review.investor_id)

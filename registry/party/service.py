@@ -186,7 +186,7 @@ def _refuse_known_identifier(session: Session, party: Party) -> None:
             raise Conflict(
                 "party_exists",
                 f"Somebody is already recorded under this {name}.",
-                remedy="Use the party that is recorded.",
+                remedy="Use the party that is recorded; if it is you, ask the office for it.",
             )
 
 

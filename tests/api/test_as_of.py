@@ -40,6 +40,7 @@ NO_LEGAL_PAST = {
     "/v1/bank_statements": "what a bank said, only ever added",
     "/v1/certificates": "never changes; whether it still holds is a question of now",
     "/v1/documents/{document_id}/content": "bytes never change",
+    "/v1/enrolment_handovers": "each decision is an entry of the journal",
     "/v1/events": "what comes from now on, or from an event on",
     "/v1/exports": "a copy of a cap table, which names its block",
     "/v1/followed_tokens": "how far each token is read now; what it was has its own past",

@@ -209,6 +209,8 @@ MASKED_ONLY = {
     "/v1/str_cases": "a list of many; each is read in full by its own path",
     "/v1/api_keys": "the row has the reason masked; in full it is in the journal alone",
     "/v1/api_keys/{key_id}": "the row has the reason masked; in full it is in the journal alone",
+    "/v1/enrolment_handovers": "the row has the reason masked; in full it is in the journal alone",
+    "/v1/enrolment_handovers/{handover_id}": "the same",
     "/v1/breaks": "a list of many; each is read in full by its own path",
     "/v1/cases": "a list of many; each is read in full by its own path",
     "/v1/kyc_reviews": "a list of many; each is read in full by its own path",

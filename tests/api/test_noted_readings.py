@@ -15,6 +15,7 @@ from api.auth.access import ACCESS
 from api.reading import get_reasons, note_person_in_full, note_persons
 from api.schemas.common import OfPerson
 from registry.case.models import CaseKind
+from registry.handover import service as handovers
 from registry.kernel.actor import Actor, Role
 from registry.kyc import repository as reviews
 from registry.party.models import PartyKind
@@ -105,6 +106,9 @@ class Files:
                 "case_id": cases.opened(chain, CaseKind.FREEZE_UNITS).id,
                 "order_id": order.id, "redemption_id": paid.redemption.id,
                 "payment_id": _payment(desk, payer), "token_id": chain.tokenization.id,
+                "handover_id": handovers.propose_handover(
+                    desk.session, COMPLIANCE, owner.id, subject=None, reason="The card was seen."
+                ).id,
             }  # fmt: skip
             assert declared.interests
             self.applicant, self.invited = applicant, str(who.id)

@@ -42,6 +42,7 @@ INVESTORS_MEET = (
 OF_OTHERS = frozenset(
     {
         "identity_not_ready",
+        "kyc_review_recommended",
         "order_not_settling",
         "offer_document_wrong",
         "offer_document_not_verified",
