@@ -173,7 +173,9 @@ class Anvil:
         while waiting and self.is_mining():
             head = self.head()
             time.sleep(UNNOTICED_SECONDS)
-            if self.head().hash == head.hash and self._pending():
+            is_left = self.head().hash == head.hash and self._pending()
+            # Asked last: somebody may have begun to drive the chain by hand.
+            if is_left and self.is_mining():
                 self.call("evm_mine")
             before, waiting = waiting, self._pending()
             if waiting >= before:

@@ -242,12 +242,13 @@ class Devnet:
 
     def _tick(self) -> None:
         node = self._living_node()
-        node.mine_what_waits()
         head = node.head()
         # The snapshot goes first: a transaction had better be on disk when it becomes final.
         if self._is_unsaved(head) and time.monotonic() >= self._snapshot_due:
             with node.mining_paused():
                 self._save_snapshot(node)
+        node.mine_what_waits()
+        head = node.head()
         if self._burial.is_due(head.number) and self._wants_block(node, head):
             self._burial.mine(node)
 

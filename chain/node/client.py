@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -63,6 +64,8 @@ ANSWER_BYTES = 64 * 2**20
 CALLS_AT_ONCE = 200
 """In one round trip; more are asked in several."""
 SEND = "eth_sendRawTransaction"
+TOO_OFTEN = -32005
+"""Limit exceeded (EIP-1474)."""
 
 Answer = TypeVar("Answer")
 
@@ -84,6 +87,8 @@ class ChainClient:
 
     # Until the node says that it does not know the method.
     _simulates = True
+    is_one_node = True
+    """Whether what one node says is all that there is."""
 
     def __init__(
         self,
@@ -394,18 +399,41 @@ class ChainClient:
     def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
         """Hand signed transactions to the node together, in their order; what it has against each.
 
+        A node that takes none together gets one after the other: the same bytes may be sent again.
+
         Raises
         ------
-        RpcUnavailable, RpcInconsistent
+        RpcUnavailable
             Any of them may have arrived.
         """
         if len(raws) == 1:
             return [refusal_of(lambda: self.send_raw(raws[0]))]
         calls = [(SEND, (hex_of(raw),)) for raw in raws]
         try:
-            return self._batch(calls, lambda *said: refusal_of(lambda: _result(*said)))
-        except RpcRefused as refused:
-            return [refused] * len(raws)
+            return self._batch(calls, _refusal_in)
+        except RateLimited:
+            raise
+        except (RpcRefused, RpcUnavailable, RpcInconsistent):
+            return self._send_each(raws)
+
+    def _send_each(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
+        answers = [refusal_of(lambda: self.send_raw(raws[0]))]
+        for raw in raws[1:]:
+            try:
+                answers.append(refusal_of(partial(self.send_raw, raw)))
+            except RpcUnavailable as fault:
+                # What the node has said is not to be lost; the others are sent again later.
+                left = len(raws) - len(answers)
+                return [*answers, *[RpcRefused(SEND, 0, str(fault), None)] * left]
+        return answers
+
+
+def _refusal_in(method: str, answer: Any) -> RpcRefused | None:
+    """Read one answer of several: that the node is asked too often is said of this one alone."""
+    try:
+        return refusal_of(partial(_result, method, answer))
+    except RateLimited as limited:
+        return RpcRefused(method, TOO_OFTEN, str(limited), None)
 
 
 def refusal_of(call: Callable[[], object]) -> RpcRefused | None:

@@ -18,7 +18,7 @@ from chain.node.answers import Block, BlockId, Receipt
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
 from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
-from chain.node.pooled_node import NodeState, NodeStatus, PooledNode
+from chain.node.pooled_node import PROBE_SECONDS, NodeState, NodeStatus, PooledNode
 from chain.node.quorum import Rules, Verdict
 
 Answer = TypeVar("Answer")
@@ -65,6 +65,8 @@ class NodePool(ChainClient):
     nodes
         In the order in which they are preferred.
     """
+
+    is_one_node = False
 
     def __init__(self, nodes: Sequence[PooledNode], chain_id: int, rules: Rules) -> None:
         self.rpc_url = nodes[0].client.rpc_url
@@ -242,6 +244,7 @@ class NodePool(ChainClient):
         said = self._panel.each(
             [node for node in self._panel.nodes if node.is_asked],
             lambda node: node.client.send_raws(raws),
+            PROBE_SECONDS * len(raws),
         ).values()
         if not said:
             raise RpcUnavailable("no node of RPC_URL took the transaction")

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from chain.errors import RpcRefused
 from chain.node.client import hex_of
 from chain.operations.effect import Chain
 from chain.sending import batches
@@ -130,7 +131,11 @@ class Attempts:
     def _note_poverty(self, attempt: OperationAttempt) -> None:
         """Say so where the node refused because the key cannot pay any more."""
         cost = attempt.gas * attempt.max_fee_wei
-        balance = self._chain.client.balance(self._signer.address)
+        try:
+            balance = self._chain.client.balance(self._signer.address)
+        except RpcRefused as refused:
+            log.info("balance_not_told", **_told(attempt), reason=refused.message)
+            return
         if balance >= cost:
             return
         with self._database.transaction() as session:
@@ -142,12 +147,6 @@ class Attempts:
     def _send(self, attempts: Sequence[OperationAttempt]) -> None:
         failpoints.reach("before_broadcast")
         answers = self._chain.client.send_raws([attempt.raw for attempt in attempts])
-        for attempt, refused in zip(attempts, answers, strict=True):
-            if refused is not None:
-                # "Already known", "nonce too low", anything: the chain will tell. Never a new
-                # nonce.
-                log.info("broadcast_refused", **_told(attempt), reason=refused.message)
-                self._note_poverty(attempt)
         sent_at = now()
         failpoints.reach("after_broadcast")
         with self._database.transaction() as session:
@@ -155,7 +154,12 @@ class Attempts:
                 _note_sent(session, attempt, sent_at)
         failpoints.reach("after_broadcast_commit")
         self._on_broadcast()
-        for attempt in attempts:
+        for attempt, refused in zip(attempts, answers, strict=True):
+            if refused is not None:
+                # "Already known", "nonce too low", anything: the chain will tell. Never a new
+                # nonce.
+                log.info("broadcast_refused", **_told(attempt), reason=refused.message)
+                self._note_poverty(attempt)
             log.info("operation_broadcast", **_told(attempt))
 
 

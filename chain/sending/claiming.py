@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -59,12 +60,15 @@ def claim(session: Session, bunch: Sequence[Sequence[UUID]]) -> list[Operation]:
 
 
 def _refusals(session: Session, planned: Sequence[Operation]) -> dict[UUID, RegistryError]:
-    """Ask the guards, once for all that share what these look at."""
+    """Ask the guards, once for all that share what these look at.
+
+    In an order of its own: they lock what they look at, and another worker does the same.
+    """
     shared: dict[tuple[OperationKind, str], list[Operation]] = {}
     for operation in planned:
         key = EFFECTS[operation.kind].batch_key(operation) or str(operation.id)
         shared.setdefault((operation.kind, key), []).append(operation)
     refused: dict[UUID, RegistryError] = {}
-    for (kind, _), some in shared.items():
+    for (kind, _), some in sorted(shared.items(), key=itemgetter(0)):
         refused |= EFFECTS[kind].refusals(session, some)
     return refused

@@ -39,8 +39,13 @@ class Gaps:
         self._database = database
         self._chain = chain
 
-    def require_none(self) -> None:
+    def require_none(self) -> bool:
         """Make sure that no pool keeps what the database does not know.
+
+        Returns
+        -------
+        bool
+            Whether that is sure: one node serves us, and it tells what its pool keeps.
 
         Raises
         ------
@@ -52,6 +57,9 @@ class Gaps:
             unknown = self._behind(key, next_nonce)
             if unknown:
                 raise NonceAhead(hex_of(key.address), max(unknown) + 1, next_nonce)
+        return self._chain.client.is_one_node and all(
+            self._queued(key.address) is not None for key in self._chain.senders
+        )
 
     def close(self, key: Signer) -> str | None:
         """Spend the next nonce on an empty call where something unknown waits behind it.
@@ -111,11 +119,11 @@ class Gaps:
 
         Far ahead of ours nothing can be ours: a key never has more than so many on their way.
         """
-        queued = {int(nonce, 0) for nonce in self._queued(key.address)}
+        queued = {int(nonce, 0) for nonce in self._queued(key.address) or ()}
         return {each for each in queued if next_nonce < each <= next_nonce + MAX_IN_FLIGHT}
 
-    def _queued(self, address: bytes) -> dict[str, Any]:
-        """Ask the node what it keeps behind a gap; many nodes do not tell."""
+    def _queued(self, address: bytes) -> dict[str, Any] | None:
+        """Ask the node what it keeps behind a gap; None of the many nodes that do not tell."""
         client, owner = self._chain.client, hex_of(address)
         try:
             found = client.request("txpool_contentFrom", owner)
@@ -130,5 +138,5 @@ class Gaps:
             found = client.request("txpool_content").get("queued") or {}
         except (RpcRefused, RpcUnavailable) as refused:
             log.info("pool_not_told", reason=str(refused))
-            return {}
+            return None
         return next((dict(each) for of, each in found.items() if of.lower() == owner), {})

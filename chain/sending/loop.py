@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+
+from sqlalchemy.exc import OperationalError
 
 from chain.contracts.platform import plan_platform
 from chain.errors import NonceAhead, WrongChain
@@ -13,6 +16,7 @@ from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.sending.funds import FundsWatch
 from chain.sending.outbox import list_ready, nonce_ahead_problem, note_waiting, wrong_chain_problem
+from chain.sending.pipeline import TOGETHER
 from chain.sending.pool import MAX_IN_FLIGHT
 from chain.sending.rebuild import Rebuild
 from chain.sending.roles import plan_grants
@@ -88,7 +92,7 @@ class Sending:
         WrongChain, RpcUnavailable
             Nothing is sent until that has ended.
         """
-        with self._quorum.told():
+        with self._quorum.told(), self._anew_after_a_break():
             is_due = time.monotonic() >= self._round_at
             # Where somebody waits, the keys that have something to send come first, and send
             # nothing else; the next turn is a whole round, if one is due.
@@ -104,6 +108,15 @@ class Sending:
             return 0.0
         with self._database.transaction() as session:
             return IDLE_SECONDS if is_anything_open(session) else REST_SECONDS
+
+    @contextmanager
+    def _anew_after_a_break(self) -> Iterator[None]:
+        """Begin as at the start once the database was away: it may have been put back meanwhile."""
+        try:
+            yield
+        except OperationalError:
+            self._at_start = True
+            raise
 
     def _urgent(self, woken_for: AbstractSet[str], *, is_due: bool) -> Sequence[Sender]:
         """Give the keys that do not wait for the round."""
@@ -142,8 +155,10 @@ class Sending:
     def _send_planned(self, senders: Sequence[Sender], *, urgent: bool = False) -> int:
         try:
             if self._at_start:
-                # A database is put back while no worker runs.
-                self._rebuild.require_no_gaps()
+                # A database is put back while no worker is connected to it.
+                is_sure = self._rebuild.require_no_gaps()
+                for sender in self._senders:
+                    sender.together = TOGETHER if is_sure else 1
             return sum(sender.send_planned(urgent=urgent) for sender in senders)
         except WrongChain as fault:
             self._tell_all(wrong_chain_problem(fault))

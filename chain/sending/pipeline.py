@@ -37,10 +37,13 @@ class Pipeline(Generic[Prepared]):
     ----------
     prepare
         Builds and prices the call of a batch.
+    together
+        Batches that are given at once, at most.
     """
 
-    def __init__(self, prepare: Callable[[Rows], Prepared]) -> None:
+    def __init__(self, prepare: Callable[[Rows], Prepared], *, together: int = TOGETHER) -> None:
         self._prepare = prepare
+        self._together = together
         self._ahead = ThreadPoolExecutor(1, "prepare")
         self._behind = ThreadPoolExecutor(1, "broadcast")
         self._handed: list[Future[None]] = []
@@ -62,9 +65,11 @@ class Pipeline(Generic[Prepared]):
     def each(self, groups: Sequence[Rows]) -> Iterator[list[Begun[Prepared]]]:
         """Give what is signed together: several batches, or one call."""
         ready: list[Begun[Prepared]] = []
-        for bunch, following in pairwise([*_bunches(groups), []]):
-            ready = ready or self._begin(bunch)
-            now, ready = ready, self._begin(following) if _is_ahead(following) else []
+        for bunch, following in pairwise([*_bunches(groups, self._together), []]):
+            now = ready or self._begin(bunch)
+            # Nothing is prepared while a single call stands before it: that may change the answer.
+            is_next = _is_ahead(bunch) and _is_ahead(following)
+            ready = self._begin(following) if is_next else []
             yield now
 
     def _begin(self, bunch: Sequence[Rows]) -> list[Begun[Prepared]]:
@@ -84,10 +89,11 @@ class Pipeline(Generic[Prepared]):
             Something before it did not reach the node.
         """
         done = [handed for handed in self._handed if handed.done()]
+        # First of all: what is signed goes out, whatever became of what went before it.
+        self._handed.append(self._behind.submit(send))
         for handed in done:
             self._handed.remove(handed)
             handed.result()
-        self._handed.append(self._behind.submit(send))
 
     def settle(self) -> None:
         """Wait until everything was handed over.
@@ -101,11 +107,11 @@ class Pipeline(Generic[Prepared]):
             self._handed.pop(0).result()
 
 
-def _bunches(groups: Sequence[Rows]) -> list[list[Rows]]:
+def _bunches(groups: Sequence[Rows], together: int) -> list[list[Rows]]:
     """Take batches that follow each other together; a single call stands alone."""
     bunches: list[list[Rows]] = []
     for is_batch, some in groupby(groups, _is_batch):
-        run, most = list(some), TOGETHER if is_batch else 1
+        run, most = list(some), together if is_batch else 1
         bunches += [run[start : start + most] for start in range(0, len(run), most)]
     return bunches
 

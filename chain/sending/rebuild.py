@@ -156,15 +156,20 @@ class Rebuild:
         self._last = (left_open, used, time.monotonic() + AGAIN_SECONDS)
         return left_open
 
-    def require_no_gaps(self) -> None:
+    def require_no_gaps(self) -> bool:
         """Make sure that no pool keeps what the database does not know, behind a missing nonce.
+
+        Returns
+        -------
+        bool
+            Whether that is sure (`Gaps.require_none`).
 
         Raises
         ------
         NonceAhead
             It does.
         """
-        self._gaps.require_none()
+        return self._gaps.require_none()
 
     def look_for_taken(self) -> None:
         """Explain what has spent a nonce for which an operation waits in vain.

@@ -28,7 +28,9 @@ from chain.errors import (
     MustWait,
     PolicyRefused,
     Reverted,
+    RpcInconsistent,
     RpcRefused,
+    RpcUnavailable,
     SignerRefused,
     SignerUnavailable,
 )
@@ -94,6 +96,9 @@ class Sender:
         One of the chain's senders.
     batch_rows
         Operations that go in one transaction at most; 1 sends each alone.
+    together
+        Batches that are signed together at most; more than one where no pool can keep anything
+        that the database does not know (ADR 0063).
     on_broadcast
         Told of each transaction that went out.
     """
@@ -105,12 +110,14 @@ class Sender:
         signer: Signer,
         *,
         batch_rows: int = BATCH_ROWS,
+        together: int = 1,
         on_broadcast: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._chain = chain
         self._signer = signer
         self._batch_rows = batch_rows
+        self.together = together
         self._pool = Pool(chain, signer)
         self._nonces = Nonces(database, chain, signer)
         others = [key.address for key in chain.senders if key.address != signer.address]
@@ -176,7 +183,7 @@ class Sender:
         mine = standing.get(self._signer.address)
         self._purse = Purse(market.balance_wei - (mine.committed_wei if mine else 0))
         if groups:
-            with Pipeline(self._preparing.prepare) as pipeline:
+            with Pipeline(self._preparing.prepare, together=self.together) as pipeline:
                 for bunch in pipeline.each(groups):
                     moved += self._send_bunch(pipeline, bunch)
         return moved
@@ -203,20 +210,26 @@ class Sender:
     def _send_together(self, pipeline: _Pipeline, bunch: Sequence[Begun[Priced]]) -> int:
         try:
             ready = [Ready(each.rows, each.prepared()) for each in bunch]
+        except (RpcUnavailable, RpcInconsistent):
+            return 0  # by themselves, those before it go out
+        except (Reverted, PolicyRefused, MustWait, RpcRefused, NotNow, RegistryError) as fault:
+            log.debug("batches_part", batches=len(bunch), reason=repr(fault))
+            return 0
+        try:
             if all(each.priced.fits for each in ready):
                 return self._sign_and_broadcast(pipeline, ready)
-        except (Forbidden, Reverted, PolicyRefused, MustWait, RpcRefused, NotNow) as fault:
+        except (Forbidden, PolicyRefused, MustWait, RpcRefused, RegistryError) as fault:
             log.debug("batches_part", batches=len(bunch), reason=repr(fault))
-        except RegistryError as refusal:
-            log.debug("batches_part", batches=len(bunch), reason=refusal.code)
         return 0
 
     def _send(
         self, pipeline: _Pipeline, rows: Sequence[UUID], prepared: Callable[[], Priced]
     ) -> int:
-        if len(rows) == 1:
-            # What is sent alone may rely on what was sent before it, and be relied on.
+        if len(rows) == 1 or self.together == 1:
+            # What is sent alone may rely on what was sent before it, and be relied on; and where
+            # a pool may keep something behind a gap, the next nonce is asked for after that.
             pipeline.settle()
+        if len(rows) == 1:
             return self._send_one(pipeline, rows[0], prepared)
         return self._send_batch(pipeline, rows, prepared)
 

@@ -62,10 +62,12 @@ class Waiter:
                 # What was committed before we listened told nobody.
                 return {ANYTHING}
             # Nothing of Python runs while nothing is said.
-            if not select.select([self._connection.fileno()], [], [], seconds)[0]:
+            said = select.poll()
+            said.register(self._connection.fileno(), select.POLLIN)
+            if not said.poll(seconds * 1000):
                 return set()
             # One look answers everything that was said until now.
-            woken = {said.payload for said in self._connection.notifies(timeout=0)}
+            woken = {notice.payload for notice in self._connection.notifies(timeout=0)}
         except psycopg.OperationalError as fault:
             log.warning("listening_lost", reason=str(fault))
             self.close()

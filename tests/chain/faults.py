@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from chain.errors import RpcUnavailable
+from chain.errors import RpcRefused, RpcUnavailable
 from chain.node.client import ChainClient, hex_of
 from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID, Node
@@ -76,6 +76,17 @@ class LosesSends(ChainClient):
                 super().send_raw(raw)
             raise RpcUnavailable("ReadTimeout: it took too long")
         return super().send_raw(raw)
+
+    def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
+        if len(raws) == 1:
+            return super().send_raws(raws)
+        self.sent += raws
+        if self._left > 0:
+            self._left -= 1
+            if self._arrives:
+                super().send_raws(raws)
+            raise RpcUnavailable("ReadTimeout: it took too long")
+        return super().send_raws(raws)
 
 
 class AfterEstimate(ChainClient):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlmodel import col, select
 
-from chain.errors import RpcRefused
+from chain.errors import RateLimited, RpcRefused, RpcUnavailable
 from chain.node.client import ChainClient
+from chain.sending.gaps import Gaps
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import (
@@ -18,7 +20,7 @@ from registry.operation.models import (
     OperationKind,
     OperationState,
 )
-from tests.chain.faults import AfterEstimate
+from tests.chain.faults import AfterEstimate, LosesSends
 from tests.chain.market import FIRST, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.world import World
@@ -45,6 +47,15 @@ class Gone(ChainClient):
 
     def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
         raise ConnectionError(f"{len(raws)} not sent")
+
+
+class TellsNoPool(ChainClient):
+    """A node of a provider: what its pool keeps is nobody's business."""
+
+    def request(self, method: str, *params: Any) -> Any:
+        if method.startswith("txpool_"):
+            raise RpcRefused(method, -32601, "the method does not exist", None)
+        return super().request(method, *params)
 
 
 @pytest.fixture
@@ -139,6 +150,57 @@ def test_bunch__one_row_that_nobody_can_read__holds_nothing_else_up(fair: Market
 
     states = [row.state for row in claims(fair.world)]
     assert states.count(OperationState.PLANNED) == 2, "it and the one beside it"
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrived", "lost"])
+def test_bunch__answer_is_lost__goes_on_with_the_same_bytes(fair: Market, arrives: bool) -> None:
+    with pytest.raises(RpcUnavailable):
+        fair.world.through(LosesSends(fair.world.node, arrives=arrives)).sender().send_planned()
+    signed = [attempt.tx_hash for _, attempt in carriers(fair.world)]
+    assert len(signed) == 3
+    assert fair.world.node.pool_size() == len(signed) * arrives
+
+    fair.world.settle(impatient=True)
+
+    assert [attempt.tx_hash for _, attempt in carriers(fair.world)] == signed
+    assert {row.state for row in claims(fair.world)} == {OperationState.FINAL}
+
+
+def test_bunch__node_that_fails_at_the_third__gets_the_first_two(fair: Market) -> None:
+    class Tired(CountsRequests):
+        asked = 0
+
+        def estimate_gas(
+            self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
+        ) -> int:
+            self.asked += 1
+            if self.asked > 2:
+                raise RateLimited("too many requests per second", 1.0)
+            return super().estimate_gas(to, data, sender=sender, once=once)
+
+    tired = Tired(fair.world.node)
+    with pytest.raises(RateLimited):
+        fair.world.through(tired).sender().send_planned()
+
+    states = [row.state for row in claims(fair.world)]
+    assert states.count(OperationState.PLANNED) == 2
+    assert tired.held == [1, 1]
+
+
+def test_bunch__a_pool_that_is_not_told__gets_one_after_the_other(fair: Market) -> None:
+    counting = CountsRequests(fair.world.node)
+    sender = fair.world.through(counting).sender()
+    sender.together = 1
+    assert sender.send_planned() == len(CLAIMS)
+    assert counting.held == [1, 1, 1]
+
+
+def test_gaps__of_a_node_that_tells_no_pool__are_not_sure(fair: Market) -> None:
+    chain = fair.world.chain
+    assert Gaps(fair.world.database, chain).require_none() is True
+
+    silent = fair.world.through(TellsNoPool(fair.world.node.url, CHAIN_ID)).chain
+    assert Gaps(fair.world.database, silent).require_none() is False
 
 
 def test_bunch__signed_and_never_sent__is_handed_over_as_it_is(fair: Market) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.client import ChainClient
 
 pytestmark = pytest.mark.unit
@@ -252,24 +252,49 @@ def test_send_raws__one_refused__tells_which(node: FakeNode) -> None:
     assert refused.message == "nonce too low"
 
 
-def test_send_raws__refused_as_a_whole__is_said_of_each(node: FakeNode) -> None:
-    node.answer = lambda _: {
-        "jsonrpc": "2.0",
-        "id": None,
-        "error": {"code": -32600, "message": "no batches"},
-    }
-    answers = node.client.send_raws([b"\x01", b"\x02"])
-    assert [str(refused) for refused in answers if refused] == [str(answers[0])] * 2
+@pytest.mark.parametrize("how", ["an error", "answers of others", "HTTP 400"])
+def test_send_raws__not_taken_together__are_sent_one_by_one(node: FakeNode, how: str) -> None:
+    def answer(requests: Any) -> Any:
+        if isinstance(requests, list) and how == "an error":
+            return {
+                "jsonrpc": "2.0",
+                "id": None,
+                "error": {"code": -32600, "message": "no batches"},
+            }
+        node.status = 400 if isinstance(requests, list) and how == "HTTP 400" else 200
+        if isinstance(requests, list):
+            return [result_of(requests[0], "0x01")]
+        if requests["params"] == ["0x02"]:
+            return error_of(requests, code=-32000, message="nonce too low")
+        return result_of(requests, "0x01")
+
+    node.answer = answer
+    taken, refused = node.client.send_raws([b"\x01", b"\x02"])
+    assert taken is None
+    assert refused is not None
+    assert refused.message == "nonce too low"
 
 
-def test_send_raws__asked_too_often__may_have_arrived(node: FakeNode) -> None:
+def test_send_raws__one_asked_too_often__the_others_are_known_to_be_taken(node: FakeNode) -> None:
     def answer(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         first, second = requests
         limited = error_of(second, code=-32005, message="too many requests per second")
         return [result_of(first, "0x1"), limited]
 
     node.answer = answer
-    with pytest.raises(RpcUnavailable):
+    taken, refused = node.client.send_raws([b"\x01", b"\x02"])
+    assert taken is None
+    assert refused is not None
+    assert "too many" in refused.message
+
+
+def test_send_raws__all_asked_too_often__may_have_arrived(node: FakeNode) -> None:
+    node.answer = lambda _: {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32005, "message": "too many requests per second"},
+    }
+    with pytest.raises(RateLimited):
         node.client.send_raws([b"\x01", b"\x02"])
 
 

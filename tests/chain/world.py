@@ -20,6 +20,7 @@ from chain.contracts.abi import contract
 from chain.contracts.platform import platform_address
 from chain.node.client import BlockId, ChainClient, Receipt, bytes_of, hex_of
 from chain.operations.effect import Chain
+from chain.sending.pipeline import TOGETHER
 from chain.sending.sender import Sender
 from chain.sending.tracker import Tracker
 from chain.signing.port import Signer
@@ -152,7 +153,7 @@ class World:
         return self._sender(self.chain.platform)
 
     def _sender(self, key: Signer) -> Sender:
-        return Sender(self.database, self.chain, key, batch_rows=self.batch_rows)
+        return Sender(self.database, self.chain, key, batch_rows=self.batch_rows, together=TOGETHER)
 
     def tracker(self) -> Tracker:
         return Tracker(self.database, self.chain, finality=CONFIRMATIONS)
