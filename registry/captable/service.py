@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
     LargeBinary,
+    any_,
     bindparam,
     case,
     column,
@@ -105,11 +107,24 @@ def find_token(session: Session, address: bytes, *, chain_id: int | None = None)
     return _TOKEN_OF_CHAIN.first(session, address=address, chain_id=chain_id)
 
 
+def find_tokens(session: Session, addresses: Collection[bytes]) -> dict[bytes, Token]:
+    """Return the projected tokens of these addresses, by address, each as `find_token` does."""
+    rows = _TOKENS.scalars(session, addresses=list(addresses))
+    # Of several chains the platform's own comes last, and so stays.
+    return {token.address: token for token in rows}
+
+
+_IS_OURS = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
 _BY_ADDRESS = (
     sql_select(Token)
     .where(col(Token.address) == bindparam("address", type_=LargeBinary))
-    .order_by(exists().where(col(PlatformContract.chain_id) == col(Token.chain_id)).desc())
+    .order_by(_IS_OURS.desc())
     .limit(1)
+)
+_TOKENS = Composed(
+    sql_select(Token)
+    .where(col(Token.address) == any_(bindparam("addresses", type_=ARRAY(LargeBinary))))
+    .order_by(_IS_OURS)
 )
 _TOKEN = Composed(_BY_ADDRESS)
 _TOKEN_OF_CHAIN = Composed(_BY_ADDRESS.where(col(Token.chain_id) == bindparam("chain_id")))

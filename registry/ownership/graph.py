@@ -17,7 +17,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.interest.models import OWNING, InterestNature
 from registry.interest.service import stated_in_force
 from registry.kernel.rows import among
-from registry.ownership.holders import entities_of, supply_of
+from registry.ownership.holders import entities_of, supplies_of, supply_of
 from registry.party.models import Party, PartyKind
 from registry.title.models import Title, TitleShare, TitleState, TitleVersion
 from registry.tokenization.models import Tokenization
@@ -244,9 +244,10 @@ def _wrapped_by(
             among(col(Wrapper.party_id), party_ids), col(Tokenization.token_address).is_not(None)
         )
         .order_by(col(Tokenization.id))
-    )
+    ).all()
+    supplies = supplies_of(session, [token for _, token in rows], when.block)
     for party_id, token in rows:
-        if supply_of(session, token, when.block):
+        if supplies[token.id]:
             found.setdefault(party_id, []).append(token)
     return found
 

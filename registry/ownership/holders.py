@@ -17,7 +17,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
 from registry.captable.models import Token
-from registry.captable.service import find_token, supply_at
+from registry.captable.service import find_token, find_tokens, supply_at
 from registry.investor.wallets import MOST_WALLETS
 from registry.tokenization.models import Tokenization
 
@@ -69,6 +69,20 @@ def supply_of(session: Session, tokenization: Tokenization, block: AsOfBlock | N
     """Return the units of a token at a block; 0 before it was read."""
     token = _token(session, tokenization)
     return 0 if token is None or block is None else supply_at(session, token, block)
+
+
+def supplies_of(
+    session: Session, tokenizations: Collection[Tokenization], block: AsOfBlock | None
+) -> dict[UUID, int]:
+    """Return the units of each of these tokens at a block, by tokenization."""
+    if block is None:
+        return dict.fromkeys((each.id for each in tokenizations), 0)
+    at = {each.id: each.token_address or b"" for each in tokenizations}
+    tokens = find_tokens(session, set(at.values()))
+    return {
+        tokenization_id: supply_at(session, tokens[address], block) if address in tokens else 0
+        for tokenization_id, address in at.items()
+    }
 
 
 def holders_at(session: Session, tokenization: Tokenization, block: AsOfBlock | None) -> int:

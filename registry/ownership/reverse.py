@@ -29,7 +29,7 @@ from registry.ownership.graph import (
     party_node,
     token_node,
 )
-from registry.ownership.holders import supply_of, units_of
+from registry.ownership.holders import supplies_of, units_of
 from registry.ownership.solver import parts_of
 from registry.party.models import Party
 from registry.title.models import Title, TitleShare, TitleVersion
@@ -139,15 +139,22 @@ def _tokens_of(session: Session, party_ids: Collection[UUID]) -> Sequence[UUID]:
 
 def _add_holders(session: Session, graph: Graph, when: When, party_ids: Collection[UUID]) -> None:
     """Add what all who stand in between hold of each token."""
-    for node in graph.tokens:
-        token = session.get_one(Tokenization, node.id)
-        supply = supply_of(session, token, when.block)
+    tokens = _tokenizations(session, [node.id for node in graph.tokens])
+    supplies = supplies_of(session, tokens, when.block)
+    for token in tokens:
+        node, supply = token_node(token.id), supplies[token.id]
         held: Mapping[UUID, int] = {}
         if supply:
             held = units_of(session, token, when.block, party_ids)
         graph.owners[node] = {
             party_node(holder): Fraction(units, supply) for holder, units in held.items()
         }
+
+
+def _tokenizations(session: Session, ids: Collection[UUID]) -> Sequence[Tokenization]:
+    return session.exec(
+        select(Tokenization).where(among(col(Tokenization.id), ids)).order_by(col(Tokenization.id))
+    ).all()
 
 
 class HeldTitle(NamedTuple):
@@ -192,9 +199,10 @@ def held_titles(
 def held_tokens(session: Session, party_ids: Collection[UUID], when: When) -> Sequence[HeldToken]:
     """List what these parties held of each token."""
     found = []
-    for token_id in sorted(_tokens_of(session, party_ids)):
-        token = session.get_one(Tokenization, token_id)
-        supply = supply_of(session, token, when.block)
+    tokens = _tokenizations(session, _tokens_of(session, party_ids))
+    supplies = supplies_of(session, tokens, when.block)
+    for token in tokens:
+        supply = supplies[token.id]
         held = units_of(session, token, when.block, party_ids) if supply else {}
         for party_id, units in sorted(held.items()):
             found.append(HeldToken(token, party_id, units, Fraction(units, supply)))

@@ -22,7 +22,7 @@ from registry.ownership.graph import (
     load_graph,
     party_node,
 )
-from registry.ownership.holders import large_holders, supply_of, units_of
+from registry.ownership.holders import large_holders, supplies_of, units_of
 from registry.ownership.solver import ALL, NOTHING, Flow, Path, flow_from, paths_to
 from registry.tokenization.models import Tokenization
 
@@ -175,7 +175,8 @@ def _add_people(
         To each token, of each large holding at an address that nobody has proven: its share.
     """
     tokens = [(node, session.get_one(Tokenization, node.id)) for node in graph.tokens]
-    supplies = {node: supply_of(session, token, when.block) for node, token in tokens}
+    found = supplies_of(session, [token for _, token in tokens], when.block)
+    supplies = {node: found[node.id] for node, _ in tokens}
     people = {node.id for node in graph.people}
     unproven: dict[Node, Mapping[bytes, Fraction]] = {}
     for node, token in tokens:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
@@ -29,6 +30,7 @@ from registry.report.values import AddressOf, Writer, cells_of, written_time
 
 MAX_CSV_ROWS = 200_000
 MAX_PDF_ROWS = 2_000
+_NO_WORKERS = text("SET LOCAL max_parallel_workers_per_gather = 0")
 NAMED_PARTIES = 200
 """So many are named in the journal: a page. Of more, the question says who they are."""
 
@@ -99,6 +101,8 @@ class Desk:
         """Answer with a page; one row beyond it tells that there is more."""
         limit = self.question.limit
         assert limit is not None
+        # Workers that the planner would start for it take longer than a page of few rows.
+        self._session.connection().execute(_NO_WORKERS)
         found = list(islice(self.report.rows(self._session, self.question), limit + 1))
         items = [self._item(row) for row in found[:limit]]
         is_last = len(found) <= limit
