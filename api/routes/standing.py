@@ -113,14 +113,14 @@ def propose_asset_amendment(
         dossier=body.dossier(),
         reason=body.reason,
     )
-    return AmendmentRead.of(amendment)
+    return AmendmentRead.of(session, amendment)
 
 
 @router.get("/assets/{asset_id}/amendments", dependencies=REVEALING)
 def list_asset_amendments(asset_id: UUID, session: LegalSessionDep) -> list[AmendmentRead]:
     """List every amendment ever proposed, with what it changes."""
     assets.get_asset(session, asset_id)
-    return [AmendmentRead.of(row) for row in onboarding.list_amendments(session, asset_id)]
+    return [AmendmentRead.of(session, row) for row in onboarding.list_amendments(session, asset_id)]
 
 
 @router.post("/assets/{asset_id}/amendments/approve", dependencies=IDEMPOTENT)

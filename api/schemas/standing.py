@@ -7,11 +7,13 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import StringConstraints
+from sqlmodel import Session
 
 from api.schemas.assets import ApprovalRead, DossierFields
 from api.schemas.common import Body, Read, Sha256Hex, ShortText
 from api.schemas.free_text import FreeText
 from registry.kernel.actor import Role
+from registry.onboarding import service as onboarding
 from registry.onboarding.models import Amendment, AmendmentState, CauseKind, SuspensionCause
 
 LongText = Annotated[str, StringConstraints(min_length=3, max_length=2000)]
@@ -94,8 +96,8 @@ class AmendmentRead(Read):
     decided_at: datetime | None
 
     @classmethod
-    def of(cls, amendment: Amendment) -> Self:
+    def of(cls, session: Session, amendment: Amendment) -> Self:
         return cls(
             **amendment.model_dump(exclude={"amended_hash", "after"}),
-            amended_hash=amendment.amended_hash.hex(),
+            amended_hash=onboarding.hash_to_approve(session, amendment).hex(),
         )

@@ -106,6 +106,18 @@ def _hash_of(session: Session, asset: Asset, after: Mapping[str, Any]) -> bytes:
     return record_hash({"dossier_hash": dossier_hash(session, asset).hex(), "after": dict(after)})
 
 
+def hash_to_approve(session: Session, amendment: Amendment) -> bytes:
+    """Return what a checker agrees to by approving it; once it is decided, what was agreed to.
+
+    A paper or a lien that was filed since it was proposed changes the dossier, so whoever reads
+    the amendment anew agrees to another hash.
+    """
+    if amendment.state != AmendmentState.PROPOSED:
+        return amendment.amended_hash
+    asset = assets.get_asset(session, amendment.asset_id)
+    return _hash_of(session, asset, amendment.after)
+
+
 def approve_amendment(session: Session, actor: Actor, asset_id: UUID, *, seen_hash: bytes) -> Asset:
     """Put the corrected dossier in force, as the asset's next version.
 
@@ -134,6 +146,7 @@ def approve_amendment(session: Session, actor: Actor, asset_id: UUID, *, seen_ha
         amendment=str(amendment.id),
         changed=sorted(amendment.diff),
     )
+    amendment.amended_hash = seen_hash
     asset.title_regime = amendment.after["title_regime"]
     asset.location = amendment.after["location"]
     asset.details = amendment.after["details"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from registry.onboarding.amendment import (
     approve_amendment,
     cancel_amendment,
+    hash_to_approve,
     list_amendments,
     propose_amendment,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "close_cause",
     "close_cause_by_hand",
     "dossier_hash",
+    "hash_to_approve",
     "lapse_dossier",
     "list_amendments",
     "list_causes",

@@ -290,6 +290,13 @@ def test_amend__paper_filed_since_one_read_it__is_refused(desk: Desk, asset: Ass
     with pytest.raises(Conflict, match="dossier_changed"):
         standing.approve_amendment(desk, asset, amendment)
 
+    # Read anew, it is approved as it stands now; and that is what is on record.
+    seen = onboarding.hash_to_approve(desk.session, amendment)
+    assert seen != amendment.amended_hash
+    onboarding.approve_amendment(desk.session, make.CHECKER, asset.id, seen_hash=seen)
+    assert onboarding.hash_to_approve(desk.session, amendment) == seen
+    assert (asset.state, amendment.state) == (AssetState.REGISTERED, AmendmentState.APPROVED)
+
 
 def test_amend__cancelled__leaves_everything_as_it_was(desk: Desk, asset: Asset) -> None:
     digest = onboarding.dossier_hash(desk.session, asset)
