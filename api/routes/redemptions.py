@@ -10,9 +10,11 @@ from api.accepted import AcceptAllDep
 from api.as_of import LegalSessionDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
+from api.pagination import PagingDep
 from api.reading import FullReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
+from api.schemas.common import Page
 from api.schemas.operations import OperationRead
 from api.schemas.redemptions import (
     FundingCreate,
@@ -25,6 +27,7 @@ from api.schemas.redemptions import (
 )
 from registry.redemption import burning, paying, repository
 from registry.redemption import service as redemptions
+from registry.redemption.models import PayoutState
 from registry.tokenization import service as tokenizations
 
 router = resource_router("redemptions")
@@ -62,12 +65,19 @@ def get_redemption(redemption_id: UUID, session: LegalSessionDep) -> RedemptionR
 
 @router.get("/redemptions/{redemption_id}/payouts")
 def list_payouts(
-    redemption_id: UUID, session: ReadSessionDep, reading: FullReadingDep
-) -> list[PayoutRead]:
-    """List who is paid what."""
+    redemption_id: UUID,
+    session: ReadSessionDep,
+    reading: FullReadingDep,
+    paging: PagingDep,
+    state: PayoutState | None = None,
+) -> Page[PayoutRead]:
+    """List who is paid what, by address: all of them, or those of one state."""
     repository.get_redemption(session, redemption_id)
-    rows = repository.list_payouts(session, redemption_id)
-    return reading.of([PayoutRead.of(row) for row in rows])
+    after = bytes.fromhex(paging.after) if paging.after else None
+    rows = repository.list_payouts(
+        session, redemption_id, state=state, after=after, limit=paging.fetch
+    )
+    return reading.of(paging.page(rows, lambda row: row.address.hex(), PayoutRead.of))
 
 
 @router.post("/redemptions/{redemption_id}/votes", dependencies=IDEMPOTENT)

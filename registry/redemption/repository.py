@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from registry.journal.models import JournalEntry
 from registry.kernel.rows import get_row
 from registry.redemption import rules
-from registry.redemption.models import Redemption, RedemptionPayout, RedemptionVote
+from registry.redemption.models import PayoutState, Redemption, RedemptionPayout, RedemptionVote
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,28 @@ def tally(session: Session, redemption: Redemption) -> Tally:
     )
 
 
-def list_payouts(session: Session, redemption_id: UUID) -> Sequence[RedemptionPayout]:
-    """List who is paid what, by address."""
-    return session.exec(
-        select(RedemptionPayout)
-        .where(col(RedemptionPayout.redemption_id) == redemption_id)
-        .order_by(col(RedemptionPayout.address))
-    ).all()
+def list_payouts(
+    session: Session,
+    redemption_id: UUID,
+    *,
+    state: PayoutState | None = None,
+    after: bytes | None = None,
+    limit: int | None = None,
+) -> Sequence[RedemptionPayout]:
+    """List who is paid what, by address.
+
+    Parameters
+    ----------
+    after
+        The address behind which the list goes on.
+    """
+    query = select(RedemptionPayout).where(
+        col(RedemptionPayout.redemption_id) == redemption_id,
+        col(RedemptionPayout.address) > (after or b""),
+    )
+    if state is not None:
+        query = query.where(col(RedemptionPayout.state) == state)
+    return session.exec(query.order_by(col(RedemptionPayout.address)).limit(limit)).all()
 
 
 def get_payout(session: Session, payout_id: UUID, *, lock: bool = False) -> RedemptionPayout:

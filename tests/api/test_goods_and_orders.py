@@ -187,7 +187,12 @@ def test_redemption__voted_and_paid__waits_for_the_burn(house: House) -> None:
     escrow = {"escrow": {"amount": "1000000.01"}, "reference": "ESC-1"}
     assert step(house, Role.TREASURY, f"{path}/fund", escrow)["funded"]["amount"] == "1000000.01"
     step(house, Role.TREASURY, f"{path}/pay")
-    payouts = house.caller(Role.TREASURY).get(f"{path}/payouts").json()
+    treasury = house.caller(Role.TREASURY)
+    payouts = treasury.get(f"{path}/payouts").json()["items"]
+    page = treasury.get(f"{path}/payouts", limit=1).json()
+    rest = treasury.get(f"{path}/payouts", limit=1, cursor=page["next"]).json()
+    assert [*page["items"], *rest["items"]] == payouts
+    assert rest["next"] is None
     assert {row["units"]: row["amount"]["amount"] for row in payouts} == {
         "750": "750000.01",
         "250": "250000.00",
@@ -195,6 +200,8 @@ def test_redemption__voted_and_paid__waits_for_the_burn(house: House) -> None:
     first, second = (f"/v1/redemption_payouts/{row['id']}" for row in payouts)
     step(house, Role.TREASURY, f"{first}/pay", {"rail_reference": "RAAST-1"})
     step(house, Role.TREASURY, f"{second}/hold", {"reason": "The account is closed."})
+    [held] = treasury.get(f"{path}/payouts", state="HELD").json()["items"]
+    assert held["id"] == payouts[1]["id"]
     assert step(house, Role.TREASURY, f"{path}/close_payouts")["state"] == "PAID"
 
     unburned = house.caller(Role.COMPLIANCE).post(f"{path}/settle")
