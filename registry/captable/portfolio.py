@@ -11,7 +11,14 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.captable.events import TokenLabel
-from registry.captable.models import Balance, Holder, RegisteredWallet, Token
+from registry.captable.models import (
+    Balance,
+    EventKind,
+    Holder,
+    RegisteredWallet,
+    Token,
+    TokenEvent,
+)
 from registry.captable.service import find_token
 from registry.investor.models import Wallet
 from registry.kernel.reading import Composed
@@ -157,6 +164,22 @@ def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> H
     if balance is None:
         return Holding(tokenization, wallet, 0, 0)
     return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
+
+
+def is_frozen(session: Session, token: Token, address: bytes) -> bool:
+    """Tell whether the wallet as a whole was frozen last."""
+    extra = session.exec(
+        select(TokenEvent.extra)
+        .join(Holder, col(Holder.holder_no) == col(TokenEvent.target))
+        .where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.ADDRESS_FROZEN,
+            col(Holder.address) == address,
+        )
+        .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
+        .limit(1)
+    ).first()
+    return bool(extra and extra["frozen"])
 
 
 def holds_any(session: Session, wallet: bytes) -> bool:

@@ -18,7 +18,8 @@ from registry.captable.models import Balance, ForcedAct, Holder, Token
 from registry.case import imposed
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
-from registry.case.repository import await_turn, list_freezes, successor_of
+from registry.case.repository import await_turn
+from registry.case.standing_freezes import frozen_wallets
 from registry.investor.models import BARRED, Investor, KycState, Wallet
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
@@ -63,11 +64,7 @@ def impose(session: Session, investor: Investor, review: KycReview) -> list[Oper
 
 def _frozen(session: Session) -> set[tuple[UUID, bytes]]:
     """Give token and wallet of whatever cases by KYC freeze."""
-    return {
-        (act.tokenization_id, successor_of(session, act.wallet))
-        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
-        if case.kyc_review_id is not None
-    }
+    return frozen_wallets(session, lambda case: case.kyc_review_id is not None)
 
 
 def _impose(

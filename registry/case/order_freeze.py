@@ -20,6 +20,7 @@ from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
 from registry.case.repository import await_turn, get_case, happened, list_freezes, successor_of
 from registry.case.soundness import find_holder, is_deployed
+from registry.case.standing_freezes import frozen_wallets
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.court_order.models import COMMANDING, ENDED, CourtOrder, OrderScope
@@ -115,11 +116,7 @@ def _missing(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
         yield from _missing_units(session, order)
         return
     # A freeze by KYC ends by itself, and then asks no order: it does not stand for one.
-    frozen = {
-        (act.tokenization_id, successor_of(session, act.wallet))
-        for case, act in list_freezes(session, CaseKind.FREEZE_WALLET)
-        if case.kyc_review_id is None
-    }
+    frozen = frozen_wallets(session, lambda case: case.kyc_review_id is None)
     named = orders.wallets_of(session, order)
     for wallet in sorted({*named, *(successor_of(session, address) for address in named)}):
         for tokenization in portfolio.list_tokens_of(session, wallet):

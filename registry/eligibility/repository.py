@@ -100,22 +100,6 @@ def count_holders(session: Session, token: Token) -> int:
     ).one()
 
 
-def is_frozen(session: Session, token: Token, address: bytes) -> bool:
-    """Tell whether the wallet as a whole was frozen last."""
-    extra = session.exec(
-        select(TokenEvent.extra)
-        .join(Holder, col(Holder.holder_no) == col(TokenEvent.target))
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind) == EventKind.ADDRESS_FROZEN,
-            col(Holder.address) == address,
-        )
-        .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
-        .limit(1)
-    ).first()
-    return bool(extra and extra["frozen"])
-
-
 def was_opened(session: Session, token: Token) -> bool:
     """Tell whether transfers were ever open."""
     opened = select(TokenEvent.block_number).where(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
@@ -206,7 +207,7 @@ def _facts(session: Session, token: Token, address: bytes) -> WalletFacts:
         address=address,
         identity=found.identity,
         country=found.country,
-        frozen=repository.is_frozen(session, token, address),
+        frozen=portfolio.is_frozen(session, token, address),
         balance_units=found.balance_units,
         frozen_units=found.frozen_units,
         owner_units=owner_units,

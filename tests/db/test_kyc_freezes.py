@@ -202,3 +202,16 @@ def test_freeze__refused_by_the_chain__is_executed_again_without_an_approval(
     assert state_of(case) == CaseState.EXECUTED
     with pytest.raises(Conflict, match="kyc_holds_freeze"):
         make_case.open_lift(chain, case)
+
+
+def test_lapse__while_a_recovery_stands_still__freezes_the_lost_wallet_once(
+    desk: Desk, chain: Ledger
+) -> None:
+    holder = chain.holders[0]
+    recovery = make_case.executing(chain, CaseKind.RECOVERY)
+    make_case.fail(chain, recovery)
+    let_lapse(desk, holder)
+
+    assert kyc_freeze.list_unfrozen(desk.session) == []
+    assert standing.freeze_rest(desk.session, holder.investor.id) == []
+    assert [case.wallet for case in kyc_cases(desk)] == [holder.wallet.address]

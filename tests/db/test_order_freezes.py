@@ -520,3 +520,67 @@ def test_recovery__of_a_wallet_under_an_order__takes_the_freeze_along_and_its_en
     [case] = cases_of(desk, order)
     [undone] = [act for act in list_acts(desk.session, case.id) if act.lift_id]
     assert (undone.wallet, undone.units) == (moved.counterparty, 100)
+
+
+def halted_recovery(desk: Desk, chain: Ledger) -> Case:
+    """Recover the first wallet, of which the chain refuses everything."""
+    recovery = make_case.executing(chain, CaseKind.RECOVERY)
+    make_case.fail(chain, recovery)
+    assert recovery.state == CaseState.INCOMPLETE
+    return recovery
+
+
+def test_clock__recovery_that_stopped_half_way__freezes_the_lost_wallet_once(
+    desk: Desk, chain: Ledger
+) -> None:
+    lost = chain.holders[0].wallet.address
+    order = apply(desk, on_party(desk, chain.holders[0].investor.party_id))
+    confirmed(desk, chain, order)
+    recovery = make_case.executing(chain, CaseKind.RECOVERY)
+    assert order_freeze.list_unfrozen(desk.session) == []
+    make_case.fail(chain, recovery)
+
+    assert recovery.state == CaseState.INCOMPLETE
+    assert order_freeze.list_unfrozen(desk.session) == []
+    assert order_freeze.impose(desk.session, order.id) == []
+    assert [case.wallet for case in cases_of(desk, order)] == [lost]
+
+
+def test_clock__recovery_to_a_wallet_that_holds_already__freezes_each_once(
+    desk: Desk, chain: Ledger
+) -> None:
+    """The new wallet is frozen for itself: what would bring the freeze there stands still."""
+    holder, other = chain.holders
+    lost = holder.wallet.address
+    order = apply(desk, court.on_wallet(desk, lost))
+    confirmed(desk, chain, order)
+    recovery = halted_recovery(desk, chain)
+    new = recovery.counterparty
+    assert new is not None
+    chain.register(new)
+    chain.move(other.wallet.address, new, 10)
+
+    assert order_freeze.list_unfrozen(desk.session) == [order.id]
+    order_freeze.impose(desk.session, order.id)
+    assert order_freeze.list_unfrozen(desk.session) == []
+    assert [case.wallet for case in cases_of(desk, order)] == [lost, new]
+
+    make_case.execute(desk, recovery)
+    for case in (*cases_of(desk, order), recovery):
+        make_case.carry_out(chain, case)
+    assert recovery.state == CaseState.EXECUTED
+    assert order_freeze.list_unfrozen(desk.session) == []
+
+
+def test_clock__recovery_that_took_the_freeze_along__freezes_nothing_anew(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    confirmed(desk, chain, order)
+    recovery = make_case.executing(chain, CaseKind.RECOVERY)
+    make_case.carry_out(chain, recovery)
+    assert recovery.counterparty is not None
+    chain.register(recovery.counterparty)
+    chain.freeze(recovery.counterparty)
+
+    assert order_freeze.list_unfrozen(desk.session) == []
