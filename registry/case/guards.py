@@ -71,6 +71,8 @@ def approval_stands(attempt: Try) -> None:
             "The approval of this case has run out.",
             remedy="Withdraw it, and open it anew.",
         )
+    if case.kind == CaseKind.RECOVERY:
+        soundness.require_freezes_settled(session, case)
     _require_possible(attempt)
 
 
@@ -123,6 +125,12 @@ def its_ground_says_so(attempt: Try) -> None:
                 "An order wants this frozen.",
                 remedy="Have the order vacated first.",
             )
+
+
+@guard(MACHINE, "release")
+def units_have_arrived(attempt: Try) -> None:
+    """No recovery is carrying the freeze to another wallet."""
+    soundness.require_at_rest(attempt.session, attempt.record)
 
 
 @guard(MACHINE, "executed", "stopped")

@@ -17,7 +17,13 @@ from registry.case.execution import follow_case, plan_acts
 from registry.case.guards import MACHINE
 from registry.case.layout import OPPOSITE, PlannedAct, write_acts
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
-from registry.case.repository import happened, list_freezes, list_own_acts, successor_of
+from registry.case.repository import (
+    find_unfinished,
+    happened,
+    list_freezes,
+    list_own_acts,
+    successor_of,
+)
 from registry.case.soundness import frozen_in, held_otherwise, wanted_by_order
 from registry.kernel.actor import THE_SYSTEM
 from registry.lifecycle import service as lifecycle
@@ -58,14 +64,18 @@ def release(session: Session, case: Case, lift: CaseLift) -> list[Operation]:
 
 
 def list_releasable(session: Session, cases: SelectOfScalar[Case]) -> list[UUID]:
-    """List those of some cases that are carried out, and of which no order wants the freeze."""
+    """List those of some cases that are carried out, and of which no order wants the freeze.
+
+    What a recovery is carrying to another wallet waits for it.
+    """
     carried_out = cases.where(
         col(Case.state).in_([CaseState.EXECUTED, CaseState.INCOMPLETE])
     ).order_by(col(Case.id))
     return [
         case.id
         for case in session.exec(carried_out).all()
-        if not any(wanted_by_order(session, act) for act in lay_out_release(session, case))
+        if find_unfinished(session, case.wallet or b"") is None
+        and not any(wanted_by_order(session, act) for act in lay_out_release(session, case))
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -170,16 +171,61 @@ def find_other_recovery(session: Session, case: Case) -> Case | None:
     ).first()
 
 
-def successor_of(session: Session, wallet: bytes) -> bytes:
-    """Follow a wallet through its recoveries to the one that has its units now."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A recovery in force, by which units pass from one wallet to another."""
+
+    case_id: UUID
+    target: bytes
+    state: CaseState
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether units may be in either wallet: the chain has done some of it, or none."""
+        return self.state != CaseState.EXECUTED
+
+
+def passages_of(session: Session, wallet: bytes) -> list[Passage]:
+    """List the recoveries by which the units of a wallet came to where they are, in their order."""
     rows = session.exec(
-        select(Case.wallet, Case.counterparty).where(
+        select(Case.wallet, Case.id, Case.counterparty, Case.state).where(
             col(Case.kind) == CaseKind.RECOVERY, col(Case.state).in_(IN_FORCE)
         )
     )
-    moved = dict(rows.all())
-    seen = set()
-    while wallet in moved and wallet not in seen:
-        seen.add(wallet)
-        wallet = moved[wallet] or wallet
-    return wallet
+    moved = {lost: Passage(case_id, target or b"", state) for lost, case_id, target, state in rows}
+    found: list[Passage] = []
+    while wallet in moved and moved[wallet] not in found:
+        found.append(moved[wallet])
+        wallet = moved[wallet].target
+    return found
+
+
+def successor_of(session: Session, wallet: bytes) -> bytes:
+    """Follow a wallet through its recoveries to the one that has its units now."""
+    passages = passages_of(session, wallet)
+    return passages[-1].target if passages else wallet
+
+
+def find_unfinished(session: Session, wallet: bytes) -> Passage | None:
+    """Return the recovery that has the units of a wallet on their way, if one has."""
+    return next((item for item in passages_of(session, wallet) if item.unfinished), None)
+
+
+def places_of(session: Session, wallet: bytes) -> set[bytes]:
+    """Return where the units of a wallet may be: in two wallets while a recovery is unfinished."""
+    places = set()
+    for passage in passages_of(session, wallet):
+        if passage.unfinished:
+            places.add(wallet)
+        wallet = passage.target
+    return places | {wallet}
+
+
+def list_left_behind(session: Session) -> set[bytes]:
+    """Return the wallets that recoveries have emptied: the token leaves them frozen."""
+    rows = session.exec(
+        select(Case.wallet).where(
+            col(Case.kind) == CaseKind.RECOVERY, col(Case.state) == CaseState.EXECUTED
+        )
+    )
+    return {wallet for wallet in rows if wallet is not None}

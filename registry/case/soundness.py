@@ -15,8 +15,14 @@ from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.models import ForcedAct
 from registry.case.layout import PlannedAct
-from registry.case.models import Case, CaseKind, CaseState
-from registry.case.repository import find_other_recovery, list_freezes, successor_of
+from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
+from registry.case.repository import (
+    find_other_recovery,
+    find_unfinished,
+    list_freezes,
+    passages_of,
+    successor_of,
+)
 from registry.court_order import service as orders
 from registry.court_order.models import (
     BINDING,
@@ -159,6 +165,44 @@ def _require_only_recovery(session: Session, case: Case) -> None:
         )
 
 
+def require_at_rest(session: Session, freeze: Case) -> None:
+    """Refuse to end a freeze while a recovery may still carry it to another wallet.
+
+    Raises
+    ------
+    Conflict
+        ``recovery_under_way``.
+    """
+    passage = find_unfinished(session, freeze.wallet or b"")
+    if passage is not None:
+        raise Conflict(
+            "recovery_under_way",
+            f"Case {passage.case_id} recovers this wallet, and takes the freeze along.",
+            remedy="Execute that case to its end, or withdraw it; then the freeze can end.",
+        )
+
+
+def require_freezes_settled(session: Session, recovery: Case) -> None:
+    """Refuse to recover a wallet while a freeze of it, or its end, is on its way.
+
+    What overtakes the other would freeze, or free, a wallet that nobody has any more.
+
+    Raises
+    ------
+    Conflict
+        ``case_acts_under_way``.
+    """
+    for kind in FREEZES:
+        for case, act in list_freezes(session, kind):
+            trail = {act.wallet, *(item.target for item in passages_of(session, act.wallet))}
+            if case.state in RUNNING and recovery.wallet in trail:
+                raise Conflict(
+                    "case_acts_under_way",
+                    f"Case {case.id} freezes this wallet, or frees it, at this moment.",
+                    remedy="Wait for its operations, then execute the recovery.",
+                )
+
+
 def require_receiver(session: Session, address: bytes, *, linked: bool = True) -> Wallet:
     """Return the wallet of somebody who may receive units.
 
@@ -237,10 +281,18 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
     Raises
     ------
     Conflict
-        ``order_in_force``, ``units_not_held``, ``kyc_holds_freeze``.
+        ``order_in_force``, ``units_not_held``, ``kyc_holds_freeze``, ``recovery_under_way``,
+        ``wallet_recovered``.
     """
+    require_at_rest(session, case)
     holding = [order for order in orders.list_binding(session) if _commands(order)]
     for act in acts:
+        if successor_of(session, act.wallet) != act.wallet:
+            raise Conflict(
+                "wallet_recovered",
+                f"0x{act.wallet.hex()} was recovered since this lift was opened.",
+                remedy="Reject or withdraw the lift, and open it anew: it is of the new wallet.",
+            )
         _require_act(session, case, act, deployed(session, act.tokenization_id))
         _require_standing(session, act)
         for order in holding:

@@ -57,6 +57,7 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
     ]
     in_force_ids = {order.id for order in binding}
     wanted, amounts = frozen_by_cases(session, view.tokenization.id, under=in_force_ids)
+    left_behind = cases.list_left_behind(session)
     for order in binding:
         for address in orders.wallets_of(session, order):
             wanted |= {address, cases.successor_of(session, address)}
@@ -67,6 +68,7 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
             "ORD-01", f"0x{address.hex()}", "The address is frozen without an order or a case."
         )
         for address in sorted(frozen_addresses(session, token) - wanted)
+        if address not in left_behind
     ]
     found += [
         Difference(
@@ -152,17 +154,31 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
                 and other.tokenization_id == order.tokenization_id
             ):
                 kept[_wallet_of(session, other)] += other.amount_units or 0
-        wallet = _wallet_of(session, order)
         return all(
-            frozen_units(session, token).get(wallet, 0) <= kept[wallet]
+            _frozen_of(session, order, token) <= kept[_wallet_of(session, order)]
             for token in _tokens_of(session, order)
         )
-    wanted = {address for other in others for address in orders.wallets_of(session, other)}
-    free = set(orders.wallets_of(session, order)) - wanted
+    wanted = {place for other in others for place in _places_of(session, other)}
+    free = _places_of(session, order) - wanted
     return all(
         (free - _kept_frozen(session, token, ids)).isdisjoint(frozen_addresses(session, token))
         for token in _tokens_of(session, order)
     )
+
+
+def _places_of(session: Session, order: CourtOrder) -> set[bytes]:
+    """Return the addresses that an order wants frozen, as they are now."""
+    return {
+        place
+        for address in orders.wallets_of(session, order)
+        for place in cases.places_of(session, address)
+    }
+
+
+def _frozen_of(session: Session, order: CourtOrder, token: Token) -> int:
+    """Return how many fractions are frozen wherever those of an order's wallet may be."""
+    places = cases.places_of(session, order.wallet or b"")
+    return sum(units for place, units in frozen_units(session, token).items() if place in places)
 
 
 def _freezes_still(session: Session, order: CourtOrder) -> bool:

@@ -584,3 +584,61 @@ def test_clock__recovery_that_took_the_freeze_along__freezes_nothing_anew(
     chain.freeze(recovery.counterparty)
 
     assert order_freeze.list_unfrozen(desk.session) == []
+
+
+@pytest.mark.parametrize("scope", ["AMOUNT", "WALLET"])
+def test_vacate__while_a_recovery_carries_the_freeze_along__waits_and_frees_the_new_wallet(
+    desk: Desk, chain: Ledger, scope: str
+) -> None:
+    lost = chain.holders[0].wallet.address
+    order = apply(
+        desk,
+        court.on_amount(desk, chain, 100) if scope == "AMOUNT" else court.on_wallet(desk, lost),
+    )
+    confirmed(desk, chain, order)
+    recovery = halted_recovery(desk, chain)
+    make_case.execute(desk, recovery)
+    new = recovery.counterparty
+    assert new is not None
+
+    vacate(desk, order)
+    [case] = cases_of(desk, order)
+    assert (order.state, case.state) == (CourtOrderState.LIFTING, CaseState.EXECUTED)
+    assert order_freeze.list_releasable(desk.session) == []
+    assert refusal(lambda: order_freeze.release(desk.session, case.id))[0] == "recovery_under_way"
+    assert reconciliation.list_released(desk.session) == [], "the lost wallet is frozen still"
+
+    make_case.carry_out(chain, recovery)
+    if scope == "AMOUNT":
+        chain.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": lost, "units": 100})
+        chain.freeze_units(new, 100)
+    else:
+        chain.freeze(new)
+    assert reconciliation.list_released(desk.session) == [], "so is the new one"
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+    make_case.carry_out(chain, case)
+    assert make_case.state(case) == CaseState.LIFTED
+    assert new not in frozen_addresses(desk.session, chain.token)
+    assert frozen_units(desk.session, chain.token) == {}
+    assert ord_01(desk, chain) == []
+    assert lifted(desk, chain, order).state == CourtOrderState.VACATED
+    assert ord_01(desk, chain) == []
+
+
+def test_execute__recovery_while_a_freeze_is_on_its_way__waits_for_it(
+    desk: Desk, chain: Ledger
+) -> None:
+    recovery = make_case.approve(desk, make_case.opened(chain, CaseKind.RECOVERY))
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    [case] = cases_of(desk, order)
+
+    said = refusal(lambda: make_case.execute(desk, recovery))
+    assert said[0] == "case_acts_under_way"
+    make_case.carry_out(chain, case)
+    vacate(desk, order)
+    said = refusal(lambda: make_case.execute(desk, recovery))
+    assert said[0] == "case_acts_under_way", "its end is on its way"
+    make_case.carry_out(chain, case)
+    make_case.execute(desk, recovery)
+    assert recovery.state == CaseState.EXECUTING

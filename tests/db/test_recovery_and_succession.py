@@ -117,6 +117,37 @@ def test_recovery__of_a_frozen_wallet__takes_the_freeze_along(desk: Desk, chain:
     assert act.wallet == case.counterparty
 
 
+def test_lift__of_a_freeze_that_a_recovery_carries_along__is_refused_until_it_has_arrived(
+    desk: Desk, chain: Ledger
+) -> None:
+    frozen = make_case.executing(chain, CaseKind.FREEZE_WALLET)
+    make_case.carry_out(chain, frozen)
+    make_case.approve(desk, make_case.open_lift(chain, frozen))
+    case = make_case.executing(chain, CaseKind.RECOVERY)
+
+    assert make_case.code_of(lambda: make_case.execute(desk, frozen)) == "recovery_under_way"
+    make_case.carry_out(chain, case)
+    assert case.counterparty is not None
+    chain.freeze(case.counterparty)
+
+    assert make_case.code_of(lambda: make_case.execute(desk, frozen)) == "wallet_recovered"
+    assert make_case.state(frozen) == CaseState.LIFT_APPROVED
+
+
+def test_lift__opened_while_a_recovery_stands_still__is_refused(desk: Desk, chain: Ledger) -> None:
+    frozen = make_case.executing(chain, CaseKind.FREEZE_UNITS)
+    make_case.carry_out(chain, frozen)
+    case = make_case.executing(chain, CaseKind.RECOVERY)
+    make_case.fail(chain, case)
+    # The new wallet has frozen units of its own.
+    assert case.counterparty is not None
+    chain.register(case.counterparty)
+    chain.move(chain.holders[1].wallet.address, case.counterparty, 10)
+    chain.freeze_units(case.counterparty, 10)
+
+    assert make_case.code_of(lambda: make_case.open_lift(chain, frozen)) == "recovery_under_way"
+
+
 # Succession
 
 
