@@ -162,7 +162,7 @@ def require_act(session: Session, operation: Operation) -> None:
     ------
     Conflict
         ``case_not_executing``, ``approval_expired``, ``receiver_not_eligible``,
-        ``cap_table_frozen``, ``kyc_in_force``, ``kyc_not_passed``.
+        ``cap_table_frozen``, ``kyc_in_force``, ``kyc_not_passed``, ``units_frozen``.
     """
     case = get_case(session, UUID(operation.params["case_id"]))
     if case.state not in RUNNING:
@@ -171,7 +171,10 @@ def require_act(session: Session, operation: Operation) -> None:
         soundness.require_ground(session, case)
     elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict("approval_expired", "The approval of this case has run out.")
-    for act in acts_of(session, operation):
+    acts = acts_of(session, operation)
+    # Since it was planned a court may have frozen what it takes.
+    soundness.require_free(session, case, acts)
+    for act in acts:
         tokenization = tokenizations.get_tokenization(session, act.tokenization_id)
         soundness.require_movable(act.act, tokenization)
         if act.counterparty is not None:

@@ -18,8 +18,8 @@ from registry.captable.models import ForcedAct
 from registry.case import imposed
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
-from registry.case.repository import await_turn, get_case, happened, list_freezes, successor_of
-from registry.case.soundness import find_holder, is_deployed
+from registry.case.repository import await_turn, get_case, list_freezes, successor_of
+from registry.case.soundness import find_holder, free_units, is_deployed
 from registry.case.standing_freezes import frozen_wallets
 from registry.court_order import lifting
 from registry.court_order import service as orders
@@ -132,16 +132,14 @@ def _missing_units(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
     if not is_deployed(tokenization):
         return
     wallet = successor_of(session, order.wallet or b"")
-    own, on_their_way = 0, 0
-    for case, act in list_freezes(session, CaseKind.FREEZE_UNITS):
-        if act.tokenization_id != tokenization.id or successor_of(session, act.wallet) != wallet:
-            continue
-        if case.order_id == order.id:
-            own += int(act.units or 0)
-        if not happened(session, act):
-            on_their_way += int(act.units or 0)
-    held = portfolio.holding_in(session, tokenization, wallet)
-    free = held.balance_units - held.frozen_units - on_their_way
+    own = sum(
+        int(act.units or 0)
+        for case, act in list_freezes(session, CaseKind.FREEZE_UNITS)
+        if case.order_id == order.id
+        and act.tokenization_id == tokenization.id
+        and successor_of(session, act.wallet) == wallet
+    )
+    free = free_units(session, tokenization, wallet)
     units = min(int(order.amount_units or 0) - own, free)
     if units > 0:
         yield PlannedAct(

@@ -119,6 +119,11 @@ def happened(session: Session, act: CaseAct) -> bool:
             return True
         if operation.state not in FAILED:
             return False
+    return is_projected(session, act)
+
+
+def is_projected(session: Session, act: CaseAct) -> bool:
+    """Tell whether the agent's own log of an act is projected, be it final or not."""
     return (
         session.exec(
             select(TokenEvent.token_no).where(
@@ -159,6 +164,26 @@ def list_freezes(session: Session, kind: CaseKind) -> Sequence[tuple[Case, CaseA
     return list(rows.all())
 
 
+def units_on_their_way(
+    session: Session, tokenization_id: UUID, wallet: bytes, *, besides: UUID | None = None
+) -> int:
+    """Return how many units of a wallet freezes in force take that the projection does not show.
+
+    Parameters
+    ----------
+    besides
+        A case that is left out.
+    """
+    return sum(
+        int(act.units or 0)
+        for case, act in list_freezes(session, CaseKind.FREEZE_UNITS)
+        if case.id != besides
+        and act.tokenization_id == tokenization_id
+        and wallet in {act.wallet, successor_of(session, act.wallet)}
+        and not is_projected(session, act)
+    )
+
+
 def find_other_recovery(session: Session, case: Case) -> Case | None:
     """Return another recovery of the same wallet that is in force."""
     return session.exec(
@@ -177,7 +202,7 @@ class Passage:
 
     case_id: UUID
     target: bytes
-    state: CaseState
+    state: str
 
     @property
     def unfinished(self) -> bool:

@@ -6,7 +6,8 @@ signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlmodel import Session
@@ -15,13 +16,14 @@ from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.models import ForcedAct
 from registry.case.layout import PlannedAct
-from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
+from registry.case.models import FREEZES, RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     find_other_recovery,
     find_unfinished,
     list_freezes,
     passages_of,
     successor_of,
+    units_on_their_way,
 )
 from registry.court_order import service as orders
 from registry.court_order.models import (
@@ -44,10 +46,11 @@ from registry.tokenization.models import Tokenization, TokenizationState
 
 _BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
 _MOVES = (ForcedAct.FORCED_TRANSFER, ForcedAct.RECOVERY)
+_TAKES = (ForcedAct.FORCED_TRANSFER, ForcedAct.BURN)
 NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 
 
-def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
+def require_sound(session: Session, case: Case, acts: Sequence[PlannedAct]) -> None:
     """Refuse a case of which some act could not be carried out now.
 
     Raises
@@ -68,6 +71,7 @@ def require_sound(session: Session, case: Case, acts: Iterable[PlannedAct]) -> N
         _require_act(session, case, act, tokenization)
         if act.counterparty is not None and case.kind != CaseKind.RECOVERY:
             require_receiver(session, act.counterparty)
+    require_free(session, case, acts)
 
 
 def deployed(session: Session, tokenization_id: UUID) -> Tokenization:
@@ -110,7 +114,7 @@ def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
 def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: Tokenization) -> None:
     require_movable(act.act, tokenization)
     held = portfolio.holding_in(session, tokenization, act.wallet)
-    units, free = act.units or 0, held.balance_units - held.frozen_units
+    units, free = act.units or 0, free_units(session, tokenization, act.wallet, besides=case.id)
     if act.act == ForcedAct.BURN and tokenization.state not in _BURNABLE:
         raise Conflict(
             "token_not_redeeming",
@@ -120,19 +124,54 @@ def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: To
         )
     if act.act == ForcedAct.UNFREEZE_UNITS and units > held.frozen_units:
         raise Conflict("units_not_held", f"{held.frozen_units} units are frozen, not {units}.")
-    if act.act in {ForcedAct.FORCED_TRANSFER, ForcedAct.BURN}:
-        if units > held.balance_units:
-            raise Conflict("units_not_held", f"The wallet holds {held.balance_units} units.")
-        if units > free and not case.takes_frozen:
-            raise Conflict(
-                "units_frozen",
-                f"Only {free} units are not frozen; the act would free the others.",
-                remedy="Lift the freeze, or say takes_frozen where the order says so.",
-            )
+    if act.act in _TAKES and units > held.balance_units:
+        raise Conflict("units_not_held", f"The wallet holds {held.balance_units} units.")
     if act.act == ForcedAct.FREEZE_UNITS and units > free:
-        raise Conflict("units_not_free", f"Only {free} units can still be frozen.")
+        raise Conflict("units_not_free", f"Only {max(free, 0)} units can still be frozen.")
     if act.act == ForcedAct.FREEZE_WALLET:
         _require_unfrozen(session, case, act)
+
+
+def free_units(
+    session: Session, tokenization: Tokenization, wallet: bytes, *, besides: UUID | None = None
+) -> int:
+    """Return how many units of a wallet are not frozen, and will not be by what is on its way.
+
+    Below zero where more is on its way than there is.
+
+    Parameters
+    ----------
+    besides
+        A case whose own freeze is left out.
+    """
+    held = portfolio.holding_in(session, tokenization, wallet)
+    coming = units_on_their_way(session, tokenization.id, wallet, besides=besides)
+    return held.balance_units - held.frozen_units - coming
+
+
+def require_free(session: Session, case: Case, acts: Iterable[PlannedAct | CaseAct]) -> None:
+    """Refuse to take more of a wallet than is free, unless the case says so.
+
+    The token itself frees whatever it lacks: it would undo a freeze without a word.
+
+    Raises
+    ------
+    Conflict
+        ``units_frozen``.
+    """
+    taken: dict[tuple[UUID, bytes], int] = defaultdict(int)
+    for act in acts:
+        if act.act in _TAKES and not case.takes_frozen:
+            taken[act.tokenization_id, act.wallet] += int(act.units or 0)
+    for (tokenization_id, wallet), units in taken.items():
+        tokenization = tokenizations.get_tokenization(session, tokenization_id)
+        free = free_units(session, tokenization, wallet)
+        if units > free:
+            raise Conflict(
+                "units_frozen",
+                f"Only {max(free, 0)} units are not frozen; the act would free the others.",
+                remedy="Lift the freeze, or say takes_frozen where the order says so.",
+            )
 
 
 def _require_unfrozen(session: Session, case: Case, act: PlannedAct) -> None:

@@ -99,6 +99,25 @@ def test_forced_transfer__of_frozen_units__unfreezes_them_and_is_explained(bench
     assert_explained(bench)
 
 
+def test_forced_transfer__of_units_that_are_frozen_while_it_waits__leaves_them_frozen(
+    bench: Bench,
+) -> None:
+    taking = bench.approved(CaseKind.FORCED_TRANSFER, **_units(bench, HELD[FIRST] - 50))
+    freeze = bench.approved(CaseKind.FREEZE_UNITS)
+    bench.execute(taking)
+    bench.execute(freeze)
+    bench.market.world.settle()
+    bench.index()
+
+    [problem] = bench.problems(taking)
+    assert problem is not None
+    assert problem["code"] == "units_frozen"
+    assert bench.read(taking).state == CaseState.INCOMPLETE
+    assert bench.read(freeze).state == CaseState.EXECUTED
+    assert held(bench)[FIRST_WALLET] == (HELD[FIRST], 100)
+    assert_explained(bench)
+
+
 def _units(bench: Bench, units: int) -> dict[str, Any]:
     return {"tokens": bench.terms(CaseKind.BURN, units)["tokens"]}
 

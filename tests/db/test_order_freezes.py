@@ -642,3 +642,61 @@ def test_execute__recovery_while_a_freeze_is_on_its_way__waits_for_it(
     make_case.carry_out(chain, case)
     make_case.execute(desk, recovery)
     assert recovery.state == CaseState.EXECUTING
+
+
+def taking(chain: Ledger, units: int) -> Case:
+    """Approve a forced transfer of free units of the first holder."""
+    tokens = (TokenUnits(chain.tokenization.id, units),)
+    return make_case.approve(
+        chain.desk, make_case.opened(chain, CaseKind.FORCED_TRANSFER, tokens=tokens)
+    )
+
+
+def test_execute__transfer_of_what_an_order_is_freezing__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    taken = taking(chain, 550)
+    order = apply(desk, court.on_amount(desk, chain, 100))
+    [freeze] = cases_of(desk, order)
+
+    assert make_case.code_of(lambda: make_case.execute(desk, taken)) == "units_frozen"
+
+    [operation] = make_case.pending(desk, freeze)
+    make_case.show(chain, operation)
+    assert freeze.state == CaseState.EXECUTING, "it is projected, and not final yet"
+    assert make_case.code_of(lambda: make_case.execute(desk, taken)) == "units_frozen"
+    make_case.execute(desk, taking(chain, 500))
+
+
+def test_signed__transfer_of_what_an_order_is_freezing_since__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    taken = taking(chain, 550)
+    make_case.execute(desk, taken)
+    [operation] = make_case.pending(desk, taken)
+    execution.require_act(desk.session, operation)
+    apply(desk, court.on_amount(desk, chain, 100))
+
+    said = make_case.code_of(lambda: execution.require_act(desk.session, operation))
+    assert said == "units_frozen"
+
+
+def test_execute__succession_of_what_an_order_is_freezing__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    estate = make_case.approve(desk, make_case.opened(chain, CaseKind.SUCCESSION))
+    apply(desk, court.on_amount(desk, chain, 100))
+
+    assert make_case.code_of(lambda: make_case.execute(desk, estate)) == "units_frozen"
+    assert make_case.state(estate) == CaseState.APPROVED
+
+
+def test_signed__succession_of_what_an_order_is_freezing_since__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    estate = make_case.executing(chain, CaseKind.SUCCESSION)
+    [operation] = make_case.pending(desk, estate)
+    apply(desk, court.on_amount(desk, chain, 1))
+
+    said = make_case.code_of(lambda: execution.require_act(desk.session, operation))
+    assert said == "units_frozen"
