@@ -13,8 +13,8 @@ from registry.kernel.errors import Invalid
 from registry.kernel.settings import LOOPBACK
 
 MAX_URL_LENGTH = 500
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-"""NAT64: addresses of IPv4 in the dress of IPv6."""
+_GLOBAL = ip_network("2000::/3")
+"""All that is given out of IPv6 (RFC 4291); Python calls more than that global."""
 _INSIDE = (".local", ".internal", ".localhost", ".home.arpa", ".lan")
 
 
@@ -62,7 +62,7 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        elif found.sixtofour or found.teredo or any(found in net for net in _TRANSLATED):
+        elif found not in _GLOBAL or found.sixtofour or found.teredo:
             return False
     return found.is_global and not found.is_multicast
 

@@ -55,6 +55,12 @@ def test_check_url__public__is_taken(url: str) -> None:
         "https://[::ffff:10.0.0.1]/",
         "https://[64:ff9b::a00:1]/",
         "https://[2002:a00:1::]/",
+        "https://[fec0::1]/",
+        "https://[::10.0.0.1]/",
+        "https://[::ffff:0:10.0.0.1]/",
+        "https://[5f00::1]/",
+        "https://[ff0e::1]/",
+        "https://[2001:db8::1]/",
         "https://[::1",
         "http://localhost:9000/",
         "http://127.0.0.1:9000/",
@@ -78,5 +84,6 @@ def test_is_public__inside__is_not(address: str) -> None:
     assert not is_public(address)
 
 
-def test_is_public__outside__is() -> None:
-    assert is_public("93.184.216.34")
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "::ffff:93.184.216.34"])
+def test_is_public__outside__is(address: str) -> None:
+    assert is_public(address)
