@@ -22,6 +22,8 @@ from registry.webhook.secret import signature_of
 
 TRY_SECONDS = 15.0
 """For all of a try: looking the name up, connecting, sending, and the head of the answer."""
+MAX_WAIT_LENGTH = 40
+"""Characters of a Retry-After: a date of RFC 9110 has 29."""
 USER_AGENT = "Milkiyat-Webhooks/1"
 
 
@@ -143,12 +145,14 @@ def _wait_of(asked: str | None) -> timedelta | None:
     """Read Retry-After (RFC 9110): seconds, or a date."""
     if asked is None:
         return None
+    if len(asked) > MAX_WAIT_LENGTH:
+        return None  # no receiver means such a time, and Python reads no number of 5,000 digits
     if asked.isascii() and asked.isdigit():
         return timedelta(seconds=min(int(asked), 10**6))
     try:
         until = parsedate_to_datetime(asked)
-    except ValueError:
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        return max(until - datetime.now(UTC), timedelta())
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(until - datetime.now(UTC), timedelta())

@@ -204,6 +204,7 @@ class Receiver:
 
     port: int = 0
     answer: int = 204
+    retry_after: str | None = None
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     heard: threading.Event = field(default_factory=threading.Event)
 
@@ -221,6 +222,8 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             made.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(made.answer)
+            if made.retry_after is not None:
+                self.send_header("Retry-After", made.retry_after)
             if made.answer == 302:
                 self.send_header("Location", made.url)
             self.end_headers()
@@ -413,3 +416,18 @@ def test_push__dead_receiver__holds_nobody_else_up(
         asyncio.run(run())
 
     assert json.loads(receiver.got[0][1])["data"]["units"] == "2"
+
+
+@pytest.mark.parametrize("asked", ["9" * 5_000, "Fri, 01 Jan 99999999999999999999 00:00:00 GMT"])
+def test_push__retry_after_that_is_no_time__is_a_failure_like_any_other(
+    house: House, person: Actor, receiver: Receiver, asked: str
+) -> None:
+    receiver.answer, receiver.retry_after = 503, asked
+    caller = house.caller(person)
+    path = f"/v1/webhook_endpoints/{add(caller, receiver.url)['id']}"
+    tell(house, person, 1)
+    push(house)
+
+    (row,) = caller.get(f"{path}/deliveries").json()["items"]
+    assert (row["attempts"], row["answer_status"]) == (1, 503)
+    assert caller.get(path).json()["failing_since"] is not None
