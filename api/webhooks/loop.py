@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import psycopg
@@ -47,7 +47,7 @@ class Notices:
         self._vault = vault
         self._chain_id = chain_id
         self._poster = poster
-        self._under_way: Counter[Lane] = Counter()
+        self._under_way: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._tries: set[asyncio.Task[None]] = set()
         self._look_at = now()
 
@@ -70,9 +70,10 @@ class Notices:
         """Publish, and begin what can be sent; tell whether anything was published."""
         published = await asyncio.to_thread(self._publish)
         for lane in Lane:
-            free = ROOM[lane] - self._under_way[lane]
+            free = ROOM[lane] - self._under_way[lane].total()
+            busy = dict(self._under_way[lane])
             if free > 0:
-                for message in await asyncio.to_thread(self._claim, lane, free):
+                for message in await asyncio.to_thread(self._claim, lane, free, busy):
                     self._begin(lane, message)
         return published
 
@@ -89,12 +90,12 @@ class Notices:
         with self._database.transaction() as session:
             return outbox.publish_round(session) > 0
 
-    def _claim(self, lane: Lane, free: int) -> list[Outgoing]:
+    def _claim(self, lane: Lane, free: int, busy: Mapping[str, int]) -> list[Outgoing]:
         with self._database.transaction() as session:
-            return outbox.claim(session, self._vault, lane, free)
+            return outbox.claim(session, self._vault, lane, free, busy)
 
     def _begin(self, lane: Lane, message: Outgoing) -> None:
-        self._under_way[lane] += 1
+        self._under_way[lane][message.owner] += 1
         task = asyncio.create_task(self._send(lane, message))
         self._tries.add(task)
         task.add_done_callback(self._tries.discard)
@@ -109,7 +110,7 @@ class Notices:
         except Exception:
             log.exception("loop_fault", loop="webhooks", delivery=str(message.delivery_id))
         finally:
-            self._under_way[lane] -= 1
+            self._under_way[lane] -= Counter([message.owner])
 
     def _note(self, message: Outgoing, outcome: Outcome) -> None:
         with self._database.transaction() as session:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from api.schemas.common import with_checksums
+from api.webhooks.lookup import Lookups
 from registry.kernel.clock import now
 from registry.webhook.address import is_own_machine, is_public
 from registry.webhook.outbox import Outgoing
@@ -63,6 +64,7 @@ class Poster:
         self._client = client or httpx.AsyncClient(
             trust_env=False, follow_redirects=False, timeout=TRY_SECONDS
         )
+        self._lookups = Lookups()
 
     async def post(self, message: Outgoing) -> Outcome:
         """Try once; whatever a receiver does, this ends."""
@@ -77,11 +79,12 @@ class Poster:
             return Outcome(fault=f"{type(fault).__name__}: {fault}"[:300])
 
     async def close(self) -> None:
+        self._lookups.close()
         await self._client.aclose()
 
     async def _post(self, message: Outgoing) -> Outcome:
         url = httpx.URL(message.url)
-        address = await self._address_of(url)
+        address = await self._address_of(url, message.owner)
         moment, body = now(), body_of(message.payload)
         headers = {
             "Host": url.netloc.decode(),
@@ -111,7 +114,7 @@ class Poster:
             wait=_wait_of(answer.headers.get("Retry-After")),
         )
 
-    async def _address_of(self, url: httpx.URL) -> str:
+    async def _address_of(self, url: httpx.URL, owner: str) -> str:
         """Look the host up, and give an address of it that may be connected to.
 
         Raises
@@ -123,12 +126,9 @@ class Poster:
             raise AddressRefused("deliveries go by https only")
         port = url.port or (80 if url.scheme == "http" else 443)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                url.host, port, type=socket.SOCK_STREAM
-            )
+            addresses = await self._lookups.find(owner, url.host, port)
         except socket.gaierror as fault:
             raise AddressRefused("its name is not known") from fault
-        addresses = [str(place[0]) for *_, place in found]
         # All of them: which one is taken must not depend on luck.
         if not addresses or not (own or all(map(is_public, addresses))):
             raise AddressRefused("its name leads to an address that is not public")

@@ -55,6 +55,7 @@ class Outgoing:
     """A message that this worker may send now."""
 
     delivery_id: UUID
+    owner: str
     url: str
     message_id: UUID
     payload: Mapping[str, Any]
@@ -111,16 +112,21 @@ def facts_of(notice: Notice) -> dict[str, object]:
     }
 
 
-# The oldest of each endpoint, few at a time; whoever waits behind a lock takes something else.
+# Whoever has least under way comes first, then whoever waits longest; who waits behind a lock is
+# passed over. So one owner, with whatever backlog, never takes the room of another.
 _CLAIM = """
-WITH due AS (
-  SELECT d.id FROM webhook_endpoint e
+WITH busy AS (SELECT * FROM unnest(CAST(:owners AS text[]), CAST(:tries AS int[])) b(owner, tries)),
+waiting AS (
+  SELECT d.id, d.next_at, coalesce(b.tries, 0)
+    + row_number() OVER (PARTITION BY e.owner ORDER BY d.next_at, d.id) AS place
+  FROM webhook_endpoint e LEFT JOIN busy b ON b.owner = e.owner
   CROSS JOIN LATERAL (
-    SELECT id FROM webhook_delivery
+    SELECT id, next_at FROM webhook_delivery
     WHERE endpoint_id = e.id AND state = 'PENDING' AND next_at <= :now
     ORDER BY next_at LIMIT :each) d
-  WHERE e.removed_at IS NULL AND e.disabled_at IS NULL AND (e.failing_since IS NOT NULL) = :failing
-  LIMIT :limit),
+  WHERE e.removed_at IS NULL AND e.disabled_at IS NULL
+    AND (e.failing_since IS NOT NULL) = :failing),
+due AS (SELECT id FROM waiting WHERE place <= :most ORDER BY place, next_at LIMIT :limit),
 free AS (
   SELECT id FROM webhook_delivery WHERE id IN (SELECT id FROM due) AND state = 'PENDING'
     AND next_at <= :now FOR UPDATE SKIP LOCKED)
@@ -128,16 +134,29 @@ UPDATE webhook_delivery d SET next_at = :until, attempts = attempts + 1
 FROM free WHERE d.id = free.id RETURNING d.id
 """
 _EACH = {Lane.WELL: 4, Lane.FAILING: 1}
+EACH_OWNER = {Lane.WELL: 4, Lane.FAILING: 2}
+"""Tries of one owner at one moment, at all endpoints together."""
 
 
-def claim(session: Session, vault: Vault, lane: Lane, limit: int) -> list[Outgoing]:
-    """Take messages whose time has come; a worker that dies over them leaves them to another."""
+def claim(
+    session: Session, vault: Vault, lane: Lane, limit: int, busy: Mapping[str, int] | None = None
+) -> list[Outgoing]:
+    """Take messages whose time has come; a worker that dies over them leaves them to another.
+
+    Parameters
+    ----------
+    busy
+        How many tries of whom this worker has under way in the lane.
+    """
     moment = now()
     values = {
         "now": moment,
         "until": moment + LEASE,
         "failing": lane is Lane.FAILING,
         "each": _EACH[lane],
+        "most": EACH_OWNER[lane],
+        "owners": list(busy or {}),
+        "tries": list((busy or {}).values()),
         "limit": limit,
     }
     ids = session.execute(text(_CLAIM), values).scalars().all()
@@ -157,7 +176,14 @@ def claim(session: Session, vault: Vault, lane: Lane, limit: int) -> list[Outgoi
             note_failed(session, delivery.id, "its secret does not open any more")
             continue
         found.append(
-            Outgoing(delivery.id, endpoint.url, delivery.message_id, delivery.payload, secrets)
+            Outgoing(
+                delivery.id,
+                endpoint.owner,
+                endpoint.url,
+                delivery.message_id,
+                delivery.payload,
+                secrets,
+            )
         )
     return found
 

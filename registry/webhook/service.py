@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,10 @@ from registry.webhook.secret import new_secret, set_secret
 
 MOST_ENDPOINTS = 10
 TEST_KIND = "webhook.test"
+MOST_TESTS = 5
+"""Tests of one endpoint that wait to be sent."""
+SOON = timedelta(minutes=2)
+"""Longer than the lease of a message that is being sent."""
 
 
 def add_endpoint(
@@ -167,10 +172,17 @@ def send_test(session: Session, actor: Actor, endpoint_id: UUID) -> WebhookDeliv
     ------
     NotFound
     Conflict
-        ``webhook_disabled``.
+        ``webhook_disabled``, ``too_many_tests``.
     """
-    endpoint = get_endpoint(session, actor, endpoint_id)
+    # Of two that are asked for at one moment, the second counts the first.
+    endpoint = get_endpoint(session, actor, endpoint_id, lock=True)
     _require_enabled(endpoint)
+    if _count_tests(session, endpoint.id) >= MOST_TESTS:
+        raise Conflict(
+            "too_many_tests",
+            f"{MOST_TESTS} tests of this endpoint wait to be sent already.",
+            remedy="See in its deliveries what became of them.",
+        )
     delivery = WebhookDelivery(
         endpoint_id=endpoint.id,
         message_id=new_id(),
@@ -181,6 +193,18 @@ def send_test(session: Session, actor: Actor, endpoint_id: UUID) -> WebhookDeliv
     session.add(delivery)
     session.flush()
     return delivery
+
+
+def _count_tests(session: Session, endpoint_id: UUID) -> int:
+    """Count the tests that wait; one that failed and rests for minutes is in nobody's way."""
+    return session.exec(
+        select(func.count()).where(
+            col(WebhookDelivery.endpoint_id) == endpoint_id,
+            col(WebhookDelivery.state) == DeliveryState.PENDING,
+            col(WebhookDelivery.kind) == TEST_KIND,
+            col(WebhookDelivery.next_at) <= now() + SOON,
+        )
+    ).one()
 
 
 def retry_delivery(session: Session, actor: Actor, delivery_id: UUID) -> WebhookDelivery:

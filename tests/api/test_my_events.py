@@ -350,7 +350,7 @@ def test_webhook__to_a_network_of_our_own__is_refused(house: House, person: Acto
 
 def outgoing(url: str) -> Outgoing:
     payload = {"type": "webhook.test", "timestamp": "now", "data": {}}
-    return Outgoing(new_id(), url, new_id(), payload, [new_secret()])
+    return Outgoing(new_id(), "somebody", url, new_id(), payload, [new_secret()])
 
 
 def post(url: str, *, allow_loopback: bool = False) -> Outcome:
@@ -431,3 +431,97 @@ def test_push__retry_after_that_is_no_time__is_a_failure_like_any_other(
     (row,) = caller.get(f"{path}/deliveries").json()["items"]
     assert (row["attempts"], row["answer_status"]) == (1, 503)
     assert caller.get(path).json()["failing_since"] is not None
+
+
+@contextlib.contextmanager
+def stuck_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the lookup of some names answered by nobody, as by a name server that is gone."""
+    found, over = socket.getaddrinfo, threading.Event()
+
+    def lookup(host: Any, *args: Any, **more: Any) -> Any:
+        if str(host).endswith(".stuck.example"):
+            over.wait(60)
+            raise socket.gaierror
+        return found(host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def test_push__names_that_nobody_answers__hold_nobody_else_up(
+    house: House, person: Actor, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make.actor(Role.INVESTOR)
+    monkeypatch.setattr(posting, "TRY_SECONDS", 0.1)
+    for number in range(10):
+        add(house.caller(person), f"https://a{number}.stuck.example/")
+    add(house.caller(other), receiver.url)
+
+    async def run() -> None:
+        services = house.services
+        poster = Poster(allow_loopback=True)
+        loop = Notices(services.database, services.vault, services.settings.chain_id, poster)
+        for units in range(8):
+            await asyncio.to_thread(tell, house, person, units)
+            await loop.turn()
+            await asyncio.sleep(0.15)
+        monkeypatch.setattr(posting, "TRY_SECONDS", 5.0)
+        with house.database.transaction() as session:
+            notices.tell(session, other.subject, "order.paid", ("order", new_id()), units="9")
+        assert await loop.turn(), "publishing goes on"
+        assert await asyncio.to_thread(receiver.heard.wait, 5)
+        await loop.finish()
+
+    with stuck_names(monkeypatch):
+        asyncio.run(asyncio.wait_for(run(), 30))
+    assert json.loads(receiver.got[0][1])["data"]["units"] == "9"
+
+
+def test_push__one_owner_with_a_backlog__takes_four_tries_at_a_time(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    other = make.actor(Role.INVESTOR)
+    with dead_end() as port:
+        for _ in range(10):
+            add(house.caller(person), f"http://127.0.0.1:{port}/")
+        tell(house, person, *range(8))
+        add(house.caller(other), receiver.url)
+        tell(house, other, 2)
+
+        async def run() -> None:
+            services = house.services
+            poster = Poster(allow_loopback=True)
+            loop = Notices(services.database, services.vault, services.settings.chain_id, poster)
+            for _ in range(10):
+                await loop.turn()
+            assert await asyncio.to_thread(receiver.heard.wait, 5)
+            await poster.close()
+            await loop.finish()
+
+        asyncio.run(run())
+
+    rows = [
+        row
+        for endpoint in house.caller(person).get("/v1/webhook_endpoints").json()
+        for row in house.caller(person)
+        .get(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries", limit=100)
+        .json()["items"]
+    ]
+    assert len(rows) == 80
+    assert sum(row["attempts"] for row in rows) == 4
+
+
+def test_test__asked_for_again_and_again__is_refused_while_five_wait(
+    house: House, person: Actor, receiver: Receiver
+) -> None:
+    caller = house.caller(person)
+    path = f"/v1/webhook_endpoints/{add(caller, receiver.url)['id']}/test"
+    for _ in range(5):
+        assert caller.post(path).status_code == 201
+
+    problem_of(caller.post(path), 409, "too_many_tests")
+    push(house, turns=2)
+    assert caller.post(path).status_code == 201

@@ -319,3 +319,21 @@ def test_add__of_a_kind_that_is_none__is_refused(
 @pytest.fixture(autouse=True)
 def nothing_waits(session: Session) -> None:
     publish(session)
+
+
+def test_claim__owners_with_a_backlog__leave_room_to_whoever_has_nothing_under_way(
+    session: Session, vault: Vault, owner: Actor, endpoint: WebhookEndpoint
+) -> None:
+    for _ in range(6):
+        tell(session, owner)
+    publish(session)
+    other = make.actor(Role.INVESTOR)
+    webhooks.add_endpoint(session, vault, other, url=URL)
+    tell(session, other)
+    publish(session)
+
+    first, second = outbox.claim(session, vault, Lane.WELL, 2)
+    assert {first.owner, second.owner} == {owner.person, other.person}
+    rest = outbox.claim(session, vault, Lane.WELL, 100, {owner.person: 1, other.person: 1})
+    assert [item.owner for item in rest] == [owner.person] * 3
+    assert outbox.claim(session, vault, Lane.WELL, 100, {owner.person: 4}) == []
