@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ _MAX_NAME = 200
 _MAX_PLACE_FIELDS = 20
 _MAX_OWNERS = 10_000
 _MAX_KEYS = 1000
+_MAX_FAULTS = 100
+"""Of the details of one row, each told by itself."""
 _OWNER_FIELDS = (frozenset({"party_id", "hissa"}), frozenset({"cnic", "hissa"}))
 
 Owner = tuple[UUID | str, int]
@@ -68,8 +70,11 @@ class DraftReader:
         self._allots_codes = allots_codes
         self._laws: dict[tuple[tuple[str, str], ...], Law] = {}
 
-    def read(self, rows: Sequence[SourceRow]) -> list[Draft]:
-        """Read a batch of rows; geometries are read and measured all at once."""
+    def read(self, rows: Iterable[SourceRow]) -> list[Draft]:
+        """Read a batch of rows; geometries are read and measured all at once.
+
+        No row is kept: what of it nobody asked for may be a thousand times its draft.
+        """
         drafts = [self._read(row) for row in rows]
         _read_grounds([draft for draft in drafts if draft.units])
         return drafts
@@ -106,6 +111,10 @@ class DraftReader:
         try:
             details = self._spec.details.model_validate(value)
         except ValidationError as error:
+            if error.error_count() > _MAX_FAULTS:
+                detail = f"The details have {error.error_count()} faults."
+                draft.problems.append(Invalid("details_invalid", detail, field="/details"))
+                return
             for item in error.errors(include_url=False, include_input=False):
                 pointer = "/details/" + "/".join(str(part) for part in item["loc"])
                 detail = f"{pointer}: {item['msg']}."

@@ -22,7 +22,7 @@ from registry.bulk.json_text import (
     read_value,
     too_deep,
 )
-from registry.bulk.source import lines
+from registry.bulk.source import MAX_ROW_CHARACTERS, lines, too_long
 from registry.kernel.errors import Invalid
 
 GEOMETRY = "geometry"
@@ -49,11 +49,14 @@ class SourceRow:
         From 1, in the order of the file; a header is no row.
     fields
         The file's own names to its values; None when `flaw` says why there are none.
+    size
+        How many characters of the file it is.
     """
 
     no: int
     fields: dict[str, Any] | None
     flaw: str | None = None
+    size: int = 0
 
 
 def sniff_format(beginning: str) -> FileFormat:
@@ -109,7 +112,7 @@ def _features(stream: JsonStream) -> Iterator[SourceRow]:
             stream.take("[")
             while stream.peek() != "]":
                 no += 1
-                yield _row(no, stream.value())
+                yield _row(no, stream.value(), stream.length)
                 if stream.peek() != "]":
                     stream.take(",")
             stream.take("]")
@@ -152,50 +155,78 @@ def _objects(text: Iterator[str]) -> Iterator[SourceRow]:
         try:
             value, end = read_value(stripped)
         except json.JSONDecodeError as error:
-            yield SourceRow(no, None, f"The line is not JSON: {error.msg}.")
+            yield SourceRow(no, None, f"The line is not JSON: {error.msg}.", len(line))
             continue
         if end != len(stripped):
-            yield SourceRow(no, None, "Something stands behind the object of the line.")
+            flaw = "Something stands behind the object of the line."
+            yield SourceRow(no, None, flaw, len(line))
             continue
-        yield _row(no, value)
+        yield _row(no, value, len(line))
 
 
-def _row(no: int, value: Any) -> SourceRow:
+def _row(no: int, value: Any, size: int) -> SourceRow:
     """Make a row of one JSON value: a feature's properties and geometry, or an object."""
     if depth_of(value) > MAX_DEPTH:
         raise too_deep()
     if not isinstance(value, dict):
-        return SourceRow(no, None, "It is not a JSON object.")
+        return SourceRow(no, None, "It is not a JSON object.", size)
     if isinstance(value, Repeated):
-        return SourceRow(no, None, "A name stands twice in the object.")
+        return SourceRow(no, None, "A name stands twice in the object.", size)
     if value.get("type") != "Feature":
-        return SourceRow(no, value)
+        return SourceRow(no, value, size=size)
     properties = value.get("properties") or {}
     if not isinstance(properties, dict) or isinstance(properties, Repeated):
-        return SourceRow(no, None, "The feature's properties are not one object.")
-    return SourceRow(no, {**properties, GEOMETRY: value.get("geometry")})
+        return SourceRow(no, None, "The feature's properties are not one object.", size)
+    return SourceRow(no, {**properties, GEOMETRY: value.get("geometry")}, size=size)
 
 
 def _cells(text: Iterator[str]) -> Iterator[SourceRow]:
     header_line = next(text, "")
     separator = max(_SEPARATORS, key=header_line.count)
     try:
-        names = next(csv.reader([header_line], delimiter=separator, strict=True), [])
-        _check_header([name.strip() for name in names])
-        reader = csv.reader(text, delimiter=separator, strict=True)
+        titles = next(csv.reader([header_line], delimiter=separator, strict=True), [])
+        names = [name.strip() for name in titles]
+        _check_header(names)
+        row_text = _RowText(text)
         no = 0
-        for cells in reader:
+        for cells in csv.reader(row_text, delimiter=separator, strict=True):
+            size = row_text.take_size()
             if not cells:
                 continue
             no += 1
             if len(cells) == len(names):
-                yield SourceRow(no, dict(zip([name.strip() for name in names], cells, strict=True)))
+                yield SourceRow(no, dict(zip(names, cells, strict=True)), size=size)
             else:
-                yield SourceRow(
-                    no, None, f"It has {len(cells)} cells; the header names {len(names)} columns."
-                )
+                flaw = f"It has {len(cells)} cells; the header names {len(names)} columns."
+                yield SourceRow(no, None, flaw, size)
     except csv.Error as error:
         raise malformed(f"The CSV cannot be read: {error}.") from error
+
+
+class _RowText:
+    """Lines for a reader of CSV, whose rows go over as many lines as their quoted cells do.
+
+    Raises
+    ------
+    Invalid
+        ``import_row_too_long``.
+    """
+
+    def __init__(self, text: Iterator[str]) -> None:
+        self._text = text
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._text:
+            self._size += len(line)
+            if self._size > MAX_ROW_CHARACTERS:
+                raise too_long()
+            yield line
+
+    def take_size(self) -> int:
+        """Return how many characters the row had that was read last."""
+        size, self._size = self._size, 0
+        return size
 
 
 def _check_header(names: list[str]) -> None:

@@ -101,13 +101,20 @@ def too_deep() -> Invalid:
 
 
 class JsonStream:
-    """Reads values and punctuation from pieces of text, holding one row's worth of it."""
+    """Reads values and punctuation from pieces of text, holding one row's worth of it.
+
+    Attributes
+    ----------
+    length
+        How many characters the value had that was read last.
+    """
 
     def __init__(self, pieces: Iterable[str]) -> None:
         self._pieces: Iterator[str] = iter(pieces)
         self._text = ""
         self._at = 0
         self._ended = False
+        self.length = 0
 
     def _fill(self, wanted: int) -> None:
         if len(self._text) - self._at >= wanted or self._ended:
@@ -162,7 +169,8 @@ class JsonStream:
             # Perhaps the value only goes on behind what is held.
             self._fill(MAX_ROW_CHARACTERS + 1)
             value, end = self._last_try()
-        if end - self._at > MAX_ROW_CHARACTERS:
+        self.length = end - self._at
+        if self.length > MAX_ROW_CHARACTERS:
             raise too_long()
         self._at = end
         return value

@@ -22,9 +22,10 @@ from sqlmodel import Session, col, select
 from registry.asset.classes import class_of
 from registry.bulk.batch import work_batch
 from registry.bulk.drafts import Draft, DraftReader
+from registry.bulk.formats import SourceRow
 from registry.bulk.mapping import read_mapping
 from registry.bulk.models import OPEN_STATES, BulkImport, ImportState
-from registry.bulk.service import get_import
+from registry.bulk.service import MAX_DRY_RUN_CHARACTERS, get_import
 from registry.bulk.stored import stored_rows
 from registry.document.store import DocumentCorrupted, DocumentStore
 from registry.kernel.clock import now
@@ -35,6 +36,8 @@ from registry.kernel.vault import SealBroken, Vault
 log = structlog.get_logger()
 
 BATCH_ROWS = 1000
+BATCH_CHARACTERS = 4 * 1024 * 1024
+"""Of the file, in one batch: a thousand parcels have a quarter of it."""
 STEP_BACK_SECONDS = 0.05
 _MAX_RACES = 5
 
@@ -62,7 +65,7 @@ class ImportWorker:
         self._database = database
         self._vault = vault
         self._store = store
-        self._batch_rows = batch_rows
+        self._most = (batch_rows, BATCH_CHARACTERS)
 
     def turn(self, stop: Event) -> bool:
         """Work one import to its end, or until `stop`; tell whether there was one."""
@@ -132,10 +135,11 @@ class ImportWorker:
             job.title_regime,
             allots_codes=job.code_prefix is not None,
         )
-        size = job.total if job.dry_run else self._batch_rows
         rows = islice(stored_rows(self._vault, self._store, job), job.done, None)
-        while batch := list(islice(rows, size)):
-            yield reader.read(batch)
+        # A dry run holds nothing, so its rows must meet in one batch: it is short.
+        most = (job.total, MAX_DRY_RUN_CHARACTERS) if job.dry_run else self._most
+        while drafts := reader.read(_next_rows(rows, *most)):
+            yield drafts
 
     def _commit(self, import_id: UUID, drafts: Sequence[Draft], stop: Event) -> bool:
         """Work one batch, again as often as others come between; tell whether to go on."""
@@ -198,6 +202,15 @@ class ImportWorker:
                 self._store.remove(job.stored_as)
                 job.stored_as = job.sealed = None
                 session.add(job)
+
+
+def _next_rows(rows: Iterator[SourceRow], most: int, characters: int) -> Iterator[SourceRow]:
+    """Yield the next rows until there are `most`, or as many characters; one row at least."""
+    for row in islice(rows, most):
+        yield row
+        characters -= row.size
+        if characters <= 0:
+            return
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from registry.kernel.rows import get_row, page_after
 from registry.kernel.vault import Vault
 
 MAX_DRY_RUN_ROWS = 20_000
+MAX_DRY_RUN_CHARACTERS = 32 * 1024 * 1024
 """A dry run holds all of its rows at once: what it accepts stands nowhere else."""
 
 _HASHED_BYTES = 1024 * 1024
@@ -111,17 +112,18 @@ def _scan(new: NewImport, mapping: RowMapping) -> tuple[FileFormat, int]:
     pieces: Iterator[str] = read_pieces(new.file)
     beginning = next(pieces, "")
     file_format = new.file_format or sniff_format(beginning)
-    total = 0
+    total = characters = 0
     for row in read_rows(file_format, chain([beginning], pieces)):
-        total = row.no
+        total, characters = row.no, characters + row.size
         if total == 1 and file_format is FileFormat.CSV and row.fields is not None:
             check_columns(mapping, list(row.fields))
     if total == 0:
         raise Invalid("import_empty", "The file has no rows.", field="/file")
-    if new.dry_run and total > MAX_DRY_RUN_ROWS:
+    if new.dry_run and (total > MAX_DRY_RUN_ROWS or characters > MAX_DRY_RUN_CHARACTERS):
         raise Invalid(
             "import_dry_run_too_long",
-            f"A dry run takes {MAX_DRY_RUN_ROWS} rows at most; the file has {total}.",
+            f"A dry run takes {MAX_DRY_RUN_ROWS} rows and {MAX_DRY_RUN_CHARACTERS} characters at"
+            f" most; the file has {total} rows and {characters} characters.",
             field="/dry_run",
             remedy="Try a part of the file.",
         )

@@ -193,3 +193,27 @@ def test_import__of_a_bad_row__refuses_that_row_only(house: House, owner: str, n
     assert job["counts"]["accepted"] == 0
     assert set(reasons(results(house, job)[-1])) == set(codes)
     assert house.one("SELECT count(*) FROM asset") == assets
+
+
+def test_import__dry_run_of_very_long_rows__is_refused(house: House) -> None:
+    with house.desk() as desk:
+        owner = make.person(desk).id
+    junk = "x" * (1024 * 1024 - 1000)
+    content = ndjson([item | {"junk": junk} for item in rows(33)])
+
+    answer = send(house, content, mapping(owner), dry_run="true", format="ndjson")
+
+    problem_of(answer, 422, "import_dry_run_too_long")
+
+
+def test_import__details_of_endless_faults__are_one_problem(house: House) -> None:
+    with house.desk() as desk:
+        owner = make.person(desk).id
+    content = ndjson([row(1, details={"khasras": ["no khasra"] * 5_000})])
+
+    job = imported(house, content, mapping(owner, details={"json": "details"}))
+
+    [result] = results(house, job)
+    [problem] = result["problems"]
+    assert problem["code"] == "details_invalid"
+    assert "faults" in problem["detail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -146,3 +147,24 @@ def test_import__a_key_taken_meanwhile__waits_for_it_and_is_refused(
     (refused,) = results(fresh_house, job, outcome="refused")
     assert refused["row"] == 2
     assert rival.code in refused["problems"][0]["detail"]
+
+
+def test_import__rows_of_a_mebibyte_each__are_worked_a_few_at_a_time_and_not_kept(
+    fresh_house: House, owner: str
+) -> None:
+    junk = [1.5] * 200_000
+    content = ndjson([item | {"junk": junk} for item in rows(12)])
+    answer = send(fresh_house, content, mapping(owner), format="ndjson")
+    assert answer.status_code == 202, answer.text
+
+    tracemalloc.start()
+    try:
+        work(fresh_house, batch_rows=1000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    _whole(fresh_house, 12)
+    batches = fresh_house.one("SELECT count(DISTINCT xmin::text) FROM bulk_import_row")
+    assert batches == 3, "4 MiB of the file at a time"
+    assert peak < 100 * 1024 * 1024, f"{peak >> 20} MiB"

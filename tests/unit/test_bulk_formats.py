@@ -71,6 +71,25 @@ def test_rows__some_malformed__do_not_stop_the_others(
     assert [row.no for row in found if row.fields] == [1, 4]
 
 
+def test_csv__cells_of_many_lines__count_for_their_own_row_only() -> None:
+    long = '"' + "line\n" * 20_000 + '"'
+    content = "a,b\n" + f"1,{long}\n" * 30
+    assert len(content) > 2 * MAX_ROW_CHARACTERS
+
+    found = rows(FileFormat.CSV, content.encode())
+
+    assert {row.size for row in found} == {len(f"1,{long}\n")}
+    assert [row.no for row in found if row.fields] == list(range(1, 31))
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.GEOJSON, FileFormat.NDJSON])
+def test_rows__of_json__say_how_long_they_are(file_format: FileFormat) -> None:
+    one = json.dumps(feature(1))
+    content = collection(feature(1)) if file_format is FileFormat.GEOJSON else one.encode()
+
+    assert [row.size for row in rows(file_format, content)] == [len(one)]
+
+
 WHOLE = collection(feature(1), feature(2))
 REFUSED: dict[str, tuple[FileFormat, bytes, str]] = {
     "empty": (FileFormat.CSV, b"", "import_empty"),
@@ -85,6 +104,8 @@ REFUSED: dict[str, tuple[FileFormat, bytes, str]] = {
     "quote_open": (FileFormat.CSV, b'a,b\n1,"2\n', "import_malformed"),
     "line_endless": (FileFormat.CSV, b"a,b\n" + b"x" * (MAX_ROW_CHARACTERS + 9),
                      "import_row_too_long"),
+    "row_endless": (FileFormat.CSV, b"a,b\n" + b'"\n",x,' * (MAX_ROW_CHARACTERS // 5),
+                    "import_row_too_long"),
     "no_collection": (FileFormat.GEOJSON, b'{"type": "Feature"}', "import_malformed"),
     "behind_the_end": (FileFormat.GEOJSON, WHOLE + b"{}", "import_malformed"),
     "crs": (FileFormat.GEOJSON,
