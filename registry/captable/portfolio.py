@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from registry.captable.models import (
 from registry.captable.service import find_token
 from registry.investor.models import Wallet
 from registry.kernel.reading import Composed
+from registry.kernel.rows import among
 from registry.tokenization.models import Tokenization
 
 FRACTION_DECIMALS = 0
@@ -219,18 +220,24 @@ def list_tokens_of(
 
 def is_registered(session: Session, tokenization: Tokenization, wallet: bytes) -> bool:
     """Tell whether a wallet is registered for a token, or for one that shares its storage."""
+    return bool(registered_among(session, tokenization, [wallet]))
+
+
+def registered_among(
+    session: Session, tokenization: Tokenization, wallets: Collection[bytes]
+) -> set[bytes]:
+    """Return those of some wallets that are registered for a token, or one of its storage."""
     assert tokenization.suite is not None
     storage = tokenization.suite["identity_registry_storage"]
-    return (
+    return set(
         session.exec(
-            select(RegisteredWallet.token_no)
-            .join(Holder, col(Holder.holder_no) == col(RegisteredWallet.holder_no))
+            select(Holder.address)
+            .join(RegisteredWallet, col(Holder.holder_no) == col(RegisteredWallet.holder_no))
             .join(Token, col(Token.token_no) == col(RegisteredWallet.token_no))
             .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
             .where(
-                col(Holder.address) == wallet,
+                among(col(Holder.address), wallets),
                 col(Tokenization.suite)["identity_registry_storage"].astext == storage,
             )
-        ).first()
-        is not None
+        )
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
+from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor import wallets
@@ -121,7 +122,16 @@ def _plan_mints(
     session: Session, actor: Actor, tokenization: Tokenization, mints: Sequence[_Mint]
 ) -> list[Operation]:
     receivers = {mint.wallet.id: mint.wallet for mint in mints}
-    registered = plan_registrations(session, actor, tokenization, receivers.values())
+    # A recovery registers the new wallet itself; the token registers nobody twice.
+    ready = portfolio.registered_among(
+        session, tokenization, [wallet.address for wallet in receivers.values()]
+    )
+    registered = plan_registrations(
+        session,
+        actor,
+        tokenization,
+        [wallet for wallet in receivers.values() if wallet.address not in ready],
+    )
     planned = operations.plan_all(
         session,
         actor,
@@ -135,7 +145,7 @@ def _plan_mints(
                     "wallet_id": str(mint.wallet.id),
                     "units": str(mint.units),
                 },
-                [registered[mint.wallet.id].id],
+                [registered[mint.wallet.id].id] if mint.wallet.id in registered else [],
             )
             for mint in mints
         ],

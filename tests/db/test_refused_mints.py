@@ -8,6 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from registry.asset.models import Asset
+from registry.captable.projection import open_cursor
+from registry.investor import wallets
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
@@ -20,6 +23,7 @@ from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
 from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
+from tests.ledger import Ledger
 
 pytestmark = pytest.mark.db
 ON_SHELF = ()
@@ -91,6 +95,29 @@ def test_mint_again__rest_refused__is_planned_for_the_wrapper(
 
     assert again.params == rest.params
     assert [order.state for order in bought] == [OrderState.MINTING] * 2
+
+
+def test_mint_again__to_a_wallet_that_a_recovery_registered__registers_nobody(
+    desk: Desk, sale: Offering, buyers: list[Buyer], bought: list[Order]
+) -> None:
+    token = token_of(desk, sale)
+    wrapped = sales.Wrapped(desk.session.get_one(Asset, token.asset_id), buyers[0])
+    chain = Ledger(desk, wrapped, token, 900_000 + next(make.numbers), now() - timedelta(hours=1))
+    open_cursor(desk.session, chain.chain_id, chain.block(0), 0)
+    chain.mine(deploy=True)
+    new = make.proven_wallet(desk, buyers[0].actor, buyers[0].investor.id)
+    new.identity = buyers[0].wallet.identity
+    wallets.retire_wallet(desk.session, buyers[0].wallet.id)
+    chain.register(new.address)
+    refuse(desk, bought[0])
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert again.params["wallet_id"] == str(new.id)
+    registered = desk.session.exec(
+        select(Operation).where(col(Operation.kind) == OperationKind.REGISTER_IDENTITY)
+    ).all()
+    assert str(new.id) not in {operation.params["wallet_id"] for operation in registered}
 
 
 @pytest.mark.usefixtures("bought")
