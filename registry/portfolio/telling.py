@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -20,6 +21,7 @@ from registry.kernel.rows import among
 from registry.notice import service as notices
 from registry.notice.models import NoticeCursor
 from registry.notice.service import NewNotice
+from registry.tokenization.models import Tokenization
 
 HOLDERS_AT_ONCE = 500
 
@@ -68,10 +70,10 @@ def tell_holdings(session: Session, chain_id: int) -> int:
 
     The first time nothing is told: what was before is no news.
     """
-    until = _final_block(session, chain_id)
+    cursor = session.get(NoticeCursor, chain_id, with_for_update=True)
+    until = _final_block(session, chain_id, known=cursor is not None)
     if until is None:
         return 0
-    cursor = session.get(NoticeCursor, chain_id, with_for_update=True)
     if cursor is None:
         begin = {"chain_id": chain_id, "block_number": until.number, "block_hash": until.hash}
         # Another program may begin at this very moment.
@@ -80,29 +82,50 @@ def tell_holdings(session: Session, chain_id: int) -> int:
     after = _kept_place(session, cursor)
     if until.number <= after:
         return 0
-    told = _tell_changes(session, chain_id, after, until.number) + _tell_wallets(
-        session, chain_id, after, until.number
-    )
+    with session.begin_nested() as telling:
+        told = _tell_changes(session, chain_id, after, until.number) + _tell_wallets(
+            session, chain_id, after, until.number
+        )
+        if _known_up_to(session, chain_id, until.number) < until.number:
+            # Somebody began to read a token again meanwhile: what was found may lack some of it.
+            telling.rollback()
+            return 0
     cursor.block_number, cursor.block_hash = until.number, until.hash
     session.add(cursor)
     session.flush()
     return told
 
 
-def _final_block(session: Session, chain_id: int) -> ChainBlock | None:
-    """Return the newest block that we keep of those that are final; none while we are in doubt."""
+def _final_block(session: Session, chain_id: int, *, known: bool) -> ChainBlock | None:
+    """Return the newest block that we keep of those that are final; none while we are in doubt.
+
+    Parameters
+    ----------
+    known
+        Whether everything of our own tokens must be known up to it.
+    """
     sync = session.get(SyncCursor, chain_id)
     if sync is None or sync.degraded is not None or sync.finalized_number is None:
         return None
+    most = min(sync.finalized_number, sync.number)
+    if known:
+        most = _known_up_to(session, chain_id, most)
     return session.exec(
         select(ChainBlock)
-        .where(
-            col(ChainBlock.chain_id) == chain_id,
-            col(ChainBlock.number) <= min(sync.finalized_number, sync.number),
-        )
+        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.number) <= most)
         .order_by(col(ChainBlock.number).desc())
         .limit(1)
     ).first()
+
+
+def _known_up_to(session: Session, chain_id: int, number: int) -> int:
+    """Return `number`, or up to where those of our tokens are known that are being read again."""
+    lowest = session.exec(
+        select(func.min(Token.caught_up_to))
+        .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        .where(col(Token.chain_id) == chain_id, col(Token.refusal).is_(None))
+    ).one()
+    return number if lowest is None else min(number, lowest)
 
 
 def _kept_place(session: Session, cursor: NoticeCursor) -> int:
@@ -136,8 +159,8 @@ def _tell_changes(session: Session, chain_id: int, after: int, until: int) -> in
     known = session.exec(select(Token).where(among(col(Token.token_no), sorted(numbers))))
     told = 0
     for token in known:
-        if token.refusal is not None or token.caught_up_to is not None:
-            continue  # what is known of it does not reach so far
+        if token.refusal is not None:
+            continue  # nothing more is read of it
         of_token = [each for token_no, each in touched if token_no == token.token_no]
         for start in range(0, len(of_token), HOLDERS_AT_ONCE):
             some = of_token[start : start + HOLDERS_AT_ONCE]

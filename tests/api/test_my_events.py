@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from sqlmodel import col, select
 from standardwebhooks.webhooks import Webhook
 
 from api import sse
@@ -20,7 +21,7 @@ from api.routes import notices as stream
 from api.webhooks import posting
 from api.webhooks.loop import Notices
 from api.webhooks.posting import Outcome, Poster
-from registry.captable.models import SyncCursor
+from registry.captable.models import SyncCursor, Token
 from registry.kernel.actor import Actor, Role
 from registry.kernel.ids import new_id
 from registry.notice import service as notices
@@ -193,6 +194,38 @@ def test_holdings__changed_on_chain__are_told_once_they_are_final(house: House) 
         ("holding.frozen", "3", "6"),
     ]
     assert rows[-1]["facts"]["block_number"] == str(second)
+
+
+def test_holdings__of_a_token_that_is_read_again__are_told_once_it_has_caught_up(
+    house: House,
+) -> None:
+    chain = moves(house, buyers=1)
+    mine = chain.buyers[0]
+
+    def look(final: int, known: int | None) -> None:
+        with house.database.transaction() as session:
+            cursor = session.get_one(SyncCursor, chain.chain_id)
+            cursor.finalized_number = final
+            token = session.exec(select(Token).where(col(Token.address) == chain.token)).one()
+            token.caught_up_to = known
+            session.add_all([cursor, token])
+        with house.database.transaction() as session:
+            tell_holdings(session, chain.chain_id)
+
+    def told() -> list[str]:
+        publish(house)
+        rows = house.caller(mine.actor).get("/v1/me/events", limit=200).json()["items"]
+        return [row["facts"]["units"] for row in rows if row["kind"] == "holding.changed"]
+
+    look(chain.mine(), None)
+    first = chain.mine(minted(mine.wallet.address, 10))
+    second = chain.mine(moved(mine.wallet.address, wallet_no(1), 4))
+    look(second, first - 1)
+    assert told() == []
+    look(second, first)
+    assert told() == ["10"], "as far as it is known"
+    look(second, None)
+    assert told() == ["10", "-4"]
 
 
 # Webhooks
