@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
+from registry.asset import service as assets
+from registry.asset.models import AssetState
 from registry.document import sources
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Effect, EncumbranceState
@@ -30,6 +32,12 @@ from registry.title.owners import require_holds_no_land
 
 WITNESSES_OF_AN_ORAL_MUTATION = 2
 _STOPS = (Effect.BLOCK_ALL, Effect.BLOCK_TRANSFER)
+_ON_THE_WAY = (
+    AssetState.DRAFT,
+    AssetState.SUBMITTED,
+    AssetState.REQUISITIONED,
+    AssetState.IN_REVIEW,
+)
 _ENDED = (
     EncumbranceState.REJECTED,
     EncumbranceState.DISCHARGED,
@@ -212,7 +220,20 @@ def everything_is_as_attested(attempt: Attempt[Mutation]) -> None:
         if mutation.kind in rules.DIVISIONS:
             require_no_burden(session, title)
             require_holds_no_land(session, title.asset_id)
+    _require_living_results(session, mutation)
     _require_burden(session, mutation)
+
+
+def _require_living_results(session: Session, mutation: Mutation) -> None:
+    """Refuse a new title on an asset whose dossier has ended, or is another title's already."""
+    for title in repository.titles_of(session, mutation.id, TitlePart.RESULT):
+        asset = assets.get_asset(session, title.asset_id)
+        if asset.state not in _ON_THE_WAY:
+            raise Conflict(
+                "division_result_not_draft",
+                f"{asset.code} is {asset.state}; what comes out of a division is a draft.",
+                remedy="Have the mutation reviewed and rejected, and enter it with a new dossier.",
+            )
 
 
 def _require_burden(session: Session, mutation: Mutation) -> None:

@@ -44,6 +44,19 @@ def find_open(session: Session, title_id: UUID) -> Mutation | None:
     ).first()
 
 
+def find_division(session: Session, title_id: UUID) -> Mutation | None:
+    """Return the open partition or consolidation out of which the title is to come."""
+    return session.exec(
+        select(Mutation)
+        .join(MutationTitle, col(MutationTitle.mutation_id) == col(Mutation.id))
+        .where(
+            col(MutationTitle.title_id) == title_id,
+            col(MutationTitle.part) == TitlePart.RESULT,
+            col(Mutation.state).not_in(CLOSED),
+        )
+    ).first()
+
+
 def find_reversal(session: Session, mutation_id: UUID) -> Mutation | None:
     """Return the attested mutation that will undo this one, if there is one."""
     return session.exec(

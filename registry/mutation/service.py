@@ -13,9 +13,17 @@ from sqlmodel import Session
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.lifecycle import service as lifecycle
-from registry.mutation import entry, exchange, guards, implementation, repository, title_guards
+from registry.mutation import (
+    entry,
+    exchange,
+    guards,
+    implementation,
+    repository,
+    rules,
+    title_guards,
+)
 from registry.mutation.forms import Estate, NewMutation, OtherHalf, Side
-from registry.mutation.models import Mutation, MutationKind, TitlePart
+from registry.mutation.models import Mutation, TitlePart
 from registry.mutation.repository import find_open, get_mutation, list_mutations
 from registry.rulebook.facts import Finding
 from registry.title import service as titles
@@ -76,8 +84,12 @@ def complete_mutation(
         ``transition_refused``.
     """
     mutation = get_mutation(session, mutation_id, lock=True)
+    if mutation.kind in rules.DIVISIONS:
+        # A dossier that is being edited at this moment is read as it then is, or stays as it was.
+        results = repository.titles_of(session, mutation.id, TitlePart.RESULT)
+        repository.lock_titles(session, [title.id for title in results])
     _act(session, actor, mutation, "complete_dossier", stamps=asdict(instrument))
-    if mutation.kind in (MutationKind.PARTITION, MutationKind.CONSOLIDATION):
+    if mutation.kind in rules.DIVISIONS:
         implementation.verify_results(session, actor, mutation)
     return mutation
 

@@ -73,6 +73,14 @@ def nothing_rests_on_it(attempt: Attempt[Title]) -> None:
 def title_is_only_claimed(attempt: Attempt[Asset]) -> None:
     """Keep the dossier of a title that came out of a partition: the right is there already."""
     title = titles.title_of_asset(attempt.session, attempt.record.id)
+    division = repository.find_division(attempt.session, title.id)
+    if division is not None:
+        raise Conflict(
+            "mutation_open",
+            f"This asset comes out of mutation {division.number}, which is {division.state}.",
+            remedy="Have the mutation implemented, rejected or withdrawn first.",
+            rule="MUT-01",
+        )
     if title.state in (TitleState.ACTIVE, TitleState.MUTATION_PENDING, TitleState.DISPUTED):
         raise Conflict(
             "title_in_force",

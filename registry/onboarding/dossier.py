@@ -22,10 +22,13 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.canonical import record_hash
 from registry.kernel.errors import Conflict, Forbidden, StaleVersion
+from registry.mutation import repository as mutations
+from registry.mutation.models import MutationState
 from registry.onboarding import claims
 from registry.parcel import service as parcels
 from registry.party import service as parties
 from registry.title import service as titles
+from registry.title.models import Title, TitleState
 from registry.title.rules import Ownership
 
 
@@ -92,7 +95,7 @@ def amend_dossier(
     Forbidden
         ``not_the_maker``.
     Conflict
-        ``dossier_closed``: it is under review, decided or withdrawn.
+        ``dossier_closed``: it is under review, decided or withdrawn; ``division_result_fixed``.
     """
     asset = assets.get_asset(session, asset_id, lock=True)
     if asset.version != version:
@@ -103,19 +106,44 @@ def amend_dossier(
             "dossier_closed",
             f"The dossier is {asset.state}; it can be edited only as a draft or on requisition.",
         )
+    _require_not_under_division(session, asset)
     asset.details = checked_details(session, asset.asset_class, dossier)
     asset.title_regime = dossier.title_regime
     asset.location = dict(dossier.location)
     # Keys and owners stand in rows of their own; the version rises for them too.
     flag_modified(asset, "details")
+    keys_before = assets.list_keys(session, asset.id)
     assets.replace_keys(session, asset.id, dossier.underlying_keys)
     claims.restate(session, asset)
     title = titles.title_of_asset(session, asset.id)
     basis = law_of(asset).regime.basis
     titles.restate_title(session, actor, title, basis=basis, ownership=dossier.ownership)
+    _require_same_land(title, keys_before, dossier.underlying_keys)
     session.flush()
     journal.record(session, actor, "dossier_amended", "asset", asset.id, version=asset.version)
     return asset
+
+
+def _require_not_under_division(session: Session, asset: Asset) -> None:
+    """Keep what comes out of a division as its officers read it, from its completion on."""
+    title = titles.title_of_asset(session, asset.id)
+    division = mutations.find_division(session, title.id)
+    if division is not None and division.state != MutationState.ENTERED:
+        raise Conflict(
+            "division_result_fixed",
+            f"{asset.code} comes out of mutation {division.number}, which is {division.state}.",
+            remedy="Have the mutation returned or rejected first, then correct the dossier.",
+        )
+
+
+def _require_same_land(title: Title, before: Sequence[str], after: Sequence[str]) -> None:
+    """Refuse other land under a title that a division has put in force already."""
+    if title.state not in (TitleState.PROPOSED, TitleState.VERIFIED) and set(before) != set(after):
+        raise Conflict(
+            "division_result_fixed",
+            f"The title is {title.state} by a division: its land is decided.",
+            remedy="Keep the keys; what was divided wrongly is divided or put together anew.",
+        )
 
 
 def checked_details(session: Session, asset_class: AssetClass, dossier: Dossier) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from registry.asset.models import Asset, AssetState
 from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.errors import Conflict
+from registry.mutation import service as mutations
 from registry.mutation.forms import NewMutation
-from registry.mutation.models import Initiation, Mutation, MutationKind
+from registry.mutation.models import Initiation, Mutation, MutationKind, MutationState
 from registry.onboarding import service as onboarding
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
 from registry.title.models import Title, TitleState
+from registry.title.rules import Ownership, Share
 from registry.tokenization import mutations as token_mutations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -132,13 +135,17 @@ def dividing(desk: Desk) -> tuple[Title, list[Asset], Mutation]:
     halves = [
         deeds.draft_farm(desk, make.owned_by(owner), area=(4, 0, "0")) for owner in (one, other)
     ]
-    new = NewMutation(
+    mutation = deeds.entered(desk, title, partition_into(halves))
+    return title, halves, deeds.attested(desk, mutation)
+
+
+def partition_into(halves: Sequence[Asset]) -> NewMutation:
+    return NewMutation(
         kind=MutationKind.PARTITION,
         initiation=Initiation.REGISTERED_DEED,
         number=deeds.number(),
         result_asset_ids=[half.id for half in halves],
     )
-    return title, halves, deeds.attested(desk, deeds.entered(desk, title, new))
 
 
 def test_implement__partition__retires_the_old_asset_and_the_new_ones_are_registered(
@@ -166,6 +173,68 @@ def test_amend__draft_whose_title_is_active__keeps_its_owners(desk: Desk) -> Non
         onboarding.amend_dossier(
             desk.session, MAKER, halves[0].id, version=halves[0].version, dossier=stolen
         )
+
+
+def test_amend__draft_whose_title_is_active__keeps_its_land(desk: Desk) -> None:
+    _, halves, mutation = dividing(desk)
+    implement(desk, mutation)
+    owner = deeds.now_owned(desk, title_of(desk, halves[0])).shares[0].party_id
+    other_field = deeds.farm_dossier(Ownership(1, (Share(owner, 1),)), area=(4, 0, "0"))
+
+    with pytest.raises(Conflict, match="division_result_fixed"):
+        onboarding.amend_dossier(
+            desk.session, MAKER, halves[0].id, version=halves[0].version, dossier=other_field
+        )
+
+
+@pytest.mark.parametrize("state", ["FIELD_VERIFICATION", "AWAITING_ATTESTATION", "ATTESTED"])
+def test_amend__result_of_a_completed_division__is_refused(desk: Desk, state: str) -> None:
+    _, halves, mutation = dividing(desk)
+    mutation.state = MutationState(state)
+    desk.session.flush()
+    half = halves[0]
+    redrawn = deeds.farm_dossier(make.owned_by(make.person(desk)), area=(4, 0, "0"))
+
+    with pytest.raises(Conflict, match="division_result_fixed"):
+        onboarding.amend_dossier(
+            desk.session, MAKER, half.id, version=half.version, dossier=redrawn
+        )
+
+
+def test_amend__result_of_a_returned_division__is_divided_anew(desk: Desk) -> None:
+    title, one, other = deeds.half_and_half(desk)
+    halves = [deeds.draft_farm(desk, make.owned_by(who), area=(4, 0, "0")) for who in (one, other)]
+    mutation = deeds.entered(desk, title, partition_into(halves))
+    deeds.completed(desk, mutation)
+    mutations.return_mutation(desk.session, deeds.FIELD_VERIFIER, mutation.id, reason="No wall.")
+    smaller = deeds.farm_dossier(make.owned_by(one), area=(3, 0, "0"))
+
+    onboarding.amend_dossier(
+        desk.session, MAKER, halves[0].id, version=halves[0].version, dossier=smaller
+    )
+
+    with pytest.raises(Conflict, match="division_area_differs"):
+        deeds.completed(desk, mutation)
+
+
+def test_withdraw__result_of_an_open_division__is_mut_01(desk: Desk) -> None:
+    _, halves, mutation = dividing(desk)
+
+    with pytest.raises(Conflict) as refused:
+        onboarding.withdraw_dossier(desk.session, MAKER, halves[0].id)
+
+    assert (refused.value.code, refused.value.rule) == ("mutation_open", "MUT-01")
+    implement(desk, mutation)
+
+
+def test_implement__partition_into_a_dossier_that_has_ended__is_refused(desk: Desk) -> None:
+    title, halves, mutation = dividing(desk)
+    halves[0].state = AssetState.WITHDRAWN  # as it was possible before
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="division_result_not_draft"):
+        implement(desk, mutation)
+    assert title.state == TitleState.MUTATION_PENDING
 
 
 def test_withdraw__draft_whose_title_is_active__is_refused(desk: Desk) -> None:
