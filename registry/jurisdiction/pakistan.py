@@ -160,17 +160,18 @@ _KHASRA_NUMBER = KeyForm(
     "512, 512/1 or 512/1/2, with min where it is a part of one",
 )
 
-_PLACE = r"[A-Z0-9-]+"
-_NUMBER = r"[A-Z1-9][A-Z0-9-]*"  # 0512 and 512 would be two keys of one field
+# One thing has one key: 0512 beside 512, D-07 beside D-7 or 7- beside 7 would be two.
+_PLACE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
+_NUMBER = rf"(?![A-Z0-9-]*(?<![0-9])0){_PLACE}"
 _LED_BY_PROVINCE = ("province", "district")
 _PREMISES_KEY = KeyForm(
-    re.compile(rf"UNIT(\|{_PLACE}){{4,6}}"),
-    "UNIT|authority, or province and district|place or scheme|unit, upper case",
+    re.compile(rf"UNIT(\|{_PLACE}){{3,5}}\|{_NUMBER}"),
+    "UNIT|authority, or province and district|place or scheme|unit, upper case, no leading zeros",
     region_led_fields=_LED_BY_PROVINCE,
 )
 _PLOT_KEY = KeyForm(
-    re.compile(rf"PLT(\|{_PLACE}){{3,5}}"),
-    "PLT|authority, or province and district|scheme|block|number, upper case",
+    re.compile(rf"PLT(\|{_PLACE}){{2,4}}\|{_NUMBER}"),
+    "PLT|authority, or province and district|scheme|block|number, upper case, no leading zeros",
     region_led_fields=_LED_BY_PROVINCE,
 )
 
@@ -212,8 +213,9 @@ PAKISTAN = Jurisdiction(
         Subject.PLOT: _PLOT_KEY,
         Subject.INDUSTRIAL_SITE: _PLOT_KEY,
         Subject.APARTMENT: KeyForm(
-            re.compile(rf"APT(\|{_PLACE}){{3,6}}"),
-            "APT|authority, or province and district|place or scheme|building|unit, upper case",
+            re.compile(rf"APT(\|{_PLACE}){{2,5}}\|{_NUMBER}"),
+            "APT|authority, or province and district|place or scheme|building|unit, upper case,"
+            " no leading zeros",
             region_led_fields=_LED_BY_PROVINCE,
         ),
         Subject.PREMISES: _PREMISES_KEY,
