@@ -245,8 +245,11 @@ def list_documents(session: Session, asset_id: UUID) -> Sequence[Document]:
 def verified_kinds(session: Session, asset_id: UUID) -> frozenset[str]:
     """Return the kinds of papers that are verified and have not run out."""
     return frozenset(
-        document.kind
-        for document in list_documents(session, asset_id)
-        if document.state == DocumentState.VERIFIED
-        and (document.valid_until is None or document.valid_until >= today())
+        document.kind for document in list_documents(session, asset_id) if counts(document)
     )
+
+
+def counts(document: Document) -> bool:
+    """Tell whether a paper is verified and has not run out."""
+    lasts = document.valid_until is None or document.valid_until >= today()
+    return document.state == DocumentState.VERIFIED and lasts

@@ -18,6 +18,7 @@ from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
 from registry.mutation import repository, rules
+from registry.mutation.instruments import require_instrument
 from registry.mutation.models import (
     Initiation,
     Mutation,
@@ -93,6 +94,7 @@ def require_source(session: Session, mutation: Mutation) -> None:
         field="/source_document_id",
     )
     sources.require_verified(source)
+    require_instrument(session, mutation, source)
 
 
 def require_current_shares(session: Session, mutation: Mutation) -> None:

@@ -13,6 +13,7 @@ from registry.document import service as documents
 from registry.encumbrance import service as encumbrances
 from registry.kernel.clock import today
 from registry.mutation import service as mutations
+from registry.mutation.instruments import proof_of
 from registry.onboarding.papers import paper_findings
 from registry.parcel import service as parcels
 from registry.parcel import shares
@@ -32,6 +33,7 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
     version = titles.current_version(session, title.id)
     ownership = titles.ownership_of(session, version)
     papers = documents.list_documents(session, asset.id)
+    proof = proof_of(session, version, papers, law.regime.title_proof)
     valuation = valuations.standing_valuation(session, asset.id)
     wrapper = wrappers.find_wrapper(session, asset.id)
     return Facts(
@@ -39,8 +41,8 @@ def gather_facts(session: Session, asset: Asset) -> Facts:
         rival_keys=tuple(assets.rival_claims(session, asset.id)),
         kul_hissay=ownership.kul_hissay,
         hissa=tuple(share.hissa for share in ownership.shares),
-        title_proof=law.regime.title_proof,
-        verified_kinds=documents.verified_kinds(session, asset.id),
+        title_proof=proof.accepted,
+        verified_kinds=proof.verified,
         wrapper_fraction=ownership.fraction_of(wrapper.party_id) if wrapper else None,
         encumbrances=tuple(
             LiveEncumbrance(item.kind, effect, item.amount_paisa or 0)

@@ -57,6 +57,10 @@ class Facts:
     ----------
     rival_keys
         Natural keys on which another asset's claim is live.
+    title_proof
+        Kinds of papers that prove the right in force.
+    verified_kinds
+        Kinds of the verified papers that speak of that right, and not only of an earlier owner's.
     wrapper_fraction
         Part of the title in the wrapper's name; None when no wrapper is named.
     rival_tokenizations

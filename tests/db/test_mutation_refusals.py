@@ -19,12 +19,12 @@ from registry.kernel.errors import NotFound
 from registry.mutation import service as mutations
 from registry.mutation.forms import Estate, NewMutation, Side
 from registry.mutation.heirs import Heir, Relation
-from registry.mutation.models import Initiation, MutationKind, MutationState
+from registry.mutation.models import Initiation, Mutation, MutationKind, MutationState
 from registry.title import service as titles
 from registry.title import versions
 from registry.title.models import TitleState
 from registry.tokenization.liens import put_encumbrance_in_force
-from tests import deeds
+from tests import deeds, sales
 from tests import factories as make
 from tests.api.town import lodge
 from tests.deeds import refusal
@@ -47,6 +47,22 @@ def test_complete__source_not_verified__is_refused(desk: Desk) -> None:
         lambda: mutations.complete_mutation(desk.session, MAKER, mutation.id, instrument)
     ) == ("source_not_verified", None)
     assert mutation.source_document_id is None
+
+
+@pytest.mark.parametrize("kind", ["PHOTO", "ALLOTMENT_LETTER"])
+def test_complete__sale_to_the_wrapper_on_no_deed__is_ttl_05(desk: Desk, kind: str) -> None:
+    title, seller, _ = deeds.half_and_half(desk)
+    asset, vehicle = desk.session.get_one(Asset, title.asset_id), make.company(desk)
+    sales.name_wrapper(desk, asset, vehicle)
+    mutation = deeds.entered(desk, title, deeds.sale(seller, vehicle))
+
+    def complete(kind: str) -> Mutation:
+        paper = make.file_document(desk, asset, kind)
+        instrument = deeds.instrument(desk, mutation, source_document_id=paper.id)
+        return mutations.complete_mutation(desk.session, MAKER, mutation.id, instrument)
+
+    assert refusal(lambda: complete(kind)) == ("instrument_required", "TTL-05")
+    assert complete("REGISTERED_SALE_DEED").state == MutationState.FIELD_VERIFICATION
 
 
 def test_implement__source_revoked_meanwhile__is_refused(desk: Desk) -> None:

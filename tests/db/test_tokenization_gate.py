@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -21,6 +21,7 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.mutation import service as mutations
 from registry.rulebook.service import RulesRefused
 from registry.title import service as titles
 from registry.title.models import TitleState
@@ -28,8 +29,8 @@ from registry.tokenization import service as tokenizations
 from registry.tokenization.liens import put_encumbrance_in_force
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.valuation import service as valuations
+from tests import deeds, sales
 from tests import factories as make
-from tests import sales
 from tests.db.stage import Stage, StageMaker
 from tests.factories import CHECKER, MAKER, VALUE_PAISA, Desk
 from tests.sales import Wrapped
@@ -104,6 +105,50 @@ def test_gate__sound_wheat__is_open(desk: Desk) -> None:
 
     assert asked(desk, wheat.asset) == []
     assert sales.structured(desk, wheat).state == TokenizationState.STRUCTURED
+
+
+def bought(desk: Desk, *papers: str, parts: Sequence[Fraction] = (Fraction(1),)) -> Asset:
+    """Sell an apartment to a company that is to be its wrapper, each part on a paper."""
+    seller, vehicle = make.person(desk), make.company(desk)
+    asset = make.registered(desk, make.open_apartment(desk, seller))
+    title = titles.title_of_asset(desk.session, asset.id)
+    for kind, part in zip(papers, parts, strict=True):
+        mutation = deeds.entered(desk, title, deeds.sale(seller, vehicle, part))
+        source = make.file_document(desk, asset, kind)
+        paper = deeds.instrument(desk, mutation, source_document_id=source.id)
+        mutations.complete_mutation(desk.session, MAKER, mutation.id, paper)
+        mutations.verify_mutation(desk.session, deeds.FIELD_VERIFIER, mutation.id)
+        deeds.implement(desk, deeds.attest(desk, mutation))
+    sales.name_wrapper(desk, asset, vehicle)
+    return asset
+
+
+@pytest.mark.parametrize("kind", ["PHOTO", "ALLOTMENT_LETTER", "MUTATION_ORDER"])
+def test_gate__wrapper_that_bought_on_no_deed__is_closed_by_ttl_05(desk: Desk, kind: str) -> None:
+    asset = bought(desk, kind)  # the seller's own deed is verified
+
+    assert asked(desk, asset) == ["TTL-05"]
+
+    make.file_document(desk, asset, "REGISTERED_SALE_DEED")
+    assert asked(desk, asset) == []
+
+
+def test_gate__wrapper_that_bought_on_the_deed__is_open(desk: Desk) -> None:
+    assert asked(desk, bought(desk, "REGISTERED_SALE_DEED")) == []
+
+
+def test_gate__first_half_bought_on_no_deed__is_closed_by_ttl_05(desk: Desk) -> None:
+    halves = (Fraction(1, 2), Fraction(1, 2))
+
+    assert asked(desk, bought(desk, "PHOTO", "REGISTERED_SALE_DEED", parts=halves)) == ["TTL-05"]
+
+
+def test_gate__deed_of_the_buyer_that_is_revoked__is_closed_by_ttl_05(desk: Desk) -> None:
+    asset = bought(desk, "REGISTERED_SALE_DEED")
+    documents.list_documents(desk.session, asset.id)[-1].state = DocumentState.REVOKED
+    desk.session.flush()
+
+    assert asked(desk, asset) == ["TTL-05"]
 
 
 def test_gate__no_wrapper__is_closed_by_wrp_01(desk: Desk) -> None:
