@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from registry.asset.models import Asset
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
+from registry.court_order.repository import find_pending
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import IN_FORCE
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_other_person
 from registry.lifecycle.service import Attempt, guard
+from registry.mutation.models import Mutation, TitlePart
+from registry.mutation.repository import titles_of
+from registry.mutation.rules import DIVISIONS
+from registry.title.models import Title, TitleState
 
 MACHINE = "order"
 SHA256_BYTES = 32
@@ -149,3 +157,38 @@ def same_scope(order: CourtOrder) -> SelectOfScalar[CourtOrder]:
     return select(CourtOrder).where(
         col(CourtOrder.id) != order.id, col(CourtOrder.scope) == order.scope, or_(*named)
     )
+
+
+@guard("mutation", "implement")
+def no_order_waits_for_what_is_divided(attempt: Attempt[Mutation]) -> None:
+    if attempt.record.kind in DIVISIONS:
+        for title in titles_of(attempt.session, attempt.record.id, TitlePart.SUBJECT):
+            require_none_pending(attempt.session, title.asset_id)
+
+
+@guard("title", "cancel")
+def no_order_waits_for_the_title(attempt: Attempt[Title]) -> None:
+    if attempt.record.state != TitleState.DISPUTED:
+        require_none_pending(attempt.session, attempt.record.asset_id)
+
+
+@guard("asset_onboarding", "retire")
+def no_order_waits_for_the_asset(attempt: Attempt[Asset]) -> None:
+    require_none_pending(attempt.session, attempt.record.id)
+
+
+def require_none_pending(session: Session, asset_id: UUID) -> None:
+    """Refuse to end what an order came in for: it could never be applied.
+
+    Raises
+    ------
+    Conflict
+        ``order_pending``.
+    """
+    order = find_pending(session, asset_id)
+    if order is not None:
+        raise Conflict(
+            "order_pending",
+            f"The order in {order.case_no} on this asset is {order.state}.",
+            remedy="Apply it, or have it rejected, first.",
+        )

@@ -47,6 +47,17 @@ def list_orders(
     return session.exec(page_after(query, col(CourtOrder.id), after=after, limit=limit)).all()
 
 
+def find_pending(session: Session, asset_id: UUID) -> CourtOrder | None:
+    """Return an order on the asset that came in and is not applied yet."""
+    return session.exec(
+        select(CourtOrder).where(
+            col(CourtOrder.asset_id) == asset_id,
+            col(CourtOrder.state).in_((CourtOrderState.RECEIVED, CourtOrderState.AUTHENTICATED)),
+            col(CourtOrder.applied_at).is_(None),
+        )
+    ).first()
+
+
 def list_binding(session: Session) -> Sequence[CourtOrder]:
     """List the orders that bind now, oldest first; one that was varied binds on meanwhile."""
     return session.exec(

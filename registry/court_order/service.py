@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.asset import service as assets
 from registry.court_order.commands import put_on_title
 from registry.court_order.guards import MACHINE, is_bound_otherwise
 from registry.court_order.models import CourtOrder, OrderScope
@@ -34,6 +33,7 @@ from registry.kernel.machine import machine
 from registry.lifecycle import service as lifecycle
 from registry.onboarding import approvals
 from registry.party import service as parties
+from registry.title import service as titles
 from registry.tokenization import service as tokenizations
 
 ADDRESS_BYTES = 20
@@ -83,6 +83,8 @@ def receive_order(session: Session, actor: Actor, new: NewOrder) -> CourtOrder:
     Invalid
         ``order_scope_malformed``, ``order_kind_refused``, ``order_dates_malformed``,
         ``source_of_other_asset``, ``order_paper_differs``.
+    Conflict
+        ``title_ended``: another title is there now.
     """
     if new.kind not in rules.COURT_AND_STATE:
         raise Invalid("order_kind_refused", f"A {new.kind} is no order.", field="/kind")
@@ -159,7 +161,7 @@ def _check_scope(session: Session, new: NewOrder) -> None:
 
 
 def _check_paper(session: Session, asset_id: UUID, document_id: UUID, sha256: bytes) -> None:
-    assets.get_asset(session, asset_id)
+    titles.lock_living_title(session, titles.title_of_asset(session, asset_id).id)
     paper = sources.paper_of(session, asset_id, document_id)
     if paper.sha256 != sha256:
         raise Invalid("order_paper_differs", "The paper that is filed has another hash.")

@@ -13,6 +13,7 @@ from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
+from registry.title import service as titles
 
 MACHINE = "encumbrance"
 
@@ -56,6 +57,11 @@ def _checker_did_not_ask_for_it(attempt: Attempt[Encumbrance]) -> None:
 @guard(MACHINE, "reject")
 def _rejection_has_a_reason(attempt: Attempt[Encumbrance]) -> None:
     require_reason(attempt)
+
+
+@guard(MACHINE, "register")
+def _title_is_there(attempt: Attempt[Encumbrance]) -> None:
+    titles.lock_living_title(attempt.session, attempt.record.title_id)
 
 
 @guard(MACHINE, "register")

@@ -115,7 +115,10 @@ def lodge_encumbrance(
     Invalid
         ``encumbrance_incomplete``, ``rank_not_applicable``, ``consent_not_applicable``,
         ``source_of_other_asset``.
+    Conflict
+        ``title_ended``.
     """
+    titles.lock_living_title(session, title_id)
     _check(session, title_id, new.kind, new, authority=new.authority, case_no=new.case_no)
     encumbrance = Encumbrance(
         title_id=title_id,
@@ -177,7 +180,7 @@ def register_encumbrance(session: Session, actor: Actor, encumbrance_id: UUID) -
     Forbidden
         ``checker_is_maker``.
     Conflict
-        ``source_not_verified``, ``consent_missing``, ``rank_taken`` (ENC-03),
+        ``title_ended``, ``source_not_verified``, ``consent_missing``, ``rank_taken`` (ENC-03),
         ``transition_refused``.
     """
     encumbrance = repository.lock_encumbrance(session, encumbrance_id)

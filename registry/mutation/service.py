@@ -133,7 +133,9 @@ def stay_mutation(session: Session, actor: Actor, mutation_id: UUID, *, reason: 
 
 def resume_mutation(session: Session, actor: Actor, mutation_id: UUID) -> Mutation:
     """Take it up again, once nothing stays it."""
-    return _act(session, actor, get_mutation(session, mutation_id, lock=True), "resume")
+    mutation = get_mutation(session, mutation_id, lock=True)
+    _lock_subjects(session, mutation)
+    return _act(session, actor, mutation, "resume")
 
 
 def review_mutation(
@@ -163,12 +165,18 @@ def withdraw_mutation(session: Session, actor: Actor, mutation_id: UUID) -> Muta
 
 
 def _free_titles(session: Session, mutation: Mutation) -> Mutation:
-    for title in repository.titles_of(session, mutation.id, TitlePart.SUBJECT):
+    # Whoever disputes a title at this moment comes before us, or finds no mutation any more.
+    for title in _lock_subjects(session, mutation):
         # Of a disputed title it is the dispute's end that says what it becomes.
         if title.state == TitleState.MUTATION_PENDING:
             by = str(mutation.id)
             titles.fire(session, THE_SYSTEM, title, "mutation_rejected", mutation_id=by)
     return mutation
+
+
+def _lock_subjects(session: Session, mutation: Mutation) -> list[Title]:
+    subjects = repository.titles_of(session, mutation.id, TitlePart.SUBJECT)
+    return repository.lock_titles(session, [title.id for title in subjects])
 
 
 def _act(

@@ -19,6 +19,8 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
+from registry.mutation.entry import require_no_open
+from registry.mutation.guards import require_no_burden
 from registry.onboarding.dossier import require_maker
 from registry.onboarding.facts import gather_facts
 from registry.onboarding.models import Amendment, SuspensionCause
@@ -168,6 +170,10 @@ def _nobody_holds_anything_against_it(attempt: Attempt[Asset]) -> None:
             f"In force against the title: {', '.join(item.kind for item in held)}.",
             remedy="End each of them first.",
         )
+    if title.state == TitleState.DISPUTED:
+        raise Conflict("title_disputed", "The title is in dispute; have that decided first.")
+    require_no_open(attempt.session, title)
+    require_no_burden(attempt.session, title)
     if attempt.record.state == AssetState.SUSPENDED and title.state != TitleState.CANCELLED:
         paper = attempt.given["loss"]
         if paper is None:

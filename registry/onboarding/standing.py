@@ -255,7 +255,8 @@ def retire_asset(
     Invalid
         ``reason_missing``.
     Conflict
-        ``asset_encumbered``, ``loss_not_shown``, ``token_alive``, ``transition_refused``.
+        ``asset_encumbered``, ``encumbrances_not_closed``, ``title_disputed``, ``mutation_open``,
+        ``order_pending``, ``loss_not_shown``, ``token_alive``, ``transition_refused``.
     """
     asset = assets.get_asset(session, asset_id, lock=True)
     loss = None

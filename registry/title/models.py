@@ -23,6 +23,10 @@ class TitleState(StrEnum):
     REFUSED = "REFUSED"
 
 
+ENDED = (TitleState.CANCELLED, TitleState.SUPERSEDED, TitleState.REFUSED)
+"""States in which there is no right any more that anything could bind."""
+
+
 class Title(Record, table=True):
     """The right of ownership in one asset."""
 

@@ -9,13 +9,15 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.asset import service as assets
+from registry.asset.models import GONE_STATES
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
 from registry.lifecycle import service as lifecycle
 from registry.title import guards
-from registry.title.models import Title, TitleState
+from registry.title.models import ENDED, Title, TitleState
 from registry.title.rules import Ownership
 from registry.title.versions import (
     NewRight,
@@ -113,6 +115,8 @@ def dispute_title(
     Conflict
         ``transition_refused``, ``mutation_not_stayed``.
     """
+    # The asset first: it is not retired, and its token not opened, at this moment.
+    assets.get_asset(session, get_title(session, title_id).asset_id, lock=True)
     title = get_title(session, title_id, lock=True)
     given = {"reference": reference}
     fire(session, actor, title, "dispute", given=given, reference=reference, reason=reason)
@@ -130,6 +134,26 @@ def get_title(session: Session, title_id: UUID, *, lock: bool = False) -> Title:
     return get_row(session, Title, title_id, kind="title", lock=lock)
 
 
+def lock_living_title(session: Session, title_id: UUID) -> Title:
+    """Lock a title on which something is to lie, its asset first, as everybody does.
+
+    Raises
+    ------
+    Conflict
+        ``title_ended``: nothing binds a title that has ended, or of an asset that is gone.
+    """
+    asset_id = get_title(session, title_id).asset_id
+    asset = assets.get_asset(session, asset_id, lock=True)
+    title = get_title(session, title_id, lock=True)
+    if title.state in ENDED or asset.state in GONE_STATES:
+        raise Conflict(
+            "title_ended",
+            f"The title is {title.state} and {asset.code} is {asset.state}.",
+            remedy="Lodge it on the title that the land, or the thing, has now.",
+        )
+    return title
+
+
 def title_of_asset(session: Session, asset_id: UUID) -> Title:
     """Return the title of an asset; every asset is recorded with one."""
     return session.exec(select(Title).where(col(Title.asset_id) == asset_id)).one()
@@ -143,6 +167,7 @@ __all__ = [
     "get_title",
     "guards",
     "list_versions",
+    "lock_living_title",
     "ownership_of",
     "propose_title",
     "restate_title",

@@ -18,7 +18,8 @@ from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.mutation import service as mutations
-from registry.mutation.models import MutationState
+from registry.mutation.forms import NewMutation
+from registry.mutation.models import Initiation, MutationKind, MutationState
 from registry.offering.buying import place_order
 from registry.offering.models import Offering
 from registry.onboarding import standing
@@ -422,3 +423,33 @@ def test_apply__title_that_is_only_claimed__is_encumbered_and_not_disputed(desk:
 
     assert title.state == TitleState.PROPOSED
     assert encumbrance_of(desk, order).state == EncumbranceState.ACTIVE
+
+
+def test_implement__partition_while_an_order_waits__is_refused(desk: Desk) -> None:
+    title, one, other = deeds.half_and_half(desk)
+    halves = [deeds.draft_farm(desk, make.owned_by(who), area=(4, 0, "0")) for who in (one, other)]
+    new = NewMutation(
+        kind=MutationKind.PARTITION,
+        initiation=Initiation.REGISTERED_DEED,
+        number=deeds.number(),
+        result_asset_ids=[half.id for half in halves],
+    )
+    mutation = deeds.attested(desk, deeds.entered(desk, title, new))
+    asset = desk.session.get_one(Asset, title.asset_id)
+    order = court.on_asset(desk, asset)
+
+    assert refusal(lambda: deeds.implement(desk, mutation)) == ("order_pending", None)
+    court.apply(desk, order)
+    assert refusal(lambda: deeds.implement(desk, mutation))[0] == "transfer_blocked"
+
+
+@pytest.mark.parametrize("state", ["SUPERSEDED", "CANCELLED", "REFUSED"])
+def test_receive__order_on_a_title_that_has_ended__is_refused(desk: Desk, state: str) -> None:
+    asset = make.registered(desk, make.open_apartment(desk))
+    lien = liens.lodged(desk, asset, EncumbranceKind.STAY_ORDER)
+    titles.title_of_asset(desk.session, asset.id).state = TitleState(state)
+    desk.session.flush()
+
+    assert refusal(lambda: court.on_asset(desk, asset))[0] == "title_ended"
+    assert refusal(lambda: liens.lodged(desk, asset, EncumbranceKind.CAVEAT))[0] == "title_ended"
+    assert refusal(lambda: liens.put_in_force(desk, lien))[0] == "title_ended"

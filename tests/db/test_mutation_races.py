@@ -12,13 +12,14 @@ from sqlmodel import Session, func, select
 from registry.asset.models import Asset
 from registry.document.store import DocumentStore
 from registry.encumbrance.models import Encumbrance, EncumbranceKind
+from registry.encumbrance.service import NewEncumbrance, lodge_encumbrance
 from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
 from registry.mutation import service as mutations
 from registry.mutation.forms import NewMutation
-from registry.mutation.models import Mutation, MutationState
+from registry.mutation.models import Initiation, Mutation, MutationKind, MutationState
 from registry.party.models import Party
 from registry.title import service as titles
 from registry.title.models import Title, TitleState, TitleVersion
@@ -213,6 +214,85 @@ def test_dispute__while_a_mutation_is_lodged__sees_it(
         waiting.result()
     with fresh_database.reading() as session:
         assert titles.get_title(session, title.id).state == TitleState.MUTATION_PENDING
+
+
+def test_reject__while_its_title_is_disputed__leaves_the_dispute(
+    fresh_database: Database, desk_of: DeskMaker
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = desk_of(session)
+        title, seller, _ = deeds.half_and_half(desk)
+        mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+        deeds.verified(desk, mutation)
+        mutations.stay_mutation(session, deeds.REVENUE_OFFICER, mutation.id, reason="Suit 1/2026")
+
+    def reject(session: Session) -> Mutation:
+        return mutations.reject_mutation(
+            session, deeds.REVENUE_OFFICER, mutation.id, order_text="Refused."
+        )
+
+    with fresh_database.transaction() as session:
+        titles.dispute_title(
+            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
+        )
+        with meanwhile(fresh_database, reject) as waiting:
+            session.commit()
+    assert waiting.result().state == MutationState.REJECTED
+    with fresh_database.reading() as session:
+        assert titles.get_title(session, title.id).state == TitleState.DISPUTED
+
+
+def test_dispute__while_its_mutation_is_resumed__finds_it_open(
+    fresh_database: Database, desk_of: DeskMaker
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = desk_of(session)
+        title, seller, _ = deeds.half_and_half(desk)
+        mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+        deeds.verified(desk, mutation)
+        mutations.stay_mutation(session, deeds.REVENUE_OFFICER, mutation.id, reason="Suit 1/2026")
+
+    def dispute(session: Session) -> Title:
+        return titles.dispute_title(
+            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
+        )
+
+    with fresh_database.transaction() as session:
+        mutations.resume_mutation(session, deeds.REVENUE_OFFICER, mutation.id)
+        with meanwhile(fresh_database, dispute) as waiting:
+            session.commit()
+    with pytest.raises(Conflict, match="mutation_not_stayed"):
+        waiting.result()
+
+
+def test_lodge_lien__while_its_title_is_divided__finds_it_ended(
+    fresh_database: Database, desk_of: DeskMaker
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = desk_of(session)
+        title, one, other = deeds.half_and_half(desk)
+        halves = [
+            deeds.draft_farm(desk, make.owned_by(who), area=(4, 0, "0")) for who in (one, other)
+        ]
+        new = NewMutation(
+            kind=MutationKind.PARTITION,
+            initiation=Initiation.REGISTERED_DEED,
+            number=deeds.number(),
+            result_asset_ids=[half.id for half in halves],
+        )
+        mutation = deeds.attested(desk, deeds.entered(desk, title, new))
+        paper = make.file_document(desk, session.get_one(Asset, title.asset_id), "NOTICE")
+        caveat = NewEncumbrance(kind=EncumbranceKind.CAVEAT, source_document_id=paper.id)
+
+    def lodge_caveat(session: Session) -> Encumbrance:
+        return lodge_encumbrance(session, MAKER, title.id, caveat)
+
+    with fresh_database.transaction() as session:
+        implement(mutation)(session)
+        with meanwhile(fresh_database, lodge_caveat) as waiting:
+            session.commit()
+    with pytest.raises(Conflict, match="title_ended"):
+        waiting.result()
 
 
 def test_withdraw__while_it_is_completed__waits_and_is_refused(

@@ -15,14 +15,17 @@ from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, StaleVersion
+from registry.mutation import service as mutations
 from registry.onboarding import service as onboarding
 from registry.onboarding.models import AmendmentState, CauseKind
+from registry.party.models import Party
 from registry.rulebook.service import RulesRefused
+from registry.title import service as titles
 from registry.tokenization import liens as lien_steps
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
+from tests import court, deeds, liens, sales, standing
 from tests import factories as make
-from tests import liens, sales, standing
 from tests.db.stage import Stage, StageMaker
 from tests.factories import CHECKER, COMPLIANCE, MAKER, SECOND_CHECKER, Desk
 
@@ -360,6 +363,45 @@ def test_retire__mortgage_in_force__is_refused(desk: Desk) -> None:
     liens.discharged(desk, mortgage)
     onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
     assert asset.state == AssetState.RETIRED
+
+
+def test_retire__mortgage_that_is_only_lodged__is_refused(desk: Desk) -> None:
+    asset = standing.registered_apartment(desk)
+    liens.lodged(desk, asset)
+
+    with pytest.raises(Conflict, match=r"encumbrances_not_closed.*MORTGAGE"):
+        onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
+
+
+def test_retire__title_in_dispute__is_refused(desk: Desk) -> None:
+    asset = standing.registered_apartment(desk)
+    title = titles.title_of_asset(desk.session, asset.id)
+    titles.dispute_title(desk.session, COMPLIANCE, title.id, reference="Suit 1", reason="A suit.")
+
+    with pytest.raises(Conflict, match="title_disputed"):
+        onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
+
+
+def test_retire__mutation_open__is_refused(desk: Desk) -> None:
+    asset = standing.registered_apartment(desk)
+    title = titles.title_of_asset(desk.session, asset.id)
+    seller = deeds.now_owned(desk, title).shares[0].party_id
+    new = deeds.sale(desk.session.get_one(Party, seller), make.person(desk))
+    mutation = deeds.entered(desk, title, new)
+
+    with pytest.raises(Conflict, match="mutation_open"):
+        onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
+
+    mutations.withdraw_mutation(desk.session, MAKER, mutation.id)
+    onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
+
+
+def test_retire__order_that_waits__is_refused(desk: Desk) -> None:
+    asset = standing.registered_apartment(desk)
+    court.on_asset(desk, asset)
+
+    with pytest.raises(Conflict, match="order_pending"):
+        onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Sold")
 
 
 def test_retire__loss_by_a_paper_of_another_asset__is_refused(desk: Desk, asset: Asset) -> None:
