@@ -172,7 +172,7 @@ def dispute_title(
     title_id: UUID, body: DisputeCreate, session: SessionDep, actor: ActorDep
 ) -> TitleRead:
     """Record that the title is in dispute, under an order or a suit."""
-    title = titles.dispute_title(
+    title = token_mutations.dispute_title(
         session, actor, title_id, reference=body.case_no, reason=body.reason
     )
     return TitleRead.of(session, title, as_of=now(), known_at=now())
@@ -183,7 +183,7 @@ def dismiss_title_dispute(
     title_id: UUID, body: DisputeEnd, session: SessionDep, actor: ActorDep
 ) -> TitleRead:
     """End a dispute on its final order; a stayed mutation can then be resumed."""
-    title = mutations.decide_dispute(session, actor, title_id, **body.model_dump())
+    title = token_mutations.decide_dispute(session, actor, title_id, **body.model_dump())
     return TitleRead.of(session, title, as_of=now(), known_at=now())
 
 

@@ -269,7 +269,7 @@ def decide_dispute(
     Conflict
         ``transition_refused``, ``source_not_verified``.
     """
-    title = titles.get_title(session, title_id, lock=True)
+    [title] = repository.lock_titles(session, [title_id])
     waiting = find_open(session, title_id)
     event = "dispute_dismissed_mutation_open" if waiting else "dispute_dismissed"
     given = {"order_document_id": order_document_id}

@@ -10,8 +10,11 @@ from registry.kernel.errors import Conflict
 from registry.lifecycle.service import Attempt, guard
 from registry.reconciliation.payable import require_no_break
 from registry.redemption.models import ENDED, Redemption, RedemptionState
+from registry.title import service as titles
+from registry.title.models import TitleState
 from registry.tokenization.guards import MACHINE
 from registry.tokenization.models import Tokenization
+from registry.wrapper import service as wrappers
 
 _UNDECIDED = (RedemptionState.REQUESTED, RedemptionState.VALIDATED, RedemptionState.VOTED)
 
@@ -27,6 +30,25 @@ def asset_is_registered(attempt: Try) -> None:
             "asset_not_registered",
             f"The asset is {asset.state}; its token stays paused.",
             remedy="Close what suspended it and reinstate it first.",
+        )
+
+
+@guard(MACHINE, "unpause")
+def title_is_the_wrappers(attempt: Try) -> None:
+    """Nobody trades what rests on no title, or on one that is somebody else's by now (WRP-01)."""
+    session, tokenization = attempt.session, attempt.record
+    title = titles.title_of_asset(session, tokenization.asset_id)
+    if title.state != TitleState.ACTIVE:
+        raise Conflict("title_not_active", f"The title is {title.state}; its token stays paused.")
+    ownership = titles.ownership_of(session, titles.current_version(session, title.id))
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    held = ownership.fraction_of(wrapper.party_id) if wrapper else 0
+    if held < tokenization.economic_share:
+        raise Conflict(
+            "wrapper_not_owner",
+            f"The wrapper holds {held} of the title, {tokenization.economic_share} is needed.",
+            remedy="Redeem and burn the token, or have the title pass back to the wrapper.",
+            rule="WRP-01",
         )
 
 

@@ -56,8 +56,9 @@ def agree_to_unpause(
     Raises
     ------
     Conflict
-        ``asset_not_registered``, ``break_open``, ``redemption_under_way``,
-        ``transition_refused``, ``approvals_missing``, ``already_approved``.
+        ``asset_not_registered``, ``title_not_active``, ``wrapper_not_owner`` (WRP-01),
+        ``break_open``, ``redemption_under_way``, ``transition_refused``,
+        ``approvals_missing``, ``already_approved``.
     Forbidden
         ``checker_is_maker``, ``approval_not_yours``.
     Invalid

@@ -27,6 +27,7 @@ from registry.title.models import Title, TitleState
 from registry.tokenization.guards import find_alive
 from registry.tokenization.liens import stop_dealings
 from registry.tokenization.models import TokenizationState
+from registry.tokenization.title_status import tell_chain
 
 UNISSUED = frozenset(
     {
@@ -102,7 +103,7 @@ def implement_mutation(
         _hand_over(session, actor, mutation, subjects)
     if mutation.kind in rules.FORCED:
         for title in (*subjects, *_title_of_other_half(session, mutation.reverses_id)):
-            _stop(session, title, CauseKind.FORCED_SALE, mutation.id, f"{mutation.kind}")
+            _stop(session, title, CauseKind.FORCED_SALE, str(mutation.id), f"{mutation.kind}")
     return mutation
 
 
@@ -122,6 +123,54 @@ def _hand_over(session: Session, actor: Actor, mutation: Mutation, ended: list[T
         claims.take(session, assets.get_asset(session, title.asset_id, lock=True))
 
 
+def dispute_title(
+    session: Session, actor: Actor, title_id: UUID, *, reference: str, reason: str
+) -> Title:
+    """Put a title in dispute; a token that rests on it is halted and paused, its asset suspended.
+
+    Raises
+    ------
+    Invalid, Conflict
+        As `registry.title.service.dispute_title`.
+    """
+    title = titles.dispute_title(session, actor, title_id, reference=reference, reason=reason)
+    _stop(session, title, CauseKind.TITLE_CHANGED, _dispute_of(title), "the title is in dispute")
+    return title
+
+
+def decide_dispute(
+    session: Session, actor: Actor, title_id: UUID, *, order_document_id: UUID, reason: str
+) -> Title:
+    """Dismiss a dispute; what it suspended can be reinstated, by people.
+
+    Raises
+    ------
+    Invalid, Conflict
+        As `registry.mutation.service.decide_dispute`.
+    """
+    title = mutations.decide_dispute(
+        session, actor, title_id, order_document_id=order_document_id, reason=reason
+    )
+    _close_dispute(session, actor, title, "the dispute is dismissed")
+    tell_chain(session, assets.get_asset(session, title.asset_id, lock=True))
+    return title
+
+
+def _dispute_of(title: Title) -> str:
+    return f"dispute {title.id}"
+
+
+def _close_dispute(session: Session, actor: Actor, title: Title, closing: str) -> None:
+    onboarding.close_cause(
+        session,
+        actor,
+        assets.get_asset(session, title.asset_id, lock=True),
+        CauseKind.TITLE_CHANGED,
+        reference=_dispute_of(title),
+        closing=closing,
+    )
+
+
 def cancel_title(
     session: Session, actor: Actor, title_id: UUID, *, order_document_id: UUID | None, reason: str
 ) -> Title:
@@ -135,7 +184,8 @@ def cancel_title(
     title = mutations.cancel_title(
         session, actor, title_id, order_document_id=order_document_id, reason=reason
     )
-    _stop(session, title, CauseKind.TITLE_CHANGED, title.id, "the title is cancelled")
+    _stop(session, title, CauseKind.TITLE_CHANGED, str(title.id), "the title is cancelled")
+    _close_dispute(session, actor, title, "the title is cancelled")
     return title
 
 
@@ -152,13 +202,14 @@ def reverse_mutation(
     mutation = mutations.reverse_mutation(session, actor, mutation_id, appeal_filed=appeal_filed)
     of_this = titles.get_title(session, mutation.title_id)
     for title in (of_this, *_title_of_other_half(session, mutation.id)):
-        _stop(session, title, CauseKind.TITLE_CHANGED, mutation.id, "a mutation is reversed")
+        _stop(session, title, CauseKind.TITLE_CHANGED, str(mutation.id), "a mutation is reversed")
     return mutation
 
 
-def _stop(session: Session, title: Title, kind: CauseKind, by: UUID, reason: str) -> None:
-    """Suspend the asset and pause its token, where it has one."""
+def _stop(session: Session, title: Title, kind: CauseKind, by: str, reason: str) -> None:
+    """Suspend the asset, and halt and pause its token, where it has one."""
     if find_alive(session, title.asset_id) is None:
         return
     asset = assets.get_asset(session, title.asset_id, lock=True)
-    stop_dealings(session, THE_SYSTEM, asset, kind, reference=str(by), reason=reason, by_court=True)
+    stop_dealings(session, THE_SYSTEM, asset, kind, reference=by, reason=reason, by_court=True)
+    tell_chain(session, asset)

@@ -24,6 +24,8 @@ from registry.kernel.rows import get_row
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.title import service as titles
+from registry.title.models import ENDED as TITLE_ENDED
+from registry.title.models import TitleState
 from registry.tokenization.models import ENDED, Tokenization
 
 
@@ -50,13 +52,17 @@ _STATUS_OF = {
 def status_of(session: Session, asset: Asset) -> tuple[TitleStatus, bytes]:
     """Return the status that the title asks for now, and the root of what is in force on it.
 
-    A debt whose lender agreed to the token is only noted. An asset that is gone is halted.
+    A debt whose lender agreed to the token is only noted. An asset that is gone is halted, and
+    so is a title in dispute. Of a title that has ended nothing more is made; what its holders
+    have is still paid for and burnt.
     """
     title = titles.title_of_asset(session, asset.id)
     binding = encumbrances.list_binding(session, title.id)
     asked = [_STATUS_OF[Effect(effect)] for _, effect in binding]
-    if asset.state == AssetState.RETIRED:
+    if asset.state == AssetState.RETIRED or title.state == TitleState.DISPUTED:
         asked.append(TitleStatus.HALT)
+    if title.state in TITLE_ENDED:
+        asked.append(TitleStatus.NO_MINT)
     order = list(TitleStatus)
     worst = max(asked, key=order.index, default=TitleStatus.CLEAR)
     return worst, _root(sorted(_leaf(item, effect) for item, effect in binding))

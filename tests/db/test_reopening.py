@@ -7,16 +7,21 @@ from collections import Counter
 import pytest
 from sqlmodel import Session
 
+from registry.asset.models import AssetState
 from registry.kernel.actor import Role
 from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.mutation.forms import NewMutation, Side
+from registry.mutation.models import Initiation, MutationKind
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
 from registry.reopening import service as reopening
 from registry.reopening.service import Reopening
+from registry.title import service as titles
+from registry.title.models import TitleState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
+from tests import deeds, ledger, redemptions, standing
 from tests import factories as make
-from tests import ledger, redemptions, standing
 from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
 
@@ -214,3 +219,32 @@ def test_unpause__asset_suspended_on_the_way__is_paused_again(chain: Ledger) -> 
 
 def test_last_pause__of_a_token_never_paused__is_none(desk: Desk, session: Session) -> None:
     assert tokenizations.last_pause(session, ledger.live(desk, 10).tokenization.id) is None
+
+
+@pytest.mark.parametrize("state", ["MUTATION_PENDING", "DISPUTED", "CANCELLED", "SUPERSEDED"])
+def test_agree__title_that_is_not_active__is_refused(chain: Ledger, state: str) -> None:
+    title = titles.title_of_asset(chain.desk.session, chain.wrapped.asset.id)
+    title.state = TitleState(state)
+    chain.desk.session.flush()
+
+    with pytest.raises(Conflict, match="title_not_active"):
+        agree(chain, Role.COMPLIANCE)
+
+
+def test_agree__title_that_was_auctioned__is_wrp_01(chain: Ledger) -> None:
+    desk, asset = chain.desk, chain.wrapped.asset
+    title = titles.title_of_asset(desk.session, asset.id)
+    owner = deeds.now_owned(desk, title).shares[0].party_id
+    auction = NewMutation(
+        kind=MutationKind.COURT_SALE,
+        initiation=Initiation.COURT,
+        number=deeds.number(),
+        sellers=[Side(owner, 1)],
+        buyers=[Side(make.person(desk).id, 1)],
+    )
+    deeds.passed(desk, title, auction)
+    assert asset.state == AssetState.REGISTERED, "as it is once people closed the cause"
+
+    with pytest.raises(Conflict) as refused:
+        agree(chain, Role.COMPLIANCE)
+    assert (refused.value.code, refused.value.rule) == ("wrapper_not_owner", "WRP-01")

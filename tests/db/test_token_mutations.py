@@ -21,6 +21,7 @@ from registry.title.rules import Ownership, Share
 from registry.tokenization import mutations as token_mutations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.title_status import TitleStatus
 from tests import deeds, sales
 from tests import factories as make
 from tests.api.town import lodge
@@ -125,6 +126,52 @@ def test_cancel__title_under_a_token__is_refused(desk: Desk) -> None:
         token_mutations.cancel_title(
             desk.session, CHECKER, title.id, order_document_id=None, reason="No more."
         )
+
+
+def disputed(desk: Desk, title: Title) -> None:
+    token_mutations.dispute_title(
+        desk.session, make.COMPLIANCE, title.id, reference="Suit 12/2026", reason="A suit."
+    )
+
+
+def test_dispute__under_a_live_token__halts_and_pauses_it(desk: Desk) -> None:
+    token = sales.deployed(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.LIVE)
+    asset = desk.session.get_one(Asset, token.asset_id)
+
+    disputed(desk, title)
+
+    assert (token.state, asset.state) == (TokenizationState.PAUSED, AssetState.SUSPENDED)
+    assert token.title_status == TitleStatus.HALT
+    final = make.file_document(desk, asset, "FINAL_ORDER")
+    token_mutations.decide_dispute(
+        desk.session, CHECKER, title.id, order_document_id=final.id, reason="Dismissed."
+    )
+    assert token.title_status == TitleStatus.CLEAR
+    assert (token.state, asset.state) == (TokenizationState.PAUSED, AssetState.SUSPENDED)
+    [cause] = onboarding.list_causes(desk.session, asset.id)
+    assert (cause.closing, cause.by_court) == ("the dispute is dismissed", True)
+
+
+def test_cancel__disputed_title_under_a_token__leaves_its_own_cause(desk: Desk) -> None:
+    token = sales.deployed(desk, sales.wrapped_apartment(desk))
+    title = in_state(desk, token, TokenizationState.LIVE)
+    asset = desk.session.get_one(Asset, token.asset_id)
+    disputed(desk, title)
+    decree = make.file_document(desk, asset, "COURT_DECREE")
+
+    token_mutations.cancel_title(
+        desk.session, CHECKER, title.id, order_document_id=decree.id, reason="Struck off."
+    )
+
+    still_open = [
+        cause.reference
+        for cause in onboarding.list_causes(desk.session, asset.id)
+        if cause.closed_at is None
+    ]
+    assert still_open == [str(title.id)]
+    # Nothing more is made of it; what the holders have is still paid for and burnt.
+    assert token.title_status == TitleStatus.NO_MINT
 
 
 # Divided land
