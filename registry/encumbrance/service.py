@@ -39,6 +39,7 @@ from registry.encumbrance.repository import (
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
+from registry.kernel.errors import Conflict
 from registry.lifecycle.service import fire
 from registry.party import service as parties
 from registry.title import service as titles
@@ -295,25 +296,41 @@ def _source(session: Session, encumbrance: Encumbrance) -> Document:
 def _consent_paper(
     session: Session, encumbrance: Encumbrance, terms: Encumbrance | EncumbranceTerms
 ) -> Document | None:
-    """Return the paper of the lender's consent: the one named, or the newest that is free."""
+    """Return the paper of the lender's consent: the one named, or the newest that is free.
+
+    Raises
+    ------
+    Conflict
+        ``consent_taken``: the one named has let another debt pass.
+    """
     if not terms.lender_consent:
         return None
-    if terms.consent_document_id is not None:
-        return documents.get_document(session, terms.consent_document_id)
     title = titles.get_title(session, encumbrance.title_id)
-    others = {
-        other.consent_document_id
-        for other in list_encumbrances(session, title.id)
-        if other.id != encumbrance.id
-    }
+    others = [item for item in list_encumbrances(session, title.id) if item.id != encumbrance.id]
+    if terms.consent_document_id is not None:
+        _require_untaken(terms.consent_document_id, others)
+        return documents.get_document(session, terms.consent_document_id)
+    taken = {other.consent_document_id for other in others}
     papers = [
         paper
         for paper in documents.list_documents(session, title.asset_id)
         if paper.kind == rules.LENDER_CONSENT
-        and paper.id not in others
+        and paper.id not in taken
         and paper.state != DocumentState.REJECTED
     ]
     return papers[-1] if papers else None
+
+
+def _require_untaken(paper_id: UUID, others: Sequence[Encumbrance]) -> None:
+    """Refuse a lender's word on one debt for another one, which may be another lender's."""
+    for other in others:
+        # One that was only lodged, or refused, has let nothing pass.
+        if other.valid_from is not None and other.consent_document_id == paper_id:
+            raise Conflict(
+                "consent_taken",
+                f"The consent was given for the {other.kind} {other.id}.",
+                remedy="File the consent of this debt's own lender, and name it.",
+            )
 
 
 def _variation_of(terms: Encumbrance | EncumbranceTerms) -> Variation:

@@ -193,6 +193,29 @@ def test_register__one_consent_for_two_debts__opens_one(desk: Desk, asset: Asset
         encumbrances.register_encumbrance(desk.session, CHECKER, second.id)
 
 
+def test_register__consent_of_another_debt_by_name__is_refused(desk: Desk, asset: Asset) -> None:
+    consent = make.file_document(desk, asset, "LENDER_CONSENT")
+    active(desk, asset, lender_consent=True)
+    second = lodged(desk, asset, lender_consent=True, rank=2, consent_document_id=consent.id)
+
+    with pytest.raises(Conflict, match="consent_taken"):
+        encumbrances.register_encumbrance(desk.session, CHECKER, second.id)
+
+    assert second.state == EncumbranceState.LODGED
+
+
+def test_register__consent_named_by_a_debt_that_was_refused__is_free(
+    desk: Desk, asset: Asset
+) -> None:
+    consent = make.file_document(desk, asset, "LENDER_CONSENT")
+    slip = lodged(desk, asset, lender_consent=True, consent_document_id=consent.id)
+    encumbrances.reject_encumbrance(desk.session, CHECKER, slip.id, reason="Another amount.")
+
+    right = active(desk, asset, lender_consent=True, consent_document_id=consent.id)
+
+    assert right.effect == Effect.DISCLOSE
+
+
 def test_consent__revoked_since__opens_nothing_any_more(desk: Desk, asset: Asset) -> None:
     consent = make.file_document(desk, asset, "LENDER_CONSENT")
     mortgage = active(desk, asset, lender_consent=True)
