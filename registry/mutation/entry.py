@@ -53,7 +53,8 @@ def lodge_mutation(session: Session, actor: Actor, title_id: UUID, new: NewMutat
         require_no_open(session, subject)
     version = titles.current_version(session, title.id)
     _check_initiation(session, title, new)
-    _check_moment(version, new)
+    for subject in subjects:
+        _check_moment(titles.current_version(session, subject.id), new)
     sides = sides_of(session, version, new)
     mutation = Mutation(
         title_id=title.id,

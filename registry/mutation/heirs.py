@@ -56,6 +56,7 @@ _FIXED: Mapping[Relation, Fraction] = MappingProxyType(
 )
 """Beside a son; each is of the relation, however many share it."""
 _WEIGHT: Mapping[Relation, int] = MappingProxyType({Relation.SON: 2, Relation.DAUGHTER: 1})
+_MOST_WIDOWS = 4
 _AT_MOST_ONE = (Relation.WIDOWER, Relation.FATHER, Relation.MOTHER)
 
 
@@ -90,12 +91,13 @@ def _by_table(heirs: Sequence[Heir]) -> dict[UUID, Fraction]:
         count[Relation.SON] > 0
         and count[Relation.OTHER] == 0
         and all(count[relation] <= 1 for relation in _AT_MOST_ONE)
+        and count[Relation.WIDOW] <= _MOST_WIDOWS
         and not (count[Relation.WIDOW] and count[Relation.WIDOWER])
     )
     if not certain:
         raise Invalid(
             "heirs_not_in_table",
-            "The table knows a spouse, the parents, sons and daughters, with at least one son.",
+            "The table knows a widower or up to four widows, the parents, and at least one son.",
             field="/estate/heirs",
             remedy="State every heir's hissa as the succession certificate does.",
         )

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.kernel.clock import today
+from registry.kernel.clock import SEAT, today
 from registry.kernel.errors import Conflict, Invalid
 from registry.mutation import rules
 from registry.mutation.forms import Estate, NewMutation, Side
 from registry.mutation.heirs import shares_of_heirs
 from registry.mutation.models import MutationKind
 from registry.party import service as parties
+from registry.party.models import PartyKind
 from registry.title import service as titles
 from registry.title.models import TitleVersion
 from registry.title.rules import MAX_KUL_HISSAY, Ownership
@@ -47,7 +48,7 @@ def sides_of(session: Session, version: TitleVersion, new: NewMutation) -> Sides
     if new.kind in rules.TRANSFERS and new.reverses_id is None:
         rules.check_sides(new.kind, passing, is_half=new.is_half)
         rules.transfer(ownership, passing)
-        _check_deaths(new.kind, sides, passing, ownership)
+        _check_deaths(session, new, sides, passing, ownership)
     elif passing.given or passing.taken:
         rules.check_sides(MutationKind.FARD_BADR, passing)
     for side in (*sides.sellers, *sides.buyers):
@@ -85,22 +86,41 @@ def _of_estate(new: NewMutation, estate: Estate, left: Fraction) -> Sides:
 
 
 def _check_deaths(
-    kind: MutationKind, sides: Sides, passing: rules.Transfer, held: Ownership
+    session: Session, new: NewMutation, sides: Sides, passing: rules.Transfer, held: Ownership
 ) -> None:
     dead = [side for side in sides.sellers if side.died_on is not None]
     if any(side.died_on and side.died_on > today() for side in dead):
         raise Invalid("death_in_future", "Nobody has died in the future.", field="/sellers")
-    if kind in rules.OF_THE_DEAD:
-        if len(dead) != len(sides.sellers) or len(dead) != 1:
-            raise Invalid(
-                "deceased_required",
-                f"A {kind} is of one person who has died: state when.",
-                field="/sellers",
-            )
-        [(party, part)] = passing.given.items()
-        if kind == MutationKind.INHERITANCE and part != held.fraction_of(party):
-            raise Invalid(
-                "estate_incomplete",
-                "Of somebody who has died the whole share passes, not a part.",
-                field="/sellers",
-            )
+    if new.kind not in rules.OF_THE_DEAD:
+        return
+    if len(dead) != len(sides.sellers) or len(dead) != 1:
+        raise Invalid(
+            "deceased_required",
+            f"A {new.kind} is of one person who has died: state when.",
+            field="/sellers",
+        )
+    [(party, part)] = passing.given.items()
+    if parties.get_party(session, party).kind != PartyKind.NATURAL:
+        raise Invalid(
+            "deceased_not_natural",
+            "A company, a group or a piece of land does not die.",
+            field="/sellers",
+        )
+    if new.kind == MutationKind.INHERITANCE and part != held.fraction_of(party):
+        raise Invalid(
+            "estate_incomplete",
+            "Of somebody who has died the whole share passes, not a part.",
+            field="/sellers",
+        )
+    _check_passes_after_death(new, dead[0])
+
+
+def _check_passes_after_death(new: NewMutation, deceased: Side) -> None:
+    assert deceased.died_on is not None
+    passes_at = new.effective_at
+    if passes_at is not None and passes_at.astimezone(SEAT).date() < deceased.died_on:
+        raise Invalid(
+            "effective_before_death",
+            f"On {passes_at.isoformat()} the owner lived: they died on {deceased.died_on}.",
+            field="/effective_at",
+        )

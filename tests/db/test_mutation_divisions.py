@@ -146,6 +146,22 @@ def test_lodge__on_a_title_that_is_being_merged__is_mut_01(desk: Desk) -> None:
     )
 
 
+def test_lodge__consolidation_older_than_a_merged_title__is_refused(desk: Desk) -> None:
+    one = make.person(desk)
+    old, young = (deeds.farm(desk, make.owned_by(one), area=(4, 0, "0")) for _ in range(2))
+    joint = deeds.draft_farm(desk, make.owned_by(one), area=(8, 0, "0"))
+    began = titles.current_version(desk.session, young.id).valid_from
+    new = partition(
+        desk,
+        joint,
+        kind=MutationKind.CONSOLIDATION,
+        merged_title_ids=[young.id],
+        effective_at=began,
+    )
+
+    assert refusal(lambda: deeds.entered(desk, old, new))[0] == "mutation_predates_title"
+
+
 def test_lodge__partition_into_somebody_elses_draft__is_refused(desk: Desk) -> None:
     title, one, other = deeds.half_and_half(desk)
     halves = [

@@ -20,6 +20,7 @@ from registry.mutation import service as mutations
 from registry.mutation.forms import Estate, NewMutation, Side
 from registry.mutation.heirs import Heir, Relation
 from registry.mutation.models import Initiation, Mutation, MutationKind, MutationState
+from registry.mutation.sides import sides_of
 from registry.title import service as titles
 from registry.title import versions
 from registry.title.models import TitleState
@@ -301,6 +302,35 @@ def test_lodge__death_in_the_future__is_refused(desk: Desk, died_on: Any) -> Non
     )
 
     assert refusal(lambda: deeds.entered(desk, title, new))[0] == "death_in_future"
+
+
+@pytest.mark.parametrize("kind", [MutationKind.INHERITANCE, MutationKind.WILL])
+def test_lodge__estate_of_a_company__is_refused(desk: Desk, kind: MutationKind) -> None:
+    company, heir = make.company(desk), make.person(desk)
+    title = deeds.farm(desk, make.owned_by(company))
+    new = replace(
+        deeds.sale(company, heir, Fraction(1), kind=kind),
+        sellers=[Side(company.id, 1, died_on=today())],
+    )
+
+    assert refusal(lambda: deeds.entered(desk, title, new))[0] == "deceased_not_natural"
+
+
+@pytest.mark.parametrize("kind", [MutationKind.INHERITANCE, MutationKind.WILL])
+def test_sides__estate_that_passes_while_its_owner_lives__is_refused(
+    desk: Desk, kind: MutationKind
+) -> None:
+    deceased, heir = make.person(desk), make.person(desk)
+    title = deeds.farm(desk, make.owned_by(deceased))
+    version = titles.current_version(desk.session, title.id)
+    died_on = today() - timedelta(days=3)
+    new = replace(
+        deeds.sale(deceased, heir, Fraction(1), kind=kind, effective_at=now() - timedelta(days=5)),
+        sellers=[Side(deceased.id, 1, died_on=died_on)],
+    )
+
+    assert refusal(lambda: sides_of(desk.session, version, new))[0] == "effective_before_death"
+    sides_of(desk.session, version, replace(new, effective_at=now() - timedelta(days=1)))
 
 
 def test_lodge__unknown_buyer__is_not_found(desk: Desk) -> None:

@@ -262,6 +262,8 @@ def test_heirs__two_widows_and_parents__share_what_is_theirs() -> None:
          "heirs_not_in_table"),
         ([Heir(A, Relation.SON), Heir(B, Relation.WIDOW), Heir(C, Relation.WIDOWER)],
          "heirs_not_in_table"),
+        ([Heir(A, Relation.SON), *(Heir(each, Relation.WIDOW) for each in (B, C, D, E, F))],
+         "heirs_not_in_table"),
     ],
 )  # fmt: skip
 def test_heirs__family_that_cannot_be__is_refused(heirs: list[Heir], code: str) -> None:
@@ -271,7 +273,7 @@ def test_heirs__family_that_cannot_be__is_refused(heirs: list[Heir], code: str) 
 
 
 @given(
-    spouse=st.sampled_from([[], [Relation.WIDOWER], [Relation.WIDOW], [Relation.WIDOW] * 3]),
+    spouse=st.sampled_from([[], [Relation.WIDOWER], [Relation.WIDOW], [Relation.WIDOW] * 4]),
     parents=st.sets(st.sampled_from([Relation.FATHER, Relation.MOTHER])),
     sons=st.integers(1, 6),
     daughters=st.integers(0, 6),
