@@ -192,5 +192,6 @@ def cancel_title(
     title_id: UUID, body: TitleCancel, session: SessionDep, actor: ActorDep
 ) -> TitleRead:
     """Cancel the title: on a decree in a dispute, or once nothing rests on it."""
+    last_moment = now()
     title = token_mutations.cancel_title(session, actor, title_id, **body.model_dump())
-    return TitleRead.of(session, title, as_of=now(), known_at=now())
+    return TitleRead.of(session, title, as_of=last_moment, known_at=now())

@@ -27,6 +27,7 @@ from registry.mutation.models import Mutation, TitlePart
 from registry.mutation.repository import find_open, get_mutation, list_mutations
 from registry.rulebook.facts import Finding
 from registry.title import service as titles
+from registry.title import versions
 from registry.title.models import Title, TitleState
 
 
@@ -286,7 +287,8 @@ def cancel_title(
     Raises
     ------
     Conflict
-        ``encumbrances_not_closed``, ``mutation_open``, ``token_alive``, ``transition_refused``.
+        ``encumbrances_not_closed``, ``mutation_open``, ``token_alive``, ``holds_other_land``,
+        ``order_pending``, ``transition_refused``.
     """
     [title] = repository.lock_titles(session, [title_id])
     given = {"order_document_id": order_document_id, "reason": reason}
@@ -294,6 +296,7 @@ def cancel_title(
     titles.fire(
         session, actor, title, "cancel", given=given, order_document_id=order, reason=reason
     )
+    versions.end_version(session, title, now())
     return title
 
 

@@ -11,6 +11,7 @@ from registry.mutation.guards import require_no_burden
 from registry.mutation.models import Mutation, MutationState, TitlePart
 from registry.title import service as titles
 from registry.title.models import Title, TitleState
+from registry.title.owners import require_holds_no_land
 
 
 @guard("title", "lodge_mutation")
@@ -67,6 +68,7 @@ def nothing_rests_on_it(attempt: Attempt[Title]) -> None:
     """Ask that every right on the title is closed; a decree in a dispute is above them."""
     if attempt.record.state != TitleState.DISPUTED:
         require_no_burden(attempt.session, attempt.record)
+    require_holds_no_land(attempt.session, attempt.record.asset_id)
 
 
 @guard("asset_onboarding", "withdraw", "reject", "lapse")

@@ -178,7 +178,13 @@ def test_cancel__disputed_title_on_a_decree__ends_it(village: Village) -> None:
 
     decree = reason | {"order_document_id": str(village.deed.id)}
 
-    assert village.step(Role.REGISTRAR_CHECKER, path, decree)["state"] == "CANCELLED"
+    ended = village.step(Role.REGISTRAR_CHECKER, path, decree)
+
+    assert ended["state"] == "CANCELLED"
+    assert ended["version"]["valid_to"] is not None
+    auditor = village.caller(Role.AUDITOR)
+    assert auditor.get(village.path, as_of=ended["as_of"]).status_code == 200
+    problem_of(auditor.get(village.path), 404, "not_found")
 
 
 def test_implement__twice_under_one_key__passes_once(village: Village) -> None:

@@ -243,6 +243,17 @@ def test_asset_as_party__while_it_holds_land__does_not_end(desk: Desk) -> None:
         onboarding.retire_asset(desk.session, CHECKER, plot.id, reason="washed away")
 
 
+def test_asset_as_party__title_while_it_holds_land__is_not_cancelled(desk: Desk) -> None:
+    plot = registered_flat(desk)
+    registered_flat(desk, owner_of(desk, plot))
+    title = titles.title_of_asset(desk.session, plot.id)
+
+    with pytest.raises(Conflict, match="holds_other_land"):
+        mutations.cancel_title(
+            desk.session, CHECKER, title.id, order_document_id=None, reason="washed away"
+        )
+
+
 def test_asset_as_party__two_close_a_circle_at_one_moment__one_is_refused(
     fresh_database: Database, vault: Vault, store: DocumentStore
 ) -> None:

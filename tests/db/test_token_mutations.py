@@ -9,6 +9,7 @@ import pytest
 
 from registry.asset.models import Asset, AssetState
 from registry.encumbrance.models import EncumbranceKind
+from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.mutation import service as mutations
 from registry.mutation.forms import NewMutation
@@ -172,6 +173,20 @@ def test_cancel__disputed_title_under_a_token__leaves_its_own_cause(desk: Desk) 
     assert still_open == [str(title.id)]
     # Nothing more is made of it; what the holders have is still paid for and burnt.
     assert token.title_status == TitleStatus.NO_MINT
+
+
+def test_cancel__active_title__ends_its_right(desk: Desk) -> None:
+    title, *_ = deeds.half_and_half(desk)
+
+    token_mutations.cancel_title(
+        desk.session, CHECKER, title.id, order_document_id=None, reason="Washed away."
+    )
+
+    ended = titles.current_version(desk.session, title.id)
+    assert ended.valid_to is not None
+    in_force = desk.session.exec(titles.assets_with_right(now())).all()
+    assert title.asset_id not in in_force
+    assert title.asset_id in desk.session.exec(titles.assets_with_right(ended.valid_from)).all()
 
 
 # Divided land
