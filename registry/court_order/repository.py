@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from registry.court_order.models import (
     BINDING,
@@ -48,12 +48,13 @@ def list_orders(
 
 
 def find_pending(session: Session, asset_id: UUID) -> CourtOrder | None:
-    """Return an order on the asset that came in and is not applied yet."""
+    """Return an order on the asset that came in and is not applied yet, but still can be."""
     return session.exec(
         select(CourtOrder).where(
             col(CourtOrder.asset_id) == asset_id,
             col(CourtOrder.state).in_((CourtOrderState.RECEIVED, CourtOrderState.AUTHENTICATED)),
             col(CourtOrder.applied_at).is_(None),
+            or_(col(CourtOrder.ends_on).is_(None), col(CourtOrder.ends_on) >= today()),
         )
     ).first()
 

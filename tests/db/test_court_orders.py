@@ -22,6 +22,7 @@ from registry.mutation.forms import NewMutation
 from registry.mutation.models import Initiation, MutationKind, MutationState
 from registry.offering.buying import place_order
 from registry.offering.models import Offering
+from registry.onboarding import service as onboarding
 from registry.onboarding import standing
 from registry.operation.models import Operation, OperationKind
 from registry.reconciliation import service as reconciliation
@@ -453,3 +454,15 @@ def test_receive__order_on_a_title_that_has_ended__is_refused(desk: Desk, state:
     assert refusal(lambda: court.on_asset(desk, asset))[0] == "title_ended"
     assert refusal(lambda: liens.lodged(desk, asset, EncumbranceKind.CAVEAT))[0] == "title_ended"
     assert refusal(lambda: liens.put_in_force(desk, lien))[0] == "title_ended"
+
+
+def test_retire__order_whose_days_are_over__waits_for_nobody(desk: Desk) -> None:
+    asset = make.registered(desk, make.open_apartment(desk))
+    yesterday = today() - timedelta(days=1)
+    court.on_asset(
+        desk, asset, issued_on=yesterday, ends_on=yesterday, received_at=now() - timedelta(days=1)
+    )
+
+    onboarding.retire_asset(desk.session, CHECKER, asset.id, reason="Pulled down.")
+
+    assert asset.state == AssetState.RETIRED
