@@ -55,7 +55,7 @@ def found_town(desk: Desk) -> Town:
         parties += [one.id, other.id]
     rivals = []
     for number in range(6):
-        key = f"APT|PK-PB|LAHORE|GULBERG-III|STORM|{number % 2}"
+        key = f"APT|PK-PB|LAHORE|GULBERG-III|STORM|{1 + number % 2}"
         asset = make.open_apartment(desk, underlying_keys=[key])
         make.file_required(desk, asset)
         make.value(desk, asset)
