@@ -162,7 +162,7 @@ _KHASRA_NUMBER = KeyForm(
 
 # One thing has one key: 0512 beside 512, D-07 beside D-7 or 7- beside 7 would be two.
 _PLACE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
-_NUMBER = rf"(?![A-Z0-9-]*(?<![0-9])0){_PLACE}"
+_NUMBER = rf"(?![A-Z0-9-]*(?<![0-9])0[0-9]){_PLACE}"
 _LED_BY_PROVINCE = ("province", "district")
 _PREMISES_KEY = KeyForm(
     re.compile(rf"UNIT(\|{_PLACE}){{3,5}}\|{_NUMBER}"),
