@@ -147,6 +147,8 @@ class Sending:
         # In this order: what the chain forgot is sent again before anything new is judged
         # against a state from which it is missing. Between two rounds what reverts waits while
         # anything of ours is not mined, so nothing is judged wrongly then either.
+        for sender in self._senders:
+            sender.take_back_vanished()
         moved = sum(sender.resend_forgotten(at_start=self._at_start) for sender in self._senders)
         moved += self._send_planned(self._senders)
         self._at_start = False

@@ -6,9 +6,8 @@ it happens once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from sqlalchemy import bindparam
@@ -20,6 +19,7 @@ from chain.operations.effect import Call, Chain
 from chain.sending import batches
 from chain.sending.attempts import Attempts
 from chain.sending.fees import Fee, Fees, Market, Priced
+from chain.sending.holding_back import HoldingBack
 from chain.sending.lost_blocks import find_lost
 from chain.sending.outbox import key_problem, note_waiting
 from chain.sending.standing import IS_LAST_ATTEMPT
@@ -96,9 +96,14 @@ class Resender:
         self._signer = signer
         self._attempts = attempts
         self._fees = fees
+        self._holding = HoldingBack(signer.address)
+        self._has_vanished = False
 
     def follow(self, *, at_start: bool = False) -> int:
         """Send again what the chain does not show, and offer more for what is stuck.
+
+        Always the same signed bytes. Covers a crash between commit and broadcast, and a node that
+        lost its pool; of a chain that lost blocks, everybody's is taken back first (`take_back`).
 
         Returns
         -------
@@ -106,19 +111,29 @@ class Resender:
             Transactions that were sent.
         """
         nonce, height = self._chain.client.nonce_and_height(self._signer.address)
-        lost = find_lost(self._database, self._chain.client, self._signer.address)
-        resent, pending = self._resend(nonce, lost, at_start=at_start)
-        return resent + self._bump_stuck(pending, nonce, height)
+        patience = timedelta(0) if at_start or self._has_vanished else RESEND_AFTER
+        self._has_vanished = False
+        with self._database.transaction() as session:
+            rows = self._newest(session, nonce)
+            held = self._holding.held(session, [operation.id for operation, _ in rows])
+        rows = [row for row in rows if row[0].id not in held]
+        due = [
+            row
+            for operation, row in rows
+            if not row.last_sent_at
+            or row.last_sent_at < now() - patience
+            or operation.id in self._holding.released
+        ]
+        self._attempts.broadcast(due)
+        return len(due) + self._bump_stuck(rows, nonce, height)
 
-    def _resend(
-        self, chain_nonce: int, lost: Collection[UUID], *, at_start: bool
-    ) -> tuple[int, Sequence[Unmined]]:
-        """Send again what the chain does not show, always the same signed bytes.
+    def take_back(self) -> None:
+        """Take back what was mined, or even final, in blocks that the chain has lost.
 
-        Covers a crash between commit and broadcast, a node that lost its pool, and a chain that
-        lost blocks: then what was mined, or even final, is taken back and followed again, also
-        where it was mined once more, for it may have reverted there.
+        It is followed again, also where it was mined once more, for it may have reverted there.
         """
+        chain_nonce = self._chain.client.nonce(self._signer.address)
+        lost = find_lost(self._database, self._chain.client, self._signer.address)
         with self._database.transaction() as session:
             vanished = session.exec(
                 select(Operation)
@@ -131,6 +146,7 @@ class Resender:
                         [*ON_CHAIN, OperationState.REVERTED, OperationState.REPLACED]
                     ),
                 )
+                .order_by(col(Operation.nonce))
                 .with_for_update()
             ).all()
             for operation in vanished:
@@ -152,17 +168,9 @@ class Resender:
             session.flush()
             if vanished:
                 failpoints.reach("before_vanished_commit")
-            rows = self._newest(session, chain_nonce)
-            patience = timedelta(0) if at_start or vanished else RESEND_AFTER
-            due = [
-                row
-                for _, row in rows
-                if not row.last_sent_at or row.last_sent_at < now() - patience
-            ]
         if vanished:
+            self._has_vanished = True
             failpoints.reach("after_vanished_commit")
-        self._attempts.broadcast(due)
-        return len(due), rows
 
     def _newest(self, session: Session, chain_nonce: int) -> Sequence[Unmined]:
         """Give the last attempt of everything that is not on chain, in the order of nonces."""

@@ -146,6 +146,10 @@ class Sender:
         """Tell whether anything is planned that this key might send."""
         return is_anything_planned(session, self._pool.kinds)
 
+    def take_back_vanished(self) -> None:
+        """Take back what stood in blocks that the chain has lost; first of all keys."""
+        self._resender.take_back()
+
     def resend_forgotten(self, *, at_start: bool = False) -> int:
         """Send again what the chain does not show, and offer more for what is stuck."""
         return self._resender.follow(at_start=at_start)

@@ -107,7 +107,7 @@ def test_deployment__dies_between_storing_and_sending_each_step__sends_the_store
             with pytest.raises(Died):
                 careless.sender().send_planned()
         for _ in range(3):
-            planned.sender().resend_forgotten()
+            planned.resend()
             planned.node.mine()
             planned.tracker().follow()
 

@@ -250,7 +250,7 @@ def test_bump__another_worker_was_first__is_made_once(market: Market) -> None:
     world = market.world
     world.turn()
     mine_dear(world, STUCK)
-    assert world.sender().resend_forgotten() == REGISTRATIONS
-    assert world.sender().resend_forgotten() == 0, "the new attempt has its own blocks to wait"
+    assert world.resend() == REGISTRATIONS
+    assert world.resend() == 0, "the new attempt has its own blocks to wait"
     assert [len(attempts_of(world, each)) for each in registrations(world)] == [2] * 3
     assert_minted_once(market)

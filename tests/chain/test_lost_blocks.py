@@ -113,7 +113,7 @@ def test_lost_tail__mined_again_before_we_look__is_followed_to_its_end_again(
         world.node.mine()
     world.node.mine(CONFIRMATIONS)
 
-    world.sender().resend_forgotten()
+    world.resend()
     assert world.count(OperationState.BROADCAST) == 6
     world.settle()
 
@@ -134,7 +134,7 @@ def test_lost_tail__only_the_last_operation__is_followed_alone(market: Market) -
     head = market.world.client.head().number
     market.world.node.roll_back(head - (attempts(market.world)[-1].block_number or 0) + 1)
 
-    market.world.sender().resend_forgotten()
+    market.world.resend()
     states = {operation.id: operation.state for operation in market.world.operations()}
     assert states.pop(extra.id) == OperationState.BROADCAST
     assert set(states.values()) == {OperationState.FINAL}
@@ -237,6 +237,6 @@ def test_lost_block__gone_and_pool_kept__is_found_by_its_hash(market: Market) ->
 
     for _ in range(2):
         world.tracker().follow()
-        world.sender().resend_forgotten()
+        world.resend()
     assert world.node.pool_size() == 3
     assert_each_once(market)

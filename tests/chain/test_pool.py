@@ -15,9 +15,11 @@ from chain.errors import SignerRefused, SignerUnavailable
 from chain.node.client import hex_of
 from chain.sending.pool import MAX_IN_FLIGHT
 from chain.sending.roles import plan_grants
+from chain.sending.sender import Sender
 from chain.signing.digest import DigestSigner, address_of_point
 from chain.signing.envelope import Signature
 from chain.signing.policies import SignerRole
+from registry.operation import service as operations
 from registry.operation.models import (
     Operation,
     OperationKind,
@@ -26,6 +28,7 @@ from registry.operation.models import (
 )
 from tests import sales
 from tests.chain.market import FIRST, Market
+from tests.chain.outcomes import assert_each_once
 from tests.chain.world import World, ask
 
 pytestmark = pytest.mark.chain
@@ -287,3 +290,42 @@ def watch_of(world: World, key: Any) -> SignerWatch:
         found = session.get_one(SignerWatch, (world.chain.chain_id, key.address))
         session.expunge_all()
         return found
+
+
+def test_pool__a_reorg_drops_both__what_depends_on_another_keys_waits_for_it(
+    market: Market,
+) -> None:
+    market, keys = pooled(market)
+    world = market.world
+    before = world.client.head().number
+    world.turn()
+    register = market.find(OperationKind.REGISTER_IDENTITY, FIRST)
+    [busy] = [key for key in keys if key.address == register.signer]
+    busy.trouble = SignerUnavailable("its hardware is away")
+    world.settle()
+    busy.trouble = None
+    mint = market.find(OperationKind.MINT, FIRST)
+    assert mint.signer not in {None, register.signer}
+    world.node.roll_back(world.client.head().number - before)
+    world.node.drop_pool()
+    world.node.mine()
+
+    senders = {key.address: Sender(world.database, world.chain, key) for key in keys}
+    for sender in senders.values():
+        sender.take_back_vanished()
+    assert mint.signer is not None
+    senders[mint.signer].resend_forgotten()
+    assert not is_known(world, mint)
+    senders[busy.address].resend_forgotten()
+    assert is_known(world, register)
+    world.settle(impatient=True)
+
+    assert_each_once(market)
+
+
+def is_known(world: World, operation: Operation) -> bool:
+    """Tell whether the node has heard of what was signed for an operation."""
+    with world.database.reading() as session:
+        attempts = operations.list_attempts(session, operation)
+        hashes = [hex_of(attempt.tx_hash) for attempt in attempts]
+    return any(world.node.rpc("eth_getTransactionByHash", each) for each in hashes)

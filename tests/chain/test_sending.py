@@ -75,7 +75,7 @@ def test_send__already_known__is_followed_like_any_other(market: Market) -> None
         world.client.send_raw(before[-1].raw)
 
     for _ in range(3):
-        assert world.sender().resend_forgotten(at_start=True) == REGISTRATIONS
+        assert world.resend(at_start=True) == REGISTRATIONS
 
     assert world.node.pool_size() == REGISTRATIONS
     assert sent(world) == before
@@ -88,9 +88,9 @@ def test_send__node_lost_its_pool__is_sent_again_after_a_while(market: Market) -
     before = sent(world)
     world.node.drop_pool()
 
-    assert world.sender().resend_forgotten() == 0, "it may only be slow"
+    assert world.resend() == 0, "it may only be slow"
     last_sent(world, seconds_ago=16)
-    assert world.sender().resend_forgotten() == REGISTRATIONS
+    assert world.resend() == REGISTRATIONS
 
     assert world.node.pool_size() == REGISTRATIONS
     assert sent(world) == before
@@ -102,7 +102,7 @@ def test_send__node_lost_its_pool_and_we_begin__is_sent_again_at_once(market: Ma
     world.turn()
     world.node.drop_pool()
 
-    assert world.sender().resend_forgotten(at_start=True) == REGISTRATIONS
+    assert world.resend(at_start=True) == REGISTRATIONS
     assert_each_once(market)
 
 
@@ -116,7 +116,7 @@ def test_send__first_of_many_dropped__the_rest_wait_for_it(market: Market) -> No
     assert world.sender().send_planned() == 0
 
     last_sent(world, seconds_ago=16)
-    world.sender().resend_forgotten()
+    world.resend()
     world.node.mine()
 
     assert world.tracker().follow() == REGISTRATIONS

@@ -201,7 +201,7 @@ def test_short_way__send_times_out__the_same_bytes_go_again(minted: Market, arri
 
     assert now_of(world, planned).state == OperationState.SIGNED
     again = LosesSends(world.node, arrives=True, times=0)
-    world.through(again).sender().resend_forgotten(at_start=True)
+    world.through(again).resend(at_start=True)
     assert again.sent == broken.sent
     world.settle()
     assert now_of(world, planned).state == OperationState.FINAL

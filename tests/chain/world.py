@@ -158,9 +158,17 @@ class World:
     def tracker(self) -> Tracker:
         return Tracker(self.database, self.chain, finality=CONFIRMATIONS)
 
+    def resend(self, *, at_start: bool = False) -> int:
+        """Take back what the chain has lost, and send again what it does not show."""
+        sender = self.sender()
+        sender.take_back_vanished()
+        return sender.resend_forgotten(at_start=at_start)
+
     def turn(self, *, at_start: bool = False) -> int:
         """Take one turn of the worker's loop with objects that remember nothing."""
         senders = [self._sender(key) for key in self.chain.senders]
+        for sender in senders:
+            sender.take_back_vanished()
         moved = sum(sender.resend_forgotten(at_start=at_start) for sender in senders)
         moved += self.tracker().follow()
         return moved + sum(sender.send_planned() for sender in senders)
