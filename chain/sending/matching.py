@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -39,10 +40,14 @@ Element = tuple[Any, ...]
 
 def find_alike(session: Session, chain: Chain, call: Call) -> Operation | None:
     """Give a planned operation with the very same call."""
-    for operation in _list_planned(session):
-        if _call_of(session, chain, [operation], alone=True) == call:
-            return operation
-    return None
+    return next(
+        (
+            operation
+            for operation in _list_planned(session)
+            if _call_of(session, chain, [operation], alone=True) == call
+        ),
+        None,
+    )
 
 
 def find_rows_alike(
@@ -140,17 +145,20 @@ def _call_of(
         return None
 
 
-def _list_planned(session: Session) -> Sequence[Operation]:
-    """List what could have been sent: planned, and all that it requires is on chain."""
+def _list_planned(session: Session) -> list[Operation]:
+    """List what is planned; first what could have been sent, since all it requires is on chain.
+
+    The others too: where a reorg dropped what one requires, and the database has forgotten that it
+    was sent, an empty call has closed its gap, and the one behind it has happened all the same.
+    """
     required = select(OperationDependency.operation_id).join(
         Operation, col(Operation.id) == col(OperationDependency.requires_id)
     )
-    return session.exec(
-        select(Operation)
-        .where(
-            col(Operation.state) == OperationState.PLANNED,
-            col(Operation.id).not_in(required.where(col(Operation.state).not_in(ON_CHAIN))),
-        )
+    waits = col(Operation.id).in_(required.where(col(Operation.state).not_in(ON_CHAIN)))
+    rows = session.exec(
+        select(Operation, waits)
+        .where(col(Operation.state) == OperationState.PLANNED)
         .order_by(col(Operation.id))
         .with_for_update()
     ).all()
+    return [operation for operation, _ in sorted(rows, key=itemgetter(1))]

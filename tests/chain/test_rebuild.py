@@ -189,6 +189,31 @@ def test_rebuild__batch_of_what_was_planned_after_the_backup__is_found_once_that
         assert ours.world.node.transactions() == on_chain
 
 
+def test_rebuild__what_it_requires_is_not_on_chain__is_found_all_the_same(
+    minted: Market, minted_stage: tuple[Stage, Deal]
+) -> None:
+    wallet = str(minted.wallet(FIRST).id)
+    dropped, happened = ("0x" + bytes([number]).hex() * 20 for number in (7, 8))
+    minted.plan(OperationKind.CREATE_IDENTITY, "sent", wallet_id=wallet, wallet=happened)
+    minted.world.settle()
+    stage, _ = minted_stage
+    with stage.databases.copied(stage.template) as backup:
+        ours = replace(minted, world=replace(minted.world, database=backup))
+        # Planned anew: the first was dropped by a reorg, and its gap closed by an empty call.
+        first = ours.plan(OperationKind.CREATE_IDENTITY, "1", wallet_id=wallet, wallet=dropped)
+        second = ours.plan(
+            OperationKind.CREATE_IDENTITY, "2", [first], wallet_id=wallet, wallet=happened
+        )
+
+        report = rebuilt(ours.world)
+
+        assert report.is_complete
+        assert [entry.operation_id for entry in report.entries] == [second.id]
+        ours.world.settle()
+        states = {row.id: row.state for row in ours.world.operations()}
+        assert states[first.id] == states[second.id] == OperationState.FINAL
+
+
 def test_rebuild__something_waits_in_the_pool__nothing_is_sent_until_it_is_mined(
     market: Market, market_stage: tuple[Stage, Deal]
 ) -> None:
