@@ -127,6 +127,7 @@ NOT_LEGAL: dict[str, str] = {
     "wallet_challenge": "what an address is asked to sign within minutes",
     "passkey_challenge": "what an authenticator is asked to sign within minutes",
     "passkey_invitation": "who may sign in; each act on one is an entry of the journal",
+    "enrolment_handover": "who may sign in; each act on one is an entry of the journal",
     "user_session": "who is signed in; beginning and end are entries of the journal",
     "refresh_token": "how far the tokens of a session have gone",
     "rate_limit_bucket": "how much was asked of us in the last minute",

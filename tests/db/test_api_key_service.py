@@ -251,6 +251,7 @@ CONSTRAINTS = [
     ("mutation", "ck_mutation_four_people"),
     ("api_key", "ck_api_key_four_eyes"),
     ("passkey_invitation", "ck_passkey_invitation_four_eyes"),
+    ("enrolment_handover", "ck_enrolment_handover_four_eyes"),
     ("kyc_review", "ck_kyc_review_four_eyes"),
     ("sanctions_hit", "ck_sanctions_hit_four_eyes"),
     ("proceeds_payout", "ck_proceeds_payout_four_eyes"),
