@@ -33,7 +33,7 @@ from chain.node.answers import (
     read_header,
     read_receipt,
 )
-from chain.node.limits import RateLimit, refusal
+from chain.node.limits import TOO_MANY_REQUESTS, RateLimit, refusal
 from chain.node.wire import (
     Wire,
     decode_any,
@@ -64,8 +64,6 @@ ANSWER_BYTES = 64 * 2**20
 CALLS_AT_ONCE = 200
 """In one round trip; more are asked in several."""
 SEND = "eth_sendRawTransaction"
-TOO_OFTEN = -32005
-"""Limit exceeded (EIP-1474)."""
 
 Answer = TypeVar("Answer")
 
@@ -407,7 +405,7 @@ class ChainClient:
             Any of them may have arrived.
         """
         if len(raws) == 1:
-            return [refusal_of(lambda: self.send_raw(raws[0]))]
+            return self._send_each(raws)
         calls = [(SEND, (hex_of(raw),)) for raw in raws]
         try:
             return self._batch(calls, _refusal_in)
@@ -433,7 +431,7 @@ def _refusal_in(method: str, answer: Any) -> RpcRefused | None:
     try:
         return refusal_of(partial(_result, method, answer))
     except RateLimited as limited:
-        return RpcRefused(method, TOO_OFTEN, str(limited), None)
+        return RpcRefused(method, TOO_MANY_REQUESTS, str(limited), None)
 
 
 def refusal_of(call: Callable[[], object]) -> RpcRefused | None:

@@ -67,8 +67,7 @@ class LargeHolders:
 
 def supply_of(session: Session, tokenization: Tokenization, block: AsOfBlock | None) -> int:
     """Return the units of a token at a block; 0 before it was read."""
-    token = _token(session, tokenization)
-    return 0 if token is None or block is None else supply_at(session, token, block)
+    return supplies_of(session, [tokenization], block)[tokenization.id]
 
 
 def supplies_of(
