@@ -193,6 +193,24 @@ def test_implement__and_a_mortgage_at_one_moment__both_stand(
     assert share(fresh_database, title, buyer) == Fraction(1, 4)
 
 
+def stayed(desk: Desk) -> tuple[Title, Mutation]:
+    """Give a title, and the sale of a half of it, which a court has stayed."""
+    title, seller, _ = deeds.half_and_half(desk)
+    mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+    deeds.verified(desk, mutation)
+    mutations.stay_mutation(desk.session, deeds.REVENUE_OFFICER, mutation.id, reason="Suit 1/2026")
+    return title, mutation
+
+
+def dispute(title: Title) -> Callable[[Session], Title]:
+    def act(session: Session) -> Title:
+        return titles.dispute_title(
+            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
+        )
+
+    return act
+
+
 def test_dispute__while_a_mutation_is_lodged__sees_it(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
@@ -201,14 +219,9 @@ def test_dispute__while_a_mutation_is_lodged__sees_it(
         title, seller, _ = deeds.half_and_half(desk)
         new = deeds.sale(seller, make.person(desk))
 
-    def dispute(session: Session) -> Title:
-        return titles.dispute_title(
-            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
-        )
-
     with fresh_database.transaction() as session:
         enter(title, new)(session)
-        with meanwhile(fresh_database, dispute) as waiting:
+        with meanwhile(fresh_database, dispute(title)) as waiting:
             session.commit()
     with pytest.raises(Conflict, match="mutation_not_stayed"):
         waiting.result()
@@ -220,11 +233,7 @@ def test_reject__while_its_title_is_disputed__leaves_the_dispute(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
     with fresh_database.transaction() as session:
-        desk = desk_of(session)
-        title, seller, _ = deeds.half_and_half(desk)
-        mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
-        deeds.verified(desk, mutation)
-        mutations.stay_mutation(session, deeds.REVENUE_OFFICER, mutation.id, reason="Suit 1/2026")
+        title, mutation = stayed(desk_of(session))
 
     def reject(session: Session) -> Mutation:
         return mutations.reject_mutation(
@@ -232,9 +241,7 @@ def test_reject__while_its_title_is_disputed__leaves_the_dispute(
         )
 
     with fresh_database.transaction() as session:
-        titles.dispute_title(
-            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
-        )
+        dispute(title)(session)
         with meanwhile(fresh_database, reject) as waiting:
             session.commit()
     assert waiting.result().state == MutationState.REJECTED
@@ -246,20 +253,11 @@ def test_dispute__while_its_mutation_is_resumed__finds_it_open(
     fresh_database: Database, desk_of: DeskMaker
 ) -> None:
     with fresh_database.transaction() as session:
-        desk = desk_of(session)
-        title, seller, _ = deeds.half_and_half(desk)
-        mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
-        deeds.verified(desk, mutation)
-        mutations.stay_mutation(session, deeds.REVENUE_OFFICER, mutation.id, reason="Suit 1/2026")
-
-    def dispute(session: Session) -> Title:
-        return titles.dispute_title(
-            session, make.COMPLIANCE, title.id, reference="Suit 1/2026", reason="A suit."
-        )
+        title, mutation = stayed(desk_of(session))
 
     with fresh_database.transaction() as session:
         mutations.resume_mutation(session, deeds.REVENUE_OFFICER, mutation.id)
-        with meanwhile(fresh_database, dispute) as waiting:
+        with meanwhile(fresh_database, dispute(title)) as waiting:
             session.commit()
     with pytest.raises(Conflict, match="mutation_not_stayed"):
         waiting.result()
