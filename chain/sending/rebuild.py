@@ -177,6 +177,8 @@ class Rebuild:
         The chain's nonce is not ahead then, so nothing else would ever tell.
         """
         long_ago = now() - resender.RESEND_AFTER
+        # A backup may be of the moment between signing and sending.
+        touched = func.coalesce(col(OperationAttempt.last_sent_at), col(OperationAttempt.signed_at))
         with self._database.transaction() as session:
             waiting = session.exec(
                 select(Operation.signer, Operation.nonce)
@@ -186,7 +188,7 @@ class Rebuild:
                     col(Operation.signer).in_([key.address for key in self._chain.senders]),
                 )
                 .group_by(col(Operation.id))
-                .having(func.max(col(OperationAttempt.last_sent_at)) < long_ago)
+                .having(func.max(touched) < long_ago)
             ).all()
         used = {signer: self._used(signer) for signer, _ in waiting if signer is not None}
         if any(nonce is not None and nonce < used[signer] for signer, nonce in waiting if signer):

@@ -16,7 +16,9 @@ from chain.sending import loop as sending
 from chain.sending import resender
 from chain.sending.rebuild import REORG_MARGIN, Finding, Rebuild, Report
 from chain.sending.roles import plan_grants
+from chain.signing.envelope import read_signed
 from registry.kernel.db import Database
+from registry.operation import service as operations
 from registry.operation.models import (
     IN_FLIGHT,
     NonceStream,
@@ -308,6 +310,34 @@ def test_worker__foreign_one_took_our_nonce__the_operation_says_what_it_waits_fo
     assert taken.problem is not None
     assert taken.problem["code"] == "nonce_taken"
     assert taken.waits_for is None
+
+
+def test_worker__backup_of_between_signing_and_sending__finds_the_other_attempt(
+    minted: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows of no sending, and nothing else is planned that would find the nonce spent."""
+    monkeypatch.setattr(resender, "RESEND_AFTER", timedelta(seconds=0.1))
+    monkeypatch.setattr(sending, "TAKEN_SECONDS", 0.1)
+    world = minted.world
+    opening = minted.plan(OperationKind.UNPAUSE, "open")
+    world.turn()
+    world.node.drop_pool()
+    with world.database.transaction() as session:
+        operation = session.get_one(Operation, opening.id)
+        operation.state = OperationState.SIGNED
+        [attempt] = operations.list_attempts(session, operation)
+        attempt.last_sent_at = None
+        session.add_all([operation, attempt])
+        bumped = replace(read_signed(attempt.raw), max_fee_wei=2 * attempt.max_fee_wei)
+        [key] = [each for each in world.chain.senders if each.address == operation.signer]
+    signed = key.sign_transaction(bumped)
+    world.node.mined(world.node.client.send_raw(signed.raw))
+
+    with running(world, sync=False):
+        eventually(lambda: not world.count(*IN_FLIGHT, OperationState.PLANNED))
+    [found] = [each for each in world.operations() if each.id == opening.id]
+    assert found.state == OperationState.FINAL
+    assert not minted.suite().on_chain().paused
 
 
 def test_rebuild__database_is_up_to_date__does_nothing(minted: Market) -> None:
