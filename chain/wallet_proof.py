@@ -1,4 +1,4 @@
-"""Proof that somebody controls a wallet: Sign-In with Ethereum (EIP-4361).
+"""Proof that somebody controls a wallet: Sign-In with Ethereum (EIP-4361), or what it signed.
 
 A key proves itself by its signature, and no node is asked. Else the wallet may be a contract,
 which says by EIP-1271 whether it takes the signature: asked at one block, with a bound on its gas.
@@ -81,11 +81,21 @@ def check_proof(client: ChainClient, *, challenge: str, signature: str, domain: 
     if message.domain != domain:
         raise _refused("It was written for another domain than ours.")
     address = to_canonical_address(message.address)
-    raw, digest = bytes_of(signature), digest_of(challenge)
-    if signer_of(raw, digest) == address:
+    check_signature(client, address, digest_of(challenge), bytes_of(signature))
+
+
+def check_signature(client: ChainClient, address: bytes, digest: bytes, signature: bytes) -> None:
+    """Check that a wallet signed a digest: by its key, or by its contract.
+
+    Raises
+    ------
+    Conflict, Unavailable
+        As `check_proof`.
+    """
+    if signer_of(signature, digest) == address:
         return
     try:
-        _ask_contract(client, address, digest, raw)
+        _ask_contract(client, address, digest, signature)
     except RpcRefused as refused:
         if refused.is_revert or any(word in refused.message.lower() for word in _OF_THE_CODE):
             raise _failed("stops with an error or uses up all of its gas") from refused
@@ -145,7 +155,7 @@ def _refused(why: str) -> Conflict:
     return Conflict(
         "wallet_proof_refused",
         f"The signature is not this wallet's signature of this message. {why}",
-        remedy="Sign the challenge exactly as given, with the wallet that it names.",
+        remedy="Sign exactly what was given, with the wallet that it names.",
     )
 
 

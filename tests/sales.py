@@ -14,13 +14,13 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.offering import buying
 from registry.offering import service as offerings
-from registry.offering.models import Offering, Order, Payment
+from registry.offering.models import Offering, OfferingKind, Order, Payment
 from registry.offering.terms import OfferTerms
 from registry.party.models import Party
 from registry.payment.rails import BANK, Receipt
 from registry.payment.receiving import book_receipt
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization
+from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.service import TokenTermsProposal
 from registry.wrapper import service as wrappers
 from registry.wrapper.models import RegisterOfRecord, WrapperType
@@ -147,6 +147,33 @@ def order(desk: Desk, sale: Offering, who: Buyer, units: int = 10) -> Order:
     return buying.place_order(
         desk.session, who.actor, sale.id, units=units, wallet_address=who.wallet.address
     )
+
+
+def on_chain(desk: Desk, who: Buyer, units: int = 10, *, signed: bool = True) -> Order:
+    """Have somebody order what a wrapper kept of a live token; no chain stands behind it."""
+    wrapped = wrapped_apartment(desk)
+    token = deployed(desk, wrapped)
+    token.state, token.compliance = TokenizationState.LIVE, None
+    sale = Offering(
+        tokenization_id=token.id,
+        kind=OfferingKind.SECONDARY,
+        seller_wallet_id=wrapped.issuer.wallet.id,
+        offered_units=FRACTIONS,
+        price_paisa=PRICE_PAISA,
+        payment_hours=24,
+        opened_by=COMPLIANCE.subject,
+    )
+    desk.session.add_all([token, sale])
+    desk.session.flush()
+    placed = order(desk, sale, who, units)
+    if signed:
+        placed.trade_digest, placed.seller_signature = (
+            secrets.token_bytes(32),
+            secrets.token_bytes(65),
+        )
+        desk.session.add(placed)
+        desk.session.flush()
+    return placed
 
 
 def pay(

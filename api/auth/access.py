@@ -159,6 +159,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "cancel_tokenization": COMPLIANCE | ISSUER,
     "deploy_tokenization": COMPLIANCE,
     "open_tokenization": COMPLIANCE,
+    "open_secondary_offering": COMPLIANCE,
     "mint_tokenization": COMPLIANCE,
     "go_live_tokenization": COMPLIANCE,
     "pause_tokenization": COMPLIANCE,
@@ -211,7 +212,6 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "remove_wallet": BUYERS,
     "request_custodial_wallet": BUYERS,
     "list_custodial_wallets": BUYERS,
-    "confirm_purchase": BUYERS,
     "import_sanctions_list": COMPLIANCE,
     "list_sanctions_lists": OVERSIGHT,
     "get_sanctions_list": OVERSIGHT,
@@ -254,6 +254,10 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "give_back_order": COMPLIANCE,
     "refund_order": TREASURY,
     "place_order": BUYERS,
+    "get_trade": BUYERS,  # of their own order, or of their own sale
+    "list_unsigned_trades": BUYERS,  # of their own sale
+    "sign_trade": BUYERS,  # the same
+    "confirm_purchase": BUYERS,
     "get_order": BUYERS,
     "withdraw_order": BUYERS,
     "list_acceptances": BUYERS | OVERSIGHT,  # a buyer of their own orders

@@ -1,19 +1,15 @@
-"""/v1/me/wallets: wallets in our custody. /v1/orders/{id}/settlement: what they buy with."""
+"""/v1/me/wallets: wallets in our custody."""
 
 from __future__ import annotations
-
-from uuid import UUID
 
 from fastapi import Response
 
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.routes.router import resource_router
-from api.schemas.custody import CustodialWalletCreate, CustodialWalletRead, PurchaseConfirm
-from api.schemas.operations import OperationRead
+from api.schemas.custody import CustodialWalletCreate, CustodialWalletRead
 from registry.investor import custody
 from registry.kernel.errors import Conflict
-from registry.settlement import service as settlements
 
 router = resource_router("custody")
 
@@ -43,18 +39,3 @@ def request_custodial_wallet(
 def list_custodial_wallets(session: ReadSessionDep, actor: ActorDep) -> list[CustodialWalletRead]:
     """List your custodial wallets, also those given up; the others stand at your enrolment."""
     return [CustodialWalletRead.of(session, row) for row in custody.list_own(session, actor)]
-
-
-@router.post("/orders/{order_id}/settlement", status_code=202, dependencies=IDEMPOTENT)
-def confirm_purchase(
-    order_id: UUID,
-    body: PurchaseConfirm,
-    session: SessionDep,
-    actor: ActorDep,
-    services: ServicesDep,
-    response: Response,
-) -> OperationRead:
-    """Pay an order of yours in rupees on chain, against the wrapper's signed terms."""
-    operation = settlements.confirm_purchase(session, actor, order_id, body.trade())
-    response.headers["Location"] = f"/v1/operations/{operation.id}"
-    return OperationRead.of(session, services.settings.chain_id, operation)

@@ -91,6 +91,11 @@ def _checksummed(text: str) -> str:
 Address = Annotated[str, AfterValidator(_checksummed)]
 
 
+def bytes_of_hex(text: str) -> bytes:
+    """Read what a pattern of a schema has let through, with 0x or without."""
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
 ADDRESS_BYTES = 20
 
 

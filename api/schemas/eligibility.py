@@ -17,6 +17,7 @@ from api.schemas.common import (
     Read,
     WithAddresses,
     address_of,
+    bytes_of_hex,
 )
 from api.schemas.compliance import ComplianceBody, FindingRead, PositiveUnits
 from chain.dry_run import DeploymentRun
@@ -41,10 +42,6 @@ OF_RECEIVER = frozenset(
 """Rules whose details tell of the receiver."""
 
 
-def _raw(address: str) -> bytes:
-    return bytes.fromhex(address.removeprefix("0x"))
-
-
 class EligibilityQuestion(Body):
     """May this wallet, or this investor, receive so many units; without `from` by a mint."""
 
@@ -64,11 +61,11 @@ class EligibilityQuestion(Body):
 
     @property
     def raw_wallet(self) -> bytes | None:
-        return _raw(self.wallet) if self.wallet else None
+        return bytes_of_hex(self.wallet) if self.wallet else None
 
     @property
     def raw_source(self) -> bytes | None:
-        return _raw(self.source) if self.source else None
+        return bytes_of_hex(self.source) if self.source else None
 
 
 class RuleAnswerRead(Read):
@@ -169,7 +166,7 @@ class AllotmentBody(Body):
         return self
 
     def proposed(self) -> Proposed:
-        wallet = _raw(self.wallet) if self.wallet else None
+        wallet = bytes_of_hex(self.wallet) if self.wallet else None
         return Proposed(units=int(self.units), wallet=wallet, country=self.country)
 
 

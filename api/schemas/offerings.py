@@ -21,6 +21,7 @@ from api.schemas.common import (
     Sha256Hex,
     ShortText,
     Units,
+    bytes_of_hex,
 )
 from registry.compliance.terms import MAX_COUNTRIES
 from registry.document.models import Document
@@ -32,9 +33,11 @@ from registry.offering.models import (
     Allotment,
     DocumentAcceptance,
     Offering,
+    OfferingKind,
     OfferingState,
     Order,
     OrderState,
+    Rail,
     WaitingEntry,
     WaitingState,
 )
@@ -136,12 +139,15 @@ class OfferingDocumentRead(Read):
 class OfferingRead(Read):
     """A sale, and what is left of it.
 
+    A PRIMARY one mints its fractions when it closes, and is paid by bank; in a SECONDARY one the
+    wrapper sells what it holds, each order against rupees on chain (/v1/orders/{id}/trade).
     Of a sale that allots PRO_RATA, `reserved_units` counts what was subscribed: until
     `allotted_at` it may be more than is offered, and orders are taken although nothing is left.
     """
 
     id: UUID
     tokenization_id: UUID
+    kind: OfferingKind
     state: OfferingState
     offered_units: BigInteger
     minimum_units: BigInteger
@@ -203,14 +209,17 @@ class OrderCreate(Body):
 
     @property
     def wallet_address(self) -> bytes:
-        return bytes.fromhex(self.wallet.removeprefix("0x"))
+        return bytes_of_hex(self.wallet)
 
     def accepted(self) -> list[Accepted]:
         return [each.accepted() for each in self.accepted_documents]
 
 
 class OrderRead(Read):
-    """An order; its payment carries `reference`, however spaced.
+    """An order, paid by its `rail`.
+
+    By bank, where the transfer carries `reference`, however spaced, or in rupees on chain
+    (/v1/orders/{id}/trade).
 
     `message` says the state in your language. `missing` is what is still to be paid; `refund_due`
     came beyond the price or too late, and goes back; `owed` is what the bank took back after the
@@ -231,6 +240,7 @@ class OrderRead(Read):
     refund_due: MoneyAmount
     refunded: MoneyAmount
     owed: MoneyAmount
+    rail: Rail
     reference: str
     state: OrderState
     message: str

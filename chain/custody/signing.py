@@ -16,7 +16,7 @@ from chain.errors import PolicyRefused, SignerRefused
 from chain.node.client import bytes_of, hex_of
 from chain.signing.policies import SigningPolicy
 from chain.signing.wallet_keys import WalletKeys
-from registry.investor import custody
+from registry.investor import custody, wallets
 from registry.investor.models import Wallet
 from registry.offering.models import Offering, Order, OrderState
 from registry.operation.errors import operation_problem
@@ -92,10 +92,12 @@ def _require_contract(
 def _require_terms(session: Session, wallet: Wallet, terms: dict[str, Any]) -> None:
     """Let a trade be signed if it is an order of this wallet that its owner has confirmed."""
     token = tokenizations.find_by_address(session, bytes_of(terms["token"]))
+    seller = wallets.find_wallet(session, bytes_of(terms["seller"]))
     order = session.exec(
         select(Order.id)
         .join(Offering, col(Offering.id) == col(Order.offering_id))
         .where(
+            col(Offering.seller_wallet_id) == (seller.id if seller else None),
             col(Order.wallet_id) == wallet.id,
             col(Order.state) == OrderState.SETTLING,
             col(Order.units) == terms["units"],

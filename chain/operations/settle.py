@@ -14,23 +14,11 @@ from chain.errors import RpcInconsistent
 from chain.node.client import Receipt, bytes_of
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.signing.policies import SignerRole
+from chain.trades import TRADE_FIELDS, permit_nonce, permit_typed_data, trade_typed_data
 from registry.investor import wallets
 from registry.operation.models import Operation
 from registry.settlement import service as settlements
 from registry.tokenization import service as tokenizations
-
-TRADE_FIELDS = {
-    "token": "address",
-    "seller": "address",
-    "units": "uint256",
-    "rupee": "address",
-    "buyer": "address",
-    "pricePaisa": "uint256",
-    "sellerNonce": "uint256",
-    "buyerNonce": "uint256",
-    "deadline": "uint256",
-}
-
 
 _Permit = tuple[int, int, bytes, bytes]
 """Deadline, v, r and s."""
@@ -39,8 +27,9 @@ _Permit = tuple[int, int, bytes, bytes]
 class Settle(PlainEffect):
     """Calls `Settlement.settle`, or `settleWithPermit` where the buyer allows it by signature.
 
-    Each party's number is used up by it, so even a second instruction for the same trade could
-    not be carried out twice. A buyer whose key is in our custody signs here, by that key.
+    Each party's number is used up by it, so no second instruction for the same trade can be carried
+    out; one that reverts for that reason has failed, and the trade is found by its digest. A buyer
+    whose key is in our custody signs here, by that key.
     """
 
     role = SignerRole.SETTLEMENT
@@ -123,15 +112,13 @@ def _signed_in_custody(
     """Have the key of the buyer's custodial wallet sign the trade, and a permit over its price."""
     wallet = wallets.find_wallet(session, bytes_of(trade["buyer"]))
     assert wallet is not None, "an order is of a wallet that is ours"
-    nonces = contract("RupeeToken").functions["nonces"]
-    answer = chain.client.call(bytes_of(trade["rupee"]), nonces.encode(trade["buyer"]))
     permit = permit_typed_data(
         chain.chain_id,
         trade["rupee"],
         buyer=trade["buyer"],
         settlement=settlement,
         paisa=trade["pricePaisa"],
-        nonce=nonces.decode(answer),
+        nonce=permit_nonce(chain.client, trade["rupee"], trade["buyer"]),
         deadline=trade["deadline"],
     )
     terms = trade_typed_data(chain.chain_id, settlement, trade)
@@ -139,68 +126,3 @@ def _signed_in_custody(
         session, chain.custody, chain.policy, wallet, Purchase(terms, permit)
     )
     return by_buyer, (trade["deadline"], allowance[64], allowance[:32], allowance[32:64])
-
-
-def trade_typed_data(chain_id: int, settlement: str, trade: dict[str, Any]) -> dict[str, Any]:
-    """Give the typed data of a trade that seller and buyer sign.
-
-    Parameters
-    ----------
-    settlement
-        0x-address of the Settlement contract.
-    trade
-        A value for each of `TRADE_FIELDS`.
-
-    Source: contracts/settlement/Settlement.sol; EIP-712.
-    """
-    domain = {
-        "name": "Milkiyat Settlement",
-        "version": "1",
-        "chainId": chain_id,
-        "verifyingContract": settlement,
-    }
-    return _typed_data("Trade", TRADE_FIELDS, domain, trade)
-
-
-def permit_typed_data(
-    chain_id: int, rupee: str, *, buyer: str, settlement: str, paisa: int, nonce: int, deadline: int
-) -> dict[str, Any]:
-    """Give the typed data of the buyer's permit for the Settlement (ERC-2612).
-
-    Parameters
-    ----------
-    nonce
-        What `RupeeToken.nonces` says of the buyer.
-    """
-    domain = {
-        "name": "Pakistani rupee",
-        "version": "1",
-        "chainId": chain_id,
-        "verifyingContract": rupee,
-    }
-    fields = {
-        "owner": "address",
-        "spender": "address",
-        "value": "uint256",
-        "nonce": "uint256",
-        "deadline": "uint256",
-    }
-    values = (buyer, settlement, paisa, nonce, deadline)
-    return _typed_data("Permit", fields, domain, dict(zip(fields, values, strict=True)))
-
-
-def _typed_data(
-    name: str, fields: dict[str, str], domain: dict[str, Any], message: dict[str, Any]
-) -> dict[str, Any]:
-    of_domain = dict(
-        zip(domain, ("string", "string", "uint256", "address"), strict=True),
-    )
-    return {
-        "types": {
-            "EIP712Domain": [{"name": key, "type": kind} for key, kind in of_domain.items()],
-            name: [{"name": key, "type": kind} for key, kind in fields.items()],
-        },
-        "primaryType": name,
-        "domain": domain,
-        "message": message,
-    }

@@ -28,9 +28,13 @@ class DigestSigner(ABC):
         return seal(transaction, self._sign_digest(digest_of(transaction)))
 
     def sign_typed_data(self, typed_data: dict[str, Any]) -> bytes:
-        message = encode_typed_data(full_message=typed_data)
-        digest = keccak(b"\x19" + message.version + message.header + message.body)
-        return self._sign_digest(digest).to_bytes()
+        return self._sign_digest(typed_data_digest(typed_data)).to_bytes()
+
+
+def typed_data_digest(typed_data: dict[str, Any]) -> bytes:
+    """Give what a wallet signs of typed data (EIP-712)."""
+    message = encode_typed_data(full_message=typed_data)
+    return keccak(b"\x19" + message.version + message.header + message.body)
 
 
 def address_of_point(point: bytes) -> bytes:

@@ -67,6 +67,12 @@ class ContractEvent(SQLModel, table=True):
             "log_index",
             postgresql_where=text("subject IS NULL"),
         ),
+        # By its digest a trade is found again, whoever sent it.
+        Index(
+            "ix_contract_event_settled",
+            text("(said ->> 'digest')"),
+            postgresql_where=text("event = 'Settled'"),
+        ),
     )
 
     chain_id: int = bigint(primary_key=True)

@@ -81,25 +81,6 @@ def owned(
     return int(units), wallets
 
 
-def count_holders(session: Session, token: Token) -> int:
-    """Count the identities that hold; a wallet without one counts for itself."""
-    return session.exec(
-        select(
-            func.count(
-                func.distinct(func.coalesce(col(RegisteredWallet.identity), col(Holder.address)))
-            )
-        )
-        .select_from(Balance)
-        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
-        .outerjoin(
-            RegisteredWallet,
-            (col(RegisteredWallet.token_no) == col(Balance.token_no))
-            & (col(RegisteredWallet.holder_no) == col(Balance.holder_no)),
-        )
-        .where(col(Balance.token_no) == token.token_no, col(Balance.balance_units) > 0)
-    ).one()
-
-
 def was_opened(session: Session, token: Token) -> bool:
     """Tell whether transfers were ever open."""
     opened = select(TokenEvent.block_number).where(

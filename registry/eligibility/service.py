@@ -15,6 +15,7 @@ from sqlmodel import Session
 from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.holders import count_holders
 from registry.captable.models import Token
 from registry.compliance.facts import TokenFacts, WalletFacts
 from registry.compliance.lint import Sale, lint
@@ -185,7 +186,7 @@ def gather_of(
             terms=terms,
             declared_units=declared_units,
             supply_units=int(token.supply_units),
-            holders=repository.count_holders(session, token),
+            holders=count_holders(session, token),
             paused=token.paused,
             was_opened=repository.was_opened(session, token),
             timestamp=int(block.mined_at.timestamp()),

@@ -9,8 +9,6 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.asset import service as assets
-from registry.asset.models import AssetState
 from registry.court_order import service as court_orders
 from registry.investor import service as investors
 from registry.investor import wallets
@@ -19,9 +17,16 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Forbidden, Invalid
-from registry.offering import acceptance, limits, orders
+from registry.offering import acceptance, limits, orders, secondary
 from registry.offering.acceptance import Accepted
-from registry.offering.models import Allotment, Offering, OfferingState, Order
+from registry.offering.models import (
+    Allotment,
+    Offering,
+    OfferingKind,
+    OfferingState,
+    Order,
+    Rail,
+)
 from registry.offering.references import new_reference
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
@@ -58,7 +63,7 @@ def place_order(
         ``kyc_not_passed``.
     Conflict
         What `require_on_sale` says; ``order_exceeds_offer``, ``wallet_not_proven``,
-        ``party_under_order``, and what `limits.require_within` and
+        ``party_under_order``, ``seller_is_buyer``, and what `limits.require_within` and
         `acceptance.require_accepted` say.
     Invalid
         ``order_below_ticket``, ``document_not_of_offering``.
@@ -136,7 +141,8 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
     ------
     Conflict
         ``offering_closed``, ``offering_not_open_yet``, ``offering_time_over``,
-        ``asset_not_registered``, ``offer_document_revoked``.
+        ``asset_not_registered``, ``offer_document_revoked``; of a secondary sale also
+        ``token_not_live``, ``break_open``, ``seller_not_ready``, ``party_under_order``.
     """
     if offering.state != OfferingState.OPEN:
         raise Conflict("offering_closed", "The offering is closed.")
@@ -150,10 +156,11 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
         )
     require_in_time(offering, moment)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
-    # Not the whole gate, which the mint asks: only that nobody pays for what a court has stopped.
-    asset = assets.get_asset(session, tokenization.asset_id)
-    if asset.state != AssetState.REGISTERED:
-        raise Conflict("asset_not_registered", f"The asset is {asset.state}; the sale rests.")
+    if offering.kind == OfferingKind.SECONDARY:
+        secondary.require_live(session, tokenization)
+        secondary.require_seller(session, secondary.seller_of(session, offering))
+    else:
+        secondary.require_registered(session, tokenization)
     acceptance.require_no_document_revoked(session, offering)
     return tokenization
 
@@ -265,9 +272,12 @@ def reserve(
         pay_until=moment + timedelta(hours=pay_hours) if pay_hours else None,
         withdrawable_until=moment + timedelta(hours=free_hours) if free_hours else None,
         waiting_entry_id=waiting_entry_id,
+        rail=Rail.ONCHAIN_RUPEE if offering.kind == OfferingKind.SECONDARY else Rail.BANK_TRANSFER,
     )
     session.add_all([offering, order])
     session.flush()
+    if offering.kind == OfferingKind.SECONDARY:
+        secondary.tell_seller(session, offering, order)
     journal.record(
         session,
         actor,

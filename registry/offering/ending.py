@@ -13,10 +13,17 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.lifecycle.reasons import check_reason
-from registry.offering import buying, guards, orders, service, unwinding
-from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering import buying, guards, orders, service, unwinding, waiting
+from registry.offering.models import (
+    UNDER_WAY,
+    Offering,
+    OfferingKind,
+    OfferingState,
+    Order,
+    OrderState,
+)
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization, TokenizationState
+from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 
 
 def stop_offering(session: Session, actor: Actor, offering_id: UUID, *, reason: str) -> Offering:
@@ -59,12 +66,52 @@ def due_endings(session: Session) -> Sequence[UUID]:
         .join(Tokenization, col(Tokenization.id) == col(Offering.tokenization_id))
         .where(
             col(Offering.state) == OfferingState.OPEN,
+            col(Offering.kind) == OfferingKind.PRIMARY,
             col(Offering.closes_at) <= moment,
             col(Tokenization.state) == TokenizationState.OFFERING,
             ~still_decides,
         )
         .order_by(col(Offering.id))
     ).all()
+
+
+def due_secondary(session: Session) -> Sequence[UUID]:
+    """List the wrappers' sales whose time, or whose token, is over, and of which nothing is due."""
+    under_way = exists().where(
+        col(Order.offering_id) == col(Offering.id), col(Order.state).in_(UNDER_WAY)
+    )
+    return session.exec(
+        select(Offering.id)
+        .join(Tokenization, col(Tokenization.id) == col(Offering.tokenization_id))
+        .where(
+            col(Offering.state) == OfferingState.OPEN,
+            col(Offering.kind) == OfferingKind.SECONDARY,
+            (col(Offering.closes_at) <= now()) | col(Tokenization.state).in_(ENDED),
+            ~under_way,
+        )
+        .order_by(col(Offering.id))
+    ).all()
+
+
+def end_secondary(session: Session, offering_id: UUID) -> None:
+    """Close a wrapper's sale; each of its orders is settled or has lapsed.
+
+    Raises
+    ------
+    Conflict
+        ``offering_not_over``.
+    """
+    offering = orders.get_offering(session, offering_id, lock=True)
+    if offering_id not in due_secondary(session):
+        raise Conflict("offering_not_over", "The time of the offering is not over.")
+    waiting.close_waiting_list(session, THE_SYSTEM, offering)
+    offering.state = OfferingState.CLOSED
+    session.add(offering)
+    session.flush()
+    journal.record(
+        session, THE_SYSTEM, "secondary_sale_closed", "offering", offering.id,
+        sold_units=str(offering.reserved_units),
+    )  # fmt: skip
 
 
 def end_offering(session: Session, offering_id: UUID) -> None:

@@ -26,7 +26,7 @@ MACHINE = "tokenization"
 def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     terms, declared = attempt.given["terms"], attempt.record.declared_fractions
     check_offer_terms(terms, declared, now())
-    _require_own_countries(attempt.record, terms)
+    require_own_countries(attempt.record, terms)
     require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
     if attempt.record.compliance is not None:
         # A token from before compliance terms has no module that could refuse its buyers.
@@ -38,7 +38,14 @@ def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
         require_sound_terms(attempt.session, attempt.record, sale)
 
 
-def _require_own_countries(tokenization: Tokenization, terms: OfferTerms) -> None:
+def require_own_countries(tokenization: Tokenization, terms: OfferTerms) -> None:
+    """Refuse a sale to residents of countries in which the token may not be held.
+
+    Raises
+    ------
+    Invalid
+        ``offer_countries_wider``.
+    """
     of_token = terms_of(tokenization)
     if of_token is None or terms.eligible_countries is None:
         return

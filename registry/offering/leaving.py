@@ -11,12 +11,15 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.captable import service as captable
+from registry.captable import trades
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
 from registry.offering import orders, waiting
 from registry.offering.models import Offering, Order, OrderState
+from registry.tokenization import service as tokenizations
 
 
 def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
@@ -27,7 +30,7 @@ def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     NotFound
         It is not the caller's.
     Conflict
-        ``order_not_cancellable``.
+        ``order_not_cancellable``, ``order_signed_by_seller``.
     """
     order = orders.get_own_order(session, actor, order_id)
     offering = _lock(session, order)
@@ -36,6 +39,15 @@ def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
             "order_not_cancellable",
             f"The order is {order.state}.",
             remedy="A paid order can be withdrawn within its cooling-off, at /withdraw.",
+        )
+    if order.trade_digest is not None:
+        # With the seller's signature the buyer can settle it on chain without asking us.
+        assert order.pay_until is not None, "a trade has an end"
+        raise Conflict(
+            "order_signed_by_seller",
+            f"The seller has signed it; it can be settled until {written(order.pay_until)}.",
+            values={"until": written(order.pay_until)},
+            remedy="Leave it unpaid: it lapses then.",
         )
     _release(session, actor, offering, order, "order_cancelled")
     return order
@@ -79,11 +91,12 @@ def lapse_order(session: Session, order_id: UUID) -> Order:
     Raises
     ------
     Conflict
-        ``order_not_cancellable``: it is paid by now, or its time is not over.
+        ``order_not_cancellable``: it is paid by now, its time is not over, or the chain may still
+        show that its trade was settled in time.
     """
     order = get_row(session, Order, order_id, kind="order")
     offering = _lock(session, order)
-    if not _is_unpaid_at(order, now()):
+    if not _is_unpaid_at(order, now()) or not _is_settled_nowhere(session, order):
         raise Conflict("order_not_cancellable", f"The order is {order.state}, and has time.")
     _release(session, THE_SYSTEM, offering, order, "order_lapsed")
     return order
@@ -91,11 +104,12 @@ def lapse_order(session: Session, order_id: UUID) -> Order:
 
 def list_unpaid(session: Session) -> Sequence[UUID]:
     """List the orders whose time to pay is over."""
-    return session.exec(
-        select(Order.id)
+    due = session.exec(
+        select(Order)
         .where(col(Order.state) == OrderState.AWAITING_PAYMENT, col(Order.pay_until) <= now())
         .order_by(col(Order.pay_until), col(Order.id))
     ).all()
+    return [order.id for order in due if _is_settled_nowhere(session, order)]
 
 
 def _is_unpaid_at(order: Order, moment: datetime) -> bool:
@@ -104,6 +118,20 @@ def _is_unpaid_at(order: Order, moment: datetime) -> bool:
         and order.pay_until is not None
         and order.pay_until <= moment
     )
+
+
+def _is_settled_nowhere(session: Session, order: Order) -> bool:
+    """Tell whether a trade that the seller has signed is known never to have been carried out."""
+    if order.trade_digest is None:
+        return True
+    assert order.pay_until is not None, "a trade has an end"
+    if trades.is_settled(session, order.trade_digest):
+        return False
+    offering = orders.get_offering(session, order.offering_id)
+    address = tokenizations.get_tokenization(session, offering.tokenization_id).token_address
+    assert address is not None, "what the wrapper sells is deployed"
+    token = captable.get_token(session, address)
+    return trades.is_read_for_good(session, token.chain_id, order.pay_until)
 
 
 def _lock(session: Session, order: Order) -> Offering:

@@ -5,13 +5,26 @@ The token's modules would refuse the mint; by then the buyer has paid. So it is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from registry.captable import holders
+from registry.captable import service as captable
+from registry.captable.models import Token
 from registry.compliance.terms import ComplianceTerms
 from registry.investor.models import Investor
 from registry.kernel.errors import Conflict
-from registry.offering.models import RESERVING, Offering, Order
+from registry.offering import secondary
+from registry.offering.models import (
+    RESERVING,
+    UNDER_WAY,
+    Offering,
+    OfferingKind,
+    Order,
+    OrderState,
+)
 from registry.party import service as parties
 from registry.tokenization import compliance
 from registry.tokenization.models import Tokenization
@@ -35,24 +48,55 @@ def require_within(
     ------
     Conflict
         ``country_not_allowed``, ``country_not_eligible``, ``order_exceeds_ticket``,
-        ``order_exceeds_holding``, ``holders_exhausted``.
+        ``order_exceeds_holding``, ``holders_exhausted``, ``seller_is_buyer``.
     """
     terms = compliance.terms_of(tokenization)
     country = parties.get_party(session, investor.party_id).residence_country
     _require_country(tokenization, terms, offering, country)
     ordered = _ordered(session, offering, investor)
     _require_below_ticket(offering, ordered, units)
+    if offering.kind == OfferingKind.SECONDARY:
+        secondary.require_other_buyer(session, offering, investor)
     if terms is None:
+        return
+    if offering.kind == OfferingKind.SECONDARY:
+        _require_room(session, tokenization, offering, investor, units)
         return
     _require_below_maximum(terms, ordered, units)
     if terms.max_holders is not None and not ordered:
         # What is surely not sold has a holder too.
         rest = 1 if offering.offered_units < tokenization.declared_fractions else 0
         if _count_buyers(session, offering) + rest >= terms.max_holders:
-            raise Conflict(
-                "holders_exhausted",
-                f"{tokenization.symbol} may have {terms.max_holders} holders, and has them.",
-            )
+            raise _exhausted(tokenization, terms)
+
+
+def _require_room(
+    session: Session,
+    tokenization: Tokenization,
+    offering: Offering,
+    investor: Investor,
+    units: int,
+) -> None:
+    """Count what is held of a token that lives, and what is on its way to be."""
+    terms = compliance.terms_of(tokenization)
+    assert terms is not None, "its caller has asked"
+    assert tokenization.token_address is not None, "a token that lives is deployed"
+    token = captable.get_token(session, tokenization.token_address)
+    held = holders.units_of(session, token, investor.id)
+    coming = _ordered(session, offering, investor, UNDER_WAY)
+    _require_below_maximum(terms, held + coming, units)
+    if terms.max_holders is None or held or coming:
+        return
+    newcomers = _count_newcomers(session, token, offering)
+    if holders.count_holders(session, token) + newcomers >= terms.max_holders:
+        raise _exhausted(tokenization, terms)
+
+
+def _exhausted(tokenization: Tokenization, terms: ComplianceTerms) -> Conflict:
+    return Conflict(
+        "holders_exhausted",
+        f"{tokenization.symbol} may have {terms.max_holders} holders, and has them.",
+    )
 
 
 def _require_country(
@@ -100,12 +144,17 @@ def _require_below_maximum(terms: ComplianceTerms, ordered: int, units: int) -> 
     )
 
 
-def _ordered(session: Session, offering: Offering, investor: Investor) -> int:
+def _ordered(
+    session: Session,
+    offering: Offering,
+    investor: Investor,
+    states: Collection[OrderState] = RESERVING,
+) -> int:
     return session.exec(
         select(func.coalesce(func.sum(col(Order.units)), 0)).where(
             col(Order.offering_id) == offering.id,
             col(Order.investor_id) == investor.id,
-            col(Order.state).in_(RESERVING),
+            col(Order.state).in_(states),
         )
     ).one()
 
@@ -116,3 +165,13 @@ def _count_buyers(session: Session, offering: Offering) -> int:
             col(Order.offering_id) == offering.id, col(Order.state).in_(RESERVING)
         )
     ).one()
+
+
+def _count_newcomers(session: Session, token: Token, offering: Offering) -> int:
+    """Count who buys and holds none of it yet."""
+    buyers = session.exec(
+        select(Order.investor_id)
+        .where(col(Order.offering_id) == offering.id, col(Order.state).in_(UNDER_WAY))
+        .distinct()
+    )
+    return sum(1 for buyer in buyers if not holders.units_of(session, token, buyer))

@@ -1,4 +1,4 @@
-"""Offerings and orders: the first sale of a token's fractions."""
+"""Offerings and orders: the first sale of a token's fractions, and sales of what was kept of it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from registry.kernel.columns import Record, bigint, binary, enumeration, instant
+
+
+class OfferingKind(StrEnum):
+    """Where the fractions of a sale come from."""
+
+    PRIMARY = "PRIMARY"
+    """They are minted when it closes; paid for by bank."""
+    SECONDARY = "SECONDARY"
+    """The wrapper holds them; each order is delivered against rupees on chain."""
 
 
 class OfferingState(StrEnum):
@@ -47,6 +56,11 @@ class OrderState(StrEnum):
     REFUNDED = "REFUNDED"
 
 
+class Rail(StrEnum):
+    BANK_TRANSFER = "bank_transfer"
+    ONCHAIN_RUPEE = "onchain_rupee"
+
+
 UNDER_WAY = (
     OrderState.AWAITING_PAYMENT,
     OrderState.PAID,
@@ -71,6 +85,8 @@ class Offering(Record, table=True):
 
     Parameters
     ----------
+    seller_wallet_id
+        Of a SECONDARY sale: the wrapper's wallet, which signs each trade.
     offered_units, minimum_units
         Hard cap and soft cap.
     max_ticket_units
@@ -107,9 +123,33 @@ class Offering(Record, table=True):
         CheckConstraint(
             "minimum_units >= 0 AND minimum_units <= offered_units", name="ck_offering_minimum"
         ),
+        # What is delivered against payment is neither cut, nor given up, nor taken back.
+        CheckConstraint(
+            "(kind = 'SECONDARY') = (seller_wallet_id IS NOT NULL) AND (kind = 'PRIMARY' OR"
+            " (minimum_units = 0 AND allotment = 'FIRST_COME' AND cooling_off_hours = 0"
+            " AND payment_hours IS NOT NULL))",
+            name="ck_offering_kind",
+        ),
+        Index(
+            "uq_offering_primary",
+            "tokenization_id",
+            unique=True,
+            postgresql_where=text("kind = 'PRIMARY'"),
+        ),
+        Index(
+            "uq_offering_secondary_open",
+            "tokenization_id",
+            unique=True,
+            postgresql_where=text("kind = 'SECONDARY' AND state = 'OPEN'"),
+        ),
+        Index("ix_offering_tokenization_id", "tokenization_id"),
     )
 
-    tokenization_id: UUID = Field(foreign_key="tokenization.id", unique=True)
+    tokenization_id: UUID = Field(foreign_key="tokenization.id")
+    kind: OfferingKind = enumeration(
+        OfferingKind, default=OfferingKind.PRIMARY, sa_column_kwargs=_number("'PRIMARY'")
+    )
+    seller_wallet_id: UUID | None = Field(default=None, foreign_key="wallet.id")
     state: OfferingState = enumeration(OfferingState, default=OfferingState.OPEN)
     offered_units: int = bigint()
     minimum_units: int = bigint(default=0)
@@ -190,6 +230,11 @@ class Order(Record, table=True):
         The end of its cooling-off.
     waiting_entry_id
         Where it was offered to somebody on the waiting list.
+    rail
+        By which it is paid for.
+    trade_digest, seller_signature
+        What the wrapper has signed of an order that is paid on chain (EIP-712), and its signature:
+        from then on it can be settled until `pay_until`, by whoever has the buyer's too.
     """
 
     __tablename__ = "purchase_order"
@@ -198,6 +243,11 @@ class Order(Record, table=True):
         CheckConstraint("units <= subscribed_units", name="ck_order_subscribed"),
         # Whose the orders are that were paid on a day (R-13).
         Index("ix_purchase_order_payer", "id", postgresql_include=["investor_id"]),
+        CheckConstraint(
+            "(trade_digest IS NULL) = (seller_signature IS NULL) AND (trade_digest IS NULL OR"
+            " (rail = 'onchain_rupee' AND pay_until IS NOT NULL))",
+            name="ck_order_trade",
+        ),
         CheckConstraint(
             "allotted_units >= 0 AND (allotted_units = units OR allotted_units = 0)",
             name="ck_order_allotted",
@@ -222,6 +272,11 @@ class Order(Record, table=True):
     pay_until: AwareDatetime | None = instant()
     withdrawable_until: AwareDatetime | None = instant()
     waiting_entry_id: UUID | None = Field(default=None, foreign_key="waiting_entry.id", unique=True)
+    rail: Rail = enumeration(
+        Rail, default=Rail.BANK_TRANSFER, sa_column_kwargs=_number("'bank_transfer'")
+    )
+    trade_digest: bytes | None = binary(nullable=True, default=None, unique=True)
+    seller_signature: bytes | None = binary(nullable=True, default=None)
 
 
 class DocumentAcceptance(Record, table=True):
@@ -247,11 +302,6 @@ class DocumentAcceptance(Record, table=True):
     accepted_by: str
     order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id", index=True)
     waiting_entry_id: UUID | None = Field(default=None, foreign_key="waiting_entry.id", index=True)
-
-
-class Rail(StrEnum):
-    BANK_TRANSFER = "bank_transfer"
-    ONCHAIN_RUPEE = "onchain_rupee"
 
 
 class PaymentState(StrEnum):

@@ -19,7 +19,7 @@ from registry.kernel.errors import NotFound
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
 from registry.offering import money
-from registry.offering.models import Offering, Order, OrderState, WaitingEntry
+from registry.offering.models import Offering, OfferingKind, Order, OrderState, WaitingEntry
 
 Owned = TypeVar("Owned", Order, WaitingEntry)
 BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
@@ -85,8 +85,12 @@ def get_offering(session: Session, offering_id: UUID, *, lock: bool = False) -> 
 
 
 def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None:
+    """Return the first sale of a token, whose fractions are minted when it closes."""
     return session.exec(
-        select(Offering).where(col(Offering.tokenization_id) == tokenization_id)
+        select(Offering).where(
+            col(Offering.tokenization_id) == tokenization_id,
+            col(Offering.kind) == OfferingKind.PRIMARY,
+        )
     ).first()
 
 

@@ -36,13 +36,19 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
     NotFound
         There is no such payment or order.
     Conflict
-        ``payment_not_unallocated``.
+        ``payment_not_unallocated``, ``order_of_other_rail``.
     """
     payment = _unallocated(session, payment_id)
     found = lock_orders(session, [order_id])
     if not found:
         raise NotFound("order", order_id)
     order = found[0]
+    if order.rail != payment.rail:
+        raise Conflict(
+            "order_of_other_rail",
+            f"The order is paid for by {order.rail}, the payment came by {payment.rail}.",
+            remedy="Return the payment at /v1/payments/{id}/return.",
+        )
     standing = standing_of(session, order.id)
     sides, _ = use_for(order, standing, payment, (Account.UNALLOCATED, payment.id))
     ledger.post(
@@ -120,7 +126,9 @@ def suggest_orders(session: Session, payment: Payment) -> Sequence[Order]:
     exact = (col(Order.amount_paisa) == payment.amount_paisa) & (
         col(Order.state) == OrderState.AWAITING_PAYMENT
     )
-    wanted = select(Order).where(or_(like, exact) if near else exact)
+    wanted = select(Order).where(
+        or_(like, exact) if near else exact, col(Order.rail) == payment.rail
+    )
     ranked = wanted.order_by(like.desc(), col(Order.id)) if near else wanted.order_by(col(Order.id))
     return session.exec(ranked.limit(MOST_CANDIDATES)).all()
 

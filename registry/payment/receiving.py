@@ -81,7 +81,7 @@ def book_receipts(session: Session, rail: PaymentRail, receipts: Sequence[Receip
     """
     for receipt in receipts:
         _require_amount(receipt)
-    meant = _find_orders(session, receipts)
+    meant = _find_orders(session, rail, receipts)
     orders = {row.id: row for row in lock_orders(session, {found[0] for found in meant.values()})}
     claimed = _claim(session, rail, receipts, meant)
     known = {row.rail_reference: row for row in _payments(session, receipts)}
@@ -108,12 +108,19 @@ def _require_amount(receipt: Receipt) -> None:
         raise Invalid("payment_amount_too_large", "No bank moves so much.", field="/amount/amount")
 
 
-def _find_orders(session: Session, receipts: Sequence[Receipt]) -> Mapping[str, tuple[UUID, str]]:
-    """Find which order each receipt means, by what it says; a reference never changes its order."""
+def _find_orders(
+    session: Session, rail: PaymentRail, receipts: Sequence[Receipt]
+) -> Mapping[str, tuple[UUID, str]]:
+    """Find which order each receipt means, by what it says; a reference never changes its order.
+
+    Of one that is paid for by another rail there is none: the money is kept apart, and returned.
+    """
     references = {said: read_references(said) for r in receipts if (said := r.said)}
     wanted = {reference for found in references.values() for reference in found}
     rows = session.exec(
-        select(Order.reference, Order.id).where(among(col(Order.reference), sorted(wanted)))
+        select(Order.reference, Order.id).where(
+            among(col(Order.reference), sorted(wanted)), col(Order.rail) == rail.name
+        )
     )
     orders = {reference: order_id for reference, order_id in rows}  # noqa: C416 - rows are no pairs
     meant = {}

@@ -189,9 +189,9 @@ _VALUATIONS = Composed(
     )
 )
 _LAST_SALES = Composed(
-    sql_select(
-        col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at)
-    ).where(among_named(col(Offering.tokenization_id), "token_ids"))
+    sql_select(col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at))
+    .where(among_named(col(Offering.tokenization_id), "token_ids"))
+    .order_by(col(Offering.last_sold_at).asc().nulls_first())
 )
 
 

@@ -1,39 +1,45 @@
 """Delivery versus payment of an order: fractions against rupees on chain, both or neither.
 
-Buyer and seller sign the terms off chain; the settlement key sends them. The register plans it
-only for what was ordered: this buyer, so many fractions, at that price, from the wrapper.
+Buyer and seller sign the order's terms off chain (`registry.settlement.trades`); the settlement key
+sends them. Whoever has both signatures may send them too: so what the chain shows of a trade is
+believed, not that our own transaction succeeded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.investor import custody, wallets
+from registry.captable.portfolio import is_registered
+from registry.captable.trades import settled_for_good
+from registry.investor import custody
 from registry.investor import service as investors
-from registry.investor.models import Wallet, WalletState
+from registry.investor.models import Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, Invalid
-from registry.kernel.money import Money
-from registry.kernel.rows import get_row
+from registry.kernel.errors import Conflict
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move
-from registry.offering import money, orders
-from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
+from registry.offering import buying, money, orders, secondary
+from registry.offering.models import Order, OrderState, Payment, PaymentState
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.passkey import service as passkeys
 from registry.payment.rails import ONCHAIN
-from registry.reconciliation.payable import require_no_break
+from registry.sanctions.hits import require_unlisted
+from registry.settlement import trades
+from registry.settlement.trades import Terms
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import Tokenization, TokenizationState
-from registry.wrapper import service as wrappers
+from registry.tokenization.models import Tokenization
+from registry.tokenization.registration import plan_registration
+
+UNSETTLED = (OrderState.AWAITING_PAYMENT, OrderState.SETTLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,87 +59,25 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedTrade:
-    """What both parties have signed (`Settlement.Trade`), without the addresses that we know.
+class Agreed:
+    """What the buyer agrees to, and their hand on it.
 
     Parameters
     ----------
-    seller, buyer : bytes
-        20 bytes each.
     price_paisa : int
         For all of the units.
-    seller_nonce, buyer_nonce : int
-        Any number that the party has not used.
-    deadline : int
-        Last second, since the epoch, at which it may be settled.
-    buyer_signature, permit
+    signature, permit
         None where the key of the buyer's wallet is in our custody: it signs both. The permit
         also where the buyer has given the allowance by a transaction.
     """
 
-    seller: bytes
-    buyer: bytes
     units: int
     price_paisa: int
-    seller_nonce: int
-    buyer_nonce: int
-    deadline: int
-    seller_signature: bytes
-    buyer_signature: bytes | None
+    signature: bytes | None = None
     permit: Permit | None = None
 
 
-def plan_settlement(
-    session: Session, actor: Actor, order_id: UUID, trade: SignedTrade
-) -> Operation:
-    """Have an order settled on chain; until that has ended, no other money is used for it.
-
-    Raises
-    ------
-    Conflict
-        ``order_not_awaiting_payment``, ``order_partly_paid``, ``token_not_live``,
-        ``settlement_terms_differ``, ``settlement_seller_differs``, ``kyc_not_passed``,
-        ``wallet_custodial``, ``wallet_not_custodial``, ``wallet_retired``, ``break_open``.
-    Invalid
-        ``settlement_too_late``.
-    """
-    order = get_row(session, Order, order_id, kind="order", lock=True)
-    if order.state != OrderState.AWAITING_PAYMENT:
-        raise Conflict("order_not_awaiting_payment", f"The order is {order.state}.")
-    if trade.deadline <= now().timestamp():
-        raise Invalid("settlement_too_late", "Its deadline has passed.", field="/deadline")
-    _require_nothing_paid(session, order)
-    tokenization = _tokenization_of(session, order)
-    wallet = session.get_one(Wallet, order.wallet_id)
-    signed = (trade.buyer, trade.units, trade.price_paisa)
-    if signed != (wallet.address, order.units, order.amount_paisa):
-        raise Conflict(
-            "settlement_terms_differ",
-            f"The order is of {order.units} fractions for {order.amount_paisa} paisa, to the "
-            "wallet that it names.",
-            remedy="Sign what was ordered.",
-        )
-    _require_buyers_hand(session, wallet, trade)
-    _require_seller(session, tokenization, trade.seller)
-    _require_standing(session, order, tokenization)
-    operation = operations.plan(
-        session,
-        actor,
-        OperationKind.SETTLE,
-        key=f"settle:order:{order.id}",
-        subject=("order", order.id),
-        params={"tokenization_id": str(tokenization.id), "order_id": str(order.id)} | _said(trade),
-    )
-    order.state, order.operation_id = OrderState.SETTLING, operation.id
-    session.add(order)
-    session.flush()
-    journal.record(session, actor, "settlement_planned", "order", order.id)
-    return operation
-
-
-def confirm_purchase(
-    session: Session, actor: Actor, order_id: UUID, trade: SignedTrade
-) -> Operation:
+def confirm_purchase(session: Session, actor: Actor, order_id: UUID, agreed: Agreed) -> Operation:
     """Have the caller's own order settled on chain.
 
     Where the key of their wallet is in our custody, this is what it signs for: so they must have
@@ -144,19 +88,68 @@ def confirm_purchase(
     NotFound
         The order is another's.
     Forbidden
-        ``sign_in_not_recent``.
-    Conflict, Invalid
+        ``sign_in_not_recent``, ``kyc_not_passed``.
+    Conflict
         As `plan_settlement`.
     """
     order = orders.get_own_order(session, actor, order_id)
-    if trade.buyer_signature is None:
+    trades.require_on_chain(order)
+    if agreed.signature is None:
         passkeys.require_fresh(session, actor)
         journal.record(
             session, actor, "custodial_purchase_confirmed", "order", order.id,
-            units=str(trade.units), price_paisa=str(trade.price_paisa),
-            wallet=f"0x{trade.buyer.hex()}",
+            units=str(agreed.units), price_paisa=str(agreed.price_paisa),
         )  # fmt: skip
-    return plan_settlement(session, actor, order_id, trade)
+    return plan_settlement(session, actor, order_id, agreed)
+
+
+def plan_settlement(session: Session, actor: Actor, order_id: UUID, agreed: Agreed) -> Operation:
+    """Have an order that both parties have signed settled on chain.
+
+    A buyer who holds none of the token yet is registered for it before.
+
+    Raises
+    ------
+    Conflict
+        ``order_not_awaiting_payment``, ``settlement_too_late``, ``trade_not_signed``,
+        ``settlement_terms_differ``, ``wallet_custodial``, ``wallet_not_custodial``, and what
+        `require_settlable` says.
+    Forbidden
+        ``kyc_not_passed``.
+    """
+    [order] = orders.lock_orders(session, [order_id])
+    trades.require_unpaid(order)
+    if order.trade_digest is None:
+        raise Conflict(
+            "trade_not_signed",
+            "The seller has not signed this order yet.",
+            remedy="Wait for it: you are told by a trade.signed event.",
+        )
+    if (agreed.units, agreed.price_paisa) != (order.units, order.amount_paisa):
+        raise Conflict(
+            "settlement_terms_differ",
+            f"The order is of {order.units} fractions for {order.amount_paisa} paisa.",
+            remedy="Agree to what was ordered, or let the order lapse.",
+        )
+    wallet = session.get_one(Wallet, order.wallet_id)
+    _require_buyers_hand(session, wallet, agreed)
+    tokenization = _require_standing(session, order)
+    known = is_registered(session, tokenization, wallet.address)
+    operation = operations.plan(
+        session,
+        actor,
+        OperationKind.SETTLE,
+        key=f"settle:order:{order.id}",
+        subject=("order", order.id),
+        params={"tokenization_id": str(tokenization.id), "order_id": str(order.id)}
+        | _said(trades.terms_of(session, order), order, agreed),
+        after=[] if known else [plan_registration(session, actor, tokenization, wallet)],
+    )
+    order.state, order.operation_id = OrderState.SETTLING, operation.id
+    session.add(order)
+    session.flush()
+    journal.record(session, actor, "settlement_planned", "order", order.id)
+    return operation
 
 
 def require_settlable(session: Session, operation: Operation) -> None:
@@ -165,35 +158,63 @@ def require_settlable(session: Session, operation: Operation) -> None:
     Raises
     ------
     Conflict
-        ``order_not_settling``, ``token_not_live``, ``kyc_not_passed``, ``settlement_too_late``,
-        ``break_open``.
+        ``order_not_settling``, ``settlement_too_late``, ``token_not_live``, ``break_open``,
+        ``asset_not_registered``, ``seller_not_ready``, ``party_under_order``,
+        ``sanctions_hit_stands``, ``wallet_not_proven``.
+    Forbidden
+        ``kyc_not_passed``.
     """
     order = session.get_one(Order, UUID(operation.params["order_id"]))
     if (order.state, order.operation_id) != (OrderState.SETTLING, operation.id):
         raise Conflict("order_not_settling", f"The order is {order.state}.")
-    _require_standing(session, order, _tokenization_of(session, order))
-    if int(operation.params["deadline"]) <= now().timestamp():
-        raise Conflict("settlement_too_late", "The deadline of the trade has passed.")
+    trades.require_in_time(order)
+    _require_standing(session, order)
 
 
 def confirm_settlement(session: Session, operation: Operation) -> None:
-    """Book the payment and mark the order settled, once that is final; a repeat changes nothing.
+    """Complete the order once our transaction is final; a repeat changes nothing."""
+    _complete(session, UUID(operation.params["order_id"]))
+
+
+def due_trades(session: Session) -> Sequence[UUID]:
+    """List the orders whose trade is final on chain, whoever sent it, and that do not show it."""
+    signed = session.exec(
+        select(Order.id, Order.trade_digest).where(
+            col(Order.trade_digest).is_not(None), col(Order.state).in_(UNSETTLED)
+        )
+    ).all()
+    settled = settled_for_good(session, [digest for _, digest in signed if digest])
+    return [order_id for order_id, digest in signed if digest in settled]
+
+
+def confirm_trade(session: Session, order_id: UUID) -> None:
+    """Complete an order whose trade the chain shows; a repeat changes nothing.
+
+    Raises
+    ------
+    Conflict
+        ``trade_not_settled``.
+    """
+    digest = session.get_one(Order, order_id).trade_digest
+    if digest is None or not settled_for_good(session, [digest]):
+        raise Conflict("trade_not_settled", "The chain does not show this trade.")
+    _complete(session, order_id)
+
+
+def _complete(session: Session, order_id: UUID) -> None:
+    """Book the payment of an order whose trade is final, and mark it settled, once.
 
     The contract has handed the rupees on to the seller in the transaction that took them.
     """
-    order_id = UUID(operation.params["order_id"])
     # The sale before its orders, as everywhere (ADR 0047).
-    session.exec(
-        select(Offering.id)
-        .join(Order, col(Order.offering_id) == col(Offering.id))
-        .where(col(Order.id) == order_id)
-        .with_for_update(of=Offering)
-    ).one()
-    order = session.get_one(Order, order_id, with_for_update=True)
-    if order.state != OrderState.SETTLING or order.operation_id != operation.id:
+    sale = session.get_one(Order, order_id).offering_id
+    orders.get_offering(session, sale, lock=True)
+    [order] = orders.lock_orders(session, [order_id])
+    if order.state not in UNSETTLED:
         return
+    assert order.trade_digest is not None, "what was settled was signed"
+    digest = f"0x{order.trade_digest.hex()}"
     order.state = OrderState.SETTLED
-    digest = operation.result["digest"]
     paid = Payment(
         rail=ONCHAIN.name,
         rail_reference=digest,
@@ -223,48 +244,34 @@ def _book_both_ways(session: Session, order: Order, paid: Payment) -> None:
 
 
 def fail_settlement(session: Session, operation: Operation) -> None:
-    """Let an order be paid for in another way: nothing has moved on chain."""
+    """Let an order wait for its money again: our transaction moved nothing.
+
+    Another may have carried the same trade out; then `due_trades` finds it before the order lapses.
+    """
     order = session.get_one(Order, UUID(operation.params["order_id"]), with_for_update=True)
     if order.state != OrderState.SETTLING or order.operation_id != operation.id:
         return
-    order.operation_id = None
-    money.resume_paying(session, order, why=f"settlement:{operation.id}")
+    order.state, order.operation_id = OrderState.AWAITING_PAYMENT, None
+    session.add(order)
     session.flush()
     journal.record(session, THE_SYSTEM, "settlement_failed", "order", order.id)
 
 
-def _tokenization_of(session: Session, order: Order) -> Tokenization:
+def _require_standing(session: Session, order: Order) -> Tokenization:
+    """Ask of token, seller and buyer what was asked when it was ordered."""
     offering = orders.get_offering(session, order.offering_id)
-    return tokenizations.get_tokenization(session, offering.tokenization_id)
+    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
+    secondary.require_live(session, tokenization)
+    secondary.require_seller(session, secondary.seller_of(session, offering))
+    investor = investors.get_investor(session, order.investor_id)
+    buying.require_buyer(session, investor, session.get_one(Wallet, order.wallet_id))
+    require_unlisted(session, investor.party_id)
+    return tokenization
 
 
-def _require_nothing_paid(session: Session, order: Order) -> None:
-    # The contract takes the whole price.
-    standing = money.standing_of(session, order.id)
-    if standing.held or standing.owed:
-        raise Conflict(
-            "order_partly_paid",
-            f"{Money(standing.held)} rupees of the price have come by bank, and "
-            f"{Money(standing.owed)} are owed.",
-            remedy="Pay the rest by bank, or cancel the order and place another.",
-        )
-
-
-def _require_standing(session: Session, order: Order, tokenization: Tokenization) -> None:
-    if tokenization.state != TokenizationState.LIVE:
-        raise Conflict(
-            "token_not_live",
-            f"The tokenization is {tokenization.state}.",
-            remedy="Only a token that is live can be delivered against payment.",
-        )
-    require_no_break(session, tokenization)
-    if not investors.may_hold(investors.get_investor(session, order.investor_id)):
-        raise Conflict("kyc_not_passed", "The buyer's KYC is not in force.")
-
-
-def _require_buyers_hand(session: Session, wallet: Wallet, trade: SignedTrade) -> None:
+def _require_buyers_hand(session: Session, wallet: Wallet, agreed: Agreed) -> None:
     """Refuse a signature that is missing, and one that nobody but us could have made."""
-    if trade.buyer_signature is None:
+    if agreed.signature is None:
         custody.key_of(session, wallet)
     elif wallet.is_custodial:
         raise Conflict(
@@ -274,36 +281,19 @@ def _require_buyers_hand(session: Session, wallet: Wallet, trade: SignedTrade) -
         )
 
 
-def _require_seller(session: Session, tokenization: Tokenization, address: bytes) -> None:
-    """Let nobody sell but the wrapper, which keeps what nobody bought."""
-    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
-    treasury = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
-    wallet = wallets.find_wallet(session, address)
-    if (
-        treasury is None
-        or wallet is None
-        or wallet.investor_id != treasury.id
-        or wallet.state != WalletState.PROVEN
-    ):
-        raise Conflict(
-            "settlement_seller_differs",
-            "The seller of an order is the wrapper, by a wallet that it has proven.",
-            remedy="Let the wrapper's company sign.",
-        )
-
-
-def _said(trade: SignedTrade) -> dict[str, Any]:
-    permit = trade.permit
+def _said(terms: Terms, order: Order, agreed: Agreed) -> dict[str, Any]:
+    assert order.seller_signature is not None, "it was asked before"
+    permit = agreed.permit
     return {
-        "seller": f"0x{trade.seller.hex()}",
-        "buyer": f"0x{trade.buyer.hex()}",
-        "units": str(trade.units),
-        "price_paisa": str(trade.price_paisa),
-        "seller_nonce": str(trade.seller_nonce),
-        "buyer_nonce": str(trade.buyer_nonce),
-        "deadline": str(trade.deadline),
-        "seller_signature": trade.seller_signature.hex(),
-        "buyer_signature": trade.buyer_signature.hex() if trade.buyer_signature else None,
+        "seller": f"0x{terms.seller.hex()}",
+        "buyer": f"0x{terms.buyer.hex()}",
+        "units": str(terms.units),
+        "price_paisa": str(terms.price_paisa),
+        "seller_nonce": str(terms.nonce),
+        "buyer_nonce": str(terms.nonce),
+        "deadline": str(terms.deadline),
+        "seller_signature": order.seller_signature.hex(),
+        "buyer_signature": agreed.signature.hex() if agreed.signature else None,
         "permit": permit
         and {
             "deadline": str(permit.deadline),

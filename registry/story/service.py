@@ -150,7 +150,7 @@ def _newest_sale(session: Session, asset_id: UUID) -> tuple[Tokenization, Offeri
         select(Tokenization, Offering)
         .join(Offering, col(Offering.tokenization_id) == col(Tokenization.id))
         .where(col(Tokenization.asset_id) == asset_id)
-        .order_by(col(Tokenization.id).desc())
+        .order_by(col(Tokenization.id).desc(), col(Offering.id).desc())
         .limit(1)
     ).first()
     return None if row is None else (row[0], row[1])

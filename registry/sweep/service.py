@@ -27,6 +27,7 @@ from registry.offering import ending, leaving, minting, waiting
 from registry.onboarding import service as onboarding
 from registry.reconciliation import service as reconciliation
 from registry.redemption import burning
+from registry.settlement import service as settlements
 from registry.tokenization import goods, title_status
 from registry.valuation import service as valuations
 
@@ -73,9 +74,11 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("kyc_lapse", kyc.list_run_out, kyc_standing.lapse_kyc),
     Clock("kyc_freeze", kyc_freeze.list_unfrozen, kyc_standing.freeze_rest),
     Clock("kyc_release", kyc_freeze.list_releasable, kyc_freeze.release),
+    Clock("trade_settled", settlements.due_trades, settlements.confirm_trade),
     Clock("order_lapse", leaving.list_unpaid, leaving.lapse_order),
     Clock("waiting_list", waiting.due_lists, waiting.serve_list),
     Clock("offering_end", ending.due_endings, ending.end_offering),
+    Clock("secondary_sale_end", ending.due_secondary, ending.end_secondary),
     Clock("mint_failed", minting.due_failures, minting.reopen_sale),
     Clock("redemption_burned", burning.due_endings, burning.end_burned),
     # Last: what the others changed is told in the same round.

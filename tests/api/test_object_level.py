@@ -27,9 +27,7 @@ PROFILE = {
     "tax_filer": True,
 }
 PURCHASE = {
-    "seller": ADDRESS, "buyer": ADDRESS, "units": "10", "price": {"amount": "100.00"},
-    "seller_nonce": "1", "buyer_nonce": "1", "deadline": 4_000_000_000,
-    "seller_signature": SIGNATURE, "buyer_signature": SIGNATURE,
+    "units": "10", "price": {"amount": "100.00"}, "buyer_signature": SIGNATURE,
 }  # fmt: skip
 PAPER = {"document_id": NOBODY}
 
@@ -52,6 +50,9 @@ OWNED: dict[str, Any] = {
     "get_order_ledger": None,
     "cancel_order": None,
     "confirm_purchase": PURCHASE,
+    "get_trade": None,
+    "sign_trade": {"seller_signature": SIGNATURE},
+    "list_unsigned_trades": None,
     "get_operation": None,
     "get_wallet_holding": None,
     "list_wallet_claims": None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -13,22 +12,31 @@ from eth_utils.crypto import keccak
 from sqlmodel import col, select
 
 from chain.node.client import hex_of
-from chain.operations.settle import TRADE_FIELDS, permit_typed_data, trade_typed_data
 from chain.proving.reconciler import Reconciler
+from chain.sync.contract_catch_up import ContractCatchUp
+from chain.sync.guard import Guard
+from chain.trades import check_seller, permit_typed_data, typed_data_of
+from registry.investor import service as investors
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
+from registry.offering import buying, secondary
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, Payment
 from registry.offering.money import Standing, standing_of
+from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation
-from registry.settlement.service import Permit, SignedTrade, plan_settlement
+from registry.settlement import trades
+from registry.settlement.service import Agreed, Permit, plan_settlement
+from registry.tokenization import service as tokenizations
 from tests.chain.market import ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_pool import Key, plan
-from tests.chain.world import Hand, World, address_of, ask, key_of
+from tests.chain.world import CONFIRMATIONS, Hand, World, address_of, ask, key_of
 from tests.factories import COMPLIANCE
 
 SELLER, BUYER = address_of(key_of(ISSUER)), address_of(key_of(SECOND))
 UNITS = 50
+ON_SALE = 4 * UNITS
 DAY = 86_400
 BALANCES_SLOT = 0
 
@@ -38,12 +46,13 @@ class Dealing:
     """Where the wrapper sells to SECOND, with a settlement key of its own."""
 
     market: Market
+    sale_id: UUID
     order_id: UUID
     price: int
 
     @classmethod
-    def begin(cls, minted: Market) -> Dealing:
-        """Open the token, give the key its role, and have SECOND order and hold rupees."""
+    def begin(cls, minted: Market, *, signed: bool = True) -> Dealing:
+        """Open the token and the sale; SECOND orders and holds rupees, the wrapper signs."""
         key = Key(150)
         world = replace(minted.world, chain=replace(minted.world.chain, settlement=key))
         market = replace(minted, world=world)
@@ -55,12 +64,15 @@ class Dealing:
         plan(world)
         world.settle()
         market.suite().index()
-        order_id, price = place(market)
-        found = cls(market, order_id, price)
-        found.give_rupees(10 * price)
+        sale = open_sale(market)
+        order = place(market, sale.id)
+        found = cls(market, sale.id, order.id, order.amount_paisa)
+        found.give_rupees(10 * found.price)
         world.node.fund(SELLER)
         seller = Hand(world.node, key_of(ISSUER))
-        seller.call("Token", market.suite().token, "approve", found.settlement, 10 * UNITS)
+        seller.call("Token", market.suite().token, "approve", found.settlement, ON_SALE)
+        if signed:
+            found.sign_as_seller()
         return found
 
     @property
@@ -75,13 +87,13 @@ class Dealing:
     def rupee(self) -> bytes:
         return self.world.place("RupeeToken")
 
-    def give_rupees(self, paisa: int) -> None:
-        """Let the buyer have rupees, without a transaction of the key that issues them."""
-        slot = keccak(encode(["address", "uint256"], [hex_of(BUYER), BALANCES_SLOT]))
+    def give_rupees(self, paisa: int, to: bytes = BUYER) -> None:
+        """Let a buyer have rupees, without a transaction of the key that issues them."""
+        slot = keccak(encode(["address", "uint256"], [hex_of(to), BALANCES_SLOT]))
         value = f"0x{paisa:064x}"
         self.world.node.rpc("anvil_setStorageAt", hex_of(self.rupee), hex_of(slot), value)
         self.world.node.mine()
-        assert self.rupees() == (0, paisa)
+        assert ask(self.world.client, "RupeeToken", self.rupee, "balanceOf", hex_of(to)) == paisa
 
     def rupees(self) -> tuple[int, int]:
         """Paisa of seller and buyer."""
@@ -95,67 +107,77 @@ class Dealing:
         holders = self.market.suite().on_chain().holders
         return holders[SELLER][0], holders[BUYER][0]
 
+    def index(self) -> None:
+        """Follow the chain as the worker does: tokens, our contracts, and what is final."""
+        self.market.suite().index()
+        behind = ContractCatchUp(self.world.database, self.world.client)
+        while behind.advance():
+            pass
+        Guard(self.world.database, self.world.client, finality=CONFIRMATIONS).note_final()
+
     # -- signing -----------------------------------------------------------------------------
 
-    def signed(self, *, permit_until: int | None = None, **changes: Any) -> SignedTrade:
-        """Have both parties sign the order's terms, and the buyer a permit.
+    def typed_data(self, order_id: UUID | None = None) -> dict[str, Any]:
+        with self.world.database.reading() as session:
+            order = session.get_one(Order, order_id or self.order_id)
+            return typed_data_of(session, CHAIN_ID, trades.terms_of(session, order))
+
+    def signature(self, person: int, data: dict[str, Any] | None = None) -> bytes:
+        key = key_of(person).key
+        data = data or self.typed_data()
+        return bytes(Account.sign_typed_data(key, full_message=data).signature)
+
+    def sign_as_seller(self, order_id: UUID | None = None) -> None:
+        """Have the wrapper sign, as it does over HTTP."""
+        data = self.typed_data(order_id)
+        signature = self.signature(ISSUER, data)
+        digest = check_seller(self.world.client, data, signature)
+        with self.world.database.transaction() as session:
+            who = actor_of(self.market, ISSUER)
+            order = trades.open_to_sign(session, who, order_id or self.order_id)
+            trades.record_signature(session, who, order, digest=digest, signature=signature)
+
+    def agreed(self, *, permit_until: int | None = None, **changes: Any) -> Agreed:
+        """Have the buyer sign the order's terms, and a permit.
 
         Parameters
         ----------
         permit_until
             Deadline of the permit; by default in a day.
         changes
-            Of the terms, before they are signed.
+            Of what is agreed to, after it is signed.
         """
-        until = int(now().timestamp()) + DAY
-        terms: dict[str, Any] = {
-            "seller": SELLER,
-            "buyer": BUYER,
+        until = now().timestamp() + DAY
+        permit = self.permit(until if permit_until is None else permit_until)
+        said: dict[str, Any] = {
             "units": UNITS,
             "price_paisa": self.price,
-            "seller_nonce": 7,
-            "buyer_nonce": 8,
-            "deadline": until,
-        } | changes
-        values = (
-            hex_of(self.market.suite().token),
-            hex_of(terms["seller"]),
-            terms["units"],
-            hex_of(self.rupee),
-            hex_of(terms["buyer"]),
-            *(terms[name] for name in ("price_paisa", "seller_nonce", "buyer_nonce", "deadline")),
-        )
-        trade = dict(zip(TRADE_FIELDS, values, strict=True))
-        data = trade_typed_data(CHAIN_ID, hex_of(self.settlement), trade)
-        by_seller, by_buyer = (
-            bytes(Account.sign_typed_data(key_of(who).key, full_message=data).signature)
-            for who in (ISSUER, SECOND)
-        )
-        permit = self._permit(until if permit_until is None else permit_until)
-        return SignedTrade(
-            **terms, seller_signature=by_seller, buyer_signature=by_buyer, permit=permit
-        )
+            "signature": self.signature(SECOND),
+            "permit": permit,
+        }
+        return Agreed(**said | changes)
 
-    def _permit(self, deadline: int) -> Permit:
-        nonce = ask(self.world.client, "RupeeToken", self.rupee, "nonces", hex_of(BUYER))
+    def permit(self, deadline: float, person: int = SECOND) -> Permit:
+        buyer = hex_of(address_of(key_of(person)))
+        nonce = ask(self.world.client, "RupeeToken", self.rupee, "nonces", buyer)
         data = permit_typed_data(
             CHAIN_ID,
             hex_of(self.rupee),
-            buyer=hex_of(BUYER),
+            buyer=buyer,
             settlement=hex_of(self.settlement),
             paisa=self.price,
             nonce=nonce,
-            deadline=deadline,
+            deadline=int(deadline),
         )
-        signed = Account.sign_typed_data(key_of(SECOND).key, full_message=data)
+        signed = Account.sign_typed_data(key_of(person).key, full_message=data)
         halves = (half.to_bytes(32, "big") for half in (signed.r, signed.s))
-        return Permit(deadline, signed.v, *halves)
+        return Permit(int(deadline), signed.v, *halves)
 
     # -- the register ------------------------------------------------------------------------
 
-    def plan(self, trade: SignedTrade, *, order_id: UUID | None = None) -> Operation:
+    def plan(self, agreed: Agreed, *, order_id: UUID | None = None) -> Operation:
         with self.world.database.transaction() as session:
-            return plan_settlement(session, COMPLIANCE, order_id or self.order_id, trade)
+            return plan_settlement(session, COMPLIANCE, order_id or self.order_id, agreed)
 
     def read(self, operation: Operation) -> Operation:
         [found] = [each for each in self.world.operations() if each.id == operation.id]
@@ -179,22 +201,34 @@ class Dealing:
             return found
 
 
-def place(market: Market) -> tuple[UUID, int]:
-    """Write an order for fractions that the wrapper kept; no use case sells them yet."""
+def actor_of(market: Market, person: int) -> Actor:
+    """Return whoever enrolled a person's wallet, signed in a moment ago."""
+    with market.world.database.reading() as session:
+        investor = investors.get_investor(session, market.wallet(person).investor_id)
+        return Actor(investor.subject, frozenset({Role.INVESTOR}), signed_in_at=now())
+
+
+def open_sale(market: Market, **terms: Any) -> Offering:
+    """Put some of what the wrapper kept on sale, at the first sale's price."""
+    said = {"offered_units": ON_SALE, "payment_hours": 24} | terms
     with market.world.database.transaction() as session:
-        sale = session.exec(
-            select(Offering).where(col(Offering.tokenization_id) == market.deal.tokenization_id)
-        ).one()
-        wallet = market.wallet(SECOND)
-        order = Order(
-            offering_id=sale.id,
-            investor_id=wallet.investor_id,
-            wallet_id=wallet.id,
-            units=UNITS,
-            subscribed_units=UNITS,
-            amount_paisa=UNITS * sale.price_paisa,
-            reference=f"MLK{secrets.token_hex(6).upper()}",
+        token = tokenizations.get_tokenization(session, market.deal.tokenization_id)
+        found = secondary.open_secondary(
+            session, COMPLIANCE, token.id, OfferTerms(**said), price_paisa=token.price_paisa
         )
-        session.add(order)
-        session.flush()
-        return order.id, order.amount_paisa
+        session.expunge(found)
+        return found
+
+
+def place(market: Market, sale_id: UUID, person: int = SECOND, units: int = UNITS) -> Order:
+    """Have somebody order of it."""
+    with market.world.database.transaction() as session:
+        order = buying.place_order(
+            session,
+            actor_of(market, person),
+            sale_id,
+            units=units,
+            wallet_address=address_of(key_of(person)),
+        )
+        session.expunge(order)
+        return order

@@ -21,24 +21,24 @@ from chain.custody.making import KeyMaker
 from chain.custody.signing import Purchase, sign_purchase
 from chain.errors import PolicyRefused, SignerUnavailable
 from chain.node.client import hex_of
-from chain.operations.settle import TRADE_FIELDS, permit_typed_data, trade_typed_data
 from chain.sending.waiter import Waiter
 from chain.signing.gcp_kms import AccessTokens
 from chain.signing.policies import SigningPolicy, load_policy
 from chain.signing.port import Signer
 from chain.signing.wallet_keys import StoredWalletKeys
+from chain.trades import TRADE_FIELDS, permit_typed_data, trade_typed_data
 from registry.investor import custody
 from registry.investor.models import CustodialKey, Wallet
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, NotFound
-from registry.offering.models import Order, OrderState
+from registry.offering.models import OrderState
 from registry.operation.models import Operation, OperationKind, OperationState
-from registry.settlement.service import SignedTrade, confirm_purchase
+from registry.settlement.service import Agreed, confirm_purchase
 from tests import factories as make
 from tests import kyc
-from tests.chain.dealing import BUYER, SELLER, UNITS, Dealing
+from tests.chain.dealing import BUYER, SELLER, UNITS, Dealing, actor_of
 from tests.chain.market import SECOND, Market, desk
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_settling import assert_settled_once
@@ -182,29 +182,13 @@ def dealing(minted: Market, tmp_path: Path) -> Dealing:
 
 
 def owner(dealing: Dealing, **changes: Any) -> Actor:
-    with dealing.world.database.reading() as session:
-        investor = (
-            session.exec(select(Order).where(col(Order.id) == dealing.order_id)).one().investor_id
-        )
-        subject = (
-            session.connection()
-            .execute(text("SELECT subject FROM investor WHERE id = :id"), {"id": investor})
-            .scalar_one()
-        )
-    return replace(Actor(subject, frozenset({Role.INVESTOR}), signed_in_at=now()), **changes)
-
-
-def terms(dealing: Dealing, **changes: Any) -> SignedTrade:
-    """What the seller has signed, and the buyer has not."""
-    said: dict[str, Any] = {"buyer_signature": None, "permit": None}
-    return replace(dealing.signed(), **(said | changes))
+    return replace(actor_of(dealing.market, SECOND), **changes)
 
 
 def confirm(dealing: Dealing, who: Actor | None = None, **changes: Any) -> Operation:
     with dealing.world.database.transaction() as session:
-        return confirm_purchase(
-            session, who or owner(dealing), dealing.order_id, terms(dealing, **changes)
-        )
+        agreed = replace(Agreed(UNITS, dealing.price), **changes)
+        return confirm_purchase(session, who or owner(dealing), dealing.order_id, agreed)
 
 
 def test_purchase__confirmed__is_signed_in_custody_and_settled_once(dealing: Dealing) -> None:
@@ -236,12 +220,8 @@ def test_purchase__not_as_confirmed_or_not_by_its_owner__is_refused_unsigned(
     assert refusal(dealing, owner(dealing, signed_in_at=None)) == "sign_in_not_recent"
     assert refusal(dealing, price_paisa=1) == "settlement_terms_differ"
     assert refusal(dealing, units=UNITS - 1) == "settlement_terms_differ"
-    assert refusal(dealing, seller=BUYER) == "settlement_seller_differs"
-    both = dealing.signed()
-    assert (
-        refusal(dealing, buyer_signature=both.buyer_signature, permit=both.permit)
-        == "wallet_custodial"
-    )
+    both = dealing.agreed()
+    assert refusal(dealing, signature=both.signature, permit=both.permit) == "wallet_custodial"
 
 
 def test_purchase__key_of_another_backup__waits_and_goes_on_with_the_right_one(
@@ -321,6 +301,7 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
     (_TERMS, {"trade": {"units": 1}}),
     (_TERMS, {"trade": {"token": _OTHER}}),
     (_TERMS, {"trade": {"buyer": _OTHER}}),
+    (_TERMS, {"trade": {"seller": _OTHER}}),
     (_TERMS, {"permit": {"settlement": _OTHER}}),
     (_TERMS, {"permit": {"paisa": 2**256 - 1}}),
     (_TERMS, {"permit": {"deadline": 2**256 - 1}}),

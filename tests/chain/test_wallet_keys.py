@@ -13,9 +13,9 @@ from eth_account.messages import encode_typed_data
 
 from chain.errors import SignerRefused, SignerUnavailable
 from chain.node.client import hex_of
-from chain.operations.settle import permit_typed_data
 from chain.signing.gcp_kms import AccessTokens
 from chain.signing.wallet_keys import StoredWalletKeys
+from chain.trades import permit_typed_data
 from tests.api.house import at_once_each
 from tests.chain.kms import DENIED, GCP_RING, TOKEN, Kms
 

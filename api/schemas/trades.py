@@ -1,0 +1,166 @@
+"""Sales of what the wrapper kept, and the trades of their orders, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+from sqlmodel import Session
+
+from api.schemas.common import (
+    Address,
+    BigInteger,
+    Body,
+    Country,
+    DatedInstant,
+    MoneyAmount,
+    Read,
+    Units,
+    address_of,
+    bytes_of_hex,
+)
+from api.schemas.offerings import MAX_DOCUMENTS
+from chain.trades import typed_data_of
+from registry.compliance.terms import MAX_COUNTRIES
+from registry.kernel.whole import NO_FLAG
+from registry.offering.models import Order, OrderState
+from registry.offering.terms import (
+    MAX_WAITING_LIST_HOURS,
+    USUAL_WAITING_LIST_HOURS,
+    OfferTerms,
+)
+from registry.settlement.service import Agreed, Permit
+from registry.settlement.trades import terms_of
+
+USUAL_PAYMENT_HOURS = 24
+MAX_TRADE_HOURS = 14 * 24
+"""So long at most the seller's signature binds it."""
+
+Epoch = Annotated[int, Field(gt=0, le=2**53), NO_FLAG]
+"""Seconds since 1970, as contracts count."""
+
+Signature = Annotated[
+    str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2})+$", max_length=2 + 2 * 8192)
+]
+Half = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
+
+
+class SecondaryOfferingCreate(Body):
+    """The terms on which the wrapper sells what it holds of a live token.
+
+    `price` is of one fraction. An order is the buyer's for `payment_hours`: within them the seller
+    signs it and the buyer pays. The rest is as at the first sale.
+    """
+
+    offered_units: Units
+    price: MoneyAmount
+    min_ticket_units: Units = "1"
+    max_ticket_units: Units | None = None
+    opens_at: DatedInstant | None = None
+    closes_at: DatedInstant | None = None
+    eligible_countries: Annotated[list[Country], Field(max_length=MAX_COUNTRIES)] | None = None
+    payment_hours: Annotated[int, Field(gt=0, le=MAX_TRADE_HOURS), NO_FLAG] = USUAL_PAYMENT_HOURS
+    waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_WAITING_LIST_HOURS), NO_FLAG] = (
+        USUAL_WAITING_LIST_HOURS
+    )
+    document_ids: Annotated[list[UUID], Field(max_length=MAX_DOCUMENTS)] = Field(
+        default_factory=list
+    )
+
+    def terms(self) -> OfferTerms:
+        most, countries = self.max_ticket_units, self.eligible_countries
+        return OfferTerms(
+            offered_units=int(self.offered_units),
+            min_ticket_units=int(self.min_ticket_units),
+            max_ticket_units=None if most is None else int(most),
+            opens_at=self.opens_at,
+            closes_at=self.closes_at,
+            eligible_countries=None if countries is None else tuple(countries),
+            payment_hours=self.payment_hours,
+            waiting_list_hours=self.waiting_list_hours,
+            document_ids=tuple(self.document_ids),
+        )
+
+
+class TradeRead(Read):
+    """The trade of an order, as its buyer and its seller sign it.
+
+    `typed_data` (EIP-712) is what both sign: hand it to the wallet as it is. `permit_typed_data`
+    (ERC-2612) is what a buyer signs besides, who has not given the Settlement an allowance; the
+    seller is not shown it. `seller_signature` is null until the seller has signed. It can be
+    settled until `deadline`.
+    """
+
+    order_id: UUID
+    state: OrderState
+    seller: Address
+    buyer: Address
+    units: BigInteger
+    price: MoneyAmount
+    deadline: datetime
+    seller_signature: str | None
+    typed_data: dict[str, Any]
+    permit_typed_data: dict[str, Any] | None
+
+    @classmethod
+    def read(cls, session: Session, chain_id: int, row: Order) -> Self:
+        """Show a trade without its permit, for which the chain is asked."""
+        terms, signature = terms_of(session, row), row.seller_signature
+        assert row.pay_until is not None, "a trade has an end"
+        return cls(
+            order_id=row.id,
+            state=row.state,
+            seller=address_of(terms.seller),
+            buyer=address_of(terms.buyer),
+            units=str(terms.units),
+            price=MoneyAmount.of(terms.price_paisa),
+            deadline=row.pay_until,
+            seller_signature=f"0x{signature.hex()}" if signature else None,
+            typed_data=typed_data_of(session, chain_id, terms),
+            permit_typed_data=None,
+        )
+
+
+class TradeSign(Body):
+    """The seller's signature of the trade's `typed_data`: by its key, or by its contract."""
+
+    seller_signature: Signature
+
+    @property
+    def raw(self) -> bytes:
+        return bytes_of_hex(self.seller_signature)
+
+
+class PermitBody(Body):
+    """An ERC-2612 permit for the Settlement contract, over the price."""
+
+    deadline: Epoch
+    v: Annotated[int, Field(ge=27, le=28), NO_FLAG]
+    r: Half
+    s: Half
+
+    def permit(self) -> Permit:
+        return Permit(self.deadline, self.v, bytes_of_hex(self.r), bytes_of_hex(self.s))
+
+
+class PurchaseConfirm(Body):
+    """What you agree to: so many fractions for so much, all together.
+
+    Without `buyer_signature` the key of your custodial wallet signs the trade, and the permit; else
+    your own wallet has signed both.
+    """
+
+    units: Units
+    price: MoneyAmount
+    buyer_signature: Signature | None = None
+    permit: PermitBody | None = None
+
+    def agreed(self) -> Agreed:
+        return Agreed(
+            units=int(self.units),
+            price_paisa=self.price.paisa("/price/amount"),
+            signature=bytes_of_hex(self.buyer_signature) if self.buyer_signature else None,
+            permit=self.permit.permit() if self.permit else None,
+        )

@@ -1,0 +1,42 @@
+"""Who holds a token now, counted as its modules count: by identity, not by wallet."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from registry.captable.models import Balance, Holder, RegisteredWallet, Token
+from registry.investor.models import Wallet
+
+
+def count_holders(session: Session, token: Token) -> int:
+    """Count the identities that hold; a wallet without one counts for itself."""
+    return session.exec(
+        select(
+            func.count(
+                func.distinct(func.coalesce(col(RegisteredWallet.identity), col(Holder.address)))
+            )
+        )
+        .select_from(Balance)
+        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
+        .outerjoin(
+            RegisteredWallet,
+            (col(RegisteredWallet.token_no) == col(Balance.token_no))
+            & (col(RegisteredWallet.holder_no) == col(Balance.holder_no)),
+        )
+        .where(col(Balance.token_no) == token.token_no, col(Balance.balance_units) > 0)
+    ).one()
+
+
+def units_of(session: Session, token: Token, investor_id: UUID) -> int:
+    """Return the units in all wallets of an investor."""
+    held = session.exec(
+        select(func.coalesce(func.sum(col(Balance.balance_units)), 0))
+        .select_from(Balance)
+        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
+        .join(Wallet, col(Wallet.address) == col(Holder.address))
+        .where(col(Balance.token_no) == token.token_no, col(Wallet.investor_id) == investor_id)
+    ).one()
+    return int(held)
