@@ -16,7 +16,7 @@ from api.schemas.passkeys import (
     PasskeysRevoke,
     PasskeysRevoked,
 )
-from registry.investor import service as investors
+from registry.passkey import invitations
 from registry.passkey import service as passkeys
 
 router = resource_router("passkeys")
@@ -63,7 +63,6 @@ def remove_passkey(passkey_id: UUID, session: SessionDep, actor: ActorDep) -> No
 def revoke_passkeys(
     investor_id: UUID, body: PasskeysRevoke, session: SessionDep, actor: ActorDep
 ) -> PasskeysRevoked:
-    """Take every passkey of an investor away, whose phone was stolen say; all sessions end."""
-    investor = investors.get_investor(session, investor_id)
-    gone = passkeys.revoke_all(session, actor, investor.subject, reason=body.reason)
+    """Take every passkey and code of an investor away, whose phone was stolen say; sessions end."""
+    gone = invitations.shut_out(session, actor, investor_id, reason=body.reason)
     return PasskeysRevoked(passkeys=gone)

@@ -28,7 +28,7 @@ from registry.kernel.rows import get_row, page_after
 from registry.kyc import service as reviews
 from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.party import service as parties
-from registry.passkey import service as passkeys
+from registry.passkey import invitations
 
 KIND = "enrolment_handover"
 
@@ -84,8 +84,8 @@ def propose_handover(
 def confirm_handover(session: Session, actor: Actor, handover_id: UUID) -> EnrolmentHandover:
     """Hand an enrolment over, as somebody else proposed.
 
-    Whoever had it is signed out, their passkeys go, their wallets are retired, and their open
-    review is withdrawn. Where nobody was enrolled, the party is now.
+    Whoever had it is signed out, their passkeys and invitations go, their wallets are retired, and
+    their open review is withdrawn. Where nobody was enrolled, the party is now.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def _take_away(
     session: Session, actor: Actor, investor: Investor, handover: EnrolmentHandover
 ) -> None:
     """End whatever whoever had the enrolment could act by."""
-    passkeys.revoke_all(session, actor, investor.subject, reason=handover.reason)
+    invitations.shut_out(session, actor, investor.id, reason=handover.reason)
     reviews.withdraw_for_handover(session, actor, investor.id)
     for wallet in wallets.list_wallets(session, investor.id):
         # One in custody signs what its owner confirms, and that is another one from now on.

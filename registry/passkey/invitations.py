@@ -1,7 +1,7 @@
 """Invitations: the way to a passkey for an investor who cannot sign in.
 
 Compliance makes one for an investor who is enrolled, another person confirms it, and only then its
-code counts: nobody alone becomes somebody else.
+code counts: nobody alone becomes somebody else. Who shuts somebody out ends those that are about.
 """
 
 from __future__ import annotations
@@ -86,10 +86,46 @@ def revoke_invitation(session: Session, actor: Actor, invitation_id: UUID) -> Pa
         ``invitation_over``.
     """
     invitation = _open(session, invitation_id)
+    _revoke(session, actor, invitation)
+    return invitation
+
+
+def shut_out(session: Session, actor: Actor, investor_id: UUID, *, reason: str) -> int:
+    """End every way in of an investor that another may have: codes, passkeys and sessions.
+
+    Returns
+    -------
+    int
+        How many passkeys there were.
+
+    Raises
+    ------
+    NotFound
+    """
+    # Locked: a code that is being used makes its passkey before this, or none.
+    investor = investors.get_investor(session, investor_id, lock=True)
+    # Also those that nobody confirmed: their codes may be in the same hands.
+    codes = session.exec(
+        select(PasskeyInvitation)
+        .where(
+            col(PasskeyInvitation.investor_id) == investor_id,
+            col(PasskeyInvitation.used_at).is_(None),
+            col(PasskeyInvitation.revoked_at).is_(None),
+            col(PasskeyInvitation.expires_at) > now(),
+        )
+        .order_by(col(PasskeyInvitation.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for invitation in codes:
+        _revoke(session, actor, invitation)
+    return passkeys.revoke_all(session, actor, investor.subject, reason=reason)
+
+
+def _revoke(session: Session, actor: Actor, invitation: PasskeyInvitation) -> None:
     invitation.revoked_by, invitation.revoked_at = actor.subject, now()
     session.flush()
     journal.record(session, actor, "passkey_invitation_revoked", KIND, invitation.id)
-    return invitation
 
 
 def _open(session: Session, invitation_id: UUID) -> PasskeyInvitation:
@@ -153,16 +189,17 @@ def _redeemable(session: Session, code: str) -> tuple[PasskeyInvitation, Investo
         ``invitation_invalid``: however it stands, so that a code tells nothing.
     """
     digest = hash_of(code)
-    invitation = session.exec(
-        select(PasskeyInvitation)
-        .where(col(PasskeyInvitation.code_sha256) == (digest or b""))
-        .with_for_update()
-        .execution_options(populate_existing=True)
+    found = session.exec(
+        select(PasskeyInvitation).where(col(PasskeyInvitation.code_sha256) == (digest or b""))
     ).first()
-    if invitation is None or invitation.state_at(now()) != InvitationState.OPEN:
-        raise Unproven(
-            "invitation_invalid",
-            "There is no such invitation, or it counts no more, or not yet.",
-            remedy="Ask compliance for a new one.",
-        )
-    return invitation, session.get_one(Investor, invitation.investor_id)
+    if found is not None:
+        # The investor first, as `shut_out` does: who is shut out at this moment is so afterwards.
+        investor = investors.get_investor(session, found.investor_id, lock=True)
+        invitation = get_row(session, PasskeyInvitation, found.id, kind=KIND, lock=True)
+        if invitation.state_at(now()) == InvitationState.OPEN:
+            return invitation, investor
+    raise Unproven(
+        "invitation_invalid",
+        "There is no such invitation, or it counts no more, or not yet.",
+        remedy="Ask compliance for a new one.",
+    )

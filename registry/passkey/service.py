@@ -246,7 +246,9 @@ def remove_passkey(session: Session, actor: Actor, passkey_id: UUID) -> None:
 
 
 def revoke_all(session: Session, actor: Actor, subject: str, *, reason: str) -> int:
-    """Take every passkey of an investor away, and end all sessions: a phone was stolen.
+    """Take every passkey of an investor away, and end all sessions.
+
+    Codes stay: see `invitations.shut_out`.
 
     Returns
     -------

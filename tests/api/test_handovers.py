@@ -13,7 +13,7 @@ from tests import factories as make
 from tests import kyc
 from tests.api.house import Caller, House, at_once, problem_of
 from tests.api.people import Person, ok
-from tests.api.test_invitations import begin, confirmed, enrolled, redeem
+from tests.api.test_invitations import begin, confirmed, enrolled, invited, redeem
 from tests.factories import numbers
 
 pytestmark = pytest.mark.db
@@ -89,6 +89,23 @@ def test_handover__recorded_by_a_registrar__enrols_whoever_is_invited(house: Hou
     me = ok(house.stranger(owner.sign_in()["access_token"]).get("/v1/me"))
     assert me["investor"]["id"] == done["investor_id"]
     assert me["investor"]["kyc_state"] == "PENDING"
+
+
+def test_handover__invitation_that_the_thief_has__lets_nobody_in(house: House) -> None:
+    """Its code names the enrolment, which is the owner's from now on."""
+    thief, investor_id = enrolled(house)
+    code, proposal = confirmed(house, investor_id)["code"], invited(house, investor_id)
+    options = ok(begin(house, code))["public_key"]
+    owner = Person(house)
+
+    handed_over(house, party_of(house, investor_id), owner.actor.subject)
+
+    problem_of(redeem(house, thief, code, options), 401, "invitation_invalid")
+    problem_of(begin(house, code), 401, "invitation_invalid")
+    confirm = f"/v1/invitations/{proposal['id']}/confirm"
+    problem_of(house.caller(Role.REGISTRAR_CHECKER).post(confirm), 409, "invitation_over")
+    made = confirmed(house, investor_id)["code"]
+    ok(redeem(house, owner, made, ok(begin(house, made))["public_key"]), 201)
 
 
 @pytest.mark.parametrize("who", ["the same officer", "the officer's own account"])

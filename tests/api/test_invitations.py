@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Unproven
-from registry.passkey import service
+from registry.passkey import invitations, service
 from registry.passkey.models import Passkey
 from registry.passkey.secret import CODE_MARK, new_secret
 from tests.api.house import House, at_once, problem_of
@@ -213,6 +213,41 @@ def test_passkeys__revoked_while_a_thief_adds_one__are_all_gone(house: House) ->
     with house.database.transaction() as session, pytest.raises(Unproven, match="session_ended"):
         service.require_recent(session, thief)
     assert live_passkeys(house, subject) == 0
+
+
+def test_passkeys__revoked_by_compliance__take_the_codes_along(house: House) -> None:
+    person, investor_id = enrolled(house)
+    code, unconfirmed = confirmed(house, investor_id)["code"], invited(house, investor_id)
+    options = ok(begin(house, code))["public_key"]
+
+    path = f"/v1/investors/{investor_id}/passkeys/revoke"
+    ok(house.caller(Role.COMPLIANCE).post(path, {"reason": "Phone stolen"}))
+
+    problem_of(redeem(house, person, code, options), 401, "invitation_invalid")
+    confirm = f"/v1/invitations/{unconfirmed['id']}/confirm"
+    problem_of(house.caller(Role.REGISTRAR_CHECKER).post(confirm), 409, "invitation_over")
+    begin(house, confirmed(house, investor_id)["code"]).raise_for_status()
+
+
+def test_passkeys__revoked_while_a_code_is_used__are_gone_with_its_own(house: House) -> None:
+    person, investor_id = enrolled(house)
+    code = confirmed(house, investor_id)["code"]
+    options = ok(begin(house, code))["public_key"]
+    issuer = house.services.sessions
+    assert issuer is not None
+    with house.database.transaction() as session:
+        invitations.add_invited(
+            session, issuer.party, code, credential=person.device.create(options), name="Phone"
+        )
+        with meanwhile(
+            house.database,
+            lambda other: invitations.shut_out(
+                other, ACTORS[Role.COMPLIANCE], UUID(investor_id), reason="Stolen"
+            ),
+        ) as gone:
+            session.commit()
+    assert gone.result() == 1
+    assert live_passkeys(house, person.actor.subject) == 0
 
 
 def live_passkeys(house: House, subject: str) -> int:
