@@ -13,6 +13,8 @@ from registry.kernel.errors import Forbidden, Invalid
 MAY_REVEAL = (Role.COMPLIANCE, Role.REGULATOR)
 ONLY_LOOK = frozenset({Role.REGULATOR, Role.AUDITOR})
 """Nothing that they do in the register explains why they look: they always say it."""
+_OF_THEIR_OWN = frozenset({Role.INVESTOR, Role.ISSUER})
+"""What somebody has or sells explains no look at others."""
 _SHORTEST = 3
 
 Reasons = dict[str, str]
@@ -44,7 +46,8 @@ def reasons_of(
     if reveal and not actor.has(*MAY_REVEAL):
         raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
     given = {"purpose": (purpose or "").strip(), "legal_basis": (legal_basis or "").strip()}
-    must_say = reveal or actor.roles <= ONLY_LOOK
+    only_looks = actor.has(*ONLY_LOOK) and actor.roles - _OF_THEIR_OWN <= ONLY_LOOK
+    must_say = reveal or only_looks
     for name, text in given.items():
         if len(text) < _SHORTEST and (must_say or text):
             raise Invalid(

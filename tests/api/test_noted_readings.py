@@ -201,11 +201,12 @@ def test_reading__of_every_route__writes_one_row_with_who_whom_and_why(
                                             "list_court_orders"}, name  # fmt: skip
 
 
+@pytest.mark.parametrize("own", [set(), {Role.INVESTOR}, {Role.ISSUER}])
 @pytest.mark.parametrize("role", [Role.REGULATOR, Role.AUDITOR])
 def test_reading__of_who_only_looks__says_why_or_is_refused(
-    house: House, files: Files, role: Role
+    house: House, files: Files, role: Role, own: set[Role]
 ) -> None:
-    caller = house.caller(role)
+    caller = house.caller(Actor(ACTORS[role].subject, frozenset({role} | own)))
     for name in sorted(noting(house) | {"get_kyc_document_content"}):
         if role in ACCESS[name]:
             path = files.path(reading_routes(house)[name])
@@ -252,6 +253,17 @@ def test_paper_of_kyc__downloaded__is_noted_of_whom_and_why(house: House, files:
     entry = entries(house, ACTORS[Role.REGULATOR])[-1]
     assert (entry["act"], entry["facts"]["purpose"]) == ("kyc_paper_read", WHY["purpose"])
     assert len(entry["facts"]["parties"]) == 1
+
+
+@pytest.mark.parametrize("own", [Role.INVESTOR, Role.ISSUER])
+def test_paper_of_kyc__asked_by_an_auditor_who_holds__is_not_found(
+    house: House, files: Files, own: Role
+) -> None:
+    """The role that lets them ask for their own gives them nobody else's."""
+    both = Actor("auditor-and-holder", frozenset({Role.AUDITOR, own}))
+    path = f"/v1/kyc_documents/{files.ids['document_id']}/content"
+    with house.unchanged():
+        problem_of(house.caller(both).get(path, **WHY), 404, "not_found")
 
 
 def test_r24__asked_by_the_person__has_the_lists_and_the_records(house: House) -> None:
