@@ -10,7 +10,7 @@ import jwt
 
 from api.auth.errors import Unauthenticated
 from api.auth.session_keys import ALGORITHM, SessionKey, read_keys
-from api.auth.tokens import invalid_token, read_claims, said_by
+from api.auth.tokens import invalid_token, read_claims, read_head, said_by
 from registry.kernel.actor import KEY_MARK, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -89,7 +89,7 @@ class SessionIssuer:
         Unauthenticated
             ``token_invalid``, ``token_expired``, ``session_ended``.
         """
-        head = jwt.get_unverified_header(token)
+        head = read_head(token)
         key = self._by_id.get(head.get("kid", ""))
         if key is None or head.get("typ") != TYPE:
             raise invalid_token("we have no such key")

@@ -83,10 +83,7 @@ class OidcVerifier:
         self.keys = KeySet(settings.oidc_jwks_url)
 
     def verify(self, token: str) -> Actor:
-        try:
-            head = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
-            raise invalid_token(str(error)) from error
+        head = read_head(token)
         # Asked before the key set: no question to the issuer for what cannot be its token.
         if head.get("alg") not in ALGORITHMS or not head.get("kid"):
             raise invalid_token("it names no key, or no algorithm that we take")
@@ -171,6 +168,20 @@ def _check(
     except jwt.PyJWTError as error:
         raise invalid_token(str(error)) from error
     return claims
+
+
+def read_head(token: str) -> dict[str, Any]:
+    """Return what a token says of how it is signed; nothing of it was checked.
+
+    Raises
+    ------
+    Unauthenticated
+        ``token_invalid``: it is none.
+    """
+    try:
+        return jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, RecursionError) as error:
+        raise invalid_token(str(error)) from error
 
 
 def said_by(token: str) -> object:

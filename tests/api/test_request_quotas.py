@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -118,6 +120,19 @@ def test_address__without_credentials_that_count__is_refused_in_the_end(
     assert answers[-1].headers["retry-after"] == "15"
     assert answers[0].headers["ratelimit-policy"] == f'"address";q={STRANGERS};w=60'
     assert ask(strict, wrong, "203.0.113.8").status_code == 401, "another address is another's"
+
+
+@pytest.mark.parametrize("head", ["!", "e30", "W10"])
+def test_address__with_tokens_that_only_name_our_issuer__is_refused_in_the_end(
+    strict: House, head: str
+) -> None:
+    said = json.dumps({"iss": strict.services.settings.session_issuer}).encode()
+    token = f"{head}.{base64.urlsafe_b64encode(said).decode().rstrip('=')}.x"
+
+    answers = [ask(strict, token) for _ in range(STRANGERS + 1)]
+
+    problem_of(answers[0], 401, "token_invalid")
+    assert [answer.status_code for answer in answers] == [401] * STRANGERS + [429]
 
 
 def test_address__used_up_by_somebody__locks_none_of_its_neighbours_out(strict: House) -> None:
