@@ -26,6 +26,7 @@ from registry.kernel.ids import new_id
 from registry.kernel.masking import mask_fields
 from registry.kernel.rows import get_row, page_after
 from registry.kyc import service as reviews
+from registry.kyc.policy import papers_for
 from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.party import service as parties
 from registry.passkey import invitations
@@ -53,11 +54,13 @@ def propose_handover(
     Forbidden
         ``checker_is_maker``: to themselves.
     Conflict
-        ``enrolment_in_use``, ``investor_exists``, ``handover_exists``.
+        ``party_cannot_enrol``, ``enrolment_in_use``, ``investor_exists``, ``handover_exists``.
     """
     check_reason(reason, "hand an enrolment over")
     _require_no_own(actor, subject)
     party = parties.get_party(session, party_id)
+    # What no KYC is about would never come further than its enrolment.
+    papers_for(party.kind)
     _require_unused(session, investors.find_investor_for(session, party.id))
     _require_free(session, subject)
     if _find_open(session, party_id) is not None:

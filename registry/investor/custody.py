@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from registry.investor.models import CustodialKey, Wallet, WalletState
 from registry.investor.service import get_investor, get_investor_of
-from registry.investor.wallets import link_if_due
+from registry.investor.wallets import link_if_due, refuse_too_many
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
@@ -32,6 +32,8 @@ def request_wallet(session: Session, actor: Actor, chain_id: int) -> CustodialKe
     ------
     NotFound
         They are not enrolled.
+    Conflict
+        ``too_many_wallets``.
     """
     # Locked: of two requests at one moment the second finds what the first wrote.
     found = get_investor_of(session, actor.subject)
@@ -39,6 +41,7 @@ def request_wallet(session: Session, actor: Actor, chain_id: int) -> CustodialKe
     key = find_live(session, investor.id, chain_id)
     if key is not None:
         return key
+    refuse_too_many(session, investor.id, custodial=True)
     key = CustodialKey(investor_id=investor.id, chain_id=chain_id)
     session.add(key)
     session.flush()

@@ -29,7 +29,8 @@ from registry.operation.models import Operation, OperationKind
 
 CHALLENGE_LIFETIME = timedelta(minutes=10)
 MOST_WALLETS = 50
-"""Of one investor, also of those given up: who is behind a token relies on it (ADR 0051)."""
+"""Of one investor, with those given up that may have held: who is behind a token relies on it
+(ADR 0051)."""
 
 
 def challenge_wallet(
@@ -54,7 +55,7 @@ def challenge_wallet(
     """
     # Locked: of two requests at one moment the second replaces what the first wrote.
     own_investor(session, actor, investor_id, lock=True)
-    _refuse_too_many(session, investor_id)
+    refuse_too_many(session, investor_id)
     wallet = find_wallet(session, address)
     if wallet is not None:
         _refuse_known(wallet, investor_id)
@@ -75,9 +76,26 @@ def challenge_wallet(
     return challenge
 
 
-def _refuse_too_many(session: Session, investor_id: UUID) -> None:
-    """Refuse another wallet of who has many."""
-    known = select(Wallet.id).where(col(Wallet.investor_id) == investor_id)
+def refuse_too_many(session: Session, investor_id: UUID, *, custodial: bool = False) -> None:
+    """Refuse another wallet of who has many.
+
+    One that was given up before it had an identity held nothing, and is not counted: else whoever
+    had an enrolment before it was handed over could leave it full.
+
+    Parameters
+    ----------
+    custodial
+        The wallet is one in our custody. Of those each counts, since its key is kept for ever.
+
+    Raises
+    ------
+    Conflict
+        ``too_many_wallets``.
+    """
+    counts = (col(Wallet.state) != WalletState.RETIRED) | col(Wallet.identity).is_not(None)
+    if custodial:
+        counts |= col(Wallet.is_custodial).is_(True)
+    known = select(Wallet.id).where(col(Wallet.investor_id) == investor_id, counts)
     if len(session.exec(known.limit(MOST_WALLETS)).all()) == MOST_WALLETS:
         raise Conflict(
             "too_many_wallets",
@@ -206,7 +224,7 @@ def accept_proof(session: Session, actor: Actor, challenge: WalletChallenge) -> 
     Conflict
         ``too_many_wallets``. ``wallet_taken``: somebody else has proven it meanwhile.
     """
-    _refuse_too_many(session, challenge.investor_id)
+    refuse_too_many(session, challenge.investor_id)
     proven = Wallet(
         investor_id=challenge.investor_id,
         address=challenge.address,

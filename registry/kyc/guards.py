@@ -8,7 +8,7 @@ from registry.investor.models import WalletState
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.kyc.models import KycReview, Recommendation, Risk
-from registry.kyc.policy import kyc_policy
+from registry.kyc.policy import papers_for
 from registry.kyc.repository import list_papers
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
@@ -27,7 +27,7 @@ def papers_are_complete(attempt: Try) -> None:
     investor = investors.get_investor(attempt.session, attempt.record.investor_id)
     kind = parties.get_party(attempt.session, investor.party_id).kind
     filed = {paper.kind for paper in list_papers(attempt.session, attempt.record.id)}
-    missing = sorted(set(kyc_policy().papers[kind]) - filed)
+    missing = sorted(set(papers_for(kind)) - filed)
     if missing:
         raise Conflict(
             "kyc_papers_missing",

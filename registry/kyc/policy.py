@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from registry.kernel.errors import Conflict
 from registry.kyc.models import Risk
 from registry.party.models import PartyKind
 
@@ -19,6 +20,24 @@ class KycPolicy:
     validity: dict[Risk, timedelta]
     renewal_window: timedelta
     papers: dict[PartyKind, tuple[str, ...]]
+
+
+def papers_for(kind: PartyKind) -> tuple[str, ...]:
+    """Return the kinds of papers that a party of this kind files.
+
+    Raises
+    ------
+    Conflict
+        ``party_cannot_enrol``: it is nobody whom a KYC is about.
+    """
+    papers = kyc_policy().papers.get(kind)
+    if papers is None:
+        raise Conflict(
+            "party_cannot_enrol",
+            f"A party of the kind {kind} has no KYC: it is no person and no company.",
+            remedy="Enrol the persons or the company behind it.",
+        )
+    return papers
 
 
 @cache

@@ -16,10 +16,11 @@ from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
 from registry.kyc.guards import MACHINE
 from registry.kyc.models import KycReview, ReviewState
-from registry.kyc.policy import kyc_policy
+from registry.kyc.policy import kyc_policy, papers_for
 from registry.kyc.profile import Profile, keep
 from registry.kyc.repository import find_approved, find_open, get_review
 from registry.lifecycle import service as lifecycle
+from registry.party import service as parties
 from registry.sanctions.screening import screen_party
 
 OVERSEERS = (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
@@ -35,12 +36,13 @@ def open_review(
     Invalid
         ``investment_negative``.
     Conflict
-        ``kyc_review_open``, ``kyc_renewal_too_early``.
+        ``party_cannot_enrol``, ``kyc_review_open``, ``kyc_renewal_too_early``.
     NotFound
     """
     _check(profile)
     investor = investors.get_investor(session, investor_id, lock=True)
     _require_concerned(actor, investor, "investor", investor_id)
+    papers_for(parties.get_party(session, investor.party_id).kind)
     if find_open(session, investor_id) is not None:
         raise _open_already()
     standing = find_approved(session, investor_id)

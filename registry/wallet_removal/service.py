@@ -49,7 +49,8 @@ def remove_wallet(session: Session, actor: Actor, investor_id: UUID, address: by
     Conflict
         ``wallet_in_use``, ``party_under_order``.
     """
-    wallets.own_investor(session, actor, investor_id)
+    # Locked: an approval at this moment links the wallet before this, or finds it given up.
+    wallets.own_investor(session, actor, investor_id, lock=True)
     passkeys.require_recent(session, actor)
     wallet = wallets.lock_own_wallet(session, investor_id, address)
     if wallet.state != WalletState.PROVEN:

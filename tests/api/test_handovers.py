@@ -7,14 +7,20 @@ from uuid import UUID
 
 import pytest
 
+from registry.investor import service as investors
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
+from registry.kernel.errors import Conflict
+from registry.party import service as parties
+from registry.party.group import Member
+from registry.party.models import PartyKind
+from registry.party.service import NewParty
 from tests import factories as make
 from tests import kyc
 from tests.api.house import Caller, House, at_once, problem_of
 from tests.api.people import Person, ok
 from tests.api.test_invitations import begin, confirmed, enrolled, invited, redeem
-from tests.factories import numbers
+from tests.factories import MAKER, numbers
 
 pytestmark = pytest.mark.db
 
@@ -123,6 +129,31 @@ def test_handover__by_one_person__is_refused(house: House, who: str) -> None:
         path = f"/v1/enrolment_handovers/{taken['id']}/confirm"
         problem_of(second.post(path), 403, "checker_is_maker")
     assert ok(first.get(f"/v1/investors/{investor_id}"))["kyc_state"] == "PENDING"
+
+
+@pytest.mark.parametrize("kind", [PartyKind.GROUP, PartyKind.ASSET_AS_PARTY])
+def test_handover__of_what_is_no_person_and_no_company__is_refused(
+    house: House, kind: PartyKind
+) -> None:
+    """It would be enrolled, and never come through a KYC."""
+    with house.desk() as desk:
+        if kind == PartyKind.GROUP:
+            members = (Member(make.person(desk).id, 1), Member(make.person(desk).id, 1))
+            told: dict[str, Any] = {"members": members}
+        else:
+            told = {"asset_id": make.registered(desk, make.open_apartment(desk)).id}
+        new = NewParty(kind=kind, name=f"Nobody {next(numbers)}", **told)
+        party = parties.create_party(desk.session, desk.vault, MAKER, new)
+
+    body = {"party_id": str(party.id), "reason": WHY}
+    problem_of(officers(house)[0].post("/v1/enrolment_handovers", body), 409, "party_cannot_enrol")
+
+    # As one that was handed over before this was asked.
+    subject = f"group-{next(numbers)}"
+    with house.desk() as desk:
+        investor = investors.enrol_as(desk.session, MAKER, party.id, subject=subject)
+        with pytest.raises(Conflict, match="party_cannot_enrol"):
+            kyc.opened(desk, Actor(subject, frozenset({Role.INVESTOR})), investor)
 
 
 def test_handover__kyc_was_passed__is_refused(house: House) -> None:

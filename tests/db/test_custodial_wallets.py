@@ -82,6 +82,17 @@ def test_record_key__twice__makes_one_wallet_that_needs_no_proof(desk: Desk) -> 
     assert custody.key_of(desk.session, wallet).key_uri == "file:w.json"
 
 
+def test_request__given_up_again_and_again__ends_and_ones_own_wallet_does_not(desk: Desk) -> None:
+    """A key is kept for ever, whatever became of its wallet."""
+    who, investor = make.enrolled(desk)
+    for _ in range(wallets.MOST_WALLETS):
+        wallets.retire_wallet(desk.session, custodial(desk, who).id)
+
+    with pytest.raises(Conflict, match="too_many_wallets"):
+        custody.request_wallet(desk.session, who, CHAIN_ID)
+    assert make.proven_wallet(desk, who, investor.id).state == WalletState.PROVEN
+
+
 def test_request__not_enrolled__is_not_found(desk: Desk) -> None:
     with pytest.raises(NotFound, match="investor"):
         custody.request_wallet(desk.session, make.actor(), CHAIN_ID)

@@ -15,6 +15,8 @@ from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
 from registry.kyc import decision
 from registry.kyc_standing import service as standing
+from registry.operation import service as operations
+from registry.wallet_removal import service as wallet_removal
 from tests import factories as make
 from tests import kyc
 from tests.db.races import meanwhile, together
@@ -76,6 +78,31 @@ def test_wallet__challenged_twice_at_one_moment__has_the_later_challenge(
 
     with fresh_database.reading() as reader:
         assert wallets.find_challenge(reader, who, investor.id, address) == "nonce 2"
+
+
+def test_wallet__given_up_while_the_kyc_is_approved__is_not_linked(
+    fresh_database: Database, desk_of: DeskMaker
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = desk_of(session)
+        who, investor = make.enrolled(desk)
+        lost, kept = (make.proven_wallet(desk, who, investor.id).address for _ in range(2))
+        seen = kyc.recommended(desk, who, investor).review_sha256 or b""
+
+    with fresh_database.transaction() as session:
+        wallet_removal.remove_wallet(session, who, investor.id, lost)
+        with meanwhile(
+            fresh_database,
+            lambda theirs: (
+                standing.approve_kyc(theirs, kyc.SECOND_OFFICER, investor.id, seen_sha256=seen).id
+            ),
+        ) as outcome:
+            session.commit()
+            outcome.result()
+
+    with fresh_database.reading() as reader:
+        assert operations.find_by_key(reader, f"create_identity:0x{kept.hex()}")
+        assert operations.find_by_key(reader, f"create_identity:0x{lost.hex()}") is None
 
 
 def test_kyc__decided_twice_at_one_moment__is_decided_once(

@@ -208,3 +208,17 @@ def test_wallet__beyond_the_most__is_refused_and_challenges_do_not_count(desk: D
         wallets.accept_proof(
             desk.session, who, wallets.open_challenge(desk.session, who, investor.id, last)
         )
+
+
+def test_wallet__given_up_by_the_dozen__counts_if_it_may_have_held(desk: Desk) -> None:
+    who, investor = make.enrolled(desk)
+    before = [make.proven_wallet(desk, who, investor.id) for _ in range(wallets.MOST_WALLETS)]
+    for wallet in before:
+        wallets.retire_wallet(desk.session, wallet.id)
+    assert make.proven_wallet(desk, who, investor.id).state == WalletState.PROVEN
+
+    for wallet in before[1:]:
+        wallet.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    with pytest.raises(Conflict, match="too_many_wallets"):
+        make.proven_wallet(desk, who, investor.id)
