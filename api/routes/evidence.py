@@ -72,16 +72,21 @@ def upload_document(
 
 
 @router.get("/assets/{asset_id}/documents", dependencies=REVEALING)
-def list_documents(asset_id: UUID, session: LegalSessionDep, vault: VaultDep) -> list[DocumentRead]:
+def list_documents(
+    asset_id: UUID, session: LegalSessionDep, actor: ActorDep, vault: VaultDep
+) -> list[DocumentRead]:
     """List the papers of an asset."""
     assets.get_asset(session, asset_id)
-    return [DocumentRead.of(vault, row) for row in documents.list_documents(session, asset_id)]
+    rows = documents.list_documents(session, asset_id)
+    return [DocumentRead.of(vault, row, actor) for row in rows]
 
 
 @router.get("/documents/{document_id}", dependencies=REVEALING)
-def get_document(document_id: UUID, session: LegalSessionDep, vault: VaultDep) -> DocumentRead:
+def get_document(
+    document_id: UUID, session: LegalSessionDep, actor: ActorDep, vault: VaultDep
+) -> DocumentRead:
     """Read what is known of a paper."""
-    return DocumentRead.of(vault, documents.get_document(session, document_id))
+    return DocumentRead.of(vault, documents.get_document(session, document_id), actor)
 
 
 @router.get("/documents/{document_id}/content", response_class=Response)

@@ -18,12 +18,13 @@ def show_in_full() -> None:
     _IN_FULL.set(True)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return a text as this request may show it."""
     return text if _IN_FULL.get() else mask_text(text)
 
 
 def _shown_values(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: _shown(item) if isinstance(item, str) else item for name, item in said.items()}
+    return {name: shown(item) if isinstance(item, str) else item for name, item in said.items()}
 
 
 def _sealed(text: str) -> str:
@@ -33,7 +34,7 @@ def _sealed(text: str) -> str:
 SealedText = Annotated[str, AfterValidator(_sealed)]
 """What stands sealed at rest: hidden whole, save for a stated reason."""
 
-FreeText = Annotated[str, AfterValidator(_shown)]
+FreeText = Annotated[str, AfterValidator(shown)]
 """A reason, a note, an order's wording, in an answer."""
 
 FreeTexts = Annotated[dict[str, Any], AfterValidator(_shown_values)]

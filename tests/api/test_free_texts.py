@@ -189,6 +189,58 @@ def test_text__answer_to_the_one_who_wrote_it__hides_the_numbers_too(house: Hous
     assert CNIC not in kept
 
 
+FILE_NAME = f"CNIC {CNIC} Ahmed Khan.pdf"
+
+
+@pytest.fixture(scope="module")
+def named_paper(house: House) -> dict[str, Any]:
+    """Answer of the upload of a paper whose file name has a number in it."""
+    with house.desk() as desk:
+        asset = make.open_apartment(desk)
+    maker = house.caller(Role.REGISTRAR_MAKER)
+    answer = maker.upload(f"/v1/assets/{asset.id}/documents", make.pdf(), name=FILE_NAME)
+    assert answer.status_code == 201, answer.text
+    filed: dict[str, Any] = answer.json()
+    return filed
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(
+    ("role", "query", "shown"),
+    [
+        (Role.ISSUER, {}, None),
+        (Role.AUDITOR, {}, "CNIC *** Ahmed Khan.pdf"),
+        (Role.REGISTRAR_CHECKER, {}, "CNIC *** Ahmed Khan.pdf"),
+        (Role.COMPLIANCE, WHY, FILE_NAME),
+        (Role.REGISTRAR_MAKER, {}, FILE_NAME),
+    ],
+)
+def test_file_name__of_a_paper__is_told_in_full_to_who_filed_it_or_says_why(  # noqa: PLR0917
+    house: House,
+    named_paper: dict[str, Any],
+    role: Role,
+    query: dict[str, Any],
+    shown: str | None,
+    listed: bool,
+) -> None:
+    one = f"/v1/documents/{named_paper['id']}"
+    path = f"/v1/assets/{named_paper['asset_id']}/documents" if listed else one
+    answer = house.caller(role).get(path, **query)
+
+    assert answer.status_code == 200, answer.text
+    [told] = answer.json() if listed else [answer.json()]
+    assert told["file_name"] == shown
+
+
+def test_file_name__in_the_answer_to_the_upload__hides_the_numbers(
+    house: House, named_paper: dict[str, Any]
+) -> None:
+    """That answer is kept for a repeat, and not sealed."""
+    assert named_paper["file_name"] == "CNIC *** Ahmed Khan.pdf"
+    kept = house.one("SELECT string_agg(convert_from(body, 'UTF8'), ' ') FROM stored_answer")
+    assert CNIC not in kept
+
+
 @pytest.mark.parametrize("path", ["documents/not-an-id", "documents/" + str(UUID(int=7))])
 def test_text__of_nothing__is_no_answer(house: House, path: str) -> None:
     answer = house.caller(Role.COMPLIANCE).get(f"/v1/{path}", **WHY)
