@@ -88,7 +88,8 @@ class Scene:
             }
             values = {
                 "investor_id": applied.id, "review_id": review.id, "document_id": paper.id,
-                "order_id": order.id, "offering_id": order.offering_id, "operation_id": planned, "token_id": chain.tokenization.id,
+                "order_id": order.id, "offering_id": order.offering_id,
+                "operation_id": planned, "token_id": chain.tokenization.id,
                 "receipt_id": lot.receipt.id,
                 "entry_id": entry.id, "certificate_id": certificate.id,
                 "complaint_id": intakes.complaint(desk, owner).id,
