@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from uuid import UUID
 
 from registry.asset.models import Asset
 from registry.court_order import lifting
@@ -44,6 +45,11 @@ def on_asset(desk: Desk, asset: Asset, **changes: Any) -> CourtOrder:
         document_sha256=paper.sha256,
         **changes,
     )
+    return orders.receive_order(desk.session, REGULATOR, new)
+
+
+def on_party(desk: Desk, party_id: UUID, **changes: Any) -> CourtOrder:
+    new = new_order(OrderScope.PARTY, party_id=party_id, **changes)
     return orders.receive_order(desk.session, REGULATOR, new)
 
 

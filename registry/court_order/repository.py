@@ -69,19 +69,21 @@ def list_binding(session: Session) -> Sequence[CourtOrder]:
 
 
 def binds(
-    order: CourtOrder, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+    order: CourtOrder, party_id: UUID, wallet: bytes | None, tokenization_id: UUID | None = None
 ) -> bool:
     """Tell whether an order that binds now binds all that a party has, or all that is in a wallet.
 
     Parameters
     ----------
+    wallet
+        None where it is about no wallet: then only an order on the party binds.
     tokenization_id
         Where it is about the fractions of a token: then an order on some of them in the wallet
         binds as well.
     """
     if order.party_id == party_id:
         return True
-    if order.wallet != wallet:
+    if wallet is None or order.wallet != wallet:
         return False
     if order.scope == OrderScope.AMOUNT:
         return tokenization_id is not None and order.tokenization_id == tokenization_id
@@ -89,7 +91,10 @@ def binds(
 
 
 def require_unbound(
-    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+    session: Session,
+    party_id: UUID,
+    wallet: bytes | None = None,
+    tokenization_id: UUID | None = None,
 ) -> None:
     """Refuse a dealing of a party or a wallet that an order binds.
 

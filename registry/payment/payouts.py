@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
@@ -23,8 +24,9 @@ from registry.offering.models import Order
 from registry.offering.transfers import require_new_payout
 from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.payment.rails import BANK
-from registry.reconciliation.payable import require_no_break
+from registry.reconciliation.payable import require_no_break, require_receiver
 from registry.tokenization import service as tokenizations
+from registry.wrapper import service as wrappers
 
 
 def propose_payout(
@@ -72,7 +74,8 @@ def confirm_payout(
         ``checker_is_maker``.
     Conflict
         ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``,
-        ``break_open``.
+        ``break_open``, ``party_under_order``, ``sanctions_hit_stands``, ``kyc_not_passed``: it
+        stays proposed.
     """
     payout = _proposed(session, payout_id)
     check_other_person(
@@ -81,7 +84,7 @@ def confirm_payout(
         told="Who proposed a payout does not confirm it (rule APR-01).",
         remedy="Let another person of treasury confirm it.",
     )
-    _require_no_break(session, payout.offering_id)
+    _require_payee(session, payout.offering_id)
     _require_there(session, payout.offering_id, payout.amount_paisa, besides=payout.id)
     require_new_payout(session, rail_reference)
     payout.state, payout.rail_reference = ProceedsPayoutState.PAID, rail_reference
@@ -168,9 +171,21 @@ def _require_there(
         )
 
 
-def _require_no_break(session: Session, offering_id: UUID) -> None:
+def _require_payee(session: Session, offering_id: UUID) -> None:
+    """Let nothing out while a break is open, nor to an issuer to whom it may not go now."""
     offering = orders.get_offering(session, offering_id)
-    require_no_break(session, tokenizations.get_tokenization(session, offering.tokenization_id))
+    tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
+    require_no_break(session, tokenization)
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    assert wrapper is not None, "WRP-01 passed without a wrapper"
+    require_receiver(session, wrapper.party_id)
+    investor = investors.find_investor_for(session, wrapper.party_id)
+    if investor is not None and not investors.may_hold(investor):
+        raise Conflict(
+            "kyc_not_passed",
+            "The issuer's KYC is not passed, or has run out.",
+            remedy="Wait until it is renewed, or reject the payout.",
+        )
 
 
 def _proposed(session: Session, payout_id: UUID) -> ProceedsPayout:

@@ -59,12 +59,17 @@ def require_no_break(session: Session, tokenization: Tokenization) -> None:
 
 
 def require_receiver(
-    session: Session, party_id: UUID, wallet: bytes, tokenization_id: UUID | None = None
+    session: Session,
+    party_id: UUID,
+    wallet: bytes | None = None,
+    tokenization_id: UUID | None = None,
 ) -> None:
     """Let no money go to whom an order binds, or a list of sanctions may name.
 
     Parameters
     ----------
+    wallet
+        None where it is paid for nothing that is in one.
     tokenization_id
         Where it is paid for fractions of a token: then an order on some of them binds as well.
 

@@ -9,11 +9,15 @@ from uuid import UUID
 import pytest
 
 from registry.investor.models import Investor, KycState
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
-from registry.offering import unwinding
-from registry.offering.models import Order
+from registry.offering import minting, unwinding
+from registry.offering.models import Order, OrderState
 from registry.offering.money import standing_of
+from registry.party import service as parties
 from registry.party.models import PartyKind
+from registry.payment import payouts
+from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.reconciliation import service as reconciliation
 from registry.redemption import paying
 from registry.redemption.models import PayoutState, RedemptionPayout
@@ -26,9 +30,11 @@ from tests import redemptions as stages
 from tests.deeds import refusal
 from tests.factories import COMPLIANCE, Desk
 from tests.redemptions import TREASURY, Redeeming
-from tests.sanctioned import file_of
+from tests.sanctioned import Entry, file_of
 
 pytestmark = pytest.mark.db
+
+COLLEAGUE = Actor("the-other-treasury", frozenset({Role.TREASURY}))
 
 
 def payout_of(desk: Desk, made: Redeeming, holder: int = 0) -> RedemptionPayout:
@@ -148,3 +154,66 @@ def test_refund__to_whom_a_list_may_name__waits(desk: Desk) -> None:
     listed(desk, buyer.investor)
     assert refusal(lambda: refund(desk, order)) == ("sanctions_hit_stands", None)
     assert standing_of(desk.session, order.id).due == 700
+
+
+def proceeds(desk: Desk) -> tuple[Investor, ProceedsPayout]:
+    """Sell a fraction, and propose to pay the issuer what it brought."""
+    wrapped = sales.wrapped_apartment(desk)
+    sale = sales.offering(desk, wrapped)
+    order = sales.order(desk, sale, make.buyer(desk))
+    sales.pay(desk, order)
+    order.state = OrderState.MINTING
+    desk.session.flush()
+    minting.settle_orders(desk.session, [order.id])
+    payout = payouts.propose_payout(desk.session, TREASURY, sale.id, amount_paisa=1)
+    return wrapped.issuer.investor, payout
+
+
+def issuer_under_order(desk: Desk, issuer: Investor) -> None:
+    court.apply(desk, court.on_party(desk, issuer.party_id))
+
+
+def issuer_on_a_list(desk: Desk, issuer: Investor) -> None:
+    name = parties.get_party(desk.session, issuer.party_id).name or ""
+    content = file_of([Entry("XXe.077", name, is_entity=True)])
+    lists.import_list(desk.session, COMPLIANCE, content)
+    assert screen_party(desk.session, desk.vault, issuer.party_id)
+
+
+def issuer_revoked(desk: Desk, issuer: Investor) -> None:
+    issuer.kyc_state = KycState.REVOKED
+
+
+def issuer_run_out(desk: Desk, issuer: Investor) -> None:
+    issuer.kyc_valid_until = now() - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("happens", "code"),
+    [
+        (issuer_under_order, "party_under_order"),
+        (issuer_on_a_list, "sanctions_hit_stands"),
+        (issuer_revoked, "kyc_not_passed"),
+        (issuer_run_out, "kyc_not_passed"),
+    ],
+)
+def test_proceeds__of_an_issuer_to_whom_nothing_may_go__wait(
+    desk: Desk, happens: Callable[[Desk, Investor], None], code: str
+) -> None:
+    issuer, payout = proceeds(desk)
+    happens(desk, issuer)
+    desk.session.flush()
+
+    def pay() -> object:
+        return payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
+
+    assert refusal(pay) == (code, None)
+    assert payout.state == ProceedsPayoutState.PROPOSED
+
+
+def test_proceeds__an_order_on_somebody_else__are_paid(desk: Desk) -> None:
+    _, payout = proceeds(desk)
+    court.apply(desk, court.on_party(desk, make.company(desk).id))
+    court.apply(desk, court.on_wallet(desk, make.buyer(desk).wallet.address))
+    payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
+    assert payout.state == ProceedsPayoutState.PAID
