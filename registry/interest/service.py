@@ -276,8 +276,12 @@ def stated_in_force(
         yield Stated(party_id, declared_on, whole, holder_id, InterestNature(nature), parts)
 
 
-def parties_in_which(session: Session, holder_ids: Collection[UUID]) -> set[UUID]:
-    """Return who ever declared that one of these has a part of it.
+def parties_in_which(
+    session: Session,
+    holder_ids: Collection[UUID],
+    natures: Collection[InterestNature] = OWNING,
+) -> set[UUID]:
+    """Return who ever declared that one of these has such an interest in it; by default a part.
 
     Whether it held at a time, `in_force` says.
     """
@@ -286,7 +290,7 @@ def parties_in_which(session: Session, holder_ids: Collection[UUID]) -> set[UUID
         .join(DeclaredInterest, col(DeclaredInterest.declaration_id) == col(InterestDeclaration.id))
         .where(
             among(col(DeclaredInterest.holder_id), holder_ids),
-            col(DeclaredInterest.nature).in_(OWNING),
+            col(DeclaredInterest.nature).in_(natures),
             col(InterestDeclaration.state) == DeclarationState.CONFIRMED,
         )
     )

@@ -143,6 +143,12 @@ def find_investor_for(session: Session, party_id: UUID) -> Investor | None:
     return session.exec(select(Investor).where(col(Investor.party_id) == party_id)).first()
 
 
+def list_investors_for(session: Session, party_ids: Collection[UUID]) -> Sequence[Investor]:
+    """List who is enrolled for these parties, in the order in which they enrolled."""
+    query = select(Investor).where(among(col(Investor.party_id), party_ids))
+    return session.exec(query.order_by(col(Investor.id))).all()
+
+
 def list_investors(
     session: Session, *, kyc_state: str | None, after: UUID | None, limit: int
 ) -> Sequence[Investor]:

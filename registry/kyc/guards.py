@@ -102,12 +102,12 @@ def has_a_wallet(attempt: Try) -> None:
 
 @guard(MACHINE, "approve")
 def is_on_no_list(attempt: Try) -> None:
-    """Nobody whom a list may name passes before two officers have looked."""
+    """Nobody whom a list may name passes, in person or behind others, before two have looked."""
     investor = investors.get_investor(attempt.session, attempt.record.investor_id)
     if not is_screened(attempt.session, investor.party_id):
         raise Conflict(
             "sanctions_not_screened",
-            "The investor was not screened yet, as they stand, against the newest list.",
+            "The investor, or somebody behind them, was not screened yet against the newest list.",
             remedy="Wait until the screening has come to them; /v1/sanctions_lists shows how far.",
         )
     require_unlisted(attempt.session, investor.party_id)

@@ -152,7 +152,7 @@ def amend_profile(
 
 
 def submit_review(session: Session, vault: Vault, actor: Actor, review_id: UUID) -> KycReview:
-    """Hand a review in; the investor is screened against the list that counts.
+    """Hand a review in; the investor and whoever is behind them are screened.
 
     Raises
     ------

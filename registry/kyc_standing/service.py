@@ -22,6 +22,7 @@ from registry.kyc.repository import find_approved, get_review, last_ended
 from registry.operation.models import Operation
 from registry.sanctions import hits
 from registry.sanctions.models import HitState, SanctionsHit
+from registry.title.owners import parties_in_front
 
 
 def approve_kyc(
@@ -106,7 +107,9 @@ def freeze_rest(session: Session, investor_id: UUID) -> list[Operation]:
 
 
 def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> SanctionsHit:
-    """Decide on a hit as `hits.confirm_hit` does; a true match ends the KYC of whom it is, at once.
+    """Decide on a hit as `hits.confirm_hit` does; a true match ends KYCs at once.
+
+    These are the KYC of whom it is, and of every company or group that they are behind.
 
     Raises
     ------
@@ -117,10 +120,10 @@ def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) ->
     NotFound
     """
     hit = hits.confirm_hit(session, actor, hit_id, reason=reason)
-    investor = investors.find_investor_for(session, hit.party_id)
-    if hit.state == HitState.TRUE_MATCH and investor is not None:
-        standing = find_approved(session, investor.id)
-        if standing is not None:
-            why = f"Sanctions list, reference {hit.reference} (hit {hit.id})."
-            revoke_kyc(session, actor, investor.id, reason=why)
+    if hit.state == HitState.TRUE_MATCH:
+        why = f"Sanctions list, reference {hit.reference} (hit {hit.id})."
+        concerned = parties_in_front(session, [hit.party_id])
+        for investor in investors.list_investors_for(session, concerned):
+            if find_approved(session, investor.id) is not None:
+                revoke_kyc(session, actor, investor.id, reason=why)
     return hit

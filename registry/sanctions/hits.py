@@ -11,9 +11,10 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.rows import among, get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import HitState, SanctionsHit, Verdict
+from registry.title.owners import parties_behind
 
 BLOCKING = (HitState.OPEN, HitState.RECOMMENDED, HitState.TRUE_MATCH)
 
@@ -137,16 +138,18 @@ def list_hits(
 
 
 def find_blocking(session: Session, party_id: UUID) -> SanctionsHit | None:
-    """Return a hit that stands in the way of a KYC: a match, or one that nobody has decided."""
-    return session.exec(
-        select(SanctionsHit)
-        .where(col(SanctionsHit.party_id) == party_id, col(SanctionsHit.state).in_(BLOCKING))
-        .order_by(col(SanctionsHit.id))
-    ).first()
+    """Return a hit of a party, or of anybody behind it, that is a match or is not decided."""
+    query = select(SanctionsHit).where(
+        among(col(SanctionsHit.party_id), parties_behind(session, [party_id])),
+        col(SanctionsHit.state).in_(BLOCKING),
+    )
+    return session.exec(query.order_by(col(SanctionsHit.id))).first()
 
 
 def require_unlisted(session: Session, party_id: UUID) -> None:
     """Refuse a dealing of whom a list names, or may name: two officers have to look first.
+
+    Who is on a list deals through nobody else: it is asked of everybody behind the party too.
 
     Raises
     ------

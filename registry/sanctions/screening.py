@@ -21,6 +21,7 @@ from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.ids import new_id
+from registry.kernel.rows import among
 from registry.kernel.vault import SealBroken, Vault
 from registry.party.details import Details, known_of
 from registry.party.models import Party, PartyKind
@@ -35,6 +36,7 @@ from registry.sanctions.models import (
 )
 from registry.sanctions.names import read_name
 from registry.sanctions.policy import screening_policy
+from registry.title.owners import parties_behind
 
 log = structlog.get_logger()
 
@@ -68,22 +70,31 @@ def read_index(
 
 
 def screen_party(session: Session, vault: Vault, party_id: UUID) -> Sequence[SanctionsHit]:
-    """Screen one party now, unless it stands as it was screened; return the hits that are new."""
+    """Screen a party and everybody behind it now; return the hits that are new.
+
+    Whoever stands as they were screened is left out.
+    """
     edition = find_current(session)
-    if edition is None or not _is_due(session, edition, party_id):
+    due = _due_behind(session, edition, party_id) if edition else []
+    if edition is None or not due:
         return []
-    party = session.get_one(Party, party_id)
-    return _screen(session, vault, party, edition, read_index(session, edition))
+    read = read_index(session, edition)
+    found = (session.get_one(Party, each) for each in due)
+    return [hit for party in found for hit in _screen(session, vault, party, edition, read)]
 
 
-def _is_due(session: Session, edition: SanctionsList, party_id: UUID) -> bool:
-    return session.exec(_due(edition).where(col(Party.id) == party_id)).first() is not None
+def _due_behind(session: Session, edition: SanctionsList, party_id: UUID) -> Sequence[UUID]:
+    behind = parties_behind(session, [party_id])
+    return session.exec(_due(edition).where(among(col(Party.id), behind))).all()
 
 
 def is_screened(session: Session, party_id: UUID) -> bool:
-    """Tell whether a party was screened, as it stands, against the edition that counts."""
+    """Tell whether a party and everybody behind it were screened against the edition that counts.
+
+    Who was amended since was not screened as they stand.
+    """
     edition = find_current(session)
-    return edition is None or not _is_due(session, edition, party_id)
+    return edition is None or not _due_behind(session, edition, party_id)
 
 
 def _due(edition: SanctionsList) -> SelectOfScalar[UUID]:

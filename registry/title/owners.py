@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import or_, text
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.classes import class_of
 from registry.asset.models import Asset
-from registry.interest.service import in_force
+from registry.interest.models import InterestNature
+from registry.interest.service import in_force, parties_in_which
 from registry.jurisdiction.interface import LAND
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.rows import among
 from registry.kernel.vault import Vault
 from registry.lifecycle.service import Attempt, guard
 from registry.party import service as parties
-from registry.party.models import Party
+from registry.party.models import Party, PartyKind
 from registry.party.service import NewParty
 from registry.title.models import Title, TitleShare, TitleState, TitleVersion
 from registry.title.rules import Ownership
@@ -114,6 +116,46 @@ def parties_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
         holders = (line.holder_id for each in declared for line in each.interests)
         ahead = {*named, *holders, *_owners_of(session, lands)} - seen
     return seen
+
+
+def parties_in_front(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
+    """Return these parties and everybody whom one of them is behind (`parties_behind`)."""
+    seen: set[UUID] = set()
+    ahead = set(party_ids)
+    while ahead:
+        seen |= ahead
+        ahead = {*_naming(session, ahead), *_declaring(session, ahead), *_lands_of(session, ahead)}
+        ahead -= seen
+    return seen
+
+
+def _naming(session: Session, party_ids: set[UUID]) -> Iterable[UUID]:
+    """List groups and companies that name one of these as a member or as a beneficial owner."""
+    naming = (
+        column.contains([{"party_id": str(party_id)}])
+        for party_id in party_ids
+        for column in (col(Party.members), col(Party.ubo))
+    )
+    return session.exec(select(Party.id).where(col(Party.kind) != PartyKind.NATURAL, or_(*naming)))
+
+
+def _declaring(session: Session, party_ids: set[UUID]) -> Iterable[UUID]:
+    """List who declares, as it holds now, that one of these has an interest in them."""
+    ever = parties_in_which(session, party_ids, tuple(InterestNature))
+    for declaring, held in in_force(session, ever, now()).items():
+        if any(line.holder_id in party_ids for line in held.interests):
+            yield declaring
+
+
+def _lands_of(session: Session, party_ids: set[UUID]) -> Iterable[UUID]:
+    """List the lands that are parties and belong to one of these."""
+    return session.exec(
+        select(Party.id)
+        .join(Title, col(Title.asset_id) == col(Party.asset_id))
+        .join(TitleVersion, col(TitleVersion.title_id) == col(Title.id))
+        .join(TitleShare, col(TitleShare.version_id) == col(TitleVersion.id))
+        .where(among(col(TitleShare.party_id), party_ids), *_IN_FORCE)
+    )
 
 
 def _assets_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -16,19 +15,15 @@ from registry.asset.models import Asset, AssetClass
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.party.group import Member
-from registry.party.models import Party, PartyKind
-from registry.party.service import NewParty
-from registry.party.ubo import BeneficialOwner, OwnershipBasis
-from registry.title import owners
+from registry.party.models import Party
 from registry.valuation import panel
 from registry.valuation import service as valuations
 from registry.valuation.models import Valuation, ValuationState
 from registry.valuation.panel import PanelValuer
-from tests import deeds
 from tests import factories as make
 from tests.dossiers import open_sample
-from tests.factories import ACTORS, CHECKER, COMPLIANCE, MAKER, Desk
+from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
+from tests.owning import company_of, group_of, land_of
 
 pytestmark = pytest.mark.db
 
@@ -207,35 +202,6 @@ def test_accept__on_the_panel_by_two_entries_in_turn__stands(desk: Desk, valuer:
 
 
 # Connected to an owner
-
-
-def company_of(desk: Desk, *people: Party) -> Party:
-    each = Fraction(1, max(len(people), 2))
-    return make.company(
-        desk,
-        ubo=[
-            BeneficialOwner(party_id=person.id, fraction=each, basis=OwnershipBasis.DIRECT)
-            for person in people
-        ],
-    )
-
-
-def group_of(desk: Desk, *people: Party) -> Party:
-    return make.person(
-        desk,
-        kind=PartyKind.GROUP,
-        cnic=None,
-        members=[Member(person.id, 1) for person in people],
-    )
-
-
-def land_of(desk: Desk, owner: Party) -> Party:
-    """Record whoever owns a field of `owner`, for the time being, as a party."""
-    title = deeds.farm(desk, make.owned_by(owner))
-    stands_for = NewParty(
-        kind=PartyKind.ASSET_AS_PARTY, name="The field in front", asset_id=title.asset_id
-    )
-    return owners.record_party(desk.session, desk.vault, MAKER, stands_for)
 
 
 Pair = Callable[[Desk, Party], tuple[Party, Party]]
