@@ -220,6 +220,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "recommend_sanctions_hit": COMPLIANCE,
     "return_sanctions_hit": COMPLIANCE,
     "confirm_sanctions_hit": COMPLIANCE,
+    "reopen_sanctions_hit": COMPLIANCE,
     "get_me": EVERYONE,
     "get_my_portfolio": BUYERS,
     "list_my_orders": BUYERS,

@@ -101,3 +101,12 @@ def confirm_sanctions_hit(
     """Decide as the second officer; a true match freezes what the party holds, at once."""
     hit = standing.confirm_hit(session, actor, hit_id, reason=body.reason)
     return SanctionsHitRead.of(session, vault, hit)
+
+
+@router.post("/sanctions_hits/{hit_id}/reopen", dependencies=IDEMPOTENT)
+def reopen_sanctions_hit(
+    hit_id: UUID, body: Reason, session: SessionDep, actor: ActorDep, vault: VaultDep
+) -> SanctionsHitRead:
+    """Have what was decided looked at anew; it blocks until two officers decide again."""
+    hit = hits.reopen_hit(session, actor, hit_id, reason=body.reason)
+    return SanctionsHitRead.of(session, vault, hit)

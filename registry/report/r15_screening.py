@@ -42,15 +42,21 @@ COLUMNS = (
     Column("reported_at", Kind.TIME),
 )
 
-# A hit keeps only how it stands: before its decision nothing was decided, whoever recommended what.
+# A hit keeps only how it stands; what was decided by then is told by the journal. Before that, and
+# once it is open again, nothing is decided, whoever recommended what.
 # One that stands over several editions, which say the same of the person, is of each of them.
 _HITS = text("""
 SELECT h.id, h.party_id, coalesce(CAST(:list AS uuid), e.list_id) AS list_id, h.reference,
   h.score, h.recorded_at,
-  CASE WHEN h.decided_at <= :until THEN h.state ELSE 'OPEN' END AS decision,
-  CASE WHEN h.decided_at <= :until THEN h.checker END AS checker,
-  CASE WHEN h.decided_at <= :until THEN h.decided_at END AS decided_at
+  coalesce(j.state, 'OPEN') AS decision,
+  CASE WHEN j.state <> 'OPEN' THEN j.actor END AS checker,
+  CASE WHEN j.state <> 'OPEN' THEN j.recorded_at END AS decided_at
 FROM sanctions_hit h JOIN sanctions_entry e ON e.id = h.entry_id
+LEFT JOIN LATERAL (
+  SELECT facts ->> 'state' AS state, actor, recorded_at FROM journal_entry
+  WHERE subject_id = h.id::text AND recorded_at <= :until
+    AND act IN ('sanctions_hit_confirmed', 'sanctions_hit_reopened')
+  ORDER BY id DESC LIMIT 1) j ON true
 WHERE h.id > :after AND h.recorded_at <= :until
   AND (CAST(:list AS uuid) IS NULL OR EXISTS (
     SELECT FROM sanctions_entry n WHERE n.list_id = :list

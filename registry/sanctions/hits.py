@@ -1,4 +1,8 @@
-"""Use cases on hits: one officer says what it is, another decides."""
+"""Use cases on hits: one officer says what it is, another decides, and it may be opened again.
+
+Nobody says anything of a hit who is enrolled for its party, or for whoever is behind or in front of
+it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
@@ -14,8 +19,9 @@ from registry.kernel.errors import Conflict
 from registry.kernel.rows import among, get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import HitState, SanctionsHit, Verdict
-from registry.title.owners import parties_behind
+from registry.title.owners import parties_behind, parties_in_front
 
+DECIDED = (HitState.FALSE_POSITIVE, HitState.TRUE_MATCH)
 BLOCKING = (HitState.OPEN, HitState.RECOMMENDED, HitState.TRUE_MATCH)
 
 
@@ -26,11 +32,13 @@ def recommend_hit(
 
     Raises
     ------
+    Forbidden
+        ``checker_is_maker``: it is about them.
     Conflict
         ``sanctions_hit_decided``.
     NotFound
     """
-    hit = _lock(session, hit_id)
+    hit = _lock(session, actor, hit_id)
     if hit.state != HitState.OPEN:
         raise _decided(hit)
     hit.state, hit.maker, hit.verdict, hit.reason = (
@@ -55,7 +63,7 @@ def return_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> 
     NotFound
     """
     hit = _recommended(session, actor, hit_id)
-    hit.state, hit.maker, hit.verdict, hit.reason = HitState.OPEN, None, None, None
+    _open(hit)
     _record(session, actor, hit, "returned", reason)
     return hit
 
@@ -79,12 +87,47 @@ def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) ->
     return hit
 
 
-def _lock(session: Session, hit_id: UUID) -> SanctionsHit:
-    return get_row(session, SanctionsHit, hit_id, kind="sanctions_hit", lock=True)
+def reopen_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) -> SanctionsHit:
+    """Have a decided hit looked at anew: the list names them no more, or the officers erred.
+
+    It stands in the way again, as one that nobody has decided, until two officers decide. What a
+    true match ended stays ended: a new KYC undoes it.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``: it is about them.
+    Conflict
+        ``sanctions_hit_not_decided``.
+    NotFound
+    """
+    hit = _lock(session, actor, hit_id)
+    if hit.state not in DECIDED:
+        raise Conflict("sanctions_hit_not_decided", f"This hit is {hit.state}, and not decided.")
+    was = hit.state
+    _open(hit)
+    _record(session, actor, hit, "reopened", reason, was=was)
+    return hit
+
+
+def _open(hit: SanctionsHit) -> None:
+    hit.state, hit.maker, hit.verdict, hit.reason = HitState.OPEN, None, None, None
+    hit.checker = hit.decided_at = hit.decision_reason = None
+
+
+def _lock(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
+    """Return a hit of somebody else, locked."""
+    hit = get_row(session, SanctionsHit, hit_id, kind="sanctions_hit", lock=True)
+    party = [hit.party_id]
+    concerned = parties_behind(session, party) | parties_in_front(session, party)
+    told = "Nobody judges a hit that is about them or about whom they act for (rule APR-01)."
+    enrolled = investors.list_investors_for(session, concerned)
+    check_other_person(actor, *(investor.subject for investor in enrolled), told=told)
+    return hit
 
 
 def _recommended(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
-    hit = _lock(session, hit_id)
+    hit = _lock(session, actor, hit_id)
     if hit.state == HitState.OPEN:
         raise Conflict(
             "sanctions_hit_not_recommended",
@@ -102,11 +145,13 @@ def _decided(hit: SanctionsHit) -> Conflict:
     return Conflict("sanctions_hit_decided", f"This hit is {hit.state} already.")
 
 
-def _record(session: Session, actor: Actor, hit: SanctionsHit, act: str, reason: str) -> None:
+def _record(
+    session: Session, actor: Actor, hit: SanctionsHit, act: str, reason: str, **more: str
+) -> None:
     session.flush()
     journal.record(
         session, actor, f"sanctions_hit_{act}", "sanctions_hit", hit.id,
-        state=hit.state, verdict=hit.verdict, reason=reason,
+        state=hit.state, verdict=hit.verdict, reason=reason, **more,
     )  # fmt: skip
 
 

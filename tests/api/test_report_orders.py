@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from eth_utils.address import to_checksum_address
@@ -15,12 +16,13 @@ from registry.filing import suspicion
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
+from registry.kyc_standing import service as standing
 from registry.party.models import PartyKind
 from registry.reconciliation import service as reconciliation
 from registry.redemption import paying
 from registry.redemption.repository import list_payouts
-from registry.sanctions import lists
-from registry.sanctions.models import SanctionsHit
+from registry.sanctions import hits, lists
+from registry.sanctions.models import SanctionsHit, Verdict
 from registry.sanctions.screening import screen_party
 from registry.tokenization.models import Tokenization
 from tests import court, intakes, ledger, redemptions
@@ -29,8 +31,8 @@ from tests.api.house import House, problem_of
 from tests.api.moves import Moves, minted, moved, moves, wallet_no
 from tests.api.reports import Replayed, ask, instant, person, read, rows_of
 from tests.db.past import journal_of
-from tests.factories import COMPLIANCE
-from tests.kyc import SECOND_OFFICER
+from tests.factories import COMPLIANCE, Desk
+from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.redemptions import TREASURY
 from tests.sanctioned import file_of
 
@@ -213,6 +215,41 @@ def test_r15__a_match__says_who_decided_what_is_frozen_and_when_it_was_reported(
     [again] = [row for row in rows_of(house, "R-15", list_version=str(newer.id))
                if row["hit"] == str(hit.id)]  # fmt: skip
     assert again["list_version"] == str(newer.id), "the new edition says the same of them"
+
+
+def test_r15__reopened__tells_of_each_moment_what_was_decided_then(house: House) -> None:
+    with house.desk() as desk:
+        listed = make.person(
+            desk, kind=PartyKind.NATURAL, name="Abdul Rehman Qandeelvi", dob=date(1965, 3, 4),
+            nationality="PK",
+        )  # fmt: skip
+        lists.import_list(desk.session, COMPLIANCE, file_of(generated="2026-08-01T00:00:00Z"))
+        [hit] = screen_party(desk.session, desk.vault, listed.id)
+    found = now()
+    with house.desk() as desk:
+        _decide(desk, hit.id, Verdict.TRUE_MATCH)
+    matched = now()
+    with house.desk() as desk:
+        hits.reopen_hit(desk.session, FIRST_OFFICER, hit.id, reason="Taken off the list.")
+    reopened = now()
+    with house.desk() as desk:
+        _decide(desk, hit.id, Verdict.FALSE_POSITIVE)
+
+    def told(moment: datetime) -> tuple[str, str | None]:
+        rows = rows_of(house, "R-15", as_of=moment.isoformat())
+        [row] = [row for row in rows if row["hit"] == str(hit.id)]
+        assert (row["decided_by"] is None) == (row["decided_at"] is None)
+        return row["decision"], row["decided_by"]
+
+    assert told(found) == ("OPEN", None)
+    assert told(matched) == ("TRUE_MATCH", SECOND_OFFICER.subject)
+    assert told(reopened) == ("OPEN", None)
+    assert told(now()) == ("FALSE_POSITIVE", SECOND_OFFICER.subject)
+
+
+def _decide(desk: Desk, hit_id: UUID, verdict: Verdict) -> None:
+    hits.recommend_hit(desk.session, FIRST_OFFICER, hit_id, verdict=verdict, reason="Looked at.")
+    standing.confirm_hit(desk.session, SECOND_OFFICER, hit_id, reason="Looked at again.")
 
 
 def _score_by_journal(house: House, hit_id: str) -> Any:

@@ -62,3 +62,9 @@ def test_hit__found_by_the_screening__is_decided_by_two_and_shown_masked(house: 
     assert decided["state"] == "FALSE_POSITIVE"
     assert "1234567" not in first.get(path).text
     problem_of(second.post(f"{path}/return", {"reason": "Not so"}), 409, "sanctions_hit_decided")
+
+    why = {"reason": "Another paper came in."}
+    problem_of(house.caller(Role.REGULATOR).post(f"{path}/reopen", why), 403, "role_missing")
+    again = first.post(f"{path}/reopen", why).json()
+    assert (again["state"], again["maker"], again["decided_at"]) == ("OPEN", None, None)
+    problem_of(first.post(f"{path}/reopen", why), 409, "sanctions_hit_not_decided")

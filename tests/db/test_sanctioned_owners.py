@@ -9,8 +9,8 @@ import pytest
 
 from registry.investor import service as investors
 from registry.investor.models import KycState
-from registry.kernel.actor import Role
-from registry.kernel.errors import Conflict
+from registry.kernel.actor import Actor, Role
+from registry.kernel.errors import Conflict, Forbidden
 from registry.kyc_standing import service as standing
 from registry.party.models import Party, PartyKind
 from registry.sanctions import hits, lists
@@ -22,7 +22,7 @@ from tests import kyc, owning
 from tests.factories import COMPLIANCE, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.owning import company_of, group_of, land_of, shares
-from tests.sanctioned import file_of
+from tests.sanctioned import Entry, file_of
 
 pytestmark = pytest.mark.db
 
@@ -134,3 +134,69 @@ def test_true_match__of_somebody_behind__ends_the_kyc_of_whoever_is_in_front(
 
     assert hit.state == HitState.TRUE_MATCH
     assert (concerned.kyc_state, stranger.kyc_state) == (KycState.REVOKED, KycState.APPROVED)
+
+
+Act = Callable[[Desk, Actor, SanctionsHit], object]
+
+
+def recommend(desk: Desk, who: Actor, hit: SanctionsHit) -> object:
+    verdict = Verdict.FALSE_POSITIVE
+    return hits.recommend_hit(desk.session, who, hit.id, verdict=verdict, reason=WHY)
+
+
+def give_back(desk: Desk, who: Actor, hit: SanctionsHit) -> object:
+    recommend(desk, FIRST_OFFICER, hit)
+    return hits.return_hit(desk.session, who, hit.id, reason=WHY)
+
+
+def confirm(desk: Desk, who: Actor, hit: SanctionsHit) -> object:
+    recommend(desk, FIRST_OFFICER, hit)
+    return standing.confirm_hit(desk.session, who, hit.id, reason=WHY)
+
+
+def reopen(desk: Desk, who: Actor, hit: SanctionsHit) -> object:
+    decide(desk, hit, Verdict.TRUE_MATCH)
+    return hits.reopen_hit(desk.session, who, hit.id, reason=WHY)
+
+
+def about(desk: Desk, kind: str) -> tuple[SanctionsHit, Actor]:
+    """Give a hit, and an officer whom it concerns, behind it, themselves or in front of it."""
+    who = owner(desk)
+    company = company_of(desk, who)
+    parties = {
+        "of themselves": (who, who),
+        "of an owner": (company, who),
+        "of a company of theirs": (who, company),
+    }
+    theirs, named = parties[kind]
+    officer = make.actor(Role.COMPLIANCE)
+    investors.enrol_as(desk.session, COMPLIANCE, theirs.id, subject=officer.subject)
+    name = "Mohd Usman Barlasi" if named == who else named.name or ""
+    entry = Entry("XXe.078", name, is_entity=named != who)
+    lists.import_list(desk.session, COMPLIANCE, file_of([entry]))
+    found = screen_party(desk.session, desk.vault, named.id)
+    return next(hit for hit in found if hit.party_id == named.id), officer
+
+
+@pytest.mark.parametrize("act", [recommend, give_back, confirm, reopen])
+@pytest.mark.parametrize("kind", ["of themselves", "of an owner", "of a company of theirs"])
+def test_hit__that_concerns_an_officer__is_judged_by_others(
+    desk: Desk, kind: str, act: Act
+) -> None:
+    hit, officer = about(desk, kind)
+
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        act(desk, officer, hit)
+
+    assert hit.state != HitState.FALSE_POSITIVE
+
+
+def test_hit__of_a_stranger__is_judged_by_an_officer_who_invests(desk: Desk) -> None:
+    who = owner(desk)
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    [hit] = screen_party(desk.session, desk.vault, who.id)
+    officer = make.actor(Role.COMPLIANCE)
+    investors.enrol_as(desk.session, COMPLIANCE, make.person(desk).id, subject=officer.subject)
+
+    recommend(desk, officer, hit)
+    assert hit.state == HitState.RECOMMENDED

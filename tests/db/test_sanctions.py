@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from registry.document.store import DocumentStore
 from registry.investor import service as investors
 from registry.investor.models import Investor, KycState
+from registry.journal.models import JournalEntry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
@@ -145,6 +146,47 @@ def test_true_match__of_a_holder__freezes_and_revokes_at_once(desk: Desk) -> Non
     renewal = kyc.recommended(desk, holder.actor, holder.investor)
     with pytest.raises(Conflict, match="sanctions_hit_stands"):
         kyc.approve(desk, renewal)
+
+
+def test_reopen__of_a_true_match__blocks_until_two_decide_anew(desk: Desk) -> None:
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    who, investor = enrolled(desk)
+    make.proven_wallet(desk, who, investor.id)
+    review = kyc.recommended(desk, who, investor)
+    [hit] = found(desk.session)
+    with pytest.raises(Conflict, match="sanctions_hit_not_decided"):
+        hits.reopen_hit(desk.session, FIRST_OFFICER, hit.id, reason=WHY)
+    decide(desk, hit, Verdict.TRUE_MATCH)
+
+    hits.reopen_hit(desk.session, FIRST_OFFICER, hit.id, reason="Taken off the list in June.")
+
+    assert (hit.state, hit.maker, hit.verdict, hit.checker) == (HitState.OPEN, None, None, None)
+    with pytest.raises(Conflict, match="sanctions_hit_stands"):
+        kyc.approve(desk, review)
+    decide(desk, hit, Verdict.FALSE_POSITIVE)
+    kyc.approve(desk, review)
+    assert investor.kyc_state == KycState.APPROVED
+    facts = [
+        entry.facts
+        for entry in desk.session.exec(select(JournalEntry).order_by(col(JournalEntry.id)))
+        if entry.act == "sanctions_hit_reopened" and entry.subject_id == str(hit.id)
+    ]
+    assert [(fact["was"], fact["state"]) for fact in facts] == [("TRUE_MATCH", "OPEN")]
+
+
+def test_reopen__of_a_false_positive__ends_the_kyc_where_it_is_a_match(desk: Desk) -> None:
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    who, investor = enrolled(desk)
+    [hit] = screen_party(desk.session, desk.vault, investor.party_id)
+    decide(desk, hit, Verdict.FALSE_POSITIVE)
+    make.pass_kyc(desk, who, investor)
+
+    hits.reopen_hit(desk.session, SECOND_OFFICER, hit.id, reason="His passport came in.")
+    with pytest.raises(Conflict, match="sanctions_hit_stands"):
+        hits.require_unlisted(desk.session, investor.party_id)
+    decide(desk, hit, Verdict.TRUE_MATCH)
+
+    assert investor.kyc_state == KycState.REVOKED
 
 
 def test_false_positive__of_a_pair__is_remembered_until_either_side_changes(desk: Desk) -> None:
