@@ -213,6 +213,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "request_custodial_wallet": BUYERS,
     "list_custodial_wallets": BUYERS,
     "import_sanctions_list": COMPLIANCE,
+    "confirm_sanctions_list": COMPLIANCE,
     "list_sanctions_lists": OVERSIGHT,
     "get_sanctions_list": OVERSIGHT,
     "list_sanctions_hits": OVERSIGHT,

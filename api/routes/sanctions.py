@@ -49,6 +49,14 @@ def get_sanctions_list(list_id: UUID, session: ReadSessionDep) -> SanctionsListR
     return SanctionsListRead.of(session, lists.get_list(session, list_id))
 
 
+@router.post(f"{PATH}/{{list_id}}/confirm", dependencies=IDEMPOTENT)
+def confirm_sanctions_list(
+    list_id: UUID, session: SessionDep, actor: ActorDep
+) -> SanctionsListRead:
+    """Let an edition count that names fewer than half of those before it, as another officer."""
+    return SanctionsListRead.of(session, lists.confirm_list(session, actor, list_id))
+
+
 @router.get("/sanctions_hits")
 def list_sanctions_hits(
     session: ReadSessionDep,

@@ -19,7 +19,10 @@ from registry.sanctions.screening import count_left
 
 
 class SanctionsListRead(Read):
-    """An edition of the list; `left_parties` are still to be screened, if it is the one in use."""
+    """An edition of the list; `left_parties` are still to be screened, if it is the one in use.
+
+    One that `needs_confirmation` counts from `confirmed_at` on.
+    """
 
     id: UUID
     recorded_at: datetime
@@ -28,6 +31,9 @@ class SanctionsListRead(Read):
     size_bytes: int
     entries: int
     uploaded_by: str
+    needs_confirmation: bool
+    confirmed_by: str | None
+    confirmed_at: datetime | None
     is_current: bool
     left_parties: int
 

@@ -93,7 +93,7 @@ NOT_LEGAL: dict[str, str] = {
     "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
     "kyc_review": "what somebody says of themselves, and each decision an entry of the journal",
     "kyc_paper": "belongs to its review for good",
-    "sanctions_list": "published by others, only ever added",
+    "sanctions_list": "published by others; a confirmation is an entry of the journal",
     "sanctions_entry": "published by others, only ever added",
     "sanctions_screening": "who was screened against what",
     "sanctions_hit": "what looked alike; each decision is an entry of the journal",

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlalchemy import func
+from sqlmodel import Session, col, or_, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.canonical import record_hash
+from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.rows import get_row, page_after
+from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import SanctionsEntry, SanctionsList
 from registry.sanctions.un_xml import ListedEntry, read_list
 
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
+_COUNTS = or_(
+    col(SanctionsList.needs_confirmation).is_(False), col(SanctionsList.confirmed_by).is_not(None)
+)
 
 
 def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsList:
     """Take a new edition in; from its commit on everybody is screened against it.
+
+    One that names fewer than half of those whom one before it named may be a part of a list, or no
+    list of these people: it counts only once another officer confirms it (`confirm_list`).
 
     Raises
     ------
@@ -36,19 +46,14 @@ def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsL
         raise Conflict("sanctions_list_known", "This very file was taken in already.")
     taken: list[ListedEntry] = []
     generated_at = read_list(content, taken.append)
-    before = find_current(session)
-    if before is not None and generated_at <= before.generated_at:
-        raise Conflict(
-            "sanctions_list_older",
-            f"The edition in use was generated at {before.generated_at.isoformat()}.",
-            remedy="Send a newer edition.",
-        )
+    _require_newer(session, generated_at)
     edition = SanctionsList(
         generated_at=generated_at,
         sha256=sha256,
         size_bytes=size_bytes,
         entries=len(taken),
         uploaded_by=actor.subject,
+        needs_confirmation=2 * len(taken) < _most_named(session),
     )
     session.add(edition)
     session.flush()
@@ -57,8 +62,58 @@ def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsL
     journal.record(
         session, actor, "sanctions_list_imported", "sanctions_list", edition.id,
         sha256=sha256.hex(), generated_at=generated_at.isoformat(), entries=len(taken),
+        needs_confirmation=edition.needs_confirmation,
     )  # fmt: skip
     return edition
+
+
+def confirm_list(session: Session, actor: Actor, list_id: UUID) -> SanctionsList:
+    """Let an edition count that names far fewer than one before it, as a second officer.
+
+    Raises
+    ------
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``sanctions_list_counts``, ``sanctions_list_older``.
+    NotFound
+    """
+    edition = get_row(session, SanctionsList, list_id, kind="sanctions_list", lock=True)
+    if not edition.needs_confirmation or edition.confirmed_by is not None:
+        raise Conflict("sanctions_list_counts", "This edition waits for no confirmation.")
+    told = "Whoever sent an edition does not confirm it (rule APR-01)."
+    check_other_person(actor, edition.uploaded_by, told=told)
+    _require_newer(session, edition.generated_at)
+    edition.confirmed_by, edition.confirmed_at = actor.subject, now()
+    session.flush()
+    journal.record(
+        session, actor, "sanctions_list_confirmed", "sanctions_list", edition.id,
+        entries=edition.entries,
+    )  # fmt: skip
+    return edition
+
+
+def _require_newer(session: Session, generated_at: datetime) -> None:
+    before = find_current(session)
+    if before is not None and generated_at <= before.generated_at:
+        raise Conflict(
+            "sanctions_list_older",
+            f"The edition in use was generated at {before.generated_at.isoformat()}.",
+            remedy="Send a newer edition.",
+        )
+
+
+def _most_named(session: Session) -> int:
+    """Return how many the largest edition named, of those since one was confirmed.
+
+    Not the last one alone: one officer could take a list down in steps, each small enough.
+    """
+    confirmed = select(func.max(SanctionsList.generated_at)).where(
+        col(SanctionsList.confirmed_by).is_not(None)
+    )
+    since = func.coalesce(confirmed.scalar_subquery(), col(SanctionsList.generated_at))
+    query = select(func.coalesce(func.max(SanctionsList.entries), 0))
+    return session.exec(query.where(_COUNTS, col(SanctionsList.generated_at) >= since)).one()
 
 
 def _measure(content: BinaryIO) -> tuple[bytes, int]:
@@ -106,9 +161,12 @@ def _row(edition: SanctionsList, entry: ListedEntry) -> SanctionsEntry:
 
 
 def find_current(session: Session) -> SanctionsList | None:
-    """Return the edition that counts: the newest by its own date."""
+    """Return the edition that counts: the newest by its own date that waits for nobody."""
     return session.exec(
-        select(SanctionsList).order_by(col(SanctionsList.generated_at).desc()).limit(1)
+        select(SanctionsList)
+        .where(_COUNTS)
+        .order_by(col(SanctionsList.generated_at).desc())
+        .limit(1)
     ).first()
 
 

@@ -32,16 +32,37 @@ class Verdict(StrEnum):
 
 
 class SanctionsList(Record, table=True):
-    """One edition of a list; the newest by its own date is the one that counts."""
+    """One edition of a list; the newest by its own date is the one that counts.
+
+    Parameters
+    ----------
+    needs_confirmation
+        It names fewer than half of those whom an edition before it named: it counts once another
+        officer confirms it.
+    """
 
     __tablename__ = "sanctions_list"
-    __table_args__ = (CheckConstraint("octet_length(sha256) = 32", name="ck_sanctions_list_hash"),)
+    __table_args__ = (
+        CheckConstraint("octet_length(sha256) = 32", name="ck_sanctions_list_hash"),
+        CheckConstraint(
+            "acting_person(confirmed_by) <> acting_person(uploaded_by)",
+            name="ck_sanctions_list_four_eyes",
+        ),
+        CheckConstraint(
+            "(confirmed_by IS NULL) = (confirmed_at IS NULL)"
+            " AND (confirmed_by IS NULL OR needs_confirmation)",
+            name="ck_sanctions_list_confirmed",
+        ),
+    )
 
     generated_at: AwareDatetime = instant(nullable=False)
     sha256: bytes = binary(unique=True)
     size_bytes: int = bigint()
     entries: int
     uploaded_by: str
+    needs_confirmation: bool = False
+    confirmed_by: str | None = None
+    confirmed_at: AwareDatetime | None = instant()
 
 
 class SanctionsEntry(Record, table=True):

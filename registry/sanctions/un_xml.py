@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler
@@ -19,6 +19,7 @@ import pycountry
 from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
+from registry.kernel.clock import now
 from registry.kernel.errors import Invalid
 from registry.sanctions.models import ListedKind
 
@@ -32,6 +33,10 @@ _KINDS = {"INDIVIDUAL": ListedKind.INDIVIDUAL, "ENTITY": ListedKind.ENTITY}
 _NAME_PARTS = ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
 _ALIASES = ("INDIVIDUAL_ALIAS", "ENTITY_ALIAS")
 _BIRTH = "INDIVIDUAL_DATE_OF_BIRTH"
+_FIRST_YEAR = 1999
+"""Of the first list, by Resolution 1267."""
+_AHEAD = timedelta(days=1)
+"""How far the clock of whoever makes the list may be ahead of ours, its zone unsaid."""
 _YEAR = re.compile(r"[12][0-9]{3}")
 
 
@@ -122,6 +127,9 @@ class _Reader(ContentHandler):
         except ValueError as error:
             raise _malformed(self.line, "dateGenerated is no date") from error
         self.generated_at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        # One from tomorrow would be newer than every true edition to come.
+        if moment.year < _FIRST_YEAR or self.generated_at > now() + _AHEAD:
+            raise _malformed(self.line, "dateGenerated is no day on which a list was made")
 
     def characters(self, content: str) -> None:
         self._length += len(content)

@@ -63,7 +63,7 @@ NO_LEGAL_PAST = {
     "/v1/receivables": "the ledger's balances of now",
     "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
     "/v1/sanctions_hits": "each decision is an entry of the journal",
-    "/v1/sanctions_lists": "published by others, only ever added",
+    "/v1/sanctions_lists": "published by others; a confirmation is an entry of the journal",
     "/v1/tokenizations/{tokenization_id}/lint": "what an analysis of the terms finds, no fact",
     "/v1/tokens/{token_id}/events": "what comes from now on, or from a block on",
     "/v1/tokens/{token_id}/exports": "a copy of a cap table, which names its block",

@@ -13,7 +13,7 @@ from registry.sanctions.screening import screen_due
 from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
-from tests.sanctioned import ENTRIES, file_of, xml_of
+from tests.sanctioned import ENTRIES, Entry, file_of, xml_of
 
 pytestmark = pytest.mark.db
 
@@ -68,3 +68,20 @@ def test_hit__found_by_the_screening__is_decided_by_two_and_shown_masked(house: 
     again = first.post(f"{path}/reopen", why).json()
     assert (again["state"], again["maker"], again["decided_at"]) == ("OPEN", None, None)
     problem_of(first.post(f"{path}/reopen", why), 409, "sanctions_hit_not_decided")
+
+
+def test_list__of_far_fewer__is_confirmed_by_another_officer(house: House) -> None:
+    whole = xml_of([Entry(f"XXi.{each}", f"Somebody Number{each}zai") for each in range(20)],
+                   generated="2026-09-01T00:00:00Z")  # fmt: skip
+    assert send(house, whole.encode()).json()["is_current"] is True
+    small = file_of(generated="2026-09-02T00:00:00Z").getvalue()
+    first, second = house.caller(FIRST_OFFICER), house.caller(SECOND_OFFICER)
+    sent = send(house, small, FIRST_OFFICER).json()
+    assert (sent["needs_confirmation"], sent["is_current"]) == (True, False)
+
+    path = f"/v1/sanctions_lists/{sent['id']}/confirm"
+    problem_of(first.post(path), 403, "checker_is_maker")
+    problem_of(house.caller(Role.AUDITOR).post(path), 403, "role_missing")
+    confirmed = second.post(path).json()
+    assert (confirmed["confirmed_by"], confirmed["is_current"]) == (SECOND_OFFICER.subject, True)
+    problem_of(second.post(path), 409, "sanctions_list_counts")

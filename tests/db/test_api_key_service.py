@@ -254,6 +254,7 @@ CONSTRAINTS = [
     ("enrolment_handover", "ck_enrolment_handover_four_eyes"),
     ("kyc_review", "ck_kyc_review_four_eyes"),
     ("sanctions_hit", "ck_sanctions_hit_four_eyes"),
+    ("sanctions_list", "ck_sanctions_list_four_eyes"),
     ("proceeds_payout", "ck_proceeds_payout_four_eyes"),
     ("interest_declaration", "ck_interest_declaration_four_eyes"),
     ("policy_row", "ck_policy_row_four_eyes"),

@@ -81,6 +81,60 @@ def test_import__again_older_or_broken__changes_nothing(desk: Desk) -> None:
     assert len(desk.session.exec(select(SanctionsEntry)).all()) == len(ENTRIES)
 
 
+def edition_of(desk: Desk, entries: int, month: int, who: Actor = FIRST_OFFICER) -> SanctionsList:
+    """Take in an edition of so many entries, generated in a month."""
+    named = [Entry(f"XXi.{number:03}", f"Somebody Number{number}zai") for number in range(entries)]
+    content = file_of(named, generated=f"2026-{month:02}-01T00:00:00Z")
+    return lists.import_list(desk.session, who, content)
+
+
+def test_import__of_far_fewer__counts_once_another_officer_confirms(desk: Desk) -> None:
+    first = edition_of(desk, 8, 1)
+    _, investor = enrolled(desk)
+    screen_party(desk.session, desk.vault, investor.party_id)
+    small = edition_of(desk, 3, 2)
+    assert (first.needs_confirmation, small.needs_confirmation) == (False, True)
+    assert lists.find_current(desk.session) == first
+    assert is_screened(desk.session, investor.party_id)
+
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        lists.confirm_list(desk.session, FIRST_OFFICER, small.id)
+    lists.confirm_list(desk.session, SECOND_OFFICER, small.id)
+
+    assert lists.find_current(desk.session) == small
+    assert not is_screened(desk.session, investor.party_id)
+    for edition in (first, small):
+        with pytest.raises(Conflict, match="sanctions_list_counts"):
+            lists.confirm_list(desk.session, SECOND_OFFICER, edition.id)
+    # From now on it is what others are measured by.
+    assert not edition_of(desk, 2, 3).needs_confirmation
+
+
+def test_import__of_fewer_step_by_step__needs_another_officer_too(desk: Desk) -> None:
+    needed = [edition_of(desk, size, month).needs_confirmation
+              for month, size in enumerate((9, 5, 3, 2, 6), start=1)]  # fmt: skip
+    assert needed == [False, False, True, True, False]
+
+
+def test_confirm__an_edition_older_than_the_one_in_use__is_refused(desk: Desk) -> None:
+    edition_of(desk, 8, 1)
+    small = edition_of(desk, 3, 2)
+    whole = edition_of(desk, 9, 3)
+
+    with pytest.raises(Conflict, match="sanctions_list_older"):
+        lists.confirm_list(desk.session, SECOND_OFFICER, small.id)
+    assert lists.find_current(desk.session) == whole
+
+
+def test_import__true_list_after_a_wrong_one_of_many__comes_back(desk: Desk) -> None:
+    edition_of(desk, 4, 1)
+    edition_of(desk, 40, 2)
+    true = edition_of(desk, 5, 3)
+    lists.confirm_list(desk.session, SECOND_OFFICER, true.id)
+    assert lists.find_current(desk.session) == true
+    assert not edition_of(desk, 5, 4).needs_confirmation
+
+
 def test_import__larger_than_allowed__is_refused(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

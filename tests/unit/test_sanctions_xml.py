@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 
+from registry.kernel.clock import now
 from registry.kernel.errors import Invalid
 from registry.sanctions import un_xml
 from registry.sanctions.models import ListedKind
@@ -58,6 +59,10 @@ BOMB = '<?xml version="1.0"?>\n<!DOCTYPE x [<!ENTITY a "b">]>\n<CONSOLIDATED_LIS
         ("<OTHER/>", "begins with OTHER"),
         ('<CONSOLIDATED_LIST dateGenerated="yesterday"/>', "dateGenerated"),
         ('<CONSOLIDATED_LIST dateGenerated="2026-01-01"/>', "names nobody"),
+        (xml_of(generated="2099-01-01T00:00:00Z"), "dateGenerated"),
+        (xml_of(generated="9999-12-31T23:59:59-12:00"), "dateGenerated"),
+        (xml_of(generated="0001-01-01T00:00:00+05:00"), "dateGenerated"),
+        (xml_of(generated=(now() + timedelta(hours=25)).isoformat()), "dateGenerated"),
         (xml_of()[:-200], "Line"),
         (BOMB, "DTD"),
         (xml_of(more="<INDIVIDUAL><DATAID>7</DATAID></INDIVIDUAL>"), "no reference or no name"),
@@ -89,3 +94,7 @@ def test_list__of_too_many_entries__is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(Invalid, match="sanctions_list_malformed"):
         taken(xml_of())
+
+
+def test_list__of_a_clock_that_is_ahead__is_taken() -> None:
+    assert len(taken(xml_of(generated=(now() + timedelta(hours=12)).isoformat()))) == len(ENTRIES)
