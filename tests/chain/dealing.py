@@ -28,6 +28,7 @@ from registry.operation.models import Operation
 from registry.settlement import trades
 from registry.settlement.service import Agreed, Permit, plan_settlement
 from registry.tokenization import service as tokenizations
+from tests import sales
 from tests.chain.market import ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_pool import Key, plan
@@ -39,6 +40,7 @@ UNITS = 50
 ON_SALE = 4 * UNITS
 DAY = 86_400
 BALANCES_SLOT = 0
+NOTHING = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Dealing:
     price: int
 
     @classmethod
-    def begin(cls, minted: Market, *, signed: bool = True) -> Dealing:
-        """Open the token and the sale; SECOND orders and holds rupees, the wrapper signs."""
+    def live(cls, minted: Market) -> Dealing:
+        """Open the token, give the key its role, and let SECOND hold rupees."""
         key = Key(150)
         world = replace(minted.world, chain=replace(minted.world.chain, settlement=key))
         market = replace(minted, world=world)
@@ -64,16 +66,28 @@ class Dealing:
         plan(world)
         world.settle()
         market.suite().index()
-        sale = open_sale(market)
-        order = place(market, sale.id)
-        found = cls(market, sale.id, order.id, order.amount_paisa)
+        found = cls(market, NOTHING, NOTHING, UNITS * sales.PRICE_PAISA)
         found.give_rupees(10 * found.price)
-        world.node.fund(SELLER)
-        seller = Hand(world.node, key_of(ISSUER))
-        seller.call("Token", market.suite().token, "approve", found.settlement, ON_SALE)
+        return found
+
+    @classmethod
+    def begin(cls, minted: Market, *, signed: bool = True) -> Dealing:
+        """Open the sale too; SECOND orders, and the wrapper signs."""
+        live = cls.live(minted)
+        sale = open_sale(live.market)
+        order = place(live.market, sale.id)
+        found = replace(live, sale_id=sale.id, order_id=order.id)
+        assert order.amount_paisa == found.price
+        found.allow(ON_SALE)
         if signed:
             found.sign_as_seller()
         return found
+
+    def allow(self, units: int) -> None:
+        """Have the wrapper let the Settlement take so many fractions."""
+        self.world.node.fund(SELLER)
+        seller = Hand(self.world.node, key_of(ISSUER))
+        seller.call("Token", self.market.suite().token, "approve", self.settlement, units)
 
     @property
     def world(self) -> World:
