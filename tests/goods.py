@@ -64,15 +64,20 @@ class Lot:
     holder: Side
 
 
-def deposit(desk: Desk, asset: Asset, holder: Party, **changes: Any) -> WarehouseReceipt:
-    terms: dict[str, Any] = {
+def terms(desk: Desk, asset: Asset, holder: Party, **changes: Any) -> Deposit:
+    said: dict[str, Any] = {
         "key": assets.list_keys(desk.session, asset.id)[0],
         "warehouse": "Muridke 4",
         "accredited_until": today() + timedelta(days=365),
         "depositor_id": holder.id,
         "qty_kg": QTY,
     }
-    return receipts.deposit_goods(desk.session, WAREHOUSE, asset.id, Deposit(**(terms | changes)))
+    return Deposit(**(said | changes))
+
+
+def deposit(desk: Desk, asset: Asset, holder: Party, **changes: Any) -> WarehouseReceipt:
+    new = terms(desk, asset, holder, **changes)
+    return receipts.deposit_goods(desk.session, WAREHOUSE, asset.id, new)
 
 
 def deposited(desk: Desk, **changes: Any) -> Lot:
@@ -218,9 +223,14 @@ def issued_bill(desk: Desk, **changes: Any) -> Shipment:
 def wrapped_cargo(desk: Desk) -> tuple[Wrapped, Shipment]:
     """Register a cargo whose issued bill the wrapper holds."""
     shipment = issued_bill(desk)
-    asset = make.registered(desk, shipment.asset)
-    sales.name_wrapper(desk, asset, shipment.shipper.party)
-    return Wrapped(asset, _buyer_of(desk, shipment.shipper)), shipment
+    return wrap_cargo(desk, shipment.asset, shipment.shipper), shipment
+
+
+def wrap_cargo(desk: Desk, asset: Asset, owner: Side) -> Wrapped:
+    """Register a cargo that its shipper's company wraps."""
+    make.registered(desk, asset)
+    sales.name_wrapper(desk, asset, owner.party)
+    return Wrapped(asset, _buyer_of(desk, owner))
 
 
 def _buyer_of(desk: Desk, who: Side) -> Buyer:

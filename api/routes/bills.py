@@ -34,7 +34,7 @@ def make_out_bill(
     asset_id: UUID, body: BillCreate, session: SessionDep, actor: ActorDep, response: Response
 ) -> BillRead:
     """Make out the bill of a cargo, as its carrier."""
-    bill = bills.make_out_bill(session, actor, asset_id, body.new())
+    bill = cargo.make_out_bill(session, actor, asset_id, body.new())
     response.headers["Location"] = f"/v1/bills_of_lading/{bill.id}"
     return BillRead.of(session, bill)
 

@@ -38,7 +38,7 @@ def open_receipt(
     asset_id: UUID, body: ReceiptCreate, session: SessionDep, actor: ActorDep, response: Response
 ) -> ReceiptRead:
     """Take goods in that stand in a dossier."""
-    receipt = receipts.deposit_goods(session, actor, asset_id, body.deposit())
+    receipt = goods.open_receipt(session, actor, asset_id, body.deposit())
     response.headers["Location"] = f"/v1/receipts/{receipt.id}"
     return ReceiptRead.of(receipt)
 

@@ -106,14 +106,14 @@ def find_rivals(session: Session, bill: BillOfLading) -> list[str]:
 def findings(session: Session, asset: Asset) -> Mapping[str, Finding]:
     """Say what the asset's bills have against it (EBL-01).
 
-    An asset whose bill is not made out yet is judged by its own fields alone.
+    An asset whose bill is not issued yet is judged by its own fields alone; one whose bill has
+    ended is not.
     """
-    bills = session.exec(
-        select(BillOfLading).where(
-            col(BillOfLading.asset_id) == asset.id, col(BillOfLading.state).not_in(ENDED)
-        )
-    ).all()
+    rows = session.exec(select(BillOfLading).where(col(BillOfLading.asset_id) == asset.id)).all()
+    bills = [bill for bill in rows if bill.state not in ENDED]
     issued = [bill for bill in bills if bill.state not in UNISSUED]
+    if not issued and any(bill.state not in UNISSUED for bill in rows):
+        return {"EBL-01": Finding("The bill has ended: the cargo is delivered, or on paper.")}
     if len(issued) > 1:
         return {"EBL-01": Finding(f"{len(issued)} bills of this cargo are live.")}
     for bill in bills:

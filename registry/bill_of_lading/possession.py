@@ -9,7 +9,7 @@ from sqlmodel import Session
 from registry.bill_of_lading import chain
 from registry.bill_of_lading.guards import MACHINE
 from registry.bill_of_lading.models import Action, BillOfLading, BillState
-from registry.bill_of_lading.service import get_bill
+from registry.bill_of_lading.service import get_bill, get_with_asset
 from registry.investor.acting import acting_as, find_party_of
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -187,7 +187,7 @@ def accept_surrender(session: Session, actor: Actor, bill_id: UUID) -> BillOfLad
     Conflict
         ``transition_refused``.
     """
-    bill = get_bill(session, bill_id, lock=True)
+    bill = get_with_asset(session, bill_id)
     given = {"last_action": chain.last_action(session, bill)}
     lifecycle.fire(session, actor, MACHINE, bill, "accept", given=given)
     chain.append(session, actor, bill, Action.SACC)

@@ -162,9 +162,10 @@ def issue_bill(session: Session, actor: Actor, bill_id: UUID) -> BillOfLading:
     Forbidden
         ``not_the_carrier``.
     Conflict
-        ``bill_issued_twice``, ``equipment_under_other_bill`` (EBL-01), ``transition_refused``.
+        ``bill_issued_twice``, ``equipment_under_other_bill`` (EBL-01), ``transition_refused``,
+        ``tokenization_alive``.
     """
-    bill = get_bill(session, bill_id, lock=True)
+    bill = get_with_asset(session, bill_id)
     given = {"holder_id": bill.shipper_id, "chain_no": bill.chain_no}
     # State and holder become true in one statement, as the table demands.
     with session.no_autoflush:
@@ -187,8 +188,7 @@ def reissue_bill(session: Session, actor: Actor, bill_id: UUID, *, reference: st
     Forbidden
         ``not_the_carrier``.
     """
-    bill = get_bill(session, bill_id, lock=True)
-    assets.get_asset(session, bill.asset_id, lock=True)
+    bill = get_with_asset(session, bill_id)
     if not REFERENCE.fullmatch(reference):
         raise Invalid("bill_malformed", "The reference has 1 to 20 characters.", field="/reference")
     chain_no = bill.chain_no + 1
@@ -240,6 +240,20 @@ def get_bill(session: Session, bill_id: UUID, *, lock: bool = False) -> BillOfLa
         There is none of that id.
     """
     return get_row(session, BillOfLading, bill_id, kind="bill of lading", lock=lock)
+
+
+def get_with_asset(session: Session, bill_id: UUID) -> BillOfLading:
+    """Lock the asset first, as every step of a tokenization does, then the bill.
+
+    A bill comes into force or ends before such a step looks at it or after it, never in between.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    assets.get_asset(session, get_bill(session, bill_id).asset_id, lock=True)
+    return get_bill(session, bill_id, lock=True)
 
 
 def list_bills(session: Session, asset_id: UUID) -> Sequence[BillOfLading]:

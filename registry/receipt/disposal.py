@@ -17,7 +17,7 @@ from registry.lifecycle.offers import make_offer, take_offer
 from registry.party import service as parties
 from registry.receipt.guards import MACHINE
 from registry.receipt.models import ReceiptState, WarehouseReceipt
-from registry.receipt.service import check_kilograms, get_receipt
+from registry.receipt.service import check_kilograms, get_receipt, get_with_asset
 
 NOTHING = Decimal(0)
 
@@ -215,7 +215,7 @@ def liquidate_pledge(
     Conflict
         ``source_not_verified``, ``transition_refused``.
     """
-    receipt = get_receipt(session, receipt_id, lock=True)
+    receipt = get_with_asset(session, receipt_id)
     pledgee = acting_as(session, actor, "pledgee", receipt.pledgee_id)
     given = {"document_id": sale_note_id, "proceeds_paisa": proceeds_paisa}
     lifecycle.fire(
@@ -237,9 +237,10 @@ def deliver_goods(
     Forbidden
         ``not_the_warehouse``.
     Conflict
-        ``receipt_encumbered``, ``redemption_not_settled``, ``source_not_verified``.
+        ``receipt_encumbered``, ``redemption_not_settled``, ``source_not_verified``,
+        ``tokenization_alive``.
     """
-    receipt = get_receipt(session, receipt_id, lock=True)
+    receipt = get_with_asset(session, receipt_id)
     given = {"document_id": release_order_id}
     free = receipt.free_kg
     lifecycle.fire(

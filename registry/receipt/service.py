@@ -24,7 +24,7 @@ from registry.lifecycle import service as lifecycle
 from registry.lifecycle.offers import make_offer, offered_by, take_offer
 from registry.party import service as parties
 from registry.receipt.guards import MACHINE
-from registry.receipt.models import ENDED, WarehouseReceipt
+from registry.receipt.models import ENDED, ReceiptState, WarehouseReceipt
 from registry.rulebook.facts import Finding
 
 
@@ -243,11 +243,11 @@ def issue_receipt(session: Session, actor: Actor, receipt_id: UUID) -> Warehouse
     ------
     Conflict
         ``accreditation_expired``, ``valuation_missing``, ``goods_underinsured`` (EWR-02),
-        ``receipt_term_over`` (EWR-03).
+        ``receipt_term_over`` (EWR-03), ``tokenization_alive``.
     Forbidden
         ``not_the_warehouse``.
     """
-    receipt = get_receipt(session, receipt_id, lock=True)
+    receipt = get_with_asset(session, receipt_id)
     lifecycle.fire(session, actor, MACHINE, receipt, "issue")
     return receipt
 
@@ -271,6 +271,20 @@ def get_receipt(session: Session, receipt_id: UUID, *, lock: bool = False) -> Wa
     return get_row(session, WarehouseReceipt, receipt_id, kind="warehouse receipt", lock=lock)
 
 
+def get_with_asset(session: Session, receipt_id: UUID) -> WarehouseReceipt:
+    """Lock the asset first, as every step of a tokenization does, then the receipt.
+
+    Goods come and go before such a step looks at them or after it, never in between.
+
+    Raises
+    ------
+    NotFound
+        There is none of that id.
+    """
+    assets.get_asset(session, get_receipt(session, receipt_id).asset_id, lock=True)
+    return get_receipt(session, receipt_id, lock=True)
+
+
 def list_receipts(session: Session, asset_id: UUID) -> Sequence[WarehouseReceipt]:
     """List every receipt of an asset's goods, oldest first."""
     return session.exec(
@@ -288,11 +302,18 @@ def live_receipts(session: Session, asset_id: UUID) -> list[WarehouseReceipt]:
 def findings(session: Session, asset: Asset) -> Mapping[str, Finding]:
     """Say what the receipts have against the dossier: less is free than it counts (EWR-01).
 
-    A dossier whose receipts are not opened yet is judged by its own fields alone.
+    A dossier whose receipts are not opened yet is judged by its own fields alone; one whose
+    goods have left is not.
     """
-    receipts = live_receipts(session, asset.id)
-    if asset.asset_class != AssetClass.COMMODITY_WAREHOUSED or not receipts:
+    if asset.asset_class != AssetClass.COMMODITY_WAREHOUSED:
         return {}
+    rows = list_receipts(session, asset.id)
+    # Cancelled: refused goods never were there, and those of a split stand on its parts.
+    if all(row.state == ReceiptState.CANCELLED for row in rows):
+        return {}
+    receipts = [row for row in rows if row.state not in ENDED]
+    if not receipts:
+        return {"EWR-01": Finding("The goods have left the warehouse: no receipt is live.")}
     details = warehoused_details(asset)
     claimed = details.qty_kg - details.pledged_kg
     # What this asset's own token has locked is what the dossier claims.

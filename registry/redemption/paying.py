@@ -294,7 +294,7 @@ def deliver_redeemed(session: Session, actor: Actor, receipt_id: UUID) -> Wareho
     Forbidden
         ``not_the_warehouse``.
     """
-    receipt = receipts.get_receipt(session, receipt_id, lock=True)
+    receipt = receipts.get_with_asset(session, receipt_id)
     settled = _has_delivery(session, receipt.asset_id, (RedemptionState.SETTLED,))
     kg = receipt.tokenized_kg + receipt.free_kg
     lifecycle.fire(

@@ -1,4 +1,10 @@
-"""What a token locks when its terms are approved: the receipts and bills of its asset."""
+"""What a token locks when its terms are approved: the receipts and bills of its asset.
+
+An asset without a paper has nothing to lock: its dossier alone, with its verified papers, stands
+behind the token. From then on none is opened or issued until that token has ended
+(`registry.tokenization.guards`). One whose papers have all ended does not get here: the rules
+refuse it (EWR-01, EBL-01).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,6 @@ from sqlmodel import Session
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.guards import MACHINE as BILL
 from registry.bill_of_lading.models import ENDED as BILL_ENDED
-from registry.bill_of_lading.models import UNISSUED
 from registry.kernel.actor import Actor
 from registry.lifecycle import service as lifecycle
 from registry.receipt import service as receipts
@@ -43,17 +48,17 @@ def lock_goods(session: Session, actor: Actor, asset_id: UUID) -> None:
 
 
 def lock_cargo(session: Session, actor: Actor, asset_id: UUID) -> None:
-    """Lock the issued bill of the asset for its token, when its terms are approved.
+    """Lock the bill of the asset for its token, when its terms are approved.
 
     Raises
     ------
     Conflict
         ``bill_not_in_wrapper`` (WRP-01), ``offer_pending``, ``transition_refused``: the bill is
-        being surrendered.
+        not issued yet, or being surrendered.
     """
     wrapper = wrappers.find_wrapper(session, asset_id)
     given = {"wrapper": wrapper.party_id if wrapper else None}
     for row in bills.list_bills(session, asset_id):
-        if row.state not in BILL_ENDED and row.state not in UNISSUED:
+        if row.state not in BILL_ENDED:
             bill = bills.get_bill(session, row.id, lock=True)
             lifecycle.fire(session, actor, BILL, bill, "lock_for_token", given=given)

@@ -20,11 +20,29 @@ from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE, require_own_warehouse
 from registry.receipt.models import ReceiptState, WarehouseReceipt
 from registry.receipt.papers import verified_paper
+from registry.receipt.service import Deposit
 from registry.tokenization import service as tokenizations
-from registry.tokenization.guards import find_alive
+from registry.tokenization.guards import find_alive, find_approved, require_no_token
 from registry.tokenization.models import TokenizationState
 
 NOTHING = Decimal(0)
+
+
+def open_receipt(
+    session: Session, actor: Actor, asset_id: UUID, deposit: Deposit
+) -> WarehouseReceipt:
+    """Open a receipt, unless a token stands on the goods without it.
+
+    Raises
+    ------
+    Conflict
+        ``tokenization_alive``.
+    Invalid, Conflict
+        As `receipt.service.deposit_goods`.
+    """
+    assets.get_asset(session, asset_id, lock=True)
+    require_no_token(session, asset_id)
+    return receipts.deposit_goods(session, actor, asset_id, deposit)
 
 
 def unlock_receipt(session: Session, actor: Actor, receipt_id: UUID) -> WarehouseReceipt:
@@ -45,8 +63,7 @@ def unlock_receipt(session: Session, actor: Actor, receipt_id: UUID) -> Warehous
 
 
 def _token_facts(session: Session, receipt: WarehouseReceipt) -> dict[str, object]:
-    alive = find_alive(session, receipt.asset_id)
-    return {"live_tokenization": alive is not None}
+    return {"live_tokenization": find_approved(session, receipt.asset_id) is not None}
 
 
 def due_receipts(session: Session) -> list[UUID]:
@@ -70,7 +87,7 @@ def expire_receipt(session: Session, receipt_id: UUID) -> WarehouseReceipt:
     Conflict
         ``receipt_in_term``, ``transition_refused``.
     """
-    receipt = _get_with_asset(session, receipt_id)
+    receipt = receipts.get_with_asset(session, receipt_id)
     if receipt.state == ReceiptState.TOKEN_LOCKED and receipt.expires_on < today():
         _pause(session, receipt, f"receipt {receipt.id} expired on {receipt.expires_on}")
     alive = find_alive(session, receipt.asset_id)
@@ -79,13 +96,6 @@ def expire_receipt(session: Session, receipt_id: UUID) -> WarehouseReceipt:
     given = {"token_stopped": stopped}
     lifecycle.fire(session, THE_SYSTEM, MACHINE, receipt, "expire", given=given)
     return receipt
-
-
-def _get_with_asset(session: Session, receipt_id: UUID) -> WarehouseReceipt:
-    """Lock the asset first, as every step of a tokenization does."""
-    asset_id = receipts.get_receipt(session, receipt_id).asset_id
-    assets.get_asset(session, asset_id, lock=True)
-    return receipts.get_receipt(session, receipt_id, lock=True)
 
 
 def _pause(session: Session, receipt: WarehouseReceipt, reason: str) -> None:
@@ -110,7 +120,7 @@ def extend_receipt(
     Forbidden
         ``not_the_warehouse``.
     """
-    receipt = _get_with_asset(session, receipt_id)
+    receipt = receipts.get_with_asset(session, receipt_id)
     facts = _token_facts(session, receipt)
     event = "extend_locked" if facts["live_tokenization"] else "extend"
     given = {**facts, "assay_id": assay_id, "expires_on": expires_on}
@@ -139,7 +149,7 @@ def auction_goods(
     Forbidden
         ``not_the_warehouse``.
     """
-    receipt = _get_with_asset(session, receipt_id)
+    receipt = receipts.get_with_asset(session, receipt_id)
     given = {
         **_token_facts(session, receipt),
         "document_id": auction_note_id,
@@ -168,7 +178,7 @@ def record_loss(
     Forbidden
         ``not_the_warehouse``; ``checker_is_maker``: who verified the audit does not record it.
     """
-    receipt = _get_with_asset(session, receipt_id)
+    receipt = receipts.get_with_asset(session, receipt_id)
     require_own_warehouse(actor, receipt)
     receipts.check_kilograms(kg)
     if receipt not in receipts.live_receipts(session, receipt.asset_id):

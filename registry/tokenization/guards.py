@@ -11,9 +11,11 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset.models import Asset
+from registry.bill_of_lading.models import BillOfLading
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_reason
 from registry.lifecycle.service import Attempt, guard
+from registry.receipt.models import WarehouseReceipt
 from registry.tokenization.compliance import require_sound_terms
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
@@ -31,6 +33,9 @@ SUITE = frozenset(
     }
 )
 """Contracts of one token."""
+
+UNAPPROVED = (TokenizationState.PROPOSED, TokenizationState.STRUCTURED)
+"""Before its terms are approved a token has locked nothing (`registry.tokenization.custody`)."""
 
 SELLING = (TokenizationState.OFFERING, TokenizationState.MINTING)
 
@@ -113,6 +118,39 @@ def _no_token_lives(attempt: Attempt[Asset]) -> None:
             f"The token {alive.symbol} is {alive.state}; its holders come first.",
             remedy="Redeem or cancel it.",
         )
+
+
+@guard("warehouse_receipt", "issue", "deliver")
+@guard("ebl", "issue")
+def _no_token_stands_without_this_paper(attempt: Attempt[WarehouseReceipt | BillOfLading]) -> None:
+    """What a token has not locked is not put into the world while it lives, nor do goods leave."""
+    require_no_token(attempt.session, attempt.record.asset_id)
+
+
+def require_no_token(session: Session, asset_id: UUID) -> None:
+    """Refuse what would go past the token of these goods.
+
+    Raises
+    ------
+    Conflict
+        ``tokenization_alive``.
+    """
+    approved = find_approved(session, asset_id)
+    if approved is not None:
+        raise Conflict(
+            "tokenization_alive",
+            f"The token {approved.symbol} of these goods is {approved.state}.",
+            remedy="Papers are issued before the terms are approved, or after the token has ended.",
+        )
+
+
+def find_approved(session: Session, asset_id: UUID) -> Tokenization | None:
+    """Return the tokenization of the asset that lives and has its terms approved.
+
+    What lies behind it is locked (`registry.tokenization.custody`).
+    """
+    alive = find_alive(session, asset_id)
+    return alive if alive is not None and alive.state not in UNAPPROVED else None
 
 
 def find_alive(session: Session, asset_id: UUID) -> Tokenization | None:

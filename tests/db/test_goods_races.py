@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from psycopg.errors import UniqueViolation
@@ -21,6 +22,7 @@ from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.encumbrance.models import Encumbrance, EncumbranceState
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
 from registry.mutation import service as mutations
 from registry.mutation.models import Mutation, MutationState
 from registry.receipt import disposal
@@ -33,6 +35,7 @@ from registry.redemption.models import Redemption, RedemptionVote
 from registry.rulebook.constraints import CONSTRAINTS
 from registry.title.models import Title, TitleState
 from registry.tokenization import service as tokenizations
+from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import court, deeds, ledger, sales
 from tests import factories as make
@@ -40,7 +43,7 @@ from tests import goods as lots
 from tests import redemptions as stages
 from tests.conftest import DatabaseMaker
 from tests.court import SECOND_COMPLIANCE
-from tests.db.races import together
+from tests.db.races import meanwhile, together
 from tests.db.stage import Stage, StageMaker
 from tests.factories import CHECKER, Buyer, Desk
 from tests.goods import CARRIER, QTY, Lot, Shipment, Side
@@ -60,6 +63,7 @@ class Market:
     offered: Lot
     tokenized: Lot
     tokenization: Tokenization
+    release_order: UUID
     first_bill: Shipment
     second_bill: Shipment
     redemption: Redemption
@@ -96,6 +100,7 @@ def open_market(desk: Desk) -> Market:
         offered=offered,
         tokenized=tokenized,
         tokenization=tokenization,
+        release_order=lots.paper(desk, tokenized.asset, "RELEASE_ORDER"),
         first_bill=first_bill,
         second_bill=lots.approved_bill(desk, containers=boxes),
         redemption=made.redemption,
@@ -210,6 +215,36 @@ def test_token__locked_while_its_goods_are_offered__is_one_or_the_other(
         approved = reader.get_one(Tokenization, terms.id).state == TokenizationState.APPROVED
         assert locked == approved == (receipt.offer is None)
         assert (receipt.tokenized_kg == QTY) == locked
+
+
+def test_token__approved_while_its_goods_leave__keeps_them(
+    fresh_database: Database, market: Market
+) -> None:
+    terms, receipt_id = market.tokenization, market.tokenized.receipt.id
+
+    def deliver(session: Session) -> WarehouseReceipt:
+        return disposal.deliver_goods(
+            session, lots.WAREHOUSE, receipt_id, release_order_id=market.release_order
+        )
+
+    with fresh_database.transaction() as session:
+        # Between the gate's look at the receipts and their lock.
+        require_open_gate(session, session.get_one(Tokenization, terms.id))
+        with meanwhile(fresh_database, deliver) as late:
+            tokenizations.approve_tokenization(
+                session,
+                CHECKER,
+                terms.id,
+                role=Role.REGISTRAR_CHECKER,
+                seen_hash=tokenizations.terms_hash(terms),
+            )
+            session.commit()
+            with pytest.raises(Conflict, match="redemption_not_settled"):
+                late.result()
+
+    with fresh_database.reading() as reader:
+        receipt = reader.get_one(WarehouseReceipt, receipt_id)
+        assert (receipt.state, receipt.tokenized_kg) == (ReceiptState.TOKEN_LOCKED, QTY)
 
 
 def issue(shipment: Shipment) -> Act:
