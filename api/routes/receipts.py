@@ -20,6 +20,7 @@ from api.schemas.goods import (
     PledgeCreate,
     ReceiptCreate,
     ReceiptRead,
+    RenewalCreate,
     SaleCreate,
     SplitCreate,
 )
@@ -27,6 +28,7 @@ from registry.asset import service as assets
 from registry.receipt import disposal
 from registry.receipt import service as receipts
 from registry.receipt.models import ReceiptState
+from registry.receipt.renewal import NO_RENEWAL
 from registry.redemption import paying
 from registry.tokenization import goods
 
@@ -86,9 +88,12 @@ def reject_receipt(
 
 
 @router.post("/receipts/{receipt_id}/issue", dependencies=IDEMPOTENT)
-def issue_receipt(receipt_id: UUID, session: SessionDep, actor: ActorDep) -> ReceiptRead:
+def issue_receipt(
+    receipt_id: UUID, session: SessionDep, actor: ActorDep, body: RenewalCreate | None = None
+) -> ReceiptRead:
     """Issue the receipt of assayed goods."""
-    return ReceiptRead.of(receipts.issue_receipt(session, actor, receipt_id))
+    renewal = body.renewal() if body else NO_RENEWAL
+    return ReceiptRead.of(receipts.issue_receipt(session, actor, receipt_id, renewal))
 
 
 @router.post("/receipts/{receipt_id}/split", dependencies=IDEMPOTENT)
@@ -164,8 +169,9 @@ def extend_receipt(
 ) -> ReceiptRead:
     """Give an expired receipt a new term after a new assay."""
     row = goods.extend_receipt(
-        session, actor, receipt_id, assay_id=body.assay_id, expires_on=body.expires_on
-    )
+        session, actor, receipt_id, assay_id=body.assay_id, expires_on=body.expires_on,
+        renewal=body.renewal(),
+    )  # fmt: skip
     return ReceiptRead.of(row)
 
 

@@ -16,6 +16,7 @@ from registry.bill_of_lading import chain
 from registry.bill_of_lading.models import Action, BillOfLading, BillState
 from registry.bill_of_lading.service import NewBill
 from registry.receipt.models import ReceiptState, WarehouseReceipt
+from registry.receipt.renewal import Renewal
 from registry.receipt.service import Deposit, Grading
 
 Kilograms = Annotated[Decimal, Field(gt=0, max_digits=24, decimal_places=6)]
@@ -80,7 +81,24 @@ class SaleCreate(Body):
     proceeds: MoneyAmount
 
 
-class ExtensionCreate(Body):
+class RenewalCreate(Body):
+    """What the warehouse has renewed since the goods came in, each with its verified paper."""
+
+    accredited_until: date | None = None
+    accreditation_id: UUID | None = None
+    insured: MoneyAmount | None = None
+    insurance_id: UUID | None = None
+
+    def renewal(self) -> Renewal:
+        return Renewal(
+            accredited_until=self.accredited_until,
+            accreditation_id=self.accreditation_id,
+            insured_paisa=self.insured.paisa("/insured/amount") if self.insured else None,
+            insurance_id=self.insurance_id,
+        )
+
+
+class ExtensionCreate(RenewalCreate):
     """A new term after a new assay."""
 
     assay_id: UUID

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from registry.kernel.actor import Actor
 from registry.kernel.clock import today
@@ -63,25 +63,28 @@ def is_graded(attempt: Try) -> None:
 @guard(MACHINE, "issue")
 def may_be_issued(attempt: Try) -> None:
     """The warehouse is accredited, the goods are insured for their value, the term runs."""
-    receipt = attempt.record
-    if receipt.accredited_until < today():
+    receipt, renewed = attempt.record, attempt.given["renewed"]
+    accredited_until = renewed.get("accredited_until", receipt.accredited_until)
+    if accredited_until < today():
         raise Conflict(
             "accreditation_expired",
-            f"The accreditation of the warehouse ran out on {receipt.accredited_until}.",
+            f"The accreditation of the warehouse ran out on {accredited_until}.",
+            remedy="Name the new one and its paper.",
         )
     valuation = valuations.accepted_valuation(attempt.session, receipt.asset_id)
     if valuation is None:
         raise Conflict("valuation_missing", "No valuation of this asset is accepted.")
-    if receipt.insured_paisa < valuation.amount_paisa:
+    if renewed.get("insured_paisa", receipt.insured_paisa) < valuation.amount_paisa:
         raise Conflict(
             "goods_underinsured",
             "The goods are insured for less than their value (rule EWR-02).",
+            remedy="Name the new sum insured and its policy.",
             rule="EWR-02",
         )
-    require_future(receipt, receipt.expires_on)
+    require_future(accredited_until, receipt.expires_on)
 
 
-def require_future(receipt: WarehouseReceipt, expires_on: Any) -> None:
+def require_future(accredited_until: date, expires_on: date) -> None:
     """Refuse a term that is over, or longer than the warehouse is accredited.
 
     Raises
@@ -93,10 +96,11 @@ def require_future(receipt: WarehouseReceipt, expires_on: Any) -> None:
         raise Conflict(
             "receipt_term_over", f"The term ends on {expires_on} (rule EWR-03).", rule="EWR-03"
         )
-    if expires_on > receipt.accredited_until:
+    if expires_on > accredited_until:
         raise Conflict(
             "accreditation_expired",
-            f"The warehouse is accredited until {receipt.accredited_until} only.",
+            f"The warehouse is accredited until {accredited_until} only.",
+            remedy="Name the new accreditation and its paper.",
         )
 
 
@@ -218,7 +222,9 @@ def is_assayed_again(attempt: Try) -> None:
     )
     if paper.issued_on is None or paper.issued_on <= receipt.expires_on:
         raise Conflict("assay_outdated", "The assay must be made after the receipt ran out.")
-    require_future(receipt, given["expires_on"])
+    renewed = given["renewed"]
+    accredited_until = renewed.get("accredited_until", receipt.accredited_until)
+    require_future(accredited_until, given["expires_on"])
 
 
 @guard(MACHINE, "expire")
@@ -233,14 +239,17 @@ def term_is_over(attempt: Try) -> None:
 
 @guard(MACHINE, "deliver")
 def may_leave_the_warehouse(attempt: Try) -> None:
-    """On a release order, everything that is there; tokenized goods after their redemption."""
+    """On a release order, everything that is there; tokenized goods after their redemption.
+
+    Goods whose term is over leave as before: whoever holds the receipt still owns them.
+    """
     receipt = attempt.record
-    if receipt.state == "TOKEN_LOCKED":
+    if receipt.state == "TOKEN_LOCKED" or receipt.tokenized_kg:
         if not attempt.given.get("redemption_settled"):
             raise Conflict(
                 "redemption_not_settled", "Tokenized goods leave after their redemption is settled."
             )
         return
     _require_paper(attempt, "RELEASE_ORDER")
-    if receipt.pledged_kg or receipt.tokenized_kg:
+    if receipt.pledged_kg:
         raise Conflict("receipt_encumbered", "Goods with claims on them do not leave.")

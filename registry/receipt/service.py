@@ -25,6 +25,7 @@ from registry.lifecycle.offers import make_offer, offered_by, take_offer
 from registry.party import service as parties
 from registry.receipt.guards import MACHINE
 from registry.receipt.models import ENDED, ReceiptState, WarehouseReceipt
+from registry.receipt.renewal import NO_RENEWAL, Renewal, renewed, told
 from registry.rulebook.facts import Finding
 
 
@@ -222,7 +223,7 @@ def refuse_offer(session: Session, actor: Actor, receipt_id: UUID) -> WarehouseR
 def reject_goods(
     session: Session, actor: Actor, receipt_id: UUID, *, reason: str
 ) -> WarehouseReceipt:
-    """Refuse goods below the quality floor.
+    """Refuse goods below the quality floor, also those that were assayed and are not issued yet.
 
     Raises
     ------
@@ -236,11 +237,20 @@ def reject_goods(
     return receipt
 
 
-def issue_receipt(session: Session, actor: Actor, receipt_id: UUID) -> WarehouseReceipt:
+def issue_receipt(
+    session: Session, actor: Actor, receipt_id: UUID, renewal: Renewal = NO_RENEWAL
+) -> WarehouseReceipt:
     """Issue the receipt: accredited, insured for the value, in its term.
+
+    Parameters
+    ----------
+    renewal
+        What the warehouse has renewed since the goods came in.
 
     Raises
     ------
+    Invalid
+        As `renewal.renewed`.
     Conflict
         ``accreditation_expired``, ``valuation_missing``, ``goods_underinsured`` (EWR-02),
         ``receipt_term_over`` (EWR-03), ``tokenization_alive``.
@@ -248,7 +258,11 @@ def issue_receipt(session: Session, actor: Actor, receipt_id: UUID) -> Warehouse
         ``not_the_warehouse``.
     """
     receipt = get_with_asset(session, receipt_id)
-    lifecycle.fire(session, actor, MACHINE, receipt, "issue")
+    changes = renewed(session, receipt, renewal)
+    lifecycle.change(
+        session, actor, MACHINE, receipt, "issue", changes,
+        given={"renewed": changes}, **told(changes),
+    )  # fmt: skip
     return receipt
 
 

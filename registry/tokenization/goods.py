@@ -20,6 +20,7 @@ from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE, require_own_warehouse
 from registry.receipt.models import ReceiptState, WarehouseReceipt
 from registry.receipt.papers import verified_paper
+from registry.receipt.renewal import NO_RENEWAL, Renewal, renewed, told
 from registry.receipt.service import Deposit
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import find_alive, find_approved, require_no_token
@@ -105,15 +106,28 @@ def _pause(session: Session, receipt: WarehouseReceipt, reason: str) -> None:
 
 
 def extend_receipt(
-    session: Session, actor: Actor, receipt_id: UUID, *, assay_id: UUID, expires_on: date
+    session: Session,
+    actor: Actor,
+    receipt_id: UUID,
+    *,
+    assay_id: UUID,
+    expires_on: date,
+    renewal: Renewal = NO_RENEWAL,
 ) -> WarehouseReceipt:
     """Give an expired receipt a new term after a new assay.
 
     It is locked again where a token lives on; that token stays paused until it is unpaused
     under its own guard.
 
+    Parameters
+    ----------
+    renewal
+        What the warehouse has renewed since the goods came in.
+
     Raises
     ------
+    Invalid
+        As `receipt.renewal.renewed`.
     Conflict
         ``assay_outdated``, ``receipt_term_over``, ``accreditation_expired``,
         ``source_not_verified``, ``transition_refused``.
@@ -123,12 +137,12 @@ def extend_receipt(
     receipt = receipts.get_with_asset(session, receipt_id)
     facts = _token_facts(session, receipt)
     event = "extend_locked" if facts["live_tokenization"] else "extend"
-    given = {**facts, "assay_id": assay_id, "expires_on": expires_on}
-    lifecycle.fire(
-        session, actor, MACHINE, receipt, event,
-        given=given, assay=str(assay_id), expires_on=str(expires_on),
+    changes = renewed(session, receipt, renewal)
+    given = {**facts, "assay_id": assay_id, "expires_on": expires_on, "renewed": changes}
+    lifecycle.change(
+        session, actor, MACHINE, receipt, event, changes | {"expires_on": expires_on},
+        given=given, assay=str(assay_id), expires_on=str(expires_on), **told(changes),
     )  # fmt: skip
-    receipt.expires_on = expires_on
     if event == "extend":
         receipt.tokenized_kg = NOTHING
     session.flush()

@@ -10,10 +10,12 @@ import pytest
 from registry.asset import service as assets
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now, today
+from registry.receipt import service as receipts
+from registry.tokenization import goods
 from tests import factories as make
 from tests import goods as lots
-from tests import ledger
-from tests.api.house import House
+from tests import ledger, sales
+from tests.api.house import House, problem_of
 from tests.api.reports import WHY
 from tests.court import SECOND_COMPLIANCE
 from tests.goods import ASSAYER, CARRIER, WAREHOUSE, Side
@@ -74,6 +76,64 @@ def test_receipt__from_the_weighbridge_to_delivery__keeps_every_kilogram(house: 
     assert (done["state"], done["delivered_kg"]) == ("DELIVERED", "1000.000001")
     listed = house.caller(Role.AUDITOR).get(f"/v1/assets/{asset.id}/receipts").json()
     assert sorted(row["state"] for row in listed) == ["CANCELLED", "DELIVERED", "ISSUED"]
+
+
+def test_receipt__accredited_and_insured_anew__is_issued_and_leaves_after_its_term(
+    house: House,
+) -> None:
+    with house.desk() as desk:
+        lot = lots.assayed(desk, accredited_until=today() - timedelta(days=1))
+        worth = lot.receipt.insured_paisa + 100
+        make.value(desk, lot.asset, worth)
+        kinds = ("ACCREDITATION", "INSURANCE", "RELEASE_ORDER")
+        accreditation, policy, order = (str(lots.paper(desk, lot.asset, kind)) for kind in kinds)
+    path, until = f"/v1/receipts/{lot.receipt.id}", str(today() + timedelta(days=730))
+    renewal = {
+        "accredited_until": until,
+        "accreditation_id": accreditation,
+        "insured": {"amount": f"{worth // 100}.00"},
+        "insurance_id": policy,
+    }
+    warehouse = house.caller(WAREHOUSE)
+    problem_of(warehouse.post(f"{path}/issue"), 409, "accreditation_expired")
+    alone = {name: renewal[name] for name in ("accredited_until", "insured", "insurance_id")}
+    problem_of(warehouse.post(f"{path}/issue", alone), 422, "renewal_malformed")
+    issued = step(house, WAREHOUSE, f"{path}/issue", renewal)
+    assert (issued["state"], issued["accredited_until"]) == ("ISSUED", until)
+    assert issued["insured"]["amount"] == f"{worth // 100}.00"
+    with house.desk() as desk:
+        receipt = receipts.get_receipt(desk.session, lot.receipt.id, lock=True)
+        receipt.expires_on = today() - timedelta(days=1)
+        desk.session.flush()
+        goods.expire_receipt(desk.session, receipt.id)
+    done = step(house, WAREHOUSE, f"{path}/deliver", {"document_id": order})
+
+    assert done["state"] == "DELIVERED"
+
+
+def test_goods_of_a_token__without_a_paper__get_none_while_it_lives(house: House) -> None:
+    with house.desk() as desk:
+        wrapped = sales.wrapped_wheat(desk)
+        sales.approved(desk, wrapped)
+        holder = lots.side_of(desk, wrapped.issuer)
+        [key] = assets.list_keys(desk.session, wrapped.asset.id)
+        box, shipper = lots.container(next(make.numbers)), lots.side(desk)
+        reference = f"API{next(make.numbers)}"
+        cargo = lots.open_cargo(desk, shipper.party, reference, [box])
+        sales.approved(desk, lots.wrap_cargo(desk, cargo, shipper))
+    deposit = {
+        "key": key,
+        "warehouse": "Muridke 4",
+        "accredited_until": str(today() + timedelta(days=365)),
+        "depositor_id": str(holder.party.id),
+        "qty_kg": "1",
+    }
+
+    opened = house.caller(WAREHOUSE).post(f"/v1/assets/{wrapped.asset.id}/receipts", deposit)
+    problem_of(opened, 409, "tokenization_alive")
+    said = bill(reference, box, shipper)
+    made = house.caller(CARRIER).post(f"/v1/assets/{cargo.id}/bills_of_lading", said)
+    problem_of(made, 409, "tokenization_alive")
 
 
 def test_bill__from_draft_to_surrender__has_one_holder_at_a_time(house: House) -> None:

@@ -16,6 +16,7 @@ from registry.kernel.errors import Conflict
 from registry.receipt import disposal
 from registry.receipt import service as receipts
 from registry.receipt.models import ReceiptState
+from registry.redemption import paying
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import cargo, goods
 from registry.tokenization import service as tokenizations
@@ -24,7 +25,8 @@ from tests import factories as make
 from tests import goods as lots
 from tests import sales
 from tests.factories import CHECKER, Desk
-from tests.goods import CARRIER, WAREHOUSE, Lot, Shipment
+from tests.goods import CARRIER, QTY, WAREHOUSE, Lot, Shipment
+from tests.redemptions import settled_in_kind
 from tests.sales import Wrapped
 
 pytestmark = pytest.mark.db
@@ -166,10 +168,10 @@ def test_receipt__extended_before_the_terms_are_approved__is_locked_by_their_app
         expires_on=today() + timedelta(days=60),
     )  # fmt: skip
 
-    assert lot.receipt.state == ReceiptState.ISSUED
+    states = [lot.receipt.state]
     sales.approve_terms(desk, tokenization, Role.COMPLIANCE)
     sales.approve_terms(desk, tokenization, Role.REGISTRAR_CHECKER)
-    assert lot.receipt.state == ReceiptState.TOKEN_LOCKED
+    assert [*states, lot.receipt.state] == [ReceiptState.ISSUED, ReceiptState.TOKEN_LOCKED]
 
 
 def test_bill__given_back_before_the_terms_are_approved__is_locked_by_their_approval(
@@ -180,9 +182,54 @@ def test_bill__given_back_before_the_terms_are_approved__is_locked_by_their_appr
 
     cargo.refuse_surrender(desk.session, CARRIER, shipment.bill.id, reason="No freight")
 
-    assert shipment.bill.state == BillState.ISSUED
+    states = [shipment.bill.state]
     sales.approve_terms(desk, tokenization, Role.COMPLIANCE)
     sales.approve_terms(desk, tokenization, Role.REGISTRAR_CHECKER)
-    assert shipment.bill.state == BillState.TOKEN_LOCKED
+    assert [*states, shipment.bill.state] == [BillState.ISSUED, BillState.TOKEN_LOCKED]
     with pytest.raises(Conflict, match="tokenization_alive"):
         cargo.unlock_bill(desk.session, CHECKER, shipment.bill.id)
+
+
+def expired_token(desk: Desk) -> tuple[Lot, Tokenization]:
+    """Let the receipt behind an approved token run out."""
+    _, lot, tokenization = structured_lot(desk)
+    sales.approve_terms(desk, tokenization, Role.COMPLIANCE)
+    sales.approve_terms(desk, tokenization, Role.REGISTRAR_CHECKER)
+    run_out(desk, lot)
+    return lot, tokenization
+
+
+def run_out(desk: Desk, lot: Lot) -> None:
+    lot.receipt.expires_on = today() - timedelta(days=1)
+    desk.session.flush()
+    goods.expire_receipt(desk.session, lot.receipt.id)
+
+
+def test_expired_goods__behind_a_token__leave_only_after_its_redemption(desk: Desk) -> None:
+    lot, tokenization = expired_token(desk)
+
+    with pytest.raises(Conflict, match="redemption_not_settled"):
+        deliver(desk, lot)
+    settled_in_kind(desk, tokenization)
+    receipt = paying.deliver_redeemed(desk.session, WAREHOUSE, lot.receipt.id)
+    assert (receipt.state, receipt.delivered_kg) == (ReceiptState.DELIVERED, QTY)
+
+
+def test_expired_goods__all_lost_behind_a_token__are_not_delivered(desk: Desk) -> None:
+    lot, _ = expired_token(desk)
+    audit = lots.paper(desk, lot.asset, "STOCK_AUDIT")
+    goods.record_loss(desk.session, WAREHOUSE, lot.receipt.id, kg=QTY, audit_id=audit)
+
+    with pytest.raises(Conflict, match="tokenization_alive"):
+        deliver(desk, lot)
+
+
+def test_expired_goods__whose_token_was_given_up__are_fetched_by_their_owner(desk: Desk) -> None:
+    lot, tokenization = expired_token(desk)
+    tokenization.state = TokenizationState.CANCELLED
+    desk.session.flush()
+
+    receipt = goods.unlock_receipt(desk.session, CHECKER, lot.receipt.id)
+    assert receipt.tokenized_kg == 0
+    deliver(desk, lot)
+    assert (receipt.state, receipt.delivered_kg) == (ReceiptState.DELIVERED, QTY)

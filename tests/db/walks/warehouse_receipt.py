@@ -297,6 +297,11 @@ WALK = Walk(
             lambda desk, row: reject(desk, row, "Weevilled."),
             lambda desk, row: reject(desk, row, " "), "reason_missing",
         ),
+        scenario(
+            "ASSAYED", "reject", assayed,
+            lambda desk, row: reject(desk, row, "Weevilled."),
+            lambda desk, row: reject(desk, row, " "), "reason_missing",
+        ),
         scenario("ASSAYED", "issue", assayed, value_and_issue, issue, "valuation_missing"),
         scenario(
             "ISSUED", "split", issued, split("1000000.5", "1499999.5"),
@@ -324,6 +329,10 @@ WALK = Walk(
         scenario(
             "TOKEN_LOCKED", "unlock", locked, end_token_and_unlock, unlock, "tokenization_alive"
         ),
+        scenario(
+            "EXPIRED", "unlock", expired_under_a_token, end_token_and_unlock, unlock,
+            "tokenization_alive",
+        ),
         scenario("ISSUED", "expire", issued, run_out_and_expire, expire, "receipt_in_term"),
         scenario("TOKEN_LOCKED", "expire", locked, run_out_and_expire, expire, "receipt_in_term"),
         scenario("EXPIRED", "extend", expired, extend(0), extend(1), "assay_outdated"),
@@ -339,6 +348,10 @@ WALK = Walk(
         scenario(
             "TOKEN_LOCKED", "deliver", locked, redeem_and_deliver, deliver_redeemed,
             "redemption_not_settled",
+        ),
+        scenario(
+            "EXPIRED", "deliver", expired, deliver(WAREHOUSE),
+            deliver(OTHER_WAREHOUSE), "not_the_warehouse",
         ),
     ),
 )  # fmt: skip
