@@ -299,6 +299,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "extend_receipt": frozenset({R.WAREHOUSE_OPERATOR}),
     "record_loss": frozenset({R.WAREHOUSE_OPERATOR}),
     "deliver_goods": frozenset({R.WAREHOUSE_OPERATOR}),
+    "name_receipt_keeper": COMPLIANCE | CHECKER,
     "unlock_receipt": CHECKER,
     "make_out_bill": frozenset({R.CARRIER}),
     "list_bills": EVERYONE,
@@ -317,6 +318,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "refuse_surrender": frozenset({R.CARRIER}),
     "reissue_bill": frozenset({R.CARRIER}),
     "switch_bill_to_paper": frozenset({R.CARRIER}),
+    "name_bill_keeper": COMPLIANCE | CHECKER,
     "unlock_bill": CHECKER,
     # orders of courts and of the state
     "receive_court_order": COMPLIANCE | {R.REGULATOR},

@@ -17,12 +17,15 @@ from api.schemas.goods import (
     BillRead,
     EndorsementCreate,
     EndorsementRead,
+    KeeperCreate,
+    KeeperRead,
     PartyNamed,
     ReferenceNamed,
 )
 from registry.asset import service as assets
 from registry.bill_of_lading import chain, possession
 from registry.bill_of_lading import service as bills
+from registry.keeping import service as keeping
 from registry.redemption import paying
 from registry.tokenization import cargo
 
@@ -151,6 +154,15 @@ def switch_bill_to_paper(
     """End the electronic bill of a retired asset, as the carrier; the reason is SWTP."""
     row = bills.switch_to_paper(session, actor, bill_id, reason=body.reason)
     return BillRead.of(session, row)
+
+
+@router.post("/bills_of_lading/{bill_id}/keeper", dependencies=IDEMPOTENT)
+def name_bill_keeper(
+    bill_id: UUID, body: KeeperCreate, session: SessionDep, actor: ActorDep
+) -> KeeperRead:
+    """Agree who acts on it for its carrier: compliance, then a registrar's checker."""
+    missing = keeping.name_bill_keeper(session, actor, bill_id, body.naming())
+    return KeeperRead(missing=sorted(missing.elements()))
 
 
 @router.post("/bills_of_lading/{bill_id}/unlock", dependencies=IDEMPOTENT)

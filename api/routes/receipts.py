@@ -14,6 +14,8 @@ from api.schemas.assets import Reason
 from api.schemas.goods import (
     ExtensionCreate,
     GradingCreate,
+    KeeperCreate,
+    KeeperRead,
     LossCreate,
     PaperNamed,
     PartyNamed,
@@ -25,6 +27,7 @@ from api.schemas.goods import (
     SplitCreate,
 )
 from registry.asset import service as assets
+from registry.keeping import service as keeping
 from registry.receipt import disposal
 from registry.receipt import service as receipts
 from registry.receipt.models import ReceiptState
@@ -193,6 +196,15 @@ def deliver_goods(
         return ReceiptRead.of(paying.deliver_redeemed(session, actor, receipt_id))
     row = disposal.deliver_goods(session, actor, receipt_id, release_order_id=body.document_id)
     return ReceiptRead.of(row)
+
+
+@router.post("/receipts/{receipt_id}/keeper", dependencies=IDEMPOTENT)
+def name_receipt_keeper(
+    receipt_id: UUID, body: KeeperCreate, session: SessionDep, actor: ActorDep
+) -> KeeperRead:
+    """Agree who acts on it for its warehouse: compliance, then a registrar's checker."""
+    missing = keeping.name_receipt_keeper(session, actor, receipt_id, body.naming())
+    return KeeperRead(missing=sorted(missing.elements()))
 
 
 @router.post("/receipts/{receipt_id}/unlock", dependencies=IDEMPOTENT)

@@ -10,11 +10,13 @@ from uuid import UUID
 from pydantic import Field
 from sqlmodel import Session
 
-from api.schemas.common import Body, MoneyAmount, Read, ShortText
+from api.schemas.common import Body, LongText, MoneyAmount, Read, ShortText
 from api.schemas.free_text import FreeText
 from registry.bill_of_lading import chain
 from registry.bill_of_lading.models import Action, BillOfLading, BillState
 from registry.bill_of_lading.service import NewBill
+from registry.keeping.service import Naming
+from registry.kernel.actor import Role
 from registry.receipt.models import ReceiptState, WarehouseReceipt
 from registry.receipt.renewal import Renewal
 from registry.receipt.service import Deposit, Grading
@@ -103,6 +105,25 @@ class ExtensionCreate(RenewalCreate):
 
     assay_id: UUID
     expires_on: date
+
+
+class KeeperCreate(Body):
+    """Agreement, in one role, who acts on the paper for its warehouse or carrier from now on."""
+
+    role: Role
+    subject: Annotated[
+        ShortText, Field(description="The account that acts, as `/v1/me` of it names it.")
+    ]
+    reason: LongText
+
+    def naming(self) -> Naming:
+        return Naming(**self.model_dump())
+
+
+class KeeperRead(Read):
+    """Who must still agree; none once it is done."""
+
+    missing: list[Role]
 
 
 class LossCreate(Body):

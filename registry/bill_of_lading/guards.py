@@ -17,8 +17,13 @@ Try = Attempt[BillOfLading]
 
 @guard(MACHINE, "void", "issue", "accept", "refuse", "refuse_locked", "reissue", "switch_to_paper")
 def is_the_carrier(attempt: Try) -> None:
-    if attempt.actor.subject != attempt.record.maker:
-        raise Forbidden("not_the_carrier", "Only the carrier that made the bill out acts on it.")
+    """Its person, or a system whose key they made; `registry.keeping` names another."""
+    if not attempt.actor.is_person_of(attempt.record.maker):
+        raise Forbidden(
+            "not_the_carrier",
+            "Only the carrier that made the bill out acts on it.",
+            remedy="Ask it, or have two officers name who acts for it now.",
+        )
 
 
 @guard(MACHINE, "issue", "reissue")

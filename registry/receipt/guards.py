@@ -30,14 +30,18 @@ def _require_paper(attempt: Try, kind: str) -> None:
 def require_own_warehouse(actor: Actor, receipt: WarehouseReceipt) -> None:
     """Refuse another warehouse than the one that took the goods in.
 
+    Its person acts, or a system whose key they made; `registry.keeping` names another.
+
     Raises
     ------
     Forbidden
         ``not_the_warehouse``.
     """
-    if actor.subject != receipt.maker:
+    if not actor.is_person_of(receipt.maker):
         raise Forbidden(
-            "not_the_warehouse", "Only the warehouse that took the goods in acts on its receipt."
+            "not_the_warehouse",
+            "Only the warehouse that took the goods in acts on its receipt.",
+            remedy="Ask it, or have two officers name who acts for it now.",
         )
 
 

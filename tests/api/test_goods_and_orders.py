@@ -111,6 +111,24 @@ def test_receipt__accredited_and_insured_anew__is_issued_and_leaves_after_its_te
     assert done["state"] == "DELIVERED"
 
 
+def test_keeper__named_by_two_officers__acts_on_the_paper(house: House) -> None:
+    with house.desk() as desk:
+        lot, shipment = lots.assayed(desk), lots.approved_bill(desk)
+        make.value(desk, lot.asset)
+    papers = {
+        f"/v1/receipts/{lot.receipt.id}": lots.OTHER_WAREHOUSE,
+        f"/v1/bills_of_lading/{shipment.bill.id}": lots.OTHER_CARRIER,
+    }
+    for path, keeper in papers.items():
+        said = {"subject": keeper.subject, "reason": "The clerk has left."}
+        first = step(house, Role.COMPLIANCE, f"{path}/keeper", said | {"role": "compliance"})
+        assert first["missing"] == ["registrar_checker"]
+        last = said | {"role": "registrar_checker"}
+        assert step(house, Role.REGISTRAR_CHECKER, f"{path}/keeper", last)["missing"] == []
+
+        assert step(house, keeper, f"{path}/issue")["state"] == "ISSUED"
+
+
 def test_goods_of_a_token__without_a_paper__get_none_while_it_lives(house: House) -> None:
     with house.desk() as desk:
         wrapped = sales.wrapped_wheat(desk)
