@@ -17,6 +17,7 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.asset.law import law_of
@@ -94,6 +95,19 @@ def panel_valuer() -> PanelValuer:
         begins_on=date(2000, 1, 1),
         proposed_by=COMPLIANCE.subject,
         confirmed_by=CHECKER.subject,
+    )
+
+
+def tell_acts(session: Session) -> None:
+    """Give an act to whatever the tests recorded without one: the panel of `panel_valuer`."""
+    session.connection().execute(
+        text(
+            "INSERT INTO journal_entry"
+            " (id, recorded_at, actor, act, subject_kind, subject_id, facts, recording_id)"
+            " SELECT uuidv7(), now(), 'system', 'migrated', 'journal', 'journal', '{}', id"
+            " FROM recording WHERE id NOT IN"
+            " (SELECT recording_id FROM journal_entry WHERE recording_id IS NOT NULL)"
+        )
     )
 
 

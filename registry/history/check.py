@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from registry.history.tables import LEGAL_TABLES
+from registry.history.install import differing_triggers, differing_views, newest_images
+from registry.history.tables import LEGAL_TABLES, LegalTable
 
 # What a row says, without how it is kept: the past takes that from the row of today.
 _DIFFERING = """
 SELECT row_id FROM (
-    SELECT legal_row_id(body, :keys) AS row_id, body - CAST(:keeping AS text[]) AS said
+    SELECT {row_id} AS row_id, body - CAST(:keeping AS text[]) AS said
     FROM (SELECT to_jsonb(t) AS body FROM {ours} AS t) AS ours
     EXCEPT
-    SELECT legal_row_id(body, :keys), body - CAST(:keeping AS text[])
+    SELECT {row_id}, body - CAST(:keeping AS text[])
     FROM (SELECT to_jsonb(t) AS body FROM {theirs} AS t) AS theirs
 ) AS differing ORDER BY row_id
+"""
+
+# By the parent the past finds rows; it is sealed only within the image.
+_MISPLACED = """
+SELECT h.id FROM legal_history AS h
+JOIN unnest(CAST(:tables AS text[]), CAST(:parents AS text[])) AS known (table_name, parent)
+    ON known.table_name = h.table_name
+WHERE h.image IS NOT NULL AND h.parent_id::text IS DISTINCT FROM h.image ->> known.parent
+ORDER BY h.id
 """
 
 
@@ -34,18 +44,53 @@ class Difference:
 
 
 def differences(session: Session) -> Iterator[Difference]:
-    """Find the rows of legal tables that differ from their newest images."""
+    """Find the rows of legal tables that differ from their newest images.
+
+    Nothing that is stored in the database, view or function, is believed here.
+    """
     connection = session.connection()
-    connection.execute(text("SELECT set_config('milkiyat.known_at', 'infinity', true)"))
     for table in LEGAL_TABLES:
         found = set()
-        for ours, theirs in (("public", "past"), ("past", "public")):
+        sides = f"public.{table.name}", f"({newest_images(connection, table)})"
+        for ours, theirs in (sides, sides[::-1]):
             rows = connection.execute(
-                text(
-                    _DIFFERING.format(ours=f"{ours}.{table.name}", theirs=f"{theirs}.{table.name}")
-                ),
-                {"keys": list(table.key), "keeping": list(table.keeping)},
+                text(_DIFFERING.format(ours=ours, theirs=theirs, row_id=_row_id(table))),
+                {"keeping": list(table.keeping)},
             )
             found |= {str(row_id) for row_id in rows.scalars()}
         for row_id in sorted(found):
             yield Difference(table.name, row_id)
+
+
+def _row_id(table: LegalTable) -> str:
+    """Give what `legal_row_id` makes of a row."""
+    parts = [f"(body ->> '{name}')" for name in table.key]
+    if len(parts) == 1:
+        return f"{parts[0]}::uuid"
+    joined = " || '/' || ".join(parts)
+    return f"md5({joined})::uuid"
+
+
+def misplaced(session: Session) -> Iterator[str]:
+    """Find images that stand under another parent than they name."""
+    rows = session.connection().execute(
+        text(_MISPLACED),
+        {
+            "tables": [table.name for table in LEGAL_TABLES],
+            "parents": [table.parent for table in LEGAL_TABLES],
+        },
+    )
+    for image_id in rows.scalars():
+        yield f"Row {image_id} of legal_history: its parent_id is not that of its image"
+
+
+def replaced(session: Session) -> Iterator[str]:
+    """Find views of the past, and triggers, that are not those of this version of the program."""
+    connection = session.connection()
+    for table, trigger in differing_triggers(connection):
+        yield f"The trigger {trigger} of {table} is gone, idle, or not what the register put up"
+    # What it writes, a view at a time, is taken back.
+    with connection.engine.connect().execution_options(postgresql_readonly=False) as scratch:
+        for name in differing_views(scratch):
+            yield f"The view {name} of the past is not what the register put up"
+        scratch.rollback()

@@ -8,6 +8,7 @@ Views hinder migrations that change their tables, so they are taken down before 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
@@ -27,36 +28,75 @@ CREATE TRIGGER {table}_past_kept BEFORE TRUNCATE ON public.{table}
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_gap_in_history()
 """
 
-# What was recorded before there was a history is known from now on.
+# What was recorded before there was a history is known from now on. Its recording is opened by the
+# first row, if there is one.
 _BASELINE = """
-INSERT INTO legal_history (table_name, row_id, parent_id, op, image, private)
+INSERT INTO legal_history
+    (table_name, row_id, parent_id, op, recording_id, image, private, private_salt)
 SELECT '{table}', legal_row_id(rows.body, string_to_array('{keys}', ',')),
-    (rows.body ->> '{parent}')::uuid, 'BASELINE',
+    (rows.body ->> '{parent}')::uuid, 'BASELINE', (SELECT current_recording()),
     rows.body - string_to_array('{private},{keeping}', ','),
     CASE WHEN '{private}' <> '' THEN (
         SELECT jsonb_object_agg(name, rows.body -> name)
         FROM unnest(string_to_array('{private}', ',')) AS name
-    ) END
+    ) END,
+    CASE WHEN '{private}' <> '' THEN gen_random_uuid() END
 FROM (SELECT to_jsonb(t) AS body FROM public.{table} AS t) AS rows
+"""
+
+# What migrations and baselines record is told by an act, as everything else is.
+_TELL = """
+INSERT INTO journal_entry
+    (id, recorded_at, actor, act, subject_kind, subject_id, facts, recording_id)
+SELECT uuidv7(), now(), 'system', 'migrated', 'journal', 'journal',
+    jsonb_build_object('revision', (SELECT max(version_num) FROM alembic_version)), opened.id
+FROM (SELECT nullif(current_setting('milkiyat.recording', true), '')::uuid AS id) AS opened
+WHERE EXISTS (SELECT FROM legal_history AS h WHERE h.recording_id = opened.id)
+    AND NOT EXISTS (SELECT FROM journal_entry AS e WHERE e.recording_id = opened.id)
 """
 
 # The newest image of each row that was recorded by then, unless the row was deleted by then.
 # `id` and the parent come from columns with an index, so that a query by them finds few rows.
-_VIEW = """
-CREATE VIEW past.{table} AS
+_NEWEST = """
 SELECT {columns}
 FROM public.legal_history AS h
-JOIN public.recording AS r ON r.id = h.recording_id AND r.recorded_at <= public.known_at()
+JOIN public.recording AS r ON r.id = h.recording_id AND r.recorded_at <= {moment}
 CROSS JOIN LATERAL jsonb_populate_record(
-    NULL::public.{table}, h.image || coalesce(h.private, '{{}}')
+    NULL::public.{table}, coalesce(h.private, '{{}}') || h.image
 ) AS known
 WHERE h.table_name = '{table}' AND h.op <> 'DELETE' AND NOT EXISTS (
     SELECT FROM public.legal_history AS later
     JOIN public.recording AS later_r ON later_r.id = later.recording_id
     WHERE later.row_id = h.row_id AND later.table_name = '{table}'
-        AND later_r.recorded_at <= public.known_at()
+        AND later_r.recorded_at <= {moment}
         AND (later_r.recorded_at, later.id) > (r.recorded_at, h.id)
 )
+"""
+
+_VIEW = "CREATE VIEW past.{table} AS" + _NEWEST
+_KNOWN_AT = "public.known_at()"
+
+# Compared with the stored view: the server writes the same SELECT in the same way.
+_WANTED = "CREATE TEMPORARY VIEW view_wanted AS" + _NEWEST
+_IS_WANTED = """
+SELECT coalesce(
+    pg_get_viewdef(to_regclass('past.{table}')) = pg_get_viewdef('pg_temp.view_wanted'::regclass),
+    false
+)
+"""
+
+_TRIGGERS = """
+SELECT c.relname || '.' || t.tgname, pg_get_triggerdef(t.oid)
+FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = 'public'::regnamespace
+WHERE NOT t.tgisinternal
+"""
+
+# Those behind foreign keys too.
+_IDLE = """
+SELECT c.relname, t.tgname FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = 'public'::regnamespace
+WHERE t.tgenabled <> 'O' ORDER BY 1, 2
 """
 
 
@@ -79,30 +119,81 @@ def put_up(connection: Connection) -> None:
     connection.execute(text("CREATE SCHEMA past"))
     for table in LEGAL_TABLES:
         _put_triggers(connection, table)
-        columns = ", ".join(_source(table, name) for name in _columns(connection, table.name))
-        connection.execute(text(_VIEW.format(table=table.name, columns=columns)))
+        connection.execute(text(_filled(connection, _VIEW, table, _KNOWN_AT)))
+    connection.execute(text(_TELL))
     connection.execute(text(f"COMMENT ON SCHEMA past IS '{_digest(connection)}'"))
 
 
-def _put_triggers(connection: Connection, table: LegalTable) -> None:
-    names = {
+def newest_images(connection: Connection, table: LegalTable) -> str:
+    """Give the SELECT of what the history has of a table today.
+
+    It is the one of the view, and needs neither the view nor a function that is kept in the
+    database: whoever can change a row can replace those as well.
+    """
+    return _filled(connection, _NEWEST, table, "'infinity'")
+
+
+def differing_views(connection: Connection) -> Iterator[str]:
+    """Name the views of the past that are not as `put_up` makes them.
+
+    It makes each once more, as a temporary one, so the connection must be allowed to write;
+    whoever asks rolls back.
+    """
+    for table in LEGAL_TABLES:
+        connection.execute(text(_filled(connection, _WANTED, table, _KNOWN_AT)))
+        if not connection.execute(text(_IS_WANTED.format(table=table.name))).scalar_one():
+            yield table.name
+        connection.execute(text("DROP VIEW pg_temp.view_wanted"))
+
+
+def differing_triggers(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Name the tables and triggers that `put_up` makes otherwise, and any that does not fire."""
+    stood = {name: _words(made) for name, made in connection.execute(text(_TRIGGERS))}
+    for table in LEGAL_TABLES:
+        for trigger, statement in _triggers(table).items():
+            if stood.get(f"{table.name}.{trigger}") != _words(statement):
+                yield table.name, trigger
+    yield from ((table, trigger) for table, trigger in connection.execute(text(_IDLE)))
+
+
+def _words(statement: str) -> str:
+    return " ".join(statement.split())
+
+
+def _filled(connection: Connection, template: str, table: LegalTable, moment: str) -> str:
+    columns = ", ".join(_source(table, name) for name in _columns(connection, table.name))
+    return template.format(table=table.name, columns=columns, moment=moment)
+
+
+def _triggers(table: LegalTable) -> dict[str, str]:
+    """Give the statements that put up a table's triggers, by the names of these."""
+    names = _names(table)
+    made = {
+        f"{table.name}_history_{event.lower()}": _TRIGGER.format(
+            event=event.lower(), event_name=event, side=side, **names
+        )
+        for event, side in _EVENTS.items()
+    }
+    return made | {f"{table.name}_past_kept": _NO_TRUNCATE.format(**names)}
+
+
+def _names(table: LegalTable) -> dict[str, str]:
+    return {
         "table": table.name,
         "keys": ",".join(table.key),
         "parent": table.parent or "",
         "private": ",".join(table.private),
         "keeping": ",".join(table.keeping),
     }
-    stood = False
-    for event, side in _EVENTS.items():
-        trigger = f"{table.name}_history_{event.lower()}"
-        stood = _drop_trigger(connection, table.name, trigger)
-        connection.execute(
-            text(_TRIGGER.format(event=event.lower(), event_name=event, side=side, **names))
-        )
-    _drop_trigger(connection, table.name, f"{table.name}_past_kept")
-    connection.execute(text(_NO_TRUNCATE.format(**names)))
-    if not stood:
-        connection.execute(text(_BASELINE.format(**names)))
+
+
+def _put_triggers(connection: Connection, table: LegalTable) -> None:
+    stood = {}
+    for name, statement in _triggers(table).items():
+        stood[name] = _drop_trigger(connection, table.name, name)
+        connection.execute(text(statement))
+    if not stood[f"{table.name}_history_update"]:
+        connection.execute(text(_BASELINE.format(**_names(table))))
 
 
 def _drop_trigger(connection: Connection, table: str, trigger: str) -> bool:

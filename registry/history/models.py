@@ -35,7 +35,8 @@ class LegalHistory(SQLModel, table=True):
     """What one legal row looked like after one change.
 
     `image` holds its columns and is sealed with the journal. `private` holds those that may name
-    a person, and stays here. Both are empty for a row that was deleted.
+    a person, and stays here; sealed is their hash with `private_salt`, which images from before
+    there was one have not. All are empty for a row that was deleted.
     """
 
     __tablename__ = "legal_history"
@@ -56,3 +57,4 @@ class LegalHistory(SQLModel, table=True):
     )
     image: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     private: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    private_salt: UUID | None = None

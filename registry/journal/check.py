@@ -9,11 +9,12 @@ from sqlmodel import Session, col, select
 
 from registry.history import check as history
 from registry.journal import merkle
-from registry.journal.export import export_lines
+from registry.journal.export import bodies_of, chunks, export_lines
 from registry.journal.health import health_of
+from registry.journal.leaves import canonical
 from registry.journal.models import JournalLeaf, JournalNode
 from registry.journal.sealer import KEPT_LEVELS
-from registry.journal.verify import Head, JournalBroken, verify
+from registry.journal.verify import Head, JournalBroken, fault_of, missing, verify
 
 # A row that was written as rows are written is sealed, or waits for it.
 _PAST_THE_QUEUE = """
@@ -21,6 +22,22 @@ SELECT id FROM {table} AS r
 WHERE NOT EXISTS (SELECT FROM journal_leaf AS l WHERE l.entry_id = r.id)
     AND NOT EXISTS (SELECT FROM journal_pending AS p WHERE p.entry_id = r.id)
 ORDER BY id
+"""
+
+# What the register does leaves an act in its transaction. Keys that are rotated change no image.
+_UNTOLD = """
+SELECT h.id, h.table_name, h.row_id FROM legal_history AS h
+WHERE NOT EXISTS (SELECT FROM journal_entry AS e WHERE e.recording_id = h.recording_id)
+    AND (h.image || coalesce(h.private, '{}')) IS DISTINCT FROM (
+        SELECT before.image || coalesce(before.private, '{}')
+        FROM legal_history AS before
+        JOIN recording AS before_r ON before_r.id = before.recording_id
+        JOIN recording AS r ON r.id = h.recording_id
+        WHERE before.row_id = h.row_id AND before.table_name = h.table_name
+            AND (before_r.recorded_at, before.id) < (r.recorded_at, h.id)
+        ORDER BY before_r.recorded_at DESC, before.id DESC LIMIT 1
+    )
+ORDER BY h.id
 """
 
 _CHUNK = 10_000
@@ -38,12 +55,35 @@ def check(session: Session, *, known: Head | None = None) -> Iterator[Head | str
         yield from verify(export_lines(session), known=known)
     except JournalBroken as fault:
         yield str(fault)
+        yield from (str(other) for other in _changed(session) if str(other) != str(fault))
     yield from _tree(session)
     yield from _unsealed(session)
-    missing = health_of(session).missing
-    if missing:
-        yield f"{missing} rows were gone before they were sealed: see the acts row_missing"
+    yield from _untold(session)
+    health = health_of(session)
+    if health.is_broken:
+        yield "The newest row of journal_seal does not stand for its own tree: nothing is sealed"
+    if health.missing:
+        yield f"{health.missing} rows were gone before they were sealed: see the acts row_missing"
     yield from (str(difference) for difference in history.differences(session))
+    yield from history.misplaced(session)
+    yield from history.replaced(session)
+
+
+def _changed(session: Session) -> Iterator[JournalBroken]:
+    """Hold every leaf against its row: what is changed behind the first fault is named as well."""
+    expected = 1
+    for leaves in chunks(session):
+        found = bodies_of(session, leaves)
+        for leaf in leaves:
+            if leaf.seq > expected:
+                yield missing(expected, leaf.seq)
+            body = found.get(leaf.entry_id)
+            entry = b"null" if body is None else canonical(body)
+            fault = fault_of(leaf.seq, entry, leaf.leaf_hash)
+            if fault is not None:
+                yield fault
+            expected = leaf.seq + 1
+        session.expunge_all()
 
 
 def _unsealed(session: Session) -> Iterator[str]:
@@ -51,6 +91,15 @@ def _unsealed(session: Session) -> Iterator[str]:
         rows = session.connection().execute(text(_PAST_THE_QUEUE.format(table=table)))
         for row_id in rows.scalars():
             yield f"Row {row_id} of {table} is neither sealed nor waits: it was added by hand"
+
+
+def _untold(session: Session) -> Iterator[str]:
+    """Find what was changed in SQL, with the triggers on, so that it was sealed as genuine."""
+    for image_id, table, row_id in session.connection().execute(text(_UNTOLD)):
+        yield (
+            f"Row {row_id} of {table} was changed without an act of the journal: see row "
+            f"{image_id} of legal_history"
+        )
 
 
 def _tree(session: Session) -> Iterator[str]:

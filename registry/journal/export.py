@@ -31,8 +31,8 @@ def export_lines(session: Session) -> Iterator[bytes]:
     )
     seals = _seals(session)
     seal = next(seals, None)
-    for leaves in _chunks(session):
-        found = _bodies(session, leaves)
+    for leaves in chunks(session):
+        found = bodies_of(session, leaves)
         for leaf in leaves:
             while seal is not None and seal.tree_size < leaf.seq:
                 yield _seal_line(seal)
@@ -44,7 +44,8 @@ def export_lines(session: Session) -> Iterator[bytes]:
         seal = next(seals, None)
 
 
-def _chunks(session: Session) -> Iterator[Sequence[JournalLeaf]]:
+def chunks(session: Session) -> Iterator[Sequence[JournalLeaf]]:
+    """Give the leaves in their order, some at a time."""
     after = -(2**63)
     while leaves := session.exec(
         select(JournalLeaf)
@@ -69,7 +70,8 @@ def _seals(session: Session) -> Iterator[JournalSeal]:
         after = seals[-1].tree_size
 
 
-def _bodies(session: Session, leaves: Sequence[JournalLeaf]) -> dict[Any, Body]:
+def bodies_of(session: Session, leaves: Sequence[JournalLeaf]) -> dict[Any, Body]:
+    """Give what is sealed of the rows of some leaves, by their ids, as they stand now."""
     return {
         entry_id: body
         for kind in LeafKind

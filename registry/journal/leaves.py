@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -64,7 +65,7 @@ def _act(entry: Any) -> Body:
 
 
 def _fact(image: Any) -> Body:
-    return {
+    body = {
         "kind": LeafKind.FACT.value,
         "id": str(image.id),
         "recording_id": str(image.recording_id),
@@ -74,6 +75,11 @@ def _fact(image: Any) -> Body:
         "op": image.op,
         "image": image.image,
     }
+    if image.private_salt is not None:
+        # Not the columns: the leaf may leave the house. Older images were sealed without.
+        hidden = {"salt": str(image.private_salt), "private": image.private}
+        body["private_sha256"] = hashlib.sha256(canonical(hidden)).hexdigest()
+    return body
 
 
 def _moment(moment: datetime) -> str:

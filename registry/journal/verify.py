@@ -58,11 +58,10 @@ class _Journal:
     def _row(self, entry: bytes, digest: bytes, seq: int) -> None:
         expected = self.tree.size + 1
         if seq != expected:
-            raise JournalBroken(expected, f"Entry {expected} is missing: {seq} stands in its place")
-        if entry == b"null":
-            raise JournalBroken(seq, f"Entry {seq} was deleted after it was sealed")
-        if merkle.leaf_hash(entry) != digest:
-            raise JournalBroken(seq, f"Entry {seq} is not what was sealed: its hash differs")
+            raise missing(expected, seq)
+        fault = fault_of(seq, entry, digest)
+        if fault is not None:
+            raise fault
         self.tree.append(digest)
 
     def _seal(self, line: dict[str, Any]) -> None:
@@ -87,6 +86,20 @@ class _Journal:
                 first, f"Something in entries {first} to {size} is not what was sealed there"
             )
         self.sealed = Head(size, root)
+
+
+def missing(seq: int, instead: int) -> JournalBroken:
+    """Say that an entry is not there, and which one stands in its place."""
+    return JournalBroken(seq, f"Entry {seq} is missing: {instead} stands in its place")
+
+
+def fault_of(seq: int, entry: bytes, digest: bytes) -> JournalBroken | None:
+    """Hold an entry, as its row gives it now, against the hash that was sealed."""
+    if entry == b"null":
+        return JournalBroken(seq, f"Entry {seq} was deleted after it was sealed")
+    if merkle.leaf_hash(entry) != digest:
+        return JournalBroken(seq, f"Entry {seq} is not what was sealed: its hash differs")
+    return None
 
 
 def _object(line: bytes, seq: int) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from registry.journal.check import check
 from registry.journal.export import export_lines
 from registry.journal.sealer import head, seal_all, seal_batch
 from registry.journal.verify import Head, JournalBroken, verify
+from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
 from tests import factories as make
 from tests.factories import Desk
 
 pytestmark = pytest.mark.db
+BEFORE = "0058"
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def sealed(fresh_database: Database, vault: Vault, store: DocumentStore) -> Data
         desk = Desk(session, vault, store)
         make.open_wheat(desk)
         make.file_required(desk, make.open_apartment(desk))
+        make.tell_acts(session)
     while True:
         with fresh_database.transaction() as session:
             if not seal_batch(session, batch=10):
@@ -190,6 +193,193 @@ def test_register__changed_past_its_history__is_named(
     found = faults(sealed)
     assert found
     assert all(f" of {table} is not what the history last recorded" in fault for fault in found)
+
+
+def test_register__view_of_the_past_replaced__is_named_with_the_row(sealed: Database) -> None:
+    with sealed.engine.begin() as connection:
+        connection.execute(
+            text("CREATE OR REPLACE VIEW past.title_share AS SELECT * FROM public.title_share")
+        )
+        connection.execute(text("DROP VIEW past.asset"))
+    meddle(sealed, "UPDATE title_share SET hissa = hissa + 1")
+
+    found = faults(sealed)
+
+    assert "The view title_share of the past is not what the register put up" in found
+    assert "The view asset of the past is not what the register put up" in found
+    assert any(" of title_share is not what the history last recorded" in fault for fault in found)
+    with sealed.engine.connect() as connection:
+        assert connection.scalar(text("SELECT to_regclass('past.asset')")) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "table", "trigger"),
+    [
+        (
+            "ALTER TABLE title DISABLE TRIGGER title_history_update",
+            "title",
+            "title_history_update",
+        ),
+        (
+            "ALTER TABLE legal_history DISABLE TRIGGER legal_history_append_only",
+            "legal_history",
+            "legal_history_append_only",
+        ),
+        ("DROP TRIGGER title_history_update ON title", "title", "title_history_update"),
+        (
+            (
+                "CREATE OR REPLACE TRIGGER title_history_update AFTER UPDATE ON public.title"
+                " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT"
+                " EXECUTE FUNCTION keep_history('id', '', 'asset_id', '')"
+            ),
+            "title",
+            "title_history_update",
+        ),
+    ],
+)
+def test_register__trigger_idle_gone_or_another__is_named(
+    sealed: Database, statement: str, table: str, trigger: str
+) -> None:
+    with sealed.engine.begin() as connection:
+        connection.execute(text(statement))
+
+    assert faults(sealed) == [
+        f"The trigger {trigger} of {table} is gone, idle, or not what the register put up"
+    ]
+
+
+def test_history__put_under_another_parent__is_named(sealed: Database) -> None:
+    with sealed.reading() as session:
+        image = session.connection().scalar(
+            text("SELECT max(id::text) FROM legal_history WHERE table_name = 'title_share'")
+        )
+    meddle(sealed, f"UPDATE legal_history SET parent_id = uuidv7() WHERE id = '{image}'")
+
+    sentence = f"Row {image} of legal_history: its parent_id is not that of its image"
+    assert sentence in faults(sealed)
+
+
+def test_register__changed_in_sql_with_the_triggers_on__is_named_though_it_was_sealed(
+    sealed: Database,
+) -> None:
+    with sealed.engine.begin() as connection:
+        row = connection.scalar(text("SELECT max(id::text) FROM asset"))
+        connection.execute(
+            text("UPDATE asset SET state = 'REGISTERED' WHERE id = :row"), {"row": row}
+        )
+    assert seal_all(sealed) == 1
+
+    [found] = faults(sealed)
+
+    assert found.startswith(f"Row {row} of asset was changed without an act of the journal")
+
+
+def test_register__what_says_the_same_as_before__needs_no_act(sealed: Database) -> None:
+    """As when keys rotate, and papers are sealed anew."""
+    with sealed.engine.begin() as connection:
+        connection.execute(text("UPDATE document SET sealed_with = sha256('x')"))
+    assert seal_all(sealed) > 0
+
+    assert faults(sealed) == []
+
+
+def test_private_columns__changed_in_row_and_image_together__are_named(sealed: Database) -> None:
+    meddle(
+        sealed,
+        "UPDATE document SET source_reference = 'another'",
+        'UPDATE legal_history SET private = private || \'{"source_reference": "another"}\''
+        " WHERE table_name = 'document'",
+    )
+    with sealed.reading() as session:
+        changed = list(
+            session.connection().scalars(
+                text(
+                    "SELECT seq FROM journal_leaf JOIN legal_history ON id = entry_id"
+                    " WHERE table_name = 'document'"
+                )
+            )
+        )
+
+    found = faults(sealed)
+
+    assert changed
+    for seq in changed:
+        assert any(f"Entry {seq} is not what was sealed" in fault for fault in found)
+    lines = export(sealed)
+    assert not any(b"another" in line for line in lines)
+
+
+def test_upgrade__what_was_recorded_before__is_sealed_with_its_private_columns(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    migrate.downgrade(fresh_database, BEFORE)
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        make.file_required(desk, make.open_apartment(desk))
+    migrate.upgrade(fresh_database)
+    seal_all(fresh_database)
+    assert faults(fresh_database) == []
+
+    meddle(
+        fresh_database,
+        "UPDATE panel_valuer SET licence_no = 'PBA-2'",
+        'UPDATE legal_history SET private = \'{"licence_no": "PBA-2"}\''
+        " WHERE table_name = 'panel_valuer'",
+    )
+
+    assert any("is not what was sealed" in fault for fault in faults(fresh_database))
+    with pytest.raises(RuntimeError, match="keep this one"):
+        migrate.downgrade(fresh_database, BEFORE)
+
+
+def test_rows__several_changed__are_each_named(sealed: Database) -> None:
+    act, last = of_kind(sealed, "act"), head_of(sealed).size
+    with sealed.reading() as session:
+        facts = session.connection().scalars(
+            text(
+                "SELECT seq FROM journal_leaf JOIN legal_history ON id = entry_id"
+                " WHERE table_name = 'asset'"
+            )
+        )
+        changed = {act, *facts} - {last}
+    gone = max({*range(1, last)} - changed)
+    meddle(
+        sealed,
+        f"UPDATE journal_entry SET actor = 'nobody' WHERE id = {entry(act)}",
+        "UPDATE legal_history SET image = image || '{\"x\": 1}' WHERE table_name = 'asset'",
+        f"DELETE FROM journal_leaf WHERE seq = {gone}",
+    )
+
+    found = faults(sealed)
+
+    assert len(changed) > 2
+    for seq in changed:
+        assert any(fault.startswith(f"Entry {seq} is not what was sealed") for fault in found)
+    assert any(fault.startswith(f"Entry {gone} is missing") for fault in found)
+
+
+def test_baseline__of_a_table_that_becomes_legal__is_known_and_has_its_act(
+    sealed: Database,
+) -> None:
+    with sealed.engine.begin() as connection:
+        for event in ("insert", "update", "delete"):
+            connection.execute(text(f"DROP TRIGGER asset_history_{event} ON asset"))
+        connection.execute(text("UPDATE asset SET state = 'REGISTERED'"))
+        connection.execute(text("COMMENT ON SCHEMA past IS 'an older version'"))
+
+    migrate.upgrade(sealed)
+
+    assert seal_all(sealed) > 0
+    assert faults(sealed) == []
+
+
+def test_seal__edge_of_the_newest_changed__is_found(sealed: Database) -> None:
+    size = head_of(sealed).size
+    meddle(sealed, f"UPDATE journal_seal SET edge = sha256('x') WHERE tree_size = {size}")
+
+    assert faults(sealed) == [
+        "The newest row of journal_seal does not stand for its own tree: nothing is sealed"
+    ]
 
 
 def test_journal__written_anew_from_the_start__differs_from_a_head_noted_before(
