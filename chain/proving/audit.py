@@ -40,10 +40,10 @@ class ChainAudit:
         self._client = client
         self._say = say
 
-    def journal(self) -> Iterator[str]:
-        """Hold the journal against its roots on chain."""
+    def journal(self, named: bytes | None = None) -> Iterator[str]:
+        """Hold the journal against its roots on chain, those at the address `named` too."""
         self._say("the roots of the journal")
-        yield from wrong_roots(self._database, self._client)
+        yield from wrong_roots(self._database, self._client, named=named)
 
     def blocks(self) -> Iterator[str]:
         """Hold the headers that are kept against the node's."""

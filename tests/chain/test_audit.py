@@ -12,21 +12,34 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from api.audit_cli import add_audit
-from chain.node.client import hex_of
+from api.deps import Services
+from chain.contracts.abi import contract
+from chain.following import client_of
+from chain.node.client import bytes_of, hex_of
+from chain.sync.adoption import examine
+from chain.sync.catch_up import CatchUp
+from chain.sync.indexer import Indexer
+from registry.captable import catching_up
 from registry.certificate import service as certificates
 from registry.document.store import FolderStore
 from registry.journal.sealer import seal_all
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.settings import FollowedChain
 from registry.title import service as titles
 from tests import factories as make
 from tests.api.house import House
 from tests.chain import anchored
 from tests.chain.market import FIRST, KEYS, Market
+from tests.chain.nodes import Node
+from tests.chain.stage import Stage
+from tests.chain.suite import ADDRESSES, catch_up
 from tests.chain.test_eligibility_api import house_of
-from tests.chain.world import address_of, key_of
+from tests.chain.world import PLATFORM, address_of, ask, key_of
 from tests.factories import MAKER
 
 pytestmark = pytest.mark.chain
 
+OTHER = 10
 WHY = {"purpose": "Sale of a flat", "legal_basis": "Application of the owner"}
 
 
@@ -37,11 +50,12 @@ class Scene:
     house: House
     market: Market
     folder: Path
+    made: Services
 
     def audit(self, *options: str) -> tuple[int, str]:
         app = typer.Typer()
         app.callback()(lambda: None)
-        made = replace(self.house.services, store=FolderStore(self.folder))
+        made = replace(self.made, store=FolderStore(self.folder))
         add_audit(app, lambda work: work(made, self.market.world.client))
         ended = CliRunner().invoke(app, ["audit", *options])
         assert ended.exception is None or isinstance(ended.exception, SystemExit), ended.exception
@@ -81,9 +95,10 @@ def scene(minted: Market, tmp_path: Path) -> Iterator[Scene]:
             make.file_required(desk, make.open_apartment(desk))
             title = titles.title_of_asset(session, minted.deal.asset_id)
             certificates.issue_title(session, house.services.vault, MAKER, title.id, **WHY)
+            make.tell_acts(session)
         seal_all(world.database)
         anchored.anchor(world)
-        yield Scene(house, minted, folder)
+        yield Scene(house, minted, folder, house.services)
 
 
 def test_audit__untouched__finds_nothing(scene: Scene) -> None:
@@ -226,8 +241,8 @@ def test_audit__paper_changed_in_the_store__is_named(scene: Scene) -> None:
     assert f"Row {row} of document" in said
 
 
-def test_audit__journal_written_anew__is_found_by_its_root_on_chain(scene: Scene) -> None:
-    """Whoever changes an entry, and seals everything again as if it had always been so."""
+def write_anew(scene: Scene) -> None:
+    """Change an entry, and seal everything again as if it had always been so."""
     scene.meddle(
         "UPDATE journal_entry SET actor = 'nobody' WHERE id ="
         " (SELECT entry_id FROM journal_leaf WHERE kind = 'act' ORDER BY seq LIMIT 1)"
@@ -242,7 +257,126 @@ def test_audit__journal_written_anew__is_found_by_its_root_on_chain(scene: Scene
     seal_all(scene.house.database)
     assert scene.audit("--offline")[0] == 0
 
+
+OWN = f"{'00' * 19}99"
+FORGET = "DELETE FROM platform_contract WHERE name = 'RegistryAnchor'"
+FORGET_ALL = (
+    FORGET,
+    "DELETE FROM followed_contract WHERE name = 'RegistryAnchor'",
+    "DELETE FROM contract_event WHERE event = 'RootAnchored'",
+    "DELETE FROM journal_anchor",
+)
+MOVE = f"UPDATE platform_contract SET address = '\\x{OWN}' WHERE name = 'RegistryAnchor'"
+
+
+@pytest.mark.parametrize(
+    ("statements", "sentence"),
+    [
+        ((), "the journal was written anew"),
+        ((FORGET,), "platform_contract has no RegistryAnchor"),
+        ((MOVE,), "stands at more than one address"),
+        (("DELETE FROM journal_anchor", FORGET_ALL[2]), "the journal was written anew"),
+    ],
+    ids=["nothing more", "contract forgotten", "contract of another", "sizes forgotten"],
+)
+def test_audit__journal_written_anew__is_found_by_its_root_on_chain(
+    scene: Scene, statements: tuple[str, ...], sentence: str
+) -> None:
+    write_anew(scene)
+    for statement in statements:
+        scene.meddle(statement)
+
     code, said = scene.audit()
 
     assert code == 1
     assert "the journal was written anew" in said
+    assert sentence in said
+
+
+def test_audit__everything_of_anchors_forgotten__is_found_at_the_address_that_was_noted(
+    scene: Scene,
+) -> None:
+    noted = hex_of(scene.market.world.place("RegistryAnchor"))
+    write_anew(scene)
+    for statement in FORGET_ALL:
+        scene.meddle(statement)
+
+    code, said = scene.audit("--contract", noted)
+
+    assert code == 1
+    assert "the journal was written anew" in said
+    assert scene.audit("--contract", "nowhere")[0] == 2
+
+
+def test_audit__anchors_without_a_contract__are_told(scene: Scene) -> None:
+    for statement in FORGET_ALL[:3]:
+        scene.meddle(statement)
+
+    code, said = scene.audit()
+
+    assert code == 1
+    assert "platform_contract has no RegistryAnchor" in said
+
+
+def test_audit__cursor_of_the_sync_gone__is_told(scene: Scene) -> None:
+    scene.meddle("DELETE FROM sync_cursor")
+
+    code, said = scene.audit()
+
+    assert code == 1
+    assert "sync_cursor has no row of chain" in said
+
+
+@pytest.fixture
+def elsewhere(scene: Scene, suite_stage: Stage, tmp_path: Path) -> Iterator[tuple[Scene, Node]]:
+    """The same register, with a token of another chain that it follows."""
+    database = scene.house.database
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with Node(folder, state=suite_stage.state, chain_id=OTHER) as node:
+        followed = FollowedChain(chain_id=OTHER, rpc_url=node.url, finality=1)
+        services = scene.house.services
+        settings = services.settings.model_copy(update={"followed_chains": (followed,)})
+        scene.made = replace(services, settings=settings)
+        there = client_of(settings, OTHER)
+        factory = scene.market.world.place("TREXFactory")
+        token = bytes_of(ask(there, "TREXFactory", factory, "getToken", "first"))
+        mint = contract("Token").functions["mint"].encode(hex_of(ADDRESSES[0]), 777)
+        node.act_as(address_of(PLATFORM), token, mint)
+        catch_up(Indexer(database, there))
+        with database.transaction() as session:
+            catching_up.adopt(session, THE_SYSTEM, OTHER, examine(there, token))
+        behind = CatchUp(database, there)
+        while behind.advance():
+            pass
+        yield scene, node
+
+
+def test_audit__token_of_another_chain__is_held_against_that_chain(
+    elsewhere: tuple[Scene, Node],
+) -> None:
+    scene, node = elsewhere
+    code, said = scene.audit()
+    assert code == 0, said
+    scene.meddle(
+        "UPDATE token_event SET units = 778 WHERE units = 777 AND token_no IN"
+        f" (SELECT token_no FROM token WHERE chain_id = {OTHER})"
+    )
+
+    code, said = scene.audit()
+
+    assert code == 1
+    assert "of token_event" in said
+    assert "units is 778, and 777 on chain" in said
+
+    node.kill()
+    code, said = scene.audit()
+
+    assert code == 1
+    assert f"Chain {OTHER} was not audited to its end" in said
+
+    scene.made = scene.house.services
+    code, said = scene.audit()
+
+    assert code == 1
+    assert f"Tokens of chain {OTHER} were not audited" in said
