@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
+from sqlmodel import Session
 
 from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep
 from api.pagination import PagingDep
@@ -22,8 +23,14 @@ from registry.anchor import reading as anchors
 from registry.filing import suspicion
 from registry.journal import proofs
 from registry.journal import service as journal
+from registry.journal.untold import Untold
+from registry.kernel.actor import Actor
 
 router = resource_router("journal")
+
+
+def _untold(session: Session, actor: Actor) -> Untold:
+    return suspicion.untold_to(session, actor.person, may_know=suspicion.may_read(actor))
 
 
 @router.get("/journal")
@@ -36,7 +43,7 @@ def list_journal(
         subject_id=subject_id,
         after=paging.after_id,
         limit=paging.fetch,
-        tells_suspicions=suspicion.may_read(actor),
+        untold=_untold(session, actor),
     )
     numbers = journal.numbers_of(session, [row.id for row in rows])
     return paging.page(
@@ -62,10 +69,14 @@ def prove_journal_consistency(
 
 @router.get("/journal/{seq}/proof")
 def prove_journal_entry(
-    seq: int, needed: FinalityDep, session: ReadSessionDep, services: ServicesDep
+    seq: int,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    actor: ActorDep,
 ) -> InclusionProofRead:
     """Prove that an entry is in the sealed journal, and under a root on chain."""
-    proof = proofs.prove_inclusion(session, seq)
+    proof = proofs.prove_inclusion(session, seq, untold=_untold(session, actor))
     anchor = anchors.find_covering(session, services.settings.chain_id, seq)
     if anchor is None:
         return InclusionProofRead.of(proof, None)

@@ -98,8 +98,8 @@ class InclusionProofRead(Read):
     """That `entry` is leaf `seq` - 1 of the tree of `tree_size` leaves; hashes are hex.
 
     `leaf_hash` is SHA-256 of a zero byte and the canonical JSON (RFC 8785) of `entry`. `entry` is
-    null where the row is gone. `anchor` proves the same to a root on chain; null while no root
-    that covers the entry is there.
+    null where the row is gone, and where it tells of what you may not know of. `anchor` proves the
+    same to a root on chain; null while no root that covers the entry is there.
     """
 
     seq: int

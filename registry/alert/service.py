@@ -172,7 +172,7 @@ def get_alert(session: Session, actor: Actor, alert_id: UUID, *, lock: bool = Fa
     NotFound
     """
     alert = get_row(session, Alert, alert_id, kind="alert", lock=lock)
-    own = investors.find_own_party(session, actor.subject)
+    own = investors.find_own_party(session, actor.person)
     if own is not None and alert.party_id == own:
         raise NotFound("alert", alert_id)
     return alert
@@ -201,7 +201,7 @@ def list_alerts(
     ):
         if value is not None:
             query = query.where(column == value)
-    own = investors.find_own_party(session, actor.subject)
+    own = investors.find_own_party(session, actor.person)
     if own is not None:
         query = query.where(or_(col(Alert.party_id).is_(None), col(Alert.party_id) != own))
     return session.exec(page_after(query, col(Alert.id), after=after, limit=limit)).all()

@@ -18,6 +18,7 @@ from registry.filing.models import StrCase
 from registry.filing.references import require_new_reference
 from registry.investor import service as investors
 from registry.journal import service as journal
+from registry.journal.untold import Untold
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, NotFound
@@ -28,10 +29,28 @@ from registry.party import service as parties
 READERS = frozenset({Role.REGULATOR, Role.COMPLIANCE})
 """Who may know of a report of suspicion (AMLA 2010, s. 7); never whom it is about."""
 
+TAKEN_FURTHER = "It is looked into further."
+"""Why an alert is escalated with a case: an auditor reads alerts, and of a case nothing."""
+
 
 def may_read(actor: Actor) -> bool:
     """Tell whether somebody may know of suspicions of others."""
     return not READERS.isdisjoint(actor.roles)
+
+
+def untold_to(session: Session, person: str, *, may_know: bool) -> Untold:
+    """Say what of the journal is not told to somebody.
+
+    Whoever may hold tokens is told there of no case and of no alert, whomever it is about: the
+    numbers of the journal have no gaps, and one entry alone that is not told would tell them.
+
+    Parameters
+    ----------
+    may_know
+        Their role may know of suspicions of others.
+    """
+    is_party = investors.find_own_party(session, person) is not None
+    return Untold(suspicions=is_party or not may_know, alerts=is_party)
 
 
 def open_str_case(
@@ -52,7 +71,7 @@ def open_str_case(
     Conflict
         ``alert_of_other_party``, ``transition_refused``.
     """
-    if investors.find_own_party(session, actor.subject) == party_id:
+    if investors.find_own_party(session, actor.person) == party_id:
         raise NotFound("party", party_id)
     parties.get_party(session, party_id)
     case = StrCase(
@@ -69,7 +88,7 @@ def open_str_case(
         if alert.party_id != party_id:
             raise Conflict("alert_of_other_party", f"The alert {alert_id} is about another party.")
         if alert.state != AlertState.ESCALATED:
-            alerts.escalate_alert(session, actor, alert_id, reason=f"case {case.id}")
+            alerts.escalate_alert(session, actor, alert_id, reason=TAKEN_FURTHER)
     journal.record(session, actor, "str_case_opened", "str_case", case.id, alerts=len(alert_ids))
     return case
 
@@ -135,7 +154,7 @@ def get_str_case(session: Session, actor: Actor, case_id: UUID, *, lock: bool = 
     NotFound
     """
     case = get_row(session, StrCase, case_id, kind="case", lock=lock)
-    if investors.find_own_party(session, actor.subject) == case.party_id:
+    if investors.find_own_party(session, actor.person) == case.party_id:
         raise NotFound("case", case_id)
     return case
 
@@ -147,7 +166,7 @@ def list_str_cases(
     query = select(StrCase)
     if state is not None:
         query = query.where(col(StrCase.state) == state)
-    own = investors.find_own_party(session, actor.subject)
+    own = investors.find_own_party(session, actor.person)
     if own is not None:
         query = query.where(col(StrCase.party_id) != own)
     return session.exec(page_after(query, col(StrCase.id), after=after, limit=limit)).all()

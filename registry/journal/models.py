@@ -18,9 +18,6 @@ from sqlmodel import Field, SQLModel
 from registry.history.models import CURRENT_RECORDING
 from registry.kernel.columns import Record, bigint, binary, document, enumeration, instant
 
-OF_SUSPICION = "(subject_kind = 'str_case' OR subject_id IN ('R-14', 'list_str_cases'))"
-"""Entries that tell of a suspicion: what became of a case, who looked at one (AMLA 2010, s. 7)."""
-
 READING = "act IN ('personal_data_read', 'report_read', 'document_read', 'kyc_paper_read')"
 """Which entries tell of a reading: who looked at what, and why."""
 

@@ -12,6 +12,7 @@ from registry.journal import merkle
 from registry.journal.leaves import bodies
 from registry.journal.models import JournalLeaf, JournalNode, JournalSeal
 from registry.journal.sealer import KEPT_LEVELS, head
+from registry.journal.untold import ALL_TOLD, Untold
 from registry.kernel.errors import Invalid, NotFound
 
 
@@ -111,13 +112,17 @@ def get_head(session: Session) -> JournalSeal:
     return seal
 
 
-def prove_inclusion(session: Session, seq: int, *, tree_size: int | None = None) -> InclusionProof:
+def prove_inclusion(
+    session: Session, seq: int, *, tree_size: int | None = None, untold: Untold = ALL_TOLD
+) -> InclusionProof:
     """Prove that the entry of this number is in the tree of a seal.
 
     Parameters
     ----------
     tree_size
         Of that seal, `seq` at least; without it, the newest one.
+    untold
+        Of these entries the proof has the hash alone.
 
     Raises
     ------
@@ -131,6 +136,8 @@ def prove_inclusion(session: Session, seq: int, *, tree_size: int | None = None)
     path = merkle.inclusion_path(seq - 1, seal.tree_size, Tree(session).range_hash)
     found = dict(bodies(session, leaf.kind, [leaf.entry_id]))
     entry = found.get(leaf.entry_id)
+    if entry is not None and untold.hides(entry):
+        entry = None
     return InclusionProof(seq, seal.tree_size, seal.root, leaf.leaf_hash, path, entry)
 
 

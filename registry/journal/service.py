@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.journal.models import OF_SUSPICION, JournalEntry, JournalLeaf
+from registry.journal.models import JournalEntry, JournalLeaf
+from registry.journal.untold import ALL_TOLD, OF_ALERT, OF_SUSPICION, Untold
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
@@ -69,18 +70,20 @@ def list_entries(
     subject_id: str | None,
     after: UUID | None,
     limit: int,
-    tells_suspicions: bool = True,
+    untold: Untold = ALL_TOLD,
 ) -> Sequence[JournalEntry]:
     """List entries, oldest first.
 
     Parameters
     ----------
-    tells_suspicions
-        Whether those that tell of a suspicion are among them.
+    untold
+        What is left out.
     """
     query = select(JournalEntry)
-    if not tells_suspicions:
+    if untold.suspicions:
         query = query.where(text(f"NOT {OF_SUSPICION}"))
+    if untold.alerts:
+        query = query.where(text(f"NOT {OF_ALERT}"))
     if subject_id is not None:
         query = query.where(col(JournalEntry.subject_id) == subject_id)
     return session.exec(page_after(query, col(JournalEntry.id), after=after, limit=limit)).all()

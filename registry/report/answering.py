@@ -88,7 +88,7 @@ class Desk:
             chain_id=house.chain_id,
             block=block,
             vault=house.vault,
-            reader=reader.subject,
+            reader=reader.person,
             tells_suspicions=suspicion.may_read(reader),
             after=after,
             limit=limit,

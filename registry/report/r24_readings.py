@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.investor.service import find_own_party
-from registry.journal.models import OF_SUSPICION, READING
+from registry.journal.models import READING
+from registry.journal.untold import OF_ALERT, OF_SUSPICION
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
@@ -43,7 +44,6 @@ COLUMNS = (
     Column("parties", Kind.COUNT),
 )
 
-_OF_ALERT = "(subject_kind = 'alert' OR subject_id = 'list_alerts')"
 _READINGS = text(f"""
 SELECT e.id, e.recorded_at, e.actor, e.act, e.subject_kind, e.subject_id,
   e.facts ->> 'purpose', e.facts ->> 'legal_basis',
@@ -57,7 +57,7 @@ FROM journal_entry e WHERE {READING} AND e.id > :after
   AND (CAST(:subject AS text) IS NULL OR e.subject_id = :subject
     OR e.facts -> 'parties' @> to_jsonb(CAST(:subject AS text)))
   AND (:tells_suspicions OR NOT {OF_SUSPICION})
-  AND NOT (({OF_SUSPICION} OR {_OF_ALERT}) AND e.facts -> 'parties' @> to_jsonb(CAST(:own AS text)))
+  AND NOT (({OF_SUSPICION} OR {OF_ALERT}) AND e.facts -> 'parties' @> to_jsonb(CAST(:own AS text)))
 ORDER BY e.id LIMIT :limit
 """)  # noqa: S608 - acts of our own
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,10 +13,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.anchor.reading import find_covering
+from registry.filing.suspicion import untold_to
 from registry.journal import merkle
 from registry.journal.leaves import bodies, canonical
 from registry.journal.models import LeafKind
 from registry.journal.proofs import Tree
+from registry.journal.untold import Untold
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
@@ -75,7 +78,8 @@ _OF_ENTITY = text(
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     asked = question.parameters
     after, left = (int(question.after[0]) if question.after else 0), question.fetch
-    tree, anchors = Tree(session), _Anchors(session, question)
+    untold = untold_to(session, question.reader, may_know=question.tells_suspicions)
+    look = _Look(session, Tree(session), _Anchors(session, question), untold)
     query = _OF_RANGE if asked.entity is None else _OF_ENTITY
     while left is None or left > 0:
         values: dict[str, Any] = {
@@ -88,11 +92,13 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         if asked.entity is not None:
             values |= {"entity": asked.entity, "row": _row_id(asked.entity)}
         found = session.execute(query, values).all()
-        yield from _of(session, tree, anchors, found)
+        # Whoever asks for a record would learn from its rows that it is there.
+        rows = _of(look, found, leaves_out=asked.entity is not None)
+        yield from rows
         if len(found) < values["limit"]:
             return
         after = found[-1].seq
-        left = None if left is None else left - len(found)
+        left = None if left is None else left - len(rows)
 
 
 def _row_id(entity: str) -> UUID | None:
@@ -122,19 +128,35 @@ class _Anchors:
         return self._tx_hash
 
 
-def _of(session: Session, tree: Tree, anchors: _Anchors, found: Sequence[Any]) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is needed to tell of rows, and what of them is not told."""
+
+    session: Session
+    tree: Tree
+    anchors: _Anchors
+    untold: Untold
+
+
+def _of(look: _Look, found: Sequence[Any], *, leaves_out: bool) -> list[Row]:
+    """Tell of rows; what is not told is left out, or has only its hashes and whether it holds."""
     said: dict[UUID, dict[str, Any]] = {}
     for kind in LeafKind:
         ids = [row.entry_id for row in found if row.kind == kind]
-        said |= dict(bodies(session, kind, ids)) if ids else {}
+        said |= dict(bodies(look.session, kind, ids)) if ids else {}
+    rows = []
     for row in found:
         body = said.get(row.entry_id)
-        yield Row(
-            (row.seq,),
-            (row.seq, row.kind, *_told(body), bytes(row.leaf_hash), bytes(row.previous_root),
-             bytes(row.root), row.tree_size, row.sealed_at, anchors.over(row.seq),
-             _holds(tree, row, body)),
+        is_hidden = body is not None and look.untold.hides(body)
+        if is_hidden and leaves_out:
+            continue
+        values = (
+            row.seq, row.kind, *_told(None if is_hidden else body), bytes(row.leaf_hash),
+            bytes(row.previous_root), bytes(row.root), row.tree_size, row.sealed_at,
+            look.anchors.over(row.seq), _holds(look.tree, row, body),
         )  # fmt: skip
+        rows.append(Row((row.seq,), values))
+    return rows
 
 
 def _told(body: dict[str, Any] | None) -> tuple[Any, ...]:

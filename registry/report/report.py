@@ -103,7 +103,7 @@ class Question(Generic[P]):
         The last block at `moment`. None where the chain tells nothing of then, and the report
         does not speak of the chain.
     reader
-        Who asks: nobody reads of a suspicion of themselves.
+        The person who asks, by a key of theirs too: nobody reads of a suspicion of themselves.
     tells_suspicions
         Whether the reader may know of another's.
     after
