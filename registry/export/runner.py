@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from registry.document.content import store_sealed
-from registry.document.store import DocumentStore
+from registry.document.store import DocumentStore, StoreUnreachable
 from registry.export.models import OPEN_STATES, CapTableExport, ExportState
 from registry.export.service import get_export
 from registry.export.writing import SUFFIXES, Checksummed, write_export
@@ -48,28 +49,49 @@ class ExportWorker:
         self._checksummed = checksummed
 
     def turn(self, stop: Event) -> bool:
-        """Write one export to its end, or until `stop`; tell whether there was one."""
+        """Write one export to its end, or until `stop`; tell whether there was one.
+
+        One whose token is being read anew waits, and the next one is written.
+
+        Raises
+        ------
+        Unavailable
+            Nothing else can be written.
+        """
         self._forget_files()
         with self._database.reading() as session:
-            job = self._next(session)
-            if job is None:
-                return False
-            try:
-                self._write(session, job, stop)
-            except Stopped:
-                log.info("export_put_off", export_id=str(job.id))
-            except (Unavailable, DBAPIError, psycopg.Error):
-                raise  # tried again when that answers
-            except RegistryError as refused:
-                self._fail(job.id, {"code": refused.code, "detail": refused.detail})
-            except Exception:
-                # One export that we cannot write must not keep the others waiting.
-                log.exception("export_failed", export_id=str(job.id))
-                said = {"code": "internal_error", "detail": "The fault is recorded."}
-                self._fail(job.id, said)
-            return True
+            waits: Unavailable | None = None
+            for job in self._open_jobs(session):
+                try:
+                    self._carry_out(session, job, stop)
+                except StoreUnreachable:
+                    raise  # for every other one as well
+                except Unavailable as error:
+                    log.info("export_waits", export_id=str(job.id), code=error.code)
+                    waits = error
+                else:
+                    return True
+            if waits is not None:
+                raise waits  # tried again when that answers
+            return False
 
-    def _next(self, session: Session) -> CapTableExport | None:
+    def _carry_out(self, session: Session, job: CapTableExport, stop: Event) -> None:
+        try:
+            self._write(session, job, stop)
+        except Stopped:
+            log.info("export_put_off", export_id=str(job.id))
+        except (Unavailable, DBAPIError, psycopg.Error):
+            raise
+        except RegistryError as refused:
+            self._fail(job.id, {"code": refused.code, "detail": refused.detail})
+        except Exception:
+            # One export that we cannot write must not keep the others waiting.
+            log.exception("export_failed", export_id=str(job.id))
+            said = {"code": "internal_error", "detail": "The fault is recorded."}
+            self._fail(job.id, said)
+
+    def _open_jobs(self, session: Session) -> Iterator[CapTableExport]:
+        """Give what nobody else writes, the oldest first."""
         jobs = session.exec(
             select(CapTableExport)
             .where(col(CapTableExport.state).in_(OPEN_STATES))
@@ -78,8 +100,7 @@ class ExportWorker:
         for job in jobs:
             names = {"family": _LOCK_FAMILY, "name": str(job.id)}
             if session.connection().execute(_TRY_LOCK, names).scalar_one():
-                return job
-        return None
+                yield job
 
     def _write(self, session: Session, job: CapTableExport, stop: Event) -> None:
         told = 0

@@ -30,6 +30,7 @@ from api.captable_cli import captable_commands
 from registry.export import ocf
 from registry.export.runner import ExportWorker
 from registry.kernel.actor import Role
+from registry.kernel.errors import Unavailable
 from tests.api.house import House, problem_of
 from tests.api.moves import Moves, burned, frozen, minted, moved, moves, wallet_no
 
@@ -310,6 +311,27 @@ def test_export__worker_stopped_midway__is_written_by_the_next(
         len(json.loads(unpacked(take(chain.house, job))["transactions.ocf.json"])["items"])
         == HOLDERS
     )
+
+
+def test_export__its_token_is_read_anew__waits_alone(house: House, chain: Moves) -> None:
+    other = moves(house)
+    other.mine(minted(wallet_no(1), 5))
+    waits, written = open_export(other, "csv"), open_export(chain, "csv")
+    behind = "UPDATE token SET caught_up_to = {} WHERE address = :address"
+    with house.database.transaction() as session:
+        run, values = session.connection().execute, {"address": other.token}
+        run(text(behind.format(3)), values)
+    worker, stop = worker_of(house), threading.Event()
+
+    assert worker.turn(stop)
+    assert read(house, written)["state"] == "DONE"
+    with pytest.raises(Unavailable, match="token_catching_up"):
+        worker.turn(stop)
+
+    with house.database.transaction() as session:
+        session.connection().execute(text(behind.format("NULL")), values)
+    work(house)
+    assert read(house, waits)["state"] == "DONE"
 
 
 def test_export__its_time_is_over__is_forgotten(chain: Moves) -> None:
