@@ -62,7 +62,9 @@ class FolderStore:
         self._directory = directory
 
     def put(self, chunks: Iterable[bytes]) -> bytes:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        if not self._directory.is_dir():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            _sync(self._directory.parent)
         # Written aside, synced, then renamed: a reader never sees half a deed.
         with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as draft:
             try:
@@ -75,6 +77,10 @@ class FolderStore:
         path = self._path(digest)
         path.parent.mkdir(exist_ok=True)
         Path(draft.name).replace(path)
+        # A name survives a power cut only once its folder is synced; whoever made the folder may
+        # not have come so far.
+        _sync(path.parent)
+        _sync(self._directory)
         return digest
 
     def open(self, digest: bytes) -> BinaryIO:
@@ -104,6 +110,14 @@ class FolderStore:
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self._directory / name[:2] / name
+
+
+def _sync(directory: Path) -> None:
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class SupportsWrite(Protocol):

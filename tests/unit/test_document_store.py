@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,30 @@ def test_put__any_bytes__are_for_their_owner_alone(tmp_path: Path) -> None:
 
     [file] = files(tmp_path)
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_put__before_it_returns__has_the_blob_and_its_folders_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `put` returned is committed next: after a power cut the blob must have its name."""
+    synced: list[tuple[Path, list[Path]]] = []
+    fsync = os.fsync
+
+    def seen(opened: int) -> None:
+        place = Path(f"/proc/self/fd/{opened}").readlink()
+        synced.append((place, list(place.glob("*"))))
+        fsync(opened)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    store = FolderStore(tmp_path / "documents")
+    for content in (DEED, DEED + b" and another"):
+        del synced[:]
+        digest = store.put([content])
+        folder = tmp_path / "documents" / digest.hex()[:2]
+        assert (folder, [folder / digest.hex()]) in synced
+        assert any(place == folder.parent and folder in there for place, there in synced)
+        if content == DEED:
+            assert any(place == tmp_path for place, _ in synced)
 
 
 @pytest.mark.parametrize("damage", [b"", DEED[:-1], DEED + b" ", DEED.replace(b"7-B", b"8-B")])
