@@ -6,13 +6,16 @@ Each check raises `PaperRefused` with the reason, or says what it has found.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
+from eth_abi.exceptions import DecodingError
 
 from chain.node.client import ChainClient, bytes_of, hex_of
-from chain.proving.anchored import root_at
+from chain.proving.anchor_event import AnchorEvent, is_on_chain
+from chain.proving.anchored import NOTHING, root_at
 from registry.certificate.service import find_certificate
 from registry.certificate.standing import Change, standing_of
 from registry.kernel.db import Database
@@ -23,7 +26,7 @@ TIMEOUT_SECONDS = 15.0
 
 
 def check_on_chain(record: Record, rpc_url: str, contract: str | None) -> list[str]:
-    """Ask a node whether the root that the proof leads to stands on chain.
+    """Ask a node whether the root that the proof leads to stands on chain, since that block.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def check_on_chain(record: Record, rpc_url: str, contract: str | None) -> list[s
     Raises
     ------
     PaperRefused
-        ``not_anchored``, ``contract_unknown``, ``root_not_on_chain``.
+        ``not_anchored``, ``contract_unknown``, ``root_not_on_chain``, ``anchor_not_on_chain``.
     ChainError
         The node is away, or serves another chain.
     """
@@ -46,12 +49,33 @@ def check_on_chain(record: Record, rpc_url: str, contract: str | None) -> list[s
         raise PaperRefused("contract_unknown", f"its anchor is {place}, and not {contract}")
     client = ChainClient(rpc_url, chain_id)
     client.check()
-    there = root_at(client, bytes_of(place.lower()), int(proof["tree_size"]))
+    try:
+        there = root_at(client, bytes_of(place.lower()), int(proof["tree_size"]))
+    except DecodingError:
+        there = NOTHING  # no such contract stands there
     if there.hex() != proof["root"]:
         raise PaperRefused(
             "root_not_on_chain", f"{place} has {hex_of(there)} at {proof['tree_size']} entries"
         )
+    if not is_on_chain(client, _event_of(proof)):
+        raise PaperRefused(
+            "anchor_not_on_chain",
+            f"{anchor['tx_hash']} did not anchor it in block {anchor['block']['number']}",
+        )
     return [f"the root stands on chain, at {place} of {anchor['chain']}"]
+
+
+def _event_of(proof: Record) -> AnchorEvent:
+    anchor, block = proof["anchor"], proof["anchor"]["block"]
+    return AnchorEvent(
+        place=bytes_of(anchor["contract"].lower()),
+        size=int(proof["tree_size"]),
+        root=bytes.fromhex(proof["root"]),
+        tx_hash=bytes_of(anchor["tx_hash"]),
+        block_number=int(block["number"]),
+        block_hash=bytes_of(block["hash"]),
+        mined_at=datetime.fromisoformat(block["time"]),
+    )
 
 
 def check_with_api(record: Record, api: str) -> list[str]:

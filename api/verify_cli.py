@@ -24,7 +24,7 @@ from registry.report.verify import check_report
 
 CHECKS: Mapping[str, Callable[[Paper, PublicKeys], list[str]]] = {
     reports.FORM: check_report,
-    certificates.FORM: certificates.check_certificate,
+    **dict.fromkeys(certificates.FORMS, certificates.check_certificate),
 }
 """By what a paper says it is. A check raises `PaperRefused`, or says what the paper is."""
 
@@ -49,7 +49,7 @@ class Asked:
         """
         if not (self.rpc_url or self.api or self.database):
             return []
-        if paper.form != certificates.FORM:
+        if paper.form not in certificates.FORMS:
             raise PaperRefused("form_wrong", "only a certificate has a root, and may be superseded")
         said = []
         if self.rpc_url:

@@ -83,9 +83,9 @@ class CertificateRead(Read):
 class SignedCertificateRead(Read):
     """What `milkiyat verify` checks: keep the answer as it is, as a file.
 
-    `content` is what the certificate says; `envelope` has its SHA-256 (RFC 8785) and is signed.
-    `proof` leads from the act of the journal that issued it to a root on chain, and is null while
-    the state is PENDING_ANCHOR. Integers are strings.
+    `content` is what the certificate says; `envelope` has its SHA-256 (RFC 8785), the state and the
+    SHA-256 of `proof`, and is signed. `proof` leads from the act of the journal that issued it to a
+    root on chain, and is null while the state is PENDING_ANCHOR. Integers are strings.
     """
 
     envelope: dict[str, str]

@@ -1,5 +1,7 @@
 """A certificate as it is handed out: what it says, signed, with the proof that it was issued.
 
+The envelope is signed at each handing-out, and has the hash of the proof that goes with it.
+
 The content's hash is a fact of an act of the journal. The act's place in the journal's tree, and
 the root of that tree on chain, prove that it was issued then, and not made up since: whoever has
 the register's keys and its database cannot forge that.
@@ -7,8 +9,10 @@ the register's keys and its database cannot forge that.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import rfc8785
 from sqlmodel import Session, col, select
 
 from registry.anchor.reading import Anchor, find_covering
@@ -22,7 +26,9 @@ from registry.kernel.papers import signed
 from registry.kernel.signing import SigningKey
 from registry.kernel.vault import Vault
 
-FORM = "milkiyat-certificate/1"
+FORM = "milkiyat-certificate/2"
+FIRST_FORM = "milkiyat-certificate/1"
+"""Its envelope says nothing of the proof, which whoever holds the file can change."""
 PENDING, ANCHORED = "PENDING_ANCHOR", "ANCHORED"
 
 Record = dict[str, Any]
@@ -53,12 +59,19 @@ def record_of(
         "kind": certificate.kind.value,
         "issued_at": written_time(certificate.recorded_at),
         "content_sha256": certificate.content_sha256.hex(),
+        "state": ANCHORED if proof else PENDING,
+        "proof_sha256": hash_of(proof),
     }
     return signed(envelope, key) | {
-        "state": ANCHORED if proof else PENDING,
+        "state": envelope["state"],
         "content": content,
         "proof": proof,
     }
+
+
+def hash_of(proof: Content | None) -> str:
+    """Return the SHA-256 of a proof's RFC 8785 form; that of ``null`` where there is none."""
+    return hashlib.sha256(rfc8785.dumps(proof)).hexdigest()
 
 
 def anchor_of(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from registry.certificate.record import ANCHORED, FORM, PENDING
+from registry.anchor.service import LOG
+from registry.certificate.record import ANCHORED, FIRST_FORM, FORM, PENDING, hash_of
 from registry.certificate.service import ISSUED, SUBJECT
 from registry.journal import merkle
 from registry.journal.leaves import canonical
@@ -13,10 +15,15 @@ from registry.kernel.canonical import record_hash
 from registry.kernel.papers import Paper, PaperRefused, check_envelope
 from registry.kernel.signing import PublicKeys
 
-__all__ = ["FORM", "check_certificate"]
+FORMS = (FORM, FIRST_FORM)
 
 _PARTS = {"envelope", "signature", "state", "content", "proof"}
 _ENVELOPE = {"form", "id", "kind", "issued_at", "content_sha256", "key"}
+_SIGNED_TOO = {FORM: {"state", "proof_sha256"}, FIRST_FORM: set[str]()}
+_PROOF = {"entry", "leaf_hash", "seq", "tree_size", "audit_path", "root", "anchor"}
+_ANCHOR = {"chain", "contract", "log", "tx_hash", "block"}
+_BLOCK = {"number", "hash", "time"}
+_HASH_BYTES, _ADDRESS_BYTES = 32, 20
 _SAME = ("id", "kind", "issued_at")
 
 
@@ -30,16 +37,19 @@ def check_certificate(paper: Paper, keys: PublicKeys) -> list[str]:
         ``proof_wrong``.
     """
     record = paper.record
-    if record.keys() != _PARTS or record["envelope"].keys() != _ENVELOPE:
+    of_form = _ENVELOPE | _SIGNED_TOO[paper.form]
+    if record.keys() != _PARTS or record["envelope"].keys() != of_form:
         # Unsigned, it would stand beside what is signed as if it were.
         raise PaperRefused("content_altered", "it says more, or less, than was signed")
     check_envelope(paper, keys)
     _check_content(record)
-    if record["state"] != (ANCHORED if record["proof"] else PENDING):
-        raise PaperRefused("proof_wrong", "its state is not that of its proof")
-    if record["proof"]:
+    _check_state(record)
+    if record["proof"] is not None:
         _check_proof(record)
-    return list(_told(record))
+    told = list(_told(record))
+    if paper.form == FIRST_FORM and paper.pdf is None and record["proof"] is not None:
+        told.append("its proof is not signed")
+    return told
 
 
 def _check_content(record: dict[str, Any]) -> None:
@@ -50,8 +60,18 @@ def _check_content(record: dict[str, Any]) -> None:
         raise PaperRefused("content_altered", "its content is that of another certificate")
 
 
+def _check_state(record: dict[str, Any]) -> None:
+    envelope, proof = record["envelope"], record["proof"]
+    if record["state"] != (PENDING if proof is None else ANCHORED):
+        raise PaperRefused("proof_wrong", "its state is not that of its proof")
+    signed = (envelope.get("state", record["state"]), envelope.get("proof_sha256", hash_of(proof)))
+    if signed != (record["state"], hash_of(proof)):
+        raise PaperRefused("proof_wrong", "its proof is not that which was signed")
+
+
 def _check_proof(record: dict[str, Any]) -> None:
     envelope, proof = record["envelope"], record["proof"]
+    _check_anchor(proof)
     entry = proof["entry"]
     issued = (entry["kind"], entry["act"], entry["subject_kind"], entry["subject_id"])
     if issued != ("act", ISSUED, SUBJECT, envelope["id"]):
@@ -63,6 +83,25 @@ def _check_proof(record: dict[str, Any]) -> None:
     root = merkle.root_of_inclusion(leaf, int(proof["seq"]) - 1, int(proof["tree_size"]), path)
     if leaf.hex() != proof["leaf_hash"] or root is None or root.hex() != proof["root"]:
         raise PaperRefused("proof_wrong", "its proof does not lead to the root that it names")
+
+
+def _check_anchor(proof: dict[str, Any]) -> None:
+    anchor = proof["anchor"]
+    block = anchor["block"]
+    if proof.keys() != _PROOF or anchor.keys() != _ANCHOR or block.keys() != _BLOCK:
+        raise PaperRefused("proof_wrong", "its proof says more, or less, than a proof does")
+    shown = [(anchor[name], _HASH_BYTES) for name in ("log", "tx_hash")]
+    for text, length in (
+        *shown,
+        (block["hash"], _HASH_BYTES),
+        (anchor["contract"], _ADDRESS_BYTES),
+    ):
+        if len(bytes.fromhex(text.removeprefix("0x"))) != length:
+            raise PaperRefused("proof_wrong", f"its proof has {text} where {length} bytes stand")
+    int(anchor["chain"].removeprefix("eip155:")), int(block["number"])
+    datetime.fromisoformat(block["time"])
+    if anchor["log"] != f"0x{LOG.hex()}":
+        raise PaperRefused("proof_wrong", "its anchor is that of another log")
 
 
 def _told(record: dict[str, Any]) -> Iterator[str]:
