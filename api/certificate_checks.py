@@ -98,12 +98,14 @@ def check_with_api(record: Record, api: str) -> list[str]:
         raise _unknown()
     try:
         said = answer.raise_for_status().json()
-        state, changes = said["state"], said["changes"]
+        state, changes, block = said["state"], said["changes"], said["block"]
+        degraded = block["degraded"] if block else None
     except (httpx.HTTPError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise PaperRefused(
             "register_unreachable", f"{api} answers with {answer.status_code}"
         ) from error
-    return _judge(state, [_sentence(each["cause"], each["by"], each["at"]) for each in changes])
+    told = [_sentence(each["cause"], each["by"], each["at"]) for each in changes]
+    return _judge(state, told, degraded)
 
 
 def check_with_database(record: Record, database: Database) -> list[str]:
@@ -112,7 +114,7 @@ def check_with_database(record: Record, database: Database) -> list[str]:
     Raises
     ------
     PaperRefused
-        ``superseded``, ``revoked``, ``content_altered``, ``unknown``.
+        ``superseded``, ``revoked``, ``content_altered``, ``unknown``, ``register_unreachable``.
     """
     envelope = record["envelope"]
     with database.reading() as session:
@@ -122,10 +124,15 @@ def check_with_database(record: Record, database: Database) -> list[str]:
         if found.content_sha256.hex() != envelope["content_sha256"]:
             return _judge("OTHER_CONTENT", [])
         standing = standing_of(session, found)
-    return _judge(standing.state, [_told(change) for change in standing.changes])
+    degraded = standing.block.degraded if standing.block else None
+    return _judge(standing.state, [_told(change) for change in standing.changes], degraded)
 
 
-def _judge(state: str, changes: list[str]) -> list[str]:
+def _judge(state: str, changes: list[str], degraded: str | None = None) -> list[str]:
+    if degraded is not None and state != "OTHER_CONTENT":
+        raise PaperRefused(
+            "register_unreachable", f"the register does not rely on what it has read: {degraded}"
+        )
     if state == "VALID":
         return ["it still holds: nothing has superseded it"]
     if state == "OTHER_CONTENT":

@@ -32,6 +32,8 @@ def standing_page(standing: CertificateStandingRead) -> HTMLResponse:
     ]
     if standing.block is not None:
         lines.append(("block", f"{standing.block.number}"))
+        if standing.block.degraded is not None:
+            lines.append(("degraded", standing.block.degraded))
     lines.append(("checked", written(standing.checked_at)))
     changes = "".join(
         f"<li>{escape(_told(_word(f'cause.{change.cause}'), change.by, change.at))}</li>"

@@ -100,9 +100,13 @@ class SignedCertificateRead(Read):
 
 
 class CertificateAnswer(StrEnum):
-    """`OTHER_CONTENT`: the number is ours, the content that was asked about is not."""
+    """`OTHER_CONTENT`: the number is ours, the content that was asked about is not.
+
+    `UNCERTAIN`: what is known of the chain is not to be relied on; `block.degraded` says why.
+    """
 
     VALID = "VALID"
+    UNCERTAIN = "UNCERTAIN"
     SUPERSEDED = "SUPERSEDED"
     REVOKED = "REVOKED"
     OTHER_CONTENT = "OTHER_CONTENT"

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from registry.captable.events import TokenLabel
 from registry.captable.models import (
     Balance,
+    ChainBlock,
     EventKind,
     Holder,
     RegisteredWallet,
@@ -167,20 +168,47 @@ def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> H
     return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
 
 
-def is_frozen(session: Session, token: Token, address: bytes) -> bool:
-    """Tell whether the wallet as a whole was frozen last."""
-    extra = session.exec(
+def is_frozen(
+    session: Session, token: Token, address: bytes, *, at_block: int | None = None
+) -> bool:
+    """Tell whether the wallet as a whole was frozen last, now or at a block."""
+    query = (
         select(TokenEvent.extra)
-        .join(Holder, col(Holder.holder_no) == col(TokenEvent.target))
-        .where(
-            col(TokenEvent.token_no) == token.token_no,
-            col(TokenEvent.kind) == EventKind.ADDRESS_FROZEN,
-            col(Holder.address) == address,
-        )
+        .where(*_freezes(token, address))
         .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
         .limit(1)
-    ).first()
+    )
+    if at_block is not None:
+        query = query.where(col(TokenEvent.block_number) <= at_block)
+    extra = session.exec(query).first()
     return bool(extra and extra["frozen"])
+
+
+def first_freeze(
+    session: Session, token: Token, address: bytes, *, since: int, until: int
+) -> ChainBlock | None:
+    """Return the first block above `since`, up to `until`, that froze or freed a wallet whole."""
+    return session.exec(
+        select(ChainBlock)
+        .where(
+            *_freezes(token, address),
+            col(ChainBlock.chain_id) == token.chain_id,
+            col(ChainBlock.number) == col(TokenEvent.block_number),
+            col(TokenEvent.block_number) > since,
+            col(TokenEvent.block_number) <= until,
+        )
+        .order_by(col(TokenEvent.block_number))
+        .limit(1)
+    ).first()
+
+
+def _freezes(token: Token, address: bytes) -> Sequence[ColumnElement[bool]]:
+    return (
+        col(TokenEvent.token_no) == token.token_no,
+        col(TokenEvent.kind) == EventKind.ADDRESS_FROZEN,
+        col(TokenEvent.target) == col(Holder.holder_no),
+        col(Holder.address) == address,
+    )
 
 
 def holds_any(session: Session, wallet: bytes) -> bool:

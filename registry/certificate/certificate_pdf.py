@@ -88,6 +88,8 @@ class _Writer:
         units = f"{content['units']} / {token['declared_fractions']}"
         yield self._line("units", units)
         yield self._line("frozen", content["frozen_units"])
+        if whole := sum(map(_is_frozen, content["wallets"])):
+            yield self._line("wallet_frozen", f"{whole} / {len(content['wallets'])}")
         when = written(_time(block["time"]))
         yield self._line("block", f"{block['number']} · {when} · {block['finality']}")
 
@@ -96,7 +98,14 @@ class _Writer:
             yield self._table(
                 "wallets",
                 ("wallet", "units", "frozen"),
-                [[each["address"], each["balance"], each["frozen"]] for each in content["wallets"]],
+                [
+                    [
+                        each["address"],
+                        each["balance"],
+                        self.word("whole") if _is_frozen(each) else each["frozen"],
+                    ]
+                    for each in content["wallets"]
+                ],
             )
             return
         whole = content["kul_hissay"]
@@ -142,6 +151,11 @@ class _Writer:
     def _name(self, person: Mapping[str, str | None]) -> str:
         urdu = person["name_ur"]
         return (urdu if self._language is Language.URDU and urdu else person["name"]) or ""
+
+
+def _is_frozen(wallet: Record) -> bool:
+    """Tell whether it is frozen whole; the first certificates do not say."""
+    return bool(wallet.get("wallet_frozen"))
 
 
 def _time(text: str) -> datetime:

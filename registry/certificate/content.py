@@ -51,11 +51,18 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What one wallet held."""
+    """What one wallet held.
+
+    Parameters
+    ----------
+    is_frozen
+        The wallet as a whole, whatever of its units is frozen besides.
+    """
 
     wallet: bytes
     balance_units: int
     frozen_units: int
+    is_frozen: bool = False
 
 
 def written_time(moment: datetime) -> str:
@@ -118,6 +125,7 @@ def holding_content(
                 "address": write_address(each.wallet),
                 "balance": str(each.balance_units),
                 "frozen": str(each.frozen_units),
+                "wallet_frozen": each.is_frozen,
             }
             for each in held
         ],
@@ -138,7 +146,8 @@ def told_of_title(title: Title, bindings: Sequence[Binding]) -> Content:
 def told_of_holding(held: Sequence[Held]) -> Content:
     return {
         "wallets": {
-            each.wallet.hex(): [str(each.balance_units), str(each.frozen_units)] for each in held
+            each.wallet.hex(): [str(each.balance_units), str(each.frozen_units), each.is_frozen]
+            for each in held
         }
     }
 

@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
+from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.models import Token
 from registry.certificate.content import (
     Content,
     Head,
@@ -128,7 +130,7 @@ def issue_holding(
     held = [
         each
         for wallet in _wallets(session, investor)
-        for each in [Held(wallet, *captable.holding_at(session, token, wallet, block.number))]
+        for each in [_held_at(session, token, wallet, block.number)]
         if each.balance_units
     ]
     if not held:
@@ -152,6 +154,11 @@ def issue_holding(
         tokenization_id=tokenization.id, investor_id=investor.id,
         chain_id=chain_id, block_number=block.number, block_hash=block.hash,
     )  # fmt: skip
+
+
+def _held_at(session: Session, token: Token, wallet: bytes, number: int) -> Held:
+    units = captable.holding_at(session, token, wallet, number)
+    return Held(wallet, *units, portfolio.is_frozen(session, token, wallet, at_block=number))
 
 
 def _wallets(session: Session, investor: Investor) -> Sequence[bytes]:

@@ -15,9 +15,10 @@ from typing import Any
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import ChainBlock
+from registry.captable.models import ChainBlock, Token
 from registry.certificate.content import terms_of
 from registry.certificate.models import Certificate, CertificateKind
 from registry.encumbrance import service as encumbrances
@@ -30,7 +31,10 @@ from registry.tokenization import service as tokenizations
 
 
 class CertificateState(StrEnum):
+    """`UNCERTAIN`: of a holding, while what is known of the chain is not to be relied on."""
+
     VALID = "VALID"
+    UNCERTAIN = "UNCERTAIN"
     SUPERSEDED = "SUPERSEDED"
     REVOKED = "REVOKED"
 
@@ -94,10 +98,11 @@ def standing_of(session: Session, certificate: Certificate) -> Standing:
         assert certificate.chain_id is not None
         block = captable.block_at(session, certificate.chain_id, None)
         found = list(_of_holding(session, certificate, block))
-    if not found:
-        return Standing(CertificateState.VALID, block=block)
-    ordered = sorted(found, key=lambda change: (change.at is None, change.at))
-    return Standing(CertificateState.SUPERSEDED, tuple(ordered), block)
+    ordered = tuple(sorted(found, key=lambda change: (change.at is None, change.at)))
+    if block is not None and block.degraded is not None:
+        return Standing(CertificateState.UNCERTAIN, ordered, block)
+    state = CertificateState.SUPERSEDED if found else CertificateState.VALID
+    return Standing(state, ordered, block)
 
 
 def _of_title(session: Session, certificate: Certificate) -> Iterator[Change]:
@@ -156,7 +161,24 @@ def _of_holding(session: Session, certificate: Certificate, until: AsOfBlock) ->
     tokenization = tokenizations.get_deployed(session, certificate.tokenization_id)
     assert tokenization.token_address is not None
     token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
-    for address in certificate.told["wallets"]:
-        moved = list_movements(session, token, bytes.fromhex(address), number, until, 1)
-        if moved:
-            yield Change(Cause.BALANCE, moved[0].mined_at, str(moved[0].block_number))
+    for address, told in certificate.told["wallets"].items():
+        wallet = bytes.fromhex(address)
+        found = _first_change(session, token, wallet, number, until)
+        # The first certificates said nothing of wallets that are frozen whole.
+        was_told = told[2:] == [True]
+        if portfolio.is_frozen(session, token, wallet, at_block=number) != was_told:
+            found = (number, block.mined_at if block is not None else None)
+        if found is not None:
+            yield Change(Cause.BALANCE, found[1], str(found[0]))
+
+
+def _first_change(
+    session: Session, token: Token, wallet: bytes, since: int, until: AsOfBlock
+) -> tuple[int, datetime | None] | None:
+    """Return number and time of the first block that moved, froze or freed any of a wallet."""
+    moved = list_movements(session, token, wallet, since, until, 1)
+    found = [(each.block_number, each.mined_at) for each in moved[:1]]
+    frozen = portfolio.first_freeze(session, token, wallet, since=since, until=until.number)
+    if frozen is not None:
+        found.append((frozen.number, frozen.mined_at))
+    return min(found, default=None)

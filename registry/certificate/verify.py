@@ -117,6 +117,9 @@ def _told(record: dict[str, Any]) -> Iterator[str]:
         block = content["block"]
         yield f"{content['holder']['name']} held {content['units']} {content['token']['symbol']}"
         yield f"of {content['token']['declared_fractions']}, at block {block['number']}"
+        for wallet in content["wallets"]:
+            if wallet.get("wallet_frozen"):
+                yield f"the wallet {wallet['address']} was frozen: nothing in it could move"
     yield f"issued {envelope['issued_at']}, signed by key {envelope['key']}"
     if proof is None:
         yield "its root is not on chain yet: ask for it again to have the proof"
