@@ -46,7 +46,12 @@ def frozen_units(session: Session, token: Token) -> dict[bytes, int]:
 
 
 def order_differences(session: Session, view: TokenView) -> list[Difference]:
-    """ORD-01: an order in force has its freeze on chain, and a freeze has its order."""
+    """ORD-01: an order in force has its freeze on chain, and a freeze has its order.
+
+    Of a token that has ended nothing can be frozen, nor let go: it obeys nobody any more.
+    """
+    if view.tokenization.state in NOTHING_ON_CHAIN:
+        return []
     token = view.token
     binding = orders.list_binding(session)
     in_force = [order for order in binding if order.state == CourtOrderState.IN_FORCE]

@@ -96,6 +96,26 @@ def test_run__supply_after_the_token_ended__is_tok_02(desk: Desk) -> None:
     assert found(desk, chain) == {("TOK-02", "supply")}
 
 
+def test_run__token_that_ended__obeys_no_order_and_keeps_its_supply_watched(desk: Desk) -> None:
+    chain = ledger.live(desk, 600, 400)
+    first, second = (who.wallet.address for who in chain.holders)
+    chain.freeze(first)
+    court.in_force(desk, court.on_wallet(desk, first))
+    chain.freeze(first, frozen=False)
+    court.apply(desk, court.on_wallet(desk, second))
+    assert {rule for rule, _ in found(desk, chain)} == {"ORD-01", "TOK-07"}
+    [forgotten] = [item for item in run(desk, chain) if item.rule == "ORD-01"]
+
+    chain.tokenization.state = TokenizationState.BURNED
+    assert {rule for rule, _ in found(desk, chain)} == {"TOK-02", "TOK-07"}
+    reconciliation.investigate_break(desk.session, OPERATIONS, forgotten.id)
+    reconciliation.propose_fix(
+        desk.session, OPERATIONS, forgotten.id, explanation="It was burned.", reference="R-1"
+    )
+    reconciliation.approve_fix(desk.session, COMPLIANCE, forgotten.id)
+    assert forgotten.state == BreakState.RESOLVED
+
+
 def test_run__half_of_a_redemption_burned__is_within_tok_02(desk: Desk) -> None:
     chain = ledger.live(desk, 600, 400)
     chain.burn(chain.holders[0].wallet.address, 600)
