@@ -172,14 +172,28 @@ def live(desk: Desk, *units: int, wrapped: Wrapped | None = None, days_ago: int 
     ledger = Ledger(desk, where, tokenization, 900_000 + next(numbers), started)
     desk.session.flush()
     open_cursor(desk.session, ledger.chain_id, ledger.block(0), 0)
+    return _begun(ledger, *units)
+
+
+def _begun(ledger: Ledger, *units: int) -> Ledger:
     ledger.mine(deploy=True)
     ledger.unpause()
     for part in units:
-        holder = make.buyer(desk)
+        holder = make.buyer(ledger.desk)
         ledger.holders.append(holder)
         ledger.register(holder.wallet.address)
         ledger.mint(holder.wallet.address, part)
     return ledger
+
+
+def live_beside(chain: Ledger, *units: int) -> Ledger:
+    """Give another live token, on the chain of the first."""
+    where = sales.wrapped_apartment(chain.desk)
+    tokenization = sales.deployed(chain.desk, where, declared_fractions=sum(units), price_paisa=1)
+    tokenization.state = TokenizationState.LIVE
+    other = replace(chain, wrapped=where, tokenization=tokenization, holders=[])
+    other.desk.session.flush()
+    return _begun(other, *units)
 
 
 def resumed(chain: Ledger, desk: Desk) -> Ledger:

@@ -26,6 +26,8 @@ from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.projection import CursorMoved
 from registry.captable.sums import SumDiffers
 from registry.kernel.db import Database
+from registry.kernel.errors import RegistryError
+from registry.reconciliation.alarm import sound_joined
 
 log = structlog.get_logger()
 
@@ -107,16 +109,29 @@ class CatchUp:
             of=cursor.number,
             events=read.found.count,
         )
+        if joins:
+            self._sound_joined(token)
         return not joins
 
     def _join(self, token_no: int, cursor: SyncCursor) -> bool:
         with self._database.transaction() as session:
             held = session.get_one(SyncCursor, cursor.chain_id, with_for_update=True)
             token = session.get_one(Token, token_no, with_for_update=True)
-            if token.caught_up_to == held.number:
+            joins = token.caught_up_to == held.number
+            if joins:
                 token.caught_up_to = None
                 session.add(token)
+        if joins:
+            self._sound_joined(token)
         return False
+
+    def _sound_joined(self, token: Token) -> None:
+        """Hold what was read apart against the cases: the watch looks at newer blocks only."""
+        try:
+            with self._database.transaction() as session:
+                sound_joined(session, token.chain_id, token.address)
+        except RegistryError as refusal:
+            log.warning("alarm_refused", token=hex_of(token.address), code=refusal.code)
 
     def _refuse(self, token_no: int, reason: str) -> bool:
         with self._database.transaction() as session:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlmodel import Session
 
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.kernel.db import Database
+from registry.kernel.errors import RegistryError
 from registry.reconciliation.alarm import list_acted_on, sound_alarm
+
+log = structlog.get_logger()
 
 NOTHING = -1
 """Below every block."""
@@ -31,6 +35,9 @@ class Watch:
     def look(self) -> int:
         """Look at every token on which an agent has acted since the last look.
 
+        One that is refused, or read again, holds no other up; it is looked at when it joins its
+        chain (`chain.sync.catch_up`).
+
         Returns
         -------
         int
@@ -44,8 +51,11 @@ class Watch:
             tokens = list_acted_on(session, self._chain_id, after=self._believed(session))
         opened = 0
         for token in tokens:
-            with self._database.transaction() as session:
-                opened += sound_alarm(session, token)
+            try:
+                with self._database.transaction() as session:
+                    opened += sound_alarm(session, token)
+            except RegistryError as refusal:
+                log.warning("alarm_refused", token=str(token), code=refusal.code)
         self._looked = seen
         return opened
 

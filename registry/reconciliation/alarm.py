@@ -56,6 +56,18 @@ def sound_alarm(session: Session, tokenization_id: UUID) -> int:
     return len(opened)
 
 
+def sound_joined(session: Session, chain_id: int, address: bytes) -> int:
+    """Sound the alarm for a token that was read late, wherever in the past its acts lie.
+
+    Returns
+    -------
+    int
+        Breaks that were not open before; none where the token is no tokenization of ours.
+    """
+    tokenization = tokenization_at(session, chain_id, address)
+    return 0 if tokenization is None else sound_alarm(session, tokenization.id)
+
+
 def sound_difference(session: Session, chain_id: int, address: bytes) -> int:
     """Open a break for each difference that the newest proof of a token found (TOK-08).
 

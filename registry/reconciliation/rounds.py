@@ -27,8 +27,9 @@ log = structlog.get_logger()
 
 QUICK = ("TOK-02", "ORD-01")
 """Asked whenever a token has moved: they need not look at its holders."""
-DAILY = ("TOK-02", "TOK-03", "ORD-01", "REG-01")
-"""TOK-07 and TOK-08 have an alarm of their own, see `chain.sync.watch` and `chain.proving`."""
+DAILY = ("TOK-02", "TOK-03", "TOK-07", "ORD-01", "REG-01")
+"""TOK-07 has an alarm of its own besides (`chain.sync.watch`), which looks at new blocks only: what
+is read late is found here at the latest. TOK-08 has one in `chain.proving`."""
 DAY = timedelta(hours=24)
 SETTLING = timedelta(seconds=60)
 """By so much register and chain may be apart."""

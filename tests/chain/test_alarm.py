@@ -8,14 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 
 from chain.contracts.abi import contract
 from chain.node.client import ChainClient, Sent, bytes_of, hex_of
 from chain.operations.create_identity import identity_salt
+from chain.proving.repair import Repair
+from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from chain.sync.pace import FIRST_BLOCKS
 from chain.sync.watch import Watch
 from chain.worker import run_sync
+from registry.captable.models import Token
 from registry.captable.transfers import TransferNature
 from registry.case.models import CaseKind
 from registry.case.repository import chain_id_of
@@ -24,6 +28,7 @@ from tests.chain.bench import NEW_WALLET, Bench
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import catch_up
+from tests.chain.test_repair import Forgetful
 from tests.chain.world import CONFIRMATIONS, GAS_OF_SUITE, Hand, address_of, key_of
 
 pytestmark = pytest.mark.chain
@@ -251,6 +256,31 @@ def test_watch__act_that_a_reorg_took_back_and_another_one__is_looked_at_anew(
     # The same place, another act: the break that is open says what is there now.
     assert watch.look() == 0
     assert details(bench) == ["A TOKENS_FROZEN of 11 matches no case of the register."]
+
+
+def test_act_that_is_read_late__is_a_break_as_soon_as_the_token_joins_its_chain(
+    bench: Bench, rogue: Hand
+) -> None:
+    """The watch has looked beyond its block already."""
+    world, token = bench.market.world, bench.market.suite().token
+    watch = Watch(world.database, CHAIN_ID)
+    watch.look()
+    rogue.call("Token", token, "freezePartialTokens", FIRST_WALLET, 10)
+    at = world.client.head().number
+    catch_up(Indexer(world.database, Forgetful(world.node.url, CHAIN_ID)))
+    assert watch.look() == 0
+    assert details(bench) == []
+
+    with world.database.reading() as session:
+        token_no = session.exec(select(Token.token_no).where(Token.address == token)).one()
+    assert token_no is not None
+    Repair(world.database, world.client, token_no, lambda _: None).read_again(at)
+    behind = CatchUp(world.database, world.client)
+    while behind.advance():
+        pass
+
+    assert details(bench) == ["A TOKENS_FROZEN of 10 matches no case of the register."]
+    assert watch.look() == 0
 
 
 def test_holders_own_transfers__are_no_breaks(bench: Bench) -> None:

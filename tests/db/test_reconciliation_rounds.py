@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
-from registry.captable.models import SyncCursor
+from chain.sync.watch import Watch
+from registry.captable.models import EventKind, SyncCursor, Token
 from registry.case import order_freeze
 from registry.case import repository as cases
 from registry.case.models import Case, CaseState
@@ -83,6 +84,8 @@ def test_rounds__token_moves__is_looked_at_again_and_a_break_opened_once(place: 
 
     assert rounds.turn() == 1
     assert found(place) == {"ORD-01"}
+    assert rounds.turn() == 1, "what differs is asked everything: no case has frozen it"
+    assert found(place) == {"ORD-01", "TOK-07"}
     assert rounds.turn() == 0
     assert place.rounds().turn() == 0, "after a start it is found again, and open already"
 
@@ -95,16 +98,43 @@ def test_rounds__stranger_who_holds__is_found_by_the_daily_round(place: Place) -
     assert found(place) == {"TOK-03"}
 
 
+def test_rounds__act_that_was_read_late__is_found_by_the_daily_round(place: Place) -> None:
+    one = place.chain.holders[0].wallet.address
+    write(place, lambda chain: chain.freeze_units(one, 100))
+    write(
+        place,
+        lambda chain: chain.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": one, "units": 100}),
+    )
+
+    assert place.rounds().turn() == 2
+    assert found(place) == {"TOK-07"}
+
+
+def test_watch__token_that_is_refused__holds_no_other_up(place: Place) -> None:
+    one = place.chain.holders[0].wallet.address
+    write(place, lambda chain: chain.freeze(one))
+    with place.database.transaction() as session:
+        desk = Desk(session, place.vault, place.store)
+        ledger.live_beside(ledger.resumed(place.chain, desk), 10).freeze(one)
+        place_of_first = select(Token).where(col(Token.address) == place.chain.address)
+        session.exec(place_of_first).one().refusal = "it moved what cannot be"
+    watch = Watch(place.database, place.chain.chain_id)
+
+    assert watch.look() == 1
+    assert found(place) == {"TOK-07"}
+    assert watch.look() == 0
+
+
 def test_rounds__difference_of_a_moment__opens_nothing(place: Place) -> None:
     rounds = place.rounds(timedelta(hours=1))
     one = place.chain.holders[0].wallet.address
     write(place, lambda chain: chain.freeze(one))
     assert rounds.turn() == 0
-    assert rounds._seen
+    assert {rule for _, rule, _ in rounds._seen} == {"ORD-01", "TOK-07"}
 
     write(place, lambda chain: chain.freeze(one, frozen=False))
     rounds.turn()
-    assert not rounds._seen
+    assert {rule for _, rule, _ in rounds._seen} == {"TOK-07"}, "what was done stays done"
     assert found(place) == set()
 
 
