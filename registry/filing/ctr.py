@@ -25,6 +25,8 @@ from registry.party.models import Party
 def prepare_filing(session: Session, actor: Actor, *, party_id: UUID, day: date) -> CtrFiling:
     """Add up what a party paid on a day at the register's seat, for the FMU.
 
+    Where it was reported before, only what no report has: money that was identified since.
+
     Raises
     ------
     NotFound
@@ -38,9 +40,12 @@ def prepare_filing(session: Session, actor: Actor, *, party_id: UUID, day: date)
     get_row(session, Party, party_id, kind="party", lock=True)
     if day >= today():
         raise Invalid("ctr_day_not_over", f"{day} has not ended yet.", field="/day")
-    if find_filing(session, party_id, day) is not None:
+    standing = list_standing(session, party_id, day)
+    reported = {payment for filing in standing for payment in filing.payment_ids}
+    every = payments_of(session, party_id, day)
+    paid = [payment for payment in every if str(payment.id) not in reported]
+    if standing and (not paid or any(filing.state != CtrState.FILED for filing in standing)):
         raise Conflict("ctr_filed_already", "This party and day have a report already.")
-    paid = payments_of(session, party_id, day)
     if not paid:
         raise Conflict("ctr_nothing_paid", "The party paid nothing on that day.")
     filing = CtrFiling(
@@ -76,15 +81,17 @@ def payments_of(session: Session, party_id: UUID, day: date) -> Sequence[Payment
     ).all()
 
 
-def find_filing(session: Session, party_id: UUID, day: date) -> CtrFiling | None:
-    """Return the report of a party and a day that was not withdrawn."""
+def list_standing(session: Session, party_id: UUID, day: date) -> Sequence[CtrFiling]:
+    """List the reports of a party and a day that were not withdrawn, oldest first."""
     return session.exec(
-        select(CtrFiling).where(
+        select(CtrFiling)
+        .where(
             col(CtrFiling.party_id) == party_id,
             col(CtrFiling.day) == day,
             col(CtrFiling.state) != CtrState.WITHDRAWN,
         )
-    ).first()
+        .order_by(col(CtrFiling.id))
+    ).all()
 
 
 def file_ctr(session: Session, actor: Actor, filing_id: UUID, *, reference: str) -> CtrFiling:

@@ -26,7 +26,9 @@ class StrState(StrEnum):
 
 
 class CtrFiling(Record, table=True):
-    """The currency transaction report of one party and one day.
+    """A currency transaction report of one party and one day.
+
+    What is identified after it was filed has another one; no payment is in two that stand.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class CtrFiling(Record, table=True):
             "party_id",
             "day",
             unique=True,
-            postgresql_where=text("state <> 'WITHDRAWN'"),
+            postgresql_where=text("state = 'PREPARED'"),
         ),
     )
 

@@ -10,14 +10,17 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
+from registry.filing import ctr
 from registry.journal.models import JournalEntry
 from registry.kernel.clock import SEAT, now, today
+from registry.offering.models import Order
 from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
-from tests import sales
+from tests import intakes, sales
 from tests.api.house import House, problem_of
 from tests.api.reports import ask, rows_of
+from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 
 pytestmark = pytest.mark.db
 
@@ -117,3 +120,36 @@ def test_r_13__payment_taken_back__was_paid_for_whoever_asks_of_before(house: Ho
     assert total(as_of=paid) == "2000000.00"
     assert total(known_at=before) is None
     assert total() is None
+
+
+def test_r_13__identified_after_its_day_was_filed__is_one_row_that_tells_what_is_missing(
+    house: House,
+) -> None:
+    yesterday = today() - timedelta(days=1)
+    with house.desk() as desk:
+        buyer = intakes.paid_yesterday(desk, CTR_PAISA)
+        party = buyer.investor.party_id
+        [order] = desk.session.exec(
+            select(Order).where(col(Order.investor_id) == buyer.investor.id)
+        ).all()
+
+    def file(reference: str) -> None:
+        with house.desk() as desk:
+            made = ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=party, day=yesterday)
+            ctr.file_ctr(desk.session, SECOND_OFFICER, made.id, reference=reference)
+
+    def said() -> list[tuple[str | None, str | None]]:
+        rows = rows_of(house, "R-13", day=str(yesterday))
+        return [
+            (row["filing_state"], row["filed_reference"])
+            for row in rows
+            if row["party"] == str(party)
+        ]
+
+    file("CTR-A")
+    assert said() == [("FILED", "CTR-A")]
+    with house.desk() as desk:
+        intakes.paid(desk, order, 70_000_00, ago=timedelta(days=1))
+    assert said() == [(None, "CTR-A")]
+    file("CTR-B")
+    assert said() == [("FILED", "CTR-A, CTR-B")]

@@ -14,6 +14,7 @@ from registry.complaint import service as complaints
 from registry.complaint.models import ComplaintKind
 from registry.complaint.service import NewComplaint
 from registry.filing import ctr, suspicion
+from registry.filing.models import CtrFiling
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now, today
 from registry.kernel.errors import Conflict, Invalid, NotFound
@@ -21,7 +22,7 @@ from registry.production import readings, stock
 from registry.production.models import ReadingState
 from registry.production.stock import NewAudit
 from tests import factories as make
-from tests import goods, intakes
+from tests import goods, intakes, sales
 from tests.factories import CHECKER, COMPLIANCE, MAKER, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 
@@ -79,6 +80,31 @@ def test_ctr__of_a_day_that_is_not_over_or_without_money__is_refused(desk: Desk)
         ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=who, day=YESTERDAY)
     with pytest.raises(NotFound):
         ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=uuid4(), day=YESTERDAY)
+
+
+def test_ctr__money_identified_after_it_was_filed__is_in_a_further_report(desk: Desk) -> None:
+    who = make.buyer(desk)
+    party = who.investor.party_id
+    order = sales.order(desk, sales.offering(desk, sales.wrapped_apartment(desk)), who, 500)
+    intakes.paid(desk, order, 2_000_000_00, ago=timedelta(days=1))
+
+    def prepare() -> CtrFiling:
+        return ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=party, day=YESTERDAY)
+
+    first = prepare()
+    intakes.paid(desk, order, 70_000_00, ago=timedelta(days=1))
+    with pytest.raises(Conflict, match="ctr_filed_already"):
+        prepare()
+    ctr.file_ctr(desk.session, SECOND_OFFICER, first.id, reference=f"CTR-{next(make.numbers)}")
+
+    further = prepare()
+    assert (first.total_paisa, further.total_paisa) == (2_000_000_00, 70_000_00)
+    assert set(first.payment_ids).isdisjoint(further.payment_ids)
+    with pytest.raises(Conflict, match="ctr_filed_already"):
+        prepare()
+    ctr.file_ctr(desk.session, SECOND_OFFICER, further.id, reference=f"CTR-{next(make.numbers)}")
+    with pytest.raises(Conflict, match="ctr_filed_already"):
+        prepare()
 
 
 def test_filing__by_a_reference_that_is_used__is_refused(desk: Desk) -> None:
