@@ -144,7 +144,7 @@ def pay_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep) ->
 def record_payout(
     payout_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
 ) -> PayoutRead:
-    """Record that one holder was paid."""
+    """Record that one holder was paid; what was held too, once nothing stops it any more."""
     row = paying.record_payout(session, actor, payout_id, rail_reference=body.rail_reference)
     return PayoutRead.of(row)
 

@@ -24,6 +24,7 @@ from registry.operation.models import OperationKind
 from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE as RECEIPT
 from registry.receipt.models import WarehouseReceipt
+from registry.reconciliation.freezes import frozen_units
 from registry.reconciliation.payable import find_open_break, require_payable
 from registry.reconciliation.views import look_at
 from registry.redemption.guards import MACHINE
@@ -46,6 +47,8 @@ from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
 FUNDED = (RedemptionState.FUNDED, RedemptionState.PAYING, RedemptionState.PAID)
+PAYING_HELD = (RedemptionState.PAYING, RedemptionState.PAID, RedemptionState.SETTLED)
+"""What is held is paid as soon as it may be, also long after the token has ended."""
 
 
 def fund_redemption(
@@ -85,6 +88,8 @@ def fund_redemption(
 def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
     """Begin to pay; what nobody may be paid is held at once: strangers, and whom an order binds.
 
+    Frozen fractions are those of now: a freeze of the record block may have ended since.
+
     Raises
     ------
     Conflict
@@ -98,8 +103,9 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     tokenization = _require_payable(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
     binding = orders.list_binding(session)
+    frozen = frozen_units(session, look_at(session, tokenization.id).token)
     for payout in list_payouts(session, redemption.id):
-        reason = obstacle_of(payout, tokenization, binding)
+        reason = obstacle_of(payout, tokenization, binding, frozen)
         if reason is not None:
             _hold(session, actor, payout, reason)
     return redemption
@@ -114,7 +120,7 @@ def _require_payable(session: Session, redemption: Redemption) -> Tokenization:
 def record_payout(
     session: Session, actor: Actor, payout_id: UUID, *, rail_reference: str
 ) -> RedemptionPayout:
-    """Record that one holder was paid.
+    """Record that one holder was paid; what was held too, whenever nothing stops it any more.
 
     Parameters
     ----------
@@ -124,16 +130,17 @@ def record_payout(
     Raises
     ------
     Conflict
-        ``payout_settled``, ``redemption_not_paying``, ``party_under_order``,
+        ``payout_settled``, ``redemption_not_paying``, ``payee_unknown``, ``party_under_order``,
         ``sanctions_hit_stands``, ``kyc_not_passed``, ``payee_frozen``, ``cap_table_differs``,
         ``break_open``, ``payout_reference_reused``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
-    payout = _due(session, payout_id)
+    payout = _unpaid(session, payout_id)
     tokenization = _require_payable(session, get_redemption(session, payout.redemption_id))
-    require_payee(session, payout, tokenization)
+    payee = require_payee(session, payout, tokenization)
     require_new_payout(session, rail_reference)
+    payout.party_id = payee
     payout.state, payout.rail_reference = PayoutState.PAID, rail_reference
     return _note(session, actor, payout, "redemption_payout_paid")
 
@@ -150,20 +157,23 @@ def hold_payout(
     Conflict
         ``payout_settled``, ``redemption_not_paying``.
     """
-    payout = _due(session, payout_id)
+    payout = _unpaid(session, payout_id)
+    if payout.state != PayoutState.DUE:
+        raise Conflict("payout_settled", f"The payout is {payout.state} already.")
     if not reason.strip():
         raise Invalid("reason_missing", "Money is held for a reason.", field="/reason")
     return _hold(session, actor, payout, reason)
 
 
-def _due(session: Session, payout_id: UUID) -> RedemptionPayout:
+def _unpaid(session: Session, payout_id: UUID) -> RedemptionPayout:
     redemption_id = get_payout(session, payout_id).redemption_id
     redemption = get_redemption(session, redemption_id, lock=True)
     payout = get_payout(session, payout_id, lock=True)
-    if redemption.state != RedemptionState.PAYING:
+    if payout.state == PayoutState.PAID:
+        raise Conflict("payout_settled", "The payout is PAID already.")
+    open_in = PAYING_HELD if payout.state == PayoutState.HELD else (RedemptionState.PAYING,)
+    if redemption.state not in open_in:
         raise Conflict("redemption_not_paying", f"The redemption is {redemption.state}.")
-    if payout.state != PayoutState.DUE:
-        raise Conflict("payout_settled", f"The payout is {payout.state} already.")
     return payout
 
 

@@ -42,17 +42,19 @@ FROM redemption_payout p {acted}
 WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
 GROUP BY 1, 2
 """
-# A payout keeps only how it stands; how it stood is told by the journal.
+# A payout keeps only how it stands; how it stood is told by the journal. What was held may be paid
+# later, nothing else follows upon something.
 _ACTED = """
 LEFT JOIN (
-  SELECT DISTINCT CAST(facts ->> 'payout' AS uuid) AS payout FROM journal_entry
-  WHERE subject_id = ANY(:names) AND recorded_at > :until
-    AND act IN ('redemption_payout_paid', 'redemption_payout_held')) j ON j.payout = p.id
+  SELECT CAST(facts ->> 'payout' AS uuid) AS payout, bool_or(recorded_at <= :until) AS was_held
+  FROM journal_entry
+  WHERE subject_id = ANY(:names) AND act IN ('redemption_payout_paid', 'redemption_payout_held')
+  GROUP BY 1 HAVING bool_or(recorded_at > :until)) j ON j.payout = p.id
 """
 _AS_THEY_STAND = text(_PAYOUTS.format(state="p.state", acted=""))
 _AS_THEY_STOOD = text(
     _PAYOUTS.format(
-        state="CASE WHEN j.payout IS NULL THEN p.state ELSE 'DUE' END",
+        state="CASE WHEN j.payout IS NULL THEN p.state WHEN j.was_held THEN 'HELD' ELSE 'DUE' END",
         acted=_ACTED,
     )
 )

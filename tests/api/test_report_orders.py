@@ -329,6 +329,7 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
         paying.hold_payout(desk.session, TREASURY, second.id, reason="No account.")
         token_id = made.ledger.tokenization.id
     [row] = rows_of(house, "R-23", token=token_id)
+    held_at = now()
 
     by_act = {
         act: sum(
@@ -347,6 +348,15 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
     assert parts == _paisa(row["net"])
     assert (row["holders"], row["units"]) == (3, str(sum(redemptions.UNITS)))
     problem_of(ask(house, "R-23"), 422, "request_invalid")
+
+    # What was held may be paid later; it was held until then.
+    with house.desk() as desk:
+        paying.record_payout(desk.session, TREASURY, second.id, rail_reference="R23-H")
+    then = rows_of(house, "R-23", token=token_id, known_at=held_at.isoformat())
+    assert [(each["paid"], each["held"]) for each in then] == [(row["paid"], row["held"])]
+    [today] = rows_of(house, "R-23", token=token_id)
+    assert _paisa(today["paid"]) == _paisa(row["paid"]) + _paisa(row["held"])
+    assert _paisa(today["held"]) == 0
 
 
 def test_r23__known_at__is_what_had_been_funded_held_and_paid_by_then(house: House) -> None:

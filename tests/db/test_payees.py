@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
 
+from registry.captable.models import EventKind
+from registry.case.models import CaseKind
 from registry.investor.models import Investor, KycState
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
@@ -24,7 +27,8 @@ from registry.redemption.models import PayoutState, RedemptionPayout
 from registry.redemption.repository import list_payouts
 from registry.sanctions import lists
 from registry.sanctions.screening import screen_party
-from tests import court, sales
+from tests import cases as make_case
+from tests import court, ledger, sales
 from tests import factories as make
 from tests import redemptions as stages
 from tests.deeds import refusal
@@ -122,6 +126,103 @@ def test_start_paying__order_on_some_fractions__holds_that_holder_at_once(desk: 
     paying.start_paying(desk.session, TREASURY, made.redemption.id)
     assert payout_of(desk, made).state == PayoutState.HELD
     assert payout_of(desk, made, 1).state == PayoutState.DUE
+
+
+def test_held__order_vacated_after_the_token_has_ended__is_paid_once(desk: Desk) -> None:
+    """Its wallet stays frozen on the chain of a token whose contracts nobody can act on."""
+    made = stages.funded(desk)
+    held_for = made.ledger.holders[0].wallet.address
+    made.ledger.freeze(held_for)
+    order = court.in_force(desk, court.on_wallet(desk, held_for))
+    paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    payout = payout_of(desk, made)
+    for number in (1, 2):
+        paying.record_payout(
+            desk.session, TREASURY, payout_of(desk, made, number).id, rail_reference=f"R-{number}"
+        )
+    paying.close_payouts(desk.session, made.redemption.id)
+    for who, units in zip(made.ledger.holders, stages.UNITS, strict=True):
+        made.ledger.burn(who.wallet.address, units)
+    paying.end_token(desk.session, made.redemption.id)
+
+    def pay() -> RedemptionPayout:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-3")
+
+    assert refusal(pay) == ("party_under_order", None)
+    court.vacate(desk, order)
+    reconciliation.lift_order(desk.session, order.id)
+    assert refusal(
+        lambda: paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-2")
+    ) == ("payout_reference_reused", None)
+    assert {payout.state} == {PayoutState.HELD}
+    pay()
+    assert payout.state == PayoutState.PAID
+    assert refusal(pay) == ("payout_settled", None)
+
+
+def test_held__address_that_somebody_proves_later__is_paid_to_them(desk: Desk) -> None:
+    chain = ledger.live(desk, 600, 400)
+    stranger = secrets.token_bytes(20)
+    chain.register(stranger)
+    chain.move(chain.holders[0].wallet.address, stranger, 600)
+    made = stages.freeze(desk, stages.maturing(desk, chain))
+    stages.fund(desk, made.redemption)
+    paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    [payout] = list_payouts(desk.session, made.redemption.id, state=PayoutState.HELD)
+
+    def pay() -> RedemptionPayout:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+    assert refusal(pay) == ("payee_unknown", None)
+    who = chain.holders[0]
+    make.proven_wallet(desk, who.actor, who.investor.id, address=stranger)
+    pay()
+    assert (payout.state, payout.party_id) == (PayoutState.PAID, who.investor.party_id)
+
+
+def test_frozen_fractions__of_the_record_block__count_as_they_stand_now(desk: Desk) -> None:
+    made = stages.approved(desk)
+    first, second, _ = (who.wallet.address for who in made.ledger.holders)
+    made.ledger.freeze_units(first, 10)
+    made.ledger.freeze_units(second, 10)
+    stages.freeze(desk, made)
+    stages.fund(desk, made.redemption)
+    unfreeze(made, first)
+    paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    assert payout_of(desk, made).state == PayoutState.DUE
+    held = payout_of(desk, made, 1)
+    assert {held.state} == {PayoutState.HELD}
+
+    def pay() -> RedemptionPayout:
+        return paying.record_payout(desk.session, TREASURY, held.id, rail_reference="R-1")
+
+    assert refusal(pay) == ("payee_frozen", None)
+    unfreeze(made, second)
+    pay()
+    assert held.state == PayoutState.PAID
+
+
+def unfreeze(made: Redeeming, address: bytes, units: int = 10) -> None:
+    made.ledger.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": address, "units": units})
+
+
+def test_frozen_fractions__by_a_case_that_stands__are_not_paid_for_once_burned(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, *stages.UNITS)
+    make_case.carry_out(chain, make_case.executing(chain, CaseKind.FREEZE_UNITS))
+    made = stages.freeze(desk, stages.maturing(desk, chain))
+    stages.fund(desk, made.redemption)
+    paying.start_paying(desk.session, TREASURY, made.redemption.id)
+    payout = payout_of(desk, made)
+    assert payout.state == PayoutState.HELD
+    unfreeze(made, payout.address, 100)
+    made.ledger.burn(payout.address, int(payout.units))
+
+    def pay() -> RedemptionPayout:
+        return paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
+
+    assert refusal(pay) == ("payee_frozen", None)
 
 
 def overpaid(desk: Desk) -> tuple[make.Buyer, Order]:

@@ -350,7 +350,9 @@ def test_payout__order_that_comes_meanwhile__is_not_paid(desk: Desk) -> None:
         None,
     )
     paying.hold_payout(desk.session, TREASURY, payout.id, reason="Order of the court")
-    assert refusal(pay) == ("payout_settled", None)
+    assert refusal(pay) == ("party_under_order", None)
+    again = refusal(lambda: paying.hold_payout(desk.session, TREASURY, payout.id, reason="Twice"))
+    assert again == ("payout_settled", None)
 
 
 def test_payout__before_paying_or_twice__is_refused(desk: Desk) -> None:
