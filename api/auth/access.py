@@ -401,6 +401,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "close_redemption_vote": COMPLIANCE,
     "approve_redemption": COMPLIANCE | CHECKER,
     "reject_redemption": COMPLIANCE,
+    "withdraw_redemption": ISSUER | COMPLIANCE,
     "freeze_redemption": COMPLIANCE,
     "burn_redeemed": COMPLIANCE,
     "fund_redemption": TREASURY,

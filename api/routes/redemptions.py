@@ -108,8 +108,17 @@ def approve_redemption(
 def reject_redemption(
     redemption_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
 ) -> RedemptionRead:
-    """Refuse what was not carried."""
+    """Refuse what the holders have not carried."""
     row = redemptions.reject_redemption(session, actor, redemption_id, reason=body.reason)
+    return RedemptionRead.of(session, row)
+
+
+@router.post("/redemptions/{redemption_id}/withdraw", dependencies=IDEMPOTENT)
+def withdraw_redemption(
+    redemption_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> RedemptionRead:
+    """Give up what one has asked for, before it is approved."""
+    row = redemptions.withdraw_redemption(session, actor, redemption_id, reason=body.reason)
     return RedemptionRead.of(session, row)
 
 

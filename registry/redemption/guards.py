@@ -9,7 +9,8 @@ from sqlmodel import col, select
 from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.kernel.clock import today
-from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.lifecycle.reasons import require_reason
 from registry.lifecycle.service import Attempt, guard
 from registry.operation.models import IN_FLIGHT, Operation, OperationKind, OperationState
 from registry.redemption import rules
@@ -23,6 +24,8 @@ from registry.wrapper import service as wrappers
 
 MACHINE = "redemption"
 VALUATION_MAX_AGE = timedelta(days=90)
+VOTE_AT_MOST = timedelta(days=90)
+"""A vote that runs longer outlives the valuation that its approval needs."""
 
 Try = Attempt[Redemption]
 
@@ -40,6 +43,12 @@ def terms_are_whole(attempt: Try) -> None:
             "redemption_malformed",
             "The vote ends by the record date, and the record date is by the long stop.",
         )
+    last = today() + VOTE_AT_MOST
+    if redemption.kind in rules.VOTED_ON and not today() <= redemption.vote_until <= last:
+        raise Invalid(
+            "redemption_malformed", f"The vote ends on some day from today to {last}.",
+            field="/vote_until",
+        )  # fmt: skip
 
 
 @guard(MACHINE, "vote")
@@ -74,12 +83,22 @@ def vote_and_valuation_carry_it(attempt: Try) -> None:
 
 @guard(MACHINE, "reject")
 def vote_has_failed(attempt: Try) -> None:
-    """Before the vote compliance may refuse; after it, only what was not carried."""
+    """Compliance may refuse anything, for a reason, but what the holders have carried."""
+    require_reason(attempt)
     redemption = attempt.record
-    if redemption.state != RedemptionState.VOTED:
-        return
-    if redemption.kind not in rules.VOTED_ON or tally(attempt.session, redemption).carried:
-        raise Conflict("vote_carried", "What the holders carried, or need not vote on, stands.")
+    if (
+        redemption.state == RedemptionState.VOTED
+        and redemption.kind in rules.VOTED_ON
+        and tally(attempt.session, redemption).carried
+    ):
+        raise Conflict("vote_carried", "What the holders have carried stands.")
+
+
+@guard(MACHINE, "withdraw")
+def its_maker_says_why(attempt: Try) -> None:
+    if not attempt.actor.is_person_of(attempt.record.maker):
+        raise Forbidden("not_the_maker", "Whoever asked for this withdraws it; others reject it.")
+    require_reason(attempt)
 
 
 @guard(MACHINE, "freeze")

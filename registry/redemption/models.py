@@ -57,6 +57,8 @@ class Redemption(Record, table=True):
         Block whose cap table is paid, and `cap_table_hash` of that cap table.
     long_stop_on
         Day after which a redemption that nobody funded may be aborted.
+    state
+        ABORTED also where whoever asked for it has withdrawn it.
     """
 
     __table_args__ = (

@@ -243,17 +243,40 @@ def approve_redemption(
 def reject_redemption(
     session: Session, actor: Actor, redemption_id: UUID, *, reason: str
 ) -> Redemption:
-    """Refuse it: before the vote for a reason, after it because it was not carried.
+    """Refuse it for a reason: anything but what the holders have carried.
 
     Raises
     ------
+    Invalid
+        ``reason_missing``.
     Conflict
         ``vote_carried``, ``transition_refused``.
     Forbidden
         ``transition_forbidden``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
-    lifecycle.fire(session, actor, MACHINE, redemption, "reject", reason=reason)
+    said = {"reason": reason}
+    lifecycle.fire(session, actor, MACHINE, redemption, "reject", given=said, reason=reason)
+    return redemption
+
+
+def withdraw_redemption(
+    session: Session, actor: Actor, redemption_id: UUID, *, reason: str
+) -> Redemption:
+    """Give up what one has asked for, until it is approved; the token is as it was.
+
+    Raises
+    ------
+    Invalid
+        ``reason_missing``.
+    Conflict
+        ``transition_refused``.
+    Forbidden
+        ``not_the_maker``, ``transition_forbidden``.
+    """
+    redemption = get_redemption(session, redemption_id, lock=True)
+    said = {"reason": reason}
+    lifecycle.fire(session, actor, MACHINE, redemption, "withdraw", given=said, reason=reason)
     return redemption
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import select
 
 from registry.asset.models import Asset, AssetState
-from registry.kernel.actor import Role
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
 from registry.onboarding import service as onboarding
@@ -76,6 +76,8 @@ def test_request__any_kind__is_validated_at_once_and_voted_on_where_it_must(
         {"price_paisa": 0},
         {"price_basis": " "},
         {"vote_until": today() + timedelta(days=1)},
+        {"vote_until": today() - timedelta(days=1)},
+        dict.fromkeys(("vote_until", "record_on", "long_stop_on"), today() + timedelta(days=91)),
         {"long_stop_on": today() - timedelta(days=1)},
     ],
 )
@@ -186,11 +188,9 @@ def test_close_vote__day_over_and_not_carried__can_only_be_rejected(desk: Desk) 
     assert made.redemption.state == RedemptionState.REJECTED
 
 
-@pytest.mark.parametrize("kind", [RedemptionKind.SALE, RedemptionKind.MATURITY])
-def test_reject__carried__is_refused(desk: Desk, kind: RedemptionKind) -> None:
-    made = stages.requested(desk, kind)
-    if kind == RedemptionKind.SALE:
-        vote(desk, made, made.ledger.holders[0])
+def test_reject__carried__is_refused(desk: Desk) -> None:
+    made = stages.requested(desk)
+    vote(desk, made, made.ledger.holders[0])
 
     said = refusal(
         lambda: redemptions.reject_redemption(
@@ -200,6 +200,66 @@ def test_reject__carried__is_refused(desk: Desk, kind: RedemptionKind) -> None:
 
     assert said == ("vote_carried", None)
     assert made.redemption.state == RedemptionState.VOTED
+
+
+@pytest.mark.parametrize("kind", [RedemptionKind.SALE, *UNVOTED])
+def test_reject__that_nobody_has_carried__makes_way_for_another(
+    desk: Desk, kind: RedemptionKind
+) -> None:
+    made = stages.requested(desk, kind)
+
+    def reject(reason: str) -> object:
+        return redemptions.reject_redemption(
+            desk.session, COMPLIANCE, made.redemption.id, reason=reason
+        )
+
+    assert refusal(lambda: reject(" ")) == ("reason_missing", None)
+    reject("No such asset is for sale.")
+
+    assert made.redemption.state == RedemptionState.REJECTED
+    again = redemptions.request_redemption(
+        desk.session,
+        COMPLIANCE,
+        made.redemption.tokenization_id,
+        stages.terms(RedemptionKind.COURT),
+    )
+    assert again.state == RedemptionState.VOTED
+
+
+@pytest.mark.parametrize("kind", [RedemptionKind.SALE, RedemptionKind.MATURITY])
+def test_withdraw__before_it_is_approved__is_for_whoever_asked(
+    desk: Desk, kind: RedemptionKind
+) -> None:
+    made = stages.requested(desk, kind)
+
+    def withdraw(who: Actor, reason: str = "The buyer has gone.") -> object:
+        return redemptions.withdraw_redemption(desk.session, who, made.redemption.id, reason=reason)
+
+    issuer = made.ledger.wrapped.issuer.actor
+    assert refusal(lambda: withdraw(COMPLIANCE)) == ("not_the_maker", None)
+    assert refusal(lambda: withdraw(issuer, " ")) == ("reason_missing", None)
+    withdraw(issuer)
+
+    assert made.redemption.state == RedemptionState.ABORTED
+    assert made.ledger.tokenization.state == TokenizationState.LIVE
+
+
+def test_withdraw__carried_or_approved__only_before_the_approval(desk: Desk) -> None:
+    made = stages.voted(desk)
+    issuer = made.ledger.wrapped.issuer.actor
+
+    def withdraw() -> object:
+        return redemptions.withdraw_redemption(
+            desk.session, issuer, made.redemption.id, reason="Sold otherwise."
+        )
+
+    with desk.session.begin_nested() as attempt:
+        stages.approve_first(desk, made.redemption)
+        withdraw()
+        assert {made.redemption.state} == {RedemptionState.ABORTED}
+        attempt.rollback()
+    stages.approve(desk, made.redemption)
+    assert refusal(withdraw) == ("transition_refused", None)
 
 
 def test_approve__by_whoever_asked__is_refused(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from registry.kernel.actor import Actor
 from registry.kernel.clock import today
 from registry.redemption import paying
 from registry.redemption import service as redemptions
@@ -60,8 +61,21 @@ def approved(desk: Desk, redemption: Redemption) -> Redemption:
     return redemption
 
 
-def reject(desk: Desk, redemption: Redemption) -> None:
-    redemptions.reject_redemption(desk.session, COMPLIANCE, redemption.id, reason="As voted.")
+def reject(desk: Desk, redemption: Redemption, reason: str = "As voted.") -> None:
+    redemptions.reject_redemption(desk.session, COMPLIANCE, redemption.id, reason=reason)
+
+
+def reject_without_a_reason(desk: Desk, redemption: Redemption) -> None:
+    reject(desk, redemption, " ")
+
+
+def withdraw(desk: Desk, redemption: Redemption, who: Actor | None = None) -> None:
+    who = who or _CHAINS[redemption.id].ledger.wrapped.issuer.actor
+    redemptions.withdraw_redemption(desk.session, who, redemption.id, reason="Sold otherwise.")
+
+
+def withdraw_for_another(desk: Desk, redemption: Redemption) -> None:
+    withdraw(desk, redemption, COMPLIANCE)
 
 
 def freeze(desk: Desk, redemption: Redemption) -> None:
@@ -144,6 +158,22 @@ WALK = Walk(
             code="vote_open",
         ),
         Scenario(
+            source="VALIDATED",
+            event="reject",
+            prepare=requested,
+            play=reject,
+            denied=reject_without_a_reason,
+            code="reason_missing",
+        ),
+        Scenario(
+            source="VALIDATED",
+            event="withdraw",
+            prepare=requested,
+            play=withdraw,
+            denied=withdraw_for_another,
+            code="not_the_maker",
+        ),
+        Scenario(
             source="VOTED",
             event="approve",
             prepare=voted,
@@ -156,7 +186,16 @@ WALK = Walk(
             event="reject",
             prepare=voted_down,
             play=reject,
-            kept="What was carried is shown by test_reject__carried__is_refused.",
+            denied=reject_without_a_reason,
+            code="reason_missing",
+        ),
+        Scenario(
+            source="VOTED",
+            event="withdraw",
+            prepare=voted,
+            play=withdraw,
+            denied=withdraw_for_another,
+            code="not_the_maker",
         ),
         Scenario(
             source="APPROVED",
