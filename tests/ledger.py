@@ -152,6 +152,19 @@ class Ledger:
     def unpause(self) -> None:
         self.mine({"kind": EventKind.UNPAUSED, "extra": {"agent": "0x00"}})
 
+    def stand_still(self) -> None:
+        """Pause in a block that is final, as are all before it."""
+        self.pause()
+        self.finalize()
+
+    def finalize(self) -> None:
+        """Let every block so far be final."""
+        session = self.desk.session
+        cursor = session.get_one(SyncCursor, self.chain_id, populate_existing=True)
+        cursor.finalized_number, cursor.finalized_hash = cursor.number, cursor.hash
+        session.add(cursor)
+        session.flush()
+
     def freeze(self, address: bytes, *, frozen: bool = True) -> None:
         said = {"frozen": frozen, "agent": "0x00"}
         self.mine({"kind": EventKind.ADDRESS_FROZEN, "target": address, "extra": said})

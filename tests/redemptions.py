@@ -105,7 +105,7 @@ def frozen(desk: Desk, **more: Any) -> Redeeming:
 
 
 def freeze(desk: Desk, made: Redeeming) -> Redeeming:
-    made.ledger.pause()
+    made.ledger.stand_still()
     redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
     return made
 

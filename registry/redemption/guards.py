@@ -104,7 +104,9 @@ def its_maker_says_why(attempt: Try) -> None:
 @guard(MACHINE, "freeze")
 def token_stands_still(attempt: Try) -> None:
     if not attempt.given["token_paused"]:
-        raise Conflict("token_not_paused", "The chain does not show the token paused yet.")
+        raise Conflict(
+            "token_not_paused", "No final block of the chain shows that the token stands still yet."
+        )
     if attempt.record.record_on > today():
         raise Conflict("record_date_ahead", f"The record date is {attempt.record.record_on}.")
     if not attempt.given["holders"]:

@@ -42,6 +42,7 @@ from registry.redemption.repository import (
     has_paused,
     list_payouts,
     list_redemptions,
+    require_record,
 )
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
@@ -93,7 +94,7 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     Raises
     ------
     Conflict
-        ``transition_refused``, ``cap_table_differs``, ``break_open``.
+        ``record_block_differs``, ``transition_refused``, ``cap_table_differs``, ``break_open``.
     Forbidden
         ``transition_forbidden``.
     Unavailable
@@ -101,6 +102,8 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     """
     redemption = get_redemption(session, redemption_id, lock=True)
     tokenization = _require_payable(session, redemption)
+    if redemption.record_block is not None:
+        require_record(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
     binding = orders.list_binding(session)
     frozen = frozen_units(session, look_at(session, tokenization.id).token)

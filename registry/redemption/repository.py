@@ -8,8 +8,12 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from registry.captable import service as captable
+from registry.captable.models import EventKind, TokenEvent
 from registry.journal.models import JournalEntry
+from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
+from registry.reconciliation.views import TokenView, look_at
 from registry.redemption import rules
 from registry.redemption.models import PayoutState, Redemption, RedemptionPayout, RedemptionVote
 
@@ -103,6 +107,40 @@ def get_payout(session: Session, payout_id: UUID, *, lock: bool = False) -> Rede
         There is none of that id.
     """
     return get_row(session, RedemptionPayout, payout_id, kind="payout", lock=lock)
+
+
+def stands_still(session: Session, view: TokenView) -> bool:
+    """Tell whether a token was paused at the block of a view, and nothing of it moved since.
+
+    Holders cannot move what is paused; a forced act can.
+    """
+    since = select(TokenEvent.block_number).where(
+        col(TokenEvent.token_no) == view.token.token_no,
+        col(TokenEvent.kind).in_([EventKind.UNPAUSED, EventKind.TRANSFER]),
+        col(TokenEvent.block_number) > view.block.number,
+    )
+    if session.exec(since.limit(1)).first() is not None:
+        return False
+    return captable.is_paused_at(session, view.token, view.block)
+
+
+def require_record(session: Session, redemption: Redemption) -> None:
+    """Make sure that the record block still says who is paid for how much.
+
+    Raises
+    ------
+    Conflict
+        ``record_block_differs``.
+    """
+    assert redemption.record_block is not None, "its cap table is frozen"
+    view = look_at(session, redemption.tokenization_id, redemption.record_block)
+    held = [(entry.address, entry.balance_units) for entry in view.entries]
+    if held != [(each.address, int(each.units)) for each in list_payouts(session, redemption.id)]:
+        raise Conflict(
+            "record_block_differs",
+            f"At block {redemption.record_block} others held, or other parts, than are to be paid.",
+            remedy="Nothing is paid. Have the token read again by `milkiyat reconcile --repair`.",
+        )
 
 
 def pause_reason(redemption: Redemption) -> str:

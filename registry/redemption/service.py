@@ -30,7 +30,7 @@ from registry.redemption.models import (
     RedemptionState,
     RedemptionVote,
 )
-from registry.redemption.repository import get_redemption, pause_reason, tally
+from registry.redemption.repository import get_redemption, pause_reason, stands_still, tally
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
@@ -281,7 +281,10 @@ def withdraw_redemption(
 
 
 def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
-    """Record who is paid: the cap table of the newest block, of a token that stands still.
+    """Record who is paid: the cap table of the newest final block, of a token that stands still.
+
+    What a block says that is not final yet, a reorg may still change: a transfer may come before
+    the pause.
 
     Raises
     ------
@@ -294,9 +297,16 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
         ``cap_table_degraded``, ``token_catching_up``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
-    view = look_at(session, redemption.tokenization_id)
-    require_payable(session, view.tokenization)
-    given = {"token_paused": view.token.paused, "holders": len(view.entries)}
+    newest = look_at(session, redemption.tokenization_id)
+    require_payable(session, newest.tokenization)
+    final = captable.sync_state(session, newest.token.chain_id).finalized_number
+    view = newest
+    if final is not None and final < newest.block.number:
+        view = look_at(session, redemption.tokenization_id, final)
+    given = {
+        "token_paused": final is not None and stands_still(session, view),
+        "holders": len(view.entries),
+    }
     # The token first: its guard wants an approved redemption, which this one is until it freezes.
     tokenizations.fire(
         session, actor, view.tokenization, "start_redemption", given={"redemption": redemption}

@@ -299,9 +299,9 @@ def redemption(**changes: Any) -> dict[str, Any]:
 
 
 def pause(house: House, chain: Ledger) -> None:
-    """Let the chain show the token paused."""
+    """Let the chain show the token paused, in a final block."""
     with house.desk() as desk:
-        ledger.resumed(chain, desk).pause()
+        ledger.resumed(chain, desk).stand_still()
 
 
 def test_statement__that_differs__is_a_break_until_it_is_made_good(house: House) -> None:

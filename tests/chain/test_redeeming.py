@@ -9,6 +9,7 @@ import pytest
 
 from chain.node.client import hex_of
 from chain.proving.reconciler import Reconciler
+from chain.sync.guard import Guard
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
@@ -23,7 +24,7 @@ from registry.redemption.service import RedemptionTerms
 from registry.sweep.service import sweep
 from registry.tokenization.models import TokenizationState
 from tests.chain.market import FIRST, HELD, Market
-from tests.chain.world import ask
+from tests.chain.world import CONFIRMATIONS, ask
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, actor
 
 pytestmark = pytest.mark.chain
@@ -61,6 +62,7 @@ def approved(market: Market) -> UUID:
         redemption_id = made.id
     market.world.settle()
     market.suite().index()
+    Guard(market.world.database, market.world.client, finality=CONFIRMATIONS).note_final()
     return redemption_id
 
 

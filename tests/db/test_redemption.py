@@ -8,9 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from registry.asset.models import Asset, AssetState
+from registry.captable.models import SyncCursor
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
@@ -293,6 +295,56 @@ def test_freeze__cap_table__is_who_held_what_at_the_record_block(desk: Desk) -> 
     assert made.ledger.tokenization.state == TokenizationState.REDEEMING
 
 
+def test_freeze__pause_that_is_not_final_or_was_undone__is_no_record(desk: Desk) -> None:
+    """A reorg may bring a transfer before the pause, while no block that has it is final."""
+    made = stages.approved(desk)
+    made.ledger.finalize()
+    first, second, _ = (who.wallet.address for who in made.ledger.holders)
+
+    def freeze() -> Redemption:
+        return redemptions.freeze_cap_table(desk.session, COMPLIANCE, made.redemption.id)
+
+    def wait() -> None:
+        with pytest.raises(Conflict, match="token_not_paused"), desk.session.begin_nested():
+            freeze()
+
+    made.ledger.pause()
+    wait()
+    made.ledger.finalize()
+    made.ledger.unpause()
+    made.ledger.move(first, second, 50)
+    made.ledger.pause()
+    wait()
+    made.ledger.finalize()
+    made.ledger.move(first, second, 50)  # a forced act moves what is paused
+    wait()
+    made.ledger.finalize()
+    record_block = desk.session.get_one(SyncCursor, made.ledger.chain_id).number
+    made.ledger.freeze(first)
+    freeze()
+
+    assert made.redemption.record_block == record_block
+    assert {row.address: int(row.units) for row in payouts(desk, made).values()}[first] == 650
+
+
+def test_pay__record_block_that_says_otherwise_now__is_refused(desk: Desk) -> None:
+    made = stages.funded(desk)
+    first, second, _ = (who.wallet.address for who in made.ledger.holders)
+    for address, units in ((first, -10), (second, 10)):
+        for table in ("balance", "balance_at"):
+            moved = text(
+                f"UPDATE {table} SET balance_units = balance_units + :units WHERE holder_no ="
+                " (SELECT holder_no FROM holder WHERE address = :address)"
+            )
+            desk.session.execute(moved, {"units": units, "address": address})
+
+    def pay() -> Redemption:
+        return paying.start_paying(desk.session, TREASURY, made.redemption.id)
+
+    assert refusal(pay) == ("record_block_differs", None)
+    assert made.redemption.state == RedemptionState.FUNDED
+
+
 def test_fund__price_that_does_not_divide__is_allotted_to_the_last_paisa(desk: Desk) -> None:
     made = stages.funded(desk, units=(751, 150, 99), price_paisa=1_000_001)
 
@@ -562,7 +614,7 @@ def test_fund__by_compliance__is_forbidden(desk: Desk) -> None:
 
 def test_freeze__act_of_a_case_on_its_way__waits_for_it(desk: Desk) -> None:
     made = stages.approved(desk)
-    made.ledger.pause()
+    made.ledger.stand_still()
     acting = Operation(
         kind=OperationKind.CASE_ACT,
         key="case_act:on its way",

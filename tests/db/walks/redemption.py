@@ -83,7 +83,7 @@ def freeze(desk: Desk, redemption: Redemption) -> None:
 
 
 def pause_and_freeze(desk: Desk, redemption: Redemption) -> None:
-    _CHAINS[redemption.id].ledger.pause()
+    _CHAINS[redemption.id].ledger.stand_still()
     freeze(desk, redemption)
 
 

@@ -185,7 +185,7 @@ def of(desk: Desk, made: Redeeming) -> Tokenization:
 @after(sales.wrapped_apartment)
 def awaiting_redemption(desk: Desk, where: Wrapped) -> Tokenization:
     made = redemptions.approved(desk, wrapped=where)
-    made.ledger.pause()
+    made.ledger.stand_still()
     return of(desk, made)
 
 
