@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from chain.contracts.abi import contract
-from chain.contracts.platform import platform_address
+from chain.contracts.platform import platform_address, platform_contract
 from chain.errors import ChainError
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.signing.digest import typed_data_digest
@@ -48,6 +48,12 @@ def typed_data_of(session: Session, chain_id: int, terms: Terms) -> dict[str, An
     return trade_typed_data(chain_id, platform_address(session, chain_id, "Settlement"), trade)
 
 
+def lockup_place(session: Session, chain_id: int) -> bytes | None:
+    """Return where the lock module stands."""
+    found = platform_contract(session, chain_id, "LockupModule")
+    return found.address if found else None
+
+
 def permit_of(client: ChainClient, trade: dict[str, Any]) -> dict[str, Any]:
     """Give the permit that goes with a trade's typed data: over its price, until its deadline.
 
@@ -74,13 +80,19 @@ def permit_of(client: ChainClient, trade: dict[str, Any]) -> dict[str, Any]:
 
 def permit_nonce(client: ChainClient, rupee: str, buyer: str) -> int:
     """Ask which permit of a buyer comes next."""
-    nonces = contract("RupeeToken").functions["nonces"]
-    nonce: int = nonces.decode(client.call(bytes_of(rupee), nonces.encode(buyer)))
+    nonce: int = _ask(client, rupee, "RupeeToken", "nonces", buyer)
     return nonce
 
 
-def check_seller(client: ChainClient, trade: dict[str, Any], signature: bytes) -> bytes:
-    """Check that the seller signed a trade and lets the Settlement take the units.
+def check_seller(
+    client: ChainClient, trade: dict[str, Any], signature: bytes, *, lockup: bytes | None
+) -> bytes:
+    """Check that the seller signed a trade, and that the Settlement can take the units.
+
+    Parameters
+    ----------
+    lockup
+        Where the platform's lock module stands, 20 bytes; None where there is none.
 
     Returns
     -------
@@ -90,19 +102,26 @@ def check_seller(client: ChainClient, trade: dict[str, Any], signature: bytes) -
     Raises
     ------
     Conflict
-        ``wallet_proof_refused``, ``contract_wallet_failed``, ``seller_allowance_short``.
+        ``wallet_proof_refused``, ``contract_wallet_failed``, ``seller_allowance_short``,
+        ``seller_units_bound``.
     Unavailable
         ``chain_unavailable``.
     """
     terms, settlement = trade["message"], trade["domain"]["verifyingContract"]
     digest = typed_data_digest(trade)
     check_signature(client, bytes_of(terms["seller"]), digest, signature)
-    allowance = contract("Token").functions["allowance"]
     try:
-        asked = allowance.encode(terms["seller"], settlement)
-        allowed = allowance.decode(client.call(bytes_of(terms["token"]), asked))
+        allowed = _ask(client, terms["token"], "Token", "allowance", terms["seller"], settlement)
+        free = _free_units(client, terms, lockup)
     except ChainError as error:
         raise _node_away() from error
+    if free < terms["units"]:
+        raise Conflict(
+            "seller_units_bound",
+            f"{terms['units']} fractions are sold, {free} of your wallet are neither frozen nor "
+            "locked.",
+            remedy="Sign once they are free, or let the order lapse.",
+        )
     if allowed < terms["units"]:
         raise Conflict(
             "seller_allowance_short",
@@ -110,6 +129,21 @@ def check_seller(client: ChainClient, trade: dict[str, Any], signature: bytes) -
             remedy=f"Call approve of the token for {settlement} first, for all that you sell.",
         )
     return digest
+
+
+def _free_units(client: ChainClient, terms: dict[str, Any], lockup: bytes | None) -> int:
+    token, seller = terms["token"], terms["seller"]
+    free: int = _ask(client, token, "Token", "balanceOf", seller)
+    free -= _ask(client, token, "Token", "getFrozenTokens", seller)
+    if lockup is not None:
+        compliance = _ask(client, token, "Token", "compliance")
+        free -= _ask(client, hex_of(lockup), "LockupModule", "lockedUnits", compliance, seller)
+    return free
+
+
+def _ask(client: ChainClient, place: str, name: str, function: str, *arguments: Any) -> Any:
+    view = contract(name).functions[function]
+    return view.decode(client.call(bytes_of(place), view.encode(*arguments)))
 
 
 def _node_away() -> Unavailable:

@@ -15,7 +15,7 @@ from api.schemas.common import Page
 from api.schemas.offerings import OfferingRead
 from api.schemas.operations import OperationRead
 from api.schemas.trades import PurchaseConfirm, SecondaryOfferingCreate, TradeRead, TradeSign
-from chain.trades import check_seller, permit_of, typed_data_of
+from chain.trades import check_seller, lockup_place, permit_of, typed_data_of
 from registry.kernel.errors import RegistryError
 from registry.offering import secondary
 from registry.settlement import service as settlements
@@ -94,9 +94,12 @@ def check_trade(
     with services.database.reading() as session:
         order = trades.get_trade(session, actor, order_id)
         terms = trades.terms_of(session, order)
-        typed_data = typed_data_of(session, services.settings.chain_id, terms)
+        chain_id = services.settings.chain_id
+        typed_data = typed_data_of(session, chain_id, terms)
+        lockup = lockup_place(session, chain_id)
     try:
-        checked = Checked(check_seller(services.node, typed_data, body.raw), None)
+        digest = check_seller(services.node, typed_data, body.raw, lockup=lockup)
+        checked = Checked(digest, None)
     except RegistryError as refusal:
         checked = Checked(b"", refusal)
     request.state.checked = checked

@@ -26,11 +26,7 @@ from chain.trades import typed_data_of
 from registry.compliance.terms import MAX_COUNTRIES
 from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Order, OrderState
-from registry.offering.terms import (
-    MAX_WAITING_LIST_HOURS,
-    USUAL_WAITING_LIST_HOURS,
-    OfferTerms,
-)
+from registry.offering.terms import USUAL_WAITING_LIST_HOURS, OfferTerms
 from registry.settlement.service import Agreed, Permit
 from registry.settlement.trades import terms_of
 
@@ -62,7 +58,7 @@ class SecondaryOfferingCreate(Body):
     closes_at: DatedInstant | None = None
     eligible_countries: Annotated[list[Country], Field(max_length=MAX_COUNTRIES)] | None = None
     payment_hours: Annotated[int, Field(gt=0, le=MAX_TRADE_HOURS), NO_FLAG] = USUAL_PAYMENT_HOURS
-    waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_WAITING_LIST_HOURS), NO_FLAG] = (
+    waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_TRADE_HOURS), NO_FLAG] = (
         USUAL_WAITING_LIST_HOURS
     )
     document_ids: Annotated[list[UUID], Field(max_length=MAX_DOCUMENTS)] = Field(

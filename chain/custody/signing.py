@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from chain.contracts.platform import platform_address
@@ -98,8 +100,10 @@ def _require_terms(session: Session, wallet: Wallet, terms: dict[str, Any]) -> N
         .join(Offering, col(Offering.id) == col(Order.offering_id))
         .where(
             col(Offering.seller_wallet_id) == (seller.id if seller else None),
+            col(Order.id) == _order_of(terms),
             col(Order.wallet_id) == wallet.id,
             col(Order.state) == OrderState.SETTLING,
+            func.floor(func.extract("epoch", col(Order.pay_until))) == terms["deadline"],
             col(Order.units) == terms["units"],
             col(Order.amount_paisa) == terms["pricePaisa"],
             col(Offering.tokenization_id) == (token.id if token else None),
@@ -107,6 +111,12 @@ def _require_terms(session: Session, wallet: Wallet, terms: dict[str, Any]) -> N
     ).first()
     if order is None or bytes_of(terms["buyer"]) != wallet.address:
         raise _not_confirmed("what their owner has not confirmed")
+
+
+def _order_of(terms: dict[str, Any]) -> UUID | None:
+    """Return which order both parties' numbers name."""
+    nonce: int = terms["buyerNonce"]
+    return UUID(int=nonce) if nonce == terms["sellerNonce"] and nonce < 2**128 else None
 
 
 def _allowance(wallet: Wallet, trade: dict[str, Any]) -> dict[str, Any]:

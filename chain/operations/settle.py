@@ -38,6 +38,8 @@ class Settle(PlainEffect):
         settlements.require_settlable(session, operation)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
+        # Before the buyer's key signs, and before a node sees what both have signed.
+        settlements.require_settlable(session, operation)
         said = operation.params
         suite = tokenizations.get_tokenization(session, UUID(said["tokenization_id"])).suite
         assert suite is not None, "what is sold was deployed"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from registry.captable.models import Balance, Holder, RegisteredWallet, Token
+from registry.captable.models import (
+    Balance,
+    ChainBlock,
+    EventKind,
+    Holder,
+    RegisteredWallet,
+    Token,
+    TokenEvent,
+)
 from registry.investor.models import Wallet
 
 
@@ -40,3 +49,25 @@ def units_of(session: Session, token: Token, investor_id: UUID) -> int:
         .where(col(Balance.token_no) == token.token_no, col(Wallet.investor_id) == investor_id)
     ).one()
     return int(held)
+
+
+def minted_since(session: Session, token: Token, address: bytes, moment: datetime) -> int:
+    """Return the units that were minted to a wallet after a moment."""
+    minted = session.exec(
+        select(func.coalesce(func.sum(col(TokenEvent.units)), 0))
+        .select_from(TokenEvent)
+        .join(Holder, col(Holder.holder_no) == col(TokenEvent.target))
+        .join(
+            ChainBlock,
+            (col(ChainBlock.chain_id) == token.chain_id)
+            & (col(ChainBlock.number) == col(TokenEvent.block_number)),
+        )
+        .where(
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.TRANSFER,
+            col(TokenEvent.source).is_(None),
+            col(Holder.address) == address,
+            col(ChainBlock.mined_at) > moment,
+        )
+    ).one()
+    return int(minted or 0)

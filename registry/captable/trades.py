@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from registry.captable.contract_models import ContractEvent, FollowedContract
@@ -14,8 +14,6 @@ from registry.kernel.rows import among
 
 SETTLEMENT, SETTLED = "Settlement", "Settled"
 _DIGEST: ColumnElement[str] = col(ContractEvent.said)["digest"].astext
-CLOCKS_APART = timedelta(minutes=1)
-"""By how much a block's time may be behind ours."""
 
 
 def is_settled(session: Session, digest: bytes) -> bool:
@@ -44,31 +42,38 @@ def settled_for_good(session: Session, digests: Collection[bytes]) -> set[bytes]
 
 
 def is_read_for_good(session: Session, chain_id: int, moment: datetime) -> bool:
-    """Tell whether every block up to a moment is known and final: what is not there never was."""
-    cursor = session.get(SyncCursor, chain_id)
-    if (
-        cursor is None
-        or cursor.degraded is not None
-        or cursor.number < cursor.head_number
-        or cursor.checked_at <= moment + CLOCKS_APART
-    ):
-        return False
-    followed = session.exec(
-        select(FollowedContract.address).where(
-            col(FollowedContract.chain_id) == chain_id,
+    """Tell whether every block up to a moment is known and final: what is not there never was.
+
+    That takes a final block of later: of a node that stands still, or of a chain at rest, nobody
+    knows what comes. Times of blocks only rise.
+    """
+    later = (
+        select(ChainBlock.number)
+        .join(SyncCursor, col(SyncCursor.chain_id) == col(ChainBlock.chain_id))
+        .join(FollowedContract, col(FollowedContract.chain_id) == col(ChainBlock.chain_id))
+        .where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.number) <= col(SyncCursor.finalized_number),
+            col(ChainBlock.mined_at) > moment,
+            col(SyncCursor.degraded).is_(None),
             col(FollowedContract.name) == SETTLEMENT,
             col(FollowedContract.caught_up_to).is_(None),
         )
-    ).first()
-    if followed is None:
-        return False
-    final = -1 if cursor.finalized_number is None else cursor.finalized_number
-    unsure = exists().where(
-        col(ChainBlock.chain_id) == chain_id,
-        col(ChainBlock.number) > final,
-        col(ChainBlock.mined_at) <= moment,
     )
-    return not session.exec(select(unsure)).one()
+    return session.exec(later.limit(1)).first() is not None
+
+
+def mined_at(session: Session, digest: bytes) -> datetime | None:
+    """Return the time of the block that shows a trade; None where none is known yet."""
+    return session.exec(
+        select(ChainBlock.mined_at)
+        .join(
+            ContractEvent,
+            (col(ContractEvent.chain_id) == col(ChainBlock.chain_id))
+            & (col(ContractEvent.block_number) == col(ChainBlock.number)),
+        )
+        .where(col(ContractEvent.event) == SETTLED, _written(digest) == _DIGEST)
+    ).first()
 
 
 def _written(digest: bytes) -> str:

@@ -158,7 +158,7 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     if offering.kind == OfferingKind.SECONDARY:
         secondary.require_live(session, tokenization)
-        secondary.require_seller(session, secondary.seller_of(session, offering))
+        secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
     else:
         secondary.require_registered(session, tokenization)
     acceptance.require_no_document_revoked(session, offering)

@@ -21,6 +21,9 @@ from registry.offering import orders, waiting
 from registry.offering.models import Offering, Order, OrderState
 from registry.tokenization import service as tokenizations
 
+_UNPAID = (OrderState.AWAITING_PAYMENT, OrderState.SETTLING)
+"""Past its deadline nothing settles a trade any more, whatever has become of our operation."""
+
 
 def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     """Give reserved fractions back before they are paid for; what came of the price goes back.
@@ -103,21 +106,17 @@ def lapse_order(session: Session, order_id: UUID) -> Order:
 
 
 def list_unpaid(session: Session) -> Sequence[UUID]:
-    """List the orders whose time to pay is over."""
+    """List the orders whose time to pay is over, and that nothing can complete any more."""
     due = session.exec(
         select(Order)
-        .where(col(Order.state) == OrderState.AWAITING_PAYMENT, col(Order.pay_until) <= now())
+        .where(col(Order.state).in_(_UNPAID), col(Order.pay_until) <= now())
         .order_by(col(Order.pay_until), col(Order.id))
     ).all()
     return [order.id for order in due if _is_settled_nowhere(session, order)]
 
 
 def _is_unpaid_at(order: Order, moment: datetime) -> bool:
-    return (
-        order.state == OrderState.AWAITING_PAYMENT
-        and order.pay_until is not None
-        and order.pay_until <= moment
-    )
+    return order.state in _UNPAID and order.pay_until is not None and order.pay_until <= moment
 
 
 def _is_settled_nowhere(session: Session, order: Order) -> bool:
@@ -125,13 +124,13 @@ def _is_settled_nowhere(session: Session, order: Order) -> bool:
     if order.trade_digest is None:
         return True
     assert order.pay_until is not None, "a trade has an end"
-    if trades.is_settled(session, order.trade_digest):
-        return False
     offering = orders.get_offering(session, order.offering_id)
     address = tokenizations.get_tokenization(session, offering.tokenization_id).token_address
     assert address is not None, "what the wrapper sells is deployed"
     token = captable.get_token(session, address)
-    return trades.is_read_for_good(session, token.chain_id, order.pay_until)
+    # In this order: what is read meanwhile is seen by the second question.
+    is_read = trades.is_read_for_good(session, token.chain_id, order.pay_until)
+    return is_read and not trades.is_settled(session, order.trade_digest)
 
 
 def _lock(session: Session, order: Order) -> Offering:

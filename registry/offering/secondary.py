@@ -6,6 +6,7 @@ same, and the Settlement exchanges both (`registry.settlement`). Source: ADR 006
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -13,18 +14,22 @@ from sqlmodel import Session, col, select
 from registry.asset import service as assets
 from registry.asset.models import AssetState
 from registry.captable import portfolio
+from registry.captable import service as captable
+from registry.captable.holders import minted_since
+from registry.captable.models import Token
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.clock import now
+from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.notice import service as notices
 from registry.offering import acceptance, guards
 from registry.offering.models import Offering, OfferingKind, OfferingState, Order
 from registry.offering.terms import OfferTerms, check_offer_terms
 from registry.reconciliation.payable import require_no_break, require_receiver
+from registry.tokenization import compliance
 from registry.tokenization import service as tokenizations
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -51,15 +56,15 @@ def open_secondary(
         ``offer_exceeds_held``, ``offer_price_zero``, ``offer_terms_invalid``,
         ``country_unknown``, ``offer_countries_wider``, ``offer_document_wrong``.
     Conflict
-        ``token_not_live``, ``break_open``, ``secondary_sale_open``, ``seller_not_ready``,
-        ``party_under_order``, ``offer_document_not_verified``.
+        ``secondary_sale_open``, ``offer_document_not_verified``, and what `require_live` and
+        `require_seller` say.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     require_live(session, tokenization)
     require_open_gate(session, tokenization)
     _require_none_open(session, tokenization)
     wallet = _seller_wallet(session, tokenization)
-    require_seller(session, wallet)
+    require_seller(session, tokenization, wallet)
     if price_paisa <= 0:
         raise Invalid("offer_price_zero", "A fraction costs something.", field="/price/amount")
     _require_held(session, tokenization, wallet, terms.offered_units)
@@ -99,7 +104,8 @@ def require_live(session: Session, tokenization: Tokenization) -> None:
     Raises
     ------
     Conflict
-        ``token_not_live``, ``asset_not_registered``, ``break_open``.
+        ``token_not_live``, ``asset_not_registered``, ``break_open``, ``transfers_not_open``,
+        ``transfers_closed``.
     """
     if tokenization.state != TokenizationState.LIVE:
         raise Conflict(
@@ -109,6 +115,29 @@ def require_live(session: Session, tokenization: Tokenization) -> None:
         )
     require_registered(session, tokenization)
     require_no_break(session, tokenization)
+    _require_window(tokenization)
+
+
+def _require_window(tokenization: Tokenization) -> None:
+    """Ask that holders may transfer at all these days; the hours of a day, the chain asks."""
+    terms = compliance.terms_of(tokenization)
+    if terms is None:
+        return
+    moment, opens, closes = now(), terms.transfers_from, terms.closes_at
+    if opens is not None and moment < opens:
+        raise Conflict(
+            "transfers_not_open",
+            f"Holders may transfer {tokenization.symbol} from {written(opens)}.",
+            values={"opens": written(opens)},
+            remedy="Buy or sell then.",
+        )
+    if closes is not None and moment >= closes:
+        raise Conflict(
+            "transfers_closed",
+            f"Holders could transfer {tokenization.symbol} until {written(closes)}.",
+            values={"closes": written(closes)},
+            remedy="Nothing is sold any more.",
+        )
 
 
 def require_registered(session: Session, tokenization: Tokenization) -> None:
@@ -124,8 +153,8 @@ def require_registered(session: Session, tokenization: Tokenization) -> None:
         raise Conflict("asset_not_registered", f"The asset is {asset.state}; the sale rests.")
 
 
-def require_seller(session: Session, wallet: Wallet) -> Investor:
-    """Ask that whoever sells may hold, and may be paid.
+def require_seller(session: Session, tokenization: Tokenization, wallet: Wallet) -> Investor:
+    """Ask that whoever sells may hold, sell and be paid.
 
     Raises
     ------
@@ -135,7 +164,15 @@ def require_seller(session: Session, wallet: Wallet) -> Investor:
     seller = investors.get_investor(session, wallet.investor_id)
     if not investors.may_hold(seller):
         raise _not_ready("Its KYC is not in force.", "Have the wrapper's company renew its KYC.")
-    require_receiver(session, seller.party_id, wallet.address)
+    if wallet.state != WalletState.PROVEN:
+        raise _not_ready(
+            f"Its wallet is {wallet.state}.", "Stop the sale, and open another from its new wallet."
+        )
+    assert tokenization.token_address is not None, "a token that lives is deployed"
+    token = captable.find_token(session, tokenization.token_address)
+    if token is not None and portfolio.is_frozen(session, token, wallet.address):
+        raise _not_ready("Its wallet is frozen.", "Wait until the case that froze it is lifted.")
+    require_receiver(session, seller.party_id, wallet.address, tokenization.id)
     return seller
 
 
@@ -208,8 +245,22 @@ def _seller_wallet(session: Session, tokenization: Tokenization) -> Wallet:
 
 
 def _free_units(session: Session, tokenization: Tokenization, wallet: Wallet) -> int:
+    """Return what is neither frozen nor, for all that the cap table tells, locked since its mint.
+
+    The lock module itself is asked when the seller signs.
+    """
     held = portfolio.holding_in(session, tokenization, wallet.address)
-    return held.balance_units - held.frozen_units
+    terms = compliance.terms_of(tokenization)
+    locked = 0
+    if terms is not None and terms.lockup_days:
+        since = now() - timedelta(days=terms.lockup_days)
+        locked = minted_since(session, _token(session, tokenization), wallet.address, since)
+    return max(held.balance_units - held.frozen_units - locked, 0)
+
+
+def _token(session: Session, tokenization: Tokenization) -> Token:
+    assert tokenization.token_address is not None, "a token that lives is deployed"
+    return captable.get_token(session, tokenization.token_address)
 
 
 def _require_held(session: Session, tokenization: Tokenization, wallet: Wallet, units: int) -> None:

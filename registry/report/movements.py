@@ -66,15 +66,24 @@ SELECT x.tx_hash, o.id, o.kind, o.requested_by
 FROM operation_attempt x JOIN operation o ON o.id = x.operation_id WHERE x.tx_hash = ANY(:hashes)
 """)
 
-# What was bought by the transaction: an order whose operation it carried out, alone or in a batch.
+# What was bought by the transaction: an order whose operation it carried out, alone or in a batch,
+# or whose trade the Settlement carried out in it, whoever sent that.
 _PRICES = text("""
-SELECT x.tx_hash, w.address, p.units, p.amount_paisa
-FROM operation_attempt x
-CROSS JOIN LATERAL (
-  SELECT x.operation_id AS id
-  UNION ALL SELECT id FROM operation WHERE batch_id = x.operation_id) o
-JOIN purchase_order p ON p.operation_id = o.id JOIN wallet w ON w.id = p.wallet_id
-WHERE x.tx_hash = ANY(:hashes)
+SELECT b.tx_hash, w.address, p.units, p.amount_paisa
+FROM (
+  SELECT x.tx_hash, p.id
+  FROM operation_attempt x
+  CROSS JOIN LATERAL (
+    SELECT x.operation_id AS id
+    UNION ALL SELECT id FROM operation WHERE batch_id = x.operation_id) o
+  JOIN purchase_order p ON p.operation_id = o.id
+  WHERE x.tx_hash = ANY(:hashes) AND p.rail <> 'onchain_rupee'
+  UNION ALL
+  SELECT e.tx_hash, p.id
+  FROM contract_event e
+  JOIN purchase_order p ON p.trade_digest = decode(substr(e.said ->> 'digest', 3), 'hex')
+  WHERE e.event = 'Settled' AND e.tx_hash = ANY(:hashes)) b
+JOIN purchase_order p ON p.id = b.id JOIN wallet w ON w.id = p.wallet_id
 """)
 
 # A redemption burns under its own id, as a case acts under its own.

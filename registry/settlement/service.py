@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable.portfolio import is_registered
-from registry.captable.trades import settled_for_good
+from registry.captable.trades import mined_at, settled_for_good
 from registry.investor import custody
 from registry.investor import service as investors
 from registry.investor.models import Wallet
@@ -112,8 +112,8 @@ def plan_settlement(session: Session, actor: Actor, order_id: UUID, agreed: Agre
     ------
     Conflict
         ``order_not_awaiting_payment``, ``settlement_too_late``, ``trade_not_signed``,
-        ``settlement_terms_differ``, ``wallet_custodial``, ``wallet_not_custodial``, and what
-        `require_settlable` says.
+        ``settlement_terms_differ``, ``wallet_custodial``, ``wallet_not_custodial``,
+        ``purchase_under_way``, and what `require_settlable` says.
     Forbidden
         ``kyc_not_passed``.
     """
@@ -131,8 +131,10 @@ def plan_settlement(session: Session, actor: Actor, order_id: UUID, agreed: Agre
             f"The order is of {order.units} fractions for {order.amount_paisa} paisa.",
             remedy="Agree to what was ordered, or let the order lapse.",
         )
-    wallet = session.get_one(Wallet, order.wallet_id)
+    # Locked: of two orders of a wallet, confirmed at one moment, the second sees the first.
+    wallet = session.get_one(Wallet, order.wallet_id, with_for_update=True)
     _require_buyers_hand(session, wallet, agreed)
+    _require_none_under_way(session, order)
     tokenization = _require_standing(session, order)
     known = is_registered(session, tokenization, wallet.address)
     operation = operations.plan(
@@ -173,7 +175,8 @@ def require_settlable(session: Session, operation: Operation) -> None:
 
 def confirm_settlement(session: Session, operation: Operation) -> None:
     """Complete the order once our transaction is final; a repeat changes nothing."""
-    _complete(session, UUID(operation.params["order_id"]))
+    order_id = UUID(operation.params["order_id"])
+    _complete(session, order_id, bytes.fromhex(operation.result["digest"].removeprefix("0x")))
 
 
 def due_trades(session: Session) -> Sequence[UUID]:
@@ -198,10 +201,10 @@ def confirm_trade(session: Session, order_id: UUID) -> None:
     digest = session.get_one(Order, order_id).trade_digest
     if digest is None or not settled_for_good(session, [digest]):
         raise Conflict("trade_not_settled", "The chain does not show this trade.")
-    _complete(session, order_id)
+    _complete(session, order_id, digest)
 
 
-def _complete(session: Session, order_id: UUID) -> None:
+def _complete(session: Session, order_id: UUID, digest: bytes) -> None:
     """Book the payment of an order whose trade is final, and mark it settled, once.
 
     The contract has handed the rupees on to the seller in the transaction that took them.
@@ -212,22 +215,22 @@ def _complete(session: Session, order_id: UUID) -> None:
     [order] = orders.lock_orders(session, [order_id])
     if order.state not in UNSETTLED:
         return
-    assert order.trade_digest is not None, "what was settled was signed"
-    digest = f"0x{order.trade_digest.hex()}"
     order.state = OrderState.SETTLED
     paid = Payment(
         rail=ONCHAIN.name,
-        rail_reference=digest,
+        rail_reference=f"0x{digest.hex()}",
         order_id=order.id,
         order_reference=order.reference,
         state=PaymentState.ALLOCATED,
         amount_paisa=order.amount_paisa,
-        received_at=now(),
+        # The day of its block counts, whenever it became final (reports of a day's payments).
+        received_at=mined_at(session, digest) or now(),
     )
     session.add_all([order, paid])
     session.flush()
     _book_both_ways(session, order, paid)
-    journal.record(session, THE_SYSTEM, "order_settled", "order", order.id, digest=digest)
+    told = {"digest": paid.rail_reference}
+    journal.record(session, THE_SYSTEM, "order_settled", "order", order.id, **told)
 
 
 def _book_both_ways(session: Session, order: Order, paid: Payment) -> None:
@@ -262,11 +265,26 @@ def _require_standing(session: Session, order: Order) -> Tokenization:
     offering = orders.get_offering(session, order.offering_id)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     secondary.require_live(session, tokenization)
-    secondary.require_seller(session, secondary.seller_of(session, offering))
+    secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
     investor = investors.get_investor(session, order.investor_id)
     buying.require_buyer(session, investor, session.get_one(Wallet, order.wallet_id))
     require_unlisted(session, investor.party_id)
     return tokenization
+
+
+def _require_none_under_way(session: Session, order: Order) -> None:
+    """Settle one order of a wallet at a time: their permits have numbers that follow (ERC-2612)."""
+    other = session.exec(
+        select(Order.id).where(
+            col(Order.wallet_id) == order.wallet_id, col(Order.state) == OrderState.SETTLING
+        )
+    ).first()
+    if other is not None:
+        raise Conflict(
+            "purchase_under_way",
+            "Another order of this wallet is being settled.",
+            remedy=f"Wait until /v1/orders/{other} is; then read /trade again and sign.",
+        )
 
 
 def _require_buyers_hand(session: Session, wallet: Wallet, agreed: Agreed) -> None:

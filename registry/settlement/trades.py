@@ -149,7 +149,7 @@ def open_to_sign(session: Session, actor: Actor, order_id: UUID) -> Order:
     require_unpaid(order)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     secondary.require_live(session, tokenization)
-    secondary.require_seller(session, secondary.seller_of(session, offering))
+    secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
     return order
 
 

@@ -19,7 +19,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
-from registry.offering.models import UNDER_WAY, Order
+from registry.offering.models import UNDER_WAY, Offering, OfferingState, Order
 from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
 from registry.passkey import service as passkeys
@@ -102,6 +102,7 @@ def _require_unused(session: Session, wallet: Wallet) -> None:
     uses = {
         "it holds units": portfolio.holds_any(session, wallet.address),
         "an order is for it": _has_order(session, wallet),
+        "what it holds is on sale": _has_sale(session, wallet),
         "a case is about it": _has_case(session, wallet.address),
         "it is being linked to your identity": is_linking,
     }
@@ -117,6 +118,13 @@ def _require_unused(session: Session, wallet: Wallet) -> None:
 def _has_order(session: Session, wallet: Wallet) -> bool:
     query = select(Order.id).where(
         col(Order.wallet_id) == wallet.id, col(Order.state).in_(UNDER_WAY)
+    )
+    return session.exec(query).first() is not None
+
+
+def _has_sale(session: Session, wallet: Wallet) -> bool:
+    query = select(Offering.id).where(
+        col(Offering.seller_wallet_id) == wallet.id, col(Offering.state) == OfferingState.OPEN
     )
     return session.exec(query).first() is not None
 

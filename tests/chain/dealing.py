@@ -145,7 +145,8 @@ class Dealing:
         """Have the wrapper sign, as it does over HTTP."""
         data = self.typed_data(order_id)
         signature = self.signature(ISSUER, data)
-        digest = check_seller(self.world.client, data, signature)
+        lockup = self.world.place("LockupModule")
+        digest = check_seller(self.world.client, data, signature, lockup=lockup)
         with self.world.database.transaction() as session:
             who = actor_of(self.market, ISSUER)
             order = trades.open_to_sign(session, who, order_id or self.order_id)

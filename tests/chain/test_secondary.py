@@ -8,20 +8,27 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func
+from sqlmodel import col, select
 
+from chain.contracts.abi import contract
 from chain.node.client import hex_of
+from registry.captable import trades
+from registry.captable.models import ChainBlock, EventKind, TokenEvent
 from registry.compliance.terms import ComplianceTerms
+from registry.investor.models import Wallet, WalletState
 from registry.kernel.clock import now
 from registry.kernel.errors import RegistryError
 from registry.offering import ending, leaving, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation.models import OperationState
 from registry.portfolio.holdings import read_portfolio
+from registry.report.movements import _PRICES
 from registry.settlement import service as settlements
 from registry.sweep.service import sweep
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories
-from tests.chain.dealing import DAY, ON_SALE, UNITS, Dealing, actor_of, open_sale, place
+from tests.chain.dealing import DAY, ON_SALE, SELLER, UNITS, Dealing, actor_of, open_sale, place
 from tests.chain.market import HELD, ISSUER, SECOND, Market, pass_kyc
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.world import CONFIRMATIONS, Hand, address_of, key_of
@@ -29,7 +36,7 @@ from tests.factories import COMPLIANCE
 
 pytestmark = pytest.mark.chain
 
-THIRD = 3
+THIRD, TRANSFER = 3, EventKind.TRANSFER
 
 
 @pytest.fixture
@@ -66,6 +73,8 @@ def assert_paid_once(dealing: Dealing) -> None:
     [paid] = dealing.payments()
     assert order.trade_digest is not None
     assert paid.rail_reference == hex_of(order.trade_digest)
+    with dealing.world.database.reading() as session:
+        assert paid.received_at == trades.mined_at(session, order.trade_digest)
     assert dealing.rupees() == (dealing.price, 9 * dealing.price)
     assert dealing.units() == (HELD[ISSUER] - UNITS, HELD[SECOND] + UNITS)
 
@@ -106,6 +115,14 @@ def test_trade__settled_past_us__completes_the_order_once(dealing: Dealing) -> N
     bury(dealing)
     assert sweep(dealing.world.database)["trade_settled"] == 1
     assert_paid_once(dealing)
+    with dealing.world.database.reading() as session:
+        [sold] = [
+            row
+            for row in session.exec(select(TokenEvent).where(col(TokenEvent.kind) == TRANSFER))
+            if row.source is not None
+        ]
+        priced = session.execute(_PRICES, {"hashes": [sold.tx_hash]}).all()
+    assert [(row.units, row.amount_paisa) for row in priced] == [(UNITS, dealing.price)]
     assert sweep(dealing.world.database)["trade_settled"] == 0
     with dealing.world.database.transaction() as session:
         settlements.confirm_trade(session, dealing.order_id)
@@ -137,17 +154,47 @@ def test_trade__settled_late_by_our_clock__is_not_lapsed(dealing: Dealing) -> No
 
 
 def test_lapse__signed_by_the_seller__waits_until_the_chain_is_read_past_its_end(
-    dealing: Dealing,
+    dealing: Dealing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    let_time_pass(dealing, seconds=1)
+    dealing.index()
+    with dealing.world.database.transaction() as session:
+        head = session.exec(select(func.max(ChainBlock.mined_at))).one()
+        order = session.get_one(Order, dealing.order_id)
+        order.pay_until = head
+        session.add(order)
+    assert head is not None
+    monkeypatch.setattr(leaving, "now", lambda: head + timedelta(hours=1))
     with dealing.world.database.reading() as session:
         assert leaving.list_unpaid(session) == []
     assert refusal(lambda: lapse(dealing)) == "order_not_cancellable"
 
-    let_time_pass(dealing, minutes=2)
+    later = int(head.timestamp()) + 10
+    dealing.world.node.rpc("evm_setNextBlockTimestamp", later)
+    dealing.world.node.mine()
+    dealing.index()
+    assert refusal(lambda: lapse(dealing)) == "order_not_cancellable", "the block is not final"
     bury(dealing)
     assert sweep(dealing.world.database)["order_lapse"] == 1
     assert dealing.order().state == OrderState.CANCELLED
+    dealing.world.settle()
+    assert dealing.rupees() == (0, 10 * dealing.price)
+
+
+def test_lapse__our_operation_waits_for_ever__ends_the_order_and_then_the_operation(
+    dealing: Dealing,
+) -> None:
+    operation = dealing.plan(dealing.agreed())
+    let_time_pass(dealing, minutes=1)
+    bury(dealing)
+    assert sweep(dealing.world.database)["order_lapse"] == 1
+    assert dealing.order().state == OrderState.CANCELLED
+
+    dealing.world.settle()
+    problem = dealing.read(operation).problem
+    assert problem is not None
+    assert problem["code"] == "order_not_settling"
+    assert dealing.order().state == OrderState.CANCELLED
+    assert dealing.rupees() == (0, 10 * dealing.price)
 
 
 def test_cancel__before_and_after_the_seller_signed(unsigned: Dealing) -> None:
@@ -235,6 +282,64 @@ def test_sale__more_than_is_held_or_a_second_one__is_refused(dealing: Dealing) -
     more = HELD[ISSUER] - UNITS + 1
     assert refusal(lambda: open_sale(dealing.market, offered_units=more)) == "offer_exceeds_held"
     assert open_sale(dealing.market, offered_units=more - 1).offered_units == more - 1
+
+
+def test_plan__two_orders_of_a_wallet__go_one_after_the_other(dealing: Dealing) -> None:
+    other = place(dealing.market, dealing.sale_id)
+    dealing.sign_as_seller(other.id)
+    second = replace(dealing, order_id=other.id)
+    operation = dealing.plan(dealing.agreed())
+    assert refusal(lambda: second.plan(second.agreed())) == "purchase_under_way"
+
+    dealing.world.settle()
+    assert dealing.read(operation).state == OperationState.FINAL
+    operation = second.plan(second.agreed())
+    dealing.world.settle()
+    assert second.read(operation).state == OperationState.FINAL
+    assert second.order().state == OrderState.SETTLED
+
+
+def test_seller__fractions_or_wallet_frozen__signs_nothing(unsigned: Dealing) -> None:
+    token, node = unsigned.market.suite(), unsigned.world.node
+    agent, seller = unsigned.world.place("CaseAgent"), hex_of(SELLER)
+    functions = contract("Token").functions
+    node.act_as(
+        agent,
+        token.token,
+        functions["freezePartialTokens"].encode(seller, HELD[ISSUER] - UNITS + 1),
+    )
+    assert refusal(unsigned.sign_as_seller) == "seller_units_bound"
+
+    node.act_as(agent, token.token, functions["setAddressFrozen"].encode(seller, True))
+    unsigned.index()
+    assert refusal(lambda: place(unsigned.market, unsigned.sale_id)) == "seller_not_ready"
+
+
+def test_sale__of_a_wallet_that_is_given_up_or_outside_the_window__rests(
+    unsigned: Dealing,
+) -> None:
+    market, database = unsigned.market, unsigned.world.database
+    opens = now() + timedelta(days=2)
+    for terms, code in (
+        (ComplianceTerms(opens_at=opens), "transfers_not_open"),
+        (ComplianceTerms(closes_at=now() - timedelta(days=1)), "transfers_closed"),
+        (ComplianceTerms(lockup_days=30), None),
+    ):
+        with database.transaction() as session:
+            token = session.get_one(Tokenization, market.deal.tokenization_id)
+            token.compliance = terms.record()
+            session.add(token)
+        if code is not None:
+            assert refusal(lambda: place(market, unsigned.sale_id)) == code
+    with database.transaction() as session:
+        session.get_one(Offering, unsigned.sale_id).state = OfferingState.CLOSED
+    assert refusal(lambda: open_sale(market, offered_units=1)) == "offer_exceeds_held"
+    with database.transaction() as session:
+        session.get_one(Offering, unsigned.sale_id).state = OfferingState.OPEN
+        wallet = session.get_one(Wallet, market.wallet(ISSUER).id)
+        wallet.state = WalletState.RETIRING
+        session.add(wallet)
+    assert refusal(unsigned.sign_as_seller) == "seller_not_ready"
 
 
 def test_sale__token_not_live_or_seller_bound__rests(unsigned: Dealing) -> None:
