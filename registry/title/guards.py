@@ -5,8 +5,6 @@ What depends on mutations and encumbrances stands with them (`registry.mutation.
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
@@ -112,25 +110,32 @@ def dispute_has_a_reference(attempt: Attempt[Title]) -> None:
 
 @guard("title", "dispute_dismissed", "dispute_dismissed_mutation_open")
 def final_order_is_verified(attempt: Attempt[Title]) -> None:
-    require_order(attempt.session, attempt.record, attempt.given.get("order_document_id"))
+    require_order(attempt)
 
 
 @guard("title", "cancel")
 def final_decree_is_verified(attempt: Attempt[Title]) -> None:
     if attempt.record.state == TitleState.DISPUTED:
-        require_order(attempt.session, attempt.record, attempt.given.get("order_document_id"))
+        require_order(attempt)
 
 
-def require_order(session: Session, title: Title, document_id: UUID | None) -> None:
-    """Let a decision on `title` rest on a verified paper of its asset only.
+DECISIONS = frozenset({"COURT_DECREE", "COURT_ORDER", "FINAL_ORDER"})
+"""Kinds of papers by which a court ends a suit."""
+
+
+def require_order(attempt: Attempt[Title]) -> None:
+    """Let a decision on a title rest on a court's paper that somebody else has verified.
 
     Raises
     ------
     Invalid
-        ``order_required``, ``source_of_other_asset``.
+        ``order_required``, ``source_of_other_kind``, ``source_of_other_asset``.
     Conflict
         ``source_not_verified``.
+    Forbidden
+        ``checker_is_maker``.
     """
+    document_id = attempt.given.get("order_document_id")
     if document_id is None:
         raise Invalid(
             "order_required",
@@ -138,8 +143,19 @@ def require_order(session: Session, title: Title, document_id: UUID | None) -> N
             field="/order_document_id",
             remedy="File it under the asset, have it verified, and send its id.",
         )
-    sources.require_verified(
-        sources.paper_of(
-            session, title.asset_id, document_id, called="order", field="/order_document_id"
-        )
+    paper = sources.paper_of(
+        attempt.session,
+        attempt.record.asset_id,
+        document_id,
+        called="order",
+        field="/order_document_id",
     )
+    if paper.kind not in DECISIONS:
+        raise Invalid(
+            "source_of_other_kind",
+            f"A {paper.kind} decides no suit.",
+            field="/order_document_id",
+            remedy=f"Send one of {', '.join(sorted(DECISIONS))}.",
+        )
+    sources.require_verified(paper)
+    require_other_person(attempt, paper.uploaded_by, paper.verified_by)

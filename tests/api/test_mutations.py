@@ -163,8 +163,12 @@ def test_dispute__dismissed_on_a_final_order__is_active_again(village: Village) 
     refused = village.caller(Role.REGISTRAR_MAKER).post(f"{village.path}/mutations", village.body())
     problem_of(refused, 409, "transition_refused")
 
-    end = {"order_document_id": str(village.deed.id), "reason": "Dismissed with costs."}
-    active = village.step(Role.REGISTRAR_CHECKER, f"{village.path}/dismiss_dispute", end)
+    path, reason = f"{village.path}/dismiss_dispute", {"reason": "Dismissed with costs."}
+    deed = reason | {"order_document_id": str(village.deed.id)}
+    checker = village.caller(Role.REGISTRAR_CHECKER)
+    problem_of(checker.post(path, deed), 422, "source_of_other_kind")
+    end = reason | {"order_document_id": village.decree()}
+    active = village.step(Role.REGISTRAR_CHECKER, path, end)
 
     assert active["state"] == "ACTIVE"
 
@@ -176,7 +180,7 @@ def test_cancel__disputed_title_on_a_decree__ends_it(village: Village) -> None:
     checker = village.caller(Role.REGISTRAR_CHECKER)
     problem_of(checker.post(path, reason), 422, "order_required")
 
-    decree = reason | {"order_document_id": str(village.deed.id)}
+    decree = reason | {"order_document_id": village.decree()}
 
     ended = village.step(Role.REGISTRAR_CHECKER, path, decree)
 
