@@ -47,8 +47,9 @@ class Announcer:
     def _handle(self, socket: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             self.asked.append(str(socket.recv()))
-            socket.send(self.answer)
+            # First: once it is answered, a test may speak.
             self.sockets.append(socket)
+            socket.send(self.answer)
             for _ in socket:
                 pass
 

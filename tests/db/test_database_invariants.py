@@ -269,6 +269,7 @@ def test_offering__offer_cut_below_what_is_reserved__is_refused(session: Session
         ("ck_offering_ticket", "min_ticket_units = 0"),
         ("ck_offering_minimum", "minimum_units = -1"),
         ("ck_offering_minimum", "minimum_units = 101"),
+        ("ck_offering_kind", "kind = 'SECONDARY', payment_hours = 24"),
     ],
 )
 def test_offering__impossible_terms__are_refused(
@@ -279,14 +280,14 @@ def test_offering__impossible_terms__are_refused(
     refused_by(session, constraint, f"UPDATE offering SET {change} WHERE id = :id", id=offering_id)
 
 
-def test_offering__second_one_of_a_token__is_refused(session: Session) -> None:
+def test_offering__second_first_sale_of_a_token__is_refused(session: Session) -> None:
     offering(session, tokenization(session, asset(session)))
     first = tokenization(session, asset(session))
     offering(session, first)
 
     refused_by(
         session,
-        "offering_tokenization_id_key",
+        "uq_offering_primary",
         "UPDATE offering SET tokenization_id = :first",
         first=first,
     )
