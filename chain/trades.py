@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eth_utils.address import to_checksum_address
 from sqlmodel import Session
 
 from chain.contracts.abi import contract
@@ -32,20 +33,24 @@ TRADE_FIELDS = {
 
 
 def typed_data_of(session: Session, chain_id: int, terms: Terms) -> dict[str, Any]:
-    """Give what both parties sign of an order."""
+    """Give what both parties sign of an order, its addresses as wallets show them (EIP-55)."""
+    settlement, rupee = (
+        to_checksum_address(platform_address(session, chain_id, name))
+        for name in ("Settlement", "RupeeToken")
+    )
     values = (
-        hex_of(terms.token),
-        hex_of(terms.seller),
+        to_checksum_address(terms.token),
+        to_checksum_address(terms.seller),
         terms.units,
-        platform_address(session, chain_id, "RupeeToken"),
-        hex_of(terms.buyer),
+        rupee,
+        to_checksum_address(terms.buyer),
         terms.price_paisa,
         terms.nonce,
         terms.nonce,
         terms.deadline,
     )
     trade = dict(zip(TRADE_FIELDS, values, strict=True))
-    return trade_typed_data(chain_id, platform_address(session, chain_id, "Settlement"), trade)
+    return trade_typed_data(chain_id, settlement, trade)
 
 
 def lockup_place(session: Session, chain_id: int) -> bytes | None:
