@@ -270,14 +270,17 @@ def signed_by_custody(
 ) -> tuple[bytes, bytes]:
     """Have custody sign a purchase that differs from what was confirmed."""
     place, rupee = settlement or hex_of(dealing.settlement), hex_of(dealing.rupee)
+    order = dealing.order()
+    assert order.pay_until is not None
+    nonce, deadline = order.id.int, int(order.pay_until.timestamp())
     values = {
         "token": hex_of(dealing.market.suite().token), "seller": hex_of(SELLER), "units": UNITS,
-        "rupee": rupee, "buyer": hex_of(BUYER), "pricePaisa": dealing.price, "sellerNonce": 7,
-        "buyerNonce": 8, "deadline": 2_000_000_000,
+        "rupee": rupee, "buyer": hex_of(BUYER), "pricePaisa": dealing.price,
+        "sellerNonce": nonce, "buyerNonce": nonce, "deadline": deadline,
     } | (trade or {})  # fmt: skip
     allowed: dict[str, Any] = {
         "buyer": hex_of(BUYER), "settlement": place, "paisa": dealing.price, "nonce": 0,
-        "deadline": 2_000_000_000,
+        "deadline": deadline,
     } | (permit or {})  # fmt: skip
     assert values.keys() == TRADE_FIELDS.keys()
     purchase = Purchase(
@@ -302,6 +305,9 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
     (_TERMS, {"trade": {"token": _OTHER}}),
     (_TERMS, {"trade": {"buyer": _OTHER}}),
     (_TERMS, {"trade": {"seller": _OTHER}}),
+    (_TERMS, {"trade": {"buyerNonce": 8}}),
+    (_TERMS, {"trade": {"sellerNonce": 8, "buyerNonce": 8}}),
+    (_TERMS, {"trade": {"deadline": 4_000_000_000}, "permit": {"deadline": 4_000_000_000}}),
     (_TERMS, {"permit": {"settlement": _OTHER}}),
     (_TERMS, {"permit": {"paisa": 2**256 - 1}}),
     (_TERMS, {"permit": {"deadline": 2**256 - 1}}),
