@@ -6,6 +6,8 @@ each of them holds besides (`registry-domain` 1.6).
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlmodel import Session
 
 from registry.asset import service as assets
@@ -13,7 +15,7 @@ from registry.asset.models import AssetState
 from registry.document import sources
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Effect, EncumbranceState
-from registry.kernel.clock import today
+from registry.kernel.clock import now, today, written
 from registry.kernel.errors import Conflict, Forbidden, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
@@ -47,10 +49,25 @@ _ENDED = (
 )
 
 
-@guard("mutation", "complete_dossier", "withdraw")
+LEFT_LYING = timedelta(days=30)
+"""After so long another maker may withdraw a mutation: it keeps every other off the title."""
+
+
+@guard("mutation", "complete_dossier")
 def only_its_maker(attempt: Attempt[Mutation]) -> None:
     if attempt.actor.subject != attempt.record.maker:
-        raise Forbidden("not_the_maker", "Only the maker of a mutation completes or withdraws it.")
+        raise Forbidden("not_the_maker", "Only the maker of a mutation completes it.")
+
+
+@guard("mutation", "withdraw")
+def its_maker_or_one_for_who_is_gone(attempt: Attempt[Mutation]) -> None:
+    lies_until = attempt.record.recorded_at + LEFT_LYING
+    if attempt.actor.subject != attempt.record.maker and now() < lies_until:
+        raise Forbidden(
+            "not_the_maker",
+            "Only the maker of a mutation withdraws it.",
+            remedy=f"Any other maker may from {written(lies_until)}.",
+        )
 
 
 @guard("mutation", "complete_dossier")

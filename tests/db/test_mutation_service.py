@@ -292,6 +292,21 @@ def test_lodge__reversal_of_what_others_rest_on__is_refused(desk: Desk) -> None:
     )
 
 
+def test_withdraw__by_another_maker__waits_a_month(desk: Desk) -> None:
+    title, seller, _ = deeds.half_and_half(desk)
+    mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+    other = make.actor(Role.REGISTRAR_MAKER, subject="the-second-registrar_maker")
+    assert refusal(lambda: mutations.withdraw_mutation(desk.session, other, mutation.id))[0] == (
+        "not_the_maker"
+    )
+
+    mutation.recorded_at -= timedelta(days=30)
+    desk.session.add(mutation)
+    mutations.withdraw_mutation(desk.session, other, mutation.id)
+    assert mutation.state == MutationState.WITHDRAWN
+    deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
+
+
 def test_lodge__reversal_of_an_open_mutation__is_refused(desk: Desk) -> None:
     title, seller, _ = deeds.half_and_half(desk)
     mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
