@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from registry.kernel.actor import Actor
+from registry.kernel.clock import now, written
 from registry.kernel.errors import Forbidden, Invalid
 from registry.lifecycle.service import Attempt
 
@@ -41,6 +43,32 @@ def require_other_person(attempt: Attempt[Any], *makers: str | None) -> None:
         ``checker_is_maker`` (APR-01).
     """
     check_other_person(attempt.actor, *makers)
+
+
+LEFT_LYING = timedelta(days=30)
+"""After so long others may take back what a maker began, and that holds something up."""
+
+
+def require_maker_of_late(attempt: Attempt[Any], maker: str, since: datetime) -> None:
+    """Let only its maker take something back; once it has lain for long, others of the role too.
+
+    Parameters
+    ----------
+    since
+        When it was begun.
+
+    Raises
+    ------
+    Forbidden
+        ``not_the_maker``.
+    """
+    lies_until = since + LEFT_LYING
+    if attempt.actor.subject != maker and now() < lies_until:
+        raise Forbidden(
+            "not_the_maker",
+            "Only who began this takes it back.",
+            remedy=f"Others of the same role may from {written(lies_until)}.",
+        )
 
 
 def check_other_person(

@@ -6,8 +6,6 @@ each of them holds besides (`registry-domain` 1.6).
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlmodel import Session
 
 from registry.asset import service as assets
@@ -15,9 +13,13 @@ from registry.asset.models import AssetState
 from registry.document import sources
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Effect, EncumbranceState
-from registry.kernel.clock import now, today, written
+from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Forbidden, Invalid
-from registry.lifecycle.reasons import require_other_person, require_reason
+from registry.lifecycle.reasons import (
+    require_maker_of_late,
+    require_other_person,
+    require_reason,
+)
 from registry.lifecycle.service import Attempt, guard
 from registry.mutation import repository, rules
 from registry.mutation.instruments import require_instrument
@@ -49,10 +51,6 @@ _ENDED = (
 )
 
 
-LEFT_LYING = timedelta(days=30)
-"""After so long another maker may withdraw a mutation: it keeps every other off the title."""
-
-
 @guard("mutation", "complete_dossier")
 def only_its_maker(attempt: Attempt[Mutation]) -> None:
     if attempt.actor.subject != attempt.record.maker:
@@ -61,13 +59,7 @@ def only_its_maker(attempt: Attempt[Mutation]) -> None:
 
 @guard("mutation", "withdraw")
 def its_maker_or_one_for_who_is_gone(attempt: Attempt[Mutation]) -> None:
-    lies_until = attempt.record.recorded_at + LEFT_LYING
-    if attempt.actor.subject != attempt.record.maker and now() < lies_until:
-        raise Forbidden(
-            "not_the_maker",
-            "Only the maker of a mutation withdraws it.",
-            remedy=f"Any other maker may from {written(lies_until)}.",
-        )
+    require_maker_of_late(attempt, attempt.record.maker, attempt.record.recorded_at)
 
 
 @guard("mutation", "complete_dossier")

@@ -17,7 +17,11 @@ from registry.encumbrance.guards import require_paper
 from registry.investor import service as investors
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden
-from registry.lifecycle.reasons import require_other_person, require_reason
+from registry.lifecycle.reasons import (
+    require_maker_of_late,
+    require_other_person,
+    require_reason,
+)
 from registry.lifecycle.service import Attempt, guard
 from registry.mutation.entry import require_no_open
 from registry.mutation.guards import require_no_burden
@@ -155,8 +159,8 @@ def _somebody_else_read_it(attempt: Attempt[Asset]) -> None:
 
 @guard(MACHINE, "amend_cancel")
 def _the_amendment_is_ones_own(attempt: Attempt[Asset]) -> None:
-    if attempt.actor.subject != attempt.given["amendment"].maker:
-        raise Forbidden("not_the_maker", "Only the maker of an amendment takes it back.")
+    amendment: Amendment = attempt.given["amendment"]
+    require_maker_of_late(attempt, amendment.maker, amendment.recorded_at)
 
 
 @guard(MACHINE, "retire")
