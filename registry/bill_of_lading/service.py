@@ -138,7 +138,7 @@ def approve_draft(session: Session, actor: Actor, bill_id: UUID) -> BillOfLading
 
 
 def void_draft(session: Session, actor: Actor, bill_id: UUID) -> BillOfLading:
-    """Void a draft, as the carrier.
+    """Void a bill that was never issued, as the carrier.
 
     Raises
     ------

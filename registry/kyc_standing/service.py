@@ -123,7 +123,12 @@ def confirm_hit(session: Session, actor: Actor, hit_id: UUID, *, reason: str) ->
     if hit.state == HitState.TRUE_MATCH:
         why = f"Sanctions list, reference {hit.reference} (hit {hit.id})."
         concerned = parties_in_front(session, [hit.party_id])
-        for investor in investors.list_investors_for(session, concerned):
+        # All of them first: what ends a KYC takes the turn of cases, which comes after investors.
+        enrolled = [
+            investors.get_investor(session, investor.id, lock=True)
+            for investor in investors.list_investors_for(session, concerned)
+        ]
+        for investor in enrolled:
             if find_approved(session, investor.id) is not None:
                 revoke_kyc(session, actor, investor.id, reason=why)
     return hit

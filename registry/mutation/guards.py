@@ -59,7 +59,9 @@ def only_its_maker(attempt: Attempt[Mutation]) -> None:
 
 @guard("mutation", "withdraw")
 def its_maker_or_one_for_who_is_gone(attempt: Attempt[Mutation]) -> None:
-    require_maker_of_late(attempt, attempt.record.maker, attempt.record.recorded_at)
+    mutation = attempt.record
+    since = repository.returned_at(attempt.session, mutation) or mutation.recorded_at
+    require_maker_of_late(attempt, mutation.maker, since)
 
 
 @guard("mutation", "complete_dossier")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
+from registry.journal.models import JournalEntry
 from registry.kernel.rows import get_row, page_after
 from registry.mutation.models import (
     CLOSED,
@@ -122,3 +125,13 @@ def lock_titles(session: Session, title_ids: Sequence[UUID]) -> list[Title]:
     for asset_id in sorted(title.asset_id for title in found):
         assets.get_asset(session, asset_id, lock=True)
     return [titles.get_title(session, title.id, lock=True) for title in found]
+
+
+def returned_at(session: Session, mutation: Mutation) -> datetime | None:
+    """Return when a mutation was last sent back to its maker."""
+    return session.exec(
+        select(func.max(JournalEntry.recorded_at)).where(
+            col(JournalEntry.subject_id) == str(mutation.id),
+            col(JournalEntry.act) == "mutation_return",
+        )
+    ).one()

@@ -9,6 +9,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.investor import service as investors
+from registry.investor.models import BARRED, KycState
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
@@ -180,10 +181,12 @@ def _require_payee(session: Session, offering_id: UUID) -> None:
     assert wrapper is not None, "WRP-01 passed without a wrapper"
     require_receiver(session, wrapper.party_id)
     investor = investors.find_investor_for(session, wrapper.party_id)
-    if investor is not None and not investors.may_hold(investor):
+    # Anybody may enrol for it: until its KYC has passed once, that says nothing of the issuer.
+    was_passed = investor is not None and investor.kyc_state in (KycState.APPROVED, *BARRED)
+    if investor is not None and was_passed and not investors.may_hold(investor):
         raise Conflict(
             "kyc_not_passed",
-            "The issuer's KYC is not passed, or has run out.",
+            "The issuer's KYC has run out, or is not in force any more.",
             remedy="Wait until it is renewed, or reject the payout.",
         )
 

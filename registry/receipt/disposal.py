@@ -61,7 +61,7 @@ def split_receipt(
     Forbidden
         ``not_the_warehouse``.
     """
-    parent = get_receipt(session, receipt_id, lock=True)
+    parent = get_with_asset(session, receipt_id)
     for part in parts:
         check_kilograms(part)
     lifecycle.fire(

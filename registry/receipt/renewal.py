@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -12,6 +11,7 @@ from sqlmodel import Session
 
 from registry.document.models import Document
 from registry.kernel.errors import Invalid
+from registry.kernel.money import Money
 from registry.receipt.models import WarehouseReceipt
 from registry.receipt.papers import verified_paper
 
@@ -41,8 +41,15 @@ class Renewal:
 NO_RENEWAL = Renewal()
 
 
-def renewed(session: Session, receipt: WarehouseReceipt, renewal: Renewal) -> dict[str, Any]:
+def renewed(
+    session: Session, receipt: WarehouseReceipt, renewal: Renewal, *, most_insured: int
+) -> dict[str, Any]:
     """Return what the renewal changes on the receipt, by column.
+
+    Parameters
+    ----------
+    most_insured
+        Paisa that the dossier says, which others than the warehouse have approved.
 
     Raises
     ------
@@ -55,20 +62,26 @@ def renewed(session: Session, receipt: WarehouseReceipt, renewal: Renewal) -> di
     changes: dict[str, Any] = {}
     if _is_said(until, renewal.accreditation_id, "accredited_until"):
         paper = _paper(session, receipt, renewal.accreditation_id, "ACCREDITATION")
-        if paper.valid_until is not None and until is not None and until > paper.valid_until:
+        if paper.valid_until is None:
+            raise _malformed("Its paper does not say until when.", "/accreditation_id")
+        if until is not None and until > paper.valid_until:
             raise _malformed(f"Its paper ends on {paper.valid_until}.", "/accredited_until")
         changes["accredited_until"] = until
     if _is_said(insured, renewal.insurance_id, "insured"):
         _paper(session, receipt, renewal.insurance_id, "INSURANCE")
-        if insured is not None and insured <= 0:
-            raise _malformed("Goods are insured for a sum above zero.", "/insured")
+        if insured is not None and not 0 < insured <= most_insured:
+            raise _malformed(
+                f"The dossier says that the goods are insured for {Money(most_insured)} rupees; "
+                "more is amended there first.",
+                "/insured",
+            )
         changes["insured_paisa"] = insured
     return changes
 
 
-def told(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Say for the journal what was renewed."""
-    return {name: str(value) for name, value in changes.items()}
+def told(renewal: Renewal) -> dict[str, str]:
+    """Say for the journal what was renewed, and on which papers."""
+    return {name: str(value) for name, value in asdict(renewal).items() if value is not None}
 
 
 def _is_said(value: object, paper: UUID | None, name: str) -> bool:

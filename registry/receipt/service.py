@@ -100,6 +100,12 @@ def deposit_goods(
     return receipt
 
 
+def insured_by_dossier(session: Session, receipt: WarehouseReceipt) -> int:
+    """Return for how much the dossier says that the goods of a receipt are insured, in paisa."""
+    details = warehoused_details(assets.get_asset(session, receipt.asset_id))
+    return details.insured_paisa() or 0
+
+
 def warehoused_details(asset: Asset) -> WarehousedDetails:
     """Return what the dossier says of its goods.
 
@@ -258,10 +264,10 @@ def issue_receipt(
         ``not_the_warehouse``.
     """
     receipt = get_with_asset(session, receipt_id)
-    changes = renewed(session, receipt, renewal)
+    changes = renewed(session, receipt, renewal, most_insured=insured_by_dossier(session, receipt))
     lifecycle.change(
         session, actor, MACHINE, receipt, "issue", changes,
-        given={"renewed": changes}, **told(changes),
+        given={"renewed": changes}, **told(renewal),
     )  # fmt: skip
     return receipt
 

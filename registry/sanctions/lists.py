@@ -14,12 +14,12 @@ from sqlmodel import Session, col, or_, select
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.canonical import record_hash
-from registry.kernel.clock import now
+from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.rows import get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import SanctionsEntry, SanctionsList
-from registry.sanctions.un_xml import ListedEntry, read_list
+from registry.sanctions.un_xml import AHEAD, ListedEntry, read_list
 
 MAX_LIST_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
@@ -31,8 +31,9 @@ _COUNTS = or_(
 def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsList:
     """Take a new edition in; from its commit on everybody is screened against it.
 
-    One that names fewer than half of those whom one before it named may be a part of a list, or no
-    list of these people: it counts only once another officer confirms it (`confirm_list`).
+    One that names fewer than half as many as one before it, or repeats fewer than half of the
+    entries in use, may be a part of a list, or no list of these people: it counts only once another
+    officer confirms it (`confirm_list`).
 
     Raises
     ------
@@ -55,9 +56,11 @@ def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsL
         uploaded_by=actor.subject,
         needs_confirmation=2 * len(taken) < _most_named(session),
     )
+    rows = [_row(edition, entry) for entry in _distinct(taken)]
+    edition.needs_confirmation |= _drops_most(session, rows)
     session.add(edition)
     session.flush()
-    session.add_all([_row(edition, entry) for entry in _distinct(taken)])
+    session.add_all(rows)
     session.flush()
     journal.record(
         session, actor, "sanctions_list_imported", "sanctions_list", edition.id,
@@ -75,7 +78,7 @@ def confirm_list(session: Session, actor: Actor, list_id: UUID) -> SanctionsList
     Forbidden
         ``checker_is_maker``.
     Conflict
-        ``sanctions_list_counts``, ``sanctions_list_older``.
+        ``sanctions_list_counts``, ``sanctions_list_older``, ``sanctions_list_of_the_future``.
     NotFound
     """
     edition = get_row(session, SanctionsList, list_id, kind="sanctions_list", lock=True)
@@ -83,6 +86,12 @@ def confirm_list(session: Session, actor: Actor, list_id: UUID) -> SanctionsList
         raise Conflict("sanctions_list_counts", "This edition waits for no confirmation.")
     told = "Whoever sent an edition does not confirm it (rule APR-01)."
     check_other_person(actor, edition.uploaded_by, told=told)
+    if edition.generated_at > now() + AHEAD:
+        raise Conflict(
+            "sanctions_list_of_the_future",
+            f"It says that it was generated at {written(edition.generated_at)}.",
+            remedy="Leave it: it would be newer than every true edition to come.",
+        )
     _require_newer(session, edition.generated_at)
     edition.confirmed_by, edition.confirmed_at = actor.subject, now()
     session.flush()
@@ -114,6 +123,16 @@ def _most_named(session: Session) -> int:
     since = func.coalesce(confirmed.scalar_subquery(), col(SanctionsList.generated_at))
     query = select(func.coalesce(func.max(SanctionsList.entries), 0))
     return session.exec(query.where(_COUNTS, col(SanctionsList.generated_at) >= since)).one()
+
+
+def _drops_most(session: Session, rows: Sequence[SanctionsEntry]) -> bool:
+    """Tell whether most of the entries in use are not in a new edition, as they stand."""
+    current = find_current(session)
+    if current is None:
+        return False
+    query = select(SanctionsEntry.reference, SanctionsEntry.entry_sha256)
+    used = set(session.exec(query.where(col(SanctionsEntry.list_id) == current.id)).all())
+    return 2 * len(used & {(row.reference, row.entry_sha256) for row in rows}) < len(used)
 
 
 def _measure(content: BinaryIO) -> tuple[bytes, int]:

@@ -35,7 +35,8 @@ _ALIASES = ("INDIVIDUAL_ALIAS", "ENTITY_ALIAS")
 _BIRTH = "INDIVIDUAL_DATE_OF_BIRTH"
 _FIRST_YEAR = 1999
 """Of the first list, by Resolution 1267."""
-_AHEAD = timedelta(days=1)
+AHEAD = timedelta(days=1)
+"""By how much a list may be ahead of our day: somebody else's day begins before ours."""
 """How far the clock of whoever makes the list may be ahead of ours, its zone unsaid."""
 _YEAR = re.compile(r"[12][0-9]{3}")
 
@@ -128,7 +129,7 @@ class _Reader(ContentHandler):
             raise _malformed(self.line, "dateGenerated is no date") from error
         self.generated_at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         # One from tomorrow would be newer than every true edition to come.
-        if moment.year < _FIRST_YEAR or self.generated_at > now() + _AHEAD:
+        if moment.year < _FIRST_YEAR or self.generated_at > now() + AHEAD:
             raise _malformed(self.line, "dateGenerated is no day on which a list was made")
 
     def characters(self, content: str) -> None:

@@ -110,21 +110,23 @@ def dispute_has_a_reference(attempt: Attempt[Title]) -> None:
 
 @guard("title", "dispute_dismissed", "dispute_dismissed_mutation_open")
 def final_order_is_verified(attempt: Attempt[Title]) -> None:
-    require_order(attempt)
+    require_order(attempt, DECISIONS | ENDS_OF_SUITS)
 
 
 @guard("title", "cancel")
 def final_decree_is_verified(attempt: Attempt[Title]) -> None:
     if attempt.record.state == TitleState.DISPUTED:
-        require_order(attempt)
+        require_order(attempt, DECISIONS)
 
 
+ENDS_OF_SUITS = frozenset({"VACATING_ORDER", "WITHDRAWAL_DEED"})
+"""Kinds by which a dispute ends although no court has decided it: what it rested on is gone."""
 DECISIONS = frozenset({"COURT_DECREE", "COURT_ORDER", "FINAL_ORDER"})
 """Kinds of papers by which a court ends a suit."""
 
 
-def require_order(attempt: Attempt[Title]) -> None:
-    """Let a decision on a title rest on a court's paper that somebody else has verified.
+def require_order(attempt: Attempt[Title], kinds: frozenset[str]) -> None:
+    """Let a decision on a title rest on a paper of these kinds that somebody else has verified.
 
     Raises
     ------
@@ -150,12 +152,12 @@ def require_order(attempt: Attempt[Title]) -> None:
         called="order",
         field="/order_document_id",
     )
-    if paper.kind not in DECISIONS:
+    if paper.kind not in kinds:
         raise Invalid(
             "source_of_other_kind",
             f"A {paper.kind} decides no suit.",
             field="/order_document_id",
-            remedy=f"Send one of {', '.join(sorted(DECISIONS))}.",
+            remedy=f"Send one of {', '.join(sorted(kinds))}.",
         )
     sources.require_verified(paper)
     require_other_person(attempt, paper.uploaded_by, paper.verified_by)

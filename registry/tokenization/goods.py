@@ -137,11 +137,12 @@ def extend_receipt(
     receipt = receipts.get_with_asset(session, receipt_id)
     facts = _token_facts(session, receipt)
     event = "extend_locked" if facts["live_tokenization"] else "extend"
-    changes = renewed(session, receipt, renewal)
+    most_insured = receipts.insured_by_dossier(session, receipt)
+    changes = renewed(session, receipt, renewal, most_insured=most_insured)
     given = {**facts, "assay_id": assay_id, "expires_on": expires_on, "renewed": changes}
     lifecycle.change(
         session, actor, MACHINE, receipt, event, changes | {"expires_on": expires_on},
-        given=given, assay=str(assay_id), expires_on=str(expires_on), **told(changes),
+        given=given, assay=str(assay_id), expires_on=str(expires_on), **told(renewal),
     )  # fmt: skip
     if event == "extend":
         receipt.tokenized_kg = NOTHING

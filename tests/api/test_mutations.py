@@ -167,7 +167,7 @@ def test_dispute__dismissed_on_a_final_order__is_active_again(village: Village) 
     deed = reason | {"order_document_id": str(village.deed.id)}
     checker = village.caller(Role.REGISTRAR_CHECKER)
     problem_of(checker.post(path, deed), 422, "source_of_other_kind")
-    end = reason | {"order_document_id": village.decree()}
+    end = reason | {"order_document_id": village.decree("VACATING_ORDER")}
     active = village.step(Role.REGISTRAR_CHECKER, path, end)
 
     assert active["state"] == "ACTIVE"
@@ -180,6 +180,8 @@ def test_cancel__disputed_title_on_a_decree__ends_it(village: Village) -> None:
     checker = village.caller(Role.REGISTRAR_CHECKER)
     problem_of(checker.post(path, reason), 422, "order_required")
 
+    vacated = reason | {"order_document_id": village.decree("VACATING_ORDER")}
+    problem_of(checker.post(path, vacated), 422, "source_of_other_kind")
     decree = reason | {"order_document_id": village.decree()}
 
     ended = village.step(Role.REGISTRAR_CHECKER, path, decree)

@@ -27,11 +27,11 @@ class Village:
             self.deed = make.file_document(desk, asset, "SALE_DEED")
         self.path = f"/v1/titles/{self.title.id}"
 
-    def decree(self) -> str:
-        """File a court's decree under the asset, and have it verified."""
+    def decree(self, kind: str = "COURT_DECREE") -> str:
+        """File a court's paper under the asset, and have it verified."""
         with self.house.desk() as desk:
             asset = desk.session.get_one(Asset, self.title.asset_id)
-            return str(make.file_document(desk, asset, "COURT_DECREE").id)
+            return str(make.file_document(desk, asset, kind).id)
 
     def caller(self, role: Role) -> Caller:
         return self.house.caller(role)

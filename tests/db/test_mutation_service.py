@@ -13,6 +13,8 @@ from sqlmodel import col, select
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now, today
+from registry.kernel.errors import Forbidden
+from registry.lifecycle import reasons
 from registry.mutation import service as mutations
 from registry.mutation.forms import Estate, NewMutation, Side
 from registry.mutation.heirs import Heir, Relation
@@ -292,7 +294,9 @@ def test_lodge__reversal_of_what_others_rest_on__is_refused(desk: Desk) -> None:
     )
 
 
-def test_withdraw__by_another_maker__waits_a_month(desk: Desk) -> None:
+def test_withdraw__by_another_maker__waits_a_month(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     title, seller, _ = deeds.half_and_half(desk)
     mutation = deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))
     other = make.actor(Role.REGISTRAR_MAKER, subject="the-second-registrar_maker")
@@ -302,6 +306,13 @@ def test_withdraw__by_another_maker__waits_a_month(desk: Desk) -> None:
 
     mutation.recorded_at -= timedelta(days=30)
     desk.session.add(mutation)
+    # What an officer has sent back a moment ago is being worked on.
+    mutations.complete_mutation(desk.session, MAKER, mutation.id, deeds.instrument(desk, mutation))
+    mutations.return_mutation(desk.session, deeds.FIELD_VERIFIER, mutation.id, reason="A witness.")
+    with pytest.raises(Forbidden, match="not_the_maker"):
+        mutations.withdraw_mutation(desk.session, other, mutation.id)
+    month_later = now() + timedelta(days=30)
+    monkeypatch.setattr(reasons, "now", lambda: month_later)
     mutations.withdraw_mutation(desk.session, other, mutation.id)
     assert mutation.state == MutationState.WITHDRAWN
     deeds.entered(desk, title, deeds.sale(seller, make.person(desk)))

@@ -312,6 +312,18 @@ def test_proceeds__of_an_issuer_to_whom_nothing_may_go__wait(
     assert payout.state == ProceedsPayoutState.PROPOSED
 
 
+@pytest.mark.parametrize("state", [KycState.PENDING, KycState.REJECTED])
+def test_proceeds__enrolment_that_was_never_passed__holds_nothing_up(
+    desk: Desk, state: KycState
+) -> None:
+    """Anybody who is an issuer may enrol for another's wrapper; nobody has judged that they are."""
+    issuer, payout = proceeds(desk)
+    issuer.kyc_state = state
+    desk.session.flush()
+    payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
+    assert payout.state == ProceedsPayoutState.PAID
+
+
 def test_proceeds__an_order_on_somebody_else__are_paid(desk: Desk) -> None:
     _, payout = proceeds(desk)
     court.apply(desk, court.on_party(desk, make.company(desk).id))

@@ -8,9 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 
+from registry.journal.models import JournalEntry
 from registry.kernel.clock import today
-from registry.kernel.errors import Conflict, RegistryError
+from registry.kernel.errors import Conflict, Invalid, RegistryError
+from registry.kernel.money import Money
 from registry.receipt import service as receipts
 from registry.receipt.models import ReceiptState
 from registry.receipt.renewal import Renewal
@@ -28,7 +31,7 @@ NEXT_YEAR = today() + timedelta(days=365)
 
 
 def accreditation(desk: Desk, lot: Lot, **changes: Any) -> Renewal:
-    paper = lots.paper(desk, lot.asset, "ACCREDITATION", **changes)
+    paper = lots.paper(desk, lot.asset, "ACCREDITATION", **({"valid_until": NEXT_YEAR} | changes))
     return Renewal(accredited_until=NEXT_YEAR, accreditation_id=paper)
 
 
@@ -50,8 +53,16 @@ def test_issue__goods_worth_more_than_on_their_first_day__rests_on_the_new_polic
     with pytest.raises(Conflict, match="goods_underinsured"):
         receipts.issue_receipt(desk.session, WAREHOUSE, lot.receipt.id, renewal)
     renewal = insurance(desk, lot, worth)
+    # More than the dossier says, nobody but the warehouse would stand behind.
+    with pytest.raises(Invalid, match="renewal_malformed"):
+        receipts.issue_receipt(desk.session, WAREHOUSE, lot.receipt.id, renewal)
+    lot.asset.details = lot.asset.details | {"insured_pkr": str(Money(worth))}
     receipts.issue_receipt(desk.session, WAREHOUSE, lot.receipt.id, renewal)
 
+    told = desk.session.exec(
+        select(JournalEntry.facts).where(JournalEntry.act == "warehouse_receipt_issue")
+    ).one()
+    assert told["insurance_id"] == str(renewal.insurance_id)
     assert (lot.receipt.state, lot.receipt.insured_paisa) == (ReceiptState.ISSUED, worth)
 
 
@@ -106,6 +117,7 @@ Bad = Callable[[Desk, Lot], Renewal]
             lambda desk, lot: accreditation(desk, lot, valid_until=NEXT_YEAR - timedelta(days=1)),
             "renewal_malformed",
         ),
+        (lambda desk, lot: accreditation(desk, lot, valid_until=None), "renewal_malformed"),
         (lambda desk, lot: accreditation(desk, lot, verified=False), "source_not_verified"),
         (
             lambda desk, lot: Renewal(

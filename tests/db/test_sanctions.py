@@ -110,6 +110,20 @@ def test_import__of_far_fewer__counts_once_another_officer_confirms(desk: Desk) 
     assert not edition_of(desk, 2, 3).needs_confirmation
 
 
+def test_import__as_many_but_of_other_people__needs_another_officer_too(desk: Desk) -> None:
+    edition_of(desk, 8, 1)
+    invented = [Entry(f"XXz.{number:03}", f"Nobody Number{number}pur") for number in range(8)]
+    edition = lists.import_list(
+        desk.session, FIRST_OFFICER, file_of(invented, generated="2026-02-01T00:00:00Z")
+    )
+    assert edition.needs_confirmation
+    renamed = [Entry(f"XXi.{number:03}", f"Nobody Number{number}pur") for number in range(8)]
+    edition = lists.import_list(
+        desk.session, FIRST_OFFICER, file_of(renamed, generated="2026-03-01T00:00:00Z")
+    )
+    assert edition.needs_confirmation
+
+
 def test_import__of_fewer_step_by_step__needs_another_officer_too(desk: Desk) -> None:
     needed = [edition_of(desk, size, month).needs_confirmation
               for month, size in enumerate((9, 5, 3, 2, 6), start=1)]  # fmt: skip

@@ -6,12 +6,16 @@ import secrets
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
 from registry.kernel import migrate
 from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
 from registry.kernel.ids import new_id
 from registry.sanctions import lists
+from registry.sanctions.models import SanctionsList
 from tests.factories import COMPLIANCE
+from tests.kyc import SECOND_OFFICER
 from tests.sanctioned import ENTRIES, file_of
 
 pytestmark = pytest.mark.db
@@ -38,5 +42,11 @@ def test_upgrade__a_list_of_the_future_in_use__counts_no_more(fresh_database: Da
         current = lists.find_current(session)
         assert current is not None
         assert current.id == true
+        future = session.exec(
+            select(SanctionsList).where(col(SanctionsList.needs_confirmation).is_(True))
+        ).one()
+        # Confirmed, it would be newer than every true edition to come.
+        with pytest.raises(Conflict, match="sanctions_list_of_the_future"):
+            lists.confirm_list(session, SECOND_OFFICER, future.id)
         newer = lists.import_list(session, COMPLIANCE, file_of(ENTRIES))
         assert lists.find_current(session) == newer

@@ -223,6 +223,7 @@ WALK = Walk(
     scenarios=(
         arrow("DRAFT", "approve", draft, approve),
         arrow("DRAFT", "void", draft, void),
+        arrow("APPROVED", "void", approved, void),
         arrow(
             "APPROVED", "issue", approved, issue,
             issue_after_a_rival, "equipment_under_other_bill",
