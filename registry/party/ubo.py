@@ -8,7 +8,7 @@ Source: Companies Act 2017, s. 123A; the fraction from which somebody counts is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -54,11 +54,11 @@ def declared(session: Session, company: Party, owners: Sequence[BeneficialOwner]
         )
     if len({(owner.party_id, owner.basis) for owner in owners}) < len(owners):
         raise Invalid("ubo_malformed", "Somebody is named twice on one basis.", field="/ubo")
-    policy = policy_on(session, PolicyName.UBO, today())
     for number, owner in enumerate(owners):
-        _check_owner(session, policy, owner, f"/ubo/{number}")
-    held = (owner.fraction for owner in owners if owner.basis != OwnershipBasis.CONTROL)
-    if sum(held, Fraction(0)) > 1:
+        _check_owner(session, owner, f"/ubo/{number}")
+    held = _held(owners)
+    _check_large_enough(policy_on(session, PolicyName.UBO, today()), owners, held)
+    if sum(held.values(), Fraction(0)) > 1:
         raise Invalid("ubo_exceeds_whole", "More than the whole company is owned.", field="/ubo")
     return [
         {
@@ -70,7 +70,28 @@ def declared(session: Session, company: Party, owners: Sequence[BeneficialOwner]
     ]
 
 
-def _check_owner(session: Session, policy: Policy, owner: BeneficialOwner, field: str) -> None:
+def _held(owners: Sequence[BeneficialOwner]) -> dict[UUID, Fraction]:
+    """Return what each person has, directly and over others together."""
+    held: dict[UUID, Fraction] = {}
+    for owner in owners:
+        if owner.basis != OwnershipBasis.CONTROL:
+            held[owner.party_id] = held.get(owner.party_id, Fraction(0)) + owner.fraction
+    return held
+
+
+def _check_large_enough(
+    policy: Policy, owners: Sequence[BeneficialOwner], held: Mapping[UUID, Fraction]
+) -> None:
+    for number, owner in enumerate(owners):
+        if owner.basis != OwnershipBasis.CONTROL and not policy.covers(held[owner.party_id]):
+            raise Invalid(
+                "ubo_below_threshold",
+                f"Below {policy.value} nobody is a beneficial owner, unless by control.",
+                field=f"/ubo/{number}/fraction",
+            )
+
+
+def _check_owner(session: Session, owner: BeneficialOwner, field: str) -> None:
     person = session.get(Party, owner.party_id)
     if person is None or person.kind != PartyKind.NATURAL:
         raise Invalid(
@@ -82,10 +103,4 @@ def _check_owner(session: Session, policy: Policy, owner: BeneficialOwner, field
     if not 0 < owner.fraction <= 1:
         raise Invalid(
             "ubo_malformed", "A fraction is above 0, and at most 1.", field=f"{field}/fraction"
-        )
-    if owner.basis != OwnershipBasis.CONTROL and not policy.covers(owner.fraction):
-        raise Invalid(
-            "ubo_below_threshold",
-            f"Below {policy.value} nobody is a beneficial owner, unless by control.",
-            field=f"{field}/fraction",
         )

@@ -50,6 +50,17 @@ def test_owners__of_the_threshold_and_more__are_kept_in_lowest_terms(
     assert house.caller(Role.COMPLIANCE).get(path).json()["ubo"] == kept
 
 
+def test_owners__directly_and_over_others__are_held_to_the_threshold_together(
+    house: House, people: People
+) -> None:
+    said = [owner(people[0], 3, 20), owner(people[0], 3, 20, basis="INDIRECT")]
+
+    answer = company(house, said)
+
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["ubo"] == said
+
+
 def test_owners__amended__are_replaced_and_the_rest_stays(house: House, people: People) -> None:
     made = company(house, [owner(people[0], 1, 1)]).json()
     path, maker = f"/v1/parties/{made['id']}", house.caller(Role.REGISTRAR_MAKER)
@@ -63,6 +74,14 @@ def test_owners__amended__are_replaced_and_the_rest_stays(house: House, people: 
 
 REFUSED: dict[str, tuple[Callable[[People], list[dict[str, Any]]], str]] = {
     "below": (lambda them: [owner(them[0], 249_999, 1_000_000)], "ubo_below_threshold"),
+    "below_together": (
+        lambda them: [owner(them[0], 1, 8), owner(them[0], 124, 1000, basis="INDIRECT")],
+        "ubo_below_threshold",
+    ),
+    "below_beside_control": (
+        lambda them: [owner(them[0], 1, 8), owner(them[0], 1, 8, basis="CONTROL")],
+        "ubo_below_threshold",
+    ),
     "above_one": (lambda them: [owner(them[0], 3, 2)], "ubo_malformed"),
     "twice": (lambda them: [owner(them[0], 1, 2)] * 2, "ubo_malformed"),
     "too_much": (lambda them: [owner(them[0], 1, 2), owner(them[1], 2, 3)], "ubo_exceeds_whole"),
