@@ -15,6 +15,7 @@ from registry.asset.models import Asset
 from registry.captable import service as captable
 from registry.encumbrance.rules import SECURITY_INTERESTS
 from registry.kernel.clock import day_of
+from registry.receipt.models import ENDED
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfToken, as_recorded, token_of
@@ -69,13 +70,15 @@ SELECT max(verified_at) FROM document
 WHERE asset_id = :asset AND kind = ANY(:proofs) AND verified_at <= :moment
 """)
 
-# Goods lie in a warehouse, whose receipt names it; what is insured otherwise has a policy.
+# Goods lie in a warehouse, whose receipt names it; what is insured otherwise has a policy. A
+# receipt that has ended insures nothing: what was split stands on its parts.
 _CUSTODY = text("""
-SELECT string_agg(DISTINCT r.warehouse, ', ' ORDER BY r.warehouse), sum(r.insured_paisa),
+SELECT string_agg(DISTINCT r.warehouse, ', ' ORDER BY r.warehouse),
+  CAST(sum(r.insured_paisa) AS bigint),
   (SELECT max(valid_until) FROM document
-   WHERE asset_id = :asset AND kind = 'INSURANCE' AND verified_at <= :moment
-     AND (issued_on IS NULL OR issued_on <= :day))
-FROM warehouse_receipt r WHERE r.asset_id = :asset
+   WHERE asset_id = :asset AND kind = 'INSURANCE' AND state = 'VERIFIED'
+     AND verified_at <= :moment AND (issued_on IS NULL OR issued_on <= :day))
+FROM warehouse_receipt r WHERE r.asset_id = :asset AND NOT r.state = ANY(:ended)
 """)
 _STATE = text("SELECT state FROM asset WHERE id = :asset")
 
@@ -89,6 +92,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         "asset": asset.id, "moment": question.moment, "known": question.known_at,
         "day": day_of(question.moment), "securities": [kind.value for kind in SECURITY_INTERESTS],
         "proofs": sorted(law_of(asset).regime.title_proof),
+        "ended": [state.value for state in ENDED],
     }  # fmt: skip
     supply = captable.supply_at(session, token, question.at_block)
     worth = worth_of(session, question, {asset.id}).get(asset.id)

@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from registry.receipt.models import ENDED
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
@@ -45,10 +46,12 @@ COLUMNS = (
     Column("audit_difference_kg", Kind.DECIMAL),
 )
 
+# Of goods that have left, or stand on other receipts, none are free.
 _RECEIPTS = text("""
 SELECT r.id, r.key, r.state, r.warehouse, a.details ->> 'hs' AS hs, r.holder_id,
   r.qty_kg, r.pledged_kg, r.tokenized_kg, r.loss_kg, r.delivered_kg,
-  r.qty_kg - r.pledged_kg - r.tokenized_kg - r.loss_kg - r.delivered_kg AS free_kg,
+  CASE WHEN r.state = ANY(:ended) THEN 0
+    ELSE r.qty_kg - r.pledged_kg - r.tokenized_kg - r.loss_kg - r.delivered_kg END AS free_kg,
   r.grade, r.expires_on, r.insured_paisa, c.audited_on, c.counted_kg - c.expected_kg AS differs
 FROM warehouse_receipt r JOIN asset a ON a.id = r.asset_id
 LEFT JOIN LATERAL (
@@ -67,6 +70,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "warehouse": question.parameters.warehouse,
         "hs": question.parameters.hs,
         "limit": question.fetch,
+        "ended": [state.value for state in ENDED],
     }
     with as_recorded(session, question):
         found = session.execute(_RECEIPTS, asked).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,8 @@ from tests import factories as make
 from tests import sales
 from tests.api.house import House
 from tests.columns import split
-from tests.factories import Buyer
+from tests.factories import Buyer, Desk
+from tests.sales import Wrapped
 
 FIRST_BLOCK = 100
 BLOCK_TIME = timedelta(seconds=12)
@@ -115,10 +116,12 @@ class Moves:
         self.branch = branch
 
 
-def moves(house: House, buyers: int = 0) -> Moves:
+def moves(
+    house: House, buyers: int = 0, wrapped: Callable[[Desk], Wrapped] = sales.wrapped_apartment
+) -> Moves:
     """Deploy a token, with nothing minted."""
     with house.desk() as desk:
-        tokenization = sales.deployed(desk, sales.wrapped_apartment(desk))
+        tokenization = sales.deployed(desk, wrapped(desk))
         assert tokenization.suite is not None
         suite = {name: bytes.fromhex(at[2:]) for name, at in tokenization.suite.items()}
         found = Moves(house, tokenization.id, suite, [make.buyer(desk) for _ in range(buyers)])

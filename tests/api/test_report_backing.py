@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
 
 from registry.asset.models import Asset
-from registry.kernel.clock import now
+from registry.document import service as documents
+from registry.kernel.clock import now, today
+from registry.receipt import disposal
+from registry.receipt.models import WarehouseReceipt
 from registry.tokenization.models import Tokenization
-from tests import standing
+from tests import factories as make
+from tests import goods, standing
 from tests.api.house import House
 from tests.api.moves import moves
 from tests.api.reports import rows_of
+from tests.factories import VERIFIER, Desk
+from tests.goods import QTY, WAREHOUSE
+from tests.sales import Wrapped
 
 pytestmark = pytest.mark.db
 
@@ -28,3 +38,43 @@ def test_r_08__suspended_since__was_not_at_the_time(house: House) -> None:
 
     assert state(as_of=then) == state(known_at=then) == "REGISTERED"
     assert state() == "SUSPENDED"
+
+
+def test_r_08__receipt_that_was_split__is_insured_once(house: House) -> None:
+    parts: list[WarehouseReceipt] = []
+
+    def split(desk: Desk) -> Wrapped:
+        wrapped, lot = goods.wrapped_lot(desk)
+        kg = [Decimal(1_000_000), QTY - 1_000_000]
+        parts.extend(disposal.split_receipt(desk.session, WAREHOUSE, lot.receipt.id, parts=kg))
+        return wrapped
+
+    token_id = moves(house, wrapped=split).token_id
+
+    [row] = rows_of(house, "R-08", token=token_id)
+    with house.desk() as desk:
+        of_parts = [desk.session.get_one(WarehouseReceipt, part.id) for part in parts]
+        insured = sum(part.insured_paisa for part in of_parts)
+    assert insured > 0
+    assert row["insured"]["amount"].replace(".", "") == str(insured)
+    assert row["custody"] == "Muridke 4"
+
+
+def test_r_08__policy_that_was_revoked__insures_nothing_since(house: House) -> None:
+    token_id = moves(house).token_id
+    ends = today() + timedelta(days=100)
+    with house.desk() as desk:
+        tokenization = desk.session.get_one(Tokenization, token_id)
+        asset = desk.session.get_one(Asset, tokenization.asset_id)
+        policy_id = make.file_document(desk, asset, "INSURANCE", valid_until=ends).id
+    then = now().isoformat()
+    with house.desk() as desk:
+        documents.revoke_document(desk.session, VERIFIER, policy_id, reason="Never paid for.")
+
+    def insured_until(**when: str) -> str | None:
+        [row] = rows_of(house, "R-08", token=token_id, **when)
+        until: str | None = row["insured_until"]
+        return until
+
+    assert insured_until(as_of=then) == insured_until(known_at=then) == str(ends)
+    assert insured_until() is None

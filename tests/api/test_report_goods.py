@@ -12,6 +12,7 @@ from registry.bill_of_lading import possession
 from registry.kernel.clock import now, today
 from registry.production import readings, stock
 from registry.production.stock import NewAudit
+from registry.receipt import disposal
 from tests import goods, intakes
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, instant, rows_of
@@ -40,7 +41,8 @@ def receipts_by_journal(house: House, at: datetime | None) -> list[tuple[Any, ..
         last = max(own, key=lambda audit: (audit["audited_on"], audit["id"]), default=None)
         asset = replayed.one("asset", at=at, id=row["asset_id"])
         kilograms = [Decimal(str(row[f"{name}_kg"])) for name in KILOGRAMS]
-        free = kilograms[0] - sum(kilograms[1:])
+        ended = row["state"] in {"CANCELLED", "DELIVERED", "LIQUIDATED"}
+        free = Decimal(0) if ended else kilograms[0] - sum(kilograms[1:])
         found.append(
             (row["id"], row["key"], row["state"], asset["details"]["hs"], *kilograms, free,
              row["expires_on"], last and last["audited_on"],
@@ -78,6 +80,25 @@ def test_r19__receipts__are_those_of_the_journal_with_their_last_count(house: Ho
     assert rows_of(house, "R-19", warehouse="Nowhere") == []
     assert len(rows_of(house, "R-19", hs=last["hs"][:4])) == 2
     problem_of(ask(house, "R-19", hs="wheat"), 422, "request_invalid")
+
+
+def test_r19__receipt_that_was_split__has_nothing_free_beside_its_parts(house: House) -> None:
+    with house.desk() as desk:
+        lot = goods.issued(desk)
+        parent, key = str(lot.receipt.id), lot.receipt.key
+    before = now()
+    with house.desk() as desk:
+        parts = [Decimal("0.5"), goods.QTY - Decimal("0.5")]
+        disposal.split_receipt(desk.session, goods.WAREHOUSE, lot.receipt.id, parts=parts)
+
+    def free(**when: str) -> dict[str, Decimal]:
+        rows = rows_of(house, "R-19", **when)
+        return {row["number"]: Decimal(row["free_kg"]) for row in rows if key in row["number"]}
+
+    assert free() == {key: 0, f"{key}/1": parts[0], f"{key}/2": parts[1]}
+    assert free(**day(before)) == {key: goods.QTY}
+    [row] = [row for row in rows_of(house, "R-19") if row["receipt"] == parent]
+    assert (row["state"], Decimal(row["qty_kg"])) == ("CANCELLED", goods.QTY)
 
 
 #
