@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -74,22 +75,40 @@ WHERE t.title_id = :title AND NOT m.state = ANY(:closed) ORDER BY m.id
 """)
 
 _STATE = text("SELECT state FROM title WHERE id = :title")
+_DOSSIER = text("SELECT title_regime, details, dossier_hash FROM asset WHERE id = :asset")
 _KEYS = text("SELECT key FROM underlying_key WHERE asset_id = :asset ORDER BY key")
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """What is said of the thing itself."""
+
+    title_regime: str
+    details: Mapping[str, Any]
+    dossier_hash: bytes | None
+    keys: Sequence[str]
 
 
 def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
     asset, title = asset_of(session, question)
-    asked = {"title": title.id, "moment": question.moment, "known": question.known_at}
+    asked = {
+        "title": title.id, "asset": asset.id, "moment": question.moment,
+        "known": question.known_at,
+    }  # fmt: skip
     after = question.after[0] if question.after else UUID(int=0)
     owners = session.execute(
         _OWNERS,
         asked | {"after": after, "limit": question.fetch},
     ).all()
-    thing = _thing(session, asset)
     with as_recorded(session, question):
         state = session.execute(_STATE, asked).scalar()
         waiting = _open_mutations(session, title.id)
-    burden = (_encumbrances(session, asked), waiting, asset.dossier_hash)
+        dossier = _dossier(session, asked)
+    # A right may be older than its record: of a time before there was one, its dossier is today's.
+    dossier = dossier or _dossier(session, asked)
+    assert dossier is not None, "the asset was found in this session"
+    thing = _thing(asset, dossier)
+    burden = (_encumbrances(session, asked), waiting, dossier.dossier_hash)
     people = people_of(session, question, {row.party_id for row in owners})
     for seq, valid_from, kul_hissay, basis, deed, party_id, hissa in owners:
         person = people[party_id]
@@ -100,16 +119,24 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _thing(session: Session, asset: Asset) -> tuple[Any, ...]:
-    details = check_details(class_of(asset.asset_class), asset.details)
+def _dossier(session: Session, asked: dict[str, Any]) -> Dossier | None:
+    """Read what an amendment changes, as far as it is recorded."""
+    row = session.execute(_DOSSIER, asked).one_or_none()
+    if row is None:
+        return None
+    keys = list(session.execute(_KEYS, asked).scalars())
+    return Dossier(row.title_regime, row.details, row.dossier_hash, keys)
+
+
+def _thing(asset: Asset, dossier: Dossier) -> tuple[Any, ...]:
+    details = check_details(class_of(asset.asset_class), dossier.details)
     area = details.land_area()
     numbers = [unit.number for unit in details.spatial_units()]
-    keys = session.execute(_KEYS, {"asset": asset.id}).scalars()
     return (
         asset.code,
         asset.asset_class,
-        asset.title_regime,
-        ", ".join(keys),
+        dossier.title_regime,
+        ", ".join(dossier.keys),
         *_in_the_record(details),
         ", ".join(numbers) or None,
         None if area is None else str(area),

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import pytest
 
+from registry.asset import service as assets
 from registry.asset.models import Asset
 from registry.kernel.clock import now
-from tests import deeds, liens
+from tests import deeds, liens, standing
 from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, instant, person, read, rows_of
@@ -157,6 +158,38 @@ def test_r_01__land_in_the_record_of_rights__shows_khewat_khatunis_and_edition(
     assert row["khewat"] == told["khewat"]
     assert row["khatuni"] == ", ".join(told["khatunis"])
     assert row["jamabandi"] == told["jamabandi_year"]
+
+
+def test_r_01__dossier_amended_since__is_that_of_then(house: House) -> None:
+    with house.desk() as desk:
+        asset = standing.registered_apartment(desk)
+        code, asset_id = asset.code, asset.id
+        [key] = assets.list_keys(desk.session, asset_id)
+    before = told()
+    with house.desk() as desk:
+        asset = desk.session.get_one(Asset, asset_id)
+        details = asset.details | {"parent_area_kms": [4, 1, 0]}
+        keys = [key, key.replace("|7-B", "|7-C")]
+        amendment = standing.propose(desk, asset, details=details, underlying_keys=keys)
+        standing.approve_amendment(desk, asset, amendment)
+
+    parts = ("regime", "keys", "area", "area_sqm", "dossier_hash")
+    journal = Replayed.of(house)
+    moment = datetime.fromisoformat(before)
+    [then] = rows_of(house, "R-01", asset=code, as_of=before)
+    [known] = rows_of(house, "R-01", asset=code, known_at=before)
+    [today_s] = rows_of(house, "R-01", asset=code)
+    assert {name: then[name] for name in parts} == {name: known[name] for name in parts}
+    for row, at, claimed in ((then, moment, [key]), (today_s, None, keys)):
+        image = journal.one("asset", at=at, id=asset_id)
+        assert row["dossier_hash"] == "0x" + image["dossier_hash"].removeprefix("\\x")
+        assert row["regime"] == image["title_regime"]
+        assert row["keys"].split(", ") == claimed
+    assert then["area"].startswith("4K-0M-0S")
+    assert today_s["area"].startswith("4K-1M-0S")
+    assert then["dossier_hash"] != today_s["dossier_hash"]
+    # Nobody owned it before it was recorded.
+    assert rows_of(house, "R-01", asset=code, as_of="2020-01-01T00:00:00Z") == []
 
 
 def test_r_01__by_key_and_known_at__is_the_same_title_as_it_was_known(
