@@ -43,6 +43,12 @@ class LegalHistory(SQLModel, table=True):
     __table_args__ = (
         Index("ix_legal_history_row", "row_id"),
         Index("ix_legal_history_parent", "parent_id"),
+        # Who ever claimed to be the thing with a natural key.
+        Index(
+            "ix_legal_history_key",
+            text("(image ->> 'key')"),
+            postgresql_where=text("table_name = 'underlying_key'"),
+        ),
     )
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True, server_default=text("uuidv7()")))

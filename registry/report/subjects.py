@@ -12,7 +12,7 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.asset.models import Asset, UnderlyingKey
+from registry.asset.models import Asset
 from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.kernel.errors import Invalid, NotFound
@@ -60,16 +60,36 @@ def asset_of(session: Session, question: Question[A]) -> tuple[Asset, Title]:
         )
     query = select(Asset, Title).join(Title, col(Title.asset_id) == col(Asset.id))
     if asked.key is not None:
-        # Of several that claimed it, the one whose claim stands, or stood last.
-        query = query.join(UnderlyingKey, col(UnderlyingKey.asset_id) == col(Asset.id))
-        query = query.where(col(UnderlyingKey.key) == asked.key)
-        query = query.order_by(col(UnderlyingKey.live).desc(), col(UnderlyingKey.id).desc())
+        query = query.where(col(Asset.id) == _claimant_of(session, question, asked.key))
     else:
         query = query.where(_named(str(asked.asset)))
     found = session.exec(query.limit(1)).first()
     if found is None:
         raise NotFound("asset", asked.asset or asked.key)
     return found
+
+
+# Whoever ever claimed it, also under a dossier that has been amended since.
+_EVER_CLAIMED = text("""
+SELECT DISTINCT parent_id FROM legal_history
+WHERE table_name = 'underlying_key' AND image ->> 'key' = :key
+""")
+# Of several, the one whose claim stands, or stood last.
+_CLAIMED = text("""
+SELECT asset_id FROM underlying_key WHERE asset_id = ANY(:assets) AND key = :key
+ORDER BY live DESC, id DESC LIMIT 1
+""")
+
+
+def _claimant_of(session: Session, question: Question[A], key: str) -> UUID | None:
+    """Return which asset claimed the key by the question's moment, or, if none had, now."""
+    ever = list(session.execute(_EVER_CLAIMED, {"key": key}).scalars())
+    if not ever:
+        return None
+    asked = {"assets": ever, "key": key}
+    with as_recorded(session, question):
+        then: UUID | None = session.execute(_CLAIMED, asked).scalar()
+    return then or session.execute(_CLAIMED, asked).scalar()
 
 
 def _named(name: str) -> Any:

@@ -9,15 +9,18 @@ from uuid import UUID
 
 import pytest
 
+from registry.asset import service as assets
 from registry.asset.models import Asset
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.clock import now
+from registry.onboarding import service as onboarding
 from registry.title import service as titles
 from tests import factories as make
-from tests import liens
-from tests.api.house import House
-from tests.api.reports import Replayed, instant, person, rows_of
+from tests import liens, standing
+from tests.api.house import House, problem_of
+from tests.api.reports import Replayed, ask, instant, person, rows_of
+from tests.factories import CHECKER
 
 pytestmark = pytest.mark.db
 
@@ -132,3 +135,44 @@ def test_r_03__as_known_before__knows_of_no_discharge(house: House, burdened: Bu
     )
 
     assert (row["kind"], row["state"], row["valid_to"]) == ("MORTGAGE", "ACTIVE", None)
+
+
+def test_r_03__by_key_and_a_time__is_of_who_claimed_it_then(house: House) -> None:
+    moments = {}
+    with house.desk() as desk:
+        asset = make.registered(desk, make.open_apartment(desk))
+        [key] = assets.list_keys(desk.session, asset.id)
+        first = asset.id
+        lien_id = liens.active(desk, asset).id
+    moments["mortgaged"] = now().isoformat()
+    with house.desk() as desk:
+        liens.discharged(desk, encumbrances.get_encumbrance(desk.session, lien_id))
+        onboarding.retire_asset(desk.session, CHECKER, first, reason="Surveyed anew")
+    with house.desk() as desk:
+        new = make.registered(desk, make.open_apartment(desk, underlying_keys=[key]))
+        new_lien_id = liens.active(desk, new).id
+
+    def told(**when: str) -> list[str]:
+        return [str(row["encumbrance"]) for row in rows_of(house, "R-03", key=key, **when)]
+
+    assert told(as_of=moments["mortgaged"]) == [str(lien_id)]
+    assert told(known_at=moments["mortgaged"]) == [str(lien_id)]
+    assert told() == [str(new_lien_id)]
+    # Nothing was recorded by then: today's claimant is asked about, and had nothing on it.
+    assert told(as_of="2020-01-01T00:00:00Z") == []
+
+
+def test_r_03__by_a_key_that_was_amended_away__is_of_who_claimed_it_then(house: House) -> None:
+    with house.desk() as desk:
+        asset = make.registered(desk, make.open_apartment(desk))
+        [key] = assets.list_keys(desk.session, asset.id)
+        asset_id, lien_id = asset.id, liens.active(desk, asset).id
+    before = now().isoformat()
+    with house.desk() as desk:
+        asset = desk.session.get_one(Asset, asset_id)
+        keys = [key.replace("|7-B", "|7-C")]
+        standing.approve_amendment(desk, asset, standing.propose(desk, asset, underlying_keys=keys))
+
+    [row] = rows_of(house, "R-03", key=key, as_of=before)
+    assert row["encumbrance"] == str(lien_id)
+    problem_of(ask(house, "R-03", key=key), 404, "not_found")
