@@ -6,6 +6,9 @@ What depends on tokens stands with them (`registry.tokenization.guards`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import Session
 
 from registry.asset.classes import check_details
 from registry.asset.law import law_of
@@ -204,10 +207,7 @@ def _valuer_is_a_stranger(attempt: Attempt[Valuation]) -> None:
     wrapper = wrappers.find_wrapper(session, asset.id)
     if wrapper is not None:
         interested.add(wrapper.party_id)
-    valuer = parties_of_valuer(session, valuation.valuer)
-    principal = investors.find_investor_of(session, valuation.valuer)
-    if principal is not None:
-        valuer.add(principal.party_id)
+    valuer = parties_valuing(session, valuation)
     connected = parties_behind(session, valuer) & parties_behind(session, interested)
     if connected or valuation.valuer == asset.maker:
         raise Forbidden(
@@ -215,3 +215,10 @@ def _valuer_is_a_stranger(attempt: Attempt[Valuation]) -> None:
             "The valuer is maker of the dossier, owner or issuer, or connected to one of them.",
             remedy="Have another valuer of the panel value it.",
         )
+
+
+def parties_valuing(session: Session, valuation: Valuation) -> set[UUID]:
+    """Return who gave an opinion of value: by the panel's entries, and by their enrolment."""
+    valuer = parties_of_valuer(session, valuation.valuer)
+    principal = investors.find_investor_of(session, valuation.valuer)
+    return valuer if principal is None else valuer | {principal.party_id}

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.interest.models import InterestNature
+from registry.ownership import guards  # noqa: F401  (a guard of valuations)
 from registry.ownership.graph import (
     Graph,
     Node,

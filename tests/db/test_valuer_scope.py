@@ -15,12 +15,14 @@ from registry.asset.models import Asset, AssetClass
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.ownership import service as _ownership  # noqa: F401  (its guard of valuations)
 from registry.party.models import Party
 from registry.valuation import panel
 from registry.valuation import service as valuations
 from registry.valuation.models import Valuation, ValuationState
 from registry.valuation.panel import PanelValuer
 from tests import factories as make
+from tests import ledger
 from tests.dossiers import open_sample
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.owning import company_of, group_of, land_of
@@ -41,15 +43,14 @@ def on_panel(desk: Desk, valuer: Actor, **changes: Any) -> PanelValuer:
     return panel.confirm_valuer(desk.session, CHECKER, entry.id)
 
 
-def opinion(desk: Desk, valuer: Actor, asset: Asset) -> Valuation:
+def opinion(desk: Desk, valuer: Actor, asset: Asset, **changes: Any) -> Valuation:
+    said: dict[str, Any] = {
+        "amount_paisa": 100,
+        "basis_date": today() - 3 * DAY,
+        "method": "MARKET_COMPARABLE",
+    }
     return valuations.submit_valuation(
-        desk.session,
-        valuer,
-        asset.id,
-        amount_paisa=100,
-        basis_date=today() - 3 * DAY,
-        method="MARKET_COMPARABLE",
-        report_sha256=bytes(32),
+        desk.session, valuer, asset.id, report_sha256=bytes(32), **(said | changes)
     )
 
 
@@ -264,6 +265,55 @@ def test_accept__valuer_who_acts_for_a_company_behind_which_the_owner_is__is_for
 
     with pytest.raises(Forbidden, match="valuer_connected"):
         accept(desk, opinion(desk, valuer, make.open_apartment(desk, owner)))
+
+
+HOLDING: dict[str, Callable[[Desk, Party], tuple[Party, Party]]] = {
+    "the holder": lambda _, holder: (holder, holder),
+    "company of the holder": lambda desk, holder: (company_of(desk, holder), holder),
+    "behind the company that holds": lambda desk, _: behind_company(desk),
+    "company of who is behind the holder": lambda desk, _: beside_company(desk),
+}
+
+
+def behind_company(desk: Desk) -> tuple[Party, Party]:
+    me = make.person(desk)
+    return me, company_of(desk, me)
+
+
+def beside_company(desk: Desk) -> tuple[Party, Party]:
+    somebody, firm = behind_company(desk)
+    return company_of(desk, make.person(desk), somebody), firm
+
+
+@pytest.mark.parametrize("pair", HOLDING.values(), ids=HOLDING)
+def test_accept__valuer_connected_to_a_holder_of_the_token__is_forbidden_while_they_hold(
+    desk: Desk, valuer: Actor, pair: Pair
+) -> None:
+    chain = ledger.live(desk, 60, 40)
+    stranger, buyer = chain.holders
+    me, holder = pair(desk, desk.session.get_one(Party, buyer.investor.party_id))
+    buyer.investor.party_id = holder.id
+    desk.session.flush()
+    on_panel(desk, valuer, party_id=me.id)
+    said = {"amount_paisa": make.VALUE_PAISA, "basis_date": today()}
+    valuation = opinion(desk, valuer, chain.wrapped.asset, **said)
+
+    with pytest.raises(Forbidden, match=r"valuer_connected.*token"):
+        accept(desk, valuation)
+    assert valuation.state == ValuationState.SUBMITTED
+    chain.move(buyer.wallet.address, stranger.wallet.address, 40)
+    assert accept(desk, valuation).state == ValuationState.ACCEPTED
+
+
+def test_accept__valuer_who_holds_the_token_of_something_else__stands(
+    desk: Desk, valuer: Actor
+) -> None:
+    chain = ledger.live(desk, 60, 40)
+    on_panel(desk, valuer, party_id=chain.holders[0].investor.party_id)
+
+    other = opinion(desk, valuer, make.open_apartment(desk))
+
+    assert accept(desk, other).state == ValuationState.ACCEPTED
 
 
 def test_accept__recorded_valuer_who_has_nothing_to_do_with_it__stands(
