@@ -124,6 +124,18 @@ def passport_fingerprint(vault: Vault, details: Details) -> bytes | None:
     return vault.fingerprint(f"passport:{details.passport_country}:{number}")
 
 
+def nicop_fingerprint(vault: Vault, cnic: str) -> bytes | None:
+    """Return the keyed hash under which somebody stands whose NICOP carries this CNIC."""
+    return passport_fingerprint(vault, Details(passport=cnic, passport_country="PK"))
+
+
+def cnic_on_nicop(details: Details) -> str | None:
+    """Return the CNIC that somebody's NICOP carries."""
+    if details.passport is None:
+        return None
+    return rules.cnic_on_nicop(details.passport, details.passport_country)
+
+
 def iban_fingerprint(vault: Vault, details: Details) -> bytes | None:
     return None if details.iban is None else vault.fingerprint(f"iban:{details.iban}")
 

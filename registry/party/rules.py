@@ -147,6 +147,13 @@ def check_passport(number: str, country: str | None) -> str:
     return normal
 
 
+def cnic_on_nicop(number: str, country: str | None) -> str | None:
+    """Return the CNIC whose 13 digits a NICOP of Pakistan carries; None of any other passport."""
+    digits = number.replace("-", "")
+    cnic = f"{digits[:5]}-{digits[5:12]}-{digits[12:]}"
+    return cnic if country == "PK" and IDENTIFIERS["cnic"].fullmatch(cnic) else None
+
+
 def check_iban(iban: str) -> str:
     """Return `iban` in capitals and without spaces, if its check digits hold (ISO 13616).
 

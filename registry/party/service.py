@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, or_, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -57,7 +58,8 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
     Invalid
         An identifier is malformed, or missing for this kind of party, or as `checked_members`.
     Conflict
-        ``party_exists``: somebody is recorded under one of the identifiers.
+        ``party_exists``: somebody is recorded under one of the identifiers, or, of companies that
+        no other identifier tells apart, under the SCAC or the tax number.
     """
     _check_identifiers(new)
     _check_stand_in(new)
@@ -74,8 +76,10 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
         created_by=actor.subject,
     )
     party.ubo = declared(session, party, new.ubo)
-    personal.keep(vault, party, personal.checked(new.kind, new))
-    _refuse_known_identifier(session, party)
+    known = personal.checked(new.kind, new)
+    personal.keep(vault, party, known)
+    _refuse_known(session, party, _same_for_good(vault, party, new.cnic))
+    _refuse_known(session, party, _same_by_details(vault, party, known))
     session.add(party)
     session.flush()
     journal.record(session, actor, "party_created", "party", party.id, kind=party.kind)
@@ -103,7 +107,7 @@ def amend_party(  # noqa: PLR0917
     StaleVersion
         The caller edits an older version.
     Conflict
-        ``party_exists``: somebody else is recorded under the passport.
+        ``party_exists``: somebody else is recorded under the passport or the tax number.
     """
     party = get_row(session, Party, party_id, kind="party", lock=True)
     if party.version != version:
@@ -113,12 +117,15 @@ def amend_party(  # noqa: PLR0917
     party.residence_country = rules.check_country(country or "")
     if "ubo" in changes:
         party.ubo = declared(session, party, changes.pop("ubo") or ())
-    known = replace(personal.known_of(vault, party), **changes)
+    before = personal.known_of(vault, party)
+    known = replace(before, **changes)
     if party.kind == PartyKind.NATURAL and party.cnic_sealed is None and known.passport is None:
         raise Invalid("cnic_required", "Without a CNIC the passport stays.", field="/passport")
-    personal.keep(vault, party, personal.checked(party.kind, known))
-    with session.no_autoflush:
-        _refuse_known_identifier(session, party)
+    known = personal.checked(party.kind, known)
+    personal.keep(vault, party, known)
+    if any(getattr(known, name) != getattr(before, name) for name in _IDENTIFYING):
+        with session.no_autoflush:
+            _refuse_known(session, party, _same_by_details(vault, party, known))
     session.flush()
     fields = sorted(asked)
     journal.record(session, actor, "party_amended", "party", party.id, fields=fields)
@@ -171,17 +178,55 @@ def _check_stand_in(new: NewParty) -> None:
             )
 
 
-def _refuse_known_identifier(session: Session, party: Party) -> None:
-    for name, column, value in (
-        ("CNIC", col(Party.cnic_fingerprint), party.cnic_fingerprint),
-        ("passport", col(Party.passport_fingerprint), party.passport_fingerprint),
-        ("LEI", col(Party.lei), party.lei),
-        ("CUIN", col(Party.cuin), party.cuin),
-        ("asset", col(Party.asset_id), party.asset_id),
-    ):
-        if value is None:
-            continue
-        others = select(Party.id).where(column == value, col(Party.id) != party.id)
+_IDENTIFYING = ("passport", "passport_country", "ntn")
+"""Of what is amended. Two who stand for one person from before stay correctable otherwise."""
+
+Same = Iterator[tuple[str, ColumnElement[bool]]]
+"""Conditions under which somebody else is the same party, and by what."""
+
+
+def _same_for_good(vault: Vault, party: Party, cnic: str | None) -> Same:
+    """Compare what a party is recorded under, and never changes."""
+    if cnic is not None:
+        yield "CNIC", col(Party.cnic_fingerprint) == party.cnic_fingerprint
+        nicop = personal.nicop_fingerprint(vault, cnic)
+        yield "CNIC, by a NICOP", col(Party.passport_fingerprint) == nicop
+    if party.lei is not None:
+        yield "LEI", col(Party.lei) == party.lei
+    if party.cuin is not None:
+        yield "CUIN", col(Party.cuin) == party.cuin
+    if party.scac is not None:
+        # Several companies sail under one carrier's code: an LEI or a CUIN tells them apart.
+        same = col(Party.scac) == party.scac
+        if party.lei is not None or party.cuin is not None:
+            same &= col(Party.lei).is_(None) & col(Party.cuin).is_(None)
+        yield "SCAC", same
+    if party.asset_id is not None:
+        yield "asset", col(Party.asset_id) == party.asset_id
+
+
+def _same_by_details(vault: Vault, party: Party, known: Details) -> Same:
+    """Compare what may be amended."""
+    if known.passport is not None:
+        yield "passport", col(Party.passport_fingerprint) == party.passport_fingerprint
+    cnic = personal.cnic_on_nicop(known)
+    if cnic is not None:
+        yield "NICOP, by its CNIC", col(Party.cnic_fingerprint) == vault.fingerprint(cnic)
+    if known.ntn is not None and party.kind == PartyKind.LEGAL:
+        # Of two with an LEI each, or a CUIN each, one tax number is wrong: they are not one.
+        same = (col(Party.ntn_fingerprint) == party.ntn_fingerprint) & (
+            col(Party.kind) == PartyKind.LEGAL
+        )
+        if party.lei is not None:
+            same &= col(Party.lei).is_(None)
+        if party.cuin is not None:
+            same &= col(Party.cuin).is_(None)
+        yield "tax number", same
+
+
+def _refuse_known(session: Session, party: Party, same: Same) -> None:
+    for name, condition in same:
+        others = select(Party.id).where(condition, col(Party.id) != party.id)
         if session.exec(others).first() is not None:
             raise Conflict(
                 "party_exists",
@@ -217,8 +262,10 @@ def list_parties(
 
     Parameters
     ----------
+    cnic
+        Also finds whose NICOP carries it.
     passport
-        Its number and country.
+        Its number and country; a NICOP also finds whose CNIC it carries.
 
     Raises
     ------
@@ -227,14 +274,23 @@ def list_parties(
     """
     query = select(Party)
     if cnic is not None:
-        fingerprint = vault.fingerprint(rules.check_cnic(cnic, field="cnic"))
-        query = query.where(col(Party.cnic_fingerprint) == fingerprint)
+        rules.check_cnic(cnic, field="cnic")
+        query = query.where(
+            or_(
+                col(Party.cnic_fingerprint) == vault.fingerprint(cnic),
+                col(Party.passport_fingerprint) == personal.nicop_fingerprint(vault, cnic),
+            )
+        )
     if lei is not None:
         query = query.where(col(Party.lei) == lei)
     if passport is not None:
         sought = Details(passport=rules.check_passport(*passport), passport_country=passport[1])
         found = personal.passport_fingerprint(vault, sought)
-        query = query.where(col(Party.passport_fingerprint) == found)
+        under = col(Party.passport_fingerprint) == found
+        carried = personal.cnic_on_nicop(sought)
+        if carried is not None:
+            under |= col(Party.cnic_fingerprint) == vault.fingerprint(carried)
+        query = query.where(under)
     if iban is not None:
         found = personal.iban_fingerprint(vault, Details(iban=rules.check_iban(iban)))
         query = query.where(col(Party.iban_fingerprint) == found)

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from registry.captable.bulk import cursor_of
 from registry.captable.held import HELD_BY_ONE, MINTED_SINCE
 from registry.investor.models import Investor, Wallet
-from registry.kernel.errors import Invalid, NotFound
+from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.ownership.graph import CLAIMED
 from registry.party import service as parties
 from registry.report.held_since import SINCE_OF_ONE
@@ -163,11 +163,17 @@ def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
     if party_id is None:
         matches = parties.list_parties(
             session, question.vault, cnic=asked.cnic, ntn=asked.ntn, lei=asked.lei, after=None,
-            limit=1,
+            limit=2,
         )  # fmt: skip
         if not matches:
             # Whoever asks need not see their own words again.
             raise NotFound("party", f"of that {named[0]}")
+        if len(matches) > 1:
+            raise Conflict(
+                "party_ambiguous",
+                f"Several parties are recorded under this {named[0]}.",
+                remedy="Ask for each of them by `party`.",
+            )
         party_id = matches[0].id
     question.parties.add(party_id)
     return Holder(party_id, _wallets_of(session, party_id))

@@ -265,6 +265,20 @@ def test_r_06_and_r_04__title_that_is_only_claimed__is_nobodys(house: House, sce
     problem_of(ask(house, "R-06", asset=code), 404, "not_found")
 
 
+def test_r_04__tax_number_of_several__is_asked_for_by_party(house: House, scene: Scene) -> None:
+    ntn = "4107733-2"
+    with house.desk() as desk:
+        one, _ = make.person(desk, ntn=ntn), make.person(desk, ntn=ntn)
+        make.person(desk, ntn="4107734-0")
+        party_id = one.id
+
+    with house.unchanged():
+        problem = problem_of(ask(house, "R-04", ntn=ntn), 409, "party_ambiguous")
+    assert "party" in problem["remedy"]
+    for query in ({"party": party_id}, {"ntn": "4107734-0"}):
+        assert rows_of(house, "R-04", **query) == []
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.kernel.errors import Conflict, Invalid, NotFound
@@ -102,11 +105,124 @@ def test_create__known_identifier__is_refused(
         create(desk, kind=kind, **identifier)
 
 
-def test_create__same_carrier_code__may_repeat(desk: Desk) -> None:
+CNIC = "35202-1234567-1"
+NTN = "7654321-8"
+ONE_TWICE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a person by CNIC and by NICOP": (
+        {"cnic": CNIC},
+        {"passport": CNIC, "passport_country": "PK"},
+    ),
+    "a NICOP in other spelling": (
+        {"cnic": CNIC},
+        {"passport": "35202 12345671", "passport_country": "PK", "cnic": "35202-9999999-1"},
+    ),
+    "a carrier without any other identifier": ({"scac": "MAEU"}, {"scac": "MAEU"}),
+    "a carrier of whom one has another": ({"scac": "MAEU"}, {"scac": "MAEU", "lei": LEI}),
+    "a company by LEI and by CUIN": (
+        {"lei": LEI, "ntn": NTN},
+        {"cuin": "7654321", "ntn": NTN},
+    ),
+}
+TWO: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "another's passport of 13 digits": (
+        {"cnic": CNIC},
+        {"passport": CNIC, "passport_country": "AE"},
+    ),
     # a SCAC names a carrier's brand; several companies sail under one
-    first = create(desk, kind=PartyKind.LEGAL, scac="MAEU")
+    "companies of one carrier's code": (
+        {"scac": "MAEU", "lei": LEI},
+        {"scac": "MAEU", "cuin": "7654321"},
+    ),
+    "companies of which one has a wrong tax number": (
+        {"cuin": "7654321", "ntn": NTN},
+        {"cuin": "7654322", "ntn": NTN, "lei": LEI},
+    ),
+    "persons of one tax number": (
+        {"cnic": CNIC, "ntn": NTN},
+        {"cnic": "35202-7654321-1", "ntn": NTN},
+    ),
+}
 
-    assert create(desk, kind=PartyKind.LEGAL, scac="MAEU").id != first.id
+
+def kind_of(fields: dict[str, Any]) -> PartyKind:
+    is_person = {"cnic", "passport"}.intersection(fields)
+    return PartyKind.NATURAL if is_person else PartyKind.LEGAL
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("pair", ONE_TWICE.values(), ids=ONE_TWICE)
+def test_create__the_same_by_another_identifier__is_refused(
+    desk: Desk, pair: tuple[dict[str, Any], dict[str, Any]], *, turned: bool
+) -> None:
+    first, second = reversed(pair) if turned else pair
+    create(desk, kind=kind_of(first), **first)
+
+    with pytest.raises(Conflict, match="party_exists"):
+        create(desk, kind=kind_of(second), **second)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("pair", TWO.values(), ids=TWO)
+def test_create__others_who_share_a_number__are_recorded(
+    desk: Desk, pair: tuple[dict[str, Any], dict[str, Any]], *, turned: bool
+) -> None:
+    first, second = reversed(pair) if turned else pair
+    made = create(desk, kind=kind_of(first), **first)
+
+    assert create(desk, kind=kind_of(second), **second).id != made.id
+
+
+def test_create__nicop_beside_its_own_cnic__is_one_person(desk: Desk, vault: Vault) -> None:
+    known = {"cnic": CNIC, "passport": CNIC, "passport_country": "PK"}
+    party = create(desk, kind=PartyKind.NATURAL, **known)
+
+    for sought in ({"cnic": CNIC}, {"passport": (CNIC, "PK")}):
+        found = parties.list_parties(desk.session, vault, **sought, after=None, limit=10)
+        assert [item.id for item in found] == [party.id]
+
+
+def test_list__by_cnic_and_by_nicop__finds_who_is_recorded_under_the_other(
+    desk: Desk, vault: Vault
+) -> None:
+    other = "35202-7654321-1"
+    by_nicop = create(desk, kind=PartyKind.NATURAL, passport=CNIC, passport_country="PK")
+    by_cnic = create(desk, kind=PartyKind.NATURAL, cnic=other)
+
+    [one] = parties.list_parties(desk.session, vault, cnic=CNIC, after=None, limit=10)
+    [two] = parties.list_parties(desk.session, vault, passport=(other, "PK"), after=None, limit=10)
+    assert (one.id, two.id) == (by_nicop.id, by_cnic.id)
+
+
+def test_amend__to_the_nicop_or_the_tax_number_of_another__is_refused(desk: Desk) -> None:
+    create(desk, kind=PartyKind.NATURAL, cnic=CNIC)
+    create(desk, kind=PartyKind.LEGAL, lei=LEI, ntn=NTN)
+    person = create(desk, kind=PartyKind.NATURAL, cnic="35202-7654321-1")
+    company = create(desk, kind=PartyKind.LEGAL, cuin="7654321")
+
+    def amend(party: Party, **changes: Any) -> None:
+        parties.amend_party(desk.session, desk.vault, MAKER, party.id, party.version, changes)
+
+    with pytest.raises(Conflict, match="party_exists"), desk.session.begin_nested():
+        amend(person, passport=CNIC, passport_country="PK")
+    with pytest.raises(Conflict, match="party_exists"), desk.session.begin_nested():
+        amend(company, ntn=NTN)
+    amend(person, passport=CNIC, passport_country="AE")
+    amend(company, ntn="7654321-9")
+
+
+def test_amend__who_was_recorded_twice_before__is_corrected_otherwise(desk: Desk) -> None:
+    first = create(desk, kind=PartyKind.LEGAL, lei=LEI, ntn=NTN)
+    twin = create(desk, kind=PartyKind.LEGAL, cuin="7654321", ntn="7654321-9")
+    desk.session.connection().execute(
+        text("UPDATE party SET ntn_fingerprint = :same WHERE id = :twin"),
+        {"same": first.ntn_fingerprint, "twin": twin.id},
+    )
+    desk.session.expire(twin)
+
+    changes = {"name": "Kohinoor Mills PLC", "ntn": "7654321-9"}
+    parties.amend_party(desk.session, desk.vault, MAKER, twin.id, twin.version, changes)
+
+    assert twin.name == "Kohinoor Mills PLC"
 
 
 def test_list__pages__show_everybody_once_in_order(desk: Desk, vault: Vault) -> None:
