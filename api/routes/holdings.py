@@ -23,6 +23,7 @@ from api.schemas.holdings import (
 from api.token_at import ProjectedDep
 from registry.captable import service as captable
 from registry.captable import transfers
+from registry.captable.branches import first_known_since
 from registry.captable.claims import known_wallets, list_claim_changes
 from registry.captable.concentration import HolderKind, concentration_at
 from registry.captable.history import list_changes
@@ -55,8 +56,8 @@ def list_transfers(
     wanted = TransferFilter(
         natures=nature or (),
         wallet=bytes.fromhex(wallet[2:]) if wallet else None,
-        since=captable.first_block_since(
-            session, at.token.chain_id, read_as_of(since, field="since")
+        since=first_known_since(
+            session, at.token.chain_id, read_as_of(since, field="since"), at.block
         ),
         until=at.block,
     )

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from registry.captable.models import EventKind
 from registry.captable.orphans import OrphanBlock
 
 _FROZEN = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
+
+
+class Step(NamedTuple):
+    """What a block changed of one holder.
+
+    Parameters
+    ----------
+    log_index, tx_hash
+        Of the last event that did.
+    units
+        By so much the balance is more at the block's end; negative what it is less.
+    """
+
+    number: int
+    log_index: int
+    mined_at: datetime
+    tx_hash: bytes
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,30 @@ class LostBranch:
                 had = changes.get(holder, (0, 0))
                 changes[holder] = (had[0] + balance, had[1] + frozen)
         return changes
+
+    def moved(self) -> set[tuple[int, int]]:
+        """Give token and holder of everything that the blocks changed."""
+        return {
+            (event["token_no"], holder)
+            for block in self.blocks
+            for event in block.events
+            for holder, _, _ in changes_by(event)
+        }
+
+    def steps(self, token_no: int | None) -> dict[int, list[Step]]:
+        """Give the blocks in which something of each holder changed, ascending."""
+        steps: dict[int, list[Step]] = {}
+        for block in self.blocks:
+            for event in block.events:
+                if event["token_no"] == token_no:
+                    for holder, balance, _ in changes_by(event):
+                        known = steps.setdefault(holder, [])
+                        is_again = bool(known) and known[-1].number == block.number
+                        before = known.pop().units if is_again else 0
+                        tx_hash = bytes.fromhex(event["tx_hash"])
+                        place = (block.number, event["log_index"], block.mined_at)
+                        known.append(Step(*place, tx_hash, before + balance))
+        return steps
 
     def minted(self, token_no: int | None) -> int:
         """Give by how many units the supply is larger for these blocks."""

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock, LostBranch
-from registry.captable.models import ChainBlock
+from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.orphans import OrphanBlock
-from registry.captable.service import block_at
+from registry.captable.service import block_at, first_block_since
 from registry.kernel.errors import Conflict, NotFound
 
 
@@ -63,11 +63,46 @@ def known_block_at(
             head - last.number,
             is_orphaned=True,
             lost=LostBranch(kept.number, reached),
+            degraded=_degraded(session, chain_id),
         )
     found = _last_kept(session, chain_id, known_at, as_of)
     if found is None:
         raise NotFound("block", f"at or before {as_of}, known at {known_at.isoformat()}")
-    return AsOfBlock(found.number, found.hash, found.mined_at, head - found.number)
+    return AsOfBlock(
+        found.number,
+        found.hash,
+        found.mined_at,
+        head - found.number,
+        degraded=_degraded(session, chain_id),
+    )
+
+
+def _degraded(session: Session, chain_id: int) -> str | None:
+    """Tell why today's tables, by which what was known is told, are not to be relied on."""
+    cursor = session.get(SyncCursor, chain_id)
+    return None if cursor is None else cursor.degraded
+
+
+def first_known_since(
+    session: Session, chain_id: int, since: int | datetime | None, until: AsOfBlock
+) -> int | None:
+    """Return what `first_block_since` does, of the branch of `until`."""
+    if until.lost is None or not isinstance(since, datetime):
+        return first_block_since(session, chain_id, since)
+    kept = session.exec(
+        select(ChainBlock.number)
+        .where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.number) <= until.kept,
+            col(ChainBlock.mined_at) >= since,
+        )
+        .order_by(col(ChainBlock.mined_at), col(ChainBlock.number))
+        .limit(1)
+    ).first()
+    if kept is not None:
+        return kept
+    lost = (block.number for block in until.lost.blocks if block.mined_at >= since)
+    return next(lost, until.number + 1)
 
 
 def _is_by(block: OrphanBlock, as_of: int | datetime | None) -> bool:

@@ -83,14 +83,25 @@ def get_token(session: Session, address: bytes, *, chain_id: int | None = None) 
     token = find_token(session, address, chain_id=chain_id)
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
-    if token.refusal is not None:
-        raise Conflict("token_refused", f"The token is not followed any more: {token.refusal}.")
-    if token.caught_up_to is not None:
+    require_followed(token.refusal, token.caught_up_to)
+    return token
+
+
+def require_followed(refusal: str | None, caught_up_to: int | None) -> None:
+    """Refuse to tell of a token of which not everything is known.
+
+    Raises
+    ------
+    Conflict, Unavailable
+        As `get_token`.
+    """
+    if refusal is not None:
+        raise Conflict("token_refused", f"The token is not followed any more: {refusal}.")
+    if caught_up_to is not None:
         raise Unavailable(
             "token_catching_up",
-            f"The token is read again, and stands at block {token.caught_up_to}; try again soon.",
+            f"The token is read again, and stands at block {caught_up_to}; try again soon.",
         )
-    return token
 
 
 def find_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token | None:

@@ -110,7 +110,7 @@ JOIN token_event e USING (block_number)
 _KNOWN = """
 WITH known_event AS NOT MATERIALIZED (
   SELECT token_no, block_number, log_index, kind, tx_hash, source, target, units, extra
-  FROM token_event WHERE {tokens} AND block_number <= %(kept)s
+  FROM token_event WHERE token_no = ANY(%(tokens)s) AND block_number <= %(kept)s
   UNION ALL
   SELECT token_no, block_number, log_index, kind, decode(tx_hash, 'hex'), source, target,
     units, extra
@@ -179,15 +179,17 @@ def list_transfers_of(
     """
     # The server goes to the later of both only where it is told one place.
     after = max(after, (since, -1))
-    values = {
-        "tokens": list(token_nos), "chain": chain_id, "limit": limit, "since": since,
-        "until": until.number, "block": after[0], "index": after[1],
-    } | _lost(until, token_nos)  # fmt: skip
-    query = f"{_COLUMNS}, e.token_no {_OF_TOKENS} {_NAMES} ORDER BY e.block_number, e.log_index"
-    if until.lost is not None:
-        query = f"{_KNOWN} {query}"
+    query, known = of_branch(
+        f"{_COLUMNS}, e.token_no {_OF_TOKENS} {_NAMES} ORDER BY e.block_number, e.log_index",
+        until,
+        token_nos,
+    )
+    values = known | {
+        "chain": chain_id, "limit": limit, "since": since, "until": until.number,
+        "block": after[0], "index": after[1],
+    }  # fmt: skip
     with cursor_of(session) as cursor:
-        rows = cursor.execute(_named(query, until).encode(), values).fetchall()
+        rows = cursor.execute(query.encode(), values).fetchall()
     return [(row[-1], _row(row[:-1])) for row in rows]
 
 
@@ -206,12 +208,27 @@ def _row(said: Sequence[Any]) -> TransferRow:
     )
 
 
-def _lost(until: AsOfBlock | None, token_nos: Sequence[int]) -> dict[str, Any]:
-    """Give what a reorg has taken since of what the tokens said up to a block."""
+def of_branch(
+    query: str, until: AsOfBlock | None, token_nos: Sequence[int]
+) -> tuple[str, dict[str, Any]]:
+    """Have a query read the branch of a block, which a reorg may have taken since.
+
+    Parameters
+    ----------
+    query
+        Reads `{events}` of these tokens, and `{blocks}` of the chain ``%(chain)s``.
+
+    Returns
+    -------
+    tuple
+        The query with their names, and what it is to be told of them.
+    """
     lost = until.lost if until else None
+    tokens = {"tokens": list(token_nos)}
     if lost is None:
-        return {}
-    return {
+        return query.format(events="token_event", blocks="chain_block"), tokens
+    known = f"{_KNOWN} {query.format(events='known_event', blocks='known_block')}"
+    return known, tokens | {
         "kept": lost.kept,
         "lost": Jsonb([event for number in token_nos for event in lost.events(number)]),
         "numbers": [block.number for block in lost.blocks],
@@ -219,23 +236,14 @@ def _lost(until: AsOfBlock | None, token_nos: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _named(query: str, until: AsOfBlock | None) -> str:
-    is_lost = until is not None and until.lost is not None
-    events, blocks = ("known_event", "known_block") if is_lost else ("token_event", "chain_block")
-    return query.format(events=events, blocks=blocks, tokens="token_no = ANY(%(tokens)s)")
-
-
 def _compose(
     wanted: TransferFilter, token: Token, after: tuple[int, int] | None
 ) -> tuple[str, dict[str, Any]]:
     lost = wanted.until.lost if wanted.until else None
     conditions, values = _conditions(wanted, after)
-    token_nos = [int(token.token_no or 0)]
-    values |= _lost(wanted.until, token_nos) | {"tokens": token_nos}
     of_history = wanted.wallet is not None and lost is None
     query = " ".join(
         (
-            _KNOWN if lost is not None else "",
             _COLUMNS,
             _OF_WALLET if of_history else "FROM {events} e",
             _NAMES,
@@ -243,7 +251,8 @@ def _compose(
             "ORDER BY e.block_number, e.log_index LIMIT %(limit)s",
         )
     )
-    return _named(query, wanted.until), values
+    query, known = of_branch(query, wanted.until, [int(token.token_no or 0)])
+    return query, values | known
 
 
 def _conditions(

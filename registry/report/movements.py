@@ -1,10 +1,10 @@
-"""Movements of tokens in a period, with who instructed each: what R-10 and R-11 share."""
+"""Movements of tokens in a period, who instructed each, and what was paid: of R-10, R-11, R-12."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -13,9 +13,12 @@ from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import first_known_since
+from registry.captable.bulk import cursor_of
 from registry.captable.models import Token
 from registry.captable.transfers import TransferFilter, TransferNature, TransferRow, list_transfers
-from registry.report.report import Parameters
+from registry.report.report import Parameters, Question
+from registry.tokenization import service as tokenizations
 
 AT_ONCE = 1_000
 Since = Annotated[
@@ -42,7 +45,7 @@ def movements(
     """Yield the transfers of a token in the order of the chain, some at once."""
     wanted = TransferFilter(
         natures=natures,
-        since=captable.first_block_since(session, token.chain_id, asked.since),
+        since=first_known_since(session, token.chain_id, asked.since, until),
         until=until,
     )
     while some := list_transfers(session, token, wanted, after=after, limit=at_once):
@@ -50,6 +53,44 @@ def movements(
         after = (some[-1].block_number, some[-1].log_index)
         if len(some) < at_once:
             return
+
+
+_TOKENS = """
+SELECT t.refusal, t.caught_up_to, t.token_no, z.id, z.symbol, z.price_paisa
+FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
+WHERE %(wanted)s::uuid IS NULL OR z.id = %(wanted)s
+"""
+
+
+class Tokenized(NamedTuple):
+    """What is told of a token."""
+
+    id: UUID
+    symbol: str
+    price_paisa: int
+
+
+def tokens_of(
+    session: Session, question: Question[Any], wanted: UUID | None
+) -> dict[int, Tokenized]:
+    """Return what the tokens are of, by their numbers: the one that is wanted, or all.
+
+    Raises
+    ------
+    NotFound
+    Conflict
+        ``token_refused``.
+    Unavailable
+        ``token_catching_up``: not everything that moved is known.
+    """
+    if wanted is not None:
+        tokenizations.get_deployed(session, wanted)
+    asked = {"chain": question.chain_id, "wanted": wanted}
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_TOKENS, asked).fetchall()
+    for refusal, caught_up_to, *_ in found:
+        captable.require_followed(refusal, caught_up_to)
+    return {number: Tokenized(*said) for _, _, number, *said in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +107,10 @@ SELECT x.tx_hash, o.id, o.kind, o.requested_by
 FROM operation_attempt x JOIN operation o ON o.id = x.operation_id WHERE x.tx_hash = ANY(:hashes)
 """)
 
-# What was bought by the transaction: an order whose operation it carried out, alone or in a batch,
-# or whose trade the Settlement carried out in it, whoever sent that.
+# What was bought by the transaction: an order whose operation it carried out, alone or in a batch;
+# or one whose trade somebody else settled.
 _PRICES = text("""
-SELECT b.tx_hash, w.address, p.units, p.amount_paisa
+SELECT m.tx_hash, w.address, p.units, p.amount_paisa
 FROM (
   SELECT x.tx_hash, p.id
   FROM operation_attempt x
@@ -77,14 +118,30 @@ FROM (
     SELECT x.operation_id AS id
     UNION ALL SELECT id FROM operation WHERE batch_id = x.operation_id) o
   JOIN purchase_order p ON p.operation_id = o.id
-  WHERE x.tx_hash = ANY(:hashes) AND p.rail <> 'onchain_rupee'
-  UNION ALL
-  SELECT e.tx_hash, p.id
-  FROM contract_event e
-  JOIN purchase_order p ON p.trade_digest = decode(substr(e.said ->> 'digest', 3), 'hex')
-  WHERE e.event = 'Settled' AND e.tx_hash = ANY(:hashes)) b
-JOIN purchase_order p ON p.id = b.id JOIN wallet w ON w.id = p.wallet_id
+  WHERE x.tx_hash = ANY(:hashes)
+  UNION
+  SELECT c.tx_hash, p.id
+  FROM contract_event c
+  JOIN purchase_order p ON p.trade_digest = decode(substr(c.said ->> 'digest', 3), 'hex')
+  WHERE c.chain_id = :chain AND c.block_number = ANY(:blocks) AND c.event = 'Settled'
+    AND c.tx_hash = ANY(:hashes)) m
+JOIN purchase_order p ON p.id = m.id JOIN wallet w ON w.id = p.wallet_id
 """)
+SOLD_ABOVE = """
+SELECT x.tx_hash
+FROM offering f JOIN purchase_order p ON p.offering_id = f.id
+JOIN operation o ON o.id = p.operation_id
+JOIN operation_attempt x ON x.operation_id IN (o.id, o.batch_id)
+WHERE f.kind = 'SECONDARY'
+GROUP BY x.tx_hash, p.wallet_id HAVING sum(p.amount_paisa) > %(least)s
+UNION ALL
+SELECT c.tx_hash
+FROM purchase_order p
+JOIN contract_event c ON c.event = 'Settled'
+  AND c.said ->> 'digest' = '0x' || encode(p.trade_digest, 'hex')
+WHERE p.trade_digest IS NOT NULL AND p.amount_paisa > %(least)s
+"""
+"""The transactions of sales from one holder to another for more than so many paisa."""
 
 # A redemption burns under its own id, as a case acts under its own.
 _CASES = text("""
@@ -110,9 +167,29 @@ def people_of_cases(session: Session, rows: Collection[TransferRow]) -> dict[UUI
     return {case_id: [name for name in names if name] for case_id, names in found}
 
 
-def prices_of(session: Session, rows: Collection[TransferRow]) -> dict[tuple[bytes, bytes], int]:
+class Movement(Protocol):
+    """What is asked of a transfer to find its price."""
+
+    @property
+    def block_number(self) -> int: ...
+    @property
+    def tx_hash(self) -> bytes: ...
+    @property
+    def target(self) -> bytes | None: ...
+    @property
+    def units(self) -> int: ...
+
+
+def prices_of(
+    session: Session, chain_id: int, rows: Collection[Movement]
+) -> dict[tuple[bytes, bytes], int]:
     """Return what was paid for each of these that was a sale, by transaction and buyer."""
-    found = session.execute(_PRICES, {"hashes": [row.tx_hash for row in rows]}).all()
+    asked = {
+        "chain": chain_id,
+        "blocks": sorted({row.block_number for row in rows}),
+        "hashes": [row.tx_hash for row in rows],
+    }
+    found = session.execute(_PRICES, asked).all()
     paid: dict[tuple[bytes, bytes], tuple[int, int]] = {}
     for tx_hash, address, units, amount in found:
         had = paid.get((tx_hash, address), (0, 0))

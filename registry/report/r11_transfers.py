@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 from sqlmodel import Session
 
-from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
-from registry.captable.bulk import cursor_of
+from registry.captable.branches import first_known_since
 from registry.captable.models import Token
 from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferRow, list_transfers_of
 from registry.kernel.money import Money
 from registry.report.countries import letters_of
-from registry.report.movements import AT_ONCE, InPeriod, prices_of
+from registry.report.movements import AT_ONCE, InPeriod, Tokenized, prices_of, tokens_of
 from registry.report.report import Column, Kind, Question, Report, Row
-from registry.tokenization import service as tokenizations
 
 
 class Parameters(InPeriod):
@@ -55,19 +53,6 @@ COLUMNS = (
     Column("block", Kind.COUNT),
     Column("log", Kind.COUNT),
 )
-_TOKENS = """
-SELECT t.token_no, z.id, z.symbol, z.price_paisa
-FROM tokenization z JOIN token t ON t.address = z.token_address AND t.chain_id = %(chain)s
-WHERE %(wanted)s::uuid IS NULL OR z.id = %(wanted)s
-"""
-
-
-class Tokenized(NamedTuple):
-    """What is told of a token."""
-
-    id: UUID
-    symbol: str
-    price_paisa: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +95,19 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _tokens(session: Session, question: Question[Parameters]) -> dict[int, Tokenized]:
-    """Return what the tokens are of, by their numbers."""
-    wanted = question.parameters.token
-    if wanted is not None:
-        tokenizations.get_deployed(session, wanted)
-    with cursor_of(session) as cursor:
-        found = cursor.execute(_TOKENS, {"chain": question.chain_id, "wanted": wanted}).fetchall()
-    return {number: Tokenized(*said) for number, *said in found}
-
-
 def _moved(session: Session, question: Question[Parameters]) -> Iterator[Moved]:
     """Yield what moved of any of the tokens: of one chain, whose every log has one place."""
-    tokens = _tokens(session, question)
-    since = captable.first_block_since(session, question.chain_id, question.parameters.since)
+    asked, until = question.parameters, question.at_block
+    tokens = tokens_of(session, question, asked.token)
+    since = first_known_since(session, question.chain_id, asked.since, until)
     number, index = question.after or (-1, -1)
     after, at_once = (int(number), int(index)), question.fetch or AT_ONCE
     while some := list_transfers_of(
-        session, question.chain_id, list(tokens), since=since or 0, until=question.at_block,
+        session, question.chain_id, list(tokens), since=since or 0, until=until,
         after=after, limit=at_once,
     ):  # fmt: skip
-        paid = prices_of(session, [row for _, row in some])
-        countries = _countries(session, question.at_block, some)
+        paid = prices_of(session, question.chain_id, [row for _, row in some])
+        countries = _countries(session, until, some)
         for token_no, row in some:
             price = paid.get((row.tx_hash, row.target)) if row.target else None
             yield Moved(tokens[token_no], row, price, countries[token_no])

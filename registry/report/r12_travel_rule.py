@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.captable import service as captable
+from registry.captable.branches import first_known_since
+from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind
+from registry.captable.transfers import of_branch
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import day_of
 from registry.kernel.masking import HIDDEN
@@ -26,12 +29,15 @@ from registry.party.details import known_of
 from registry.party.models import Party, PartyKind
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
+from registry.report.movements import AT_ONCE, SOLD_ABOVE, prices_of, tokens_of
 from registry.report.people import person_of
-from registry.report.report import Column, Kind, Question, Report, Row
+from registry.report.report import Column, Key, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
 VASP = "Milkiyat"
 """Whose customers both sides are."""
+_MANY = 20_000
+"""So many are read at once of a whole file: each statement looks for what was sold anew."""
 
 
 class Parameters(Asked):
@@ -45,8 +51,8 @@ class Parameters(Asked):
         Field(
             ge=0,
             lt=10**12,
-            description="Only above so many rupees, at the price of issue; without it, what the "
-            "policy TRAVEL_RULE says of the day of `as_of`",
+            description="Only above so many rupees, as paid, or at the price of issue where nobody "
+            "told us; without it, what the policy TRAVEL_RULE says of the day of `as_of`",
         ),
     ] = None
     token: Annotated[UUID | None, Field(description="The id of its tokenization")] = None
@@ -68,6 +74,7 @@ def _columns(side: str) -> tuple[Column, ...]:
         Column(f"{side}_person"),
         Column(f"{side}_name", personal=_hidden),
         Column(f"{side}_national_identification", personal=_hidden),
+        Column(f"{side}_identification_country", personal=_hidden),
         Column(f"{side}_date_of_birth", personal=_hidden),
         Column(f"{side}_address", personal=_hidden),
         Column(f"{side}_country_of_residence"),
@@ -87,28 +94,55 @@ COLUMNS = (
     Column("status"),
 )
 
-# So many of each token at most; a price is a whole number, and so are units.
-_TRANSFERS = text(f"""
-SELECT t.token_no, t.id, e.block_number, e.log_index, b.mined_at, e.tx_hash, e.units,
-  e.units * t.price_paisa AS paisa, s.address AS source, d.address AS target
+# So many of each token at most; a price is a whole number, and so are units. What was sold for more
+# than the price of issue is found by its transaction; what was for less is left out by `_moved`.
+_TRANSFERS = f"""
+SELECT t.token_no, e.block_number, e.log_index, b.mined_at, e.tx_hash, e.units, s.address, d.address
 FROM (
-  SELECT t.*, k.id, k.price_paisa FROM tokenization k
-  JOIN token t ON t.address = k.token_address AND t.chain_id = :chain
-  WHERE t.token_no >= :token_no AND (CAST(:token AS uuid) IS NULL OR k.id = :token)) t
+  SELECT t.*, k.price_paisa FROM tokenization k
+  JOIN token t ON t.address = k.token_address AND t.chain_id = %(chain)s
+  WHERE t.token_no >= %(token_no)s AND t.token_no = ANY(%(tokens)s)) t
 CROSS JOIN LATERAL (
-  SELECT * FROM token_event
+  SELECT * FROM {{events}}
   WHERE token_no = t.token_no AND kind = {EventKind.TRANSFER:d}
     AND source IS NOT NULL AND target IS NOT NULL
-    AND block_number >= :first AND block_number <= :last
+    AND block_number >= %(first)s AND block_number <= %(last)s
     AND (block_number, log_index) > (
-      CASE WHEN t.token_no > :token_no THEN :first ELSE greatest(:block, :first) END,
-      CASE WHEN t.token_no > :token_no OR :block < :first THEN -1 ELSE :log END)
-    AND units > div(:least, nullif(t.price_paisa, 0))
-  ORDER BY block_number, log_index LIMIT :limit) e
-JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
+      CASE WHEN t.token_no > %(token_no)s THEN %(first)s::int8
+        ELSE greatest(%(block)s::int8, %(first)s::int8) END,
+      CASE WHEN t.token_no > %(token_no)s OR %(block)s::int8 < %(first)s::int8 THEN -1
+        ELSE %(log)s::int4 END)
+    AND (units > div(%(least)s::numeric, nullif(t.price_paisa, 0)) OR tx_hash IN ({SOLD_ABOVE}))
+  ORDER BY block_number, log_index LIMIT %(limit)s) e
+JOIN {{blocks}} b ON b.chain_id = t.chain_id AND b.number = e.block_number
 JOIN holder s ON s.holder_no = e.source JOIN holder d ON d.holder_no = e.target
-ORDER BY t.token_no, e.block_number, e.log_index LIMIT :limit
-""")  # noqa: S608 - a number of our own
+ORDER BY t.token_no, e.block_number, e.log_index LIMIT %(limit)s
+"""  # noqa: S608 - a number of our own
+
+
+class _Found(NamedTuple):
+    """A transfer, as it is read."""
+
+    token_no: int
+    block_number: int
+    log_index: int
+    mined_at: datetime
+    tx_hash: bytes
+    units: int
+    source: bytes
+    target: bytes
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return self.token_no, self.block_number, self.log_index
+
+
+class _Moved(NamedTuple):
+    """A transfer of a token, and what was paid; where nobody told us, the price at issue."""
+
+    row: _Found
+    token_id: UUID
+    paisa: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +152,7 @@ class _Side:
     person: str | None = None
     name: str | None = None
     identification: str | None = None
+    identified_in: str | None = None
     birth: str | None = None
     address: str | None = None
     country: str | None = None
@@ -133,43 +168,64 @@ _NOBODY = _Side()
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
-    token_no, block, log = question.after or (0, -1, -1)
-    asked = question.parameters
-    first = captable.first_block_since(session, question.chain_id, asked.since) or 0
-    found = session.execute(
-        _TRANSFERS,
-        {
-            "chain": question.chain_id,
-            "token_no": token_no,
-            "block": block,
-            "log": log,
-            "first": first,
-            "last": question.at_block.kept,
-            "least": _least_paisa(session, question),
-            "token": asked.token,
-            "limit": question.fetch,
-        },
-    ).all()
-    sides = _sides(session, question, found)
-    for row in found:
-        given, taken = sides.get(row.source, _NOBODY), sides.get(row.target, _NOBODY)
-        yield Row(
-            (row.token_no, row.block_number, row.log_index),
-            (row.mined_at, bytes(row.tx_hash), row.id, int(row.units), int(row.paisa),
-             *_written(given, row.source), *_written(taken, row.target),
-             "COMPLETE" if given.is_whole and taken.is_whole else "INCOMPLETE"),
-        )  # fmt: skip
+    moved = _moved(session, question)
+    # No more persons are opened than are read.
+    while some := list(islice(moved, question.fetch or AT_ONCE)):
+        sides = _sides(session, question, [each.row for each in some])
+        for row, token_id, paisa in some:
+            given, taken = sides.get(row.source, _NOBODY), sides.get(row.target, _NOBODY)
+            yield Row(
+                row.key,
+                (row.mined_at, row.tx_hash, token_id, row.units, paisa,
+                 *_written(given, row.source), *_written(taken, row.target),
+                 "COMPLETE" if given.is_whole and taken.is_whole else "INCOMPLETE"),
+            )  # fmt: skip
+
+
+def _moved(session: Session, question: Question[Parameters]) -> Iterator[_Moved]:
+    """Yield the transfers above the threshold, token by token."""
+    asked, until = question.parameters, question.at_block
+    tokens = tokens_of(session, question, asked.token)
+    query, known = of_branch(_TRANSFERS, until, sorted(tokens))
+    least_paisa = _least_paisa(session, question)
+    values = known | {
+        "chain": question.chain_id,
+        "first": first_known_since(session, question.chain_id, asked.since, until) or 0,
+        "last": until.number,
+        "least": least_paisa,
+    }
+    after, at_once = question.after or (0, -1, -1), question.fetch or _MANY
+    while some := _found(session, query, values, after, at_once):
+        paid = prices_of(session, question.chain_id, some)
+        for row in some:
+            token = tokens[row.token_no]
+            paisa = paid.get((row.tx_hash, row.target), row.units * token.price_paisa)
+            if paisa > least_paisa:
+                yield _Moved(row, token.id, paisa)
+        if len(some) < at_once:
+            return
+        after, at_once = some[-1].key, max(at_once, AT_ONCE)
+
+
+def _found(
+    session: Session, query: str, values: Mapping[str, Any], after: Key, limit: int
+) -> Sequence[_Found]:
+    place = dict(zip(("token_no", "block", "log"), after, strict=True))
+    with cursor_of(session) as cursor:
+        found = cursor.execute(query.encode(), {**values, **place, "limit": limit})
+        return [_Found._make((*row[:5], int(row[5]), *row[6:])) for row in found]
 
 
 def _written(side: _Side, address: bytes) -> tuple[Any, ...]:
-    return (side.person, side.name, side.identification, side.birth, side.address, side.country,
-            bytes(address), VASP if side is not _NOBODY else None)  # fmt: skip
+    return (side.person, side.name, side.identification, side.identified_in, side.birth,
+            side.address, side.country, address,
+            VASP if side is not _NOBODY else None)  # fmt: skip
 
 
 def _sides(
-    session: Session, question: Question[Any], found: Sequence[Any]
+    session: Session, question: Question[Any], found: Sequence[_Found]
 ) -> Mapping[bytes, _Side]:
-    addresses = {bytes(address) for row in found for address in (row.source, row.target)}
+    addresses = {address for row in found for address in (row.source, row.target)}
     rows = session.exec(
         select(Wallet.address, Party)
         .join(Investor, col(Investor.id) == col(Wallet.investor_id))
@@ -183,11 +239,15 @@ def _side(question: Question[Any], party: Party) -> _Side:
     person = person_of(question, party)
     known = known_of(question.vault, party)
     is_natural = party.kind == PartyKind.NATURAL
-    number = person.cnic if is_natural else party.lei or known.ntn or party.cuin
+    number, of_country = party.lei or known.ntn or party.cuin, None
+    if is_natural:
+        papers = ((person.cnic, "PK"), (known.passport, known.passport_country))
+        number, of_country = next((each for each in papers if each[0]), (None, None))
     return _Side(
         person="naturalPerson" if is_natural else "legalPerson",
         name=person.name,
         identification=number,
+        identified_in=of_country,
         birth=known.dob.isoformat() if known.dob else None,
         address=_address(known.address),
         country=party.residence_country,
