@@ -73,6 +73,25 @@ def ever_large(token: Token, *blocks: AsOfBlock) -> str:
     return large
 
 
+# Whoever first received anything in a lost block has no balance any more.
+_MOVED = """
+UNION ALL
+SELECT l.* FROM unnest('{tokens}'::int4[], '{holders}'::int4[]) l (token_no, holder_no)
+WHERE NOT EXISTS (
+  SELECT FROM balance x WHERE x.token_no = l.token_no AND x.holder_no = l.holder_no)
+"""
+
+
+def ever_held(block: AsOfBlock | None) -> str:
+    """Give the relation (token_no, holder_no) of whoever may have held anything at a block."""
+    held = "SELECT token_no, holder_no FROM balance"
+    if block is None or block.lost is None:
+        return held
+    moved = sorted(block.lost.moved())
+    tokens, holders = (_array(pair[place] for pair in moved) for place in (0, 1))
+    return held + _MOVED.format(tokens=tokens, holders=holders)
+
+
 def doubled(units: str) -> str:
     """Write in SQL what `amounts.doubled` gives of a number of units that nobody has below zero."""
     power = f"floor(log(2, {units}) + {ROUNDED}) + 1"

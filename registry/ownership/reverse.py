@@ -16,7 +16,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
+from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
+from registry.captable.held import ever_held
 from registry.interest.service import parties_in_which
 from registry.kernel.rows import among
 from registry.ownership.graph import (
@@ -63,7 +65,7 @@ _TOKENS = """
 SELECT DISTINCT z.id FROM investor i
 JOIN wallet w ON w.investor_id = i.id
 JOIN holder h ON h.address = w.address
-JOIN balance b ON b.holder_no = h.holder_no
+JOIN ({held}) b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no
 JOIN tokenization z ON z.token_address = t.address
 WHERE i.party_id = ANY(%(people)s)
@@ -82,7 +84,7 @@ def what_is_behind(session: Session, party_id: UUID, when: When) -> Behind:
             *_groups(session, ahead),
             *_lands(session, ahead, when),
         }
-        over |= _vehicles(session, graph, ahead)
+        over |= _vehicles(session, graph, ahead, when)
         ahead = over - seen
         load_parties(session, graph, when, sorted(ahead))
     _add_holders(session, graph, when, seen)
@@ -116,9 +118,9 @@ def _lands(session: Session, ahead: Collection[UUID], when: When) -> Iterator[UU
     )
 
 
-def _vehicles(session: Session, graph: Graph, ahead: Collection[UUID]) -> set[UUID]:
+def _vehicles(session: Session, graph: Graph, ahead: Collection[UUID], when: When) -> set[UUID]:
     """Note the tokens that these hold, and return the vehicles of what is tokenized."""
-    tokens = _tokens_of(session, ahead)
+    tokens = _tokens_of(session, ahead, when.block)
     for token_id in tokens:
         graph.owners.setdefault(token_node(token_id), {})
     return set(
@@ -130,10 +132,13 @@ def _vehicles(session: Session, graph: Graph, ahead: Collection[UUID]) -> set[UU
     )
 
 
-def _tokens_of(session: Session, party_ids: Collection[UUID]) -> Sequence[UUID]:
+def _tokens_of(
+    session: Session, party_ids: Collection[UUID], block: AsOfBlock | None
+) -> Sequence[UUID]:
     """Return the tokens of which one of these ever held something."""
+    query = _TOKENS.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
-        rows = cursor.execute(_TOKENS.encode(), {"people": list(party_ids)})
+        rows = cursor.execute(query, {"people": list(party_ids)})
         return [token_id for (token_id,) in rows]
 
 
@@ -199,7 +204,7 @@ def held_titles(
 def held_tokens(session: Session, party_ids: Collection[UUID], when: When) -> Sequence[HeldToken]:
     """List what these parties held of each token."""
     found = []
-    tokens = _tokenizations(session, _tokens_of(session, party_ids))
+    tokens = _tokenizations(session, _tokens_of(session, party_ids, when.block))
     supplies = supplies_of(session, tokens, when.block)
     for token in tokens:
         supply = supplies[token.id]

@@ -13,12 +13,12 @@ from pydantic import Field
 from sqlmodel import Session, col, select
 
 from registry.captable.bulk import cursor_of
-from registry.captable.held import HELD_BY_ONE, MINTED_SINCE
+from registry.captable.held import HELD_BY_ONE, MINTED_SINCE, ever_held
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.ownership.graph import CLAIMED
 from registry.party import service as parties
-from registry.report.held_since import SINCE_OF_ONE
+from registry.report.held_since import SINCE_OF_ONE, since_with
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.worth import VALUED, part_of, when_valued
@@ -106,7 +106,7 @@ _TOKENS = f"""
 SELECT t.token_no, h.holder_no, h.address, k.id, k.symbol, k.declared_fractions,
   k.economic_share_num, k.economic_share_den, a.code, valued.amount_paisa,
   coalesce(held.units, 0), coalesce(held.frozen, 0), t.supply_units - told.minted, since.mined_at
-FROM holder h JOIN balance b ON b.holder_no = h.holder_no
+FROM holder h JOIN ({{held}}) b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
 LEFT JOIN tokenization k ON k.token_address = t.address
 LEFT JOIN asset a ON a.id = k.asset_id {VALUED}
@@ -116,7 +116,6 @@ LEFT JOIN LATERAL ({SINCE_OF_ONE}) since ON true
 WHERE h.address = ANY(%(wallets)s) AND (t.token_no, h.address) > (%(token)s, %(wallet)s)
 ORDER BY t.token_no, h.address
 """  # noqa: S608 - no value in it
-
 
 # One row at least, if there is such a party.
 _WALLETS = """
@@ -232,14 +231,16 @@ def _tokens(
         "chain": question.chain_id, "block": block.kept, "wallets": list(holder.wallets),
         "token": number, "wallet": bytes.fromhex(wallet),
     }  # fmt: skip
+    query = _TOKENS.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
-        found = cursor.execute(_TOKENS.encode(), asked, prepare=False).fetchall()
-    for token_no, holder_no, address, *token, worth, units, frozen, supply, since in found:
-        had, locked, whole = int(units), int(frozen), int(supply)
+        found = cursor.execute(query, asked, prepare=False).fetchall()
+    for token_no, holder_no, address, *token, worth, units, frozen, supply, kept in found:
+        had, locked, whole, since = int(units), int(frozen), int(supply), kept
         if block.lost is not None:
             changed = block.lost.changes(token_no).get(holder_no, (0, 0))
             had, locked = had + changed[0], locked + changed[1]
             whole += block.lost.minted(token_no)
+            since = since_with(kept, block.lost.steps(token_no).get(holder_no, ()), had)
         if not had:
             continue
         token_id, symbol, declared, economic_num, economic_den, code = token

@@ -49,7 +49,8 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     while some := list(islice(holders, _AT_ONCE)):
         addresses = [holder.address for holder in some]
         known = known_wallets(session, token, block, addresses)
-        acquired = held_since(session, token, block, addresses)
+        held = {holder.address: holder.balance_units for holder in some}
+        acquired = held_since(session, token, block, held)
         for holder in some:
             wallet = known.get(holder.address)
             person = person_of(question, holder.party)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,10 +12,11 @@ from pydantic import AwareDatetime, Field
 from sqlmodel import Session
 
 from registry.captable import service as captable
-from registry.captable.blocks import AsOfBlock
+from registry.captable.blocks import AsOfBlock, Step
 from registry.captable.branches import known_block_at
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
+from registry.captable.models import Token
 from registry.kernel.clock import day_of
 from registry.kernel.errors import Invalid, NotFound
 from registry.ownership.holders import FEW_WALLETS
@@ -80,7 +81,7 @@ large AS (
   FROM held GROUP BY 1, 2, 3
   HAVING coalesce(sum(before), 0) >= %(large_before)s
     OR coalesce(sum(after), 0) >= %(large_after)s)
-SELECT who, party_id, wallet, before, after, b.mined_at, e.tx_hash
+SELECT who, party_id, wallet, holders, before, after, b.mined_at, e.tx_hash
 FROM large LEFT JOIN LATERAL (
   SELECT max(c.block_number) AS number FROM balance_history c
   WHERE c.token_no = %(token)s AND c.holder_no = ANY(large.holders)
@@ -127,11 +128,14 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         # Planned for this threshold: few have so much.
         found = cursor.execute(query.encode(), values, prepare=False).fetchall()
     people = people_of(session, question, {row[1] for row in found})
-    for who, party_id, wallet, *held, changed_at, tx in found:
+    lost = _lost_changes(token, since, until)
+    for who, party_id, wallet, holders, *held, changed_at, tx in found:
         before, after = map(int, held)
+        last = max((lost[holder] for holder in holders if holder in lost), default=None)
+        changed = (changed_at, tx) if last is None else (last.mined_at, last.tx_hash)
         shares = [_part(units, of) for units, of in zip((before, after), supplies, strict=True)]
         name = people[party_id].name
-        yield Row((who,), (party_id, name, wallet, *shares, after - before, changed_at, tx))
+        yield Row((who,), (party_id, name, wallet, *shares, after - before, *changed))
 
 
 def _beginning(session: Session, question: Question[Parameters], chain_id: int) -> AsOfBlock | None:
@@ -141,6 +145,15 @@ def _beginning(session: Session, question: Question[Parameters], chain_id: int) 
         return known_block_at(session, chain_id, question.parameters.since, known_at)
     except NotFound:
         return None
+
+
+def _lost_changes(token: Token, since: AsOfBlock | None, until: AsOfBlock) -> Mapping[int, Step]:
+    """Return the last change of each holder in blocks of the period that a reorg has taken."""
+    if until.lost is None:
+        return {}
+    begun = since.number if since else -1
+    steps = until.lost.steps(token.token_no)
+    return {holder: last for holder, (*_, last) in steps.items() if last.number > begun}
 
 
 def _require_before(since: datetime, moment: datetime) -> None:
