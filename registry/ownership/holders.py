@@ -17,7 +17,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
 from registry.captable.models import Token
-from registry.captable.service import find_token, find_tokens, supply_at
+from registry.captable.service import find_token, find_tokens, require_followed, supply_at
 from registry.investor.wallets import MOST_WALLETS
 from registry.tokenization.models import Tokenization
 
@@ -73,11 +73,19 @@ def supply_of(session: Session, tokenization: Tokenization, block: AsOfBlock | N
 def supplies_of(
     session: Session, tokenizations: Collection[Tokenization], block: AsOfBlock | None
 ) -> dict[UUID, int]:
-    """Return the units of each of these tokens at a block, by tokenization."""
+    """Return the units of each of these tokens at a block, by tokenization.
+
+    Raises
+    ------
+    Conflict, Unavailable
+        As `require_followed`.
+    """
     if block is None:
         return dict.fromkeys((each.id for each in tokenizations), 0)
     at = {each.id: each.token_address or b"" for each in tokenizations}
     tokens = find_tokens(session, set(at.values()))
+    for token in tokens.values():
+        require_followed(token.refusal, token.caught_up_to)
     return {
         tokenization_id: supply_at(session, tokens[address], block) if address in tokens else 0
         for tokenization_id, address in at.items()
@@ -98,7 +106,10 @@ def holders_at(session: Session, tokenization: Tokenization, block: AsOfBlock | 
 
 def _token(session: Session, tokenization: Tokenization) -> Token | None:
     address = tokenization.token_address
-    return None if address is None else find_token(session, address)
+    token = None if address is None else find_token(session, address)
+    if token is not None:
+        require_followed(token.refusal, token.caught_up_to)
+    return token
 
 
 def entities_of(

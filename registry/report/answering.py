@@ -9,10 +9,11 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
+from registry.captable.service import sync_state
 from registry.filing import suspicion
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -27,6 +28,7 @@ from registry.report.envelope import Asking, ContentHash, envelope_of
 from registry.report.pdf_file import report_pdf
 from registry.report.report import Key, Parameters, Question, Report, Row
 from registry.report.values import AddressOf, Writer, cells_of, written_time
+from registry.tokenization.models import Tokenization
 
 MAX_CSV_ROWS = 200_000
 MAX_PDF_ROWS = 2_000
@@ -215,7 +217,15 @@ def _block_of(
     except (NotFound, Unavailable):
         if report.speaks_of_chain:
             raise
+        if report.counts_holders and _is_any_deployed(session):
+            # Who holds what nobody has read is not known: it is not nobody.
+            sync_state(session, chain_id)
         return None
+
+
+def _is_any_deployed(session: Session) -> bool:
+    deployed = select(Tokenization.id).where(col(Tokenization.token_address).is_not(None))
+    return session.exec(deployed.limit(1)).first() is not None
 
 
 def key_text(key: Key) -> str:

@@ -219,4 +219,5 @@ BENEFICIAL_OWNERS = Report(
     parameters=Parameters,
     columns=COLUMNS,
     rows=_rows,
+    counts_holders=True,
 )

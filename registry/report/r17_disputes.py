@@ -122,4 +122,5 @@ DISPUTES = Report(
     parameters=ByAge,
     columns=COLUMNS,
     rows=_rows,
+    counts_holders=True,
 )

@@ -150,6 +150,8 @@ class Report(Generic[P]):
         `limit` is not read.
     speaks_of_chain
         Then `as_of` may be a block, and there is no answer without one.
+    counts_holders
+        Where nobody held anything yet, it tells so; then not before the chain was read.
     restricted_to
         Who may read it.
     """
@@ -161,6 +163,7 @@ class Report(Generic[P]):
     columns: tuple[Column, ...]
     rows: Callable[[Session, Question[P]], Iterator[Row]]
     speaks_of_chain: bool = False
+    counts_holders: bool = False
     restricted_to: frozenset[Role] = OVERSIGHT
 
     @property
