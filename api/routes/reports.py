@@ -20,9 +20,9 @@ from registry.kernel.clock import now
 from registry.report.answering import (
     Desk,
     House,
+    going_on,
     key_text,
     note_reading,
-    read_key,
     require_right_to_reveal,
 )
 from registry.report.catalogue import CATALOGUE
@@ -110,6 +110,7 @@ def _route_of(report: Report[Any]) -> Callable[..., Response]:
         asked: Parameters,
     ) -> Response:
         is_page = wanted is ReportFormat.JSON
+        asking, after = going_on(report, asking, paging.after if is_page else None)
         with services.database.reading(known_at=asking.known_at) as session:
             desk = Desk(
                 session,
@@ -118,7 +119,7 @@ def _route_of(report: Report[Any]) -> Callable[..., Response]:
                 asked,
                 asking,
                 reader=actor,
-                after=read_key(paging.after) if is_page and paging.after else None,
+                after=after,
                 limit=paging.limit if is_page else None,
             )
             answer = _ANSWERS[wanted](desk, paging)

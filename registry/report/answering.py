@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
+from registry.captable.models import ChainBlock
 from registry.captable.service import sync_state
 from registry.filing import suspicion
 from registry.journal import service as journal
@@ -24,7 +26,7 @@ from registry.kernel.signing import SigningKey
 from registry.kernel.vault import Vault
 from registry.party.revealing import MAY_REVEAL
 from registry.report.csv_file import CsvWriter
-from registry.report.envelope import Asking, ContentHash, envelope_of
+from registry.report.envelope import Asking, ContentHash, FirstPage, envelope_of
 from registry.report.pdf_file import report_pdf
 from registry.report.report import Key, Parameters, Question, Report, Row
 from registry.report.values import AddressOf, Writer, cells_of, written_time
@@ -84,7 +86,7 @@ class Desk:
         self._session, self._house, self.report, self.asking = session, house, report, asking
         self.question = Question(
             parameters=parameters,
-            moment=as_of or asking.made_at,
+            moment=asking.first.moment if asking.first else as_of or asking.made_at,
             known_at=asking.known_at or asking.made_at,
             is_of_now=asking.as_of is None and asking.known_at is None,
             chain_id=house.chain_id,
@@ -109,7 +111,25 @@ class Desk:
         items = [self._item(row) for row in found[:limit]]
         is_last = len(found) <= limit
         record = self._sealed(is_last=is_last) | {"items": items}
-        return Answer(record, None if is_last else found[limit - 1].key)
+        return Answer(record, None if is_last else self._key_of(found[limit - 1]))
+
+    def _key_of(self, row: Row) -> Key:
+        """Give the key behind which the next page begins, and what it is to be of."""
+        if not self.report.of_one_moment:
+            return row.key
+        first = self.asking.first or self._first_page()
+        number = -1 if first.block is None else first.block
+        return (first.moment.isoformat(), first.known_at.isoformat(), number, *row.key)
+
+    def _first_page(self) -> FirstPage:
+        question, known_at, number = self.question, self.question.known_at, None
+        if question.block is not None:
+            number = question.block.number
+            stored = self._session.get(ChainBlock, (question.chain_id, number))
+            if self.asking.known_at is None and stored is not None:
+                # It may have come since we were asked, and by the clock of the database.
+                known_at = max(known_at, stored.recorded_at)
+        return FirstPage(question.moment, known_at, number)
 
     def write_csv(self, target: BinaryIO) -> None:
         """Write the whole report.
@@ -212,8 +232,13 @@ def _block_of(
             field="as_of",
             remedy='Write "2026-07-28T09:00:00Z".',
         )
+    first, as_of = asking.first, asking.as_of
+    if first is not None:
+        if first.block is None:
+            return None
+        as_of = first.block
     try:
-        return known_block_at(session, chain_id, asking.as_of, asking.known_at)
+        return known_block_at(session, chain_id, as_of, asking.known_at)
     except (NotFound, Unavailable):
         if report.speaks_of_chain:
             raise
@@ -226,6 +251,30 @@ def _block_of(
 def _is_any_deployed(session: Session) -> bool:
     deployed = select(Tokenization.id).where(col(Tokenization.token_address).is_not(None))
     return session.exec(deployed.limit(1)).first() is not None
+
+
+def going_on(report: Report[Any], asking: Asking, cursor: str | None) -> tuple[Asking, Key | None]:
+    """Read behind which row a page begins; of a report of one moment, also of which it is.
+
+    Raises
+    ------
+    Invalid
+        ``cursor_invalid``.
+    """
+    if cursor is None:
+        return asking, None
+    key = read_key(cursor)
+    if not report.of_one_moment:
+        return asking, key
+    if len(key) <= len(FirstPage._fields):
+        raise Invalid("cursor_invalid", "This cursor is of an older version: begin again.")
+    moment, known_at, number, *place = key
+    first = FirstPage(
+        datetime.fromisoformat(str(moment)),
+        datetime.fromisoformat(str(known_at)),
+        None if int(number) < 0 else int(number),
+    )
+    return replace(asking, known_at=first.known_at, first=first), tuple(place)
 
 
 def key_text(key: Key) -> str:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import rfc8785
 
@@ -43,6 +43,14 @@ class ContentHash:
         return str(whole.hexdigest())
 
 
+class FirstPage(NamedTuple):
+    """Of which moment a first page was, what was known, and of which block; None without one."""
+
+    moment: datetime
+    known_at: datetime
+    block: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """How a report was asked for, and what its envelope says beside the rows.
@@ -53,6 +61,8 @@ class Asking:
         Of a final block.
     as_of, known_at
         As they were asked for; None for now.
+    first
+        What the first page was of, where this is a later one of the same moment.
     """
 
     purpose: str
@@ -62,6 +72,7 @@ class Asking:
     known_at: datetime | None
     confirmations_needed: int
     made_at: datetime
+    first: FirstPage | None = None
 
 
 def envelope_of(

@@ -220,4 +220,5 @@ BENEFICIAL_OWNERS = Report(
     columns=COLUMNS,
     rows=_rows,
     counts_holders=True,
+    of_one_moment=True,
 )

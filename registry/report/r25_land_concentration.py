@@ -219,4 +219,5 @@ LAND_CONCENTRATION = Report(
     parameters=OfLand,
     columns=COLUMNS,
     rows=_rows,
+    of_one_moment=True,
 )

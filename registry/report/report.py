@@ -152,6 +152,8 @@ class Report(Generic[P]):
         Then `as_of` may be a block, and there is no answer without one.
     counts_holders
         Where nobody held anything yet, it tells so; then not before the chain was read.
+    of_one_moment
+        What its rows tell gives them their order: every page is of the moment of the first.
     restricted_to
         Who may read it.
     """
@@ -164,6 +166,7 @@ class Report(Generic[P]):
     rows: Callable[[Session, Question[P]], Iterator[Row]]
     speaks_of_chain: bool = False
     counts_holders: bool = False
+    of_one_moment: bool = False
     restricted_to: frozenset[Role] = OVERSIGHT
 
     @property
