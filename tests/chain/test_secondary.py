@@ -121,7 +121,10 @@ def test_trade__settled_past_us__completes_the_order_once(dealing: Dealing) -> N
             for row in session.exec(select(TokenEvent).where(col(TokenEvent.kind) == TRANSFER))
             if row.source is not None
         ]
-        priced = session.execute(_PRICES, {"hashes": [sold.tx_hash]}).all()
+        priced = session.execute(
+            _PRICES,
+            {"chain": CHAIN_ID, "blocks": [sold.block_number], "hashes": [sold.tx_hash]},
+        ).all()
     assert [(row.units, row.amount_paisa) for row in priced] == [(UNITS, dealing.price)]
     assert sweep(dealing.world.database)["trade_settled"] == 0
     with dealing.world.database.transaction() as session:
