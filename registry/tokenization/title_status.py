@@ -16,6 +16,7 @@ from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import Effect, Encumbrance
+from registry.journal import service as journal
 from registry.journal.merkle import leaf_hash, node_hash, split
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.canonical import record_hash
@@ -97,6 +98,10 @@ def tell_chain(session: Session, asset: Asset) -> None:
         return
     alive.title_status, alive.title_root, alive.title_told = status, root, alive.title_told + 1
     session.flush()
+    journal.record(
+        session, THE_SYSTEM, "title_status_told", "tokenization", alive.id,
+        status=str(status), root=root.hex(),
+    )  # fmt: skip
     if told is None and (status, root) == (TitleStatus.CLEAR, NOTHING):
         return  # as a new token begins
     if told == TitleStatus.HALT and status != TitleStatus.HALT:

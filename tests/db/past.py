@@ -17,6 +17,7 @@ from registry.journal.leaves import bodies
 from registry.journal.models import JournalLeaf
 from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
+from registry.sweep.service import sweep
 
 State = dict[str, list[str]]
 
@@ -77,7 +78,11 @@ class Watch:
         return moment
 
     def hold(self) -> None:
-        """Read the register at every moment of the past, and replay the journal to it."""
+        """Read the register at every moment of the past, and replay the journal to it.
+
+        Before that the clocks ring: what they change has its act, as what people do.
+        """
+        sweep(self.database)
         entries = journal_of(self.database)
         # A pledge that was released leaves everything as before; a step that does nothing is none.
         states = [state for _, state in self.seen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -13,11 +14,15 @@ from sqlalchemy import text
 from registry.asset.models import Asset
 from registry.document.store import DocumentStore
 from registry.encumbrance import service as encumbrances
+from registry.encumbrance.models import Encumbrance, EncumbranceKind, EncumbranceState
+from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
 from registry.mutation import service as mutations
 from registry.title import service as titles
-from tests import deeds, liens
+from registry.tokenization.models import Tokenization
+from registry.tokenization.title_status import TitleStatus
+from tests import deeds, liens, sales
 from tests import factories as make
 from tests.db.past import Watch, journal_of, replay, state_of
 from tests.factories import Desk
@@ -96,6 +101,18 @@ class Story:
             deeds.implemented(desk, mutations.get_mutation(session, sold_id))
         self.watch.look()
 
+    def tokenize(self) -> tuple[UUID, UUID]:
+        """Put a token on a flat under a caveat that was in force until yesterday."""
+        with self.database.transaction() as session:
+            desk = Desk(session, self.vault, self.store)
+            token = sales.deployed(desk, sales.wrapped_apartment(desk))
+            asset = desk.session.get_one(Asset, token.asset_id)
+            yesterday = today() - timedelta(days=1)
+            caveat = liens.active(desk, asset, EncumbranceKind.CAVEAT, ends_on=yesterday)
+            found = token.id, caveat.id
+        self.watch.look()
+        return found
+
 
 @pytest.fixture(params=[1, 2])
 def story(
@@ -112,8 +129,13 @@ def test_past__a_long_story__is_at_every_moment_what_the_journal_replays(story: 
         story.act()
     story.sell()
 
-    assert len(story.watch.seen) == 32
+    token, caveat = story.tokenize()
+
+    assert len(story.watch.seen) == 33
     story.watch.hold()
+    with story.database.reading() as session:
+        assert session.get_one(Encumbrance, caveat).state == EncumbranceState.LAPSED
+        assert session.get_one(Tokenization, token).title_status == TitleStatus.CLEAR
 
 
 @pytest.mark.parametrize("table", ["asset", "title_version", "underlying_key"])
