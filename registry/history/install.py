@@ -92,6 +92,11 @@ JOIN pg_class AS c ON c.oid = t.tgrelid AND c.relnamespace = 'public'::regnamesp
 WHERE NOT t.tgisinternal
 """
 
+_STANDING = """
+SELECT name FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS wanted (name, place)
+WHERE to_regclass('public.' || name) IS NOT NULL ORDER BY place
+"""
+
 # Those behind foreign keys too.
 _IDLE = """
 SELECT c.relname, t.tgname FROM pg_trigger AS t
@@ -106,6 +111,20 @@ def is_up(connection: Connection) -> bool:
         text("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = 'past'")
     ).scalar_one_or_none()
     return comment == _digest(connection)
+
+
+def lock(connection: Connection) -> None:
+    """Lock what migrations and `put_up` change, before they do: the legal tables, then the history.
+
+    Whoever writes has a legal table first and the history afterwards. To come the other way round
+    ends in a deadlock with a running service, after all the work; so it is waited for here, while
+    there is nothing to lose.
+    """
+    wanted = [*(table.name for table in LEGAL_TABLES), "legal_history"]
+    standing = connection.execute(text(_STANDING), {"names": wanted}).scalars().all()
+    if standing:
+        names = ", ".join(f"public.{name}" for name in standing)
+        connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
 
 
 def take_down(connection: Connection) -> None:

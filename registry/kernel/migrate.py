@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -45,7 +45,7 @@ def _clear_waits() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if not isinstance(error.orig, LockNotAvailable):
+        if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
             raise
         raise DatabaseBusy(
             "The schema was not brought up to date: another program holds what has to change, and "

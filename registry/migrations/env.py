@@ -19,6 +19,7 @@ with context.begin_transaction():
         and history.is_up(connection)
     )
     if not settled:
+        history.lock(connection)
         history.take_down(connection)
     context.run_migrations()
     if not settled and target == "head":

@@ -13,6 +13,8 @@ from registry.models import metadata
 
 pytestmark = pytest.mark.db
 
+BEFORE_SEALED_COLUMNS = "0060"
+
 CATALOGUE = {
     "triggers": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
     "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
@@ -75,13 +77,48 @@ def test_upgrade__table_is_held__says_so_and_changes_nothing(
     assert catalogue(fresh_database) == before
 
 
-def await_waiting(database: Database) -> None:
-    """Wait until somebody waits for an advisory lock."""
-    waiting = text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+def test_upgrade__somebody_writes__waits_before_it_holds_what_they_need(
+    fresh_database: Database,
+) -> None:
+    migrate.downgrade(fresh_database, BEFORE_SEALED_COLUMNS)
+    with ThreadPoolExecutor(1) as pool, fresh_database.engine.begin() as writer:
+        writer.execute(text("LOCK TABLE title IN ROW EXCLUSIVE MODE"))
+        upgrading = pool.submit(migrate.upgrade, fresh_database)
+        await_waiting(fresh_database, "relation")
+
+        writer.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        writer.execute(text("LOCK TABLE legal_history IN ROW EXCLUSIVE MODE"))
+        writer.commit()
+
+        upgrading.result(timeout=60)
+    migrate.check(fresh_database)
+
+
+def test_upgrade__waits_in_a_circle__says_so_and_changes_nothing(fresh_database: Database) -> None:
+    migrate.downgrade(fresh_database, "-1")
+    before = catalogue(fresh_database)
+    with ThreadPoolExecutor(1) as pool, fresh_database.engine.begin() as writer:
+        # It is the upgrade that finds the circle.
+        writer.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        writer.execute(text("LOCK TABLE title IN ROW EXCLUSIVE MODE"))
+        upgrading = pool.submit(migrate.upgrade, fresh_database)
+        await_waiting(fresh_database, "relation")
+
+        writer.execute(text("LOCK TABLE asset IN ROW EXCLUSIVE MODE"))
+
+        with pytest.raises(DatabaseBusy, match="nothing was changed"):
+            upgrading.result(timeout=60)
+
+    assert catalogue(fresh_database) == before
+
+
+def await_waiting(database: Database, what: str = "advisory") -> None:
+    """Wait until somebody waits for a lock."""
+    waiting = text("SELECT 1 FROM pg_locks WHERE locktype = :what AND NOT granted")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with database.engine.connect() as connection:
-            if connection.execute(waiting).first():
+            if connection.execute(waiting, {"what": what}).first():
                 return
         time.sleep(0.05)
     raise AssertionError("nobody waits")

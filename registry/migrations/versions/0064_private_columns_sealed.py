@@ -71,18 +71,21 @@ END $$
 """
 
 # The newest image of each row once more, with its private columns under the seal from now on. It
-# is taken from the history, not from the row: what was changed past it stays a difference.
+# is taken from the history, not from the row: what was changed past it stays a difference. Only
+# ids are sorted, and only of tables with private columns: the images of a large register are large.
 _SEAL_PRIVATE = """
 INSERT INTO legal_history
     (table_name, row_id, parent_id, op, recording_id, image, private, private_salt)
-SELECT table_name, row_id, parent_id, 'BASELINE', (SELECT current_recording()), image, private,
-    gen_random_uuid()
+SELECT h.table_name, h.row_id, h.parent_id, 'BASELINE', (SELECT current_recording()), h.image,
+    h.private, gen_random_uuid()
 FROM (
-    SELECT DISTINCT ON (h.table_name, h.row_id) h.*
-    FROM legal_history AS h JOIN recording AS r ON r.id = h.recording_id
-    ORDER BY h.table_name, h.row_id, r.recorded_at DESC, h.id DESC
+    SELECT DISTINCT ON (i.table_name, i.row_id) i.id
+    FROM legal_history AS i JOIN recording AS r ON r.id = i.recording_id
+    WHERE i.table_name IN (SELECT table_name FROM legal_history WHERE private IS NOT NULL)
+    ORDER BY i.table_name, i.row_id, r.recorded_at DESC, i.id DESC
 ) AS newest
-WHERE op <> 'DELETE' AND private IS NOT NULL
+JOIN legal_history AS h ON h.id = newest.id
+WHERE h.op <> 'DELETE' AND h.private IS NOT NULL
 """
 
 # Facts that were recorded without an act, by migrations and the first baseline: the act says that
