@@ -12,7 +12,7 @@ from registry.captable import portfolio
 from registry.case import soundness
 from registry.case.guards import MACHINE
 from registry.case.hashing import case_hash
-from registry.case.layout import lay_out, write_acts
+from registry.case.layout import is_over, lay_out, write_acts
 from registry.case.models import RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     acts_in_hand,
@@ -60,7 +60,7 @@ def execute_case(session: Session, actor: Actor, case_id: UUID) -> list[Operatio
     if case.kind == CaseKind.RECOVERY:
         _renew_recovery(session, case)
     lifecycle.fire(session, actor, MACHINE, case, "execute", given={"again": again})
-    left = [act for act in acts_in_hand(session, case) if not happened(session, act)]
+    left = [act for act in acts_in_hand(session, case) if _is_left(session, act)]
     planned = plan_acts(session, actor, case, left)
     if case.kind == CaseKind.RECOVERY:
         planned.append(_plan_retirement(session, actor, case, planned))
@@ -199,13 +199,19 @@ def follow_case(session: Session, case_id: UUID) -> None:
     failed = states.intersection(FAILED)
     if states - {OperationState.FINAL} - failed:
         return
-    if all(happened(session, act) for act in acts_in_hand(session, case)) and not (
-        _retirement_failed(session, case)
-    ):
+    left = any(_is_left(session, act) for act in acts_in_hand(session, case))
+    if not left and not _retirement_failed(session, case):
         _end(session, case)
     else:
         given = {"states": states}
         lifecycle.fire(session, THE_SYSTEM, MACHINE, case, "stopped", given=given)
+
+
+def _is_left(session: Session, act: CaseAct) -> bool:
+    """Tell whether the chain must still do an act: nobody lifts a freeze that is over."""
+    if happened(session, act):
+        return False
+    return act.lift_id is None or not is_over(session, act)
 
 
 def _retirement_failed(session: Session, case: Case) -> bool:

@@ -15,7 +15,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.case.execution import follow_case, plan_acts
 from registry.case.guards import MACHINE
-from registry.case.layout import OPPOSITE, PlannedAct, write_acts
+from registry.case.layout import OPPOSITE, PlannedAct, is_over, write_acts
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
 from registry.case.repository import (
     find_unfinished,
@@ -42,7 +42,7 @@ def impose(session: Session, case: Case, acts: Sequence[PlannedAct]) -> list[Ope
 
 
 def release(session: Session, case: Case, lift: CaseLift) -> list[Operation]:
-    """Undo a freeze whose ground has gone, but for what something else holds.
+    """Undo a freeze whose ground has gone, but for what something else holds, or what is over.
 
     Raises
     ------
@@ -53,12 +53,16 @@ def release(session: Session, case: Case, lift: CaseLift) -> list[Operation]:
     lifecycle.ask(session, THE_SYSTEM, MACHINE, case, "release", given={"acts": planned})
     session.add(lift)
     session.flush()
-    freed = [act for act in planned if not held_otherwise(session, case, act)]
+    freed = [
+        act
+        for act in planned
+        if not held_otherwise(session, case, act) and not is_over(session, act)
+    ]
     rows = write_acts(session, case, freed, lift_id=lift.id)
     given = {"acts": planned}
     lifecycle.fire(session, THE_SYSTEM, MACHINE, case, "release", given=given, acts=len(rows))
     found = plan_acts(session, THE_SYSTEM, case, rows)
-    # Where something else holds everything, nothing is planned and nothing will call back.
+    # Where nothing is left to free, nothing is planned and nothing will call back.
     follow_case(session, case.id)
     return found
 

@@ -18,6 +18,7 @@ from registry.case.models import Case, CaseAct, CaseKind
 from registry.case.repository import list_acts, successor_of
 from registry.kernel.errors import Conflict, Invalid
 from registry.tokenization import service as tokenizations
+from registry.tokenization.models import TokenizationState
 
 MAX_TOKENS = 50
 """Tokens of one case: each is a transaction, or more."""
@@ -37,6 +38,8 @@ OPPOSITE = {
 BY_UNITS = frozenset({CaseKind.FREEZE_UNITS, CaseKind.FORCED_TRANSFER, CaseKind.BURN})
 WHOLE = frozenset({CaseKind.RECOVERY, CaseKind.SUCCESSION})
 """Kinds that take everything which their subject holds: nobody lists tokens for them."""
+BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
+NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +185,18 @@ def _succession(session: Session, case: Case) -> list[PlannedAct]:
 def lay_out_lift(session: Session, acts: Iterable[CaseAct]) -> list[PlannedAct]:
     """Return the opposite of acts that happened, on the wallet that has the units now.
 
+    What is over has none: a lift of nothing else lets go what the register alone still holds.
+
     Raises
     ------
     Conflict
         ``nothing_held``: of the units that were frozen none is frozen still.
     """
-    found = []
+    found, ended = [], False
     for act in acts:
+        if is_over(session, act):
+            ended = True
+            continue
         wallet, units = successor_of(session, act.wallet), None
         if act.units is not None:
             tokenization = tokenizations.get_tokenization(session, act.tokenization_id)
@@ -203,9 +211,23 @@ def lay_out_lift(session: Session, acts: Iterable[CaseAct]) -> list[PlannedAct]:
                     units=units,
                 )
             )
-    if not found:
+    if not found and not ended:
         raise nothing_held()
     return found
+
+
+def is_over(session: Session, act: CaseAct | PlannedAct) -> bool:
+    """Tell whether the chain shows nothing more of a freeze: nobody can, or need, undo it there.
+
+    A burn undoes the freeze of fractions, and a token that has ended keeps its frozen wallets.
+    """
+    tokenization = tokenizations.get_tokenization(session, act.tokenization_id)
+    if tokenization.state in NOTHING_ON_CHAIN:
+        return True
+    if act.units is None or tokenization.state not in BURNABLE:
+        return False
+    wallet = successor_of(session, act.wallet)
+    return portfolio.holding_in(session, tokenization, wallet).balance_units == 0
 
 
 def write_acts(

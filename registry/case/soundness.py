@@ -15,12 +15,13 @@ from sqlmodel import Session
 from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.models import ForcedAct
-from registry.case.layout import PlannedAct
+from registry.case.layout import BURNABLE, NOTHING_ON_CHAIN, OPPOSITE, PlannedAct, is_over
 from registry.case.models import FREEZES, RUNNING, Case, CaseAct, CaseKind, CaseState
 from registry.case.repository import (
     find_other_recovery,
     find_unfinished,
     list_freezes,
+    list_own_acts,
     passages_of,
     successor_of,
     units_on_their_way,
@@ -44,10 +45,8 @@ from registry.kernel.errors import Conflict, Invalid
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 
-_BURNABLE = (TokenizationState.REDEEMING, TokenizationState.UNWINDING)
 _MOVES = (ForcedAct.FORCED_TRANSFER, ForcedAct.RECOVERY)
 _TAKES = (ForcedAct.FORCED_TRANSFER, ForcedAct.BURN)
-NOTHING_ON_CHAIN = (TokenizationState.BURNED, TokenizationState.CANCELLED)
 
 
 def require_sound(session: Session, case: Case, acts: Sequence[PlannedAct]) -> None:
@@ -115,7 +114,7 @@ def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: To
     require_movable(act.act, tokenization)
     held = portfolio.holding_in(session, tokenization, act.wallet)
     units, free = act.units or 0, free_units(session, tokenization, act.wallet, besides=case.id)
-    if act.act == ForcedAct.BURN and tokenization.state not in _BURNABLE:
+    if act.act == ForcedAct.BURN and tokenization.state not in BURNABLE:
         raise Conflict(
             "token_not_redeeming",
             f"The token is {tokenization.state}; its supply is what was declared (rule TOK-02).",
@@ -315,7 +314,7 @@ def require_verified_paper(session: Session, document_id: UUID) -> None:
 
 
 def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
-    """Refuse to end a freeze that an order in force still wants.
+    """Refuse to end a freeze that an order in force still wants, also where the chain has ended it.
 
     Raises
     ------
@@ -325,14 +324,15 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
     """
     require_at_rest(session, case)
     holding = [order for order in orders.list_binding(session) if _commands(order)]
-    for act in acts:
+    for act in [*acts, *_ended_acts(session, case)]:
         if successor_of(session, act.wallet) != act.wallet:
             raise Conflict(
                 "wallet_recovered",
                 f"0x{act.wallet.hex()} was recovered since this lift was opened.",
                 remedy="Reject or withdraw the lift, and open it anew: it is of the new wallet.",
             )
-        _require_act(session, case, act, deployed(session, act.tokenization_id))
+        if not is_over(session, act):
+            _require_act(session, case, act, deployed(session, act.tokenization_id))
         _require_standing(session, act)
         for order in holding:
             if _wants_frozen(session, order, act):
@@ -341,6 +341,20 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
                     f"Order {order.id} wants this frozen.",
                     remedy="Have the order vacated first.",
                 )
+
+
+def _ended_acts(session: Session, case: Case) -> list[PlannedAct]:
+    """Give the opposite of what is over of a freeze, which no lift lays out."""
+    return [
+        PlannedAct(
+            act=OPPOSITE[act.act],
+            tokenization_id=act.tokenization_id,
+            wallet=successor_of(session, act.wallet),
+            units=int(act.units) if act.units is not None else None,
+        )
+        for act in list_own_acts(session, case.id)
+        if case.kind in FREEZES and is_over(session, act)
+    ]
 
 
 def _commands(order: CourtOrder) -> bool:

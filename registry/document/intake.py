@@ -9,13 +9,15 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.asset.models import GONE_STATES, Asset
+from registry.asset.models import GONE_STATES, Asset, AssetState
 from registry.document.models import Document, DocumentState
 from registry.document.scan import Scan
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.rows import get_row
 
+OF_COURTS = frozenset({"COURT_DECREE", "COURT_ORDER", "FINAL_ORDER", "VACATING_ORDER"})
+"""Papers that a retired asset takes: money of its holders may be frozen long after it has ended."""
 ACCEPTED_MEDIA_TYPES = frozenset({"application/pdf", "image/png", "image/jpeg", "image/tiff"})
 
 
@@ -54,15 +56,21 @@ class BytesUnderAnotherAsset(Conflict):
         self.document_id, self.asset_id = twin.id, asset_id
 
 
-def require_open(asset: Asset) -> None:
+def require_open(asset: Asset, kind: str) -> None:
     """Refuse papers for an asset that is gone: they would stand in the way of nobody's dossier.
+
+    Parameters
+    ----------
+    kind
+        Of the paper; what a court says of a retired asset is filed.
 
     Raises
     ------
     Conflict
         ``asset_gone``.
     """
-    if asset.state in GONE_STATES:
+    heard = asset.state == AssetState.RETIRED and kind in OF_COURTS
+    if asset.state in GONE_STATES and not heard:
         raise Conflict(
             "asset_gone",
             f"The asset is {asset.state}; it takes no papers any more.",

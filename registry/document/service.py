@@ -51,7 +51,7 @@ def upload_document(  # noqa: PLR0917
         ``asset_gone``; ``document_filed``: the same bytes stand under this asset.
     BytesUnderAnotherAsset
     """
-    require_open(asset)
+    require_open(asset, new.kind)
     seen = scan(new.content)
     media_type = check_paper(session, asset, new, seen)
     refuse_twin(session, seen.sha256, asset.id)
@@ -100,7 +100,7 @@ def _add(session: Session, asset: Asset, document: Document) -> None:
         raise
     # The row refers to the asset's, and waited for whoever was closing that dossier.
     session.refresh(asset, ["state"])
-    require_open(asset)
+    require_open(asset, document.kind)
 
 
 def record_alert(session: Session, actor: Actor, refused: BytesUnderAnotherAsset) -> None:

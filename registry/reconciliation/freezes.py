@@ -10,8 +10,8 @@ from sqlmodel import Session, col, select
 
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
 from registry.case import repository as cases
+from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
-from registry.case.soundness import NOTHING_ON_CHAIN
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.reconciliation.views import Difference, TokenView

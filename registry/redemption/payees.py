@@ -12,8 +12,9 @@ from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.case import repository as cases
+from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES
-from registry.case.soundness import NOTHING_ON_CHAIN, find_holder
+from registry.case.soundness import find_holder
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder
 from registry.investor import service as investors
