@@ -64,13 +64,17 @@ class Rounds:
     ----------
     settling
         How long a difference must last.
+    at_once
+        Tokens of one turn.
     """
 
     database: Database
     chain_id: int
     settling: timedelta = SETTLING
+    at_once: int = TOKENS_AT_ONCE
     _looked: dict[UUID, _Looked] = field(default_factory=dict)
     _seen: dict[Key, float] = field(default_factory=dict)
+    _told: set[Key] = field(default_factory=set)
 
     def turn(self) -> int:
         """Look at some of the tokens that are due, and return how many breaks were opened."""
@@ -79,8 +83,11 @@ class Rounds:
         return sum(self._look(token, rules) for token, rules in due)
 
     def _due(self, session: Session) -> Sequence[tuple[UUID, Sequence[str]]]:
-        """Give those that moved, or differed, and then those whose day is over."""
-        waiting = {token for token, _, _ in self._seen}
+        """Give those that moved, or differ since a moment, and then those whose day is over.
+
+        A difference that has its break is asked no more often for it: it may stay for ever.
+        """
+        waiting = {token for token, _, _ in self._seen.keys() - self._told}
         moved: list[tuple[UUID, Sequence[str]]] = []
         daily: list[tuple[UUID, Sequence[str]]] = []
         blocks: dict[UUID, int | None] = {  # noqa: C416 - rows are not pairs to mypy
@@ -95,7 +102,7 @@ class Rounds:
                 daily.append((token, DAILY))
             elif block != looked.block:
                 moved.append((token, QUICK))
-        chosen = [*moved, *daily][:TOKENS_AT_ONCE]
+        chosen = [*moved, *daily][: self.at_once]
         for token, rules in chosen:
             looked = self._looked[token]
             looked.block = blocks[token]
@@ -114,6 +121,8 @@ class Rounds:
             return 0
         with self.database.transaction() as session:
             opened = open_breaks(session, token, lasting)
+        if rules is DAILY:  # else it is asked everything once more
+            self._told.update((token, item.rule, item.subject) for item in lasting)
         for item in opened:
             log.error(
                 "register_differs",
@@ -142,6 +151,7 @@ class Rounds:
         ]
         for key in gone:
             del self._seen[key]
+            self._told.discard(key)
         lasting = []
         for key, item in found.items():
             since = self._seen.setdefault(key, monotonic())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from time import monotonic
 
 import pytest
 from sqlmodel import col, select
@@ -17,15 +18,16 @@ from registry.case.models import Case, CaseState
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.document.store import DocumentStore
+from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
 from registry.offering.unwinding import record_refund
 from registry.reconciliation import service as reconciliation
-from registry.reconciliation.models import ReconciliationBreak
+from registry.reconciliation.models import BreakState, ReconciliationBreak
 from registry.reconciliation.payable import require_no_break
-from registry.reconciliation.rounds import Rounds
+from registry.reconciliation.rounds import DAY, Rounds
 from registry.redemption import paying
 from registry.redemption.repository import list_payouts
 from registry.sweep.service import sweep
@@ -108,6 +110,59 @@ def test_rounds__act_that_was_read_late__is_found_by_the_daily_round(place: Plac
 
     assert place.rounds().turn() == 2
     assert found(place) == {"TOK-07"}
+
+
+def last_seen(place: Place) -> set[datetime]:
+    with place.database.reading() as session:
+        return set(session.exec(select(ReconciliationBreak.last_seen_at)).all())
+
+
+def write_off(place: Place) -> None:
+    with place.database.transaction() as session:
+        for item in session.exec(select(ReconciliationBreak)).all():
+            reconciliation.investigate_break(session, make.ACTORS[Role.OPERATIONS], item.id)
+            for who, role in (
+                (make.COMPLIANCE, Role.COMPLIANCE),
+                (make.CHECKER, Role.REGISTRAR_CHECKER),
+            ):
+                reconciliation.accept_loss(session, who, item.id, role=role, reason="It is known.")
+            assert item.state == BreakState.WRITTEN_OFF
+
+
+def test_rounds__difference_that_is_written_off__is_asked_daily_and_not_at_every_turn(
+    place: Place,
+) -> None:
+    one = place.chain.holders[0].wallet.address
+    write(place, lambda chain: chain.freeze_units(one, 100))
+    write(
+        place,
+        lambda chain: chain.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": one, "units": 100}),
+    )
+    rounds = place.rounds()
+    assert rounds.turn() == 2
+    write_off(place)
+    before = last_seen(place)
+
+    rounds.turn()
+    assert last_seen(place) == before, "nobody has looked"
+
+    rounds._looked[place.chain.tokenization.id].whole_at = monotonic() - DAY.total_seconds()
+    assert rounds.turn() == 0, "what is written off opens no other"
+    assert min(last_seen(place)) > max(before)
+
+
+def test_rounds__tokens_that_go_on_differing__keep_no_other_from_its_turn(
+    place: Place,
+) -> None:
+    with place.database.transaction() as session:
+        desk = Desk(session, place.vault, place.store)
+        chain = ledger.resumed(place.chain, desk)
+        other = ledger.live_beside(chain, 10)
+        for token in (chain, other):
+            token.freeze(token.holders[0].wallet.address)
+    rounds = Rounds(place.database, place.chain.chain_id, AT_ONCE, at_once=1)
+
+    assert [rounds.turn() for _ in range(3)] == [2, 2, 0]
 
 
 def test_watch__token_that_is_refused__holds_no_other_up(place: Place) -> None:
