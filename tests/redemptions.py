@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import text
+
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.redemption import paying
@@ -138,6 +140,18 @@ def paid(desk: Desk, **more: Any) -> Redeeming:
     pay_all(desk, made.redemption)
     paying.close_payouts(desk.session, made.redemption.id)
     return made
+
+
+def belie_record(desk: Desk, made: Redeeming) -> None:
+    """Let the cap table say that ten fractions of the first holder were the second's."""
+    first, second, *_ = (who.wallet.address for who in made.ledger.holders)
+    for address, units in ((first, -10), (second, 10)):
+        for table in ("balance", "balance_at"):
+            moved = text(
+                f"UPDATE {table} SET balance_units = balance_units + :units WHERE holder_no ="
+                " (SELECT holder_no FROM holder WHERE address = :address)"
+            )
+            desk.session.execute(moved, {"units": units, "address": address})
 
 
 def settled_in_kind(desk: Desk, tokenization: Tokenization) -> Redemption:

@@ -171,9 +171,16 @@ def close_payouts(redemption_id: UUID, session: SessionDep) -> RedemptionRead:
 
 
 @router.post("/redemptions/{redemption_id}/abort", dependencies=IDEMPOTENT)
-def abort_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep) -> RedemptionRead:
-    """Give up what nobody funded by its long stop; the token lives on."""
-    return RedemptionRead.of(session, paying.abort_redemption(session, actor, redemption_id))
+def abort_redemption(
+    redemption_id: UUID, session: SessionDep, actor: ActorDep, body: Reason | None = None
+) -> RedemptionRead:
+    """Give up what nobody funded by its long stop, or, for a reason, what would pay others.
+
+    The token lives on.
+    """
+    reason = body.reason if body else None
+    row = paying.abort_redemption(session, actor, redemption_id, reason=reason)
+    return RedemptionRead.of(session, row)
 
 
 @router.post("/redemptions/{redemption_id}/burn", status_code=202, dependencies=IDEMPOTENT)

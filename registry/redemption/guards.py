@@ -15,7 +15,7 @@ from registry.lifecycle.service import Attempt, guard
 from registry.operation.models import IN_FLIGHT, Operation, OperationKind, OperationState
 from registry.redemption import rules
 from registry.redemption.models import PayoutState, Redemption, RedemptionKind, RedemptionState
-from registry.redemption.repository import list_payouts, tally
+from registry.redemption.repository import list_payouts, record_stands, tally
 from registry.title import service as titles
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
@@ -139,9 +139,24 @@ def escrow_covers_it(attempt: Try) -> None:
 
 
 @guard(MACHINE, "abort")
-def long_stop_has_passed(attempt: Try) -> None:
-    if attempt.record.long_stop_on >= today():
+def cannot_be_carried_through(attempt: Try) -> None:
+    """Nobody funded it by the long stop; once funded, its record block says otherwise now."""
+    if attempt.record.state == RedemptionState.FUNDED:
+        _require_false_record(attempt)
+    elif attempt.record.long_stop_on >= today():
         raise Conflict("long_stop_ahead", f"The long stop is {attempt.record.long_stop_on}.")
+
+
+def _require_false_record(attempt: Try) -> None:
+    require_reason(attempt)
+    session, redemption = attempt.session, attempt.record
+    if record_stands(session, redemption):
+        raise Conflict(
+            "record_block_stands",
+            f"At block {redemption.record_block} held who is to be paid; the price is funded.",
+            remedy="Pay it; only what would pay others than held is aborted once it is funded.",
+        )
+    assert not list_payouts(session, redemption.id, state=PayoutState.PAID, limit=1), "not PAYING"
 
 
 @guard(MACHINE, "all_paid")

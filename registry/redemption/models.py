@@ -58,7 +58,7 @@ class Redemption(Record, table=True):
     long_stop_on
         Day after which a redemption that nobody funded may be aborted.
     state
-        ABORTED also where whoever asked for it has withdrawn it.
+        ABORTED also where whoever asked for it has withdrawn it, or its record block differs.
     """
 
     __table_args__ = (

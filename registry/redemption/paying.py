@@ -67,11 +67,13 @@ def fund_redemption(
     Raises
     ------
     Conflict
-        ``escrow_short``, ``transition_refused``.
+        ``record_block_differs``, ``escrow_short``, ``transition_refused``.
     Invalid
         ``escrow_unnamed``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
+    if redemption.record_block is not None:
+        require_record(session, redemption)
     given = {"escrow_paisa": escrow_paisa, "reference": reference}
     lifecycle.fire(
         session, actor, MACHINE, redemption, "fund",
@@ -209,21 +211,36 @@ def close_payouts(session: Session, redemption_id: UUID) -> Redemption:
     return redemption
 
 
-def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Redemption:
-    """Give up a redemption that nobody funded by its long stop; the token lives on.
+def abort_redemption(
+    session: Session, actor: Actor, redemption_id: UUID, *, reason: str | None = None
+) -> Redemption:
+    """Give up what nobody funded by its long stop, or would pay others than held; the token lives.
 
     The token's transfers go on only where nothing else holds it: its asset stands registered, no
     break is open, and it was the redemption that paused it. Otherwise two people open it.
 
+    Parameters
+    ----------
+    reason
+        Needed once it is funded; then the escrow goes back to whoever paid it in.
+
     Raises
     ------
     Conflict
-        ``long_stop_ahead``, ``supply_not_as_expected``, ``transition_refused``.
+        ``long_stop_ahead``, ``record_block_stands``, ``supply_not_as_expected``,
+        ``transition_refused``.
     Forbidden
         ``transition_forbidden``.
+    Invalid
+        ``reason_missing``.
     """
     redemption = get_redemption(session, redemption_id, lock=True)
-    lifecycle.fire(session, actor, MACHINE, redemption, "abort")
+    said: dict[str, str] = {} if reason is None else {"reason": reason}
+    back = _escrow_of(redemption)
+    lifecycle.fire(session, actor, MACHINE, redemption, "abort", given=said, **said, **back)
+    redemption.funded_paisa = 0
+    for payout in list_payouts(session, redemption.id):
+        payout.amount_paisa = 0
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
     given = {"supply_units": _supply(session, tokenization)}
     tokenizations.fire(session, actor, tokenization, "redemption_aborted", given=given)
@@ -241,6 +258,16 @@ def abort_redemption(session: Session, actor: Actor, redemption_id: UUID) -> Red
         reason = f"{holds} after redemption {redemption.id}"
         tokenizations.pause_token(session, THE_SYSTEM, tokenization.id, reason=reason)
     return redemption
+
+
+def _escrow_of(redemption: Redemption) -> dict[str, str]:
+    """Name what goes back to whoever paid it in, for the journal."""
+    if redemption.state != RedemptionState.FUNDED:
+        return {}
+    return {
+        "escrow_refund_paisa": str(redemption.funded_paisa),
+        "escrow_reference": str(redemption.escrow_reference),
+    }
 
 
 def _what_else_holds(

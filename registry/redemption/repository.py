@@ -124,6 +124,16 @@ def stands_still(session: Session, view: TokenView) -> bool:
     return captable.is_paused_at(session, view.token, view.block)
 
 
+def record_stands(session: Session, redemption: Redemption) -> bool:
+    """Tell whether the record block still says who is paid for how much."""
+    assert redemption.record_block is not None, "its cap table is frozen"
+    view = look_at(session, redemption.tokenization_id, redemption.record_block)
+    held = [(entry.address, entry.balance_units) for entry in view.entries]
+    return held == [
+        (each.address, int(each.units)) for each in list_payouts(session, redemption.id)
+    ]
+
+
 def require_record(session: Session, redemption: Redemption) -> None:
     """Make sure that the record block still says who is paid for how much.
 
@@ -132,14 +142,12 @@ def require_record(session: Session, redemption: Redemption) -> None:
     Conflict
         ``record_block_differs``.
     """
-    assert redemption.record_block is not None, "its cap table is frozen"
-    view = look_at(session, redemption.tokenization_id, redemption.record_block)
-    held = [(entry.address, entry.balance_units) for entry in view.entries]
-    if held != [(each.address, int(each.units)) for each in list_payouts(session, redemption.id)]:
+    if not record_stands(session, redemption):
         raise Conflict(
             "record_block_differs",
             f"At block {redemption.record_block} others held, or other parts, than are to be paid.",
-            remedy="Nothing is paid. Have the token read again by `milkiyat reconcile --repair`.",
+            remedy="Have the token read again by `milkiyat reconcile --repair`. If it still"
+            " differs, have compliance abort the redemption: nothing of it is paid.",
         )
 
 

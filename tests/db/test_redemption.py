@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from registry.asset.models import Asset, AssetState
 from registry.captable.models import SyncCursor
+from registry.journal.models import JournalEntry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict
@@ -329,20 +329,48 @@ def test_freeze__pause_that_is_not_final_or_was_undone__is_no_record(desk: Desk)
 
 def test_pay__record_block_that_says_otherwise_now__is_refused(desk: Desk) -> None:
     made = stages.funded(desk)
-    first, second, _ = (who.wallet.address for who in made.ledger.holders)
-    for address, units in ((first, -10), (second, 10)):
-        for table in ("balance", "balance_at"):
-            moved = text(
-                f"UPDATE {table} SET balance_units = balance_units + :units WHERE holder_no ="
-                " (SELECT holder_no FROM holder WHERE address = :address)"
-            )
-            desk.session.execute(moved, {"units": units, "address": address})
+    stages.belie_record(desk, made)
 
     def pay() -> Redemption:
         return paying.start_paying(desk.session, TREASURY, made.redemption.id)
 
     assert refusal(pay) == ("record_block_differs", None)
     assert made.redemption.state == RedemptionState.FUNDED
+
+
+def test_fund__record_block_that_says_otherwise_now__is_refused(desk: Desk) -> None:
+    made = stages.frozen(desk)
+    stages.belie_record(desk, made)
+
+    assert refusal(lambda: stages.fund(desk, made.redemption)) == ("record_block_differs", None)
+    assert made.redemption.state == RedemptionState.RECORD_DATE_FROZEN
+
+
+def test_abort__funded_and_its_record_block_differs__gives_the_escrow_back(desk: Desk) -> None:
+    made = stages.funded(desk)
+    redemption = made.redemption
+
+    def abort(reason: str = "It would pay others.") -> Redemption:
+        return paying.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason=reason)
+
+    assert refusal(abort) == ("record_block_stands", None)
+    stages.belie_record(desk, made)
+    assert refusal(lambda: abort(" ")) == ("reason_missing", None)
+    assert redemption.state == RedemptionState.FUNDED
+    abort()
+
+    assert (redemption.state, redemption.funded_paisa) == (RedemptionState.ABORTED, 0)
+    assert {payout.amount_paisa for payout in payouts(desk, made).values()} == {0}
+    assert made.ledger.tokenization.state == TokenizationState.LIVE
+    [entry] = desk.session.exec(
+        select(JournalEntry).where(col(JournalEntry.act) == "redemption_abort")
+    ).all()
+    assert entry.facts["escrow_refund_paisa"] == str(stages.PRICE_PAISA)
+    assert entry.facts["escrow_reference"] == "ESC-1"
+    again = redemptions.request_redemption(
+        desk.session, made.ledger.wrapped.issuer.actor, made.ledger.tokenization.id, stages.terms()
+    )
+    assert again.state == RedemptionState.VALIDATED
 
 
 def test_fund__price_that_does_not_divide__is_allotted_to_the_last_paisa(desk: Desk) -> None:

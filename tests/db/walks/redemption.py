@@ -111,6 +111,15 @@ def abort(desk: Desk, redemption: Redemption) -> None:
     paying.abort_redemption(desk.session, COMPLIANCE, redemption.id)
 
 
+def abort_for_a_reason(desk: Desk, redemption: Redemption) -> None:
+    paying.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason="It differs.")
+
+
+def belie_the_record_and_abort(desk: Desk, redemption: Redemption) -> None:
+    stages.belie_record(desk, _CHAINS[redemption.id])
+    abort_for_a_reason(desk, redemption)
+
+
 def pass_the_long_stop_and_abort(desk: Desk, redemption: Redemption) -> None:
     redemption.long_stop_on = today() + YESTERDAY
     desk.session.flush()
@@ -222,6 +231,14 @@ WALK = Walk(
             code="long_stop_ahead",
         ),
         Scenario(source="FUNDED", event="pay", prepare=funded, play=pay),
+        Scenario(
+            source="FUNDED",
+            event="abort",
+            prepare=funded,
+            play=belie_the_record_and_abort,
+            denied=abort_for_a_reason,
+            code="record_block_stands",
+        ),
         Scenario(
             source="PAYING",
             event="all_paid",
