@@ -408,6 +408,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "pay_redemption": TREASURY,
     "record_payout": TREASURY,
     "hold_payout": TREASURY,
+    "release_payout": COMPLIANCE,
     "close_payouts": TREASURY,
     "abort_redemption": COMPLIANCE,
     "end_redeemed_token": COMPLIANCE,

@@ -25,7 +25,7 @@ from api.schemas.redemptions import (
     RoleGiven,
     VoteCreate,
 )
-from registry.redemption import burning, paying, repository
+from registry.redemption import aborting, burning, paying, repository
 from registry.redemption import service as redemptions
 from registry.redemption.models import PayoutState
 from registry.tokenization import service as tokenizations
@@ -153,7 +153,10 @@ def pay_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep) ->
 def record_payout(
     payout_id: UUID, body: RailReference, session: SessionDep, actor: ActorDep
 ) -> PayoutRead:
-    """Record that one holder was paid; what was held too, once nothing stops it any more."""
+    """Record that one holder was paid; what was held too, once nothing stops it any more.
+
+    What a person holds is released first.
+    """
     row = paying.record_payout(session, actor, payout_id, rail_reference=body.rail_reference)
     return PayoutRead.of(row)
 
@@ -162,6 +165,14 @@ def record_payout(
 def hold_payout(payout_id: UUID, body: Reason, session: SessionDep, actor: ActorDep) -> PayoutRead:
     """Hold what a holder could not be paid."""
     return PayoutRead.of(paying.hold_payout(session, actor, payout_id, reason=body.reason))
+
+
+@router.post("/redemption_payouts/{payout_id}/release", dependencies=IDEMPOTENT)
+def release_payout(
+    payout_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
+) -> PayoutRead:
+    """Let go what another person holds: it is due again."""
+    return PayoutRead.of(paying.release_payout(session, actor, payout_id, reason=body.reason))
 
 
 @router.post("/redemptions/{redemption_id}/close_payouts", dependencies=IDEMPOTENT)
@@ -179,7 +190,7 @@ def abort_redemption(
     The token lives on.
     """
     reason = body.reason if body else None
-    row = paying.abort_redemption(session, actor, redemption_id, reason=reason)
+    row = aborting.abort_redemption(session, actor, redemption_id, reason=reason)
     return RedemptionRead.of(session, row)
 
 

@@ -121,10 +121,11 @@ class PayoutRead(OfPerson):
     state: PayoutState
     rail_reference: str | None
     reason: FreeText | None
+    held_by: str | None
 
     @classmethod
     def of(cls, row: RedemptionPayout) -> Self:
         said = row.model_dump(
-            include={"id", "party_id", "units", "state", "rail_reference", "reason"}
+            include={"id", "party_id", "units", "state", "rail_reference", "reason", "held_by"}
         )
         return cls(**said, address=address_of(row.address), amount=MoneyAmount.of(row.amount_paisa))

@@ -106,7 +106,13 @@ class RedemptionVote(Record, table=True):
 
 
 class RedemptionPayout(Record, table=True):
-    """What one address is paid; its party may be unknown, then the money is held."""
+    """What one address is paid; its party may be unknown, then the money is held.
+
+    Parameters
+    ----------
+    held_by
+        Who has held it by hand; null where the register holds it for an obstacle of its own.
+    """
 
     __tablename__ = "redemption_payout"
     __table_args__ = (
@@ -123,3 +129,4 @@ class RedemptionPayout(Record, table=True):
     state: PayoutState = enumeration(PayoutState, default=PayoutState.DUE)
     rail_reference: str | None = None
     reason: str | None = None
+    held_by: str | None = None

@@ -6,26 +6,22 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.asset import service as assets
-from registry.asset.models import AssetState
 from registry.bill_of_lading import possession
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading
-from registry.captable import service as captable
 from registry.court_order import service as orders
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle import service as lifecycle
+from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.offering.transfers import require_new_payout
-from registry.operation import service as operations
-from registry.operation.models import OperationKind
 from registry.receipt import service as receipts
 from registry.receipt.guards import MACHINE as RECEIPT
 from registry.receipt.models import WarehouseReceipt
 from registry.reconciliation.freezes import frozen_units
-from registry.reconciliation.payable import find_open_break, require_payable
+from registry.reconciliation.payable import require_payable
 from registry.reconciliation.views import look_at
 from registry.redemption.guards import MACHINE
 from registry.redemption.models import (
@@ -39,17 +35,17 @@ from registry.redemption.payees import obstacle_of, require_payee
 from registry.redemption.repository import (
     get_payout,
     get_redemption,
-    has_paused,
     list_payouts,
     list_redemptions,
     require_record,
+    supply_of,
 )
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
 FUNDED = (RedemptionState.FUNDED, RedemptionState.PAYING, RedemptionState.PAID)
-PAYING_HELD = (RedemptionState.PAYING, RedemptionState.PAID, RedemptionState.SETTLED)
-"""What is held is paid as soon as it may be, also long after the token has ended."""
+PAYABLE = (RedemptionState.PAYING, RedemptionState.PAID, RedemptionState.SETTLED)
+"""What was held is paid as soon as it may be, also long after the token has ended."""
 
 
 def fund_redemption(
@@ -127,6 +123,8 @@ def record_payout(
 ) -> RedemptionPayout:
     """Record that one holder was paid; what was held too, whenever nothing stops it any more.
 
+    What a person holds is released first, by somebody else.
+
     Parameters
     ----------
     rail_reference
@@ -135,13 +133,19 @@ def record_payout(
     Raises
     ------
     Conflict
-        ``payout_settled``, ``redemption_not_paying``, ``payee_unknown``, ``party_under_order``,
-        ``sanctions_hit_stands``, ``kyc_not_passed``, ``payee_frozen``, ``cap_table_differs``,
-        ``break_open``, ``payout_reference_reused``.
+        ``payout_settled``, ``redemption_not_paying``, ``payout_held_by_person``,
+        ``payee_unknown``, ``party_under_order``, ``sanctions_hit_stands``, ``kyc_not_passed``,
+        ``payee_frozen``, ``cap_table_differs``, ``break_open``, ``payout_reference_reused``.
     Unavailable
         ``cap_table_degraded``, ``token_catching_up``.
     """
     payout = _unpaid(session, payout_id)
+    if payout.held_by is not None:
+        raise Conflict(
+            "payout_held_by_person",
+            "A person holds the payout.",
+            remedy="Have compliance release it, with a reason.",
+        )
     tokenization = _require_payable(session, get_redemption(session, payout.redemption_id))
     payee = require_payee(session, payout, tokenization)
     require_new_payout(session, rail_reference)
@@ -167,7 +171,35 @@ def hold_payout(
         raise Conflict("payout_settled", f"The payout is {payout.state} already.")
     if not reason.strip():
         raise Invalid("reason_missing", "Money is held for a reason.", field="/reason")
+    payout.held_by = actor.subject
     return _hold(session, actor, payout, reason)
+
+
+def release_payout(
+    session: Session, actor: Actor, payout_id: UUID, *, reason: str
+) -> RedemptionPayout:
+    """Let go what another person holds: it is due again, under the rules of every payout.
+
+    Raises
+    ------
+    Invalid
+        ``reason_missing``.
+    Conflict
+        ``payout_settled``, ``redemption_not_paying``, ``payout_not_held``.
+    Forbidden
+        ``checker_is_maker``.
+    """
+    payout = _unpaid(session, payout_id)
+    if payout.held_by is None:
+        raise Conflict(
+            "payout_not_held",
+            "No person holds the payout.",
+            remedy="What the register holds is paid once its obstacle has gone.",
+        )
+    check_other_person(actor, payout.held_by, told="Whoever holds it cannot release it.")
+    check_reason(reason, "release")
+    payout.state, payout.reason, payout.held_by = PayoutState.DUE, None, None
+    return _note(session, actor, payout, "redemption_payout_released", reason=reason)
 
 
 def _unpaid(session: Session, payout_id: UUID) -> RedemptionPayout:
@@ -176,8 +208,7 @@ def _unpaid(session: Session, payout_id: UUID) -> RedemptionPayout:
     payout = get_payout(session, payout_id, lock=True)
     if payout.state == PayoutState.PAID:
         raise Conflict("payout_settled", "The payout is PAID already.")
-    open_in = PAYING_HELD if payout.state == PayoutState.HELD else (RedemptionState.PAYING,)
-    if redemption.state not in open_in:
+    if redemption.state not in PAYABLE:
         raise Conflict("redemption_not_paying", f"The redemption is {redemption.state}.")
     return payout
 
@@ -189,11 +220,13 @@ def _hold(
     return _note(session, actor, payout, "redemption_payout_held")
 
 
-def _note(session: Session, actor: Actor, payout: RedemptionPayout, act: str) -> RedemptionPayout:
+def _note(
+    session: Session, actor: Actor, payout: RedemptionPayout, act: str, **facts: str
+) -> RedemptionPayout:
     session.flush()
     journal.record(
         session, actor, act, "redemption", payout.redemption_id,
-        payout=str(payout.id), amount_paisa=str(payout.amount_paisa),
+        payout=str(payout.id), amount_paisa=str(payout.amount_paisa), **facts,
     )  # fmt: skip
     return payout
 
@@ -211,79 +244,6 @@ def close_payouts(session: Session, redemption_id: UUID) -> Redemption:
     return redemption
 
 
-def abort_redemption(
-    session: Session, actor: Actor, redemption_id: UUID, *, reason: str | None = None
-) -> Redemption:
-    """Give up what nobody funded by its long stop, or would pay others than held; the token lives.
-
-    The token's transfers go on only where nothing else holds it: its asset stands registered, no
-    break is open, and it was the redemption that paused it. Otherwise two people open it.
-
-    Parameters
-    ----------
-    reason
-        Needed once it is funded; then the escrow goes back to whoever paid it in.
-
-    Raises
-    ------
-    Conflict
-        ``long_stop_ahead``, ``record_block_stands``, ``supply_not_as_expected``,
-        ``transition_refused``.
-    Forbidden
-        ``transition_forbidden``.
-    Invalid
-        ``reason_missing``.
-    """
-    redemption = get_redemption(session, redemption_id, lock=True)
-    said: dict[str, str] = {} if reason is None else {"reason": reason}
-    back = _escrow_of(redemption)
-    lifecycle.fire(session, actor, MACHINE, redemption, "abort", given=said, **said, **back)
-    redemption.funded_paisa = 0
-    for payout in list_payouts(session, redemption.id):
-        payout.amount_paisa = 0
-    tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
-    given = {"supply_units": _supply(session, tokenization)}
-    tokenizations.fire(session, actor, tokenization, "redemption_aborted", given=given)
-    holds = _what_else_holds(session, redemption, tokenization)
-    if holds is None:
-        operations.plan(
-            session,
-            actor,
-            OperationKind.UNPAUSE,
-            key=f"unpause:redemption:{redemption.id}",
-            subject=("tokenization", tokenization.id),
-            params={"tokenization_id": str(tokenization.id)},
-        )
-    else:
-        reason = f"{holds} after redemption {redemption.id}"
-        tokenizations.pause_token(session, THE_SYSTEM, tokenization.id, reason=reason)
-    return redemption
-
-
-def _escrow_of(redemption: Redemption) -> dict[str, str]:
-    """Name what goes back to whoever paid it in, for the journal."""
-    if redemption.state != RedemptionState.FUNDED:
-        return {}
-    return {
-        "escrow_refund_paisa": str(redemption.funded_paisa),
-        "escrow_reference": str(redemption.escrow_reference),
-    }
-
-
-def _what_else_holds(
-    session: Session, redemption: Redemption, tokenization: Tokenization
-) -> str | None:
-    """Tell why a token stays paused without its redemption; None where nothing says so."""
-    asset = assets.get_asset(session, tokenization.asset_id)
-    if asset.state != AssetState.REGISTERED:
-        return f"asset {asset.state}"
-    if find_open_break(session, tokenization) is not None:
-        return "open break"
-    if not has_paused(session, redemption):
-        return "earlier pause"
-    return None
-
-
 def settle_redemption(session: Session, redemption_id: UUID) -> Redemption:
     """Close the redemption once the chain shows no fraction, and nothing of the asset is left.
 
@@ -295,7 +255,7 @@ def settle_redemption(session: Session, redemption_id: UUID) -> Redemption:
     """
     redemption = get_redemption(session, redemption_id, lock=True)
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
-    given = {"supply_units": _supply(session, tokenization)}
+    given = {"supply_units": supply_of(session, tokenization)}
     lifecycle.fire(session, THE_SYSTEM, MACHINE, redemption, "burn", given=given)
     return redemption
 
@@ -314,14 +274,9 @@ def end_token(session: Session, redemption_id: UUID) -> Tokenization:
     if redemption.state != RedemptionState.PAID:
         raise Conflict("redemption_not_paid", f"The redemption is {redemption.state}, not PAID.")
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
-    given = {"supply_units": _supply(session, tokenization)}
+    given = {"supply_units": supply_of(session, tokenization)}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "redemption_settled", given=given)
     return tokenization
-
-
-def _supply(session: Session, tokenization: Tokenization) -> int:
-    view = look_at(session, tokenization.id)
-    return captable.supply_at(session, view.token, view.block)
 
 
 def deliver_redeemed(session: Session, actor: Actor, receipt_id: UUID) -> WarehouseReceipt:

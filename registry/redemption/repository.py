@@ -16,6 +16,7 @@ from registry.kernel.rows import get_row
 from registry.reconciliation.views import TokenView, look_at
 from registry.redemption import rules
 from registry.redemption.models import PayoutState, Redemption, RedemptionPayout, RedemptionVote
+from registry.tokenization.models import Tokenization
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,12 @@ def get_payout(session: Session, payout_id: UUID, *, lock: bool = False) -> Rede
         There is none of that id.
     """
     return get_row(session, RedemptionPayout, payout_id, kind="payout", lock=lock)
+
+
+def supply_of(session: Session, tokenization: Tokenization) -> int:
+    """Return how many fractions the newest projected block shows."""
+    view = look_at(session, tokenization.id)
+    return captable.supply_at(session, view.token, view.block)
 
 
 def stands_still(session: Session, view: TokenView) -> bool:

@@ -42,13 +42,17 @@ FROM redemption_payout p {acted}
 WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
 GROUP BY 1, 2
 """
-# A payout keeps only how it stands; how it stood is told by the journal. What was held may be paid
-# later, nothing else follows upon something.
-_ACTED = """
+# A payout keeps only how it stands; how it stood is told by the journal. What was held may be
+# released or paid later, nothing follows upon what is paid.
+_ACTED = r"""
 LEFT JOIN (
-  SELECT CAST(facts ->> 'payout' AS uuid) AS payout, bool_or(recorded_at <= :until) AS was_held
+  SELECT CAST(facts ->> 'payout' AS uuid) AS payout,
+    max(recorded_at) FILTER (WHERE act = 'redemption_payout_held' AND recorded_at <= :until)
+      > coalesce(max(recorded_at) FILTER (
+          WHERE act = 'redemption_payout_released' AND recorded_at <= :until), '-infinity')
+      AS was_held
   FROM journal_entry
-  WHERE subject_id = ANY(:names) AND act IN ('redemption_payout_paid', 'redemption_payout_held')
+  WHERE subject_id = ANY(:names) AND act LIKE 'redemption\_payout\_%'
   GROUP BY 1 HAVING bool_or(recorded_at > :until)) j ON j.payout = p.id
 """
 _AS_THEY_STAND = text(_PAYOUTS.format(state="p.state", acted=""))
@@ -58,10 +62,10 @@ _AS_THEY_STOOD = text(
         acted=_ACTED,
     )
 )
-_CHANGED = text("""
+_CHANGED = text(r"""
 SELECT EXISTS (
   SELECT FROM journal_entry WHERE subject_id = ANY(:names) AND recorded_at > :until
-    AND act IN ('redemption_payout_paid', 'redemption_payout_held'))
+    AND act LIKE 'redemption\_payout\_%')
 """)
 _STATES = (PayoutState.PAID, PayoutState.HELD, PayoutState.DUE)
 

@@ -349,7 +349,15 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
     assert (row["holders"], row["units"]) == (3, str(sum(redemptions.UNITS)))
     problem_of(ask(house, "R-23"), 422, "request_invalid")
 
-    # What was held may be paid later; it was held until then.
+    # What was held may be released and paid later; it was held until then.
+    with house.desk() as desk:
+        paying.release_payout(desk.session, COMPLIANCE, second.id, reason="An account is named.")
+    then = rows_of(house, "R-23", token=token_id, known_at=held_at.isoformat())
+    assert [(each["held"], each["unclaimed"]) for each in then] == [(row["held"], row["unclaimed"])]
+    released_at = now()
+    [free] = rows_of(house, "R-23", token=token_id)
+    assert _paisa(free["held"]) == 0
+    assert _paisa(free["unclaimed"]) == _paisa(row["held"]) + _paisa(row["unclaimed"])
     with house.desk() as desk:
         paying.record_payout(desk.session, TREASURY, second.id, rail_reference="R23-H")
     then = rows_of(house, "R-23", token=token_id, known_at=held_at.isoformat())
@@ -357,6 +365,8 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
     [today] = rows_of(house, "R-23", token=token_id)
     assert _paisa(today["paid"]) == _paisa(row["paid"]) + _paisa(row["held"])
     assert _paisa(today["held"]) == 0
+    then = rows_of(house, "R-23", token=token_id, known_at=released_at.isoformat())
+    assert [each["unclaimed"] for each in then] == [free["unclaimed"]]
 
 
 def test_r23__known_at__is_what_had_been_funded_held_and_paid_by_then(house: House) -> None:

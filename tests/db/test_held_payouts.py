@@ -6,12 +6,15 @@ import secrets
 from fractions import Fraction
 
 import pytest
+from sqlmodel import col, select
 
 from registry.asset.models import AssetState
 from registry.captable.models import EventKind
 from registry.case import repository as cases
 from registry.case.models import Case, CaseKind, CaseState
 from registry.investor.models import KycState
+from registry.journal.models import JournalEntry
+from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict
 from registry.onboarding import service as onboarding
 from registry.party.models import Party
@@ -26,7 +29,7 @@ from tests import court, deeds, ledger
 from tests import factories as make
 from tests import redemptions as stages
 from tests.deeds import refusal
-from tests.factories import CHECKER, Desk
+from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.redemptions import TREASURY, Redeeming
 
 pytestmark = pytest.mark.db
@@ -56,6 +59,12 @@ def held_by_case(desk: Desk, kind: CaseKind) -> tuple[Redeeming, Case, Redemptio
         paying.hold_payout(desk.session, TREASURY, held.id, reason="A case froze the wallet.")
     paying.close_payouts(desk.session, made.redemption.id)
     return made, case, held
+
+
+def release(
+    desk: Desk, payout: RedemptionPayout, who: Actor = COMPLIANCE, reason: str = "He came."
+) -> RedemptionPayout:
+    return paying.release_payout(desk.session, who, payout.id, reason=reason)
 
 
 def burn(made: Redeeming, kind: CaseKind) -> None:
@@ -96,6 +105,8 @@ def test_freeze_by_paper__lifted_after_the_burn__lets_the_money_go(
     if ended:
         retire(desk, made)
     assert made.ledger.tokenization.state == TokenizationState.BURNED
+    if held.held_by is not None:
+        release(desk, held)
     assert refusal(lambda: pay(desk, held)) == ("payee_frozen", None)
 
     lift(desk, made, case)
@@ -157,6 +168,67 @@ def test_lift__after_the_burn__waits_for_the_kyc_of_the_holder(desk: Desk) -> No
     desk.session.flush()
 
     assert make_case.code_of(lambda: make_case.open_lift(made.ledger, case)) == "kyc_holds_freeze"
+
+
+def held_by_hand(desk: Desk) -> tuple[Redeeming, RedemptionPayout]:
+    made = stages.being_paid(desk)
+    payout = list_payouts(desk.session, made.redemption.id)[0]
+    return made, paying.hold_payout(desk.session, TREASURY, payout.id, reason="No account.")
+
+
+def test_held_by_hand__is_paid_once_another_person_has_released_it(desk: Desk) -> None:
+    made, held = held_by_hand(desk)
+    assert held.held_by == TREASURY.subject
+    both = Actor(TREASURY.subject, frozenset({Role.TREASURY, Role.COMPLIANCE}))
+    assert refusal(lambda: pay(desk, held)) == ("payout_held_by_person", None)
+    assert refusal(lambda: release(desk, held, both)) == ("checker_is_maker", "APR-01")
+    assert refusal(lambda: release(desk, held, reason=" ")) == ("reason_missing", None)
+    assert refusal(lambda: pay(desk, held)) == ("payout_held_by_person", None)
+
+    release(desk, held)
+
+    assert {held.state: held.reason} == {PayoutState.DUE: None}
+    [entry] = desk.session.exec(
+        select(JournalEntry).where(col(JournalEntry.act) == "redemption_payout_released")
+    ).all()
+    assert (entry.actor, entry.facts["payout"]) == (COMPLIANCE.subject, str(held.id))
+    assert entry.facts["reason"] == "He came."
+    assert refusal(lambda: paying.close_payouts(desk.session, made.redemption.id)) == (
+        "payouts_due",
+        None,
+    )
+    pay(desk, held)
+    assert refusal(lambda: release(desk, held)) == ("payout_settled", None)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_held_by_hand__released_after_the_payouts_were_closed__can_be_paid_or_held_again(
+    desk: Desk, ended: bool
+) -> None:
+    made, held = held_by_hand(desk)
+    for payout in list_payouts(desk.session, made.redemption.id, state=PayoutState.DUE):
+        pay(desk, payout)
+    paying.close_payouts(desk.session, made.redemption.id)
+    if ended:
+        for who, units in zip(made.ledger.holders, stages.UNITS, strict=True):
+            made.ledger.burn(who.wallet.address, units)
+        paying.end_token(desk.session, made.redemption.id)
+        retire(desk, made)
+
+    release(desk, held)
+    paying.hold_payout(desk.session, TREASURY, held.id, reason="The account is another's.")
+    assert refusal(lambda: pay(desk, held)) == ("payout_held_by_person", None)
+    release(desk, held)
+    pay(desk, held)
+    assert held.state == PayoutState.PAID
+
+
+def test_release__of_what_nobody_holds__is_refused(desk: Desk) -> None:
+    made, _, held = held_by_case(desk, CaseKind.FREEZE_UNITS)
+    assert (held.state, held.held_by) == (PayoutState.HELD, None)
+
+    assert refusal(lambda: release(desk, held)) == ("payout_not_held", None)
+    assert made.redemption.state == RedemptionState.PAID
 
 
 def test_upload__under_a_retired_asset__is_for_papers_of_courts(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from registry.onboarding import service as onboarding
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.party.models import Party
 from registry.reconciliation import service as reconciliation
-from registry.redemption import paying
+from registry.redemption import aborting, paying
 from registry.redemption import service as redemptions
 from registry.redemption.models import (
     PayoutState,
@@ -351,7 +351,7 @@ def test_abort__funded_and_its_record_block_differs__gives_the_escrow_back(desk:
     redemption = made.redemption
 
     def abort(reason: str = "It would pay others.") -> Redemption:
-        return paying.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason=reason)
+        return aborting.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason=reason)
 
     assert refusal(abort) == ("record_block_stands", None)
     stages.belie_record(desk, made)
@@ -521,7 +521,7 @@ def test_close_payouts__that_do_not_make_the_funds__is_red_01(desk: Desk) -> Non
 
 def test_abort__after_the_long_stop__lets_the_token_live_on(desk: Desk) -> None:
     made = _past_its_long_stop(stages.frozen(desk))
-    paying.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
 
     assert made.redemption.state == RedemptionState.ABORTED
     assert made.ledger.tokenization.state == TokenizationState.LIVE
@@ -532,7 +532,7 @@ def test_abort__after_the_long_stop__lets_the_token_live_on(desk: Desk) -> None:
 def test_abort__asset_suspended_meanwhile__leaves_the_token_paused(desk: Desk) -> None:
     made = _past_its_long_stop(stages.frozen(desk))
     court.apply(desk, court.on_asset(desk, made.ledger.wrapped.asset))
-    paying.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
 
     assert made.ledger.tokenization.state == TokenizationState.PAUSED
     assert operations(desk, OperationKind.UNPAUSE) == []
@@ -544,7 +544,7 @@ def test_abort__paused_before_by_somebody__leaves_it_to_the_two_who_open(desk: D
     tokenizations.pause_token(desk.session, COMPLIANCE, chain.tokenization.id, reason="Looked into")
     stages.approve(desk, made.redemption)
     stages.freeze(desk, made)
-    paying.abort_redemption(desk.session, COMPLIANCE, _past_its_long_stop(made).redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, _past_its_long_stop(made).redemption.id)
 
     assert chain.tokenization.state == TokenizationState.PAUSED
     assert operations(desk, OperationKind.UNPAUSE) == []
@@ -554,7 +554,7 @@ def test_abort__break_opened_meanwhile__leaves_the_token_paused(desk: Desk) -> N
     made = _past_its_long_stop(stages.frozen(desk))
     made.ledger.freeze(made.ledger.holders[0].wallet.address)
     reconciliation.run_checks(desk.session, made.ledger.tokenization.id)
-    paying.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, made.redemption.id)
 
     assert made.ledger.tokenization.state == TokenizationState.PAUSED
     assert operations(desk, OperationKind.UNPAUSE) == []

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from registry.kernel.actor import Actor
 from registry.kernel.clock import today
-from registry.redemption import paying
+from registry.redemption import aborting, paying
 from registry.redemption import service as redemptions
 from registry.redemption.models import Redemption
 from registry.valuation import service as valuations
@@ -108,11 +108,11 @@ def fund_short(desk: Desk, redemption: Redemption) -> None:
 
 
 def abort(desk: Desk, redemption: Redemption) -> None:
-    paying.abort_redemption(desk.session, COMPLIANCE, redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, redemption.id)
 
 
 def abort_for_a_reason(desk: Desk, redemption: Redemption) -> None:
-    paying.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason="It differs.")
+    aborting.abort_redemption(desk.session, COMPLIANCE, redemption.id, reason="It differs.")
 
 
 def belie_the_record_and_abort(desk: Desk, redemption: Redemption) -> None:

@@ -17,7 +17,7 @@ from registry.offering import service as offerings
 from registry.offering.models import Offering
 from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation, OperationKind, OperationState
-from registry.redemption import burning, paying
+from registry.redemption import aborting, burning
 from registry.redemption.service import freeze_cap_table
 from registry.reopening import service as reopening
 from registry.tokenization import service as tokenizations
@@ -217,7 +217,7 @@ def unfunded(desk: Desk, where: Wrapped) -> Tokenization:
 
 
 def abort(desk: Desk, token: Tokenization) -> None:
-    paying.abort_redemption(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
+    aborting.abort_redemption(desk.session, COMPLIANCE, _REDEEMING[token.id].redemption.id)
 
 
 def pass_the_long_stop_and_abort(desk: Desk, token: Tokenization) -> None:
