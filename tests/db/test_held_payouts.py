@@ -12,10 +12,14 @@ from registry.asset.models import AssetState
 from registry.captable.models import EventKind
 from registry.case import repository as cases
 from registry.case.models import Case, CaseKind, CaseState
+from registry.document.store import DocumentStore
 from registry.investor.models import KycState
 from registry.journal.models import JournalEntry
+from registry.kernel import migrate
 from registry.kernel.actor import Actor, Role
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
+from registry.kernel.vault import Vault
 from registry.onboarding import service as onboarding
 from registry.party.models import Party
 from registry.redemption import paying
@@ -229,6 +233,21 @@ def test_release__of_what_nobody_holds__is_refused(desk: Desk) -> None:
 
     assert refusal(lambda: release(desk, held)) == ("payout_not_held", None)
     assert made.redemption.state == RedemptionState.PAID
+
+
+def test_migration__what_was_held_before__is_held_by_whoever_gave_another_reason(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        _, by_hand = held_by_hand(desk)
+        _, _, by_itself = held_by_case(desk, CaseKind.FREEZE_UNITS)
+        by_hand_id, by_itself_id = by_hand.id, by_itself.id
+    migrate.downgrade(fresh_database, "0063")
+    migrate.upgrade(fresh_database)
+    with fresh_database.reading() as session:
+        assert session.get_one(RedemptionPayout, by_hand_id).held_by == TREASURY.subject
+        assert session.get_one(RedemptionPayout, by_itself_id).held_by is None
 
 
 def test_upload__under_a_retired_asset__is_for_papers_of_courts(desk: Desk) -> None:

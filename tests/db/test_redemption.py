@@ -490,7 +490,7 @@ def test_payout__order_that_comes_meanwhile__is_not_paid(desk: Desk) -> None:
         None,
     )
     paying.hold_payout(desk.session, TREASURY, payout.id, reason="Order of the court")
-    assert refusal(pay) == ("party_under_order", None)
+    assert refusal(pay) == ("payout_held_by_person", None)
     again = refusal(lambda: paying.hold_payout(desk.session, TREASURY, payout.id, reason="Twice"))
     assert again == ("payout_settled", None)
 
