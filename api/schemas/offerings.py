@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -72,7 +72,33 @@ class CoolingOff(Body):
         return self.hours if self.hours is not None else (self.days or 0) * DAY_HOURS
 
 
-class OfferingCreate(Body):
+class SaleTerms(Body):
+    """What the terms of every sale say."""
+
+    offered_units: Units
+    min_ticket_units: Units = "1"
+    max_ticket_units: Units | None = None
+    opens_at: DatedInstant | None = None
+    closes_at: DatedInstant | None = None
+    eligible_countries: Annotated[list[Country], Field(max_length=MAX_COUNTRIES)] | None = None
+    document_ids: Annotated[list[UUID], Field(max_length=MAX_DOCUMENTS)] = Field(
+        default_factory=list
+    )
+
+    def said(self) -> dict[str, Any]:
+        most, countries = self.max_ticket_units, self.eligible_countries
+        return {
+            "offered_units": int(self.offered_units),
+            "min_ticket_units": int(self.min_ticket_units),
+            "max_ticket_units": None if most is None else int(most),
+            "opens_at": self.opens_at,
+            "closes_at": self.closes_at,
+            "eligible_countries": None if countries is None else tuple(countries),
+            "document_ids": tuple(self.document_ids),
+        }
+
+
+class OfferingCreate(SaleTerms):
     """The terms of the first sale.
 
     `offered_units` is the hard cap, `minimum_units` the soft cap. `max_ticket_units` is what one
@@ -81,38 +107,22 @@ class OfferingCreate(Body):
     0: there is no waiting list. Each buyer accepts the papers of `document_ids`.
     """
 
-    offered_units: Units
     minimum_units: Units = "0"
-    min_ticket_units: Units = "1"
-    max_ticket_units: Units | None = None
-    opens_at: DatedInstant | None = None
-    closes_at: DatedInstant | None = None
-    eligible_countries: Annotated[list[Country], Field(max_length=MAX_COUNTRIES)] | None = None
     allotment: Allotment = Allotment.FIRST_COME
     cooling_off: CoolingOff | None = None
     payment_hours: Annotated[int, Field(gt=0, le=MAX_PAYMENT_HOURS), NO_FLAG] | None = None
     waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_WAITING_LIST_HOURS), NO_FLAG] = (
         USUAL_WAITING_LIST_HOURS
     )
-    document_ids: Annotated[list[UUID], Field(max_length=MAX_DOCUMENTS)] = Field(
-        default_factory=list
-    )
 
     def terms(self) -> OfferTerms:
-        most, countries = self.max_ticket_units, self.eligible_countries
         return OfferTerms(
-            offered_units=int(self.offered_units),
+            **self.said(),
             minimum_units=int(self.minimum_units),
-            min_ticket_units=int(self.min_ticket_units),
-            max_ticket_units=None if most is None else int(most),
-            opens_at=self.opens_at,
-            closes_at=self.closes_at,
-            eligible_countries=None if countries is None else tuple(countries),
             allotment=self.allotment,
             cooling_off_hours=self.cooling_off.in_hours if self.cooling_off else 0,
             payment_hours=self.payment_hours,
             waiting_list_hours=self.waiting_list_hours,
-            document_ids=tuple(self.document_ids),
         )
 
 

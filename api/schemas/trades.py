@@ -13,17 +13,14 @@ from api.schemas.common import (
     Address,
     BigInteger,
     Body,
-    Country,
-    DatedInstant,
     MoneyAmount,
     Read,
     Units,
     address_of,
     bytes_of_hex,
 )
-from api.schemas.offerings import MAX_DOCUMENTS
+from api.schemas.offerings import SaleTerms
 from chain.trades import typed_data_of
-from registry.compliance.terms import MAX_COUNTRIES
 from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Order, OrderState
 from registry.offering.terms import USUAL_WAITING_LIST_HOURS, OfferTerms
@@ -43,40 +40,24 @@ Signature = Annotated[
 Half = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
 
 
-class SecondaryOfferingCreate(Body):
+class SecondaryOfferingCreate(SaleTerms):
     """The terms on which the wrapper sells what it holds of a live token.
 
     `price` is of one fraction. An order is the buyer's for `payment_hours`: within them the seller
     signs it and the buyer pays. The rest is as at the first sale.
     """
 
-    offered_units: Units
     price: MoneyAmount
-    min_ticket_units: Units = "1"
-    max_ticket_units: Units | None = None
-    opens_at: DatedInstant | None = None
-    closes_at: DatedInstant | None = None
-    eligible_countries: Annotated[list[Country], Field(max_length=MAX_COUNTRIES)] | None = None
     payment_hours: Annotated[int, Field(gt=0, le=MAX_TRADE_HOURS), NO_FLAG] = USUAL_PAYMENT_HOURS
     waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_TRADE_HOURS), NO_FLAG] = (
         USUAL_WAITING_LIST_HOURS
     )
-    document_ids: Annotated[list[UUID], Field(max_length=MAX_DOCUMENTS)] = Field(
-        default_factory=list
-    )
 
     def terms(self) -> OfferTerms:
-        most, countries = self.max_ticket_units, self.eligible_countries
         return OfferTerms(
-            offered_units=int(self.offered_units),
-            min_ticket_units=int(self.min_ticket_units),
-            max_ticket_units=None if most is None else int(most),
-            opens_at=self.opens_at,
-            closes_at=self.closes_at,
-            eligible_countries=None if countries is None else tuple(countries),
+            **self.said(),
             payment_hours=self.payment_hours,
             waiting_list_hours=self.waiting_list_hours,
-            document_ids=tuple(self.document_ids),
         )
 
 

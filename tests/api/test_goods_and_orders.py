@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from registry.asset import service as assets
+from registry.asset.models import Asset
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now, today
 from registry.receipt import service as receipts
@@ -85,9 +86,13 @@ def test_receipt__accredited_and_insured_anew__is_issued_and_leaves_after_its_te
         lot = lots.assayed(desk, accredited_until=today() - timedelta(days=1))
         worth = lot.receipt.insured_paisa + 100
         make.value(desk, lot.asset, worth)
-        kinds = ("ACCREDITATION", "INSURANCE", "RELEASE_ORDER")
-        accreditation, policy, order = (str(lots.paper(desk, lot.asset, kind)) for kind in kinds)
-    path, until = f"/v1/receipts/{lot.receipt.id}", str(today() + timedelta(days=730))
+        lasts = today() + timedelta(days=730)
+        accreditation = str(lots.paper(desk, lot.asset, "ACCREDITATION", valid_until=lasts))
+        kinds = ("INSURANCE", "RELEASE_ORDER")
+        policy, order = (str(lots.paper(desk, lot.asset, kind)) for kind in kinds)
+        dossier = desk.session.get_one(Asset, lot.asset.id)
+        dossier.details = dossier.details | {"insured_pkr": f"{worth // 100}.00"}
+    path, until = f"/v1/receipts/{lot.receipt.id}", str(lasts)
     renewal = {
         "accredited_until": until,
         "accreditation_id": accreditation,

@@ -73,9 +73,12 @@ def test_hit__found_by_the_screening__is_decided_by_two_and_shown_masked(house: 
 def test_list__of_far_fewer__is_confirmed_by_another_officer(house: House) -> None:
     whole = xml_of([Entry(f"XXi.{each}", f"Somebody Number{each}zai") for each in range(20)],
                    generated="2026-09-01T00:00:00Z")  # fmt: skip
-    assert send(house, whole.encode()).json()["is_current"] is True
-    small = file_of(generated="2026-09-02T00:00:00Z").getvalue()
     first, second = house.caller(FIRST_OFFICER), house.caller(SECOND_OFFICER)
+    sent = send(house, whole.encode(), FIRST_OFFICER).json()
+    if sent["needs_confirmation"]:  # it names others than the edition in use
+        sent = second.post(f"/v1/sanctions_lists/{sent['id']}/confirm").json()
+    assert sent["is_current"] is True
+    small = file_of(generated="2026-09-02T00:00:00Z").getvalue()
     sent = send(house, small, FIRST_OFFICER).json()
     assert (sent["needs_confirmation"], sent["is_current"]) == (True, False)
 
