@@ -5,6 +5,7 @@ Source: contracts/settlement/Settlement.sol; EIP-712; ERC-2612; ADR 0066.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -32,17 +33,31 @@ TRADE_FIELDS = {
 }
 
 
-def typed_data_of(session: Session, chain_id: int, terms: Terms) -> dict[str, Any]:
-    """Give what both parties sign of an order, its addresses as wallets show them (EIP-55)."""
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Where a chain's trades are settled, and in which rupees; 0x-addresses."""
+
+    chain_id: int
+    settlement: str
+    rupee: str
+
+
+def market_of(session: Session, chain_id: int) -> Market:
+    """Find the contracts of a chain, once for however many trades."""
     settlement, rupee = (
         to_checksum_address(platform_address(session, chain_id, name))
         for name in ("Settlement", "RupeeToken")
     )
+    return Market(chain_id, settlement, rupee)
+
+
+def typed_data_of(market: Market, terms: Terms) -> dict[str, Any]:
+    """Give what both parties sign of an order, its addresses as wallets show them (EIP-55)."""
     values = (
         to_checksum_address(terms.token),
         to_checksum_address(terms.seller),
         terms.units,
-        rupee,
+        market.rupee,
         to_checksum_address(terms.buyer),
         terms.price_paisa,
         terms.nonce,
@@ -50,7 +65,7 @@ def typed_data_of(session: Session, chain_id: int, terms: Terms) -> dict[str, An
         terms.deadline,
     )
     trade = dict(zip(TRADE_FIELDS, values, strict=True))
-    return trade_typed_data(chain_id, settlement, trade)
+    return trade_typed_data(market.chain_id, market.settlement, trade)
 
 
 def lockup_place(session: Session, chain_id: int) -> bytes | None:

@@ -15,7 +15,7 @@ from api.schemas.common import Page
 from api.schemas.offerings import OfferingRead
 from api.schemas.operations import OperationRead
 from api.schemas.trades import PurchaseConfirm, SecondaryOfferingCreate, TradeRead, TradeSign
-from chain.trades import check_seller, lockup_place, permit_of, typed_data_of
+from chain.trades import check_seller, lockup_place, market_of, permit_of, typed_data_of
 from registry.kernel.errors import RegistryError
 from registry.offering import secondary
 from registry.settlement import service as settlements
@@ -56,9 +56,7 @@ def list_unsigned_trades(
         session, actor, offering_id, after=paging.after_id, limit=paging.fetch
     )
     chain_id = services.settings.chain_id
-    return paging.page(
-        rows, lambda row: str(row.id), lambda row: TradeRead.read(session, chain_id, row)
-    )
+    return paging.page(rows, lambda row: str(row.id), TradeRead.reader(session, chain_id))
 
 
 @router.get("/orders/{order_id}/trade")
@@ -95,7 +93,7 @@ def check_trade(
         order = trades.get_trade(session, actor, order_id)
         terms = trades.terms_of(session, order)
         chain_id = services.settings.chain_id
-        typed_data = typed_data_of(session, chain_id, terms)
+        typed_data = typed_data_of(market_of(session, chain_id), terms)
         lockup = lockup_place(session, chain_id)
     try:
         digest = check_seller(services.node, typed_data, body.raw, lockup=lockup)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from api.schemas.common import (
     bytes_of_hex,
 )
 from api.schemas.offerings import SaleTerms
-from chain.trades import typed_data_of
+from chain.trades import Market, market_of, typed_data_of
 from registry.kernel.whole import NO_FLAG
 from registry.offering.models import Order, OrderState
 from registry.offering.terms import USUAL_WAITING_LIST_HOURS, OfferTerms
@@ -84,6 +86,16 @@ class TradeRead(Read):
     @classmethod
     def read(cls, session: Session, chain_id: int, row: Order) -> Self:
         """Show a trade without its permit, for which the chain is asked."""
+        return cls.reader(session, chain_id)(row)
+
+    @classmethod
+    def reader(cls, session: Session, chain_id: int) -> Callable[[Order], Self]:
+        """Give what shows trades, and asks for their contracts once."""
+        market = cache(lambda: market_of(session, chain_id))
+        return lambda row: cls._of(session, market(), row)
+
+    @classmethod
+    def _of(cls, session: Session, market: Market, row: Order) -> Self:
         terms, signature = terms_of(session, row), row.seller_signature
         assert row.pay_until is not None, "a trade has an end"
         return cls(
@@ -95,7 +107,7 @@ class TradeRead(Read):
             price=MoneyAmount.of(terms.price_paisa),
             deadline=row.pay_until,
             seller_signature=f"0x{signature.hex()}" if signature else None,
-            typed_data=typed_data_of(session, chain_id, terms),
+            typed_data=typed_data_of(market, terms),
             permit_typed_data=None,
         )
 

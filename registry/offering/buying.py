@@ -157,8 +157,7 @@ def require_on_sale(session: Session, offering: Offering) -> Tokenization:
     require_in_time(offering, moment)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     if offering.kind == OfferingKind.SECONDARY:
-        secondary.require_live(session, tokenization)
-        secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
+        secondary.require_selling(session, offering, tokenization)
     else:
         secondary.require_registered(session, tokenization)
     acceptance.require_no_document_revoked(session, offering)

@@ -176,6 +176,18 @@ def require_seller(session: Session, tokenization: Tokenization, wallet: Wallet)
     return seller
 
 
+def require_selling(session: Session, offering: Offering, tokenization: Tokenization) -> None:
+    """Ask that a secondary sale goes on: of its token, and of who sells.
+
+    Raises
+    ------
+    Conflict
+        As `require_live` and `require_seller`.
+    """
+    require_live(session, tokenization)
+    require_seller(session, tokenization, seller_of(session, offering))
+
+
 def seller_of(session: Session, offering: Offering) -> Wallet:
     """Return the wallet that sells in a secondary sale."""
     assert offering.seller_wallet_id is not None, "a secondary sale has a seller"

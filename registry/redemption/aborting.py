@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlalchemy import update
+from sqlmodel import Session, col
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
@@ -14,8 +15,8 @@ from registry.operation import service as operations
 from registry.operation.models import OperationKind
 from registry.reconciliation.payable import find_open_break
 from registry.redemption.guards import MACHINE
-from registry.redemption.models import Redemption, RedemptionState
-from registry.redemption.repository import get_redemption, has_paused, list_payouts, supply_of
+from registry.redemption.models import Redemption, RedemptionPayout, RedemptionState
+from registry.redemption.repository import get_redemption, has_paused, supply_of
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
@@ -47,9 +48,14 @@ def abort_redemption(
     said: dict[str, str] = {} if reason is None else {"reason": reason}
     back = _escrow_of(redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "abort", given=said, **said, **back)
-    redemption.funded_paisa = 0
-    for payout in list_payouts(session, redemption.id):
-        payout.amount_paisa = 0
+    if back:
+        redemption.funded_paisa = 0
+        # By set: of a large token there is a payout for each holder.
+        session.execute(
+            update(RedemptionPayout)
+            .where(col(RedemptionPayout.redemption_id) == redemption.id)
+            .values(amount_paisa=0)
+        )
     tokenization = tokenizations.get_tokenization(session, redemption.tokenization_id, lock=True)
     given = {"supply_units": supply_of(session, tokenization)}
     tokenizations.fire(session, actor, tokenization, "redemption_aborted", given=given)

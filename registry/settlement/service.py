@@ -264,8 +264,7 @@ def _require_standing(session: Session, order: Order) -> Tokenization:
     """Ask of token, seller and buyer what was asked when it was ordered."""
     offering = orders.get_offering(session, order.offering_id)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
-    secondary.require_live(session, tokenization)
-    secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
+    secondary.require_selling(session, offering, tokenization)
     investor = investors.get_investor(session, order.investor_id)
     buying.require_buyer(session, investor, session.get_one(Wallet, order.wallet_id))
     require_unlisted(session, investor.party_id)

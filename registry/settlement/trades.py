@@ -136,7 +136,7 @@ def open_to_sign(session: Session, actor: Actor, order_id: UUID) -> Order:
         There is none, or it is not the caller who sells.
     Conflict
         ``order_not_awaiting_payment``, ``trade_signed``, ``settlement_too_late``, and what
-        `secondary.require_live` says: nothing is sold while it rests.
+        `secondary.require_selling` says: nothing is sold while it rests.
     """
     found = get_row(session, Order, order_id, kind="order")
     offering = orders.get_offering(session, found.offering_id, lock=True)
@@ -148,8 +148,7 @@ def open_to_sign(session: Session, actor: Actor, order_id: UUID) -> Order:
         )
     require_unpaid(order)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
-    secondary.require_live(session, tokenization)
-    secondary.require_seller(session, tokenization, secondary.seller_of(session, offering))
+    secondary.require_selling(session, offering, tokenization)
     return order
 
 

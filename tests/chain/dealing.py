@@ -15,7 +15,7 @@ from chain.node.client import hex_of
 from chain.proving.reconciler import Reconciler
 from chain.sync.contract_catch_up import ContractCatchUp
 from chain.sync.guard import Guard
-from chain.trades import check_seller, permit_typed_data, typed_data_of
+from chain.trades import check_seller, market_of, permit_typed_data, typed_data_of
 from registry.investor import service as investors
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
@@ -134,7 +134,7 @@ class Dealing:
     def typed_data(self, order_id: UUID | None = None) -> dict[str, Any]:
         with self.world.database.reading() as session:
             order = session.get_one(Order, order_id or self.order_id)
-            return typed_data_of(session, CHAIN_ID, trades.terms_of(session, order))
+            return typed_data_of(market_of(session, CHAIN_ID), trades.terms_of(session, order))
 
     def signature(self, person: int, data: dict[str, Any] | None = None) -> bytes:
         key = key_of(person).key
