@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import socket
 import threading
 import time
@@ -31,6 +30,7 @@ from chain.signing.curve import require_coincurve
 from chain.worker import run_alerts, run_exports, run_imports, run_screening, run_worker
 from registry.journal.loop import run_sealer
 from registry.kernel import migrate
+from registry.kernel.collector import look_seldom
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
@@ -184,8 +184,7 @@ def _served(settings: Settings, database: Database) -> FastAPI:
 
 def server_config(settings: Settings, served: FastAPI) -> uvicorn.Config:
     """Say how an application is served that is complete."""
-    # As in every other part: no full collection is to walk what stays for good.
-    gc.freeze()
+    look_seldom()
     return uvicorn.Config(
         served,
         host=settings.host,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import ARRAY, Uuid, column, func, literal, update
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
@@ -49,19 +50,27 @@ def plan_order_mints(
             for order in sold
         ],
     )
-    # The mint names its order; one statement, whatever the number of orders.
+    if mints:
+        _await_mints(session, sold, mints)
+    return mints
+
+
+def _await_mints(session: Session, sold: Sequence[Order], mints: Sequence[Operation]) -> None:
+    """Let each order wait for its mint; one statement, whatever the number of orders."""
+    ids = literal([order.id for order in sold], ARRAY(Uuid))
+    named = func.unnest(ids, literal([mint.id for mint in mints], ARRAY(Uuid)))
+    pair = named.table_valued(
+        column("order_id", Uuid), column("operation_id", Uuid)
+    ).render_derived()
     session.execute(
         update(Order)
-        .where(
-            among(col(Order.id), [order.id for order in sold]),
-            col(Operation.key) == func.concat("mint:order:", col(Order.id)),
-        )
-        .values(state=OrderState.MINTING, operation_id=Operation.id),
+        .where(col(Order.id) == pair.c.order_id)
+        .values(state=OrderState.MINTING, operation_id=pair.c.operation_id),
         execution_options={"synchronize_session": False},
     )
-    for order in sold:
-        session.expire(order)
-    return mints
+    for order, mint in zip(sold, mints, strict=True):
+        set_committed_value(order, "state", OrderState.MINTING)
+        set_committed_value(order, "operation_id", mint.id)
 
 
 def plan_treasury_mint(

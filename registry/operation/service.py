@@ -28,10 +28,10 @@ from registry.operation.models import (
 )
 
 WAKE_CHANNEL = "milkiyat_operation"
+"""PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
+
 ANYTHING = ""
 """Said on that channel by whoever does not know what may be sent now."""
-
-"""PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,6 @@ def is_anything_open(session: Session) -> bool:
 
 def _row(actor: Actor, new: NewOperation) -> dict[str, Any]:
     operation_id = new_id()
-    named = {"milkiyat.operation.id": str(operation_id), "milkiyat.operation.kind": new.kind.value}
-    with tracing.tracer().start_as_current_span("operation.plan", attributes=named):
-        traceparent = tracing.current_traceparent()
     return {
         "id": operation_id,
         "recorded_at": now(),
@@ -128,8 +125,15 @@ def _row(actor: Actor, new: NewOperation) -> dict[str, Any]:
         "requested_by": actor.subject,
         "params": new.params,
         "result": {},
-        "traceparent": traceparent,
+        "traceparent": _begin_trace(operation_id, new.kind) if tracing.is_on() else None,
     }
+
+
+def _begin_trace(operation_id: UUID, kind: OperationKind) -> str | None:
+    """Give the place in its trace from which workers go on."""
+    named = {"milkiyat.operation.id": str(operation_id), "milkiyat.operation.kind": kind.value}
+    with tracing.tracer().start_as_current_span("operation.plan", attributes=named):
+        return tracing.current_traceparent()
 
 
 def _add_dependencies(
