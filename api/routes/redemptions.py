@@ -132,7 +132,7 @@ def freeze_redemption(redemption_id: UUID, session: SessionDep, actor: ActorDep)
 def fund_redemption(
     redemption_id: UUID, body: FundingCreate, session: SessionDep, actor: ActorDep
 ) -> RedemptionRead:
-    """Record that the escrow holds the price, and allot it to the paisa."""
+    """Record that the escrow holds the price less the costs, and allot it to the paisa."""
     row = paying.fund_redemption(
         session,
         actor,

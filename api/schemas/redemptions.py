@@ -32,7 +32,7 @@ from registry.redemption.service import RedemptionTerms
 
 
 class RedemptionCreate(Body):
-    """What all fractions together are paid, for what, and by when."""
+    """What is paid for all fractions together, less which costs, for what, and by when."""
 
     kind: RedemptionKind
     price: MoneyAmount
@@ -40,10 +40,13 @@ class RedemptionCreate(Body):
     record_on: date
     vote_until: date
     long_stop_on: date
+    costs: MoneyAmount | None = None
 
     def terms(self) -> RedemptionTerms:
         return RedemptionTerms(
-            **self.model_dump(exclude={"price"}), price_paisa=self.price.paisa("/price/amount")
+            **self.model_dump(exclude={"price", "costs"}),
+            price_paisa=self.price.paisa("/price/amount"),
+            costs_paisa=self.costs.paisa("/costs/amount") if self.costs else 0,
         )
 
 
@@ -80,6 +83,7 @@ class RedemptionRead(Read):
     kind: RedemptionKind
     state: RedemptionState
     price: MoneyAmount
+    costs: MoneyAmount
     price_basis: str
     funded: MoneyAmount
     record_on: date
@@ -102,6 +106,7 @@ class RedemptionRead(Read):
                 }
             ),
             price=MoneyAmount.of(row.price_paisa),
+            costs=MoneyAmount.of(row.costs_paisa or 0),
             funded=MoneyAmount.of(row.funded_paisa),
             in_favour_units=votes.in_favour_units,
             against_units=votes.against_units,

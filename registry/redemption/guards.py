@@ -38,6 +38,11 @@ def terms_are_whole(attempt: Try) -> None:
         raise Invalid("redemption_malformed", "A redemption says what its price rests on.")
     if redemption.price_paisa <= 0 and redemption.kind != RedemptionKind.DELIVERY:
         raise Invalid("redemption_malformed", "Only a delivery in kind pays nothing.")
+    if redemption.costs_paisa and redemption.costs_paisa >= redemption.price_paisa:
+        raise Invalid(
+            "redemption_malformed", "Costs leave something of the price to the holders.",
+            field="/costs/amount",
+        )  # fmt: skip
     if not redemption.vote_until <= redemption.record_on <= redemption.long_stop_on:
         raise Invalid(
             "redemption_malformed",
@@ -129,7 +134,7 @@ def token_stands_still(attempt: Try) -> None:
 
 @guard(MACHINE, "fund")
 def escrow_covers_it(attempt: Try) -> None:
-    if attempt.given["escrow_paisa"] < attempt.record.price_paisa:
+    if attempt.given["escrow_paisa"] < attempt.record.net_paisa:
         raise Conflict(
             "escrow_short", "The escrow holds less than the sum of the payouts (rule RED-01).",
             rule="RED-01",

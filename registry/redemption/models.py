@@ -50,7 +50,10 @@ class Redemption(Record, table=True):
     Parameters
     ----------
     price_paisa
-        What all fractions together are paid; its basis says where it comes from.
+        What the asset, or all fractions together, bring; its basis says where it comes from.
+    costs_paisa
+        What of it is kept for costs: holders vote on both. None where it was asked for before
+        costs were told.
     vote_block
         Block whose cap table votes.
     record_block
@@ -69,12 +72,14 @@ class Redemption(Record, table=True):
             postgresql_where=text("state NOT IN ('SETTLED', 'REJECTED', 'ABORTED')"),
         ),
         CheckConstraint("price_paisa >= 0 AND funded_paisa >= 0", name="ck_redemption_money"),
+        CheckConstraint("costs_paisa >= 0", name="ck_redemption_costs"),
     )
 
     tokenization_id: UUID = Field(foreign_key="tokenization.id", index=True)
     kind: RedemptionKind = enumeration(RedemptionKind)
     state: RedemptionState = enumeration(RedemptionState, default=RedemptionState.REQUESTED)
     price_paisa: int = bigint()
+    costs_paisa: int | None = bigint(default=None)
     price_basis: str
     record_on: date
     vote_until: date
@@ -87,6 +92,11 @@ class Redemption(Record, table=True):
     funded_paisa: int = bigint(default=0)
     escrow_reference: str | None = None
     maker: str
+
+    @property
+    def net_paisa(self) -> int:
+        """What the holders are paid."""
+        return self.price_paisa - (self.costs_paisa or 0)
 
 
 class RedemptionVote(Record, table=True):

@@ -51,7 +51,7 @@ PAYABLE = (RedemptionState.PAYING, RedemptionState.PAID, RedemptionState.SETTLED
 def fund_redemption(
     session: Session, actor: Actor, redemption_id: UUID, *, escrow_paisa: int, reference: str
 ) -> Redemption:
-    """Record that the escrow holds the price, and allot it to the paisa (RED-01).
+    """Record that the escrow holds the price less the costs, and allot it to the paisa (RED-01).
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def fund_redemption(
         session, actor, MACHINE, redemption, "fund",
         given=given, escrow_paisa=str(escrow_paisa), reference=reference,
     )  # fmt: skip
-    redemption.funded_paisa, redemption.escrow_reference = redemption.price_paisa, reference
+    redemption.funded_paisa, redemption.escrow_reference = redemption.net_paisa, reference
     payouts = list_payouts(session, redemption.id)
     amounts = allot(redemption.funded_paisa, [int(payout.units) for payout in payouts])
     for payout, amount_paisa in zip(payouts, amounts, strict=True):

@@ -45,9 +45,11 @@ class RedemptionTerms:
     Parameters
     ----------
     price_paisa
-        What all fractions together are paid.
+        What the asset, or all fractions together, bring.
     price_basis
-        Where the price comes from: an offer, a sale deed, the terms, a decree.
+        Where the price comes from: an offer, a sale deed, the terms, a decree; and where costs do.
+    costs_paisa
+        What of the price is kept for costs: tax, fees, a broker. Holders are paid the rest.
     record_on
         Day from which the cap table may be frozen.
     """
@@ -58,6 +60,7 @@ class RedemptionTerms:
     record_on: date
     vote_until: date
     long_stop_on: date
+    costs_paisa: int = 0
 
 
 def request_redemption(
@@ -103,6 +106,7 @@ def request_redemption(
     journal.record(
         session, actor, "redemption_requested", "redemption", redemption.id,
         kind=redemption.kind, price_paisa=str(redemption.price_paisa),
+        costs_paisa=str(terms.costs_paisa),
     )  # fmt: skip
     lifecycle.fire(session, THE_SYSTEM, MACHINE, redemption, "validate")
     if redemption.kind not in rules.VOTED_ON:
@@ -194,6 +198,8 @@ def close_vote(session: Session, redemption_id: UUID) -> Redemption:
 
 def terms_hash(redemption: Redemption) -> bytes:
     """Return what two people approve: these terms, with this vote behind them."""
+    # What was asked for before costs were told is approved by the hash that it had.
+    costs = redemption.costs_paisa
     return record_hash(
         {
             "redemption": str(redemption.id),
@@ -204,6 +210,7 @@ def terms_hash(redemption: Redemption) -> bytes:
             "long_stop_on": str(redemption.long_stop_on),
             "vote_block": str(redemption.vote_block),
         }
+        | ({} if costs is None else {"costs_paisa": str(costs)})
     )
 
 

@@ -105,7 +105,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         payouts = _folded(session.execute(query, values))
     for row in found:
         out = payouts.get(row.id, _Payouts())
-        # All that the price pays for is allotted to holders: the register knows of no costs.
+        # What is funded is what is allotted to holders: the price less the costs.
         net = row.funded_paisa
         costs = row.price_paisa - net if net else 0
         paid, held, due = (out.paisa[state] if net else 0 for state in _STATES)

@@ -323,7 +323,7 @@ def account(chain: Moves, address: bytes) -> str:
 
 def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: House) -> None:
     with house.desk() as desk:
-        made = redemptions.being_paid(desk)
+        made = redemptions.being_paid(desk, costs_paisa=1_234_567)
         first, second, _ = list_payouts(desk.session, made.redemption.id)
         paying.record_payout(desk.session, TREASURY, first.id, rail_reference="R23-1")
         paying.hold_payout(desk.session, TREASURY, second.id, reason="No account.")
@@ -341,6 +341,15 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
         for act in ("redemption_payout_paid", "redemption_payout_held")
     }  # fmt: skip
     gross = Replayed.of(house).one("redemption", id=made.redemption.id)["price_paisa"]
+    [asked] = [
+        entry["facts"]
+        for entry in journal_of(house.database)
+        if entry["kind"] == "act" and entry["act"] == "redemption_requested"
+        and entry["subject_id"] == str(made.redemption.id)
+    ]  # fmt: skip
+    costs = int(asked["costs_paisa"])
+    assert _paisa(row["costs"]) == costs == 1_234_567
+    assert _paisa(row["net"]) == gross - costs
     assert _paisa(row["paid"]) == by_act["redemption_payout_paid"] > 0
     assert _paisa(row["held"]) == by_act["redemption_payout_held"] > 0
     assert _paisa(row["gross"]) == gross == redemptions.PRICE_PAISA

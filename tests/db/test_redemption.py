@@ -30,6 +30,7 @@ from registry.redemption.models import (
     RedemptionState,
 )
 from registry.redemption.repository import list_payouts, tally
+from registry.redemption.service import terms_hash
 from registry.title import service as titles
 from registry.title.models import Title
 from registry.tokenization import service as tokenizations
@@ -380,6 +381,40 @@ def test_fund__price_that_does_not_divide__is_allotted_to_the_last_paisa(desk: D
     assert sum(amounts.values()) == made.redemption.funded_paisa == 1_000_001
     for units, paisa in amounts.items():
         assert abs(paisa - Fraction(1_000_001 * int(units), 1000)) < 1
+
+
+def test_fund__costs__are_voted_on_with_the_price_and_not_allotted(desk: Desk) -> None:
+    made = stages.frozen(desk, units=(751, 150, 99), price_paisa=1_000_001, costs_paisa=33_334)
+    redemption = made.redemption
+    before = terms_hash(redemption)
+    redemption.costs_paisa = 33_335
+    assert terms_hash(redemption) != before, "the approvals are of these costs"
+    redemption.costs_paisa = 33_334
+
+    net = 1_000_001 - 33_334
+    short = refusal(lambda: stages.fund(desk, redemption, net - 1))
+    assert short == ("escrow_short", "RED-01")
+    stages.fund(desk, redemption, net)
+    amounts = {row.units: row.amount_paisa for row in payouts(desk, made).values()}
+    assert sum(amounts.values()) == redemption.funded_paisa == net
+    for units, paisa in amounts.items():
+        assert abs(paisa - Fraction(net * int(units), 1000)) < 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "price_paisa", "costs_paisa"),
+    [
+        (RedemptionKind.SALE, 100, 100),
+        (RedemptionKind.MATURITY, 100, 101),
+        (RedemptionKind.DELIVERY, 0, 1),
+    ],
+)
+def test_request__costs_that_leave_nothing__are_refused(
+    desk: Desk, kind: RedemptionKind, price_paisa: int, costs_paisa: int
+) -> None:
+    said: dict[str, Any] = {"price_paisa": price_paisa, "costs_paisa": costs_paisa}
+    refused = refusal(lambda: stages.requested(desk, kind, **said))
+    assert refused == ("redemption_malformed", None)
 
 
 def test_fund__one_paisa_short_or_unnamed__is_refused(desk: Desk) -> None:
