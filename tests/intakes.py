@@ -23,7 +23,7 @@ from registry.incident.service import NewIncident
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.offering.models import Order
-from registry.payment.rails import BANK, Receipt
+from registry.payment.rails import BANK, PaymentRail, Receipt
 from registry.payment.receiving import book_receipt
 from registry.production import readings
 from registry.production.models import EnergyReading
@@ -71,10 +71,10 @@ def incident(desk: Desk, **changes: Any) -> Incident:
     return incidents.report_incident(desk.session, OPERATIONS, NewIncident(**(said | changes)))
 
 
-def paid(desk: Desk, order: Order, paisa: int, *, ago: timedelta) -> None:
-    """Let the bank tell of a payment."""
+def paid(desk: Desk, order: Order, paisa: int, *, ago: timedelta, rail: PaymentRail = BANK) -> None:
+    """Let a rail, the bank if nothing else is said, tell of a payment."""
     receipt = Receipt(f"R-{next(make.numbers)}", order.reference, paisa, now() - ago)
-    book_receipt(desk.session, BANK, receipt)
+    book_receipt(desk.session, rail, receipt)
 
 
 def paid_yesterday(desk: Desk, paisa: int = 200_000_000) -> Buyer:

@@ -35,7 +35,8 @@ class PolicyCreate(Body):
 class PolicyRead(Read):
     """A threshold; `valid_from` is null where it held before the register began.
 
-    `verified` says whether the source was seen to say so.
+    `verified` says whether the source was seen to say so. `rails` are those whose payments count,
+    where it is about payments.
     """
 
     name: PolicyName
@@ -45,6 +46,7 @@ class PolicyRead(Read):
     source: str
     verified: bool
     valid_from: date | None
+    rails: list[str]
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -56,6 +58,7 @@ class PolicyRead(Read):
             source=policy.source,
             verified=policy.is_verified,
             valid_from=policy.valid_from,
+            rails=list(policy.rails),
         )
 
 

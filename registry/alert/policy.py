@@ -39,7 +39,7 @@ class AlertPolicy:
     least_payments
         So many payments at least: one alone is nothing.
     rails
-        Whose payments count.
+        Whose payments count: as for the CTR, which the payments are kept below.
     least_score
         Of a hit of the sanctions screening.
     """
@@ -60,15 +60,16 @@ def alert_policy(session: Session) -> AlertPolicy:
     day = today()
     house = _house()
     rapid, structuring = house["rapid_in_and_out"], house["structuring"]
+    ctr = policy_on(session, PolicyName.CTR, day)
     return AlertPolicy(
         large_share=policy_on(session, PolicyName.LARGE_HOLDER, day).value,
         rapid_window=timedelta(days=rapid["days"]),
         rapid_least_share=Fraction(rapid["least_share"]),
         rapid_left_share=Fraction(rapid["left_share"]),
-        limit_paisa=int(policy_on(session, PolicyName.CTR, day).value),
+        limit_paisa=int(ctr.value),
         structuring_window=timedelta(hours=structuring["window_hours"]),
         least_payments=structuring["least_payments"],
-        rails=tuple(Rail(name) for name in structuring["rails"]),
+        rails=tuple(Rail(name) for name in ctr.rails),
         least_score=house["sanctioned_name"]["least_score"],
     )
 

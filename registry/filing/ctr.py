@@ -20,6 +20,8 @@ from registry.kernel.rows import get_row, page_after
 from registry.lifecycle import service as lifecycle
 from registry.offering.models import Order, Payment, PaymentState
 from registry.party.models import Party
+from registry.policy.models import PolicyName
+from registry.policy.service import policy_on
 
 
 def prepare_filing(session: Session, actor: Actor, *, party_id: UUID, day: date) -> CtrFiling:
@@ -65,7 +67,8 @@ def prepare_filing(session: Session, actor: Actor, *, party_id: UUID, day: date)
 
 
 def payments_of(session: Session, party_id: UUID, day: date) -> Sequence[Payment]:
-    """List what a party paid on a day, oldest first, without what was taken back."""
+    """List what a party paid in currency on a day, oldest first, without what was taken back."""
+    rails = policy_on(session, PolicyName.CTR, day).rails
     begins = datetime.combine(day, time(), SEAT)
     return session.exec(
         select(Payment)
@@ -74,6 +77,7 @@ def payments_of(session: Session, party_id: UUID, day: date) -> Sequence[Payment
         .where(
             col(Investor.party_id) == party_id,
             col(Payment.state) == PaymentState.ALLOCATED,
+            col(Payment.rail).in_(rails),
             col(Payment.received_at) >= begins,
             col(Payment.received_at) < begins + timedelta(days=1),
         )

@@ -340,7 +340,7 @@ class Payment(Record, table=True):
         Index(
             "ix_payment_received_at",
             "received_at",
-            postgresql_include=["order_id", "amount_paisa", "state"],
+            postgresql_include=["order_id", "amount_paisa", "state", "rail"],
         ),
     )
 

@@ -37,6 +37,8 @@ class Policy:
         Whether the source was seen to say so.
     valid_from
         None: it held before the register began.
+    rails
+        Whose payments count, where it is about payments.
     """
 
     name: PolicyName
@@ -46,6 +48,7 @@ class Policy:
     source: str
     is_verified: bool
     valid_from: date | None = None
+    rails: tuple[str, ...] = ()
 
     _COMPARISON: ClassVar = {Bound.AT_LEAST: ge, Bound.ABOVE: gt, Bound.AT_MOST: le}
 
@@ -66,6 +69,7 @@ def original_policies() -> Mapping[PolicyName, Policy]:
             bound=Bound(row["bound"]),
             source=row["source"],
             is_verified=row["verified"],
+            rails=tuple(row.get("rails", ())),
         )
         for row in rows
     }

@@ -38,7 +38,8 @@ COLUMNS = (
     Column("threshold", Kind.MONEY),
 )
 
-# What the bank took back was not paid. Payments of one day are few, whatever there ever was; of
+# Of the rails that the policy names; what the bank took back was not paid.
+# Payments of one day are few, whatever there ever was; of
 # those who paid, nearly all paid less, and are not asked who they are. What was identified after
 # its day was filed is in a further report, or in none yet: then nothing is said of the state.
 _PAID = """
@@ -47,7 +48,7 @@ SELECT i.party_id, p.total, p.payments, f.filed_reference,
     SELECT FROM payment m JOIN purchase_order o ON o.id = m.order_id
     WHERE o.investor_id = p.investor_id
       AND m.received_at >= :begins AND m.received_at < :ends AND m.received_at <= :until
-      AND {paid} AND NOT EXISTS (
+      AND m.rail = ANY(:rails) AND {paid} AND NOT EXISTS (
         SELECT FROM ctr_filing c WHERE c.party_id = i.party_id AND c.day = :day
           AND c.state <> 'WITHDRAWN' AND c.payment_ids @> to_jsonb(m.id::text))
   ) THEN f.state END AS state
@@ -55,7 +56,7 @@ FROM (
   SELECT o.investor_id, sum(m.amount_paisa) AS total, count(*) AS payments
   FROM payment m JOIN purchase_order o ON o.id = m.order_id
   WHERE m.received_at >= :begins AND m.received_at < :ends AND m.received_at <= :until
-    AND {paid}
+    AND m.rail = ANY(:rails) AND {paid}
   GROUP BY o.investor_id HAVING sum(m.amount_paisa) >= :least
 ) p
 JOIN investor i ON i.id = p.investor_id
@@ -88,7 +89,7 @@ def _rows(session: Session, question: Question[OfDay]) -> Iterator[Row]:
     begins = datetime.combine(day, time(), SEAT)
     asked = {
         "day": day, "begins": begins, "ends": begins + timedelta(days=1),
-        "least": least, "limit": question.fetch,
+        "least": least, "limit": question.fetch, "rails": list(policy.rails),
         "after": question.after[0] if question.after else UUID(int=0),
     }  # fmt: skip
     with as_recorded(session, question) as until:

@@ -14,12 +14,12 @@ from registry.filing import ctr
 from registry.journal.models import JournalEntry
 from registry.kernel.clock import SEAT, now, today
 from registry.offering.models import Order
-from registry.payment.rails import BANK, Reversal
+from registry.payment.rails import BANK, ONCHAIN, Reversal
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import intakes, sales
 from tests.api.house import House, problem_of
-from tests.api.reports import ask, rows_of
+from tests.api.reports import Replayed, ask, rows_of
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 
 pytestmark = pytest.mark.db
@@ -29,7 +29,10 @@ CTR_PAISA = 2_000_000_00
 
 @dataclass(frozen=True)
 class Paid:
-    """Who paid what today: one large payment, two that only together are large, and a small one."""
+    """Who paid what today: one large payment, two that only together are large, and a small one.
+
+    And one that is small in currency, and large with rupees on chain.
+    """
 
     parties: dict[str, UUID]
 
@@ -40,6 +43,11 @@ def paid(house: House) -> Paid:
     with house.desk() as desk:
         wrapped = sales.wrapped_apartment(desk)
         sale = sales.offering(desk, wrapped)
+        mixed = make.buyer(desk)
+        order = sales.order(desk, sale, mixed, units=100)
+        sales.pay_in(desk.session, order, CTR_PAISA - 1)
+        intakes.paid(desk, order, CTR_PAISA, ago=timedelta(), rail=ONCHAIN)
+        parties["mixed"] = mixed.investor.party_id
         for name, amounts in (
             ("large", (CTR_PAISA,)),
             ("together", (CTR_PAISA - 1, 1)),
@@ -54,13 +62,15 @@ def paid(house: House) -> Paid:
 
 
 def paid_by_journal(house: House, day: date) -> dict[str, tuple[int, int]]:
-    """Add up the journal's own entries of money that was booked, by the party of the order."""
+    """Add up the journal's own entries of currency that was booked, by the party of the order."""
     found: dict[str, list[int]] = defaultdict(list)
     with house.database.reading() as session:
         entries = session.exec(
             select(JournalEntry).where(col(JournalEntry.act) == "payment_booked")
         ).all()
     for entry in entries:
+        if entry.facts["rail"] != "bank_transfer":
+            continue
         if entry.subject_kind == "order" and entry.recorded_at.astimezone(SEAT).date() == day:
             party = house.one(
                 "SELECT party_id FROM investor i JOIN purchase_order o ON o.investor_id = i.id"
@@ -84,7 +94,7 @@ def test_r_13__today__is_who_paid_the_threshold_by_the_journal(house: House, pai
         for row in rows
     } == expected
     assert set(expected) >= {str(paid.parties["large"]), str(paid.parties["together"])}
-    assert str(paid.parties["small"]) not in expected
+    assert {str(paid.parties[name]) for name in ("small", "mixed")}.isdisjoint(expected)
     assert {row["threshold"]["amount"] for row in rows} == {"2000000.00"}
     assert {row["filed_reference"] for row in rows} == {None}
 
@@ -151,5 +161,10 @@ def test_r_13__identified_after_its_day_was_filed__is_one_row_that_tells_what_is
     with house.desk() as desk:
         intakes.paid(desk, order, 70_000_00, ago=timedelta(days=1))
     assert said() == [(None, "CTR-A")]
+    with house.desk() as desk:
+        intakes.paid(desk, order, 90_000_00, ago=timedelta(days=1), rail=ONCHAIN)
     file("CTR-B")
+    filings = Replayed.of(house).rows("ctr_filing", party_id=party)
+    totals = sorted(int(filing["total_paisa"]) for filing in filings)
+    assert totals == [70_000_00, CTR_PAISA], "rupees on chain are no currency"
     assert said() == [("FILED", "CTR-A, CTR-B")]

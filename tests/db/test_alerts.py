@@ -23,7 +23,7 @@ from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.notice.models import Notice
 from registry.offering.models import Offering, Order
 from registry.party.models import PartyKind
-from registry.payment.rails import BANK, Receipt
+from registry.payment.rails import BANK, ONCHAIN, Receipt
 from registry.payment.receiving import book_receipt
 from registry.policy import service as policies
 from registry.policy.models import PolicyName
@@ -311,6 +311,18 @@ def test_structuring__one_payment_or_one_that_is_reported_itself__is_nothing(des
     paid(desk, order, CTR - 1, hours_ago=2)
 
     assert rounds.look_at_payments(desk.session) == 0
+
+
+def test_structuring__rupees_on_chain__do_not_count(desk: Desk) -> None:
+    sale, who = sale_to(desk)
+    order = sales.order(desk, sale, who, 500)
+    paid(desk, order, CTR - 1, hours_ago=3)
+    chain = Receipt(f"R-{next(make.numbers)}", order.reference, CTR - 1, now() - 2 * HOUR)
+    book_receipt(desk.session, ONCHAIN, chain)
+    assert rounds.look_at_payments(desk.session) == 0
+
+    paid(desk, order, 1, hours_ago=1)
+    assert rounds.look_at_payments(desk.session) == 1
 
 
 def test_structuring__of_two_parties__is_not_added_up(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.offering.models import Rail
 from registry.policy import service as policies
 from registry.policy.models import PolicyName, PolicyRow, PolicyUnit
 from tests.factories import CHECKER, COMPLIANCE, Desk
@@ -39,6 +40,7 @@ def test_originals__name_every_policy_and_are_those_of_the_law() -> None:
     assert [ctr.covers(200_000_000 - 1), ctr.covers(200_000_000)] == [False, True]
     assert [travel.covers(100_000_000), travel.covers(100_000_001)] == [False, True]
     assert found[PolicyName.STR].covers(0)
+    assert [Rail(name) for name in ctr.rails] == [Rail.BANK_TRANSFER]
     assert all(policy.source for policy in found.values())
     assert all(
         policy.value.denominator == 1
