@@ -20,8 +20,9 @@ COLUMNS = (
     Column("at", Kind.TIME),
     Column("rules_passed", Kind.COUNT),
     Column("rules_failed", Kind.COUNT),
+    Column("failed", says="The ids of CRITICAL rules that failed, which nobody may override"),
     Column("blocked", Kind.FLAG),
-    Column("overrides"),
+    Column("overrides", says="The ids of other rules that failed and did not stop it"),
     Column("reason"),
 )
 
@@ -57,14 +58,15 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
         )
 
 
-def _counts(row: Any) -> tuple[int | None, int | None, bool | None, str | None]:
-    """Count what the rules said; an override is a rule that failed and did not stop it."""
+def _counts(row: Any) -> tuple[int | None, int | None, str | None, bool | None, str | None]:
+    """Count what the rules said, and name those that failed: CRITICAL ones and others."""
     if row.results is None:
-        return None, None, None, None
+        return None, None, None, None, None
     failed = [item for item in row.results if not item["passed"]]
-    passed = len(row.results) - len(failed)
+    critical = sorted(item["id"] for item in failed if item["severity"] == "CRITICAL")
     overrides = sorted(item["id"] for item in failed if item["severity"] != "CRITICAL")
-    return passed, len(failed), row.blocked, ", ".join(overrides) or None
+    return (len(row.results) - len(failed), len(failed), ", ".join(critical) or None, row.blocked,
+            ", ".join(overrides) or None)  # fmt: skip
 
 
 ONBOARDING = Report(
