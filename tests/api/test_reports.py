@@ -15,7 +15,6 @@ from registry.kernel.papers import PaperRefused
 from registry.kernel.sealed_pdf import attachment_of
 from registry.kernel.signing import PublicKeys, read_signing_keys
 from registry.report.answering import MAX_PDF_ROWS
-from registry.report.catalogue import CATALOGUE
 from registry.report.values import cells_of
 from tests.api.house import House, new_report_key, problem_of
 from tests.api.projected import FIRST_BLOCK, Minted, mint_to_many
@@ -50,14 +49,6 @@ def refused(content: bytes, keys: PublicKeys) -> str:
 
 
 # What is asked, and by whom
-
-
-def test_catalogue__held_against_the_list__is_complete(house: House) -> None:
-    listed = house.caller(Role.REGULATOR).get("/v1/reports").json()
-
-    assert [row["code"] for row in listed] == [report.code for report in CATALOGUE]
-    assert [report.code for report in CATALOGUE] == sorted(report.code for report in CATALOGUE)
-    assert all(row["title"] and row["title_ur"] and row["columns"] for row in listed)
 
 
 @pytest.mark.parametrize(
