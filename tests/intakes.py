@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,8 +23,10 @@ from registry.incident.models import Incident, IncidentKind, IncidentSeverity
 from registry.incident.service import NewIncident
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
-from registry.offering.models import Order
-from registry.payment.rails import BANK, PaymentRail, Receipt
+from registry.ledger.models import Account, EntryKind
+from registry.ledger.service import NewEntry, move, post
+from registry.offering.models import Order, Payment, PaymentState
+from registry.payment.rails import BANK, ONCHAIN, Receipt
 from registry.payment.receiving import book_receipt
 from registry.production import readings
 from registry.production.models import EnergyReading
@@ -71,10 +74,28 @@ def incident(desk: Desk, **changes: Any) -> Incident:
     return incidents.report_incident(desk.session, OPERATIONS, NewIncident(**(said | changes)))
 
 
-def paid(desk: Desk, order: Order, paisa: int, *, ago: timedelta, rail: PaymentRail = BANK) -> None:
-    """Let a rail, the bank if nothing else is said, tell of a payment."""
+def paid(desk: Desk, order: Order, paisa: int, *, ago: timedelta) -> None:
+    """Let the bank tell of a payment."""
     receipt = Receipt(f"R-{next(make.numbers)}", order.reference, paisa, now() - ago)
-    book_receipt(desk.session, rail, receipt)
+    book_receipt(desk.session, BANK, receipt)
+
+
+def paid_on_chain(desk: Desk, order: Order, paisa: int, *, ago: timedelta) -> None:
+    """Book rupees on chain for an order, as the settlement of a trade does."""
+    payment = Payment(
+        rail=ONCHAIN.name,
+        rail_reference=f"0x{secrets.token_hex(32)}",
+        order_id=order.id,
+        order_reference=order.reference,
+        state=PaymentState.ALLOCATED,
+        amount_paisa=paisa,
+        received_at=now() - ago,
+    )
+    desk.session.add(payment)
+    desk.session.flush()
+    came = move(paisa, debit=(ONCHAIN.account, None), credit=(Account.ORDER, order.id))
+    entry = NewEntry(EntryKind.RECEIPT, f"receipt:{payment.id}", ("order", order.id), came)
+    post(desk.session, [entry])
 
 
 def paid_yesterday(desk: Desk, paisa: int = 200_000_000) -> Buyer:

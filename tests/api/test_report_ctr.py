@@ -14,7 +14,7 @@ from registry.filing import ctr
 from registry.journal.models import JournalEntry
 from registry.kernel.clock import SEAT, now, today
 from registry.offering.models import Order
-from registry.payment.rails import BANK, ONCHAIN, Reversal
+from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import intakes, sales
@@ -46,7 +46,7 @@ def paid(house: House) -> Paid:
         mixed = make.buyer(desk)
         order = sales.order(desk, sale, mixed, units=100)
         sales.pay_in(desk.session, order, CTR_PAISA - 1)
-        intakes.paid(desk, order, CTR_PAISA, ago=timedelta(), rail=ONCHAIN)
+        intakes.paid_on_chain(desk, order, CTR_PAISA, ago=timedelta())
         parties["mixed"] = mixed.investor.party_id
         for name, amounts in (
             ("large", (CTR_PAISA,)),
@@ -162,7 +162,7 @@ def test_r_13__identified_after_its_day_was_filed__is_one_row_that_tells_what_is
         intakes.paid(desk, order, 70_000_00, ago=timedelta(days=1))
     assert said() == [(None, "CTR-A")]
     with house.desk() as desk:
-        intakes.paid(desk, order, 90_000_00, ago=timedelta(days=1), rail=ONCHAIN)
+        intakes.paid_on_chain(desk, order, 90_000_00, ago=timedelta(days=1))
     file("CTR-B")
     filings = Replayed.of(house).rows("ctr_filing", party_id=party)
     totals = sorted(int(filing["total_paisa"]) for filing in filings)

@@ -23,14 +23,14 @@ from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.notice.models import Notice
 from registry.offering.models import Offering, Order
 from registry.party.models import PartyKind
-from registry.payment.rails import BANK, ONCHAIN, Receipt
+from registry.payment.rails import BANK, Receipt
 from registry.payment.receiving import book_receipt
 from registry.policy import service as policies
 from registry.policy.models import PolicyName
 from registry.sanctions import lists
 from registry.sanctions.screening import screen_party
 from tests import factories as make
-from tests import ledger, sales
+from tests import intakes, ledger, sales
 from tests.factories import CHECKER, COMPLIANCE, Buyer, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.ledger import Ledger
@@ -317,8 +317,7 @@ def test_structuring__rupees_on_chain__do_not_count(desk: Desk) -> None:
     sale, who = sale_to(desk)
     order = sales.order(desk, sale, who, 500)
     paid(desk, order, CTR - 1, hours_ago=3)
-    chain = Receipt(f"R-{next(make.numbers)}", order.reference, CTR - 1, now() - 2 * HOUR)
-    book_receipt(desk.session, ONCHAIN, chain)
+    intakes.paid_on_chain(desk, order, CTR - 1, ago=2 * HOUR)
     assert rounds.look_at_payments(desk.session) == 0
 
     paid(desk, order, 1, hours_ago=1)
