@@ -116,6 +116,7 @@ def cases_by_journal(house: House, at: datetime | None = None) -> list[dict[str,
             "opened": instant(row["recorded_at"]),
             "state": row["state"],
             "goaml_reference": row["filed_reference"],
+            "filed": instant(row["decided_at"]) if row["filed_reference"] else None,
         }
         for row in sorted(
             Replayed.of(house).rows("str_case", at=at), key=lambda row: str(row["id"])
@@ -136,12 +137,16 @@ def test_r14__cases__are_those_of_the_journal_now_and_then(house: House) -> None
         rows = rows_of(house, "R-14", **when)
         told = [
             {name: row[name] for name in ("case", "party", "alerts", "state", "goaml_reference")}
-            | {"opened": instant(row["opened"])}
+            | {name: instant(row[name]) for name in ("opened", "filed")}
             for row in rows
         ]
         assert told == cases_by_journal(house, at)
     [filed] = [row for row in rows_of(house, "R-14", state="FILED") if row["case"] == str(case.id)]
     assert (filed["goaml_reference"], filed["alerts"]) == ("STR-7", 1)
+    assert filed["filed"] is not None
+    # The journal has no indicators: they may name somebody.
+    stored = house.one("SELECT indicators FROM str_case WHERE id = :id", id=case.id)
+    assert filed["indicators"] == "; ".join(stored) != ""
     assert filed["name"] != person(house, alert.party_id)["name"], "masked"
 
 

@@ -15,13 +15,21 @@ from registry.production.stock import NewAudit
 from registry.receipt import disposal
 from tests import goods, intakes
 from tests.api.house import House, problem_of
-from tests.api.reports import Replayed, ask, instant, rows_of
+from tests.api.reports import Replayed, ask, instant, person, rows_of
 from tests.factories import CHECKER, MAKER
 
 pytestmark = pytest.mark.db
 
 
 KILOGRAMS = ("qty", "pledged", "tokenized", "loss", "delivered")
+
+
+def paisa(money: dict[str, str] | None) -> int | None:
+    return None if money is None else int(money["amount"].replace(".", ""))
+
+
+def decimal(number: object) -> Decimal | None:
+    return None if number is None else Decimal(str(number))
 
 
 def day(at: datetime | None) -> dict[str, str]:
@@ -45,7 +53,7 @@ def receipts_by_journal(house: House, at: datetime | None) -> list[tuple[Any, ..
         free = Decimal(0) if ended else kilograms[0] - sum(kilograms[1:])
         found.append(
             (row["id"], row["key"], row["state"], asset["details"]["hs"], *kilograms, free,
-             row["expires_on"], last and last["audited_on"],
+             row["grade"], row["insured_paisa"], row["expires_on"], last and last["audited_on"],
              last and Decimal(str(last["counted_kg"])) - Decimal(str(last["expected_kg"])))
         )  # fmt: skip
     return sorted(found, key=lambda row: str(row[0]))
@@ -69,7 +77,8 @@ def test_r19__receipts__are_those_of_the_journal_with_their_last_count(house: Ho
     for at in (None, before):
         told = [
             (row["receipt"], row["number"], row["state"], row["hs"],
-             *(Decimal(row[name]) for name in names), row["expiry"], row["last_audit"],
+             *(Decimal(row[name]) for name in names), row["grade"], paisa(row["insured"]),
+             row["expiry"], row["last_audit"],
              None if row["audit_difference_kg"] is None else Decimal(row["audit_difference_kg"]))
             for row in rows_of(house, "R-19", limit=1, **day(at))
         ]  # fmt: skip
@@ -114,13 +123,21 @@ def test_r20__chain_of_a_bill__is_that_of_the_journal(house: House) -> None:
         goods.issued_bill(desk)
     rows = rows_of(house, "R-20", reference=shipment.bill.reference, limit=1)
 
+    def name(party_id: str | None) -> str | None:
+        return None if party_id is None else person(house, party_id)["name"]
+
     told = [
-        (row["chain"], row["seq"], row["action"], row["actor"], instant(row["at"])) for row in rows
-    ]
+        (row["chain"], row["seq"], row["action"], row["actor"], row["from"], row["recipient"],
+         instant(row["at"]))
+        for row in rows
+    ]  # fmt: skip
     assert told == sorted(
-        (row["chain_no"], row["seq"], row["action"], row["actor"], instant(row["recorded_at"]))
+        (row["chain_no"], row["seq"], row["action"], row["actor"], name(row["from_party_id"]),
+         name(row["to_party_id"]), instant(row["recorded_at"]))
         for row in Replayed.of(house).rows("bill_endorsement", bill_id=shipment.bill.id)
-    )
+    )  # fmt: skip
+    assert name(str(other.party.id)) in {row["recipient"] for row in rows}
+    assert {row["platform"] for row in rows} == {"Milkiyat"}
     assert rows[0]["action"] == "ISSUE"
     assert len(rows) >= 2
     problem_of(ask(house, "R-20", reference="NOBODYS"), 404, "not_found")
@@ -148,6 +165,13 @@ def test_r21__readings__are_those_that_count_by_the_journal(house: House) -> Non
         assert row["reading"] == image["id"] == str(wanted.id)
         assert Decimal(row["energy_mwh"]) == Decimal(str(image["energy_mwh"]))
         assert Decimal(row["mined_btc"]) * 10**8 == image["mined_sats"]
+        for column, kept in (
+            ("hashrate_phs", "hashrate_phs"),
+            ("uptime_percent", "uptime_percent"),
+            ("curtailment_mwh", "curtailed_mwh"),
+        ):
+            assert decimal(row[column]) == decimal(image[kept]) is not None
+        assert row["statement_sha256"].removeprefix("0x") in image["statement_sha256"]
         assert row["payout"]["amount"].replace(".", "") == str(image["payout_paisa"])
         assert row["revenue_share"]["amount"].replace(".", "") == str(image["holders_paisa"])
         assert (row["month"], row["state"]) == (image["month"], "CONFIRMED")

@@ -202,7 +202,8 @@ def test_r15__a_match__says_who_decided_what_is_frozen_and_when_it_was_reported(
         assert found.party_id == listed.id
         case = intakes.str_case(desk, listed.id)
         suspicion.file_str(desk.session, SECOND_OFFICER, case.id, reference="STR-15")
-    assert told()["reported_at"] is not None
+    filed = Replayed.of(house).one("str_case", id=case.id)
+    assert instant(told()["reported_at"]) == instant(filed["decided_at"]) is not None
     nobody = "00000000-0000-7000-8000-000000000000"
     assert rows_of(house, "R-15", list_version=nobody) == []
 
@@ -238,13 +239,35 @@ def test_r15__reopened__tells_of_each_moment_what_was_decided_then(house: House)
     def told(moment: datetime) -> tuple[str, str | None]:
         rows = rows_of(house, "R-15", as_of=moment.isoformat())
         [row] = [row for row in rows if row["hit"] == str(hit.id)]
-        assert (row["decided_by"] is None) == (row["decided_at"] is None)
+        decided = row["decision"], row["decided_by"], instant(row["decided_at"])
+        assert decided == _decision_by_journal(house, str(hit.id), moment)
         return row["decision"], row["decided_by"]
 
     assert told(found) == ("OPEN", None)
     assert told(matched) == ("TRUE_MATCH", SECOND_OFFICER.subject)
     assert told(reopened) == ("OPEN", None)
     assert told(now()) == ("FALSE_POSITIVE", SECOND_OFFICER.subject)
+
+
+def _decision_by_journal(
+    house: House, hit_id: str, until: datetime
+) -> tuple[str, str | None, datetime | None]:
+    """Compute the decision on a hit a second time, from the last act upon it."""
+    acts = [
+        (instant(entry["acted_at"]), entry["act"], entry["actor"], entry["facts"])
+        for entry in journal_of(house.database)
+        if entry["kind"] == "act" and entry["subject_id"] == hit_id
+    ]
+    is_open: tuple[str, str | None, datetime | None] = ("OPEN", None, None)
+    decided = is_open
+    for at, act, actor, facts in acts:
+        if at is None or at > until:
+            continue
+        if act == "sanctions_hit_reopened":
+            decided = is_open
+        elif act == "sanctions_hit_confirmed":
+            decided = facts["state"], actor, at
+    return decided
 
 
 def _decide(desk: Desk, hit_id: UUID, verdict: Verdict) -> None:
