@@ -13,14 +13,17 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from chain.contracts.abi import contract
+from registry.asset.models import Asset
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.sweep.service import sweep
+from tests import court as orders
 from tests.api.house import House
 from tests.api.reports import WHY, rows_of
 from tests.chain.bench import Bench
 from tests.chain.market import FIRST, Market
 from tests.chain.test_eligibility_api import house_of
+from tests.chain.test_redeeming import go_live
 from tests.chain.test_report_holders import persons
 from tests.chain.world import address_of, ask, key_of
 from tests.court import SECOND_COMPLIANCE
@@ -118,6 +121,33 @@ def test_order_on_a_wallet__applied_and_vacated__the_chain_follows_by_itself(cou
     assert court.read(path)["state"] == "VACATED"
     assert court.ord_01() == []
     assert court.bench.breaks() == []
+
+
+def test_order_on_an_asset__applied__pauses_its_token_by_the_transaction_that_r_16_names(
+    court: Court,
+) -> None:
+    market = court.bench.market
+    go_live(market)
+    with market.world.database.transaction() as session:
+        desk = market.desk(session)
+        asset = session.get_one(Asset, market.deal.asset_id)
+        order_id = str(orders.apply(desk, orders.on_asset(desk, asset)).id)
+
+    def told() -> Any:
+        [row] = rows_of(court.house, "R-16")
+        assert row["order"] == order_id
+        return row["tx"]
+
+    assert told() is None
+    court.follow()
+    paused = {
+        "address": "0x" + market.suite().token.hex(),
+        "fromBlock": "0x0",
+        "toBlock": "latest",
+        "topics": ["0x" + contract("Token").events["Paused"].topic.hex()],
+    }
+    *_, last = market.world.client.request("eth_getLogs", paused)
+    assert told() == last["transactionHash"]
 
 
 def test_order_on_an_amount__applied_and_vacated__freezes_and_frees_so_many_units(

@@ -1,4 +1,4 @@
-"""R-04, R-07, R-08, R-10 and R-11 against the node and the journal."""
+"""R-04, R-07, R-08, R-10, R-11, R-12 and R-17 against the node and the journal."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pycountry
 import pytest
 from eth_utils.address import to_checksum_address
 
+from chain.contracts.abi import contract
 from chain.sync.indexer import Indexer
 from registry.asset.models import Asset
-from registry.case.models import CaseKind
+from registry.case.models import Case, CaseKind
 from registry.kernel.actor import Role
-from tests import liens, sales
+from tests import liens, sales, standing
 from tests.api.house import House, problem_of
-from tests.api.reports import Replayed, ask, read, rows_of
+from tests.api.reports import Replayed, ask, instant, read, rows_of
 from tests.chain.bench import Bench
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, SOLD, Market
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import catch_up
 from tests.chain.test_eligibility_api import house_of
+from tests.chain.test_redeeming import burn, paid
 from tests.chain.test_report_holders import persons
 from tests.chain.world import Hand, address_of, key_of
 from tests.chain.world import ask as asked_of
@@ -31,6 +35,7 @@ from tests.chain.world import ask as asked_of
 pytestmark = pytest.mark.chain
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+RECOVERED = "0x" + contract("Token").events["RecoverySuccess"].topic.hex()
 MOVED = 130
 """From the first to the second: who then is large, and was not."""
 
@@ -63,15 +68,15 @@ class Told:
         assert header is not None
         return datetime.fromtimestamp(header.timestamp, UTC)
 
-    def logs(self) -> list[dict[str, Any]]:
-        """Ask the node for every Transfer of the token."""
+    def logs(self, topic: str = TRANSFER) -> list[dict[str, Any]]:
+        """Ask the node for every event of a kind of the token."""
         found: list[dict[str, Any]] = self.market.world.client.request(
             "eth_getLogs",
             {
                 "address": "0x" + self.market.suite().token.hex(),
                 "fromBlock": "0x0",
                 "toBlock": "latest",
-                "topics": [TRANSFER],
+                "topics": [topic],
             },
         )
         return found
@@ -294,6 +299,54 @@ def test_r_10__of_a_token__is_every_mint_and_forced_act_that_the_node_has(told: 
     assert forced["approvers"] == f"{case['maker']}, {case['approved_by']}"
 
 
+@pytest.fixture
+def ended(minted: Market, tmp_path: Path) -> Iterator[tuple[Told, Case, UUID]]:
+    """A market whose first holder lost a wallet, and whose token was redeemed and burned."""
+    bench = Bench(minted)
+    bench.index()
+    case = bench.done(CaseKind.RECOVERY)
+    redemption_id = paid(minted)
+    burn(minted, redemption_id)
+    with house_of(minted.world, tmp_path / "api", **persons()) as house:
+        yield Told(minted, house, before=0), case, redemption_id
+
+
+def test_r_10__of_a_token_that_ended__is_what_was_recovered_and_burned_on_the_node(
+    ended: tuple[Told, Case, UUID],
+) -> None:
+    told, case, redemption_id = ended
+    rows = rows_of(told.house, "R-10", token=told.token_id, limit=2)
+    recovered = {log["transactionHash"] for log in told.logs(RECOVERED)}
+
+    def kind(seen: dict[str, str | None]) -> str:
+        if seen["from_wallet"] is None:
+            return "MINT"
+        if seen["to_wallet"] is None:
+            return "BURN"
+        return "RECOVERY" if seen["tx"] in recovered else "FORCED"
+
+    seen = seen_by_the_node(told)
+    assert shown(rows) == seen
+    kinds = [kind(each) for each in seen]
+    assert [row["kind"] for row in rows] == kinds
+    assert sorted(set(kinds)) == ["BURN", "MINT", "RECOVERY"]
+    burned = [row for row in rows if row["kind"] == "BURN"]
+    assert sum(int(row["units"]) for row in burned) == sales.FRACTIONS
+    assert told.supply() == 0
+
+    journal = Replayed.of(told.house)
+    redemption = journal.one("redemption", id=redemption_id)
+    agreed = sorted(journal.rows("approval", subject_id=redemption_id), key=lambda row: row["id"])
+    behind = [redemption["maker"], *(row["person"] for row in agreed)]
+    for row in burned:
+        assert (row["case"], row["approvers"]) == (str(redemption_id), ", ".join(behind))
+    [recovery] = [row for row in rows if row["kind"] == "RECOVERY"]
+    lost = journal.one("legal_case", id=case.id)
+    assert recovery["case"] == lost["id"]
+    assert recovery["approvers"] == f"{lost['maker']}, {lost['approved_by']}"
+    assert all(row["instruction"] for row in rows)
+
+
 def test_r_11__of_all_tokens__is_every_transfer_that_the_node_has(told: Told) -> None:
     rows = rows_of(told.house, "R-11", limit=2)
 
@@ -341,3 +394,60 @@ def test_r_11__of_a_period_and_a_value__leaves_the_others_out(told: Told) -> Non
     problem_of(ask(told.house, "R-11", min_value="1,000"), 422, "money_malformed")
     page = read(told.house, "R-11", as_of=f"block:{told.before}")
     assert "TRANSFERRED" not in {row["kind"] for row in page["items"]}
+
+
+# R-12
+
+
+@pytest.mark.parametrize("least_units", [0, 100, MOVED])
+def test_r_12__above_a_value__is_every_transfer_between_holders_that_the_node_has(
+    told: Told, least_units: int
+) -> None:
+    price = int(Replayed.of(told.house).one("tokenization", id=told.token_id)["price_paisa"])
+    least_paisa = least_units * price
+    asked = {"token": told.token_id, "min_rupees": least_paisa // 100}
+    rows = rows_of(told.house, "R-12", **asked, limit=1)
+
+    chain = f"eip155:{CHAIN_ID}"
+    expected = [
+        (
+            told.time(int(log["blockNumber"], 16)),
+            seen["tx"],
+            seen["units"],
+            int(seen["units"] or 0) * price,
+            f"{chain}:{seen['from_wallet']}",
+            f"{chain}:{seen['to_wallet']}",
+        )
+        for log, seen in zip(told.logs(), seen_by_the_node(told), strict=True)
+        if seen["from_wallet"] and seen["to_wallet"]
+        if int(seen["units"] or 0) * price > least_paisa
+    ]
+    assert [
+        (instant(row["time"]), row["tx"], row["units"], money(row["amount"]),
+         row["originator_account"], row["beneficiary_account"])
+        for row in rows
+    ] == expected  # fmt: skip
+    # By force, and by the holder's own hand.
+    assert len(expected) == {0: 2, 100: 1, MOVED: 0}[least_units]
+
+
+# R-17
+
+
+def test_r_17__asset_of_a_live_token__touches_whoever_holds_it_on_the_node(told: Told) -> None:
+    asset_id = told.market.deal.asset_id
+    with told.market.world.database.transaction() as session:
+        desk = told.market.desk(session)
+        code = standing.suspend(desk, session.get_one(Asset, asset_id)).code
+    [row] = [row for row in rows_of(told.house, "R-17") if row["asset"] == code]
+
+    token, client = told.market.suite().token, told.market.world.client
+    received = {seen["to_wallet"] for seen in seen_by_the_node(told)} - {None}
+    holding = [
+        wallet for wallet in received if asked_of(client, "Token", token, "balanceOf", wallet)
+    ]
+    assert row["holders_affected"] == len(holding) == len(HELD)
+    journal = Replayed.of(told.house)
+    cause = journal.one("suspension_cause", asset_id=asset_id)
+    assert (row["cause"], instant(row["since"])) == (cause["kind"], instant(cause["recorded_at"]))
+    assert money(row["value"]) == worth_by_journal(told)
