@@ -17,6 +17,7 @@ from registry.asset.models import Asset
 from registry.kernel.money import Money, lakh_grouped
 from registry.mutation.models import CLOSED
 from registry.report.people import cnic_column, name_column, people_of
+from registry.report.proofs import DEED, proofs_of_first_right
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfAsset, as_recorded, asset_of
 
@@ -41,14 +42,15 @@ COLUMNS = (
     Column("hissa", Kind.UNITS),
     Column("kul_hissay", Kind.UNITS),
     Column("basis"),
-    Column("deed"),
+    DEED,
     Column("encumbrances"),
     Column("open_mutation"),
     Column("dossier_hash", Kind.HASH),
 )
 
 _OWNERS = text("""
-SELECT v.seq, v.valid_from, v.kul_hissay, v.basis, coalesce(m.deed_no, m.misl_no),
+SELECT v.seq, v.valid_from, v.kul_hissay, v.basis,
+  CASE WHEN m.id IS NULL THEN CAST(:proofs AS text) ELSE coalesce(m.deed_no, m.misl_no) END,
   s.party_id, s.hissa
 FROM title_version v JOIN title_share s ON s.version_id = v.id
 LEFT JOIN mutation m ON m.id = v.mutation_id
@@ -94,6 +96,7 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
     asked = {
         "title": title.id, "asset": asset.id, "moment": question.moment,
         "known": question.known_at,
+        "proofs": proofs_of_first_right(session, question, asset, title),
     }  # fmt: skip
     after = question.after[0] if question.after else UUID(int=0)
     owners = session.execute(

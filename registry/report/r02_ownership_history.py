@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.report.people import name_column, people_of
+from registry.report.proofs import DEED, proofs_of_first_right
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfAsset, asset_of
 
@@ -35,7 +36,7 @@ COLUMNS = (
     Column("basis"),
     Column("mutation_kind"),
     Column("mutation_no"),
-    Column("deed"),
+    DEED,
     Column("maker"),
     Column("checker"),
     Column("officer"),
@@ -46,7 +47,9 @@ _HISTORY = text("""
 SELECT v.seq, v.valid_from, v.valid_to, v.recorded_at,
   CASE WHEN v.superseded_at <= :known THEN v.superseded_at END,
   p.place, p.party_id, p.hissa, p.kul_hissay,
-  v.basis, m.kind, m.number, coalesce(m.deed_no, m.misl_no), v.maker, v.checker, m.revenue_officer
+  v.basis, m.kind, m.number,
+  CASE WHEN m.id IS NULL THEN CAST(:proofs AS text) ELSE coalesce(m.deed_no, m.misl_no) END,
+  v.maker, v.checker, m.revenue_officer
 FROM title_version v LEFT JOIN mutation m ON m.id = v.mutation_id
 CROSS JOIN LATERAL (
   SELECT CASE part WHEN 'SELLER' THEN 1 ELSE 2 END AS place, party_id, hissa, m.kul_hissay
@@ -65,12 +68,13 @@ _SELLER = 1
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
-    _, title = asset_of(session, question)
+    asset, title = asset_of(session, question)
     seq, place, party = question.after or (0, 0, str(UUID(int=0)))
     asked = {
         "title": title.id, "known": question.known_at, "moment": question.moment,
         "begun_from": question.parameters.begun_from, "begun_to": question.parameters.begun_to,
         "seq": seq, "place": place, "party": party, "limit": question.fetch,
+        "proofs": proofs_of_first_right(session, question, asset, title),
     }  # fmt: skip
     found = session.execute(_HISTORY, asked).all()
     people = people_of(session, question, {row.party_id for row in found})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,24 @@ import pytest
 from registry.asset import service as assets
 from registry.asset.models import Asset
 from registry.kernel.clock import now
+from registry.mutation import service as mutations
+from registry.party.models import Party
+from registry.title import service as titles
+from registry.title.models import Title
 from tests import deeds, liens, standing
 from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, instant, person, read, rows_of
+from tests.factories import MAKER, Desk
 
 pytestmark = pytest.mark.db
+
+# References and offices leave with no journal: what was said of each kind of paper stands here.
+PROVEN_BY = {
+    "FARD_MALKIAT": "1/2026, Sub-Registrar",
+    "REGISTERED_SALE_DEED": "4411/2025, Sub-Registrar Depalpur, 2025-11-03",
+}
+SQFT_SQM = Fraction("0.09290304")
 
 
 @dataclass(frozen=True)
@@ -40,21 +52,67 @@ def told() -> str:
 @pytest.fixture(scope="module")
 def farm(house: House) -> Farm:
     with house.desk() as desk:
-        title, seller, _ = deeds.half_and_half(desk)
-        asset = desk.session.get_one(Asset, title.asset_id)
+        seller, other = (
+            make.person(desk, father_or_spouse_name=f"Father of the {which}")
+            for which in ("first", "second")
+        )
+        asset = deeds.draft_farm(desk, make.owned_by(seller, other))
+        said: dict[str, Any] = {"issuer": "Sub-Registrar Depalpur", "issuer_ref": "4411/2025"}
+        said["issued_on"] = date(2025, 11, 3)
+        make.file_document(desk, asset, "REGISTERED_SALE_DEED", **said)
+        title = titles.title_of_asset(desk.session, make.registered(desk, asset).id)
         ids = (asset.code, asset.id, title.id)
     before = told()
     with house.desk() as desk:
-        title = desk.session.get_one(type(title), ids[2])
-        deeds.passed(desk, title, deeds.sale(seller, make.person(desk), Fraction(1, 6)))
+        sell(desk, desk.session.get_one(Title, ids[2]), seller)
         liens.active(desk, desk.session.get_one(Asset, ids[1]))
     with house.desk() as desk:
-        title = desk.session.get_one(type(title), ids[2])
+        title = desk.session.get_one(Title, ids[2])
         deeds.entered(desk, title, deeds.sale(seller, make.person(desk), Fraction(1, 12)))
     key = house.one(
         "SELECT key FROM underlying_key WHERE asset_id = :asset ORDER BY key LIMIT 1", asset=ids[1]
     )
     return Farm(ids[0], key, ids[1], ids[2], before)
+
+
+def sell(desk: Desk, title: Title, seller: Party) -> None:
+    """Sell by a deed that was filed before; another proof comes after it."""
+    asset = desk.session.get_one(Asset, title.asset_id)
+    deed = make.file_document(desk, asset, "REGISTERED_SALE_DEED", issuer_ref="900/2026")
+    sale = deeds.entered(desk, title, deeds.sale(seller, make.person(desk), Fraction(1, 6)))
+    complete = deeds.instrument(desk, sale, source_document_id=deed.id)
+    mutations.complete_mutation(desk.session, MAKER, sale.id, complete)
+    mutations.verify_mutation(desk.session, deeds.FIELD_VERIFIER, sale.id)
+    deeds.implement(desk, deeds.attest(desk, sale))
+    make.file_document(desk, asset, "FARD_MALKIAT", issuer_ref="901/2026")
+
+
+def deed_by_journal(told: Replayed, version: dict[str, Any], asset_id: UUID) -> str | None:
+    """Name the deed of a mutation; else the papers that were verified before there was any."""
+    if version["mutation_id"] is not None:
+        deed: str = told.one("mutation", id=version["mutation_id"])["deed_no"]
+        return deed
+    entered = [
+        datetime.fromisoformat(each["recorded_at"])
+        for each in told.rows("mutation", title_id=version["title_id"])
+    ]
+    at = min(entered, default=None)
+    sources = {each["source_document_id"] for each in told.rows("mutation")}
+    proofs = [
+        paper
+        for paper in told.rows("document", at=at, asset_id=asset_id, state="VERIFIED")
+        if paper["kind"] in PROVEN_BY and paper["id"] not in sources
+    ]
+    return "; ".join(
+        PROVEN_BY[paper["kind"]] for paper in sorted(proofs, key=lambda row: row["id"])
+    )
+
+
+def sqm_by_journal(asset: dict[str, Any]) -> Fraction:
+    """Reckon by the marla of the revenue record: 20 to a kanal, each of 9 sarsai."""
+    kanal, marla, sarsai = (Fraction(part) for part in asset["details"]["area_kms"])
+    assert asset["details"]["marla_kind"] == "MARLA_272_25"
+    return (kanal * 20 + marla + sarsai / 9) * Fraction("272.25") * SQFT_SQM
 
 
 def extract_by_journal(house: House, farm: Farm, moment: datetime) -> list[dict[str, Any]]:
@@ -90,6 +148,9 @@ def extract_by_journal(house: House, farm: Farm, moment: datetime) -> list[dict[
             "basis": version["basis"],
             "cnic": person(house, share["party_id"])["cnic"],
             "owner": person(house, share["party_id"])["name"],
+            "father_or_spouse": person(house, share["party_id"])["father"],
+            "area_sqm": sqm_by_journal(asset),
+            "deed": deed_by_journal(told, version, farm.asset_id),
             "title_state": told.one("title", at=moment, id=farm.title_id)["state"],
             "liens": len(liens_then),
             "open": [row["number"] for row in waiting],
@@ -102,11 +163,12 @@ def extract_by_journal(house: House, farm: Farm, moment: datetime) -> list[dict[
 def same_parts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = (
         "asset", "title_state", "version", "kul_hissay", "hissa", "basis", "cnic", "owner",
-        "dossier_hash",
+        "father_or_spouse", "deed", "dossier_hash",
     )  # fmt: skip
     return [
         {name: row[name] for name in names}
         | {
+            "area_sqm": Fraction(row["area_sqm"]),
             "liens": len((row["encumbrances"] or "").split("; ")) if row["encumbrances"] else 0,
             "open": [said.split()[1] for said in (row["open_mutation"] or "").split("; ") if said],
         }
@@ -123,6 +185,7 @@ def test_r_01__now__is_what_the_journal_says(house: House, farm: Farm) -> None:
     assert rows[0]["open_mutation"].startswith("SALE ")
     assert rows[0]["encumbrances"].startswith("MORTGAGE ")
     assert rows[0]["deed"] == "1204"
+    assert len([row for row in rows if row["father_or_spouse"]]) == 2
     assert "sq ft" in rows[0]["area"]
 
 
@@ -134,6 +197,9 @@ def test_r_01__as_of_the_first_right__is_what_the_journal_said_then(
 
     assert same_parts(rows) == extract_by_journal(house, farm, moment)
     assert len(rows) == 2
+    assert {row["deed"] for row in rows} == {
+        "4411/2025, Sub-Registrar Depalpur, 2025-11-03; 1/2026, Sub-Registrar"
+    }
     assert rows[0]["encumbrances"] is None
     assert rows[0]["open_mutation"] is None
 
@@ -234,17 +300,23 @@ def history_by_journal(house: House, farm: Farm) -> list[dict[str, Any]]:
             "superseded_at": instant(version["superseded_at"]),
             "maker": version["maker"],
             "checker": version["checker"],
+            "deed": deed_by_journal(told, version, farm.asset_id),
         }
         if version["mutation_id"] is None:
+            nothing = dict.fromkeys(("mutation_no", "mutation_kind", "officer"))
             for share in told.rows("title_share", version_id=version["id"]):
                 passed = str(Fraction(share["hissa"], version["kul_hissay"]))
-                found.append(common | _side(house, share, "BUYER", passed) | {"mutation_no": None})
+                found.append(common | _side(house, share, "BUYER", passed) | nothing)
             continue
         mutation = told.one("mutation", id=version["mutation_id"])
+        common |= {
+            "mutation_no": mutation["number"],
+            "mutation_kind": mutation["kind"],
+            "officer": mutation["revenue_officer"],
+        }
         for party in told.rows("mutation_party", mutation_id=mutation["id"]):
             passed = str(Fraction(party["hissa"], mutation["kul_hissay"]))
-            side = _side(house, party, party["part"], passed)
-            found.append(common | side | {"mutation_no": mutation["number"]})
+            found.append(common | _side(house, party, party["part"], passed))
     return found
 
 
@@ -269,8 +341,9 @@ def test_r_02__whole_history__is_what_the_journal_says(house: House, farm: Farm)
     assert sorted(shown, key=order) == sorted(expected, key=order)
     # The first right, what was superseded by the sale, and both sides of the sale.
     assert len(rows) == 6
-    sold = [row for row in rows if row["transferor"]]
-    assert [row["share"] for row in sold] == ["1/6"]
+    [sold] = [row for row in rows if row["transferor"]]
+    assert (sold["share"], sold["mutation_kind"], sold["deed"]) == ("1/6", "SALE", "1204")
+    assert sold["officer"] == deeds.REVENUE_OFFICER.subject
     assert [row["version"] for row in rows] == sorted(row["version"] for row in rows)
 
 
