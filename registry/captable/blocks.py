@@ -65,6 +65,14 @@ class LostBranch:
                 changes[holder] = (had[0] + balance, had[1] + frozen)
         return changes
 
+    def freezes(self, token_no: int | None) -> dict[int, bool]:
+        """Give of each holder whom these blocks froze or freed as a whole which came last."""
+        return {
+            event["target"]: bool((event["extra"] or {}).get("frozen"))
+            for event in self.events(token_no)
+            if event["kind"] == EventKind.ADDRESS_FROZEN
+        }
+
     def moved(self) -> set[tuple[int, int]]:
         """Give token and holder of everything that the blocks changed."""
         return {

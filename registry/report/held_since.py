@@ -1,4 +1,4 @@
-"""Since when addresses have held a token without a break, up to a block."""
+"""Since when tokens, or parts of titles, have been held without a break, up to a moment."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ SELECT c.mined_at FROM ({_FIRST.format(no="b.token_no", holder="b.holder_no")}) 
 JOIN chain_block c ON c.chain_id = %(chain)s AND c.number = first.number
 """  # noqa: S608 - no value in it
 """The same of the holder of a balance ``b``, at the last block that is kept."""
+
+TITLE_SINCE = """
+SELECT min(w.valid_from) FROM title_version w
+WHERE w.title_id = t.id AND w.valid_from <= %(moment)s AND w.recorded_at <= %(known)s
+  AND (w.superseded_at IS NULL OR w.superseded_at > %(known)s)
+  AND w.valid_from > coalesce((
+    SELECT max(x.valid_from) FROM title_version x
+    WHERE x.title_id = t.id AND x.valid_from <= %(moment)s AND x.recorded_at <= %(known)s
+      AND (x.superseded_at IS NULL OR x.superseded_at > %(known)s)
+      AND NOT EXISTS (SELECT FROM title_share y
+                      WHERE y.version_id = x.id AND y.party_id = mine.party_id)),
+    '-infinity')
+"""
+"""Since when a party ``mine`` has had a part of a title ``t``."""
 
 
 def held_since(

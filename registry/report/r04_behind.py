@@ -44,7 +44,7 @@ def rows_behind(
         rows.append(Row(
             (0, str(title.title_id), str(title.party_id)),
             ("UBO_TITLE", codes[title.asset_id], title.title_id, title.party_id, None, None, None,
-             share, None, None, part_of(worth.get(title.asset_id), share), None),
+             share, None, None, None, part_of(worth.get(title.asset_id), share), None),
         ))  # fmt: skip
     for held in tokens:
         token, share = held.tokenization, held.share * parts[held.party_id]
@@ -52,7 +52,7 @@ def rows_behind(
         rows.append(Row(
             (1, str(token.id), str(held.party_id)),
             ("UBO_TOKEN", codes[token.asset_id], None, held.party_id, token.id, token.symbol, None,
-             share, held.units, None, value, None),
+             share, held.units, None, None, value, None),
         ))  # fmt: skip
     yield from (row for row in rows if not after or row.key > tuple(after))
 

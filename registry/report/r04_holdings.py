@@ -14,12 +14,13 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.bulk import cursor_of
+from registry.captable.frozen import FROZEN_WHOLE
 from registry.captable.held import HELD_BY_ONE, MINTED_SINCE, ever_held
 from registry.investor.models import Investor, Wallet
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.ownership.graph import CLAIMED
 from registry.party import service as parties
-from registry.report.held_since import SINCE_OF_ONE, since_with
+from registry.report.held_since import SINCE_OF_ONE, TITLE_SINCE, since_with
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.worth import VALUED, part_of, when_valued
@@ -55,6 +56,7 @@ COLUMNS = (
     Column("share", Kind.FRACTION),
     Column("fractions", Kind.UNITS),
     Column("frozen", Kind.UNITS),
+    Column("address_frozen", Kind.FLAG, says="The whole wallet is frozen: nothing in it moves"),
     Column("value", Kind.MONEY),
     Column("since", Kind.TIME),
 )
@@ -81,16 +83,7 @@ WITH mine AS MATERIALIZED (
   FROM party g CROSS JOIN jsonb_array_elements(g.members) m
   WHERE g.members @> %(member)s::jsonb AND (m ->> 'party_id')::uuid = %(party)s::uuid)
 SELECT a.code, t.id, mine.party_id, s.hissa, v.kul_hissay, part, whole, valued.amount_paisa,
-  (SELECT min(w.valid_from) FROM title_version w
-   WHERE w.title_id = t.id AND w.valid_from <= %(moment)s AND w.recorded_at <= %(known)s
-     AND (w.superseded_at IS NULL OR w.superseded_at > %(known)s)
-     AND w.valid_from > coalesce((
-       SELECT max(x.valid_from) FROM title_version x
-       WHERE x.title_id = t.id AND x.valid_from <= %(moment)s AND x.recorded_at <= %(known)s
-         AND (x.superseded_at IS NULL OR x.superseded_at > %(known)s)
-         AND NOT EXISTS (SELECT FROM title_share y
-                         WHERE y.version_id = x.id AND y.party_id = mine.party_id)),
-       '-infinity')) AS since
+  ({TITLE_SINCE}) AS since
 FROM mine JOIN title_share s ON s.party_id = mine.party_id
 JOIN title_version v ON v.id = s.version_id
 JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id {VALUED}
@@ -106,7 +99,8 @@ _CLAIMED = [state.value for state in CLAIMED]
 _TOKENS = f"""
 SELECT t.token_no, h.holder_no, h.address, k.id, k.symbol, k.declared_fractions,
   k.economic_share_num, k.economic_share_den, a.code, valued.amount_paisa,
-  coalesce(held.units, 0), coalesce(held.frozen, 0), t.supply_units - told.minted, since.mined_at
+  coalesce(held.units, 0), coalesce(held.frozen, 0), coalesce(stopped.whole, false),
+  t.supply_units - told.minted, since.mined_at
 FROM holder h JOIN ({{held}}) b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
 LEFT JOIN tokenization k ON k.token_address = t.address
@@ -114,6 +108,7 @@ LEFT JOIN asset a ON a.id = k.asset_id {VALUED}
 LEFT JOIN LATERAL ({HELD_BY_ONE}) held ON true
 CROSS JOIN LATERAL ({MINTED_SINCE}) told
 LEFT JOIN LATERAL ({SINCE_OF_ONE}) since ON true
+LEFT JOIN LATERAL ({FROZEN_WHOLE}) stopped ON true
 WHERE h.address = ANY(%(wallets)s) AND (t.token_no, h.address) > (%(token)s, %(wallet)s)
 ORDER BY t.token_no, h.address
 """  # noqa: S608 - no value in it
@@ -238,7 +233,7 @@ def _titles(
         share = Fraction(hissa, kul_hissay) * Fraction(int(part), int(whole))
         yield Row(
             (str(title_id), str(party_id)),
-            ("DIRECT_TITLE", code, title_id, party_id, None, None, None, share, None, None,
+            ("DIRECT_TITLE", code, title_id, party_id, None, None, None, share, None, None, None,
              part_of(worth, share), since),
         )  # fmt: skip
 
@@ -257,11 +252,13 @@ def _tokens(
     query = _TOKENS.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
         found = cursor.execute(query, asked, prepare=False).fetchall()
-    for token_no, holder_no, address, *token, worth, units, frozen, supply, kept in found:
-        had, locked, whole, since = int(units), int(frozen), int(supply), kept
+    for token_no, holder_no, address, *token, worth, units, frozen, stopped, supply, kept in found:
+        had, locked, whole = int(units), int(frozen), int(supply)
+        is_frozen, since = stopped, kept
         if block.lost is not None:
             changed = block.lost.changes(token_no).get(holder_no, (0, 0))
             had, locked = had + changed[0], locked + changed[1]
+            is_frozen = block.lost.freezes(token_no).get(holder_no, stopped)
             whole += block.lost.minted(token_no)
             since = since_with(kept, block.lost.steps(token_no).get(holder_no, ()), had)
         if not had:
@@ -273,7 +270,7 @@ def _tokens(
         yield Row(
             (token_no, address.hex()),
             ("TOKEN", code, None, holder.party_id, token_id, symbol, address,
-             Fraction(had, whole), had, locked, part_of(worth, of_asset), since),
+             Fraction(had, whole), had, locked, is_frozen, part_of(worth, of_asset), since),
         )  # fmt: skip
 
 

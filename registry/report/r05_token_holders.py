@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.claims import ClaimState, KnownWallet, known_wallets
+from registry.captable.frozen import frozen_whole
 from registry.investor.service import KYC_TOPIC
 from registry.report.countries import letters_of
 from registry.report.held_since import held_since
@@ -27,6 +28,7 @@ COLUMNS = (
     Column("balance", Kind.UNITS),
     Column("share", Kind.FRACTION),
     Column("frozen", Kind.UNITS),
+    Column("address_frozen", Kind.FLAG, says="The whole wallet is frozen: nothing in it moves"),
     Column("acquired", Kind.TIME),
     Column("kyc_expiry", Kind.TIME),
 )
@@ -51,6 +53,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         known = known_wallets(session, token, block, addresses)
         held = {holder.address: holder.balance_units for holder in some}
         acquired = held_since(session, token, block, held)
+        frozen = frozen_whole(session, token, block, addresses)
         for holder in some:
             wallet = known.get(holder.address)
             person = person_of(question, holder.party)
@@ -65,6 +68,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
                     holder.balance_units,
                     Fraction(holder.balance_units, supply),
                     holder.frozen_units,
+                    holder.address in frozen,
                     acquired.get(holder.address),
                     _kyc_expiry(wallet),
                 ),

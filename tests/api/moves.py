@@ -147,6 +147,11 @@ def frozen(target: bytes, units: int) -> dict[str, Any]:
     return {"kind": EventKind.TOKENS_FROZEN, "target": target, "units": units}
 
 
+def frozen_whole(target: bytes, *, freed: bool = False) -> dict[str, Any]:
+    said = {"frozen": not freed, "agent": "0x00"}
+    return {"kind": EventKind.ADDRESS_FROZEN, "target": target, "extra": said}
+
+
 def recovered(source: bytes, target: bytes) -> dict[str, Any]:
     return {"kind": EventKind.RECOVERY, "source": source, "target": target}
 

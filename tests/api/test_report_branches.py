@@ -15,7 +15,7 @@ from registry.party.models import Party
 from tests import factories as make
 from tests import owning
 from tests.api.house import House
-from tests.api.moves import Moves, minted, moved, moves
+from tests.api.moves import Moves, frozen_whole, minted, moved, moves
 from tests.api.reports import read, rows_of
 from tests.factories import Buyer
 from tests.owning import shares
@@ -26,6 +26,8 @@ pytestmark = pytest.mark.db
 @dataclass(frozen=True)
 class Lost:
     """Somebody bought, and a company did, in blocks that a reorg has taken since.
+
+    The seller's wallet, which was frozen, was freed in them, and the company's frozen.
 
     Parameters
     ----------
@@ -62,9 +64,15 @@ def lost(house: House) -> Lost:
         company = make.issuer(desk, party)
     one, two, three = (who.wallet.address for who in (seller, buyer, company))
     chain.mine(minted(one, 100))
-    kept = chain.mine()
+    kept = chain.mine(frozen_whole(one))
     first = chain.mine(moved(one, two, 40))
-    last = chain.mine(moved(two, one, 40), moved(one, three, 25), moved(one, two, 30))
+    last = chain.mine(
+        moved(two, one, 40),
+        moved(one, three, 25),
+        moved(one, two, 30),
+        frozen_whole(one, freed=True),
+        frozen_whole(three),
+    )
     moment = house.one("SELECT clock_timestamp()").isoformat()
     chain.take_back_to(kept, "second")
     return Lost(chain, seller, buyer, company, owner, moment, kept, first, last)
@@ -129,6 +137,28 @@ def test_r_05__acquired_in_a_lost_block__is_told_of_that_branch(lost: Lost) -> N
         wallet(lost.buyer): lost.time(lost.first),
         wallet(lost.company): lost.time(lost.last),
     }
+
+
+def test_r_05_and_r_04__frozen_or_freed_in_a_lost_block__are_told_of_that_branch(
+    lost: Lost,
+) -> None:
+    def wallets(rows: list[dict[str, Any]]) -> dict[str, bool]:
+        return {row["wallet"]: row["address_frozen"] for row in rows if row["wallet"]}
+
+    who = (lost.seller, lost.buyer, lost.company)
+    seller, buyer, company = (to_checksum_address(each.wallet.address) for each in who)
+    frozen = {seller: False, buyer: False, company: True}
+    assert wallets(lost.rows("R-05", token=lost.chain.token_id)) == frozen
+    for each in who:
+        held = lost.rows("R-04", wallet=f"0x{each.wallet.address.hex()}", beneficial=False)
+        assert wallets(held).items() <= frozen.items()
+        assert len(wallets(held)) == 1
+    # On the chain of today nobody has moved anything, nor freed the seller.
+    today_s = rows_of(lost.chain.house, "R-05", token=lost.chain.token_id)
+    assert wallets(today_s) == {seller: True}
+    party = lost.seller.investor.party_id
+    held = rows_of(lost.chain.house, "R-04", party=party, beneficial=False)
+    assert wallets(held) == {seller: True}
 
 
 def test_r_07__changed_in_a_lost_block__names_its_time_and_transaction(lost: Lost) -> None:

@@ -1,4 +1,4 @@
-"""R-05 against the node: who holds what, since when and until when their KYC lasts."""
+"""R-05, and R-04 of each holder, against the node: who holds what, since when, what is frozen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from registry.investor.service import KYC_TOPIC
 from tests.api.house import House
 from tests.api.reports import person, read, rows_of
 from tests.chain.bench import Bench
-from tests.chain.market import FIRST, HELD, KEYS, Market
+from tests.chain.market import FIRST, HELD, KEYS, SECOND, Market
 from tests.chain.test_eligibility_api import house_of
 from tests.chain.world import address_of, ask, key_of
 
@@ -33,7 +33,7 @@ FROZEN = 100
 
 @dataclass(frozen=True)
 class Frozen:
-    """The API on a market in which units were frozen, and the block before that."""
+    """The API on a market in which units and a wallet were frozen, and the block before that."""
 
     house: House
     before: int
@@ -45,6 +45,7 @@ def frozen(minted: Market, tmp_path: Path) -> Iterator[Frozen]:
     bench.index()
     before = minted.world.client.block_number()
     bench.done(CaseKind.FREEZE_UNITS)
+    bench.done(CaseKind.FREEZE_WALLET, wallet=minted.wallet(SECOND).address)
     claims = ContractCatchUp(minted.world.database, minted.world.client)
     while claims.advance():
         continue
@@ -92,6 +93,7 @@ def by_the_node(house: House, market: Market, block: BlockId) -> dict[str, dict[
             "frozen": str(
                 ask(client, "Token", suite.token, "getFrozenTokens", wallet, block=block)
             ),
+            "address_frozen": ask(client, "Token", suite.token, "isFrozen", wallet, block=block),
             "acquired": _first_in(market, wallet),
             "kyc_expiry": _written(claim[1]),
         }
@@ -135,6 +137,9 @@ def test_r_05__now__is_what_the_node_says(frozen: Frozen, minted: Market) -> Non
     same(rows, by_the_node(house, minted, block["number"]))
     assert sum(Fraction(row["share"]) for row in page["items"]) == 1
     assert rows[to_checksum_address(address_of(key_of(FIRST)))]["frozen"] == str(FROZEN)
+    stopped = [wallet for wallet, row in rows.items() if row["address_frozen"]]
+    assert stopped == [to_checksum_address(address_of(key_of(SECOND)))]
+    assert rows[stopped[0]]["frozen"] == "0"
     header = minted.world.client.block(block["number"])
     assert header is not None
     assert block["hash"] == "0x" + header.hash.hex()
@@ -150,3 +155,25 @@ def test_r_05__as_of_a_block__is_what_the_node_says_of_it(frozen: Frozen, minted
     same(rows, by_the_node(frozen.house, minted, number))
     assert len(rows) == len(HELD)
     assert {row["frozen"] for row in page["items"]} == {"0"}
+    assert {row["address_frozen"] for row in page["items"]} == {False}
+
+
+@pytest.mark.parametrize("is_past", [False, True])
+def test_r_04__of_each_wallet__is_frozen_as_the_node_says(
+    frozen: Frozen, minted: Market, *, is_past: bool
+) -> None:
+    when = {"as_of": f"block:{frozen.before}"} if is_past else {}
+    expected = by_the_node(frozen.house, minted, frozen.before if is_past else "latest")
+    names = {"wallet": "wallet", "fractions": "balance", "frozen": "frozen"}
+    names |= {"address_frozen": "address_frozen", "since": "acquired"}
+
+    assert len(expected) == len(HELD)
+    for wallet, row in expected.items():
+        [told] = [
+            each
+            for each in rows_of(frozen.house, "R-04", wallet=wallet, **when)
+            if each["kind"] == "TOKEN"
+        ]
+        assert {name: told[name] for name in names} == {
+            name: row[other] for name, other in names.items()
+        }
