@@ -70,10 +70,14 @@ SELECT max(verified_at) FROM document
 WHERE asset_id = :asset AND kind = ANY(:proofs) AND verified_at <= :moment
 """)
 
-# Goods lie in a warehouse, whose receipt names it; what is insured otherwise has a policy. A
-# receipt that has ended insures nothing: what was split stands on its parts.
+# Goods lie in a warehouse, whose receipt names it; bullion in the vault that certifies it. What is
+# insured otherwise has a policy. A receipt that has ended insures nothing: what was split stands on
+# its parts.
 _CUSTODY = text("""
-SELECT string_agg(DISTINCT r.warehouse, ', ' ORDER BY r.warehouse),
+SELECT coalesce(string_agg(DISTINCT r.warehouse, ', ' ORDER BY r.warehouse), (
+    SELECT string_agg(DISTINCT issuer, ', ' ORDER BY issuer) FROM document
+    WHERE asset_id = :asset AND kind = 'VAULT_CERTIFICATE' AND state = 'VERIFIED'
+      AND verified_at <= :moment AND (valid_until IS NULL OR valid_until >= :day))),
   CAST(sum(r.insured_paisa) AS bigint),
   (SELECT max(valid_until) FROM document
    WHERE asset_id = :asset AND kind = 'INSURANCE' AND state = 'VERIFIED'

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
-from registry.asset.models import Asset
+from registry.asset.models import Asset, AssetClass
 from registry.document import service as documents
 from registry.kernel.clock import now, today
 from registry.receipt import disposal
 from registry.receipt.models import WarehouseReceipt
 from registry.tokenization.models import Tokenization
 from tests import factories as make
-from tests import goods, standing
+from tests import goods, sales, standing
 from tests.api.house import House
 from tests.api.moves import moves
-from tests.api.reports import rows_of
+from tests.api.reports import Replayed, rows_of
+from tests.dossiers import open_sample
 from tests.factories import VERIFIER, Desk
 from tests.goods import QTY, WAREHOUSE
 from tests.sales import Wrapped
@@ -78,3 +80,36 @@ def test_r_08__policy_that_was_revoked__insures_nothing_since(house: House) -> N
 
     assert insured_until(as_of=then) == insured_until(known_at=then) == str(ends)
     assert insured_until() is None
+
+
+def test_r_08__bullion__lies_in_the_vault_whose_certificate_stands(house: House) -> None:
+    vaults: dict[str, str] = {}
+
+    def wrapped_bullion(desk: Desk) -> Wrapped:
+        vehicle = make.company(desk)
+        asset = open_sample(desk, AssetClass.COMMODITY_BULLION, vehicle)
+        for issuer in ("Demo Vault", "Former Vault"):
+            paper = make.file_document(desk, asset, "VAULT_CERTIFICATE", issuer=issuer)
+            vaults[str(paper.id)] = issuer
+        sales.name_wrapper(desk, make.registered(desk, asset), vehicle)
+        return Wrapped(asset, make.issuer(desk, vehicle))
+
+    token_id = moves(house, wrapped=wrapped_bullion).token_id
+    then = now().isoformat()
+    with house.desk() as desk:
+        _, former = vaults
+        documents.revoke_document(desk.session, VERIFIER, UUID(former), reason="Moved out.")
+    journal = Replayed.of(house)
+
+    def by_journal(at: datetime | None = None) -> str:
+        standing = journal.rows("document", at=at, kind="VAULT_CERTIFICATE", state="VERIFIED")
+        return ", ".join(sorted(vaults[row["id"]] for row in standing if row["id"] in vaults))
+
+    def custody(**when: str) -> str | None:
+        [row] = rows_of(house, "R-08", token=token_id, **when)
+        told: str | None = row["custody"]
+        return told
+
+    assert custody() == by_journal() == "Demo Vault"
+    assert custody(as_of=then) == by_journal(datetime.fromisoformat(then))
+    assert custody(as_of=then) == "Demo Vault, Former Vault"
