@@ -49,10 +49,13 @@ class Behind:
         To each company, group or land: what of it is the party's in the end.
     tokens
         The same of each token, by its tokenization; with what the party holds itself.
+    graph
+        All the ways to them.
     """
 
     parts: Mapping[UUID, Fraction]
     tokens: Mapping[UUID, Fraction]
+    graph: Graph
 
 
 # A group keeps its members in one document; each id is looked for in its index.
@@ -96,6 +99,7 @@ def what_is_behind(session: Session, party_id: UUID, when: When) -> Behind:
             if node.kind == NodeKind.PARTY and node.id != party_id
         },
         tokens={node.id: part for node, part in parts.items() if node.kind == NodeKind.TOKEN},
+        graph=graph,
     )
 
 

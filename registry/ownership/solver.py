@@ -11,12 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import count
 from typing import Generic, TypeVar
 
 Node = TypeVar("Node", bound=Hashable)
 Parts = Mapping[Node, Fraction]
 NOTHING, ALL = Fraction(0), Fraction(1)
+EVER = datetime.min.replace(tzinfo=UTC)
+"""Of a step of which nobody says when it began."""
 _STEPS = 100
 """For each way that is looked for."""
 
@@ -220,16 +225,46 @@ def paths_to(
 
 def _leading_to(end: Node, owners: Mapping[Node, Parts[Node]]) -> set[Node]:
     """Return the end and every node of which it has a part, however far away."""
-    owned: dict[Node, list[Node]] = {}
-    for node, parts in owners.items():
-        for owner in parts:
-            owned.setdefault(owner, []).append(node)
+    owned = _owned_by(owners)
     found, ahead = {end}, [end]
     while ahead:
         for node in owned.get(ahead.pop(), ()):
             if node not in found:
                 found.add(node)
                 ahead.append(node)
+    return found
+
+
+def _owned_by(owners: Mapping[Node, Parts[Node]]) -> Mapping[Node, list[Node]]:
+    owned: dict[Node, list[Node]] = {}
+    for node, parts in owners.items():
+        for owner in parts:
+            owned.setdefault(owner, []).append(node)
+    return owned
+
+
+def ways_since(
+    end: Node, owners: Mapping[Node, Parts[Node]], steps: Mapping[tuple[Node, Node], datetime]
+) -> dict[Node, datetime]:
+    """Return since when there has been a way from each node to that end, each step of which stands.
+
+    Parameters
+    ----------
+    steps
+        To a node and an owner of it: since when it is theirs. A way began with its last step.
+    """
+    owned = _owned_by(owners)
+    found: dict[Node, datetime] = {}
+    places = count()
+    ahead = [(EVER, next(places), end)]
+    while ahead:
+        since, _, owner = heappop(ahead)
+        if owner in found:
+            continue
+        found[owner] = since
+        for node in owned.get(owner, ()):
+            began = max(since, steps.get((node, owner), EVER))
+            heappush(ahead, (began, next(places), node))
     return found
 
 

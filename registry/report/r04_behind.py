@@ -17,6 +17,7 @@ from registry.ownership.reverse import held_titles, held_tokens, what_is_behind
 from registry.party.models import Party, PartyKind
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
+from registry.report.r04_since import behind_since
 from registry.report.report import Question, Row
 from registry.report.worth import part_of, worth_of
 
@@ -29,9 +30,13 @@ def rows_behind(
     What a group holds is its members' own, and is told with their titles.
     """
     when = When(question.moment, question.block)
-    parts = _owned(session, question, what_is_behind(session, party_id, when).parts)
+    behind = what_is_behind(session, party_id, when)
+    parts = _owned(session, question, behind.parts)
     titles = held_titles(session, parts, question.moment)
     tokens = held_tokens(session, parts, when)
+    if not titles and not tokens:
+        return
+    since = behind_since(session, question, behind.graph, party_id, (titles, tokens))
     assets = {title.asset_id for title in titles} | {held.tokenization.asset_id for held in tokens}
     codes = dict(
         session.exec(select(Asset.id, Asset.code).where(among(col(Asset.id), sorted(assets)))).all()
@@ -44,7 +49,8 @@ def rows_behind(
         rows.append(Row(
             (0, str(title.title_id), str(title.party_id)),
             ("UBO_TITLE", codes[title.asset_id], title.title_id, title.party_id, None, None, None,
-             share, None, None, None, part_of(worth.get(title.asset_id), share), None),
+             share, None, None, None, part_of(worth.get(title.asset_id), share),
+             since.of_title(title)),
         ))  # fmt: skip
     for held in tokens:
         token, share = held.tokenization, held.share * parts[held.party_id]
@@ -52,7 +58,7 @@ def rows_behind(
         rows.append(Row(
             (1, str(token.id), str(held.party_id)),
             ("UBO_TOKEN", codes[token.asset_id], None, held.party_id, token.id, token.symbol, None,
-             share, held.units, None, None, value, None),
+             share, held.units, None, None, value, since.of_token(held)),
         ))  # fmt: skip
     yield from (row for row in rows if not after or row.key > tuple(after))
 

@@ -16,11 +16,11 @@ from registry.interest.rules import Interest
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.party.models import Party
+from tests import deeds, owning, sales
 from tests import factories as make
-from tests import owning, sales
 from tests.api.house import House, problem_of
 from tests.api.projected import FIRST_BLOCK, project
-from tests.api.reports import Replayed, ask, person, read, rows_of
+from tests.api.reports import Replayed, ask, instant, person, read, rows_of
 from tests.owning import shares
 
 pytestmark = pytest.mark.db
@@ -244,6 +244,55 @@ def test_r_04__beneficial__has_what_r_06_gives_the_person_of_each(
         (scene.asset_code, str(scene.vehicle), by_token[other])
     ]
     assert sum(tokens.values()) == by_token[other]
+
+
+def began_by_journal(told: Replayed, company: UUID, owner: UUID) -> datetime:
+    """Go through the declarations in time: when they last began to name the owner."""
+    began: datetime | None = None
+    ended: datetime | None = None
+    said = told.rows("interest_declaration", party_id=company, state="CONFIRMED")
+    for each in sorted(said, key=lambda row: datetime.fromisoformat(row["valid_from"])):
+        begins = datetime.fromisoformat(each["valid_from"])
+        if ended is not None and ended < begins:
+            began = None
+        lines = told.rows("declared_interest", declaration_id=each["id"], holder_id=owner)
+        began = (began or begins) if any(lines) else None
+        ended = instant(each["valid_to"])
+    assert began is not None
+    return began
+
+
+def test_r_04__beneficial__began_when_the_journal_says(house: House) -> None:
+    with house.desk() as desk:
+        company, mother = make.company(desk), make.company(desk)
+        one, other = make.person(desk), make.person(desk)
+        title = deeds.farm(desk, make.owned_by(company))
+        owning.declare(desk, mother, shares(1, (one, 1), valid_from=now()))
+        moment = now()
+        ended = shares(
+            1, (other, 1), valid_from=moment, valid_to=moment + timedelta(microseconds=1)
+        )
+        owning.declare(desk, company, ended)
+        both = ((mother, 60), (other, 40))
+        for owners in (both, ((other, 100),), both):
+            owning.declare(desk, company, shares(100, *owners, valid_from=now()))
+        ids = {"title": title.id, "company": company.id, "mother": mother.id}
+        people = (one.id, other.id)
+    told = Replayed.of(house)
+    [version] = told.rows("title_version", title_id=ids["title"])
+    held = datetime.fromisoformat(version["valid_from"])
+
+    def since(person_id: UUID) -> datetime | None:
+        [row] = rows_of(house, "R-04", party=person_id)
+        assert (row["kind"], row["holder"]) == ("UBO_TITLE", str(ids["company"]))
+        return instant(row["since"])
+
+    over = began_by_journal(told, ids["mother"], people[0])
+    by_mother = began_by_journal(told, ids["company"], ids["mother"])
+    assert since(people[0]) == max(held, over, by_mother) == by_mother
+    # Named in every declaration but for the first, which had ended.
+    declared = began_by_journal(told, ids["company"], people[1])
+    assert since(people[1]) == max(held, declared) == declared < by_mother
 
 
 def test_r_06_and_r_04__title_that_is_only_claimed__is_nobodys(house: House, scene: Scene) -> None:

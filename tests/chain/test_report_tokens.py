@@ -68,6 +68,12 @@ class Told:
         assert header is not None
         return datetime.fromtimestamp(header.timestamp, UTC)
 
+    def first_in(self, person: int) -> datetime:
+        """Return when the first transfer to a wallet was mined: they have held since."""
+        topic = "0x" + address_of(key_of(person)).rjust(32, b"\0").hex()
+        [first, *_] = [log for log in self.logs() if log["topics"][2] == topic]
+        return self.time(int(first["blockNumber"], 16))
+
     def logs(self, topic: str = TRANSFER) -> list[dict[str, Any]]:
         """Ask the node for every event of a kind of the token."""
         found: list[dict[str, Any]] = self.market.world.client.request(
@@ -155,6 +161,20 @@ def test_r_04__of_the_vehicle__is_the_title_that_the_journal_says(told: Told) ->
     assert money(row["value"]) == worth_by_journal(told)
     # The vehicle keeps what was not sold.
     assert [row["wallet"] for row in rows if row["kind"] == "TOKEN"] == [wallet_of(ISSUER)]
+
+
+def test_r_04__behind_the_vehicle__began_when_node_and_journal_say(told: Told) -> None:
+    journal = Replayed.of(told.house)
+    title = journal.one("title", asset_id=told.market.deal.asset_id)
+    version = journal.one("title_version", title_id=title["id"])
+    rows = rows_of(told.house, "R-04", party=party_of(told, SECOND))
+    since = {row["kind"]: instant(row["since"]) for row in rows}
+
+    began = datetime.fromisoformat(version["valid_from"])
+    assert since["TOKEN"] == told.first_in(SECOND)
+    assert since["UBO_TITLE"] == max(began, told.first_in(SECOND))
+    # What the vehicle kept is behind it too.
+    assert since["UBO_TOKEN"] == max(told.first_in(ISSUER), told.first_in(SECOND))
 
 
 def test_r_04__as_of_a_block__is_what_was_held_then(told: Told) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.ownership.solver import Flow, flow_from, parts_of, paths_to
+from registry.ownership.solver import Flow, flow_from, parts_of, paths_to, ways_since
 
 pytestmark = pytest.mark.unit
 
@@ -106,6 +109,24 @@ def test_paths__of_any_graph__are_at_most_what_flows(
         assert sum(path.share for path in paths) <= flow.ends.get(person, 0)
         assert bool(paths) == (person in flow.ends)
         assert len({path.nodes for path in paths}) == len(paths)
+
+
+@given(graphs(), st.randoms(use_true_random=False))
+def test_ways__of_any_graph__began_with_the_last_step_of_the_oldest(
+    owners: Graph, random: Random
+) -> None:
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    steps = {
+        (node, owner): first + timedelta(days=random.randrange(9))
+        for node, parts in owners.items()
+        for owner in parts
+    }
+    for person in PEOPLE:
+        since = ways_since(person, owners, steps)
+        for company in COMPANIES:
+            paths = paths_to(person, {company: Fraction(1)}, owners, most=10_000)
+            began = [max(steps[step] for step in pairwise(path.nodes)) for path in paths]
+            assert since.get(company) == min(began, default=None)
 
 
 def halves(**parts: dict[str, str]) -> Graph:
