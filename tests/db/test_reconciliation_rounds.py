@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
@@ -23,19 +25,25 @@ from registry.kernel.clock import now, today
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
+from registry.offering.models import Offering, OrderState
 from registry.offering.unwinding import record_refund
+from registry.payment import payouts
+from registry.payment.models import ProceedsPayoutState
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.models import BreakState, ReconciliationBreak
 from registry.reconciliation.payable import require_no_break
 from registry.reconciliation.rounds import DAY, Rounds
 from registry.redemption import paying
 from registry.redemption.repository import list_payouts
+from registry.settlement import service as settlements
+from registry.settlement.service import Agreed
 from registry.sweep.service import sweep
 from tests import cases as make_case
 from tests import court, ledger, sales
 from tests import factories as make
 from tests import redemptions as stages
-from tests.factories import Desk
+from tests.db.test_payees import COLLEAGUE, proceeds
+from tests.factories import COMPLIANCE, Desk
 from tests.ledger import Ledger
 from tests.redemptions import TREASURY
 
@@ -291,17 +299,56 @@ def test_redemption__break_opens_while_it_is_paid__stops_the_next_payout(desk: D
         paying.record_payout(desk.session, TREASURY, payout.id, rail_reference="R-1")
 
 
-def test_refund__of_a_token_with_an_open_break__waits(desk: Desk) -> None:
-    sale = sales.offering(desk, sales.wrapped_apartment(desk))
-    order = sales.order(desk, sale, make.buyer(desk))
+def find_break(desk: Desk, offering_id: UUID) -> None:
+    """Have something differ of the token that is sold."""
+    sale = desk.session.get_one(Offering, offering_id)
     item = ReconciliationBreak(
         tokenization_id=sale.tokenization_id, rule="TOK-02", subject="supply", detail="5 exist.",
         last_seen_at=now(),
     )  # fmt: skip
     desk.session.add(item)
     desk.session.flush()
+
+
+def test_refund__of_a_token_with_an_open_break__waits(desk: Desk) -> None:
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    order = sales.order(desk, sale, make.buyer(desk))
+    find_break(desk, sale.id)
     with pytest.raises(Conflict, match="break_open"):
         record_refund(desk.session, TREASURY, order.id, rail_reference="R-1")
+
+
+def test_proceeds__of_a_token_with_an_open_break__wait(desk: Desk) -> None:
+    _, payout = proceeds(desk)
+    find_break(desk, payout.offering_id)
+    with pytest.raises(Conflict, match="break_open"):
+        payouts.confirm_payout(desk.session, COLLEAGUE, payout.id, rail_reference="OUT-1")
+    assert payout.state == ProceedsPayoutState.PROPOSED
+
+
+def test_settlement__of_a_token_with_an_open_break__is_neither_planned_nor_signed(
+    desk: Desk,
+) -> None:
+    placed = [sales.on_chain(desk, make.buyer(desk)) for _ in range(2)]
+    settle = [
+        partial(
+            settlements.plan_settlement,
+            desk.session,
+            COMPLIANCE,
+            order.id,
+            Agreed(order.units, order.amount_paisa, signature=bytes(65)),
+        )
+        for order in placed
+    ]
+    planned = settle[0]()
+    for order in placed:
+        find_break(desk, order.offering_id)
+
+    with pytest.raises(Conflict, match="break_open"):
+        settlements.require_settlable(desk.session, planned)
+    with pytest.raises(Conflict, match="break_open"):
+        settle[1]()
+    assert placed[1].state == OrderState.AWAITING_PAYMENT
 
 
 def test_break__of_another_token__stops_nothing(desk: Desk) -> None:
