@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
+import zxingcpp
 
 from registry.certificate.verify import check_certificate
 from registry.investor.models import Investor
@@ -97,6 +99,13 @@ def test_title__issued_and_anchored__is_proven_to_the_root_on_chain(
     assert standing(house, certificate)["anchoring"] == "ANCHORED"
 
 
+def codes_on(pdf: bytes) -> list[str]:
+    """Read the codes on the first page, as somebody who points a telephone at it."""
+    with pypdfium2.PdfDocument(pdf) as document:
+        seen = document[0].render(scale=3).to_numpy()
+    return [code.text for code in zxingcpp.read_barcodes(seen)]
+
+
 @pytest.mark.parametrize("language", ["en", "ur"])
 def test_pdf__of_a_title__is_sealed_and_carries_its_proof(
     house: House, minted: Market, language: str
@@ -115,6 +124,11 @@ def test_pdf__of_a_title__is_sealed_and_carries_its_proof(
     with pytest.raises(PaperRefused) as refusal:
         check_certificate(Paper(record, pdf.replace(b"/Count 1", b"/Count 2")), keys_of(house))
     assert refusal.value.reason == "pdf_altered"
+    [code] = codes_on(pdf)
+    base, digest = house.services.settings.public_base, record["envelope"]["content_sha256"]
+    asks = f"/v1/certificates/{certificate}/verify?sha256={digest}"
+    assert code == f"{base}{asks}"
+    assert ok(house.stranger().get(asks))["id"] == certificate
     again = caller.get(f"/v1/certificates/{certificate}", format="pdf")
     assert again.headers["content-type"] == "application/pdf"
 
