@@ -16,6 +16,7 @@ from chain.operations.effect import Call, Chain, PlainEffect
 from chain.operations.wallets import wallets_of
 from chain.signing.policies import SignerRole
 from registry.investor.models import Wallet
+from registry.investor.wallets import record_identity
 from registry.operation.models import Operation
 
 
@@ -73,9 +74,9 @@ class CreateIdentity(PlainEffect):
             identity, _ = link_of.decode(bytes_of(answer))
             if identity == ZERO_ADDRESS:
                 raise RpcInconsistent("the identity was opened, and the factory does not know it")
-            wallet.identity = bytes_of(identity)
             operation.result = {"identity": identity}
-            session.add_all([wallet, operation])
+            session.add(operation)
+            record_identity(session, wallet, bytes_of(identity))
 
 
 def identity_salt(investor_id: UUID) -> bytes:

@@ -1,4 +1,7 @@
-"""Holding the register against its own history: what stands in a table is its newest image."""
+"""Holding the register against its own history: what stands in a table is its newest image.
+
+Or what was sealed of it last, where no image is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,14 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlmodel import Session
 
-from registry.history.install import differing_triggers, differing_views, newest_images
-from registry.history.tables import LEGAL_TABLES, LegalTable
+from registry.history import sealed
+from registry.history.install import (
+    columns_of,
+    differing_triggers,
+    differing_views,
+    newest_images,
+)
+from registry.history.tables import KEPT_TABLES, LEGAL_TABLES, LegalTable, SealedTable
 
 # What a row says, without how it is kept: the past takes that from the row of today.
 _DIFFERING = """
@@ -44,22 +53,29 @@ class Difference:
 
 
 def differences(session: Session) -> Iterator[Difference]:
-    """Find the rows of legal tables that differ from their newest images.
+    """Find the rows of legal and sealed tables that differ from what was last recorded of them.
 
     Nothing that is stored in the database, view or function, is believed here.
     """
-    connection = session.connection()
-    for table in LEGAL_TABLES:
-        found = set()
-        sides = f"public.{table.name}", f"({newest_images(connection, table)})"
-        for ours, theirs in (sides, sides[::-1]):
-            rows = connection.execute(
-                text(_DIFFERING.format(ours=ours, theirs=theirs, row_id=_row_id(table))),
-                {"keeping": list(table.keeping)},
-            )
-            found |= {str(row_id) for row_id in rows.scalars()}
-        for row_id in sorted(found):
+    for table in KEPT_TABLES:
+        for row_id in differing_rows(session, table):
             yield Difference(table.name, row_id)
+
+
+def differing_rows(session: Session, table: LegalTable | SealedTable) -> list[str]:
+    """List the rows of one table that were changed, added or taken away past the history."""
+    connection = session.connection()
+    if isinstance(table, SealedTable):
+        return sealed.differing_rows(connection, table, columns_of(connection, table.name))
+    found = set()
+    sides = f"public.{table.name}", f"({newest_images(connection, table)})"
+    for ours, theirs in (sides, sides[::-1]):
+        rows = connection.execute(
+            text(_DIFFERING.format(ours=ours, theirs=theirs, row_id=_row_id(table))),
+            {"keeping": list(table.keeping)},
+        )
+        found |= {str(row_id) for row_id in rows.scalars()}
+    return sorted(found)
 
 
 def _row_id(table: LegalTable) -> str:

@@ -1,4 +1,4 @@
-"""Putting the history up: triggers on every legal table, and the views of the past.
+"""Putting the history up: triggers on legal and sealed tables, and the views of the past.
 
 The views stand in the schema `past` under the names of the tables. A session whose search path
 begins there reads, with the very same queries, what the register knew at `milkiyat.known_at`.
@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from registry.history.tables import LEGAL_TABLES, LegalTable
+from registry.history import sealed
+from registry.history.tables import (
+    KEPT_TABLES,
+    LEGAL_TABLES,
+    SEALED_TABLES,
+    LegalTable,
+    SealedTable,
+)
 
 _EVENTS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
 
@@ -114,13 +121,13 @@ def is_up(connection: Connection) -> bool:
 
 
 def lock(connection: Connection) -> None:
-    """Lock what migrations and `put_up` change, before they do: the legal tables, then the history.
+    """Lock what migrations and `put_up` change, before they do: the tables, then the history.
 
-    Whoever writes has a legal table first and the history afterwards. To come the other way round
-    ends in a deadlock with a running service, after all the work; so it is waited for here, while
-    there is nothing to lose.
+    Whoever writes has a table first and the history afterwards. To come the other way round ends
+    in a deadlock with a running service, after all the work; so it is waited for here, while there
+    is nothing to lose.
     """
-    wanted = [*(table.name for table in LEGAL_TABLES), "legal_history"]
+    wanted = [*(table.name for table in KEPT_TABLES), "legal_history"]
     standing = connection.execute(text(_STANDING), {"names": wanted}).scalars().all()
     if standing:
         names = ", ".join(f"public.{name}" for name in standing)
@@ -139,6 +146,8 @@ def put_up(connection: Connection) -> None:
     for table in LEGAL_TABLES:
         _put_triggers(connection, table)
         connection.execute(text(_filled(connection, _VIEW, table, _KNOWN_AT)))
+    for sealed_table in SEALED_TABLES:
+        _put_sealing(connection, sealed_table)
     connection.execute(text(_TELL))
     connection.execute(text(f"COMMENT ON SCHEMA past IS '{_digest(connection)}'"))
 
@@ -168,7 +177,7 @@ def differing_views(connection: Connection) -> Iterator[str]:
 def differing_triggers(connection: Connection) -> Iterator[tuple[str, str]]:
     """Name the tables and triggers that `put_up` makes otherwise, and any that does not fire."""
     stood = {name: _words(made) for name, made in connection.execute(text(_TRIGGERS))}
-    for table in LEGAL_TABLES:
+    for table in KEPT_TABLES:
         for trigger, statement in _triggers(table).items():
             if stood.get(f"{table.name}.{trigger}") != _words(statement):
                 yield table.name, trigger
@@ -180,20 +189,23 @@ def _words(statement: str) -> str:
 
 
 def _filled(connection: Connection, template: str, table: LegalTable, moment: str) -> str:
-    columns = ", ".join(_source(table, name) for name in _columns(connection, table.name))
+    columns = ", ".join(_source(table, name) for name in columns_of(connection, table.name))
     return template.format(table=table.name, columns=columns, moment=moment)
 
 
-def _triggers(table: LegalTable) -> dict[str, str]:
+def _triggers(table: LegalTable | SealedTable) -> dict[str, str]:
     """Give the statements that put up a table's triggers, by the names of these."""
-    names = _names(table)
-    made = {
-        f"{table.name}_history_{event.lower()}": _TRIGGER.format(
-            event=event.lower(), event_name=event, side=side, **names
-        )
-        for event, side in _EVENTS.items()
-    }
-    return made | {f"{table.name}_past_kept": _NO_TRUNCATE.format(**names)}
+    if isinstance(table, SealedTable):
+        made = sealed.triggers(table)
+    else:
+        names = _names(table)
+        made = {
+            f"{table.name}_history_{event.lower()}": _TRIGGER.format(
+                event=event.lower(), event_name=event, side=side, **names
+            )
+            for event, side in _EVENTS.items()
+        }
+    return made | {f"{table.name}_past_kept": _NO_TRUNCATE.format(table=table.name)}
 
 
 def _names(table: LegalTable) -> dict[str, str]:
@@ -207,12 +219,22 @@ def _names(table: LegalTable) -> dict[str, str]:
 
 
 def _put_triggers(connection: Connection, table: LegalTable) -> None:
+    if not _put_anew(connection, table)[f"{table.name}_history_update"]:
+        connection.execute(text(_BASELINE.format(**_names(table))))
+
+
+def _put_sealing(connection: Connection, table: SealedTable) -> None:
+    if not _put_anew(connection, table)[f"{table.name}_sealed_update"]:
+        sealed.seal_standing(connection, table, columns_of(connection, table.name))
+
+
+def _put_anew(connection: Connection, table: LegalTable | SealedTable) -> dict[str, bool]:
+    """Put a table's triggers up; tell of each whether it stood before."""
     stood = {}
     for name, statement in _triggers(table).items():
         stood[name] = _drop_trigger(connection, table.name, name)
         connection.execute(text(statement))
-    if not stood[f"{table.name}_history_update"]:
-        connection.execute(text(_BASELINE.format(**_names(table))))
+    return stood
 
 
 def _drop_trigger(connection: Connection, table: str, trigger: str) -> bool:
@@ -225,7 +247,8 @@ def _drop_trigger(connection: Connection, table: str, trigger: str) -> bool:
     return bool(stood)
 
 
-def _columns(connection: Connection, table: str) -> list[str]:
+def columns_of(connection: Connection, table: str) -> list[str]:
+    """List the columns of a table, in their order."""
     rows = connection.execute(
         text(
             "SELECT column_name FROM information_schema.columns"
@@ -250,5 +273,6 @@ def _source(table: LegalTable, column: str) -> str:
 def _digest(connection: Connection) -> str:
     """Hash what was put up: the statements, the list of tables, and the tables' own columns."""
     parts = [_TRIGGER, _NO_TRUNCATE, _VIEW]
-    parts += [f"{table} {_columns(connection, table.name)}" for table in LEGAL_TABLES]
+    parts += [f"{table} {columns_of(connection, table.name)}" for table in LEGAL_TABLES]
+    parts += [f"{table} {sealed.triggers(table)}" for table in SEALED_TABLES]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Which tables hold legal facts, and therefore keep the history of every row.
+"""Which tables hold legal facts, and therefore keep the history of every row; and which are sealed.
 
-A new table of the registry stands either here or in `NOT_LEGAL`; a test holds both against the
-metadata.
+A new table of the registry stands in `LEGAL_TABLES`, in `SEALED_TABLES` or in `NOT_LEGAL`; a test
+holds them against the metadata.
 """
 
 from __future__ import annotations
@@ -32,6 +32,24 @@ class LegalTable:
     key: tuple[str, ...] = ("id",)
     private: tuple[str, ...] = ()
     keeping: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTable:
+    """A table whose rows keep no history, and are yet found where somebody changes one (ADR 0071).
+
+    Each statement that writes to it leaves the hashes of the rows that it wrote, in one image of
+    `legal_history` however many they are. A row is known by its `id`.
+
+    Parameters
+    ----------
+    aside
+        Columns that are no part of the hash, for their change is nobody's act: how a row is kept,
+        what is counted from other rows, when something was seen last.
+    """
+
+    name: str
+    aside: tuple[str, ...] = ()
 
 
 LEGAL_TABLES: tuple[LegalTable, ...] = (
@@ -88,39 +106,54 @@ LEGAL_TABLES: tuple[LegalTable, ...] = (
     LegalTable("policy_row"),
 )  # fmt: skip
 
+SEALED_TABLES: tuple[SealedTable, ...] = (
+    # Whose an address is.
+    SealedTable("wallet"),
+    SealedTable("investor"),
+    # Who was paid, and by whose votes.
+    SealedTable("redemption_payout"),
+    SealedTable("redemption_vote"),
+    SealedTable("proceeds_payout"),
+    SealedTable("refund"),
+    SealedTable("payment"),
+    SealedTable("payment_reversal"),
+    SealedTable("ledger_entry"),
+    SealedTable("ledger_posting"),
+    SealedTable("bank_statement"),
+    SealedTable("bank_statement_line"),
+    # Who bought what, on which terms and papers. What is reserved is the sum of the orders.
+    SealedTable("purchase_order"),
+    SealedTable("offering", aside=("reserved_units", "last_sold_at")),
+    SealedTable("offering_document"),
+    SealedTable("document_acceptance"),
+    SealedTable("waiting_entry"),
+    # On what decisions rest. The profile of a review is sealed by its key, and its hash approved.
+    SealedTable("rule_run"),
+    SealedTable("register_statement"),
+    SealedTable("register_statement_row"),
+    SealedTable("reconciliation_break", aside=("last_seen_at",)),
+    SealedTable("kyc_review", aside=("sealed", "sealed_with")),
+    SealedTable("sanctions_hit"),
+    SealedTable("sanctions_list"),
+    SealedTable("sanctions_entry"),
+)
+"""Tables in which a quiet UPDATE changes who owns what, who was paid, or why something was decided.
+
+A column that a migration adds is sealed with what is written from then on. One that drops or
+renames a column of these, or writes to it, has to seal the rows anew.
+"""
+
+KEPT_TABLES: tuple[LegalTable | SealedTable, ...] = (*LEGAL_TABLES, *SEALED_TABLES)
+"""Tables of which the audit names each row that was changed."""
+
 NOT_LEGAL: dict[str, str] = {
     "party": "persons are corrected and erased under another law, see registry.party",
-    "investor": "may hold tokens, holds no title; each decision is an entry of the journal",
-    "kyc_review": "what somebody says of themselves, and each decision an entry of the journal",
     "kyc_paper": "belongs to its review for good",
-    "sanctions_list": "published by others; a confirmation is an entry of the journal",
-    "sanctions_entry": "published by others, only ever added",
     "sanctions_screening": "who was screened against what",
-    "sanctions_hit": "what looked alike; each decision is an entry of the journal",
-    "wallet": "belongs to its investor for good",
     "custodial_key": "where a key lies, which no right hangs on",
-    "offering": "a sale, no right in the asset",
-    "offering_document": "only ever added",
-    "waiting_entry": "a sale, no right in the asset",
-    "purchase_order": "a sale, no right in the asset",
-    "document_acceptance": "only ever added",
-    "payment": "what a bank said; what became of it stands in the ledger",
-    "payment_reversal": "what a bank said, only ever added",
-    "refund": "what a bank said, only ever added",
-    "bank_statement": "what a bank said, only ever added",
-    "bank_statement_line": "what a bank said, only ever added",
-    "proceeds_payout": "money paid to issuers; each step is an entry of the journal",
-    "ledger_entry": "only ever added, each with its time",
-    "ledger_posting": "only ever added, each with its time",
-    "redemption_payout": "money paid to token holders, no right in the asset",
-    "redemption_vote": "only ever added",
-    "reconciliation_break": "a difference that somebody looks into, no right",
-    "register_statement": "only ever added",
-    "register_statement_row": "only ever added",
     "bulk_import": "work in progress; what it records stands in tables of its own",
     "bulk_import_row": "what became of a row of a file",
     "asset_code_series": "counting of codes",
-    "rule_run": "only ever added",
     "reconciliation": "only ever added",
     "api_key": "who may call; each act on a key is an entry of the journal",
     "passkey": "who may sign in; adding and removing one is an entry of the journal",

@@ -275,6 +275,25 @@ def plan_link(session: Session, actor: Actor, wallet: Wallet) -> Operation:
     )
 
 
+def record_identity(session: Session, wallet: Wallet, identity: bytes) -> None:
+    """Record the identity that the chain shows of a wallet; the same again changes nothing.
+
+    Parameters
+    ----------
+    identity
+        20 bytes: the address of the ONCHAINID.
+    """
+    if wallet.identity == identity:
+        return
+    wallet.identity = identity
+    session.add(wallet)
+    session.flush()
+    journal.record(
+        session, THE_SYSTEM, "wallet_identified", "investor", wallet.investor_id,
+        address=f"0x{wallet.address.hex()}", identity=f"0x{identity.hex()}",
+    )  # fmt: skip
+
+
 def wallets_that_may_hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
     """Give those of many wallets whose investor may hold."""
     rows = session.exec(

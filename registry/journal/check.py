@@ -32,7 +32,7 @@ WITH untold AS MATERIALIZED (
     SELECT h.id FROM legal_history AS h
     WHERE NOT EXISTS (SELECT FROM journal_entry AS e WHERE e.recording_id = h.recording_id)
 ), image AS (
-    SELECT h.id, h.table_name, h.row_id, r.recorded_at,
+    SELECT h.id, h.table_name, h.row_id, h.op, r.recorded_at,
         h.image || coalesce(h.private, '{}') AS said, (
             SELECT before.image || coalesce(before.private, '{}')
             FROM legal_history AS before
@@ -45,12 +45,15 @@ WITH untold AS MATERIALIZED (
     JOIN legal_history AS h ON h.id = untold.id
     LEFT JOIN recording AS r ON r.id = h.recording_id
 )
-SELECT id, table_name, row_id FROM image
-WHERE said IS NULL OR said_before IS NULL OR EXISTS (
+SELECT image.id, table_name, coalesce(sealed.row_id, image.row_id::text) FROM image
+LEFT JOIN LATERAL jsonb_object_keys(
+    CASE WHEN op = 'ROWS' THEN said -> 'rows' END
+) AS sealed (row_id) ON true
+WHERE op = 'ROWS' OR said IS NULL OR said_before IS NULL OR EXISTS (
     SELECT FROM jsonb_each(said) AS s FULL JOIN jsonb_each(said_before) AS b USING (key)
     WHERE coalesce(s.value, 'null') <> coalesce(b.value, 'null')
 )
-ORDER BY id
+ORDER BY image.id, 3
 """
 
 # All rows of a transaction enter the queue at once. A seal that is not full took whatever waited,
@@ -69,12 +72,15 @@ WITH told AS (
     ) AS seq
     FROM told
 )
-SELECT h.id, h.table_name, h.row_id
+SELECT h.id, h.table_name, coalesce(sealed.row_id, h.row_id::text)
 FROM legal_history AS h
 JOIN closed ON closed.recording_id = h.recording_id
 LEFT JOIN journal_leaf AS l ON l.entry_id = h.id
+LEFT JOIN LATERAL jsonb_object_keys(
+    CASE WHEN h.op = 'ROWS' THEN h.image -> 'rows' END
+) AS sealed (row_id) ON true
 WHERE closed.seq < coalesce(l.seq, :never)
-ORDER BY h.id
+ORDER BY h.id, 3
 """
 
 _CHUNK = 10_000

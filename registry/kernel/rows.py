@@ -7,9 +7,10 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, any_, bindparam, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, any_, bindparam, func, literal, literal_column, select, update
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -69,6 +70,31 @@ def insert_many(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> Ins
     source = func.jsonb_populate_recordset(literal_column(f"NULL::{stored.name}"), document)
     columns = source.table_valued(*(stored.c[name] for name in names))
     return insert(table).from_select(names, select(*(columns.c[name] for name in names)))
+
+
+def update_many(session: Session, rows: Sequence[SQLModel], names: Sequence[str]) -> None:
+    """Write these columns of rows that stand in the table, in one statement however many.
+
+    What they have besides is written by the session, in a statement for each.
+
+    Parameters
+    ----------
+    rows
+        Of one table, known by `id`; their values are those to write.
+    """
+    if not rows:
+        return
+    stored = cast("Any", type(rows[0])).__table__
+    said = [{name: getattr(row, name) for name in ("id", *names)} for row in rows]
+    document = as_type(literal(msgspec.json.encode(said).decode()), JSONB)
+    source = func.jsonb_populate_recordset(literal_column(f"NULL::{stored.name}"), document)
+    new = source.table_valued(*(stored.c[name] for name in ("id", *names)))
+    for row in rows:
+        for name in names:
+            set_committed_value(row, name, getattr(row, name))
+    session.connection().execute(
+        update(stored).where(stored.c.id == new.c.id).values({name: new.c[name] for name in names})
+    )
 
 
 def page_after(

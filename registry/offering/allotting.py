@@ -10,6 +10,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.allotment import allot_subscriptions
 from registry.kernel.clock import now
+from registry.kernel.rows import update_many
 from registry.offering import buying, money, orders
 from registry.offering.models import Offering, Order
 
@@ -40,6 +41,7 @@ def allot_book(
     dropped = [order for order, part in allotted if not part]
     for order in dropped:
         order.allotted_units = 0
+    update_many(session, dropped, ("allotted_units",))
     orders.release_orders(session, actor, offering, dropped, act="order_not_allotted")
     kept = [(order, part) for order, part in allotted if part]
     money.cut_orders(session, offering, kept)

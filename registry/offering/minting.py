@@ -212,6 +212,9 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
             "Every mint of this sale is done or on its way.",
             remedy="Look at the operations of its orders.",
         )
+    journal.record(
+        session, actor, "mints_planned_again", "offering", offering.id, mints=str(len(planned))
+    )
     return planned
 
 

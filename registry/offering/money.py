@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col
 
 from registry.kernel.clock import now
-from registry.kernel.rows import among
+from registry.kernel.rows import among, update_many
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import Moved, NewEntry, Posting, move
@@ -100,7 +100,7 @@ def release_money(session: Session, released: Sequence[Order]) -> None:
         )))  # fmt: skip
         after = Standing(due=standing.due + back, refunded=standing.refunded)
         order.state = ended_state(after)
-        session.add(order)
+    update_many(session, released, ("state",))
     ledger.post(session, entries)
 
 
@@ -112,7 +112,7 @@ def cut_orders(session: Session, offering: Offering, allotted: Iterable[tuple[Or
     allotted
         Order and fractions of each: above 0, and at most what was asked for.
     """
-    entries = []
+    entries, cut = [], []
     for order, units in allotted:
         price = units * offering.price_paisa
         back = order.amount_paisa - price
@@ -121,7 +121,8 @@ def cut_orders(session: Session, offering: Offering, allotted: Iterable[tuple[Or
         order.amount_paisa = price
         sides = move(back, debit=(Account.ORDER, order.id), credit=(Account.REFUND_DUE, order.id))
         entries.append(_of_order(EntryKind.ALLOTMENT, "allotment", order.id, sides))
-        session.add(order)
+        cut.append(order)
+    update_many(session, cut, ("units", "allotted_units", "amount_paisa"))
     session.add(offering)
     ledger.post(session, entries)
 

@@ -16,7 +16,7 @@ from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.ids import new_id
 from registry.kernel.masking import mask_text
 from registry.kernel.money import MAX_PAISA
-from registry.kernel.rows import among, insert_many
+from registry.kernel.rows import among, insert_many, update_many
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, Posting, move
@@ -202,7 +202,6 @@ def _use(
         else:
             order = orders[payment.order_id]
             sides, standings[order.id] = use_for(order, standings[order.id], payment, source)
-            session.add(order)
             subject = ("order", order.id)
         entries.append(NewEntry(EntryKind.RECEIPT, f"receipt:{payment.id}", subject, sides))
         journal.record(
@@ -210,6 +209,7 @@ def _use(
             rail=rail.name, rail_reference=payment.rail_reference,
             amount_paisa=str(payment.amount_paisa),
         )  # fmt: skip
+    update_many(session, list(orders.values()), ("state",))
     ledger.post(session, entries)
     session.flush()
 

@@ -86,7 +86,12 @@ def _open_or_touch(
         .order_by(accepted, col(ReconciliationBreak.id).desc())
     ).first()
     if seen is not None:
-        seen.last_seen_at, seen.detail = now(), item.detail
+        seen.last_seen_at = now()
+        if seen.detail != item.detail:
+            seen.detail = item.detail
+            journal.record(
+                session, THE_SYSTEM, "reconciliation_break_changed", "reconciliation_break", seen.id
+            )
         session.flush()
         return seen, False
     made = ReconciliationBreak(

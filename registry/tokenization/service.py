@@ -336,7 +336,11 @@ def run_gate(session: Session, actor: Actor, asset_id: UUID) -> RuleRun:
     """Ask and store every rule of tokenization on an asset."""
     asset = assets.get_asset(session, asset_id)
     facts = gate_facts(session, asset, guards.find_alive(session, asset_id))
-    return rulebook.run(session, actor, asset_id, Moment.TOKENIZATION, facts)
+    found = rulebook.run(session, actor, asset_id, Moment.TOKENIZATION, facts)
+    journal.record(
+        session, actor, "rules_run", "asset", asset_id, run=str(found.id), blocked=found.blocked
+    )
+    return found
 
 
 def get_tokenization(

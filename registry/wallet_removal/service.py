@@ -16,7 +16,7 @@ from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
-from registry.kernel.actor import Actor
+from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
 from registry.offering.models import UNDER_WAY, Offering, OfferingState, Order
@@ -92,6 +92,10 @@ def keep_wallet(session: Session, operation: Operation) -> None:
     if wallet.state == WalletState.RETIRING:
         wallet.state = WalletState.PROVEN
         session.flush()
+        journal.record(
+            session, THE_SYSTEM, "wallet_kept", "investor", wallet.investor_id,
+            address=f"0x{wallet.address.hex()}",
+        )  # fmt: skip
 
 
 def _require_unused(session: Session, wallet: Wallet) -> None:

@@ -38,7 +38,8 @@ def replay(entries: list[dict[str, Any]], until: datetime) -> State:
     """Build the state at a moment from the journal alone."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in entries:
-        if entry["kind"] == "fact" and datetime.fromisoformat(entry["recorded_at"]) <= until:
+        is_image = entry["kind"] == "fact" and entry["op"] != "ROWS"
+        if is_image and datetime.fromisoformat(entry["recorded_at"]) <= until:
             key = entry["table"], entry["row_id"]
             if entry["op"] == "DELETE":
                 del rows[key]
