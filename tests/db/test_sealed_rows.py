@@ -1,0 +1,225 @@
+"""Rows without a history: what is sealed of them, in how many images, and who is named by that."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from registry.document.store import DocumentStore
+from registry.journal import service as journal
+from registry.journal.export import export_lines
+from registry.journal.sealer import seal_all
+from registry.kernel import migrate
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.db import Database
+from registry.kernel.vault import Vault
+from registry.offering import minting
+from registry.offering import service as offerings
+from registry.offering.models import Allotment
+from tests import factories as make
+from tests import sales
+from tests.db.tampering import BATCH, faults, meddle, seal_in_batches
+from tests.factories import COMPLIANCE, Desk
+
+pytestmark = pytest.mark.db
+
+BEFORE = "0069"
+IMAGES = "SELECT count(*) FROM legal_history WHERE op = 'ROWS'"
+
+
+@pytest.fixture
+def enrolled(fresh_database: Database, vault: Vault, store: DocumentStore) -> Database:
+    """A sealed register with three investors."""
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        for _ in range(3):
+            make.enrolled(desk)
+        make.tell_acts(session)
+    seal_in_batches(fresh_database, BATCH)
+    assert faults(fresh_database) == []
+    return fresh_database
+
+
+def count(session: Session, query: str) -> int:
+    found = session.connection().scalar(text(query))
+    assert isinstance(found, int)
+    return found
+
+
+def investors_of(database: Database) -> list[str]:
+    with database.reading() as session:
+        ids = session.connection().scalars(text("SELECT id::text FROM investor ORDER BY id"))
+        return list(ids)
+
+
+def test_rows__changed_in_sql_with_the_triggers_on__are_each_named(enrolled: Database) -> None:
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("UPDATE investor SET kyc_decided_by = 'nobody'"))
+    assert seal_all(enrolled) == 1
+
+    found = faults(enrolled)
+
+    assert [fault.partition(":")[0] for fault in found] == [
+        f"Row {row} of investor was changed without an act of the journal"
+        for row in investors_of(enrolled)
+    ]
+
+
+def test_rows__put_into_a_recording_that_is_sealed__are_named(enrolled: Database) -> None:
+    row = investors_of(enrolled)[0]
+    meddle(enrolled, f"UPDATE investor SET subject = 'another' WHERE id = '{row}'")
+    with enrolled.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO legal_history (table_name, row_id, op, recording_id, image,"
+                " private_salt) SELECT 'investor', i.id, 'ROWS',"
+                " (SELECT id FROM recording ORDER BY recorded_at DESC LIMIT 1),"
+                " jsonb_build_object('columns', '[\"id\"]'::jsonb, 'rows', jsonb_build_object(i.id,"
+                " encode(sha256(convert_to(s.salt::text || jsonb_build_object('id', i.id)::text,"
+                " 'UTF8')), 'hex'))), s.salt FROM investor AS i,"
+                " (SELECT gen_random_uuid() AS salt OFFSET 0) AS s WHERE i.id = :row"
+            ),
+            {"row": row},
+        )
+    assert seal_all(enrolled) == 1
+
+    [found] = faults(enrolled)
+
+    told = f"Row {row} of investor was recorded after the acts of its recording were sealed"
+    assert found.startswith(told)
+
+
+def test_rows__sealed_with_an_act__are_what_the_register_says(enrolled: Database) -> None:
+    with enrolled.transaction() as session:
+        session.connection().execute(text("UPDATE investor SET kyc_decided_by = 'an officer'"))
+        journal.record(session, THE_SYSTEM, "decided", "investor", "all")
+    seal_all(enrolled)
+
+    assert faults(enrolled) == []
+
+
+def test_image__of_many_rows__has_a_thousand_at_most(enrolled: Database) -> None:
+    with enrolled.transaction() as session:
+        before = count(session, IMAGES)
+        session.connection().execute(
+            text(
+                "INSERT INTO ledger_entry (id, recorded_at, kind, key, subject_kind, subject_id)"
+                " SELECT uuidv7(), now(), 'RECEIPT', number::text, 'order', uuidv7()"
+                " FROM generate_series(1, 2500) AS number"
+            )
+        )
+        journal.record(session, THE_SYSTEM, "booked", "order", "all")
+        assert count(session, IMAGES) == before + 3
+    seal_all(enrolled)
+    assert faults(enrolled) == []
+
+    meddle(enrolled, "UPDATE ledger_entry SET kind = 'PAYOUT' WHERE key = '2500'")
+
+    [found] = faults(enrolled)
+    assert " of ledger_entry is not what the history last recorded" in found
+
+
+def test_rows__written_with_a_column_that_is_counted__are_not_sealed_anew(desk: Desk) -> None:
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    before = count(desk.session, IMAGES)
+
+    desk.session.connection().execute(
+        text("UPDATE offering SET reserved_units = 7, last_sold_at = now() WHERE id = :id"),
+        {"id": sale.id},
+    )
+    assert count(desk.session, IMAGES) == before
+
+    desk.session.connection().execute(
+        text("UPDATE offering SET price_paisa = 7 WHERE id = :id"), {"id": sale.id}
+    )
+    assert count(desk.session, IMAGES) == before + 1
+
+
+@pytest.mark.parametrize("allotment", Allotment)
+@pytest.mark.parametrize("act", ["close", "settle"])
+def test_sale__of_more_orders__writes_no_more_images(
+    desk: Desk, act: str, allotment: Allotment
+) -> None:
+    """What a close and a settlement write of orders and their money is written by set."""
+    few, many = (_images_of(desk, act, allotment, orders) for orders in (4, 9))
+
+    assert few == many
+
+
+def _images_of(desk: Desk, act: str, allotment: Allotment, orders: int) -> int:
+    wrapped = sales.wrapped_apartment(desk)
+    sale = sales.offering(desk, wrapped, allotment=allotment, offered_units=60)
+    # More are asked for than there are, and one is not paid.
+    units = 20 if allotment == Allotment.PRO_RATA else 5
+    placed = [sales.order(desk, sale, make.buyer(desk), units) for _ in range(orders + 1)]
+    paid: list[UUID] = [sales.pay(desk, order).id for order in placed[1:]]
+    before = count(desk.session, IMAGES)
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    if act == "settle":
+        desk.session.flush()
+        before = count(desk.session, IMAGES)
+        minting.settle_orders(desk.session, paid)
+    desk.session.flush()
+    return count(desk.session, IMAGES) - before
+
+
+def test_upgrade__what_stands_there__is_sealed_as_it_stands(enrolled: Database) -> None:
+    migrate.downgrade(enrolled, BEFORE)
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("UPDATE investor SET kyc_decided_by = 'an older version'"))
+    migrate.upgrade(enrolled)
+    seal_all(enrolled)
+    assert faults(enrolled) == []
+    row = investors_of(enrolled)[1]
+
+    meddle(enrolled, f"UPDATE investor SET kyc_state = 'APPROVED' WHERE id = '{row}'")
+
+    assert faults(enrolled) == [f"Row {row} of investor is not what the history last recorded"]
+
+
+def test_rows__a_migration_adds_a_column__are_held_to_the_others(enrolled: Database) -> None:
+    row = investors_of(enrolled)[2]
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE investor ADD COLUMN remark text DEFAULT 'none'"))
+    migrate.upgrade(enrolled)
+    assert faults(enrolled) == []
+    with enrolled.transaction() as session:
+        session.connection().execute(text("UPDATE investor SET remark = 'one'"))
+        journal.record(session, THE_SYSTEM, "remarked", "investor", "all")
+    seal_all(enrolled)
+    assert faults(enrolled) == []
+
+    meddle(enrolled, f"UPDATE investor SET remark = 'two' WHERE id = '{row}'")
+
+    assert faults(enrolled) == [f"Row {row} of investor is not what the history last recorded"]
+
+
+def test_trigger__of_a_sealed_table_off__is_named(enrolled: Database) -> None:
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE wallet DISABLE TRIGGER wallet_sealed_update"))
+        connection.execute(text("DROP TRIGGER payment_sealed_insert ON payment"))
+
+    assert faults(enrolled) == [
+        f"The trigger {trigger} of {table} is gone, idle, or not what the register put up"
+        for table, trigger in (
+            ("payment", "payment_sealed_insert"),
+            ("wallet", "wallet_sealed_update"),
+        )
+    ]
+
+
+def test_export__has_neither_salt_nor_what_was_hashed(enrolled: Database) -> None:
+    with enrolled.reading() as session:
+        salts = session.connection().scalars(
+            text("SELECT private_salt::text FROM legal_history WHERE op = 'ROWS'")
+        )
+        hidden = [*salts, *session.connection().scalars(text("SELECT subject FROM investor"))]
+        lines = b"\n".join(
+            line for line in export_lines(session) if b'"table":"investor"' in line
+        ).decode()
+
+    assert investors_of(enrolled)[0] in lines
+    assert not [each for each in hidden if each in lines]
