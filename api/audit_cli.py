@@ -26,6 +26,7 @@ from registry.journal.check import check
 from registry.journal.verify import Head
 from registry.kernel.db import Database
 from registry.kyc.models import KycPaper
+from registry.offering.audit import faults
 
 UseAll = Callable[[Callable[[Services, ChainClient], None]], None]
 EVERY = 10_000
@@ -50,7 +51,7 @@ def add_audit(app: typer.Typer, use_all: UseAll) -> None:
             typer.Option(help="Address of RegistryAnchor, as you noted it outside the register"),
         ] = None,
     ) -> None:
-        """Check the whole register: journal, legal rows, papers, certificates, and the chains'.
+        """Check the whole register: journal, rows, money, papers, certificates, and the chains'.
 
         Exit code 0: nothing was changed by hand; 1: something was, and each row is named, or a
         chain's node is away.
@@ -85,6 +86,9 @@ def _everything(
     made: Services, client: ChainClient, *, offline: bool, named: bytes | None
 ) -> Iterator[str]:
     yield from _register(made.database)
+    say("the money")
+    with made.database.reading() as session:
+        yield from faults(session)
     say("the papers")
     read = 0
 
@@ -104,8 +108,8 @@ def _everything(
 
 
 def _register(database: Database) -> Iterator[str]:
-    """Journal, seals, and the legal rows against their sealed images."""
-    say("the journal and the legal rows")
+    """Journal, seals, and the rows against what was sealed of them."""
+    say("the journal, and the rows that it seals")
     next_told = EVERY
     with database.reading() as session:
         for item in check(session):

@@ -16,6 +16,7 @@ from registry.kernel.rows import insert_many
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind, LedgerEntry, LedgerPosting
 from registry.ledger.service import NewEntry, Posting, move
+from registry.offering.audit import faults
 from registry.offering.models import Order, OrderState
 from registry.offering.money import Standing, fault_of, standings_of
 from tests import factories as make
@@ -192,3 +193,44 @@ def test_downgrade__payments_that_an_older_version_cannot_show__is_refused(
 
     with pytest.raises(Exception, match="cannot show"):
         migrate.downgrade(fresh_database, BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "UPDATE purchase_order SET state = 'SETTLED' WHERE id = :order",
+            "Row {order} of purchase_order and its money differ: ",
+        ),
+        (
+            "UPDATE purchase_order SET amount_paisa = 1 WHERE id = :order",
+            "Row {order} of purchase_order and its money differ: ",
+        ),
+        (
+            "UPDATE ledger_posting SET amount_paisa = amount_paisa - 1 WHERE id = :posting",
+            "Row {entry} of ledger_entry: it has no postings, or they sum to -1 paisa",
+        ),
+        (
+            "DELETE FROM ledger_posting WHERE entry_id = :entry",
+            "Row {entry} of ledger_entry: it has no postings",
+        ),
+    ],
+)
+def test_audit__money_changed_by_hand__is_named(desk: Desk, change: str, told: str) -> None:
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+    order = sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+    [booked] = ledger.statement_about(desk.session, order.id)
+    [bank] = [side for side in booked.postings if side.account == Account.BANK]
+    assert list(faults(desk.session)) == []
+    named = told.format(order=order.id, entry=booked.entry.id)
+
+    connection = desk.session.connection()
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    ids = {"order": order.id, "entry": booked.entry.id, "posting": bank.id}
+    assert connection.execute(text(change), ids).rowcount > 0
+    desk.session.expire_all()
+
+    found = list(faults(desk.session))
+    assert [fault for fault in found if fault.startswith(named)]
+    assert len(found) <= 2

@@ -1,0 +1,41 @@
+"""Holding the money of every order against its state, and every entry against its other side.
+
+Not what was sealed, but what must be true whoever wrote it: a row that was changed before rows of
+money were sealed is found here, and so is a fault of our own (ADR 0045).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from registry.kernel.rows import page_after
+from registry.offering.models import Order
+from registry.offering.money import fault_of, standings_of
+
+CHUNK = 2000
+
+_ONE_SIDED = text(
+    "SELECT e.id, coalesce(sum(p.amount_paisa), 0) AS paisa FROM ledger_entry AS e"
+    " LEFT JOIN ledger_posting AS p ON p.entry_id = e.id"
+    " GROUP BY e.id HAVING coalesce(sum(p.amount_paisa), 0) <> 0 OR count(p.id) = 0 ORDER BY e.id"
+)
+
+
+def faults(session: Session) -> Iterator[str]:
+    """Give a sentence for each order whose money is not what its state says, and each entry."""
+    after = None
+    while orders := session.exec(
+        page_after(select(Order), col(Order.id), after=after, limit=CHUNK)
+    ).all():
+        standings = standings_of(session, [order.id for order in orders])
+        for order in orders:
+            fault = fault_of(order, standings[order.id])
+            if fault is not None:
+                yield f"Row {order.id} of purchase_order and its money differ: {fault}"
+        after = orders[-1].id
+        session.expunge_all()
+    for entry_id, paisa in session.connection().execute(_ONE_SIDED):
+        yield f"Row {entry_id} of ledger_entry: it has no postings, or they sum to {paisa} paisa"
