@@ -209,7 +209,8 @@ def _use(
             rail=rail.name, rail_reference=payment.rail_reference,
             amount_paisa=str(payment.amount_paisa),
         )  # fmt: skip
-    update_many(session, list(orders.values()), ("state",))
+    used = {payment.order_id for payment in payments}
+    update_many(session, [orders[each] for each in orders.keys() & used], ("state",))
     ledger.post(session, entries)
     session.flush()
 
