@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from registry.captable.feed import Place
@@ -53,7 +53,7 @@ class Live(Generic[What, Where]):
     async def stream(self, what: What) -> AsyncIterator[None]:
         """Count a stream while it lasts."""
         self._streams[what] += 1
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
             yield
@@ -82,21 +82,29 @@ class Live(Generic[What, Where]):
 
     async def moved_from(self, what: What, place: Where, seconds: float) -> bool:
         """Wait until it stands elsewhere, but not for ever; tell whether it does."""
+        if self._stands_elsewhere(what, place):
+            # Known from before the place was read, it may: whoever asks at once asks for nothing.
+            await asyncio.sleep(LOOK_SECONDS)
+            return True
         async with self._moved:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(
-                    self._moved.wait_for(lambda: self._places.get(what, place) != place),
-                    seconds,
+                    self._moved.wait_for(lambda: self._stands_elsewhere(what, place)), seconds
                 )
                 return True
         return False
+
+    def _stands_elsewhere(self, what: What, place: Where) -> bool:
+        return self._places.get(what, place) != place
 
     async def _look(self) -> None:
         while True:
             try:
                 places = await run_in_threadpool(self._read, list(self._streams))
-            except DBAPIError as fault:
-                log.warning("stream_waits", reason=str(fault.orig))
+            except SQLAlchemyError as fault:  # also a pool that has no connection left
+                log.warning("stream_waits", reason=str(fault))
+                # What is not known moves nobody: nor does it wear the database out.
+                self._places = {}
             else:
                 if places != self._places:
                     async with self._moved:

@@ -1,0 +1,91 @@
+"""Waiting for something to move on, also while the database does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api import live
+from api.live import Live
+
+pytestmark = pytest.mark.unit
+
+IT = "it"
+SOON = 5.0
+EXHAUSTED = PoolTimeout("no connection is left")
+
+
+def reading(*found: int | Exception) -> Callable[[Sequence[str]], Mapping[str, int]]:
+    """Give a read that finds these places one after the other, and then the last for good."""
+    answers = itertools.chain(found, itertools.repeat(found[-1]))
+
+    def read(_: Sequence[str]) -> Mapping[str, int]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return {IT: answer}
+
+    return read
+
+
+def run(followed: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(followed, 2 * SOON))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.01)
+
+
+def test_look__pool_has_no_connection_left__is_tried_again() -> None:
+    async def follow() -> None:
+        seen = Live(reading(EXHAUSTED, EXHAUSTED, 2))
+        async with seen.stream(IT):
+            assert await seen.moved_from(IT, 1, SOON)
+
+    run(follow())
+
+
+def test_look__database_is_away__moves_nobody() -> None:
+    """Where it stood before is not where it stands: whoever is further would ask without an end."""
+
+    async def follow() -> None:
+        seen = Live(reading(1, EXHAUSTED))
+        async with seen.stream(IT):
+            assert await seen.moved_from(IT, 0, SOON)
+            await asyncio.sleep(0.2)
+            assert not await seen.moved_from(IT, 2, 0.1)
+
+    run(follow())
+
+
+def test_stream__look_has_died__begins_another() -> None:
+    async def follow() -> None:
+        seen = Live(reading(AssertionError("a bug"), 2))
+        async with seen.stream(IT):
+            assert not await seen.moved_from(IT, 1, 0.2)
+            async with seen.stream(IT):
+                assert await seen.moved_from(IT, 1, SOON)
+
+    run(follow())
+
+
+def test_moved_from__place_that_nobody_has_looked_at_yet__is_not_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def follow() -> None:
+        seen = Live(reading(1))
+        async with seen.stream(IT):
+            assert await seen.moved_from(IT, 0, SOON)
+            monkeypatch.setattr(live, "LOOK_SECONDS", 0.2)
+            clock = asyncio.get_running_loop().time
+            begun = clock()
+            assert await seen.moved_from(IT, 2, SOON)
+            assert clock() - begun >= 0.2
+
+    run(follow())
