@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
+from api.auth.errors import TooManyStreams
 from registry.captable.feed import Place
 from registry.captable.models import SyncCursor
 from registry.kernel.db import Database
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.1
 MOST_STREAMS = 500
 """That one process serves at once; each costs a socket and a few kilobytes."""
+MOST_OF_ONE = 10
+"""Of them, that one person has: who has every device follow, and loses connections, needs a few."""
 
 
 What = TypeVar("What", bound=Hashable)
@@ -47,38 +50,50 @@ class Live(Generic[What, Where]):
         self._places: dict[What, Where] = {}
         self._moved = asyncio.Condition()
         self._streams: Counter[What] = Counter()
+        self._people: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def stream(self, what: What) -> AsyncIterator[None]:
-        """Count a stream while it lasts."""
+    async def stream(self, what: What, person: str) -> AsyncIterator[None]:
+        """Count a stream of somebody while it lasts.
+
+        Raises
+        ------
+        TooManyStreams
+            They have as many as one person may.
+        Unavailable
+            ``too_many_streams``.
+        """
+        self._check_room(person)
         self._streams[what] += 1
+        self._people[person] += 1
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
             yield
         finally:
-            self._streams[what] -= 1
-            if not self._streams[what]:
-                del self._streams[what]
-                # What is known of a thing that nobody looks at grows old.
-                self._places.pop(what, None)
-            if not self._streams and self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+            self._leave(what, person)
 
-    def check_room(self) -> None:
-        """Refuse one more stream where there are too many.
-
-        Raises
-        ------
-        Unavailable
-            ``too_many_streams``.
-        """
+    def _check_room(self, person: str) -> None:
+        if self._people[person] >= MOST_OF_ONE:
+            raise TooManyStreams(MOST_OF_ONE)
         if self._streams.total() >= MOST_STREAMS:
             raise Unavailable(
                 "too_many_streams", "All streams of this process are taken; try again soon."
             )
+
+    def _leave(self, what: What, person: str) -> None:
+        self._streams[what] -= 1
+        if not self._streams[what]:
+            del self._streams[what]
+            # What is known of a thing that nobody looks at grows old.
+            self._places.pop(what, None)
+        self._people[person] -= 1
+        if not self._people[person]:
+            del self._people[person]
+        if not self._streams and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     async def moved_from(self, what: What, place: Where, seconds: float) -> bool:
         """Wait until it stands elsewhere, but not for ever; tell whether it does."""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
-from api.auth.errors import TooManyRequests, Unauthenticated
+from api.auth.errors import HasToWait, Unauthenticated
 from api.schemas.common import MEDIA_TYPE
 from registry.kernel import errors
 from registry.kernel.messages import Language, find_text, has_text, spoken, text_of
@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(errors.RegistryError, _refused)
     app.add_exception_handler(Unauthenticated, _unauthenticated)
-    app.add_exception_handler(TooManyRequests, _too_many)
+    app.add_exception_handler(HasToWait, _too_early)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _constraint)
@@ -132,15 +132,14 @@ def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _too_many(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, TooManyRequests)
-    quota = error.allowance
+def _too_early(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HasToWait)
     return problem(
         429,
-        "rate_limited",
-        f"More than {quota.quota} requests a minute of one {quota.name}.",
-        headers={"Retry-After": str(math.ceil(quota.wait))},
-        remedy="Wait for as long as Retry-After says; then repeat under the same Idempotency-Key.",
+        error.code,
+        error.detail,
+        headers={"Retry-After": str(math.ceil(error.wait))},
+        remedy=error.remedy,
         instance=request.url.path,
     )
 

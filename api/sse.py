@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic
 
 from fastapi import Header
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from api.live import Live, What, Where
 
@@ -27,9 +28,25 @@ LastEventId = Annotated[
 
 
 class TimedResponse(StreamingResponse):
-    """A stream that ends in time, also where its reader has stopped reading."""
+    """A stream that ends in time, also where its reader has stopped reading.
+
+    Parameters
+    ----------
+    place
+        Taken before the answer begins, while a refusal can still be told, and held till it ends.
+    """
 
     media_type = "text/event-stream"
+
+    def __init__(
+        self, place: AbstractAsyncContextManager[None], events: AsyncIterator[bytes]
+    ) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store"})
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._place:
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         with contextlib.suppress(TimeoutError):
@@ -82,19 +99,18 @@ async def follow(
     """
     clock = asyncio.get_running_loop().time
     end = clock() + LONGEST_SECONDS
-    async with live.stream(what):
-        yield position(place)
-        said = clock()
-        while clock() < end:
-            async with turns:
-                found = await run_in_threadpool(look, place)
-            place = found.place
-            for event in found.events:
-                yield event
-                said = clock()
-            if not found.more:
-                left = said + HEARTBEAT_SECONDS - clock()
-                await live.moved_from(what, place, max(left, 0))
-            if clock() >= said + HEARTBEAT_SECONDS:
-                yield position(place)
-                said = clock()
+    yield position(place)
+    said = clock()
+    while clock() < end:
+        async with turns:
+            found = await run_in_threadpool(look, place)
+        place = found.place
+        for event in found.events:
+            yield event
+            said = clock()
+        if not found.more:
+            left = said + HEARTBEAT_SECONDS - clock()
+            await live.moved_from(what, place, max(left, 0))
+        if clock() >= said + HEARTBEAT_SECONDS:
+            yield position(place)
+            said = clock()

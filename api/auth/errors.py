@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from registry.rate_limit.service import Allowance
 
+STREAM_SECONDS = 15
+"""So often a stream gives a sign of life, by which it is found out that its reader has gone."""
+
 
 class Unauthenticated(Exception):
     """No token, or none that we can believe.
@@ -21,10 +24,43 @@ class Unauthenticated(Exception):
         self.remedy = remedy
 
 
-class TooManyRequests(Exception):
+class HasToWait(Exception):
+    """The caller may do this, and not now.
+
+    Parameters
+    ----------
+    wait
+        Seconds until it is worth another try.
+    """
+
+    def __init__(self, code: str, detail: str, *, remedy: str, wait: float) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.remedy = remedy
+        self.wait = wait
+
+
+class TooManyRequests(HasToWait):
     """A quota is used up for the moment."""
 
     def __init__(self, allowance: Allowance) -> None:
-        super().__init__("rate_limited")
-        self.code = "rate_limited"
-        self.allowance = allowance
+        super().__init__(
+            "rate_limited",
+            f"More than {allowance.quota} requests a minute of one {allowance.name}.",
+            remedy="Wait for as long as Retry-After says; then repeat under the same "
+            "Idempotency-Key.",
+            wait=allowance.wait,
+        )
+
+
+class TooManyStreams(HasToWait):
+    """Somebody follows more at once than one person may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "too_many_own_streams",
+            f"You have {most} streams open already.",
+            remedy="Close one of them, or wait until it ends.",
+            wait=STREAM_SECONDS,
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from fastapi.sse import format_sse_event
 
-from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
+from api.deps import ActorDep, FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.routes.router import resource_router
 from api.schemas.common import hash_of
 from api.schemas.events import BlockEvent, PositionEvent, RolledBackEvent
@@ -58,12 +58,12 @@ def stream_events(
     request: Request,
     needed: FinalityDep,
     session: ReadSessionDep,
+    actor: ActorDep,
     services: ServicesDep,
     last_event_id: LastEventId = None,
 ) -> TimedResponse:
     """Follow a token: each block that concerns it, and each that a reorg takes back."""
     state = request.app.state
-    state.live.check_room()
     token = find_named(session, which)
     place = Place.parse(last_event_id) if last_event_id else begin(session, token.chain_id)
     check_place(session, token, place)
@@ -71,4 +71,4 @@ def stream_events(
     events = follow(
         state.live, token.chain_id, state.turns, place, look=reader.look, position=_position
     )
-    return TimedResponse(events, headers={"Cache-Control": "no-store"})
+    return TimedResponse(state.live.stream(token.chain_id, actor.person), events)

@@ -70,11 +70,10 @@ def stream_my_events(
 ) -> TimedResponse:
     """Follow what happens to your orders, money, wallets and holdings; resumes after any event."""
     state = request.app.state
-    state.notices.check_room()
     newest = notices.newest(session)
     place = notices.read_place(session, last_event_id) if last_event_id else newest
     reader = Reader(services, actor.person, spoken())
     events = follow(
         state.notices, NOTICES, state.turns, place, look=reader.look, position=_position
     )
-    return TimedResponse(events, headers={"Cache-Control": "no-store"})
+    return TimedResponse(state.notices.stream(NOTICES, actor.person), events)

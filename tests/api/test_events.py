@@ -17,6 +17,7 @@ from api import live, sse
 from api.schemas.common import address_of
 from registry.captable.models import EventKind
 from registry.kernel.actor import Role
+from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.api.moves import Moves, frozen, minted, moved, moves, wallet_no
 from tests.factories import ACTORS
@@ -198,14 +199,14 @@ def test_stream__its_time_is_over__ends(house: House, monkeypatch: pytest.Monkey
 def test_stream__many_slow_readers__hold_no_connection(house: House) -> None:
     chain = moves(house)
     chain.mine(minted(ONE, 1))
-    token = house.token(ACTORS[Role.REGULATOR])
-    asked = f"GET {path_of(chain)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    asked = f"GET {path_of(chain)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
     address = (house.client.base_url.host, house.client.base_url.port)
     many = 3 * house.database.pool_size
     readers = [socket.create_connection(address) for _ in range(many)]
     try:
         for reader in readers:
-            reader.sendall(asked.encode())
+            token = house.token(make.actor(Role.REGULATOR))
+            reader.sendall(f"{asked}{token}\r\n\r\n".encode())
             assert reader.recv(15) == b"HTTP/1.1 200 OK"
         # Nobody reads on; everybody else is served, and in the end no connection is taken.
         for _ in range(5):

@@ -45,7 +45,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_look__pool_has_no_connection_left__is_tried_again() -> None:
     async def follow() -> None:
         seen = Live(reading(EXHAUSTED, EXHAUSTED, 2))
-        async with seen.stream(IT):
+        async with seen.stream(IT, "somebody"):
             assert await seen.moved_from(IT, 1, SOON)
 
     run(follow())
@@ -56,7 +56,7 @@ def test_look__database_is_away__moves_nobody() -> None:
 
     async def follow() -> None:
         seen = Live(reading(1, EXHAUSTED))
-        async with seen.stream(IT):
+        async with seen.stream(IT, "somebody"):
             assert await seen.moved_from(IT, 0, SOON)
             await asyncio.sleep(0.2)
             assert not await seen.moved_from(IT, 2, 0.1)
@@ -67,9 +67,9 @@ def test_look__database_is_away__moves_nobody() -> None:
 def test_stream__look_has_died__begins_another() -> None:
     async def follow() -> None:
         seen = Live(reading(AssertionError("a bug"), 2))
-        async with seen.stream(IT):
+        async with seen.stream(IT, "somebody"):
             assert not await seen.moved_from(IT, 1, 0.2)
-            async with seen.stream(IT):
+            async with seen.stream(IT, "somebody"):
                 assert await seen.moved_from(IT, 1, SOON)
 
     run(follow())
@@ -80,7 +80,7 @@ def test_moved_from__place_that_nobody_has_looked_at_yet__is_not_asked_for_at_on
 ) -> None:
     async def follow() -> None:
         seen = Live(reading(1))
-        async with seen.stream(IT):
+        async with seen.stream(IT, "somebody"):
             assert await seen.moved_from(IT, 0, SOON)
             monkeypatch.setattr(live, "LOOK_SECONDS", 0.2)
             clock = asyncio.get_running_loop().time
