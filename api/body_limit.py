@@ -56,15 +56,19 @@ class BodyLimit:
 class _Exchange:
     """One body on its way in, and the answer to it on its way out.
 
-    An answer may come before the end of a body that has no end in sight. Then the connection is
-    closed after it, or the server would read the rest for nothing.
+    An answer may come before the end of a body that is long, or has no end in sight. Then the
+    connection is closed after it, or the server would read the rest for nothing.
     """
 
     def __init__(self, headers: Headers, receive: Receive, send: Send, max_bytes: int) -> None:
         announced = headers.get("content-length", "0")
         # The server lets only digits through; how many, it does not limit.
         self.announced_too_much = len(announced) > len(str(max_bytes)) or int(announced) > max_bytes
-        self._unbounded = self.announced_too_much or "transfer-encoding" in headers
+        self._is_long = (
+            self.announced_too_much
+            or "transfer-encoding" in headers
+            or int(announced) > LINGER_BYTES
+        )
         # It waits for our word before it sends anything: nothing is on its way.
         self._waits = "expect" in headers
         self._receive, self._send, self._max_bytes = receive, send, max_bytes
@@ -87,7 +91,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """Pass the answer on, and see the body off when it is complete."""
         if message["type"] == "http.response.start":
-            self._closing = self._unbounded and not self._ended
+            self._closing = self._is_long and not self._ended
             if self._closing:
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
         elif self._closing and not message.get("more_body", False):

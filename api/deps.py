@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
+from starlette.requests import HTTPConnection
 
 from api.auth.access import ACCESS, PEOPLE_ONLY
 from api.auth.errors import Unauthenticated
@@ -75,16 +76,18 @@ async def get_confirmations_needed(request: Request) -> int:
 
 FinalityDep = Annotated[int, Depends(get_confirmations_needed)]
 
-_bearer = HTTPBearer(auto_error=False, description="OAuth 2 bearer token (JWT), or an API key")
+_bearer = HTTPBearer(auto_error=False)
 
 
-def get_actor(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Actor:
-    """Return the caller, if the access table lets them call this route.
+async def admit(request: Request, route: str) -> None:
+    """Find out who calls, and whether the access table lets them call a route.
 
-    Every route of a resource depends on it, before all else.
+    Before anything of the body is read: who may not send it has nothing written to our disk.
+
+    Parameters
+    ----------
+    route
+        Its name in the access table.
 
     Raises
     ------
@@ -95,6 +98,13 @@ def get_actor(
     TooManyRequests
         Of this principal; or, as long as we do not know whose they are, of this address.
     """
+    credentials = await _bearer(request)
+    request.state.actor = await run_in_threadpool(_find_caller, request, credentials, route)
+
+
+def _find_caller(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, route: str
+) -> Actor:
     services = services_of(request)
     try:
         actor = _identify(services, credentials)
@@ -102,15 +112,13 @@ def get_actor(
         services.limits.count_address(request)
         raise
     services.limits.count_principal(request, actor.subject)
-    name = request.scope["route"].name
-    if actor.is_system and name in PEOPLE_ONLY:
+    if actor.is_system and route in PEOPLE_ONLY:
         raise Forbidden("person_needed", "A person does this, signed in; an API key does not.")
-    allowed = ACCESS[name]
+    allowed = ACCESS[route]
     if allowed.isdisjoint(actor.roles):
         raise Forbidden(
             "role_missing", f"This needs one of the roles {', '.join(sorted(allowed))}."
         )
-    request.state.actor = actor
     return actor
 
 
@@ -126,12 +134,29 @@ def _identify(services: Services, credentials: HTTPAuthorizationCredentials | No
     return services.tokens.verify(credentials.credentials)
 
 
-async def get_known_actor(request: Request) -> Actor:
-    """Return the caller whom `get_actor` has let in."""
+async def get_actor(request: Request) -> Actor:
+    """Return the caller whom `admit` has let in."""
     return cast("Actor", request.state.actor)
 
 
-ActorDep = Annotated[Actor, Depends(get_known_actor)]
+ActorDep = Annotated[Actor, Depends(get_actor)]
+
+
+class _Admitted(HTTPBearer):
+    """Says in the description how callers are known, and that somebody has asked."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        assert isinstance(request.state.actor, Actor)
+
+
+ADMITTED = Depends(
+    _Admitted(
+        scheme_name=HTTPBearer.__name__,
+        description="OAuth 2 bearer token (JWT), or an API key",
+        auto_error=False,
+    )
+)
+"""Of every route of a resource."""
 
 
 async def get_turn(request: Request) -> AsyncIterator[None]:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Request, Response
 from fastapi.params import Depends as DependsOn
 from fastapi.routing import APIRoute
 
-from api.deps import get_actor
+from api.deps import ADMITTED, admit
 from api.idempotency import IdempotentRoute
 from api.schemas.common import PROBLEMS
 
 Responses = dict[int | str, dict[str, Any]]
+
+
+class KnownRoute(APIRoute):
+    """Asks who calls before all else: the framework reads a body before any dependency."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def answer_known(request: Request) -> Response:
+            await admit(request, self.name)
+            return await answer(request)
+
+        return answer_known
+
+
+class ResourceRoute(KnownRoute, IdempotentRoute):
+    """Of known callers, each of whose mutations is carried out once."""
 
 
 def resource_router(tag: str) -> APIRouter:
@@ -21,8 +38,8 @@ def resource_router(tag: str) -> APIRouter:
     return APIRouter(
         prefix="/v1",
         tags=[tag],
-        route_class=IdempotentRoute,
-        dependencies=[Depends(get_actor)],
+        route_class=ResourceRoute,
+        dependencies=[ADMITTED],
         responses=PROBLEMS,
         generate_unique_id_function=_name_of,
     )

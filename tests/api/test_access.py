@@ -11,6 +11,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import _PASSKEY_ROUTERS, _ROUTERS, _require_access_table
 from api.auth.access import ACCESS, PEOPLE_ONLY, PUBLIC
+from api.deps import ADMITTED
+from api.routes.router import ResourceRoute
 from registry.api_key.models import MACHINE_ROLES
 from registry.api_key.secret import NewSecret
 from registry.kernel.actor import Actor, Role
@@ -76,11 +78,7 @@ def test_resource_routers__each_of_them__asks_for_the_caller() -> None:
         route.name
         for router in (*_ROUTERS, *_PASSKEY_ROUTERS)
         for route in router.routes
-        if isinstance(route, APIRoute)
-        and any(
-            getattr(item.dependency, "__name__", None) == "get_actor"
-            for item in router.dependencies
-        )
+        if isinstance(route, ResourceRoute) and ADMITTED in router.dependencies
     }
 
     assert asks == set(GUARDED)
