@@ -31,6 +31,7 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.party.models import PartyKind
 from registry.party.service import NewParty
+from registry.passkey import service as passkeys
 from registry.wallet_removal import service as wallet_removal
 
 router = resource_router("investors")
@@ -89,6 +90,9 @@ def challenge_wallet(
     services: ServicesDep,
 ) -> WalletChallengeRead:
     """Ask for the message by which a wallet proves that it is yours (EIP-4361)."""
+    # The enrolment first, as whoever shuts its owner out. A wallet stays theirs for good.
+    wallets.own_investor(session, actor, investor_id, lock=True)
+    passkeys.require_recent(session, actor)
     issued_at = now()
     message = write_challenge(
         address=body.address,

@@ -17,6 +17,7 @@ from api.schemas.webhooks import (
     WebhookEndpointIssued,
     WebhookEndpointRead,
 )
+from registry.passkey import service as passkeys
 from registry.webhook import service as webhooks
 from registry.webhook.models import DeliveryState, WebhookEndpoint
 
@@ -34,6 +35,7 @@ def add_webhook_endpoint(
     response: Response,
 ) -> WebhookEndpointIssued:
     """Have your notices sent to a URL; the secret that signs them is shown here only."""
+    passkeys.require_recent(session, actor)
     endpoint, secret = webhooks.add_endpoint(
         session,
         vault,
@@ -76,6 +78,7 @@ def rotate_webhook_secret(
     response: Response,
 ) -> WebhookEndpointIssued:
     """Give an endpoint a new secret; for 24 hours the one before signs too."""
+    passkeys.require_recent(session, actor)
     endpoint, secret = webhooks.rotate_secret(session, vault, actor, endpoint_id)
     return _issued(request, response, endpoint, secret)
 
@@ -85,6 +88,7 @@ def enable_webhook_endpoint(
     endpoint_id: UUID, session: SessionDep, actor: ActorDep
 ) -> WebhookEndpointRead:
     """Send there again after it was disabled; what happened meanwhile is in /v1/me/events."""
+    passkeys.require_recent(session, actor)
     return WebhookEndpointRead.model_validate(webhooks.enable_endpoint(session, actor, endpoint_id))
 
 

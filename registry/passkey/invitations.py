@@ -25,9 +25,11 @@ from registry.passkey import service as passkeys
 from registry.passkey.ceremony import RelyingParty
 from registry.passkey.models import InvitationState, Passkey, PasskeyInvitation
 from registry.passkey.secret import CODE_MARK, hash_of, new_secret
+from registry.webhook import service as webhooks
 
 LIFETIME = timedelta(days=3)
 KIND = "invitation"
+_DISABLED_BECAUSE = "All ways into your account were ended; make sure that its address is yours."
 
 
 def invite(session: Session, actor: Actor, investor_id: UUID) -> tuple[PasskeyInvitation, str]:
@@ -93,6 +95,8 @@ def revoke_invitation(session: Session, actor: Actor, invitation_id: UUID) -> Pa
 def shut_out(session: Session, actor: Actor, investor_id: UUID, *, reason: str) -> int:
     """End every way in of an investor that another may have: codes, passkeys and sessions.
 
+    Nor is anything sent to their webhooks until they enable them again: one may be another's.
+
     Returns
     -------
     int
@@ -119,7 +123,10 @@ def shut_out(session: Session, actor: Actor, investor_id: UUID, *, reason: str) 
     ).all()
     for invitation in codes:
         _revoke(session, actor, invitation)
-    return passkeys.revoke_all(session, actor, investor.subject, reason=reason)
+    gone = passkeys.revoke_all(session, actor, investor.subject, reason=reason)
+    # After the sessions: none is left that could add another.
+    webhooks.disable_all(session, actor, investor.subject, _DISABLED_BECAUSE)
+    return gone
 
 
 def _revoke(session: Session, actor: Actor, invitation: PasskeyInvitation) -> None:

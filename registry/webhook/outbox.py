@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
@@ -25,7 +24,7 @@ from registry.notice.models import Notice
 from registry.webhook.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from registry.webhook.payload import payload_of
 from registry.webhook.secret import secrets_of
-from registry.webhook.service import abandon_pending
+from registry.webhook.service import disable_endpoint
 
 log = structlog.get_logger()
 
@@ -40,7 +39,6 @@ LEASE = timedelta(seconds=60)
 """Longer than any try: until then no other worker sends the same."""
 LONGEST_WAIT = timedelta(hours=24)
 GONE = 410
-DISABLED_KIND = "webhook.disabled"
 
 
 class Lane(StrEnum):
@@ -224,24 +222,11 @@ def note_failed(
     session.add_all([delivery, endpoint])
     session.flush()
     if status == GONE:
-        _disable(session, endpoint, "The receiver answered 410 Gone.")
+        disable_endpoint(session, THE_SYSTEM, endpoint, "The receiver answered 410 Gone.")
     elif now() - endpoint.failing_since >= PATIENCE:
         since = endpoint.failing_since.date()
-        _disable(session, endpoint, f"No message was taken since {since}; the last: {fault}")
-
-
-def _disable(session: Session, endpoint: WebhookEndpoint, why: str) -> None:
-    if endpoint.disabled_at is not None or endpoint.removed_at is not None:
-        return
-    endpoint.disabled_at, endpoint.disabled_because = now(), why
-    session.add(endpoint)
-    abandon_pending(session, endpoint.id)
-    notices.tell(
-        session, endpoint.owner, DISABLED_KIND, ("webhook_endpoint", endpoint.id), reason=why
-    )
-    journal.record(
-        session, THE_SYSTEM, "webhook_disabled", "webhook_endpoint", endpoint.id, reason=why
-    )
+        why = f"No message was taken since {since}; the last: {fault}"
+        disable_endpoint(session, THE_SYSTEM, endpoint, why)
 
 
 def _locked(session: Session, delivery_id: UUID) -> tuple[WebhookDelivery, WebhookEndpoint]:

@@ -25,6 +25,7 @@ from registry.webhook.secret import new_secret, set_secret
 
 MOST_ENDPOINTS = 10
 TEST_KIND = "webhook.test"
+DISABLED_KIND = "webhook.disabled"
 MOST_TESTS = 5
 """Tests of one endpoint that wait to be sent."""
 SOON = timedelta(minutes=2)
@@ -163,6 +164,40 @@ def enable_endpoint(session: Session, actor: Actor, endpoint_id: UUID) -> Webhoo
     session.flush()
     journal.record(session, actor, "webhook_enabled", "webhook_endpoint", endpoint.id)
     return endpoint
+
+
+def disable_endpoint(session: Session, actor: Actor, endpoint: WebhookEndpoint, why: str) -> None:
+    """Send nothing there until its owner enables it again; what waits is given up.
+
+    Parameters
+    ----------
+    endpoint
+        Locked.
+    why
+        One sentence, which the owner reads.
+    """
+    if endpoint.disabled_at is not None or endpoint.removed_at is not None:
+        return
+    endpoint.disabled_at, endpoint.disabled_because = now(), why
+    session.add(endpoint)
+    abandon_pending(session, endpoint.id)
+    notices.tell(
+        session, endpoint.owner, DISABLED_KIND, ("webhook_endpoint", endpoint.id), reason=why
+    )
+    journal.record(session, actor, "webhook_disabled", "webhook_endpoint", endpoint.id, reason=why)
+
+
+def disable_all(session: Session, actor: Actor, owner: str, why: str) -> None:
+    """Disable every endpoint of somebody."""
+    found = session.exec(
+        select(WebhookEndpoint)
+        .where(col(WebhookEndpoint.owner) == owner, col(WebhookEndpoint.removed_at).is_(None))
+        .order_by(col(WebhookEndpoint.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for endpoint in found:
+        disable_endpoint(session, actor, endpoint, why)
 
 
 def send_test(session: Session, actor: Actor, endpoint_id: UUID) -> WebhookDelivery:

@@ -16,10 +16,14 @@ from registry.passkey.models import Passkey
 from registry.passkey.secret import CODE_MARK, new_secret
 from tests.api.house import House, at_once, problem_of
 from tests.api.people import Person, ok
+from tests.api.test_passkeys import age
 from tests.db.races import meanwhile
 from tests.factories import ACTORS, numbers
 
 pytestmark = pytest.mark.db
+
+ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+HOOK = {"url": "https://hooks.example.com/"}
 
 
 def enrolled(house: House) -> tuple[Person, str]:
@@ -213,6 +217,46 @@ def test_passkeys__revoked_while_a_thief_adds_one__are_all_gone(house: House) ->
     with house.database.transaction() as session, pytest.raises(Unproven, match="session_ended"):
         service.require_recent(session, thief)
     assert live_passkeys(house, subject) == 0
+
+
+def test_session__long_after_its_sign_in__adds_no_wallet_and_no_webhook(house: House) -> None:
+    """A token that leaked would link a thief's wallet for good, or send notices to them."""
+    person, investor_id = enrolled(house)
+    person.link()
+    tokens = person.sign_in()
+    signed_in = house.stranger(tokens["access_token"])
+    wallets, webhooks = f"/v1/investors/{investor_id}/wallets", "/v1/webhook_endpoints"
+    endpoint = ok(signed_in.post(webhooks, HOOK), 201)
+    path = f"{webhooks}/{endpoint['id']}"
+    assert signed_in.post(wallets, {"address": ADDRESS}).status_code == 201
+    age(house, "user_session", id=tokens["session_id"])
+
+    with house.unchanged():
+        for refused in (
+            signed_in.post(wallets, {"address": ADDRESS}),
+            signed_in.post(webhooks, HOOK),
+            signed_in.post(f"{path}/rotate_secret"),
+            signed_in.post(f"{path}/enable"),
+        ):
+            problem_of(refused, 403, "sign_in_not_recent")
+    assert ok(signed_in.get(webhooks))[0]["id"] == endpoint["id"]
+
+
+def test_passkeys__revoked_by_compliance__send_nothing_to_webhooks(house: House) -> None:
+    person, investor_id = enrolled(house)
+    person.link()
+    endpoint = ok(person.caller.post("/v1/webhook_endpoints", HOOK), 201)
+    path = f"/v1/webhook_endpoints/{endpoint['id']}"
+    ok(person.caller.post(f"{path}/test"), 201)
+
+    revoke = f"/v1/investors/{investor_id}/passkeys/revoke"
+    ok(house.caller(Role.COMPLIANCE).post(revoke, {"reason": "Phone stolen"}))
+
+    shown = ok(person.caller.get(path))
+    assert "make sure that its address is yours" in shown["disabled_because"]
+    [waiting] = ok(person.caller.get(f"{path}/deliveries"))["items"]
+    assert waiting["state"] == "ABANDONED"
+    assert ok(person.caller.post(f"{path}/enable"))["disabled_at"] is None
 
 
 def test_passkeys__revoked_by_compliance__take_the_codes_along(house: House) -> None:
