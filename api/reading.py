@@ -128,14 +128,14 @@ def _note(
 async def get_reasons(
     actor: ActorDep, purpose: ReasonParam = None, legal_basis: ReasonParam = None
 ) -> Reasons:
-    """Read why the caller looks, for what the register itself notes.
+    """Read why the caller looks at a paper, for what the register itself notes.
 
     Raises
     ------
     Invalid
         ``purpose_required``.
     """
-    return reasons_of(actor, purpose=purpose, legal_basis=legal_basis)
+    return reasons_of(actor, purpose=purpose, legal_basis=legal_basis, in_full=True)
 
 
 ReadingDep = Annotated[Reading, Depends(note_persons, scope="function")]

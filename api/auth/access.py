@@ -31,6 +31,10 @@ APPROVERS = frozenset(
         R.REGISTRAR_CHECKER,
     }
 )
+PAPER_READERS = (
+    REGISTRARS | APPROVERS | OVERSIGHT | frozenset({R.VALUER, R.FIELD_VERIFIER, R.REVENUE_OFFICER})
+)
+"""Whose own step rests on the papers of an asset, or who oversees it: they name people in full."""
 MAKER = frozenset({R.REGISTRAR_MAKER})
 CHECKER = frozenset({R.REGISTRAR_CHECKER})
 COMPLIANCE = frozenset({R.COMPLIANCE})
@@ -101,7 +105,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "upload_document": MAKER,
     "list_documents": READERS,
     "get_document": READERS,
-    "get_document_content": STAFF,
+    "get_document_content": PAPER_READERS,
     "verify_document": frozenset({R.DOCUMENT_VERIFIER}),
     "reject_document": frozenset({R.DOCUMENT_VERIFIER}),
     "revoke_document": frozenset({R.DOCUMENT_VERIFIER}),

@@ -22,12 +22,18 @@ Reasons = dict[str, str]
 
 
 def reasons_of(
-    actor: Actor, *, purpose: str | None, legal_basis: str | None, reveal: bool = False
+    actor: Actor,
+    *,
+    purpose: str | None,
+    legal_basis: str | None,
+    reveal: bool = False,
+    in_full: bool = False,
 ) -> Reasons:
     """Return why the caller looks at persons.
 
     Who works on the register looks for the sake of that work, and may leave it unsaid: the journal
-    names the roles. Who only looks, or wants to see what is masked, states both.
+    names the roles. Who only looks, or wants to see what is masked, states both. So does a system
+    for what is never masked: its key says nothing of what it is at work on.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def reasons_of(
         Why the caller looks.
     legal_basis
         What lets them: a section of a law, an order, a consent.
+    in_full
+        Whether it is a paper, which is never masked.
 
     Raises
     ------
@@ -47,7 +55,7 @@ def reasons_of(
         raise Forbidden("reveal_not_allowed", "Only compliance and the regulator see more.")
     given = {"purpose": (purpose or "").strip(), "legal_basis": (legal_basis or "").strip()}
     only_looks = actor.has(*ONLY_LOOK) and actor.roles - _OF_THEIR_OWN <= ONLY_LOOK
-    must_say = reveal or only_looks
+    must_say = reveal or only_looks or (in_full and actor.is_system)
     for name, text in given.items():
         if len(text) < _SHORTEST and (must_say or text):
             raise Invalid(

@@ -14,9 +14,11 @@ from tests import factories as make
 from tests import sales
 from tests.api.house import Caller, House, problem_of
 from tests.factories import ACTORS
+from tests.keys import live_key
 
 pytestmark = pytest.mark.db
 
+WHY = {"purpose": "dossier 12/2026", "legal_basis": "Registration Act 1908, s. 57"}
 DEED = "REGISTERED_SALE_DEED"
 FORGED = {"reason": "The sub-registrar knows nothing of it."}
 READINGS = (
@@ -163,6 +165,28 @@ def test_content__read__is_journalled_with_who_read_it(house: House, maker: Call
     assert maker.get(f"/v1/documents/{paper.id}/content").status_code == 200
 
     assert house.one(READINGS, **reader) == 1
+
+
+@pytest.mark.parametrize(
+    "role",
+    [Role.WAREHOUSE_OPERATOR, Role.CARRIER, Role.SHIPPER, Role.TREASURY, Role.OPERATIONS],
+)
+def test_content__asked_for_by_who_has_no_step__is_refused(house: House, role: Role) -> None:
+    paper = filed(house)
+    with house.unchanged():
+        answer = house.caller(role).get(f"/v1/documents/{paper.id}/content", **WHY)
+
+    problem_of(answer, 403, "role_missing")
+
+
+def test_content__asked_for_by_a_system__takes_a_purpose(house: House) -> None:
+    paper = filed(house)
+    path = f"/v1/documents/{paper.id}/content"
+    with house.desk() as desk:
+        system = house.stranger(live_key(desk.session)[1])
+
+    problem_of(system.get(path), 422, "purpose_required")
+    assert system.get(path, **WHY).status_code == 200
 
 
 @pytest.mark.parametrize("damage", ["altered", "cut", "gone", "another"])
