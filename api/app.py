@@ -136,12 +136,12 @@ _ROUTERS = (
     reports.router,
     reports.keys_router,
     service.router,
+    handovers.router,
 )
 _PASSKEY_ROUTERS = (
     passkeys.router,
     sign_in.router,
     invitations.router,
-    handovers.router,
     sessions.router,
     public_keys.router,
 )

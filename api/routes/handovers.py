@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api.deps import ActorDep, ReadSessionDep, SessionDep
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.reading import ReadingDep
@@ -12,13 +12,23 @@ from api.routes.router import resource_router
 from api.schemas.common import Page
 from api.schemas.handovers import HandoverCreate, HandoverRead
 from registry.handover import service as handovers
+from registry.kernel.errors import Invalid
 
 router = resource_router("investors")
 
 
 @router.post("/enrolment_handovers", status_code=201, dependencies=IDEMPOTENT)
-def propose_handover(body: HandoverCreate, session: SessionDep, actor: ActorDep) -> HandoverRead:
+def propose_handover(
+    body: HandoverCreate, session: SessionDep, actor: ActorDep, services: ServicesDep
+) -> HandoverRead:
     """Propose to give a party's enrolment to whom it is about. Another person confirms it."""
+    if body.subject is None and services.sessions is None:
+        raise Invalid(
+            "handover_subject_missing",
+            "Without passkeys no invitation would lead to an account of its own.",
+            field="/subject",
+            remedy="Name the account that gets it, as `/v1/me` names it.",
+        )
     return HandoverRead.of(handovers.propose_handover(session, actor, **body.model_dump()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 from registry.investor import service as investors
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.party import service as parties
 from registry.party.group import Member
@@ -17,7 +19,7 @@ from registry.party.models import PartyKind
 from registry.party.service import NewParty
 from tests import factories as make
 from tests import kyc
-from tests.api.house import Caller, House, at_once, problem_of
+from tests.api.house import Caller, House, at_once, house_settings, open_house, problem_of
 from tests.api.people import Person, ok
 from tests.api.test_invitations import begin, confirmed, enrolled, invited, redeem
 from tests.factories import MAKER, numbers
@@ -54,6 +56,22 @@ def handed_over(house: House, party_id: str, subject: str | None = None) -> dict
     done: dict[str, Any] = ok(officers(house)[1].post(path))
     assert done["state"] == "DONE"
     return done
+
+
+def test_handover__where_passkeys_are_off__goes_to_an_account_that_is_named(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    with open_house(house_settings(tmp_path, session_key=None), fresh_database) as house:
+        assert house.services.sessions is None
+        _, investor_id = enrolled(house)
+        party_id, owner = party_of(house, investor_id), Person(house)
+        body = {"party_id": party_id, "reason": WHY}
+        refused = officers(house)[0].post("/v1/enrolment_handovers", body)
+
+        done = handed_over(house, party_id, owner.actor.subject)
+
+    problem_of(refused, 422, "handover_subject_missing")
+    assert done["investor_id"] == investor_id
 
 
 def test_handover__somebody_enrolled_with_anothers_cnic__the_owner_gets_it(house: House) -> None:
