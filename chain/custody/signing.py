@@ -65,6 +65,8 @@ def sign_purchase(
     _require_contract(session, key.chain_id, policy, trade, "Settlement")
     _require_contract(session, key.chain_id, policy, permit, "RupeeToken")
     _require_terms(session, wallet, trade["message"])
+    if trade["message"]["rupee"] != permit["domain"]["verifyingContract"]:
+        raise _not_confirmed("a trade against other rupees than the platform's")
     if permit["message"] | _allowance(wallet, trade) != permit["message"]:
         raise _not_confirmed("a permit of other terms than the trade's")
     if keys is None:

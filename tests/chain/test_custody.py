@@ -303,6 +303,7 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
     (_TERMS, {"trade": {"pricePaisa": 1}}),
     (_TERMS, {"trade": {"units": 1}}),
     (_TERMS, {"trade": {"token": _OTHER}}),
+    (_TERMS, {"trade": {"rupee": _OTHER}}),
     (_TERMS, {"trade": {"buyer": _OTHER}}),
     (_TERMS, {"trade": {"seller": _OTHER}}),
     (_TERMS, {"trade": {"buyerNonce": 8}}),
