@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import exists, or_
+from sqlalchemy import ColumnElement, String, cast, exists, or_
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
@@ -22,6 +22,7 @@ from registry.offering.models import (
     Order,
     OrderState,
 )
+from registry.operation.models import Operation, OperationKind
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 
@@ -52,7 +53,11 @@ def stop_offering(session: Session, actor: Actor, offering_id: UUID, *, reason: 
 
 
 def due_endings(session: Session) -> Sequence[UUID]:
-    """List the sales whose time is over, and in which nobody has time to pay or to withdraw."""
+    """List the sales whose time is over, and in which nobody has time to pay or to withdraw.
+
+    One that was closed since, and opened again because every mint was refused, is left to people:
+    they give its orders back, mint or unwind it. The clock would close it again every minute.
+    """
     moment = now()
     still_decides = exists().where(
         col(Order.offering_id) == col(Offering.id),
@@ -70,9 +75,22 @@ def due_endings(session: Session) -> Sequence[UUID]:
             col(Offering.closes_at) <= moment,
             col(Tokenization.state) == TokenizationState.OFFERING,
             ~still_decides,
+            ~_is_tried(),
         )
         .order_by(col(Offering.id))
     ).all()
+
+
+def _is_tried() -> ColumnElement[bool]:
+    """Tell of a sale and its token whether mints of it were planned since its time is over."""
+    tried = (col(Operation.kind) == OperationKind.MINT) & (
+        col(Operation.recorded_at) >= col(Offering.closes_at)
+    )
+    of_an_order = (col(Order.offering_id) == col(Offering.id)) & (
+        col(Operation.id) == col(Order.operation_id)
+    )
+    of_the_rest = col(Operation.subject_id) == cast(col(Tokenization.id), String)
+    return or_(exists().where(tried, of_an_order), exists().where(tried, of_the_rest))
 
 
 def due_secondary(session: Session) -> Sequence[UUID]:

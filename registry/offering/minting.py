@@ -202,10 +202,9 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
         if wallet.state != WalletState.PROVEN:
             order.wallet_id = wallets.verified_wallet(session, order.investor_id).id
     planned = plan_order_mints(session, actor, tokenization, failed)
-    rest = operations.find_by_key(session, treasury_key(tokenization.id))
-    if rest is not None and rest.state in FAILED:
+    for rest in _failed_rests(session, tokenization):
         units = int(rest.params["units"])
-        planned.append(plan_treasury_mint(session, actor, tokenization, units))
+        planned.append(plan_treasury_mint(session, actor, tokenization, units, key=rest.key))
     if not planned:
         raise Conflict(
             "no_mint_failed",
@@ -222,7 +221,8 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
     """Give up the mint of an order that was refused: its fractions go to the wrapper.
 
     The buyer's money is to be refunded. Without this, one buyer whose KYC has ended would keep
-    the token from going live for ever.
+    the token from going live for ever. Where every mint was refused and the sale is open again,
+    it sells the fractions itself; the clock offers them to who waits.
 
     Raises
     ------
@@ -234,16 +234,21 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
     found = get_row(session, Order, order_id, kind="order")
     offering = orders.get_offering(session, found.offering_id)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
+    offering = orders.get_offering(session, found.offering_id, lock=True)
     order = get_row(session, Order, order_id, kind="order", lock=True)
-    if order not in _failed_orders(session, offering):
+    if not _is_refused(session, order):
         raise Conflict(
             "mint_not_failed",
             f"The order is {order.state}, and its mint has not failed.",
             remedy="Only what the chain refused is given back.",
         )
     check_reason(reason, "give_back")
-    key = f"mint:given_back:{order.id}"
-    plan_treasury_mint(session, actor, tokenization, order.units, key=key)
+    if order.state == OrderState.MINTING:
+        key = f"mint:given_back:{order.id}"
+        plan_treasury_mint(session, actor, tokenization, order.units, key=key)
+    else:
+        offering.reserved_units -= order.units
+        session.add(offering)
     money.release_money(session, [order])
     session.flush()
     journal.record(session, actor, "order_given_back", "order", order.id, reason=reason)
@@ -266,6 +271,28 @@ def _failed_orders(session: Session, offering: Offering) -> Sequence[Order]:
             col(Operation.state).in_(FAILED),
         )
         .order_by(col(Order.id))
+    ).all()
+
+
+def _is_refused(session: Session, order: Order) -> bool:
+    """Tell whether the last mint of a locked order that waits for it has failed."""
+    if order.operation_id is None or order.state not in {OrderState.MINTING, OrderState.PAID}:
+        return False
+    return session.get_one(Operation, order.operation_id).state in FAILED
+
+
+def _failed_rests(session: Session, tokenization: Tokenization) -> Sequence[Operation]:
+    """List the mints to the wrapper that failed, and that nothing was planned in the place of."""
+    return session.exec(
+        select(Operation)
+        .where(
+            col(Operation.subject_kind) == "tokenization",
+            col(Operation.subject_id) == str(tokenization.id),
+            col(Operation.kind) == OperationKind.MINT,
+            col(Operation.state).in_(FAILED),
+            col(Operation.key).not_like("%#%"),
+        )
+        .order_by(col(Operation.id))
     ).all()
 
 
@@ -310,6 +337,8 @@ def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     # The token is locked; what closes and reopens a sale locks the offering next, then its orders.
     offering = orders.get_offering(session, _closed_offering(session, tokenization).id, lock=True)
     offering.state = OfferingState.OPEN
+    # The next close counts what is left anew: what this one planned is never asked for again.
+    operations.give_up_keys(session, _failed_rests(session, tokenization))
     book = orders.lock_book(session, offering)
     for order in book:
         if order.state == OrderState.MINTING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,10 +78,7 @@ def plan_all(
     """Plan many operations with a few statements, each as `plan` would, and give them by key."""
     keys = [new.key for new in wanted]
     known = session.exec(select(Operation).where(among(col(Operation.key), keys))).all()
-    for failed in known:
-        if failed.state in FAILED:
-            failed.key = f"{failed.key}#{failed.id}"
-    session.flush()
+    give_up_keys(session, [operation for operation in known if operation.state in FAILED])
     found = {operation.key: operation for operation in known if operation.state not in FAILED}
     missing = {new.key: new for new in wanted if new.key not in found}
     if missing:
@@ -92,6 +89,13 @@ def plan_all(
         for kind in sorted({new.kind.value for new in missing.values()}):
             wake(session, kind)
     return found
+
+
+def give_up_keys(session: Session, failed: Iterable[Operation]) -> None:
+    """Free the keys of operations that failed: their effects are planned anew, or by others."""
+    for operation in failed:
+        operation.key = f"{operation.key}#{operation.id}"
+    session.flush()
 
 
 def wake(session: Session, kind: str = ANYTHING) -> None:

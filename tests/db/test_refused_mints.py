@@ -144,6 +144,24 @@ def test_give_back__refused_mint__goes_to_the_wrapper_and_is_refunded(
     assert sum(int(row.params["units"]) for row in planned) == sales.FRACTIONS
 
 
+def test_mint_again__what_was_given_back_is_refused_too__is_planned_for_the_wrapper(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refuse(desk, bought[0])
+    minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+    for mint in mints(desk):
+        mint.state = OperationState.FINAL
+    given_back = mints(desk)[-1]
+    given_back.state = OperationState.REFUSED
+    desk.session.flush()
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert (again.key, again.params) == (f"mint:given_back:{bought[0].id}", given_back.params)
+    with pytest.raises(Conflict, match="no_mint_failed"):
+        offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+
 def test_give_back__blank_reason__is_refused(desk: Desk, bought: list[Order]) -> None:
     refuse(desk, bought[0])
 
@@ -190,6 +208,49 @@ def test_reopened__after_an_order_was_given_back__sells_its_fractions_again(
     assert [order.state for order in bought] == [OrderState.REFUND_DUE, OrderState.PAID]
     assert sale.reserved_units == UNITS[1]
     sales.order(desk, sale, make.buyer(desk), sale.offered_units - UNITS[1])
+
+
+def test_reopened__and_closed_again__asks_for_no_mint_of_the_first_close(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refuse(desk, bought[0])
+    minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+    rest = sale.offered_units - UNITS[1]
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), rest))
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    refuse(desk, bought[1])
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert again.id == bought[1].operation_id
+
+
+def test_give_back__of_a_sale_that_is_open_again__is_refunded_and_on_sale(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+    planned = len(mints(desk))
+
+    order = minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+
+    assert (order.state, sale.reserved_units) == (OrderState.REFUND_DUE, UNITS[1])
+    assert len(mints(desk)) == planned
+    with pytest.raises(Conflict, match="mint_not_failed"):
+        minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="Once more")
+
+
+def test_give_back__paid_and_never_minted__is_refused(desk: Desk, sale: Offering) -> None:
+    order = sales.pay(desk, sales.order(desk, sale, make.buyer(desk)))
+
+    with pytest.raises(Conflict, match="mint_not_failed"):
+        minting.give_back_order(desk.session, COMPLIANCE, order.id, reason="No longer")
 
 
 def test_reopened__one_mint_is_done__is_refused(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlmodel import Session, select
+from sqlalchemy import update
+from sqlmodel import Session, col, select
 
 from registry.document.store import DocumentStore
 from registry.encumbrance.models import EncumbranceKind
@@ -15,8 +16,10 @@ from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.kernel.vault import Vault
-from registry.offering import ending
+from registry.offering import ending, minting, unwinding
+from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.operation.models import Operation, OperationKind, OperationState
 from registry.sweep.service import sweep
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
@@ -24,7 +27,7 @@ from tests import liens, sales
 from tests.conftest import DatabaseMaker
 from tests.db.races import together
 from tests.db.stage import Stage, StageMaker
-from tests.factories import Buyer, Desk
+from tests.factories import COMPLIANCE, Buyer, Desk
 from tests.sales import Wrapped
 
 pytestmark = pytest.mark.db
@@ -96,6 +99,14 @@ class Register:
             desk = Desk(session, *self._desk_of)
             asset = session.merge(self._market.wrapped.asset)
             liens.active(desk, asset, EncumbranceKind.STAY_ORDER)
+
+    def refuse_mints(self) -> None:
+        with self.database.transaction() as session:
+            session.execute(
+                update(Operation)
+                .where(col(Operation.kind) == OperationKind.MINT)
+                .values(state=OperationState.REFUSED)
+            )
 
     def sweep(self) -> dict[str, int]:
         fired = sweep(self.database)
@@ -197,6 +208,40 @@ def test_end__sale_whose_time_is_not_over__is_refused(
         pytest.raises(Conflict, match="offering_not_over"),
     ):
         ending.end_offering(session, stage.scene.sale.id)
+
+
+def test_sweep__every_mint_refused_after_the_time__closes_no_second_time(
+    register: Register, stage: Stage[Market]
+) -> None:
+    order = register.order(MINIMUM, paid=True)
+    register.let_pass(closes_at=True, withdrawable_until=True)
+    assert register.sweep()["offering_end"] == 1
+    register.refuse_mints()
+
+    assert [register.sweep()["offering_end"] for _ in range(2)] == [0, 0]
+
+    assert (register.state, register.state_of(order)) == (OPEN, OrderState.PAID)
+    with register.database.transaction() as session:
+        minting.give_back_order(session, COMPLIANCE, order.id, reason="Never to be minted")
+        unwinding.unwind_offering(
+            session, COMPLIANCE, stage.scene.sale.tokenization_id, reason="Nobody is left"
+        )
+    assert register.state_of(order) == OrderState.REFUND_DUE
+    assert register.state == (OfferingState.FAILED, TokenizationState.UNWINDING)
+
+
+def test_sweep__mints_refused_before_the_time__closes_once_more_when_it_is_over(
+    register: Register, stage: Stage[Market]
+) -> None:
+    register.order(MINIMUM, paid=True)
+    register.let_pass(withdrawable_until=True)
+    with register.database.transaction() as session:
+        offerings.close_and_mint(session, COMPLIANCE, stage.scene.sale.tokenization_id)
+    register.refuse_mints()
+    register.sweep()
+    register.let_pass(closes_at=True)
+
+    assert register.sweep()["offering_end"] == 1
 
 
 def test_sweep__two_at_once__close_once(register: Register) -> None:
