@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -13,7 +13,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.money import Money
-from registry.kernel.rows import get_row
+from registry.kernel.rows import among, get_row
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move
@@ -146,6 +146,23 @@ def lock_with_token(session: Session, order_id: UUID) -> Order:
     offering = orders.get_offering(session, found.offering_id)
     tokenizations.get_tokenization(session, offering.tokenization_id, lock=True)
     return get_row(session, Order, order_id, kind="order", lock=True)
+
+
+def lock_tokens_of(session: Session, order_ids: Collection[UUID]) -> None:
+    """Lock the tokens of some orders, always in the order of their ids."""
+    if not order_ids:
+        return
+    tokens = (
+        select(Offering.tokenization_id)
+        .join(Order, col(Order.offering_id) == col(Offering.id))
+        .where(among(col(Order.id), order_ids))
+    )
+    session.exec(
+        select(Tokenization.id)
+        .where(col(Tokenization.id).in_(tokens))
+        .order_by(col(Tokenization.id))
+        .with_for_update()
+    ).all()
 
 
 def unpaid_refunds(session: Session, offering_id: UUID) -> Sequence[Order]:

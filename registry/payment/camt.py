@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from registry.kernel.errors import Invalid
+from registry.kernel.masking import mask_iban
 from registry.payment.statement_files import (
     StatementFile,
     StatementLine,
@@ -17,6 +18,8 @@ from registry.payment.statement_files import (
 
 MAX_DEPTH = 40
 BOOKED = "BOOK"
+_TRUE = ("true", "1")
+"""As xs:boolean is written."""
 
 
 def read_camt(content: bytes) -> StatementFile:
@@ -32,13 +35,20 @@ def read_camt(content: bytes) -> StatementFile:
         raise unreadable(f"It holds {len(statements)} statements of accounts (Stmt), not one.")
     statement = statements[0]
     closing = _balance(statement, "CLBD")
+    account = _text(statement, "Acct/Id/IBAN") or _text(statement, "Acct/Id/Othr/Id")
+    prefix = _prefix(account, _text(statement, "Id"))
     return StatementFile(
-        account=_text(statement, "Acct/Id/IBAN") or _text(statement, "Acct/Id/Othr/Id"),
+        account=account,
         closed_on=read_date(_text(closing, "Dt/Dt") or _text(closing, "Dt/DtTm")),
         opening_paisa=_signed(_balance(statement, "OPBD")),
         closing_paisa=_signed(closing),
-        lines=[line for entry in statement.findall("Ntry") for line in _lines(entry)],
+        lines=[line for entry in statement.findall("Ntry") for line in _lines(entry, prefix)],
     )
+
+
+def _prefix(account: str | None, number: str | None) -> str | None:
+    """Name the statement: what only numbers its entries (NtryRef) begins anew in the next one."""
+    return f"{mask_iban(account)}/{number}" if account and number else None
 
 
 def _parse(content: bytes) -> Element:
@@ -74,29 +84,34 @@ def _parse(content: bytes) -> Element:
     return root
 
 
-def _lines(entry: Element) -> Iterator[StatementLine]:
-    """Give one line for each transaction of an entry; of a batch, several."""
+def _lines(entry: Element, prefix: str | None) -> Iterator[StatementLine]:
+    """Give one line for each transaction of an entry; of a batch, several.
+
+    Parameters
+    ----------
+    prefix
+        Makes a number of the entry a reference; without it, such a number is none.
+    """
+    number = _text(entry, "NtryRef")
+    of_entry = _text(entry, "AcctSvcrRef") or (f"{prefix}/{number}" if prefix and number else "")
     details = entry.findall("NtryDtls/TxDtls")
     if len(details) <= 1:
-        yield _line(entry, details[0] if details else entry, _signed(entry))
+        yield _line(entry, details[0] if details else entry, _signed(entry), of_entry)
         return
     sign = -1 if _signed(entry) < 0 else 1
     amounts = [sign * _amount(detail) for detail in details]
     if sum(amounts) != _signed(entry):
         raise unreadable("The transactions of an entry do not sum to it.")
     for detail, paisa in zip(details, amounts, strict=True):
-        yield _line(entry, detail, paisa, batch=True)
+        yield _line(entry, detail, paisa, "")
 
 
-def _line(
-    entry: Element, detail: Element, amount_paisa: int, *, batch: bool = False
-) -> StatementLine:
-    own = _text(detail, "Refs/AcctSvcrRef") or _text(detail, "Refs/TxId")
-    reference = own or ("" if batch else _text(entry, "AcctSvcrRef") or _text(entry, "NtryRef"))
-    taken_back = _text(entry, "RvslInd") == "true" and amount_paisa < 0
+def _line(entry: Element, detail: Element, amount_paisa: int, of_entry: str) -> StatementLine:
+    reference = _text(detail, "Refs/AcctSvcrRef") or _text(detail, "Refs/TxId") or of_entry
+    taken_back = _text(entry, "RvslInd") in _TRUE and amount_paisa < 0
     state = _text(entry, "Sts/Cd") or _text(entry, "Sts")
     return StatementLine(
-        reference=reference or "",
+        reference=reference,
         amount_paisa=amount_paisa,
         booked_on=read_date(_text(entry, "BookgDt/Dt") or _text(entry, "BookgDt/DtTm")),
         said=_said(detail),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -24,6 +24,7 @@ from registry.offering.models import Order, Payment, PaymentState
 from registry.offering.money import Standing, standings_of
 from registry.offering.orders import lock_orders
 from registry.offering.references import read_references
+from registry.offering.unwinding import lock_tokens_of
 from registry.payment.rails import PaymentRail, Receipt
 from registry.payment.rules import Split, take_in
 
@@ -67,12 +68,24 @@ def book_receipt(session: Session, rail: PaymentRail, receipt: Receipt) -> Payme
     return answer.payment
 
 
-def book_receipts(session: Session, rail: PaymentRail, receipts: Sequence[Receipt]) -> list[Answer]:
+def book_receipts(
+    session: Session,
+    rail: PaymentRail,
+    receipts: Sequence[Receipt],
+    *,
+    taken_back: Collection[str] = (),
+) -> list[Answer]:
     """Book receipts by set, and use each for its order; those of no order are kept apart.
 
     Orders are locked before payments are claimed, both in a fixed order, so that a notice and a
     statement that tell the same at one moment wait for each other. (To add a payment locks its
     order against being locked: the other way round two payments of one order would deadlock.)
+
+    Parameters
+    ----------
+    taken_back
+        References of what the same transaction takes back afterwards, which may end a token: the
+        tokens of these orders are locked before any order, as by whatever closes a sale.
 
     Raises
     ------
@@ -82,7 +95,10 @@ def book_receipts(session: Session, rail: PaymentRail, receipts: Sequence[Receip
     for receipt in receipts:
         _require_amount(receipt)
     meant = _find_orders(session, rail, receipts)
-    orders = {row.id: row for row in lock_orders(session, {found[0] for found in meant.values()})}
+    back = _taken_from(session, receipts, meant, taken_back)
+    lock_tokens_of(session, back)
+    wanted = {order_id for order_id, _ in meant.values()} | back
+    orders = {row.id: row for row in lock_orders(session, wanted)}
     claimed = _claim(session, rail, receipts, meant)
     known = {row.rail_reference: row for row in _payments(session, receipts)}
     _use(session, rail, [known[reference] for reference in claimed], orders)
@@ -129,6 +145,26 @@ def _find_orders(
         if len(named) == 1:  # of two, a person decides
             meant[said] = (orders[named[0]], named[0])
     return meant
+
+
+def _taken_from(
+    session: Session,
+    receipts: Sequence[Receipt],
+    meant: Mapping[str, tuple[UUID, str]],
+    taken_back: Collection[str],
+) -> set[UUID]:
+    """Find the orders whose money is taken back, be it booked before or now."""
+    if not taken_back:
+        return set()
+    known = session.exec(
+        select(Payment.order_id).where(
+            among(col(Payment.rail_reference), sorted(taken_back)),
+            col(Payment.order_id).is_not(None),
+        )
+    )
+    booked = {order_id for order_id in known if order_id is not None}
+    told = (r.said for r in receipts if r.rail_reference in taken_back and r.said in meant)
+    return booked | {meant[said][0] for said in told if said is not None}
 
 
 def _claim(

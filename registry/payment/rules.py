@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from registry.offering.models import OrderState
 from registry.offering.money import ENDED, Standing, ended_state
+
+
+def is_to_come(day: date, today: date) -> bool:
+    """Tell whether no money can have moved on a day yet; banks may date in a zone before ours."""
+    return day > today + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from registry.kernel.clock import today
 from registry.kernel.errors import Invalid
 from registry.kernel.money import Money
+from registry.payment.rules import is_to_come
 
 MAX_LINES = 20_000
 MAX_REFERENCE = 200
@@ -129,9 +131,12 @@ def read_date(text: str | None) -> date:
     """
     match = re.match(r"\d{4}-\d{2}-\d{2}(?=$|[TZ+-])", text or "")
     try:
-        return date.fromisoformat(match[0] if match else "")
+        day = date.fromisoformat(match[0] if match else "")
     except ValueError as error:
         raise unreadable(f"{text!r} is no date.") from error
+    if is_to_come(day, today()):
+        raise unreadable(f"{day} has not come yet.")
+    return day
 
 
 def read_csv(content: bytes) -> StatementFile:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from uuid import UUID
 
@@ -117,26 +118,42 @@ def _gap(session: Session, read: StatementFile) -> int | None:
 
 def _book(session: Session, lines: Sequence[StatementLine]) -> list[Found]:
     """Book receipts first, in one set: what the file takes back may have come in it."""
-    came = [line for line in lines if line.booked and line.amount_paisa > 0]
-    answers = iter(book_receipts(session, BANK, [_receipt(line) for line in came]))
+    told = list(zip(lines, _told_apart(lines), strict=True))
+    came = [_receipt(line, name) for line, name in told if line.booked and line.amount_paisa > 0]
+    back = {name for line, name in told if line.booked and line.reverses}
+    answers = iter(book_receipts(session, BANK, came, taken_back=back))
     sent = _sent(session, lines)
     found: list[Found] = []
-    for line in lines:
+    for line, name in told:
         if not line.booked:
             found.append((LineOutcome.PENDING, None))
         elif line.amount_paisa > 0:
             found.append(_received(next(answers)))
         elif line.reverses:
-            found.append(_taken_back(session, line, line.reverses))
+            found.append(_taken_back(session, line, name))
         else:
-            found.append((_left(line, sent), None))
+            found.append((_left(line, name, sent), None))
     return found
 
 
-def _receipt(line: StatementLine) -> Receipt:
+def _told_apart(lines: Sequence[StatementLine]) -> Iterator[str]:
+    """Give the reference of what each line is about, with a number where the file repeats it.
+
+    The file adds up, so each of its lines has moved money: two of one reference are two payments.
+    """
+    seen: Counter[tuple[bool, str]] = Counter()
+    for line in lines:
+        name = line.reverses or line.reference
+        if line.booked:
+            seen[line.amount_paisa > 0, name] += 1
+        number = seen[line.amount_paisa > 0, name]
+        yield name if number <= 1 else f"{name}#{number}"
+
+
+def _receipt(line: StatementLine, name: str) -> Receipt:
     midnight = datetime.combine(line.booked_on, time(), tzinfo=UTC)
     hint = masked_payer(line.payer) if line.payer else None
-    return Receipt(line.reference, line.said, line.amount_paisa, midnight, hint)
+    return Receipt(name, line.said, line.amount_paisa, midnight, hint)
 
 
 def _received(answer: Answer) -> Found:
@@ -152,7 +169,8 @@ def _taken_back(session: Session, line: StatementLine, reverses: str) -> Found:
             session, BANK, Reversal(line.reference, reverses, -line.amount_paisa, midnight)
         )
     except NotFound:
-        return LineOutcome.UNKNOWN, None
+        # Of one receipt that is taken back twice, we know the reference.
+        return LineOutcome.UNKNOWN if reverses == line.reverses else LineOutcome.DIFFERS, None
     except Conflict:
         return LineOutcome.DIFFERS, None
     told_before = before == payment.state
@@ -174,10 +192,11 @@ def _sent(session: Session, lines: Sequence[StatementLine]) -> Mapping[str, int]
     }
 
 
-def _left(line: StatementLine, sent: Mapping[str, int]) -> LineOutcome:
+def _left(line: StatementLine, name: str, sent: Mapping[str, int]) -> LineOutcome:
     if line.reference not in sent:
         return LineOutcome.UNKNOWN
-    same = sent[line.reference] == -line.amount_paisa
+    # What was recorded once and left twice is another transfer.
+    same = name == line.reference and sent[line.reference] == -line.amount_paisa
     return LineOutcome.KNOWN if same else LineOutcome.DIFFERS
 
 

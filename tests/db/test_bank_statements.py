@@ -9,22 +9,25 @@ from dataclasses import dataclass
 import pytest
 from sqlmodel import Session, select
 
+from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid
+from registry.kernel.vault import Vault
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering import minting, unwinding
+from registry.offering import minting, orders, unwinding
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.offering.money import Standing, standing_of
 from registry.payment import payouts, statements
 from registry.payment.models import BankStatement, LineOutcome, ProceedsPayoutState
 from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
+from registry.tokenization import service as tokenizations
 from tests import factories as make
 from tests import sales
-from tests.db.races import together
+from tests.db.races import meanwhile, together
 from tests.db.stage import Stage, StageMaker
 from tests.factories import ACTORS, Buyer, Desk
 from tests.statements import camt, camt_entry, csv_file
@@ -157,6 +160,70 @@ def test_import__receipt_and_its_reversal_in_one_file__cancel_out(desk: Desk, or
     assert outcomes(desk, row) == [booked, booked, LineOutcome.DIFFERS]
     assert order.state == OrderState.AWAITING_PAYMENT
     assert standing_of(desk.session, order.id) == Standing()
+
+
+def test_import__two_payments_of_one_reference__are_both_booked_and_taken_back(
+    desk: Desk, order: Order
+) -> None:
+    twice = [camt_entry("A", 70, said=order.reference) for _ in range(2)]
+    row = read(desk, camt(0, *twice, closing=140))
+
+    booked, known = LineOutcome.BOOKED, LineOutcome.KNOWN
+    assert outcomes(desk, row) == [booked, booked]
+    assert standing_of(desk.session, order.id) == Standing(held=140)
+    again = read(desk, camt(0, *twice, camt_entry("B", 1), closing=141))
+    assert outcomes(desk, again) == [known, known, booked]
+
+    back = [camt_entry("A", -70, reversal=True) for _ in range(3)]
+    row = read(desk, camt(141, *back, closing=-69))
+    assert outcomes(desk, row) == [booked, booked, LineOutcome.DIFFERS]
+    assert standing_of(desk.session, order.id) == Standing()
+
+
+def test_import__one_refund_that_left_twice__differs(desk: Desk, order: Order) -> None:
+    sales.pay(desk, order, order.amount_paisa + 5)
+    unwinding.record_refund(desk.session, TREASURY, order.id, rail_reference="BACK-9")
+    left = ("BACK-9", -5, "", "", "")
+
+    row = read(desk, csv_file(10, left, left))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.DIFFERS]
+
+
+def test_import__entries_that_are_only_numbered__are_of_their_own_statements(
+    desk: Desk, order: Order
+) -> None:
+    for number in range(2):
+        content = camt(
+            70 * number, camt_entry("1", 70, said=order.reference), closing=70 + 70 * number
+        )
+        content = content.replace(b"AcctSvcrRef", b"NtryRef")
+        row = read(desk, content.replace(b"<Stmt>", b"<Stmt><Id>S-%d</Id>" % number))
+        assert outcomes(desk, row) == [LineOutcome.BOOKED]
+
+    assert standing_of(desk.session, order.id) == Standing(held=140)
+
+
+def test_import__that_takes_back__locks_tokens_before_orders(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        market = open_market(desk)
+        order = sales.pay(desk, sales.order(desk, market.sale, market.buyer), 70, reference="A")
+    content = camt(
+        70, camt_entry("B", 5, said=order.reference), camt_entry("A", -70, reversal=True), closing=5
+    )
+
+    def read_it(session: Session) -> BankStatement:
+        return statements.import_statement(session, TREASURY, content)[0]
+
+    with fresh_database.transaction() as closing:
+        tokenizations.get_tokenization(closing, market.sale.tokenization_id, lock=True)
+        with meanwhile(fresh_database, read_it) as told:
+            assert orders.lock_book(closing, orders.get_offering(closing, market.sale.id))
+            closing.commit()
+        assert told.result().closing_paisa == told.result().ledger_paisa == 5
 
 
 def test_import__days_that_do_not_follow__shows_the_gap(desk: Desk) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from registry.kernel.clock import today
 from registry.kernel.errors import Invalid
 from registry.payment.camt import read_camt
 from registry.payment.statement_files import HEADER, StatementLine, check_statement, read_csv
@@ -93,6 +94,36 @@ GOOD = camt(0, camt_entry("A", 100), closing=100).decode()
 def test_camt__wrong__is_refused(content: str, says: str) -> None:
     with pytest.raises(Invalid, match=says):
         check_statement(read_camt(content.encode()))
+
+
+@pytest.mark.parametrize("written", ["true", "1", " 1 "])
+def test_camt__reversal__is_told_as_a_boolean_is_written(written: str) -> None:
+    entry = camt_entry("A", -5, reversal=True).replace(">true<", f">{written}<")
+
+    [line] = read_camt(camt(5, entry, closing=0)).lines
+
+    assert line.reverses == "A"
+
+
+def test_camt__number_of_an_entry__is_a_reference_within_its_statement_alone() -> None:
+    numbered = GOOD.replace("AcctSvcrRef", "NtryRef")
+
+    [line] = read_camt(numbered.replace("<Stmt>", "<Stmt><Id>2026/196</Id>").encode()).lines
+    [nameless] = read_camt(numbered.encode()).lines
+
+    assert (line.reference, nameless.reference) == ("PK***6702/2026/196/A", "")
+
+
+def test_statement__of_a_day_to_come__is_refused() -> None:
+    for day, read in ((today() + timedelta(days=1), True), (today() + timedelta(days=2), False)):
+        dated = str(day)
+        for reader, text in ((read_camt, GOOD), (read_csv, TABLE)):
+            content = text.replace("2026-07-15", dated).encode()
+            if read:
+                assert reader(content).closed_on == day
+            else:
+                with pytest.raises(Invalid, match="has not come yet"):
+                    reader(content)
 
 
 def test_camt__zeros_behind_the_paisa__are_nothing() -> None:
