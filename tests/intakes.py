@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +27,21 @@ from registry.kernel.clock import now, today
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move, post
 from registry.offering.models import Order, Payment, PaymentState
+from registry.party.models import PartyKind
 from registry.payment.rails import BANK, ONCHAIN, Receipt
 from registry.payment.receiving import book_receipt
+from registry.policy import service as policies
+from registry.policy.models import PolicyName
 from registry.production import readings
 from registry.production.models import EnergyReading
 from registry.production.readings import NewReading
+from registry.sanctions import lists
+from registry.sanctions.screening import screen_party
 from tests import dossiers, ledger, sales
 from tests import factories as make
-from tests.factories import ACTORS, MAKER, Buyer, Desk
+from tests.factories import ACTORS, CHECKER, COMPLIANCE, MAKER, Buyer, Desk
 from tests.kyc import FIRST_OFFICER
+from tests.sanctioned import file_of
 
 OPERATIONS = ACTORS[Role.OPERATIONS]
 MONTH = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
@@ -104,6 +111,28 @@ def paid_yesterday(desk: Desk, paisa: int = 200_000_000) -> Buyer:
     order = sales.order(desk, sales.offering(desk, sales.wrapped_apartment(desk)), who, 500)
     paid(desk, order, paisa, ago=timedelta(days=1))
     return who
+
+
+def listed_party(desk: Desk) -> UUID:
+    """Have somebody be one whom a list names."""
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    party = make.person(
+        desk,
+        kind=PartyKind.NATURAL,
+        name="Mohd Usman Barlasi",
+        dob=date(1971, 3, 4),
+        nationality="PK",
+    )
+    screen_party(desk.session, desk.vault, party.id)
+    return party.id
+
+
+def threshold(desk: Desk, name: PolicyName, value: Fraction, day: date) -> None:
+    """Have a threshold hold from a day on."""
+    row = policies.propose_policy(
+        desk.session, COMPLIANCE, name, value=value, source="S.R.O. 1/2026", valid_from=day
+    )
+    policies.confirm_policy(desk.session, CHECKER, row.id)
 
 
 def ctr_filing(desk: Desk) -> CtrFiling:

@@ -21,9 +21,10 @@ from sqlmodel import Session
 
 from registry.alert.finding import ChainPlace, Found
 from registry.alert.models import AlertRule
-from registry.alert.policy import AlertPolicy
+from registry.alert.policy import AlertPolicies, AlertPolicy
 from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind
+from registry.kernel.clock import now
 from registry.tokenization.models import TokenizationState
 
 # Of our own tokens that live; each is one look into the index of its events.
@@ -150,7 +151,7 @@ class Step:
     has_given: bool
 
 
-def find_in(session: Session, span: Span, policy: AlertPolicy) -> Iterator[Found]:
+def find_in(session: Session, span: Span, policies: AlertPolicies) -> Iterator[Found]:
     """Give what the rules of the chain find in some blocks."""
     values = {"chain": span.chain_id, "after": span.after, "until": span.until, "ended": _ENDED}
     with cursor_of(session) as cursor:
@@ -159,22 +160,23 @@ def find_in(session: Session, span: Span, policy: AlertPolicy) -> Iterator[Found
             for token_no, tokenization_id, declared in cursor.execute(_TOUCHED, values)
         ]
     for token in touched:
-        subjects = _candidates(session, token, span, policy)
+        subjects = _candidates(session, token, span, policies)
         steps = _steps(session, token, span, subjects) if subjects else {}
         for subject in subjects:
-            yield from _crossings(span, token, subject, steps[subject.name], policy)
-            yield from _departures(session, span, token, subject, steps[subject.name], policy)
+            yield from _crossings(span, token, subject, steps[subject.name], policies)
+            yield from _departures(session, span, token, subject, steps[subject.name], policies)
 
 
 def _candidates(
-    session: Session, token: Touched, span: Span, policy: AlertPolicy
+    session: Session, token: Touched, span: Span, policies: AlertPolicies
 ) -> Sequence[Subject]:
+    policy = policies.at(now())
     rapid = policy.rapid_least_share * policy.rapid_left_share
     values = {
         "token": token.token_no,
         "after": span.after,
         "until": span.until,
-        "least": ceil(min(policy.large_share, rapid) * token.declared),
+        "least": ceil(min(policies.least_large_share, rapid) * token.declared),
     }
     found: dict[str, Subject] = {}
     with cursor_of(session) as cursor:
@@ -220,11 +222,12 @@ def _steps(
 
 
 def _crossings(
-    span: Span, token: Touched, subject: Subject, steps: Sequence[Step], policy: AlertPolicy
+    span: Span, token: Touched, subject: Subject, steps: Sequence[Step], policies: AlertPolicies
 ) -> Iterator[Found]:
     """Give where a subject came to have the large share, or no longer had it."""
-    threshold = ceil(policy.large_share * token.declared)
     for step in steps:
+        policy = policies.at(step.mined_at)
+        threshold = ceil(policy.large_share * token.declared)
         was, is_now = step.before >= threshold, step.after >= threshold
         if was != is_now:
             direction = "UP" if is_now else "DOWN"
@@ -251,15 +254,16 @@ def _departures(  # noqa: PLR0917
     token: Touched,
     subject: Subject,
     steps: Sequence[Step],
-    policy: AlertPolicy,
+    policies: AlertPolicies,
 ) -> Iterator[Found]:
     """Give where a subject gave away by itself what it had bought a short time before."""
-    least = ceil(policy.rapid_least_share * token.declared)
-    # A step that ends above what would be left of the smallest holding may still be a departure
-    # from a larger one; one that begins below can be none.
-    floor = ceil(policy.rapid_left_share * least)
     levels: list[_Level] | None = None
     for place, step in enumerate(steps):
+        policy = policies.at(step.mined_at)
+        least = ceil(policy.rapid_least_share * token.declared)
+        # A step that ends above what would be left of the smallest holding may still be a
+        # departure from a larger one; one that begins below can be none.
+        floor = ceil(policy.rapid_left_share * least)
         if not step.has_given or step.after >= step.before or step.before < floor:
             continue
         if levels is None:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from registry.alert.finding import Found
 from registry.alert.models import AlertRule
-from registry.alert.policy import AlertPolicy
+from registry.alert.policy import AlertPolicies
 from registry.sanctions.models import SanctionsHit
 
 HITS_AT_ONCE = 1_000
@@ -25,7 +25,7 @@ def hits_since(session: Session, last_id: UUID) -> Sequence[SanctionsHit]:
     ).all()
 
 
-def find_in(hits: Sequence[SanctionsHit], policy: AlertPolicy) -> list[Found]:
+def find_in(hits: Sequence[SanctionsHit], policies: AlertPolicies) -> list[Found]:
     """Give what the rule is about; what officers say of the hit itself is told there."""
     return [
         Found(
@@ -41,5 +41,5 @@ def find_in(hits: Sequence[SanctionsHit], policy: AlertPolicy) -> list[Found]:
             },
         )
         for hit in hits
-        if hit.score >= policy.least_score
+        if hit.score >= policies.at(hit.recorded_at).least_score
     ]

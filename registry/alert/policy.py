@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlmodel import Session
 
-from registry.kernel.clock import today
+from registry.kernel.clock import day_of, now
 from registry.offering.models import Rail
 from registry.policy.models import PolicyName
-from registry.policy.service import policy_on
+from registry.policy.service import Policy, PolicyHistory, history_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,39 @@ class AlertPolicy:
     least_score: int
 
 
-def alert_policy(session: Session) -> AlertPolicy:
-    """Return today's thresholds: the law's by `registry.policy`, the house's by `policy.json`."""
-    day = today()
+@dataclass(frozen=True, slots=True)
+class AlertPolicies:
+    """The thresholds of each day: a new one says nothing of what happened before it held."""
+
+    large_holder: PolicyHistory
+    ctr: PolicyHistory
+    known: dict[date, AlertPolicy] = field(default_factory=dict)
+
+    def at(self, moment: datetime) -> AlertPolicy:
+        """Return what held when something happened; what holds now, of what is dated later."""
+        day = day_of(min(moment, now()))
+        if day not in self.known:
+            self.known[day] = _policy_of(self.large_holder.on(day).value, self.ctr.on(day))
+        return self.known[day]
+
+    @property
+    def least_large_share(self) -> Fraction:
+        """The lowest that ever held: whoever never had as much has crossed none."""
+        return self.large_holder.least
+
+
+def alert_policies(session: Session) -> AlertPolicies:
+    """Read the thresholds: the law's by `registry.policy`, the house's by `policy.json`."""
+    return AlertPolicies(
+        history_of(session, PolicyName.LARGE_HOLDER), history_of(session, PolicyName.CTR)
+    )
+
+
+def _policy_of(large_share: Fraction, ctr: Policy) -> AlertPolicy:
     house = _house()
     rapid, structuring = house["rapid_in_and_out"], house["structuring"]
-    ctr = policy_on(session, PolicyName.CTR, day)
     return AlertPolicy(
-        large_share=policy_on(session, PolicyName.LARGE_HOLDER, day).value,
+        large_share=large_share,
         rapid_window=timedelta(days=rapid["days"]),
         rapid_least_share=Fraction(rapid["least_share"]),
         rapid_left_share=Fraction(rapid["left_share"]),

@@ -2,24 +2,26 @@
 
 Of a chain, the blocks from a place on, up to the head: an alert comes with the block, and says so
 when a reorg takes it back. What was found is written in one transaction with the place, so
-that nothing is found twice or left out, wherever a program dies. Two programs may take rounds at
-once: whoever comes second finds the place moved, and finds nothing.
+that nothing is found twice or left out, wherever a program dies. The chain, payments and hits have
+one each: what stops one of them stops no other. Two programs may take rounds at once: whoever
+comes second finds the place moved, and finds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
 from registry.alert import holdings, listed, structuring
 from registry.alert.finding import Found
 from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
-from registry.alert.policy import alert_policy
+from registry.alert.policy import alert_policies
 from registry.alert.service import raise_alert, take_back
 from registry.captable.feed import Place, kept_place
 from registry.captable.models import ChainBlock, SyncCursor, Token
@@ -33,11 +35,16 @@ from registry.tokenization.models import Tokenization
 
 BLOCKS_AT_ONCE = 50_000
 """From the first to the last block of a round."""
-LONGEST_TRANSACTION = timedelta(seconds=60)
-"""A row whose id was made so long ago is there to be seen, or never will be."""
+LONGEST_LEAD = timedelta(seconds=60)
+"""So long before its transaction begins to write, at most, the id of a row is made."""
 PAYMENTS, HITS = "payments", "hits"
 NOWHERE = Place(-1, b"")
 NO_ID = UUID(int=0)
+_OLDEST_WRITER = """
+SELECT min(xact_start) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_xid IS NOT NULL
+"""
+R = TypeVar("R")
 _LOCK = 0x616C6572
 """Of PostgreSQL's advisory locks: one at a time writes what it found."""
 
@@ -45,16 +52,40 @@ _LOCK = 0x616C6572
 def take_round(database: Database, chain_id: int) -> bool:
     """Look at what is new on the chain, of payments and of hits; tell whether there was anything.
 
-    The chain is read in a transaction of its own, so that nobody who writes it waits for us.
+    A fault of one is raised once the others had their turn.
     """
+    turns: tuple[Callable[[], bool], ...] = (
+        lambda: _follow(database, chain_id),
+        lambda: _write(database, look_at_payments) > 0,
+        lambda: _write(database, look_at_hits) > 0,
+    )
+    news, faults = False, []
+    for turn in turns:
+        try:
+            news |= turn()
+        except Exception as fault:  # noqa: BLE001 - it is raised below
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return news
+
+
+def _follow(database: Database, chain_id: int) -> bool:
+    """Read the chain in a transaction of its own, so that nobody who writes it waits for us."""
     with database.reading() as session:
         seen = look_at_chain(session, chain_id)
+    if seen is None:
+        return False
+    _write(database, lambda session: note_chain(session, seen))
+    return True
+
+
+def _write(database: Database, note: Callable[[Session], int]) -> int:
+    """Write what was found, unless another program does; return how many alerts are new."""
     with database.transaction() as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
-            return False
-        raised = note_chain(session, seen) if seen is not None else 0
-        raised += look_at_payments(session) + look_at_hits(session)
-    return raised > 0 or seen is not None
+            return 0
+        return note(session)
 
 
 # -- the chain -------------------------------------------------------------------------------
@@ -92,7 +123,7 @@ def look_at_chain(
     if ended == begun:
         return None
     span = holdings.Span(chain_id, kept.number, ended.number)
-    found = list(holdings.find_in(session, span, alert_policy(session)))
+    found = list(holdings.find_in(session, span, alert_policies(session)))
     return ChainRound(chain_id, begun, kept, ended, found)
 
 
@@ -181,40 +212,61 @@ def _take_back_above(session: Session, seen: ChainRound) -> None:
 
 def look_at_payments(session: Session) -> int:
     """Ask about the payments that were booked since; return how many alerts are new."""
-    cursor = _cursor(session, PAYMENTS)
-    entries = structuring.booked_since(session, cursor.last_id or NO_ID)
-    raised = 0
-    if entries:
-        for found in structuring.find_of(
-            session, {party for _, party in entries}, alert_policy(session)
-        ):
+    policies, raised = alert_policies(session), 0
+    for entries in _pages(
+        session, PAYMENTS, structuring.booked_since, structuring.ENTRIES_AT_ONCE, lambda row: row[0]
+    ):
+        for found in structuring.find_of(session, {party for _, party in entries}, policies):
             raised += _raise_group(session, found)
-    is_full = len(entries) == structuring.ENTRIES_AT_ONCE
-    _move(session, cursor, entries[-1][0] if is_full else None)
     return raised
 
 
 def look_at_hits(session: Session) -> int:
     """Ask about the hits that were found since; return how many alerts are new."""
-    cursor = _cursor(session, HITS)
-    hits = listed.hits_since(session, cursor.last_id or NO_ID)
-    found = listed.find_in(hits, alert_policy(session)) if hits else []
-    raised = sum(raise_alert(session, item) for item in found)
-    _move(session, cursor, hits[-1].id if len(hits) == listed.HITS_AT_ONCE else None)
+    policies, raised = alert_policies(session), 0
+    for hits in _pages(session, HITS, listed.hits_since, listed.HITS_AT_ONCE, lambda row: row.id):
+        raised += sum(raise_alert(session, item) for item in listed.find_in(hits, policies))
     return raised
 
 
-def _cursor(session: Session, source: str) -> AlertCursor:
-    known = session.get(AlertCursor, source, with_for_update=True, populate_existing=True)
-    return known or AlertCursor(source=source)
+def _pages(
+    session: Session,
+    source: str,
+    read: Callable[[Session, UUID], Sequence[R]],
+    at_once: int,
+    id_of: Callable[[R], UUID],
+) -> Iterator[Sequence[R]]:
+    """Give what was added since the last round, then move to where no row can appear any more.
 
-
-def _move(session: Session, cursor: AlertCursor, full_to: UUID | None) -> None:
-    """Go on from the last of a full page; else from where no row can appear any more."""
-    before = cursor.last_id or NO_ID
-    cursor.last_id = full_to or max(before, first_id_of(now() - LONGEST_TRANSACTION))
+    One page in each round, and all pages that reach into what others may still be writing: from
+    there everything is read again.
+    """
+    cursor = session.get(AlertCursor, source, with_for_update=True, populate_existing=True)
+    cursor = cursor or AlertCursor(source=source)
+    settled = first_id_of(settled_until(session))
+    since = before = cursor.last_id or NO_ID
+    while True:
+        page = read(session, since)
+        if page:
+            yield page
+            since = id_of(page[-1])
+        if len(page) < at_once:
+            since = settled
+        if since <= settled:
+            break
+    cursor.last_id = max(before, since)
     session.add(cursor)
     session.flush()
+
+
+def settled_until(session: Session) -> datetime:
+    """Return until when every row whose id was made is there to be seen, or never will be.
+
+    That is asked before rows are read: of what is written meanwhile the ids are later. A writer
+    of another role is seen where ours may read all of `pg_stat_activity`.
+    """
+    oldest = session.scalar(text(_OLDEST_WRITER))
+    return min(now(), oldest or now()) - LONGEST_LEAD
 
 
 def _raise_group(session: Session, found: Found) -> bool:

@@ -12,8 +12,9 @@ from sqlmodel import Session, col, select
 
 from registry.alert.finding import Found
 from registry.alert.models import AlertRule
-from registry.alert.policy import AlertPolicy
+from registry.alert.policy import AlertPolicies, AlertPolicy
 from registry.investor.models import Investor
+from registry.kernel.clock import now
 from registry.kernel.rows import among
 from registry.ledger.models import EntryKind, LedgerEntry
 from registry.offering.models import Order, Payment, PaymentState
@@ -47,8 +48,9 @@ def booked_since(session: Session, last_id: UUID) -> Sequence[tuple[UUID, UUID]]
     return list(rows.all())
 
 
-def find_of(session: Session, parties: set[UUID], policy: AlertPolicy) -> Iterator[Found]:
+def find_of(session: Session, parties: set[UUID], policies: AlertPolicies) -> Iterator[Found]:
     """Give the groups of payments of these parties that the rule is about."""
+    policy = policies.at(now())
     rows = session.exec(
         select(Investor.party_id, Payment.id, Payment.amount_paisa, Payment.received_at)
         .join(Order, col(Order.investor_id) == col(Investor.id))
@@ -57,27 +59,37 @@ def find_of(session: Session, parties: set[UUID], policy: AlertPolicy) -> Iterat
             among(col(Investor.party_id), sorted(parties)),
             col(Payment.state) == PaymentState.ALLOCATED,
             col(Payment.rail).in_(policy.rails),
-            col(Payment.amount_paisa) < policy.limit_paisa,
         )
         .order_by(col(Investor.party_id), col(Payment.received_at), col(Payment.id))
     )
     for party_id, paid in groupby((Paid(*row) for row in rows), lambda item: item.party_id):
-        for group in groups_of(list(paid), policy):
-            yield _found(party_id, group, policy)
+        small = [
+            item for item in paid if item.amount_paisa < policies.at(item.received_at).limit_paisa
+        ]
+        for group in groups_of(small, policies):
+            yield _found(party_id, group, policies.at(group[0].received_at))
 
 
-def groups_of(paid: Sequence[Paid], policy: AlertPolicy) -> Iterator[Sequence[Paid]]:
-    """Cut payments, oldest first, into windows that reach the limit; none is in two of them."""
-    first = 0
-    while first < len(paid):
-        end = paid[first].received_at + policy.structuring_window
-        group = [item for item in paid[first:] if item.received_at < end]
+def groups_of(paid: Sequence[Paid], policies: AlertPolicies) -> Iterator[Sequence[Paid]]:
+    """Give the windows of payments, oldest first, that reach the limit of their first day.
+
+    Each payment begins one; told are those with a payment that none before has. To go on behind
+    a group would leave out what its later half makes with what comes next.
+    """
+    end = told = 0
+    for first, begun in enumerate(paid):
+        policy = policies.at(begun.received_at)
+        # By differences: behind the last days of the calendar there is no date.
+        while (
+            end < len(paid)
+            and paid[end].received_at - begun.received_at < policy.structuring_window
+        ):
+            end += 1
+        group = paid[first:end]
         total = sum(item.amount_paisa for item in group)
-        if len(group) >= policy.least_payments and total >= policy.limit_paisa:
+        if end > told and len(group) >= policy.least_payments and total >= policy.limit_paisa:
+            told = end
             yield group
-            first += len(group)
-        else:
-            first += 1
 
 
 def _found(party_id: UUID, group: Sequence[Paid], policy: AlertPolicy) -> Found:

@@ -75,31 +75,57 @@ def original_policies() -> Mapping[PolicyName, Policy]:
     }
 
 
-def policy_on(session: Session, name: PolicyName, day: date) -> Policy:
-    """Return the threshold that held on a day, as far as the session knows.
+@dataclass(frozen=True, slots=True)
+class PolicyHistory:
+    """One threshold through time.
 
-    Of two rows of one day the one that was recorded later holds: it corrects the other.
+    Parameters
+    ----------
+    changes
+        By the days from which they hold; of one day the last one holds: it corrects the others.
     """
-    row = session.exec(
-        select(PolicyRow)
-        .where(
-            col(PolicyRow.name) == name,
-            col(PolicyRow.confirmed_by).is_not(None),
-            col(PolicyRow.valid_from) <= day,
-        )
-        .order_by(col(PolicyRow.valid_from).desc(), col(PolicyRow.id).desc())
-        .limit(1)
-    ).first()
+
+    original: Policy
+    changes: Sequence[Policy]
+
+    def on(self, day: date) -> Policy:
+        """Return the threshold that held on a day."""
+        held = self.original
+        for change in self.changes:
+            assert change.valid_from is not None, "a change holds from a day on"
+            held = change if change.valid_from <= day else held
+        return held
+
+    @property
+    def least(self) -> Fraction:
+        """The lowest that ever held, or is to hold."""
+        return min(policy.value for policy in (self.original, *self.changes))
+
+
+def history_of(session: Session, name: PolicyName) -> PolicyHistory:
+    """Read all that a threshold ever was, as far as the session knows: a few rows."""
     original = original_policies()[name]
-    if row is None:
-        return original
-    return replace(
-        original,
-        value=row.value,
-        source=row.source,
-        is_verified=True,
-        valid_from=row.valid_from,
+    rows = session.exec(
+        select(PolicyRow)
+        .where(col(PolicyRow.name) == name, col(PolicyRow.confirmed_by).is_not(None))
+        .order_by(col(PolicyRow.valid_from), col(PolicyRow.id))
     )
+    changes = [
+        replace(
+            original,
+            value=row.value,
+            source=row.source,
+            is_verified=True,
+            valid_from=row.valid_from,
+        )
+        for row in rows
+    ]
+    return PolicyHistory(original, changes)
+
+
+def policy_on(session: Session, name: PolicyName, day: date) -> Policy:
+    """Return the threshold that held on a day, as far as the session knows."""
+    return history_of(session, name).on(day)
 
 
 def propose_policy(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from uuid import UUID
 
@@ -18,27 +18,20 @@ from registry.captable import rewind
 from registry.captable.models import ChainBlock, EventKind
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
-from registry.kernel.clock import now, today
+from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.notice.models import Notice
-from registry.offering.models import Offering, Order
-from registry.party.models import PartyKind
-from registry.payment.rails import BANK, Receipt
-from registry.payment.receiving import book_receipt
 from registry.policy import service as policies
 from registry.policy.models import PolicyName
-from registry.sanctions import lists
-from registry.sanctions.screening import screen_party
 from tests import factories as make
-from tests import intakes, ledger, sales
-from tests.factories import CHECKER, COMPLIANCE, Buyer, Desk
+from tests import intakes, ledger
+from tests.factories import CHECKER, COMPLIANCE, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.ledger import Ledger
-from tests.sanctioned import file_of
 
 pytestmark = pytest.mark.db
 
-HOUR = timedelta(hours=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 WHY = "Sold a house; the deed is on file."
 
 
@@ -105,14 +98,14 @@ def test_large_holder__wallets_of_one_party__count_together(desk: Desk) -> None:
     assert crossings(desk)[-1] == (who.investor.party_id, "UP")
 
 
-def test_large_holder__policy_of_today__says_from_where_on(desk: Desk) -> None:
+def test_large_holder__policy_once_confirmed__says_from_where_on(desk: Desk) -> None:
     proposed = policies.propose_policy(
         desk.session,
         COMPLIANCE,
         PolicyName.LARGE_HOLDER,
         value=Fraction(1, 20),
         source="SECP circular 9 of 2026",
-        valid_from=today(),
+        valid_from=today() - 5 * DAY,
     )
     chain = ledger.live(desk, 940, 60)
     look(desk, chain)
@@ -126,6 +119,20 @@ def test_large_holder__policy_of_today__says_from_where_on(desk: Desk) -> None:
     assert crossings(desk)[1:] == []
     chain.move(other, one, 12)
     look(desk, chain)
+    small = chain.holders[1].investor.party_id
+    assert crossings(desk)[1:] == [(small, "DOWN")]
+
+
+def test_large_holder__policy_of_the_block__says_nothing_of_earlier_ones(desk: Desk) -> None:
+    chain = ledger.live(desk, 940, 60, days_ago=9)
+    intakes.threshold(desk, PolicyName.LARGE_HOLDER, Fraction(1, 20), today() - DAY)
+
+    assert look(desk, chain) == 1
+
+    chain.started += 9 * DAY
+    one, other = wallets(chain)
+    chain.move(other, one, 12)
+    assert look(desk, chain) == 1
     small = chain.holders[1].investor.party_id
     assert crossings(desk)[1:] == [(small, "DOWN")]
 
@@ -253,103 +260,11 @@ def test_round__that_another_one_overtook__notes_nothing(desk: Desk) -> None:
     assert rounds.note_chain(desk.session, late) == 0
 
 
-# Structuring
-
-
-def sale_to(desk: Desk) -> tuple[Offering, Buyer]:
-    sale = sales.offering(desk, sales.wrapped_apartment(desk))
-    return sale, make.buyer(desk)
-
-
-def paid(desk: Desk, order: Order, paisa: int, *, hours_ago: float) -> None:
-    reference = f"R-{next(make.numbers)}"
-    when = now() - hours_ago * HOUR
-    book_receipt(desk.session, BANK, Receipt(reference, order.reference, paisa, when))
-
-
-CTR = 200_000_000
-
-
-def test_structuring__payments_below_the_limit_that_reach_it__are_one_alert(desk: Desk) -> None:
-    sale, who = sale_to(desk)
-    order = sales.order(desk, sale, who, 500)
-    paid(desk, order, CTR // 2, hours_ago=40)
-    paid(desk, order, CTR // 2, hours_ago=10)
-    assert rounds.look_at_payments(desk.session) == 0
-
-    paid(desk, order, CTR // 2, hours_ago=9)
-    assert rounds.look_at_payments(desk.session) == 1
-    (alert,) = raised(desk, AlertRule.STRUCTURING)
-    assert alert.party_id == who.investor.party_id
-    assert alert.evidence["total_paisa"] == str(CTR)
-    assert rounds.look_at_payments(desk.session) == 0
-
-    paid(desk, order, 100, hours_ago=1)
-    assert rounds.look_at_payments(desk.session) == 0
-    assert len(alert.evidence["payments"]) == 3, "what comes into its window is added to it"
-
-
-def test_structuring__after_it_was_looked_at__another_payment_is_another_alert(desk: Desk) -> None:
-    sale, who = sale_to(desk)
-    order = sales.order(desk, sale, who, 500)
-    for hours in (5, 4):
-        paid(desk, order, CTR // 2, hours_ago=hours)
-    rounds.look_at_payments(desk.session)
-    (alert,) = raised(desk, AlertRule.STRUCTURING)
-    alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
-    told = alert.evidence
-
-    paid(desk, order, 100, hours_ago=1)
-    assert rounds.look_at_payments(desk.session) == 1
-    assert alert.evidence == told
-
-
-def test_structuring__one_payment_or_one_that_is_reported_itself__is_nothing(desk: Desk) -> None:
-    sale, who = sale_to(desk)
-    order = sales.order(desk, sale, who, 500)
-    paid(desk, order, CTR, hours_ago=3)
-    paid(desk, order, CTR - 1, hours_ago=2)
-
-    assert rounds.look_at_payments(desk.session) == 0
-
-
-def test_structuring__rupees_on_chain__do_not_count(desk: Desk) -> None:
-    sale, who = sale_to(desk)
-    order = sales.order(desk, sale, who, 500)
-    paid(desk, order, CTR - 1, hours_ago=3)
-    intakes.paid_on_chain(desk, order, CTR - 1, ago=2 * HOUR)
-    assert rounds.look_at_payments(desk.session) == 0
-
-    paid(desk, order, 1, hours_ago=1)
-    assert rounds.look_at_payments(desk.session) == 1
-
-
-def test_structuring__of_two_parties__is_not_added_up(desk: Desk) -> None:
-    sale, who = sale_to(desk)
-    for buyer in (who, make.buyer(desk)):
-        paid(desk, sales.order(desk, sale, buyer, 100), CTR // 2, hours_ago=2)
-
-    assert rounds.look_at_payments(desk.session) == 0
-
-
 # Names
 
 
-def listed_party(desk: Desk) -> UUID:
-    lists.import_list(desk.session, COMPLIANCE, file_of())
-    party = make.person(
-        desk,
-        kind=PartyKind.NATURAL,
-        name="Mohd Usman Barlasi",
-        dob=date(1971, 3, 4),
-        nationality="PK",
-    )
-    screen_party(desk.session, desk.vault, party.id)
-    return party.id
-
-
 def test_name__on_the_list__is_told_once_of_each_hit(desk: Desk) -> None:
-    party_id = listed_party(desk)
+    party_id = intakes.listed_party(desk)
 
     assert rounds.look_at_hits(desk.session) == 1
     assert rounds.look_at_hits(desk.session) == 0
@@ -363,7 +278,7 @@ def test_name__on_the_list__is_told_once_of_each_hit(desk: Desk) -> None:
 
 @pytest.fixture
 def alert(desk: Desk) -> Alert:
-    listed_party(desk)
+    intakes.listed_party(desk)
     rounds.look_at_hits(desk.session)
     (found,) = raised(desk, AlertRule.SANCTIONED_NAME)
     return found
