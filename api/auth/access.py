@@ -463,6 +463,14 @@ ACCESS: Mapping[str, frozenset[Role]] = {
 }
 
 PEOPLE_ONLY = frozenset(
-    {"propose_api_key", "list_api_keys", "get_api_key", "confirm_api_key", "revoke_api_key"}
+    {
+        "propose_api_key",
+        "list_api_keys",
+        "get_api_key",
+        "confirm_api_key",
+        "revoke_api_key",
+        "resolve_complaint",
+    }
 )
-"""What no API key reaches, whatever its roles: a stolen one must not make others."""
+"""What no API key reaches, whatever its roles: a stolen one must not make others, and a system
+decides nothing."""

@@ -35,18 +35,21 @@ def prepare_ctr_filing(
 def list_ctr_filings(
     session: LegalSessionDep,
     reading: ReadingDep,
+    actor: ActorDep,
     paging: PagingDep,
     state: CtrState | None = None,
 ) -> Page[CtrRead]:
     """List currency transaction reports in the order in which they were prepared."""
-    rows = ctr.list_filings(session, state=state, after=paging.after_id, limit=paging.fetch)
+    rows = ctr.list_filings(session, actor, state=state, after=paging.after_id, limit=paging.fetch)
     return reading.of(paging.page(rows, lambda row: str(row.id), CtrRead.of))
 
 
 @router.get("/ctr_filings/{filing_id}")
-def get_ctr_filing(filing_id: UUID, session: LegalSessionDep, reading: FullReadingDep) -> CtrRead:
+def get_ctr_filing(
+    filing_id: UUID, session: LegalSessionDep, reading: FullReadingDep, actor: ActorDep
+) -> CtrRead:
     """Read one report."""
-    return reading.of(CtrRead.of(ctr.get_filing(session, filing_id)))
+    return reading.of(CtrRead.of(ctr.get_filing(session, actor, filing_id)))
 
 
 @router.post("/ctr_filings/{filing_id}/file", dependencies=IDEMPOTENT)

@@ -160,7 +160,7 @@ def _fire(  # noqa: PLR0917
     changes: dict[str, Any],
 ) -> Complaint:
     complaint = get_complaint(session, complaint_id, lock=True)
-    own = investors.find_own_party(session, actor.subject)
+    own = investors.find_own_party(session, actor.person)
     given = {"reason": answer, "party_id": own}
     facts = {"reason": answer} if answer else {}
     lifecycle.change(

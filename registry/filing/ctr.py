@@ -1,4 +1,7 @@
-"""Use cases on currency transaction reports: prepared by one officer, filed by another."""
+"""Use cases on currency transaction reports: prepared by one officer, filed by another.
+
+Whom a report is about never sees it, also where they hold a role that reads reports.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from sqlmodel import Session, col, select
 from registry.filing.guards import CTR
 from registry.filing.models import CtrFiling, CtrState
 from registry.filing.references import require_new_reference
+from registry.investor import service as investors
 from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import SEAT, now, today
-from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.rows import get_row, page_after
 from registry.lifecycle import service as lifecycle
 from registry.offering.models import Order, Payment, PaymentState
@@ -32,12 +36,14 @@ def prepare_filing(session: Session, actor: Actor, *, party_id: UUID, day: date)
     Raises
     ------
     NotFound
-        There is no such party.
+        There is no such party; of themselves, nobody prepares one.
     Invalid
         ``ctr_day_not_over``.
     Conflict
         ``ctr_nothing_paid``, ``ctr_filed_already``.
     """
+    if investors.find_own_party(session, actor.person) == party_id:
+        raise NotFound("party", party_id)
     # Two reports of one day at once: the second one waits, and finds the first.
     get_row(session, Party, party_id, kind="party", lock=True)
     if day >= today():
@@ -111,7 +117,7 @@ def file_ctr(session: Session, actor: Actor, filing_id: UUID, *, reference: str)
     Conflict
         ``filing_reference_reused``, ``transition_refused``.
     """
-    filing = get_filing(session, filing_id, lock=True)
+    filing = get_filing(session, actor, filing_id, lock=True)
     require_new_reference(session, CtrFiling, reference, of=filing_id)
     lifecycle.change(
         session, actor, CTR, filing, "file",
@@ -133,7 +139,7 @@ def withdraw_ctr(session: Session, actor: Actor, filing_id: UUID, *, reason: str
     Conflict
         ``transition_refused``.
     """
-    filing = get_filing(session, filing_id, lock=True)
+    filing = get_filing(session, actor, filing_id, lock=True)
     said = {"reason": reason}
     lifecycle.change(
         session, actor, CTR, filing, "withdraw", given=said, changes=said, reason=reason
@@ -141,21 +147,27 @@ def withdraw_ctr(session: Session, actor: Actor, filing_id: UUID, *, reason: str
     return filing
 
 
-def get_filing(session: Session, filing_id: UUID, *, lock: bool = False) -> CtrFiling:
-    """Return the report.
+def get_filing(session: Session, actor: Actor, filing_id: UUID, *, lock: bool = False) -> CtrFiling:
+    """Return the report, save to whom it is about.
 
     Raises
     ------
     NotFound
     """
-    return get_row(session, CtrFiling, filing_id, kind="filing", lock=lock)
+    filing = get_row(session, CtrFiling, filing_id, kind="filing", lock=lock)
+    if investors.find_own_party(session, actor.person) == filing.party_id:
+        raise NotFound("filing", filing_id)
+    return filing
 
 
 def list_filings(
-    session: Session, *, state: str | None, after: UUID | None, limit: int
+    session: Session, actor: Actor, *, state: str | None, after: UUID | None, limit: int
 ) -> Sequence[CtrFiling]:
-    """List reports in the order in which they were prepared."""
+    """List reports in the order in which they were prepared, save those about the caller."""
     query = select(CtrFiling)
     if state is not None:
         query = query.where(col(CtrFiling.state) == state)
+    own = investors.find_own_party(session, actor.person)
+    if own is not None:
+        query = query.where(col(CtrFiling.party_id) != own)
     return session.exec(page_after(query, col(CtrFiling.id), after=after, limit=limit)).all()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from sqlmodel import col, select
 
 from registry.alert.models import AlertState
 from registry.asset.models import Asset
@@ -15,9 +16,10 @@ from registry.complaint.models import ComplaintKind
 from registry.complaint.service import NewComplaint
 from registry.filing import ctr, suspicion
 from registry.filing.models import CtrFiling
-from registry.kernel.actor import Actor, Role
+from registry.investor.models import Investor
+from registry.kernel.actor import Actor, Role, system_subject
 from registry.kernel.clock import now, today
-from registry.kernel.errors import Conflict, Invalid, NotFound
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.production import readings, stock
 from registry.production.models import ReadingState
 from registry.production.stock import NewAudit
@@ -57,7 +59,48 @@ def test_complaint__in_the_future_or_about_nothing__is_refused(desk: Desk) -> No
         record(tokenization_id=uuid4())
 
 
+@pytest.mark.parametrize("own_key", [True, False])
+def test_complaint__of_whoever_judges__is_for_others_also_by_their_key(
+    desk: Desk, own_key: bool
+) -> None:
+    who = make.buyer(desk)
+    row = intakes.complaint(desk, who)
+    person = who.actor.subject
+    subject = system_subject("desk", person) if own_key else person
+    actor = Actor(subject, frozenset({Role.OPERATIONS}))
+
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        complaints.investigate_complaint(desk.session, actor, row.id)
+    complaints.investigate_complaint(desk.session, intakes.OPERATIONS, row.id)
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        complaints.resolve_complaint(desk.session, actor, row.id, answer="Paid.")
+
+
 # Filings
+
+
+@pytest.mark.parametrize("own_key", [True, False])
+def test_ctr__about_an_officer__does_not_exist_for_them(desk: Desk, own_key: bool) -> None:
+    filing = intakes.ctr_filing(desk)
+    person = desk.session.exec(
+        select(Investor.subject).where(col(Investor.party_id) == filing.party_id)
+    ).one()
+    subject = system_subject("desk", person) if own_key else person
+    officer = Actor(subject, frozenset({Role.COMPLIANCE}))
+
+    with pytest.raises(NotFound):
+        ctr.get_filing(desk.session, officer, filing.id)
+    with pytest.raises(NotFound):
+        ctr.withdraw_ctr(desk.session, officer, filing.id, reason="Mine")
+    with pytest.raises(NotFound):
+        ctr.file_ctr(desk.session, officer, filing.id, reference="C-1")
+    with pytest.raises(NotFound):
+        ctr.prepare_filing(desk.session, officer, party_id=filing.party_id, day=YESTERDAY)
+    lists = [
+        ctr.list_filings(desk.session, actor, state=None, after=None, limit=9)
+        for actor in (officer, FIRST_OFFICER)
+    ]
+    assert lists == [[], [filing]]
 
 
 def test_ctr__of_a_day__adds_up_what_came_that_day(desk: Desk) -> None:
