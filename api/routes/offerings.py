@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
+from api.reading import ReadingDep
 from api.routes.router import resource_router
 from api.schemas.assets import Reason
 from api.schemas.common import Page
@@ -137,10 +138,13 @@ def get_order(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> Order
 
 
 @router.get("/orders/{order_id}/ledger")
-def get_order_ledger(order_id: UUID, session: ReadSessionDep, actor: ActorDep) -> list[EntryRead]:
+def get_order_ledger(
+    order_id: UUID, session: ReadSessionDep, reading: ReadingDep, actor: ActorDep
+) -> list[EntryRead]:
     """See every movement of an order's money: of your own, or as who keeps or audits the books."""
     row = orders.get_readable_order(session, actor, order_id)
-    return [EntryRead.of(booked) for booked in ledger.statement_about(session, row.id)]
+    entries = ledger.statement_about(session, row.id)
+    return reading.of([EntryRead.of(booked, row) for booked in entries])
 
 
 @router.post("/orders/{order_id}/cancel", dependencies=IDEMPOTENT)
@@ -157,11 +161,12 @@ def withdraw_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> Orde
 
 @router.get("/orders/{order_id}/acceptances")
 def list_acceptances(
-    order_id: UUID, session: ReadSessionDep, actor: ActorDep
+    order_id: UUID, session: ReadSessionDep, reading: ReadingDep, actor: ActorDep
 ) -> list[AcceptanceRead]:
     """See which papers were accepted for an order, by which hash, by whom and when."""
     row = orders.get_readable_order(session, actor, order_id)
-    return [AcceptanceRead.of(each) for each in acceptance.list_acceptances(session, row)]
+    kept = acceptance.list_acceptances(session, row)
+    return reading.of([AcceptanceRead.of(each) for each in kept])
 
 
 @router.post("/orders/{order_id}/refund", dependencies=IDEMPOTENT)

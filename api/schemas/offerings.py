@@ -17,6 +17,7 @@ from api.schemas.common import (
     Country,
     DatedInstant,
     MoneyAmount,
+    OfPerson,
     Read,
     Sha256Hex,
     ShortText,
@@ -286,9 +287,10 @@ class OrderRead(Read):
         return lambda row: cls.of(row, standings[row.id])
 
 
-class AcceptanceRead(Read):
+class AcceptanceRead(OfPerson):
     """That a paper was accepted for an order: which, by which hash, by whom and when."""
 
+    investor_id: Annotated[UUID, Field(exclude=True)]
     document_id: UUID
     sha256: str
     accepted_by: str
@@ -297,6 +299,7 @@ class AcceptanceRead(Read):
     @classmethod
     def of(cls, row: DocumentAcceptance) -> Self:
         return cls(
+            investor_id=row.investor_id,
             document_id=row.document_id,
             sha256=row.sha256.hex(),
             accepted_by=row.accepted_by,

@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlmodel import Session
 
-from api.schemas.common import Body, Instant, MoneyAmount, OfPerson, Read, ShortText
+from api.schemas.common import Body, DatedInstant, MoneyAmount, OfPerson, Read, ShortText
+from registry.kernel.clock import day_of, today
 from registry.kernel.money import Money
 from registry.ledger.models import Account, AccountClass, EntryKind
 from registry.ledger.service import Booked, TrialBalance
-from registry.offering.models import Payment, PaymentState, Rail
+from registry.offering.models import Order, Payment, PaymentState, Rail
 from registry.payment import allocating
 from registry.payment.rails import Receipt, Reversal, masked_payer
+from registry.payment.rules import is_to_come
 
 
 class SignedMoney(BaseModel):
@@ -29,13 +31,19 @@ class SignedMoney(BaseModel):
         return cls(amount=f"{'-' if paisa < 0 else ''}{Money(abs(paisa))}")
 
 
+def _that_has_come(moment: datetime) -> datetime:
+    if is_to_come(day_of(moment), today()):
+        raise ValueError("has not come yet")
+    return moment
+
+
 class PaymentNotice(Body):
     """What a bank says has arrived; with `reverses`, what it took back."""
 
     bank_reference: ShortText
     order_reference: ShortText | None = None
     amount: MoneyAmount
-    received_at: Instant
+    received_at: Annotated[DatedInstant, AfterValidator(_that_has_come)]
     payer: Annotated[
         ShortText | None, Field(description="Who sent it; only first letters are kept")
     ] = None
@@ -125,18 +133,20 @@ class PostingRead(Read):
     amount: SignedMoney
 
 
-class EntryRead(Read):
-    """One entry of the ledger; its postings sum to nothing."""
+class EntryRead(OfPerson):
+    """One entry of an order's ledger; its postings sum to nothing."""
 
+    investor_id: Annotated[UUID, Field(exclude=True)]
     id: UUID
     kind: EntryKind
     recorded_at: datetime
     postings: list[PostingRead]
 
     @classmethod
-    def of(cls, booked: Booked) -> Self:
+    def of(cls, booked: Booked, order: Order) -> Self:
         return cls(
             **booked.entry.model_dump(),
+            investor_id=order.investor_id,
             postings=[
                 PostingRead(**side.model_dump(), amount=SignedMoney.of(side.amount_paisa))
                 for side in booked.postings

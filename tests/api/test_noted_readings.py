@@ -18,13 +18,18 @@ from registry.case.models import CaseKind
 from registry.handover import service as handovers
 from registry.kernel.actor import Actor, Role
 from registry.kyc import repository as reviews
+from registry.offering import buying
+from registry.offering import service as offerings
+from registry.offering.acceptance import Accepted
+from registry.offering.models import Order
+from registry.offering.terms import OfferTerms
 from registry.party.models import PartyKind
 from registry.passkey import invitations
 from registry.payment import allocating
 from registry.report.catalogue import CATALOGUE
 from registry.sanctions import lists
 from registry.sanctions.screening import screen_due
-from tests import cases, court, intakes, kyc, ledger, owning, redemptions, sanctioned
+from tests import cases, court, intakes, kyc, ledger, owning, redemptions, sales, sanctioned
 from tests import factories as make
 from tests.api.house import House, problem_of
 from tests.api.projected import mint_to_many
@@ -112,6 +117,7 @@ class Files:
             }  # fmt: skip
             assert declared.interests
             self.applicant, self.invited = applicant, str(who.id)
+            self.bought = str(_bought(desk, self.who).id)
             self.ids = {name: str(value) for name, value in values.items()}
         while screen_due(house.database, house.services.vault):
             pass
@@ -119,6 +125,8 @@ class Files:
 
     def path(self, route: APIRoute) -> str:
         ids = self.ids | ({"investor_id": self.invited} if "invitations" in route.path else {})
+        if route.path.startswith("/v1/orders/"):
+            ids["order_id"] = self.bought
         return route.path.format(**ids)
 
 
@@ -128,6 +136,20 @@ def _listed(desk: Desk) -> None:
         dob=date(1971, 3, 4), nationality="PK",
     )  # fmt: skip
     lists.import_list(desk.session, COMPLIANCE, sanctioned.file_of())
+
+
+def _bought(desk: Desk, who: Buyer) -> Order:
+    """An order that is paid, and for which a paper was accepted."""
+    wrapped = sales.wrapped_apartment(desk)
+    token = sales.deployed(desk, wrapped)
+    paper = make.file_document(desk, wrapped.asset, "RISK_STATEMENT")
+    terms = OfferTerms(offered_units=10, document_ids=(paper.id,))
+    sale = offerings.open_offering(desk.session, COMPLIANCE, token.id, terms)
+    order = buying.place_order(
+        desk.session, who.actor, sale.id, units=10, wallet_address=who.wallet.address,
+        accepted=[Accepted(paper.id, paper.sha256)],
+    )  # fmt: skip
+    return sales.pay(desk, order)
 
 
 def _payment(desk: Desk, payer: Buyer) -> Any:
@@ -214,6 +236,17 @@ def test_reading__of_who_only_looks__says_why_or_is_refused(
                 with house.unchanged():
                     said = {key: value for key, value in WHY.items() if key != missing}
                     problem_of(caller.get(path, **said), 422, "purpose_required")
+
+
+def test_reading__of_an_order__is_of_its_buyer_and_no_court(house: House, files: Files) -> None:
+    regulator = house.caller(Role.REGULATOR)
+    for part in ("ledger", "acceptances"):
+        assert regulator.get(f"/v1/orders/{files.bought}/{part}", **WHY).status_code == 200
+        entry = entries(house, ACTORS[Role.REGULATOR])[-1]
+        assert (entry["kind"], entry["subject"]) == ("order", files.bought)
+        assert entry["facts"]["parties"] == [str(files.who.investor.party_id)]
+    with house.unchanged():
+        assert house.caller(files.who.actor).get(f"/v1/orders/{files.bought}/ledger").json()
 
 
 def test_reading__by_who_works_on_the_register__may_leave_it_unsaid(

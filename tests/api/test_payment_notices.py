@@ -106,6 +106,13 @@ def test_notice__not_of_this_moment__is_refused(quiet: House, town: Town, minute
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
+        (
+            {"received_at": "2099-01-01T00:00:00Z"},
+            422,
+            "notice_invalid",
+        ),
+        ({"received_at": "9999-12-31T23:59:59Z"}, 422, "notice_invalid"),
+        ({"received_at": "9999-12-31T23:59:59-12:00"}, 422, "notice_invalid"),
         ({"amount": {"amount": "0"}}, 422, "payment_amount_zero"),
         ({"amount": {"amount": "0.00"}}, 422, "payment_amount_zero"),
         ({"amount": {"amount": "0.001"}}, 422, "money_malformed"),
