@@ -27,6 +27,7 @@ from registry.captable import service as captable
 from registry.captable.claims import known_wallets
 from registry.captable.page import list_held
 from registry.captable.portfolio import list_followed, subject_of, tokenization_at
+from registry.captable.supply import supply_at
 from registry.investor.readings import note_reading
 
 router = resource_router("tokens")
@@ -60,7 +61,7 @@ def get_token(at: TokenDep, session: ReadSessionDep) -> TokenRead:
         identity_registry=address_of(token.identity_registry),
         compliance=address_of(token.compliance),
         declared_fractions=row.declared_fractions,
-        supply_units=captable.supply_at(session, token, at.block),
+        supply_units=supply_at(session, token, at.block),
         paused=captable.is_paused_at(session, token, at.block),
         state=row.state,
         as_of_block=at.block_read,
@@ -72,7 +73,7 @@ def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
     """Read how many fractions existed at a block."""
     return SupplyRead(
         declared_fractions=at.tokenization.declared_fractions,
-        supply_units=captable.supply_at(session, at.token, at.block),
+        supply_units=supply_at(session, at.token, at.block),
         as_of_block=at.block_read,
     )
 
@@ -81,7 +82,7 @@ def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
 def get_cap_table(at: ProjectedDep, session: ReadSessionDep, paging: PagingDep) -> CapTableRead:
     """Read who holds how much, at a block; of a token on another chain by its address."""
     rows = list_held(session, at.token, at.block, after=_after(paging), limit=paging.fetch)
-    supply = captable.supply_at(session, at.token, at.block)
+    supply = supply_at(session, at.token, at.block)
     chain_id = at.token.chain_id
     page = paging.page(
         rows,
@@ -116,7 +117,7 @@ def list_holders(
     rows = captable.list_holders(
         session, at.token, at.block, after=_after(paging), limit=paging.fetch
     )
-    supply = captable.supply_at(session, at.token, at.block)
+    supply = supply_at(session, at.token, at.block)
     known = known_wallets(session, at.token, at.block, [row.address for row in rows])
     chain_id = at.token.chain_id
     tokenization = tokenization_at(session, chain_id, at.token.address)

@@ -18,7 +18,8 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.models import ChainBlock, EventKind, Token
 from registry.captable.orphans import OrphanBlock
-from registry.captable.service import block_at, supply_at
+from registry.captable.service import block_at
+from registry.captable.supply import supply_at
 from registry.captable.transfers import TransferFilter, TransferRow, list_transfers
 from registry.kernel.errors import Invalid
 

@@ -40,7 +40,7 @@ FROM balance_at
 WHERE token_no = b.token_no AND holder_no = b.holder_no AND block_number <= %(block)s
 ORDER BY block_number DESC LIMIT 1
 """
-# What was minted of a token `t` since a block, less what was burned: `service.supply_at`.
+# What was minted of a token `t` since a block, less what was burned: `supply.supplies_at`.
 MINTED_SINCE = f"""
 SELECT coalesce(sum(units) FILTER (WHERE source IS NULL), 0)
   - coalesce(sum(units) FILTER (WHERE target IS NULL), 0) AS minted

@@ -19,8 +19,6 @@ from sqlalchemy import (
     case,
     column,
     exists,
-    func,
-    literal_column,
     outerjoin,
     text,
     true,
@@ -32,7 +30,6 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import held_by
 from registry.captable.models import (
-    TOLD,
     Balance,
     BalanceAt,
     ChainBlock,
@@ -390,36 +387,6 @@ def _held_known(token: Token, block: AsOfBlock) -> _Held:
         .subquery("held")
     )
     return _Held(rows, rows.c.holder_no, rows.c.balance_units, rows.c.frozen_units)
-
-
-def supply_at(session: Session, token: Token, block: AsOfBlock) -> int:
-    """Return minted less burned, up to and with `block`.
-
-    Counted back from what there is now, since most questions are of the newest blocks; in one
-    statement, so that no block comes between.
-    """
-    found = _SUPPLY.first(session, token_no=token.token_no, block=block.kept)
-    assert found is not None, "the token is there"
-    return int(found) + (block.lost.minted(token.token_no) if block.lost else 0)
-
-
-_units = col(TokenEvent.units)
-_minted = func.coalesce(func.sum(_units).filter(col(TokenEvent.source).is_(None)), 0)
-_burned = func.coalesce(func.sum(_units).filter(col(TokenEvent.target).is_(None)), 0)
-_SINCE = (
-    sql_select(_minted - _burned)
-    .where(
-        col(TokenEvent.token_no) == bindparam("token_no"),
-        # Said for the planner: a small index has all of these (`ix_token_event_told`).
-        col(TokenEvent.kind) == literal_column(str(int(EventKind.TRANSFER))),
-        TOLD,
-        col(TokenEvent.block_number) > bindparam("block"),
-    )
-    .scalar_subquery()
-)
-_SUPPLY = Composed(
-    sql_select(col(Token.supply_units) - _SINCE).where(col(Token.token_no) == bindparam("token_no"))
-)
 
 
 def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:

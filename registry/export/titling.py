@@ -7,9 +7,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sqlmodel import Session, col, select
 
-from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, Token, TokenEvent
+from registry.captable.supply import supply_at
 from registry.export.models import CapTableExport
 from registry.export.sheet import Issue, Sheet
 from registry.party import service as parties
@@ -40,7 +40,7 @@ def sheet_of(session: Session, job: CapTableExport, token: Token, address: str) 
         block_number=job.block_number,
         block_hash=f"0x{job.block_hash.hex()}",
         mined_at=job.mined_at,
-        supply_units=captable.supply_at(session, token, block),
+        supply_units=supply_at(session, token, block),
         issue=_issue_of(session, tokenization) if tokenization else None,
         known_since=_known_since(session, token) or job.mined_at.date(),
         generated_at=job.recorded_at,

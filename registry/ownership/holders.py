@@ -17,7 +17,8 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
 from registry.captable.models import Token
-from registry.captable.service import find_token, find_tokens, require_followed, supply_at
+from registry.captable.service import find_token, find_tokens, require_followed
+from registry.captable.supply import supplies_at
 from registry.investor.wallets import MOST_WALLETS
 from registry.tokenization.models import Tokenization
 
@@ -86,8 +87,9 @@ def supplies_of(
     tokens = find_tokens(session, set(at.values()))
     for token in tokens.values():
         require_followed(token.refusal, token.caught_up_to)
+    units = supplies_at(session, [token.token_no for token in tokens.values()], block)
     return {
-        tokenization_id: supply_at(session, tokens[address], block) if address in tokens else 0
+        tokenization_id: units[tokens[address].token_no] if address in tokens else 0
         for tokenization_id, address in at.items()
     }
 

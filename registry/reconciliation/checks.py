@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from sqlmodel import Session
 
 from registry.captable import service as captable
+from registry.captable.supply import supply_at
 from registry.reconciliation.freezes import order_differences
 from registry.reconciliation.instructions import instruction_differences
 from registry.reconciliation.proofs import proof_differences
@@ -23,7 +24,7 @@ _CHANGING = frozenset({TokenizationState.MINTING, TokenizationState.REDEEMING})
 
 def supply_differences(session: Session, view: TokenView) -> list[Difference]:
     """TOK-02: the declared fractions while it lives; none before the mint and after the burn."""
-    supply, declared = captable.supply_at(session, view.token, view.block), view.tokenization
+    supply, declared = supply_at(session, view.token, view.block), view.tokenization
     state, whole = declared.state, declared.declared_fractions
     least = whole if state in _WHOLE else 0
     most = whole if state in _WHOLE | _CHANGING else 0
@@ -38,7 +39,7 @@ def cap_table_differences(session: Session, view: TokenView) -> list[Difference]
     """TOK-03: the holdings sum to the supply, and each holder has a verified identity."""
     found = []
     held, strangers = captable.held_and_strangers(session, view.token, view.block)
-    supply = captable.supply_at(session, view.token, view.block)
+    supply = supply_at(session, view.token, view.block)
     if held != supply:
         found.append(
             Difference("TOK-03", "supply", f"The holders have {held}, the supply is {supply}.")

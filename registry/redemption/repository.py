@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.models import EventKind, TokenEvent
+from registry.captable.supply import supply_at
 from registry.journal.models import JournalEntry
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
@@ -113,7 +114,7 @@ def get_payout(session: Session, payout_id: UUID, *, lock: bool = False) -> Rede
 def supply_of(session: Session, tokenization: Tokenization) -> int:
     """Return how many fractions the newest projected block shows."""
     view = look_at(session, tokenization.id)
-    return captable.supply_at(session, view.token, view.block)
+    return supply_at(session, view.token, view.block)
 
 
 def stands_still(session: Session, view: TokenView) -> bool:

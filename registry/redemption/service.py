@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.captable.supply import supply_at
 from registry.investor.acting import find_party_of
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
@@ -91,7 +92,7 @@ def request_redemption(
     if session.exec(alive).first() is not None:
         raise Conflict("redemption_exists", "A redemption of this token is under way.")
     view = look_at(session, tokenization_id)
-    supply = captable.supply_at(session, view.token, view.block)
+    supply = supply_at(session, view.token, view.block)
     if supply == 0:
         raise Conflict("cap_table_empty", "Nobody holds a fraction.")
     redemption = Redemption(

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from registry.captable import service as captable
 from registry.captable.claims import ClaimState, KnownWallet, known_wallets
 from registry.captable.frozen import frozen_whole
+from registry.captable.supply import supply_at
 from registry.investor.service import KYC_TOPIC
 from registry.report.countries import letters_of
 from registry.report.held_since import held_since
@@ -38,7 +39,7 @@ _AT_ONCE = 500
 def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     _, token = token_of(session, question)
     block = question.at_block
-    supply = captable.supply_at(session, token, block)
+    supply = supply_at(session, token, block)
     holders = iter(
         captable.list_holders(
             session,

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 from sqlmodel import Session
 
-from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock, Step
 from registry.captable.branches import known_block_at
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_large, held_by
 from registry.captable.models import Token
+from registry.captable.supply import supply_at
 from registry.kernel.clock import day_of
 from registry.kernel.errors import Invalid, NotFound
 from registry.ownership.holders import FEW_WALLETS
@@ -103,9 +103,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     _, token = token_of(session, question)
     until = question.at_block
     since = _beginning(session, question, token.chain_id)
-    supplies = [
-        captable.supply_at(session, token, block) if block else 0 for block in (since, until)
-    ]
+    supplies = [supply_at(session, token, block) if block else 0 for block in (since, until)]
     threshold = _threshold(session, question)
     large = [_units(threshold, supply) for supply in supplies]
     values = {

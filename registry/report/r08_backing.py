@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from registry.asset.law import law_of
 from registry.asset.models import Asset
-from registry.captable import service as captable
+from registry.captable.supply import supply_at
 from registry.encumbrance.rules import SECURITY_INTERESTS
 from registry.kernel.clock import day_of
 from registry.receipt.models import ENDED
@@ -98,7 +98,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         "proofs": sorted(law_of(asset).regime.title_proof),
         "ended": [state.value for state in ENDED],
     }  # fmt: skip
-    supply = captable.supply_at(session, token, question.at_block)
+    supply = supply_at(session, token, question.at_block)
     worth = worth_of(session, question, {asset.id}).get(asset.id)
     with as_recorded(session, question):
         state = session.execute(_STATE, asked).scalar_one_or_none()

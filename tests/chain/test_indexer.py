@@ -24,6 +24,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Holder, Token
 from registry.captable.page import HeldUnits, list_held
 from registry.captable.stream import stream_holders
+from registry.captable.supply import supply_at
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
 from tests.chain.stage import Stage
@@ -256,7 +257,7 @@ def test_index__whole_life__equals_the_chain_at_every_block(suite: Suite) -> Non
             block = captable.block_at(session, CHAIN_ID, number)
             entries = captable.list_holders(session, token, block)
             there = suite.on_chain(number)
-            assert captable.supply_at(session, token, block) == there.supply
+            assert supply_at(session, token, block) == there.supply
             assert {
                 entry.address: (entry.balance_units, entry.frozen_units) for entry in entries
             } == {address: held for address, held in there.holders.items() if held[0]}

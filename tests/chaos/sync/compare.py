@@ -19,6 +19,7 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.stream import stream_holders
+from registry.captable.supply import supply_at
 from registry.kernel.db import Database
 from tests.chaos.model.acts import WALLETS
 from tests.chaos.model.chain import Block
@@ -174,7 +175,7 @@ def _past_differs(
         wallet = dice.choice(WALLETS)
         one = captable.holding_at(session, token, wallet, number)
         found += _differ(where + "one holder", one, table.holders.get(wallet, (0, 0)))
-        supply = captable.supply_at(session, token, block)
+        supply = supply_at(session, token, block)
         found += _differ(where + "supply", supply, table.supply)
     return found
 
