@@ -170,10 +170,15 @@ FROM chain_block WHERE chain_id = :chain AND number % 25 = 0
 
 _REDEEMED = """
 INSERT INTO redemption (id, recorded_at, tokenization_id, kind, state, price_paisa, price_basis,
-  record_on, vote_until, long_stop_on, record_block, funded_paisa, maker)
-SELECT :redemption, now(), :token, 'SALE', 'PAYING', 4200000000, 'Agreement', CURRENT_DATE,
-  CURRENT_DATE, CURRENT_DATE + 30, number, 4000000000, 'the-issuer'
-FROM sync_cursor WHERE chain_id = :chain;
+  record_on, vote_until, long_stop_on, record_block, record_holders, record_units, costs_paisa,
+  funded_paisa, maker)
+SELECT :redemption, now(), :token, 'SALE', 'PAYING', held.holders * 4000 + 200000000, 'Agreement',
+  CURRENT_DATE, CURRENT_DATE, CURRENT_DATE + 30, number, held.holders, held.units, 200000000,
+  held.holders * 4000, 'the-issuer'
+FROM sync_cursor CROSS JOIN (
+  SELECT count(*) AS holders, sum(balance_units) AS units FROM balance
+  WHERE token_no = 1 AND balance_units > 0) held
+WHERE chain_id = :chain;
 INSERT INTO redemption_payout (id, recorded_at, redemption_id, address, party_id, units,
   frozen_units, amount_paisa, state)
 SELECT uuidv7(), now(), :redemption, h.address, i.party_id, b.balance_units, 0, 4000,

@@ -58,6 +58,8 @@ class Redemption(Record, table=True):
         Block whose cap table votes.
     record_block
         Block whose cap table is paid, and `cap_table_hash` of that cap table.
+    record_holders, record_units
+        So many addresses are paid, for so many units; none on older ones, whose payouts tell.
     long_stop_on
         Day after which a redemption that nobody funded may be aborted.
     state
@@ -87,6 +89,8 @@ class Redemption(Record, table=True):
     vote_block: int | None = bigint(default=None)
     vote_supply_units: int | None = uint256(default=None, nullable=True)
     record_block: int | None = bigint(default=None)
+    record_holders: int | None = None
+    record_units: int | None = uint256(default=None, nullable=True)
     cap_table_hash: bytes | None = binary(nullable=True, default=None)
     frozen_at: AwareDatetime | None = instant()
     funded_paisa: int = bigint(default=0)
@@ -128,6 +132,13 @@ class RedemptionPayout(Record, table=True):
     __table_args__ = (
         UniqueConstraint("redemption_id", "address", name="uq_redemption_payout"),
         CheckConstraint("units > 0 AND amount_paisa >= 0", name="ck_redemption_payout"),
+        Index(
+            "ix_redemption_payout_open",
+            "redemption_id",
+            "state",
+            postgresql_include=["amount_paisa", "recorded_at"],
+            postgresql_where=text("state <> 'PAID'"),
+        ),
     )
 
     redemption_id: UUID = Field(foreign_key="redemption.id")

@@ -326,6 +326,8 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
     )  # fmt: skip
     redemption.record_block, redemption.cap_table_hash = view.block.number, digest
     redemption.frozen_at = now()
+    redemption.record_holders = len(view.entries)
+    redemption.record_units = sum(entry.balance_units for entry in view.entries)
     session.add_all(
         RedemptionPayout(
             redemption_id=redemption.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -32,16 +32,15 @@ COLUMNS = (
 )
 
 _REDEMPTIONS = text("""
-SELECT id, kind, state, record_block, price_paisa, funded_paisa FROM redemption
-WHERE tokenization_id = :token AND id > :after ORDER BY id LIMIT :limit
+SELECT id, kind, state, record_block, record_holders, record_units, price_paisa, costs_paisa,
+  funded_paisa
+FROM redemption WHERE tokenization_id = :token AND id > :after ORDER BY id LIMIT :limit
 """)
-# By state, so that no amount is looked at twice: of a large token there is one for each holder.
-_PAYOUTS = """
-SELECT p.redemption_id, {state} AS state, count(*), sum(p.units), sum(p.amount_paisa)
-FROM redemption_payout p {acted}
-WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
-GROUP BY 1, 2
-"""
+# Of a large token there is a payout for each holder: those that are paid are told by the rest.
+_OPEN = text("""
+SELECT redemption_id, state, sum(amount_paisa) AS paisa FROM redemption_payout
+WHERE redemption_id = ANY(:redemptions) AND state <> 'PAID' GROUP BY 1, 2
+""")
 # A payout keeps only how it stands; how it stood is told by the journal. What was held may be
 # released or paid later, nothing follows upon what is paid.
 _ACTED = r"""
@@ -55,13 +54,13 @@ LEFT JOIN (
   WHERE subject_id = ANY(:names) AND act LIKE 'redemption\_payout\_%'
   GROUP BY 1 HAVING bool_or(recorded_at > :until)) j ON j.payout = p.id
 """
-_AS_THEY_STAND = text(_PAYOUTS.format(state="p.state", acted=""))
-_AS_THEY_STOOD = text(
-    _PAYOUTS.format(
-        state="CASE WHEN j.payout IS NULL THEN p.state WHEN j.was_held THEN 'HELD' ELSE 'DUE' END",
-        acted=_ACTED,
-    )
-)
+_AS_THEY_STOOD = text(f"""
+SELECT p.redemption_id, CASE WHEN j.payout IS NULL THEN p.state WHEN j.was_held THEN 'HELD'
+    ELSE 'DUE' END AS state, count(*), sum(p.units), sum(p.amount_paisa)
+FROM redemption_payout p {_ACTED}
+WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
+GROUP BY 1, 2
+""")  # noqa: S608 - no value in it
 _CHANGED = text(r"""
 SELECT EXISTS (
   SELECT FROM journal_entry WHERE subject_id = ANY(:names) AND recorded_at > :until
@@ -89,6 +88,27 @@ def _folded(found: Iterable[Any]) -> Mapping[UUID, _Payouts]:
     return payouts
 
 
+def _is_older(redemption: Any) -> bool:
+    """Tell whether only its payouts say how many are paid."""
+    return redemption.record_block is not None and redemption.record_units is None
+
+
+def _told_by_the_rest(found: Sequence[Any], open_payouts: Iterable[Any]) -> Mapping[UUID, _Payouts]:
+    """Reckon what is paid from what is not: together they are what was funded."""
+    payouts = {
+        row.id: _Payouts(
+            row.record_holders or 0,
+            int(row.record_units or 0),
+            Counter({PayoutState.PAID: row.funded_paisa}),
+        )
+        for row in found
+    }
+    for redemption_id, state, paisa in open_payouts:
+        payouts[redemption_id].paisa[state] += int(paisa)
+        payouts[redemption_id].paisa[PayoutState.PAID] -= int(paisa)
+    return payouts
+
+
 def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     tokenization = tokenizations.get_tokenization(session, question.parameters.token)
     asked = {
@@ -101,13 +121,14 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
         ids = [row.id for row in found]
         values = {"redemptions": ids, "names": [str(item) for item in ids], "until": until}
         has_changed = session.execute(_CHANGED, values).scalar_one()
-        query = _AS_THEY_STOOD if has_changed else _AS_THEY_STAND
-        payouts = _folded(session.execute(query, values))
+        if has_changed or any(_is_older(row) for row in found):
+            payouts = _folded(session.execute(_AS_THEY_STOOD, values))
+        else:
+            payouts = _told_by_the_rest(found, session.execute(_OPEN, values))
     for row in found:
         out = payouts.get(row.id, _Payouts())
         # What is funded is what is allotted to holders: the price less the costs.
-        net = row.funded_paisa
-        costs = row.price_paisa - net if net else 0
+        net, costs = row.funded_paisa, row.costs_paisa or 0
         paid, held, due = (out.paisa[state] if net else 0 for state in _STATES)
         yield Row(
             (str(row.id),),
