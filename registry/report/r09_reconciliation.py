@@ -62,13 +62,13 @@ ORDER BY block_number, id LIMIT 1
 """)
 
 # Of a difference that came again, the newest break by then. It keeps only how it stands; how it
-# stood is told by the journal.
+# stood is told by the journal, by time first: by id alone the server may walk all of it.
 _BREAKS = text("""
 SELECT DISTINCT ON (subject) subject, id, coalesce(j.state, 'OPEN') AS state, b.recorded_at
 FROM reconciliation_break b LEFT JOIN LATERAL (
   SELECT facts ->> 'state' AS state FROM journal_entry
   WHERE subject_id = b.id::text AND subject_kind = 'reconciliation_break' AND recorded_at <= :until
-  ORDER BY id DESC LIMIT 1) j ON true
+  ORDER BY recorded_at DESC, id DESC LIMIT 1) j ON true
 WHERE tokenization_id = :token AND subject = ANY(:subjects)
   AND rule IN ('REG-01', 'TOK-08') AND b.recorded_at <= :until
 ORDER BY subject, b.id DESC

@@ -45,6 +45,7 @@ COLUMNS = (
 # A hit keeps only how it stands; what was decided by then is told by the journal. Before that, and
 # once it is open again, nothing is decided, whoever recommended what.
 # One that stands over several editions, which say the same of the person, is of each of them.
+# By time first: by id alone the server may walk the whole journal from its end.
 _HITS = text("""
 SELECT h.id, h.party_id, coalesce(CAST(:list AS uuid), e.list_id) AS list_id, h.reference,
   h.score, h.recorded_at,
@@ -56,7 +57,7 @@ LEFT JOIN LATERAL (
   SELECT facts ->> 'state' AS state, actor, recorded_at FROM journal_entry
   WHERE subject_id = h.id::text AND recorded_at <= :until
     AND act IN ('sanctions_hit_confirmed', 'sanctions_hit_reopened')
-  ORDER BY id DESC LIMIT 1) j ON true
+  ORDER BY recorded_at DESC, id DESC LIMIT 1) j ON true
 WHERE h.id > :after AND h.recorded_at <= :until
   AND (CAST(:list AS uuid) IS NULL OR EXISTS (
     SELECT FROM sanctions_entry n WHERE n.list_id = :list
