@@ -265,15 +265,16 @@ FROM newest n JOIN declared_interest l ON l.declaration_id = n.id
 WHERE n.valid_to IS NULL OR n.valid_to > :as_of
 ORDER BY l.id
 """)
+_NATURES = {nature.value: nature for nature in InterestNature}
 
 
 def stated_in_force(
     session: Session, party_ids: Collection[UUID], as_of: datetime
 ) -> Iterator[Stated]:
     """Yield the lines of `in_force`."""
-    rows = session.execute(_STATED, {"parties": list(party_ids), "as_of": as_of})
+    rows = session.execute(_STATED, {"parties": list(party_ids), "as_of": as_of}).all()
     for party_id, declared_on, whole, holder_id, nature, parts in rows:
-        yield Stated(party_id, declared_on, whole, holder_id, InterestNature(nature), parts)
+        yield Stated(party_id, declared_on, whole, holder_id, _NATURES[nature], parts)
 
 
 def parties_in_which(

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, case, func
 from sqlmodel import Session, col, or_, select
 
 from registry.captable.blocks import AsOfBlock
@@ -144,7 +144,9 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
     """Add who owns these parties, and who rules over them."""
     companies: list[UUID] = []
     lands: dict[UUID, UUID] = {}
-    query = select(Party.id, Party.kind, Party.members, Party.asset_id).where(
+    # Only a group's members are read: nearly all are people, who have none.
+    members_of_group = case((col(Party.kind) == PartyKind.GROUP, col(Party.members)))
+    query = select(Party.id, Party.kind, members_of_group, Party.asset_id).where(
         among(col(Party.id), party_ids)
     )
     for party_id, kind, members, asset_id in session.exec(query):

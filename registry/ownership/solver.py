@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
+from math import lcm
 from typing import Generic, TypeVar
 
 Node = TypeVar("Node", bound=Hashable)
@@ -65,7 +66,42 @@ def flow_from(start: Parts[Node], owners: Mapping[Node, Parts[Node]]) -> Flow[No
         To each node that can have owners: their parts of it, each above 0, at most all together.
         A node that is not named here is an end.
     """
-    flow: Flow[Node] = Flow()
+    number, parts = _numbered(start, owners)
+    found = _flow_from({number[node]: share for node, share in start.items()}, parts)
+    nodes = list(number)
+
+    def named(shares: Parts[int]) -> dict[Node, Fraction]:
+        return {nodes[place]: share for place, share in shares.items()}
+
+    return Flow(
+        named(found.ends), named(found.undeclared), named(found.circular), named(found.passing)
+    )
+
+
+def _numbered(
+    start: Parts[Node], owners: Mapping[Node, Parts[Node]]
+) -> tuple[dict[Node, int], dict[int, dict[int, Fraction]]]:
+    """Give each node that can be reached a number, and who owns what by numbers.
+
+    A node is looked up twenty times on the way; Python takes long for an id, not for a number.
+    """
+    number = {node: place for place, node in enumerate(start)}
+    nodes = list(start)
+    parts: dict[int, dict[int, Fraction]] = {}
+    for place, node in enumerate(nodes):
+        if node not in owners:
+            continue
+        parts[place] = mine = {}
+        for owner, part in owners[node].items():
+            at = number.setdefault(owner, len(nodes))
+            if at == len(nodes):
+                nodes.append(owner)
+            mine[at] = part
+    return number, parts
+
+
+def _flow_from(start: Parts[int], owners: Mapping[int, Parts[int]]) -> Flow[int]:
+    flow: Flow[int] = Flow()
     coming = dict(start)
     for circle in _in_order(start, owners):
         inside = {node: coming.pop(node, NOTHING) for node in circle}
@@ -81,22 +117,28 @@ def flow_from(start: Parts[Node], owners: Mapping[Node, Parts[Node]]) -> Flow[No
         else:
             flow.passing |= _passing(inside, owners)
         for node in circle:
-            left = passing = flow.passing[node]
+            passing = flow.passing[node]
             for owner, part in owners[node].items():
-                share = passing * part
-                left -= share
                 if owner not in inside:
-                    coming[owner] = coming.get(owner, NOTHING) + share
+                    share, known = passing * part, coming.get(owner)
+                    coming[owner] = share if known is None else known + share
+            left = passing * (ALL - _sum(owners[node].values()))
             if left:
                 flow.undeclared[node] = left
     return flow
+
+
+def _sum(parts: Collection[Fraction]) -> Fraction:
+    """Add fractions over one denominator: ten times as quick as one after the other."""
+    whole = lcm(*(part.denominator for part in parts))
+    return Fraction(sum(part.numerator * (whole // part.denominator) for part in parts), whole)
 
 
 def _is_closed(circle: Collection[Node], owners: Mapping[Node, Parts[Node]]) -> bool:
     """Tell whether all of these nodes is owned by themselves: nothing flows out."""
     members = set(circle)
     return all(
-        members.issuperset(owners[node]) and sum(owners[node].values(), NOTHING) == ALL
+        members.issuperset(owners[node]) and _sum(owners[node].values()) == ALL
         for node in circle
     )
 
