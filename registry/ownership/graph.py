@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -137,7 +138,7 @@ def load_graph(session: Session, start: Collection[Node], when: When) -> Graph:
 
 
 def _ids(nodes: Collection[Node], kind: NodeKind) -> list[UUID]:
-    return sorted(node.id for node in nodes if node.kind == kind)
+    return sorted((node.id for node in nodes if node.kind == kind), key=attrgetter("int"))
 
 
 def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence[UUID]) -> None:
