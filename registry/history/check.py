@@ -18,7 +18,13 @@ from registry.history.install import (
     differing_views,
     newest_images,
 )
-from registry.history.tables import KEPT_TABLES, LEGAL_TABLES, LegalTable, SealedTable
+from registry.history.tables import (
+    KEPT_TABLES,
+    LEGAL_TABLES,
+    SEALED_TABLES,
+    LegalTable,
+    SealedTable,
+)
 
 # What a row says, without how it is kept: the past takes that from the row of today.
 _DIFFERING = """
@@ -100,9 +106,22 @@ def misplaced(session: Session) -> Iterator[str]:
         yield f"Row {image_id} of legal_history: its parent_id is not that of its image"
 
 
-def replaced(session: Session) -> Iterator[str]:
-    """Find views of the past, and triggers, that are not those of this version of the program."""
+def covering_less(session: Session) -> Iterator[str]:
+    """Find images of sealed rows that cover less of them than those before."""
     connection = session.connection()
+    for table in SEALED_TABLES:
+        for image_id in sealed.covering_less(connection, table, columns_of(connection, table.name)):
+            yield (
+                f"Row {image_id} of legal_history: it leaves out columns of {table.name} that were"
+                " sealed before"
+            )
+
+
+def replaced(session: Session) -> Iterator[str]:
+    """Find views of the past, triggers and their function that are not of this version."""
+    connection = session.connection()
+    if not sealed.function_stands(connection):
+        yield f"The function {sealed.FUNCTION} is gone, or not what the register put up"
     for table, trigger in differing_triggers(connection):
         yield f"The trigger {trigger} of {table} is gone, idle, or not what the register put up"
     # What it writes, a view at a time, is taken back.

@@ -104,6 +104,8 @@ SELECT name FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS wanted (name,
 WHERE to_regclass('public.' || name) IS NOT NULL ORDER BY place
 """
 
+_HAS_IMAGES = "SELECT EXISTS (SELECT FROM legal_history WHERE table_name = :table)"
+
 # Those behind foreign keys too.
 _IDLE = """
 SELECT c.relname, t.tgname FROM pg_trigger AS t
@@ -139,15 +141,26 @@ def take_down(connection: Connection) -> None:
     connection.execute(text("DROP SCHEMA IF EXISTS past CASCADE"))
 
 
-def put_up(connection: Connection) -> None:
-    """Put triggers and views up, anew where they stand already."""
+def put_up(connection: Connection, *, is_migrated: bool) -> None:
+    """Put triggers and views up, anew where they stand already.
+
+    Parameters
+    ----------
+    is_migrated
+        Migrations were applied just now. Only then may what stands in a table be recorded as it
+        stands: whoever drops a trigger, changes rows and waits for a restart is not believed.
+    """
     take_down(connection)
     connection.execute(text("CREATE SCHEMA past"))
     for table in LEGAL_TABLES:
-        _put_triggers(connection, table)
+        if _put_triggers(connection, table, is_migrated=is_migrated):
+            connection.execute(text(_BASELINE.format(**_names(table))))
         connection.execute(text(_filled(connection, _VIEW, table, _KNOWN_AT)))
+    sealed.put_function(connection)
     for sealed_table in SEALED_TABLES:
-        _put_sealing(connection, sealed_table)
+        if _put_triggers(connection, sealed_table, is_migrated=is_migrated):
+            columns = columns_of(connection, sealed_table.name)
+            sealed.seal_standing(connection, sealed_table, columns)
     connection.execute(text(_TELL))
     connection.execute(text(f"COMMENT ON SCHEMA past IS '{_digest(connection)}'"))
 
@@ -218,23 +231,22 @@ def _names(table: LegalTable) -> dict[str, str]:
     }
 
 
-def _put_triggers(connection: Connection, table: LegalTable) -> None:
-    if not _put_anew(connection, table)[f"{table.name}_history_update"]:
-        connection.execute(text(_BASELINE.format(**_names(table))))
+def _put_triggers(
+    connection: Connection, table: LegalTable | SealedTable, *, is_migrated: bool
+) -> bool:
+    """Put a table's triggers up, anew; tell whether it never had any, so that its rows are new.
 
-
-def _put_sealing(connection: Connection, table: SealedTable) -> None:
-    if not _put_anew(connection, table)[f"{table.name}_sealed_update"]:
-        sealed.seal_standing(connection, table, columns_of(connection, table.name))
-
-
-def _put_anew(connection: Connection, table: LegalTable | SealedTable) -> dict[str, bool]:
-    """Put a table's triggers up; tell of each whether it stood before."""
+    A table of which the history has an image had triggers: that they are gone is no reason to
+    believe its rows.
+    """
     stood = {}
     for name, statement in _triggers(table).items():
         stood[name] = _drop_trigger(connection, table.name, name)
         connection.execute(text(statement))
-    return stood
+    del stood[f"{table.name}_past_kept"]
+    if any(stood.values()) or not is_migrated:
+        return False
+    return not connection.execute(text(_HAS_IMAGES), {"table": table.name}).scalar_one()
 
 
 def _drop_trigger(connection: Connection, table: str, trigger: str) -> bool:
@@ -272,7 +284,7 @@ def _source(table: LegalTable, column: str) -> str:
 
 def _digest(connection: Connection) -> str:
     """Hash what was put up: the statements, the list of tables, and the tables' own columns."""
-    parts = [_TRIGGER, _NO_TRUNCATE, _VIEW]
+    parts = [_TRIGGER, _NO_TRUNCATE, _VIEW, sealed.BODY]
     parts += [f"{table} {columns_of(connection, table.name)}" for table in LEGAL_TABLES]
     parts += [f"{table} {sealed.triggers(table)}" for table in SEALED_TABLES]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -140,7 +140,8 @@ SEALED_TABLES: tuple[SealedTable, ...] = (
 """Tables in which a quiet UPDATE changes who owns what, who was paid, or why something was decided.
 
 A column that a migration adds is sealed with what is written from then on. One that drops or
-renames a column of these, or writes to it, has to seal the rows anew.
+renames a column of these, or writes to it, has to seal the rows anew. A table joins these, or the
+legal ones, with a migration: only in its run are rows taken as they stand.
 """
 
 KEPT_TABLES: tuple[LegalTable | SealedTable, ...] = (*LEGAL_TABLES, *SEALED_TABLES)

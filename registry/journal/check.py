@@ -119,6 +119,7 @@ def check(
         yield f"{health.missing} rows were gone before they were sealed: see the acts row_missing"
     yield from (str(difference) for difference in history.differences(session))
     yield from history.misplaced(session)
+    yield from history.covering_less(session)
     yield from history.replaced(session)
 
 

@@ -23,4 +23,5 @@ with context.begin_transaction():
         history.take_down(connection)
     context.run_migrations()
     if not settled and target == "head":
-        history.put_up(connection)
+        after = context.get_context().get_current_heads()
+        history.put_up(connection, is_migrated=set(after) != set(before))

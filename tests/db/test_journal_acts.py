@@ -129,16 +129,48 @@ def test_history__recordings_of_several_full_seals__are_not_named(
     assert full == []
 
 
-def test_baseline__of_a_table_that_becomes_legal__is_known_and_has_its_act(
-    sealed: Database,
-) -> None:
-    with sealed.engine.begin() as connection:
+def drop_triggers(database: Database, *more: str) -> None:
+    with database.engine.begin() as connection:
         for event in ("insert", "update", "delete"):
             connection.execute(text(f"DROP TRIGGER asset_history_{event} ON asset"))
-        connection.execute(text("UPDATE asset SET state = 'REGISTERED'"))
-        connection.execute(text("COMMENT ON SCHEMA past IS 'an older version'"))
+        for statement in more:
+            connection.execute(text(statement))
+
+
+def test_baseline__of_a_table_that_becomes_legal__is_known_and_has_its_act(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    migrate.downgrade(fresh_database, "-1")
+    drop_triggers(fresh_database)
+    with fresh_database.transaction() as session:
+        make.open_apartment(Desk(session, vault, store))
+        make.tell_acts(session)
+
+    migrate.upgrade(fresh_database)
+
+    seal_all(fresh_database)
+    assert faults(fresh_database) == []
+    with fresh_database.reading() as session:
+        query = text("SELECT op FROM legal_history WHERE table_name = 'asset'")
+        assert session.connection().scalars(query).all() == ["BASELINE"]
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "COMMENT ON SCHEMA past IS 'an older version'",
+        "UPDATE alembic_version SET version_num = '0073'",
+    ],
+)
+def test_asset__changed_while_its_triggers_were_gone__is_named_after_a_restart(
+    sealed: Database, trace: str
+) -> None:
+    drop_triggers(sealed, "UPDATE asset SET state = 'REGISTERED'", trace)
 
     migrate.upgrade(sealed)
 
-    assert seal_all(sealed) > 0
-    assert faults(sealed) == []
+    seal_all(sealed)
+    with sealed.reading() as session:
+        rows = session.connection().scalars(text("SELECT id FROM asset ORDER BY id")).all()
+    told = [f"Row {row} of asset is not what the history last recorded" for row in rows]
+    assert faults(sealed) == told

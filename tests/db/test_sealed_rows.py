@@ -27,6 +27,7 @@ from tests.factories import COMPLIANCE, Desk
 pytestmark = pytest.mark.db
 
 BEFORE = "0069"
+LESS = "it leaves out columns of investor that were sealed before"
 IMAGES = "SELECT count(*) FROM legal_history WHERE op = 'ROWS'"
 
 
@@ -86,10 +87,11 @@ def test_rows__put_into_a_recording_that_is_sealed__are_named(enrolled: Database
         )
     assert seal_all(enrolled) == 1
 
-    [found] = faults(enrolled)
+    belated, covering_less = faults(enrolled)
 
     told = f"Row {row} of investor was recorded after the acts of its recording were sealed"
-    assert found.startswith(told)
+    assert belated.startswith(told)
+    assert covering_less.endswith(LESS)
 
 
 def test_rows__sealed_with_an_act__are_what_the_register_says(enrolled: Database) -> None:
@@ -166,18 +168,102 @@ def _images_of(desk: Desk, act: str, allotment: Allotment, orders: int) -> int:
     return count(desk.session, IMAGES) - before
 
 
-def test_upgrade__what_stands_there__is_sealed_as_it_stands(enrolled: Database) -> None:
-    migrate.downgrade(enrolled, BEFORE)
-    with enrolled.engine.begin() as connection:
-        connection.execute(text("UPDATE investor SET kyc_decided_by = 'an older version'"))
-    migrate.upgrade(enrolled)
-    seal_all(enrolled)
-    assert faults(enrolled) == []
-    row = investors_of(enrolled)[1]
+def test_upgrade__what_stands_there__is_sealed_as_it_stands(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    migrate.downgrade(fresh_database, BEFORE)
+    with fresh_database.transaction() as session:
+        for _ in range(3):
+            make.enrolled(Desk(session, vault, store))
+        make.tell_acts(session)
+    migrate.upgrade(fresh_database)
+    seal_all(fresh_database)
+    assert faults(fresh_database) == []
+    row = investors_of(fresh_database)[1]
 
+    meddle(fresh_database, f"UPDATE investor SET kyc_state = 'APPROVED' WHERE id = '{row}'")
+
+    told = f"Row {row} of investor is not what the history last recorded"
+    assert faults(fresh_database) == [told]
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "DROP SCHEMA past CASCADE",
+        "COMMENT ON SCHEMA past IS 'an older version'",
+        "UPDATE alembic_version SET version_num = '0073'",
+    ],
+)
+def test_rows__changed_while_the_triggers_were_gone__are_named_after_a_restart(
+    enrolled: Database, trace: str
+) -> None:
+    """What put the triggers back must not believe what stands there by then."""
+    row = investors_of(enrolled)[0]
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("DROP FUNCTION seal_rows() CASCADE"))
+        connection.execute(
+            text("UPDATE investor SET subject = 'another' WHERE id = :row"), {"row": row}
+        )
+        connection.execute(text(trace))
+
+    migrate.upgrade(enrolled)
+
+    seal_all(enrolled)
+    assert faults(enrolled) == [f"Row {row} of investor is not what the history last recorded"]
+
+
+def test_rows__first_of_their_table_added_while_the_trigger_was_gone__are_named_after_a_restart(
+    enrolled: Database,
+) -> None:
+    with enrolled.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER ledger_entry_sealed_insert ON ledger_entry"))
+        connection.execute(text("DROP TRIGGER ledger_entry_sealed_update ON ledger_entry"))
+        connection.execute(text("DROP TRIGGER ledger_entry_sealed_delete ON ledger_entry"))
+        connection.execute(text("DROP SCHEMA past CASCADE"))
+        row = connection.scalar(
+            text(
+                "INSERT INTO ledger_entry (id, recorded_at, kind, key, subject_kind, subject_id)"
+                " VALUES (uuidv7(), now(), 'RECEIPT', 'one', 'order', uuidv7()) RETURNING id"
+            )
+        )
+
+    migrate.upgrade(enrolled)
+
+    assert faults(enrolled) == [f"Row {row} of ledger_entry is not what the history last recorded"]
+
+
+def test_function__that_covers_less__is_named_and_so_is_what_it_wrote(enrolled: Database) -> None:
+    row = investors_of(enrolled)[0]
+    with enrolled.transaction() as session:
+        connection = session.connection()
+        body = connection.scalar(text("SELECT pg_get_functiondef('seal_rows'::regproc)"))
+        assert isinstance(body, str)
+        less = body.replace("to_jsonb(c) - aside", "jsonb_build_object('id', c.id)")
+        less = less.replace("to_jsonb(b) - aside", "jsonb_build_object('id', b.id, 'was', true)")
+        less = less.replace("to_jsonb(columns)", "'[\"id\"]'::jsonb")
+        connection.exec_driver_sql(less)
+        connection.execute(
+            text("UPDATE investor SET subject = 'another' WHERE id = :row"), {"row": row}
+        )
+        journal.record(session, THE_SYSTEM, "decided", "investor", row)
+    seal_all(enrolled)
     meddle(enrolled, f"UPDATE investor SET kyc_state = 'APPROVED' WHERE id = '{row}'")
 
-    assert faults(enrolled) == [f"Row {row} of investor is not what the history last recorded"]
+    wrote, function = faults(enrolled)
+
+    assert wrote.endswith(LESS)
+    assert function == "The function seal_rows is gone, or not what the register put up"
+
+
+def test_rows__taken_away_with_an_act__cover_no_column(enrolled: Database) -> None:
+    with enrolled.transaction() as session:
+        session.connection().execute(text("SET CONSTRAINTS ALL DEFERRED"))
+        session.connection().execute(text("DELETE FROM investor"))
+        journal.record(session, THE_SYSTEM, "erased", "investor", "all")
+    seal_all(enrolled)
+
+    assert faults(enrolled) == []
 
 
 def test_rows__a_migration_adds_a_column__are_held_to_the_others(enrolled: Database) -> None:
