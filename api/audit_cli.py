@@ -25,6 +25,7 @@ from registry.document.models import Document
 from registry.journal.check import check
 from registry.journal.verify import Head
 from registry.kernel.db import Database
+from registry.kyc import audit as reviews
 from registry.kyc.models import KycPaper
 from registry.offering.audit import faults
 
@@ -99,6 +100,9 @@ def _everything(
 
     for table in (Document, KycPaper):
         yield from damaged(table, made.database, made.vault, made.store, on_batch=told)
+    say("the reviews")
+    with made.database.reading() as session:
+        yield from reviews.altered(session, made.vault)
     say("the certificates")
     with made.database.reading() as session:
         yield from altered(session, made.vault)

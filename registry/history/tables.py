@@ -121,13 +121,13 @@ SEALED_TABLES: tuple[SealedTable, ...] = (
     SealedTable("ledger_posting"),
     SealedTable("bank_statement"),
     SealedTable("bank_statement_line"),
-    # Who bought what, on which terms and papers. What is reserved is the sum of the orders.
+    # Who bought what, on which terms and papers. `registry.offering.audit` counts the orders.
     SealedTable("purchase_order"),
     SealedTable("offering", aside=("reserved_units", "last_sold_at")),
     SealedTable("offering_document"),
     SealedTable("document_acceptance"),
     SealedTable("waiting_entry"),
-    # On what decisions rest. The profile of a review is sealed by its key, and its hash approved.
+    # On what decisions rest. `registry.kyc.audit` holds the profile against the approved hash.
     SealedTable("rule_run"),
     SealedTable("register_statement"),
     SealedTable("register_statement_row"),

@@ -19,7 +19,7 @@ from registry.kyc.claims import plan_claim, plan_revocation
 from registry.kyc.guards import MACHINE
 from registry.kyc.models import KycReview, Recommendation, ReviewState, Risk
 from registry.kyc.policy import kyc_policy
-from registry.kyc.profile import keep, profile_of
+from registry.kyc.profile import keep, pep_position_of, profile_of
 from registry.kyc.repository import (
     find_approved,
     find_open,
@@ -73,21 +73,40 @@ def recommend_review(
     keep(vault, review, profile, pep_position=said.pep_position)
     review.maker, review.recommendation = actor.subject, said.recommendation
     review.risk, review.is_pep, review.reason = said.risk, said.is_pep, said.reason
-    review.review_sha256 = record_hash(
+    review.review_sha256 = recommended_sha256(session, vault, review)
+    session.flush()
+    return review
+
+
+def recommended_sha256(session: Session, vault: Vault, review: KycReview) -> bytes | None:
+    """Return the hash of what was recommended, as it is kept now; None where no profile is.
+
+    Raises
+    ------
+    SealBroken
+    """
+    profile = profile_of(vault, review)
+    if profile is None:
+        return None
+    papers = list_papers(session, review.id)
+    assessment = {
+        "recommendation": review.recommendation,
+        "risk": review.risk,
+        "is_pep": review.is_pep,
+        "reason": review.reason,
+        "pep_position": pep_position_of(vault, review),
+    }
+    return record_hash(
         {
             "review": str(review.id),
             "investor": str(review.investor_id),
             "profile": asdict(profile)
             | {"yearly_investment_paisa": str(profile.yearly_investment_paisa)},
-            "papers": [
-                [paper.kind, paper.sha256.hex()] for paper in list_papers(session, review.id)
-            ],
-            "assessment": {name: _plain(value) for name, value in _fields(said).items()},
-            "maker": actor.subject,
+            "papers": [[paper.kind, paper.sha256.hex()] for paper in papers],
+            "assessment": {name: _plain(value) for name, value in assessment.items()},
+            "maker": review.maker,
         }
     )
-    session.flush()
-    return review
 
 
 def _fields(said: Assessment) -> dict[str, object]:

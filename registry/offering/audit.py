@@ -1,4 +1,4 @@
-"""Holding the money of every order against its state, and every entry against its other side.
+"""Holding orders against their money, entries against their sides, sales against their orders.
 
 Not what was sealed, but what must be true whoever wrote it: a row that was changed before rows of
 money were sealed is found here, and so is a fault of our own (ADR 0045).
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.kernel.rows import page_after
-from registry.offering.models import Order
+from registry.offering.models import RESERVING, Order
 from registry.offering.money import fault_of, standings_of
 
 CHUNK = 2000
@@ -23,9 +23,19 @@ _ONE_SIDED = text(
     " GROUP BY e.id HAVING coalesce(sum(p.amount_paisa), 0) <> 0 OR count(p.id) = 0 ORDER BY e.id"
 )
 
+# It is no part of the hash of an offering: whoever wants to sell more than there is counts anew.
+_MISCOUNTED = text(
+    "SELECT s.id, s.reserved_units, coalesce(sum(o.units), 0) AS units FROM offering AS s"
+    " LEFT JOIN purchase_order AS o ON o.offering_id = s.id AND o.state = ANY (:reserving)"
+    " GROUP BY s.id HAVING s.reserved_units <> coalesce(sum(o.units), 0) ORDER BY s.id"
+)
+
 
 def faults(session: Session) -> Iterator[str]:
-    """Give a sentence for each order whose money is not what its state says, and each entry."""
+    """Give a sentence for each order whose money is not what its state says.
+
+    And for each entry that does not balance, and each sale that counts its orders wrongly.
+    """
     after = None
     while orders := session.exec(
         page_after(select(Order), col(Order.id), after=after, limit=CHUNK)
@@ -39,3 +49,9 @@ def faults(session: Session) -> Iterator[str]:
         session.expunge_all()
     for entry_id, paisa in session.connection().execute(_ONE_SIDED):
         yield f"Row {entry_id} of ledger_entry: it has no postings, or they sum to {paisa} paisa"
+    reserving = {"reserving": list(RESERVING)}
+    for sale_id, counted, units in session.connection().execute(_MISCOUNTED, reserving):
+        yield (
+            f"Row {sale_id} of offering: it counts {counted} reserved fractions, and its orders"
+            f" hold {units}"
+        )

@@ -81,8 +81,9 @@ def scene(minted: Market, tmp_path: Path) -> Iterator[Scene]:
             session.connection().execute(text("SET LOCAL session_replication_role = replica"))
             session.connection().execute(text("DELETE FROM document"))
             session.connection().execute(text("DELETE FROM kyc_paper"))
+            session.connection().execute(text("DELETE FROM kyc_review"))
             session.connection().execute(
-                text("DELETE FROM legal_history WHERE table_name = 'document'")
+                text("DELETE FROM legal_history WHERE table_name IN ('document', 'kyc_review')")
             )
             session.connection().execute(
                 text(
