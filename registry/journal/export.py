@@ -14,8 +14,8 @@ from registry.journal.models import JournalLeaf, JournalSeal, LeafKind
 from registry.journal.sealer import head
 from registry.journal.verify import FORMAT
 
-CHUNK = 2000
-"""Rows that are read at once: the journal is longer than memory."""
+CHUNK = 500
+"""Rows that are read at once: the journal is longer than memory, and an image may be large."""
 
 
 def export_lines(session: Session) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from registry.history.models import LegalHistory, Recording
 from registry.journal.models import JournalEntry, LeafKind
 
 SAFE_INTEGER = 2**53 - 1
+AT_ONCE = 50
 Body = dict[str, Any]
 
 
@@ -45,7 +46,9 @@ def bodies(session: Session, kind: LeafKind, ids: Sequence[UUID]) -> Iterator[tu
         .outerjoin(Recording, col(Recording.id) == columns.recording_id)
         .where(columns.id.in_(ids))
     )
-    for row in session.connection().execute(query):
+    # A few at a time: an image of a thousand sealed rows is a hundred kilobytes (ADR 0071).
+    found = session.connection().execute(query, execution_options={"yield_per": AT_ONCE})
+    for row in found:
         yield row.id, body_of(row)
 
 

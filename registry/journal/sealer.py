@@ -7,6 +7,8 @@ other, however old its id: it is neither skipped nor does it move what is sealed
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from uuid import UUID
 
 import structlog
@@ -37,6 +39,16 @@ _TAKE = text(
     "DELETE FROM journal_pending WHERE ctid = ANY (ARRAY("
     "SELECT ctid FROM journal_pending LIMIT :batch)) RETURNING kind, entry_id"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What is kept of a row until it has its place: not its body, which may be large."""
+
+    order: tuple[str, str, str]
+    kind: LeafKind
+    entry_id: UUID
+    leaf_hash: bytes
 
 
 def seal_all(database: Database) -> int:
@@ -82,15 +94,15 @@ def seal_batch(session: Session, *, batch: int = BATCH) -> int:
         # Queued twice, by hand: the first seal holds.
         del waiting[entry_id]
     found = [
-        (kind, entry_id, body)
+        _Waiting(_order(body), kind, entry_id, leaf_hash(canonical(body)))
         for kind in LeafKind
         for entry_id, body in bodies(session, kind, _of(waiting, kind))
     ]
-    for _, entry_id, _ in found:
-        del waiting[entry_id]
+    for each in found:
+        del waiting[each.entry_id]
     _tell_missing(session, waiting)
     if found:
-        _append(session, sorted(found, key=lambda item: _order(item[2])))
+        _append(session, sorted(found, key=attrgetter("order")))
     session.flush()
     return taken
 
@@ -120,7 +132,7 @@ def _order(body: Body) -> tuple[str, str, str]:
     return body["recorded_at"] or "", body["recording_id"] or "", body["id"]
 
 
-def _append(session: Session, found: list[tuple[LeafKind, UUID, Body]]) -> None:
+def _append(session: Session, found: list[_Waiting]) -> None:
     last = head(session)
     if last and not is_sound(last):
         raise Conflict(
@@ -132,10 +144,16 @@ def _append(session: Session, found: list[tuple[LeafKind, UUID, Body]]) -> None:
     tree = Frontier.of(last.tree_size, last.edge) if last else Frontier()
     first_seq = tree.size + 1
     leaves, nodes = [], []
-    for kind, entry_id, body in found:
-        digest = leaf_hash(canonical(body))
-        made = tree.append(digest)
-        leaves.append({"seq": tree.size, "kind": kind, "entry_id": entry_id, "leaf_hash": digest})
+    for each in found:
+        made = tree.append(each.leaf_hash)
+        leaves.append(
+            {
+                "seq": tree.size,
+                "kind": each.kind,
+                "entry_id": each.entry_id,
+                "leaf_hash": each.leaf_hash,
+            }
+        )
         nodes += [
             {"level": level, "position": place, "node_hash": node}
             for level, place, node in made

@@ -14,6 +14,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import SEAT, today
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.rows import add_many
 from registry.party import service as parties
 from registry.reconciliation.models import RegisterStatement, RegisterStatementRow
 from registry.reconciliation.views import Difference, TokenView, look_at
@@ -64,11 +65,13 @@ def file_statement(
     )
     session.add(statement)
     session.flush()
-    session.add_all(
-        RegisterStatementRow(statement_id=statement.id, party_id=party_id, units=units)
-        for party_id, units in rows
+    add_many(
+        session,
+        [
+            RegisterStatementRow(statement_id=statement.id, party_id=party_id, units=units)
+            for party_id, units in rows
+        ],
     )
-    session.flush()
     journal.record(
         session, actor, "register_statement_filed", "register_statement", statement.id,
         tokenization_id=str(tokenization_id), as_of=str(as_of), rows=len(rows),

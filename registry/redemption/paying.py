@@ -14,6 +14,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.rows import update_many
 from registry.lifecycle import service as lifecycle
 from registry.lifecycle.reasons import check_other_person, check_reason
 from registry.offering.transfers import require_new_payout
@@ -43,6 +44,7 @@ from registry.redemption.repository import (
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
+PAYOUT_HELD = "redemption_payout_held"
 FUNDED = (RedemptionState.FUNDED, RedemptionState.PAYING, RedemptionState.PAID)
 PAYABLE = (RedemptionState.PAYING, RedemptionState.PAID, RedemptionState.SETTLED)
 """What was held is paid as soon as it may be, also long after the token has ended."""
@@ -80,6 +82,7 @@ def fund_redemption(
     amounts = allot(redemption.funded_paisa, [int(payout.units) for payout in payouts])
     for payout, amount_paisa in zip(payouts, amounts, strict=True):
         payout.amount_paisa = amount_paisa
+    update_many(session, payouts, ("amount_paisa",))
     session.flush()
     return redemption
 
@@ -105,10 +108,16 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
     binding = orders.list_binding(session)
     frozen = frozen_units(session, look_at(session, tokenization.id).token)
-    for payout in list_payouts(session, redemption.id):
-        reason = obstacle_of(payout, tokenization, binding, frozen)
+    payouts = list_payouts(session, redemption.id)
+    obstacles = [obstacle_of(payout, tokenization, binding, frozen) for payout in payouts]
+    held = []
+    for payout, reason in zip(payouts, obstacles, strict=True):
         if reason is not None:
-            _hold(session, actor, payout, reason)
+            payout.state, payout.reason = PayoutState.HELD, reason
+            held.append(payout)
+    update_many(session, held, ("state", "reason"))
+    for payout in held:
+        _note(session, actor, payout, PAYOUT_HELD)
     return redemption
 
 
@@ -217,7 +226,7 @@ def _hold(
     session: Session, actor: Actor, payout: RedemptionPayout, reason: str
 ) -> RedemptionPayout:
     payout.state, payout.reason = PayoutState.HELD, reason
-    return _note(session, actor, payout, "redemption_payout_held")
+    return _note(session, actor, payout, PAYOUT_HELD)
 
 
 def _note(

@@ -17,6 +17,7 @@ from registry.kernel.canonical import record_hash
 from registry.kernel.clock import now, today
 from registry.kernel.errors import Conflict, Forbidden
 from registry.kernel.machine import machine
+from registry.kernel.rows import add_many
 from registry.lifecycle import service as lifecycle
 from registry.onboarding import approvals
 from registry.reconciliation.payable import require_payable
@@ -328,17 +329,20 @@ def freeze_cap_table(session: Session, actor: Actor, redemption_id: UUID) -> Red
     redemption.frozen_at = now()
     redemption.record_holders = len(view.entries)
     redemption.record_units = sum(entry.balance_units for entry in view.entries)
-    session.add_all(
-        RedemptionPayout(
-            redemption_id=redemption.id,
-            address=entry.address,
-            party_id=entry.party.id if entry.party else None,
-            units=entry.balance_units,
-            frozen_units=entry.frozen_units,
-        )
-        for entry in view.entries
-    )
     session.flush()
+    add_many(
+        session,
+        [
+            RedemptionPayout(
+                redemption_id=redemption.id,
+                address=entry.address,
+                party_id=entry.party.id if entry.party else None,
+                units=entry.balance_units,
+                frozen_units=entry.frozen_units,
+            )
+            for entry in view.entries
+        ],
+    )
     return redemption
 
 

@@ -16,7 +16,7 @@ from registry.kernel.actor import Actor
 from registry.kernel.canonical import record_hash
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.rows import add_many, get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import SanctionsEntry, SanctionsList
 from registry.sanctions.un_xml import AHEAD, ListedEntry, read_list
@@ -60,8 +60,7 @@ def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsL
     edition.needs_confirmation |= _drops_most(session, rows)
     session.add(edition)
     session.flush()
-    session.add_all(rows)
-    session.flush()
+    add_many(session, rows)
     journal.record(
         session, actor, "sanctions_list_imported", "sanctions_list", edition.id,
         sha256=sha256.hex(), generated_at=generated_at.isoformat(), entries=len(taken),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -71,6 +72,30 @@ def test_seal__batches__continue_one_tree_of_what_stands_in_the_rows(sealed: Ses
     assert seals[0].previous_root == EMPTY_ROOT
     assert all(after.previous_root == before.root for before, after in pairwise(seals))
     assert get_head(sealed).root == tree.root
+
+
+def test_seal__large_images__are_not_kept_in_memory_together(empty_database: Database) -> None:
+    """An image of sealed rows is a hundred kilobytes, and 5000 of them may wait."""
+    peaks = []
+    for images in (60, 300):
+        with empty_database.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO legal_history (table_name, row_id, op, recording_id, image)"
+                    " SELECT 'investor', uuidv7(), 'ROWS', current_recording(),"
+                    " (SELECT jsonb_object_agg(row, md5(row)) FROM"
+                    " (SELECT (number * row)::text FROM generate_series(1, 1000) AS row)"
+                    " AS said (row)) FROM generate_series(1, :images) AS number"
+                ),
+                {"images": images},
+            )
+        tracemalloc.start()
+        with empty_database.transaction() as session:
+            assert seal_batch(session) == images
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 def test_seal__entry_that_commits_late__comes_behind_and_is_not_skipped(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlmodel import Session
 
 from registry.document.store import DocumentStore
@@ -19,10 +20,14 @@ from registry.kernel.vault import Vault
 from registry.offering import minting
 from registry.offering import service as offerings
 from registry.offering.models import Allotment
+from registry.redemption import paying
+from registry.redemption.models import RedemptionPayout
+from registry.sanctions import lists
 from tests import factories as make
-from tests import sales
+from tests import redemptions, sales
 from tests.db.tampering import BATCH, faults, meddle, seal_in_batches
 from tests.factories import COMPLIANCE, Desk
+from tests.sanctioned import ENTRIES, file_of
 
 pytestmark = pytest.mark.db
 
@@ -264,6 +269,45 @@ def test_rows__taken_away_with_an_act__cover_no_column(enrolled: Database) -> No
     seal_all(enrolled)
 
     assert faults(enrolled) == []
+
+
+@pytest.mark.parametrize("act", ["freeze", "fund", "pay"])
+def test_redemption__of_more_holders__writes_no_more_images(desk: Desk, act: str) -> None:
+    few, many = (
+        _images_of_redemption(desk, act, units) for units in ((750, 150, 100), (750, *[50] * 5))
+    )
+
+    assert few == many
+
+
+def _images_of_redemption(desk: Desk, act: str, units: tuple[int, ...]) -> int:
+    made = redemptions.approved(desk, units=units)
+    acts: dict[str, Callable[[], object]] = {
+        "freeze": lambda: redemptions.freeze(desk, made),
+        "fund": lambda: redemptions.fund(desk, made.redemption),
+        "pay": lambda: paying.start_paying(desk.session, redemptions.TREASURY, made.redemption.id),
+    }
+    for name, do in acts.items():
+        if name == "pay":
+            # So that each is held at once.
+            desk.session.execute(update(RedemptionPayout).values(party_id=None))
+        before = count(desk.session, IMAGES)
+        do()
+        desk.session.flush()
+        if name == act:
+            break
+    return count(desk.session, IMAGES) - before
+
+
+def test_sanctions__of_more_entries__write_no_more_images(desk: Desk) -> None:
+    images = []
+    for entries, day in ((ENTRIES[:1], "2026-01-01"), (ENTRIES, "2026-01-02")):
+        before = count(desk.session, IMAGES)
+        content = file_of(entries, generated=f"{day}T00:00:00Z")
+        lists.import_list(desk.session, COMPLIANCE, content)
+        images.append(count(desk.session, IMAGES) - before)
+
+    assert images == [2, 2]
 
 
 def test_rows__a_migration_adds_a_column__are_held_to_the_others(enrolled: Database) -> None:
