@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, DateTime, Index, Uuid, text
+from sqlalchemy import Column, DateTime, Index, Uuid, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -48,6 +48,14 @@ class LegalHistory(SQLModel, table=True):
             "ix_legal_history_key",
             text("(image ->> 'key')"),
             postgresql_where=text("table_name = 'underlying_key'"),
+        ),
+        # Which images of sealed rows are about one of them.
+        Index(
+            "ix_legal_history_rows",
+            literal_column("jsonb_path_query_array(image, '$.rows.keyvalue().key')").label("rows"),
+            postgresql_using="gin",
+            postgresql_ops={"rows": "jsonb_path_ops"},
+            postgresql_where=text("op = 'ROWS'"),
         ),
     )
 

@@ -69,7 +69,10 @@ _OF_ENTITY = text(
   SELECT j.* FROM (
     SELECT id FROM journal_entry WHERE subject_id = :entity
     UNION ALL
-    SELECT id FROM legal_history WHERE row_id = CAST(:row AS uuid)) x
+    SELECT id FROM legal_history WHERE row_id = CAST(:row AS uuid)
+    UNION
+    SELECT id FROM legal_history WHERE op = 'ROWS' AND
+      jsonb_path_query_array(image, '$.rows.keyvalue().key') @> jsonb_build_array(:entity)) x
   JOIN journal_leaf j ON j.entry_id = x.id)"""
     )
 )

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from registry.complaint import service as complaints
 from registry.filing import suspicion
 from registry.incident import service as incidents
+from registry.investor.models import Investor
 from registry.journal.leaves import bodies, canonical
 from registry.journal.models import JournalLeaf, JournalSeal, LeafKind
 from registry.kernel.actor import Actor, Role
@@ -357,6 +359,23 @@ def test_r27__of_an_entity__is_hashed_again_from_what_is_exported(
 
     assert rows
     assert all(row["verified"] for row in rows)
+
+
+def test_r27__of_a_row_that_is_sealed_with_others__has_the_images_about_it(
+    fresh_house: House,
+) -> None:
+    with fresh_house.desk() as desk:
+        rows = [make.enrolled(desk)[1].id for _ in range(3)]
+        desk.session.execute(update(Investor).values(kyc_decided_by="an officer"))
+        make.tell_acts(desk.session)
+    journal_of(fresh_house.database)
+
+    for row in rows:
+        told = rows_of(fresh_house, "R-27", entity=str(row))
+
+        assert all(each["verified"] for each in told)
+        images = [each for each in told if each["act"] == "ROWS investor"]
+        assert [each["entity"] for each in images] == [str(row), str(min(rows))]
 
 
 def test_r27__of_a_range__has_every_number_once(house: House, sealed: str) -> None:
