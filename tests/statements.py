@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from registry.payment.statement_files import HEADER, signed
 
-_DAY = "2026-07-15"
+DAY = "2026-07-15"
 
 
 def _sided(paisa: int) -> str:
@@ -24,6 +25,8 @@ def camt_entry(
     reversal: bool = False,
     state: str = "BOOK",
     details: str | None = None,
+    day: str = DAY,
+    name: str = "AcctSvcrRef",
 ) -> str:
     if details is None:
         words = f"<RmtInf><Ustrd>{said}</Ustrd></RmtInf>" if said else ""
@@ -32,15 +35,15 @@ def camt_entry(
     back = "<RvslInd>true</RvslInd>" if reversal else ""
     return (
         f"<Ntry>{_sided(paisa)}{back}<Sts><Cd>{state}</Cd></Sts>"
-        f"<BookgDt><Dt>{_DAY}</Dt></BookgDt><AcctSvcrRef>{reference}</AcctSvcrRef>"
+        f"<BookgDt><Dt>{day}</Dt></BookgDt><{name}>{reference}</{name}>"
         f"<NtryDtls>{details}</NtryDtls></Ntry>"
     )
 
 
-def camt(opening: int, *entries: str, closing: int) -> bytes:
+def camt(opening: int, *entries: str, closing: int, day: str = DAY) -> bytes:
     balances = "".join(
         f"<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>{_sided(paisa)}"
-        f"<Dt><Dt>{_DAY}</Dt></Dt></Bal>"
+        f"<Dt><Dt>{day}</Dt></Dt></Bal>"
         for code, paisa in (("OPBD", opening), ("CLBD", closing))
     )
     return (
@@ -51,13 +54,16 @@ def camt(opening: int, *entries: str, closing: int) -> bytes:
     ).encode()
 
 
-def csv_file(opening: int, *lines: tuple[str, int, str, str, str]) -> bytes:
+def csv_file(
+    opening: int, *lines: tuple[str, int, str, str, str], days: Sequence[str] = ()
+) -> bytes:
     """Write lines of reference, amount, words, payer and what is taken back."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(HEADER)
     balance = opening
-    for reference, paisa, said, payer, reverses in lines:
+    dated = zip(days or [DAY] * len(lines), lines, strict=True)
+    for day, (reference, paisa, said, payer, reverses) in dated:
         balance += paisa
-        writer.writerow([_DAY, reference, signed(paisa), signed(balance), said, payer, reverses])
+        writer.writerow([day, reference, signed(paisa), signed(balance), said, payer, reverses])
     return text.getvalue().encode()

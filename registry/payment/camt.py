@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -36,19 +37,14 @@ def read_camt(content: bytes) -> StatementFile:
     statement = statements[0]
     closing = _balance(statement, "CLBD")
     account = _text(statement, "Acct/Id/IBAN") or _text(statement, "Acct/Id/Othr/Id")
-    prefix = _prefix(account, _text(statement, "Id"))
+    owner = mask_iban(account) if account else None
     return StatementFile(
         account=account,
         closed_on=read_date(_text(closing, "Dt/Dt") or _text(closing, "Dt/DtTm")),
         opening_paisa=_signed(_balance(statement, "OPBD")),
         closing_paisa=_signed(closing),
-        lines=[line for entry in statement.findall("Ntry") for line in _lines(entry, prefix)],
+        lines=[line for entry in statement.findall("Ntry") for line in _lines(entry, owner)],
     )
-
-
-def _prefix(account: str | None, number: str | None) -> str | None:
-    """Name the statement: what only numbers its entries (NtryRef) begins anew in the next one."""
-    return f"{mask_iban(account)}/{number}" if account and number else None
 
 
 def _parse(content: bytes) -> Element:
@@ -84,19 +80,21 @@ def _parse(content: bytes) -> Element:
     return root
 
 
-def _lines(entry: Element, prefix: str | None) -> Iterator[StatementLine]:
+def _lines(entry: Element, owner: str | None) -> Iterator[StatementLine]:
     """Give one line for each transaction of an entry; of a batch, several.
 
     Parameters
     ----------
-    prefix
-        Makes a number of the entry a reference; without it, such a number is none.
+    owner
+        The account, masked; without it, the number of an entry (NtryRef) names nothing.
     """
-    number = _text(entry, "NtryRef")
-    of_entry = _text(entry, "AcctSvcrRef") or (f"{prefix}/{number}" if prefix and number else "")
     details = entry.findall("NtryDtls/TxDtls")
     if len(details) <= 1:
-        yield _line(entry, details[0] if details else entry, _signed(entry), of_entry)
+        of_entry = _text(entry, "AcctSvcrRef")
+        number = None if of_entry or owner is None else _text(entry, "NtryRef")
+        detail = details[0] if details else entry
+        line = _line(entry, detail, _signed(entry), of_entry or "")
+        yield _numbered(line, f"{owner}/{line.booked_on}", number) if number else line
         return
     sign = -1 if _signed(entry) < 0 else 1
     amounts = [sign * _amount(detail) for detail in details]
@@ -104,6 +102,15 @@ def _lines(entry: Element, prefix: str | None) -> Iterator[StatementLine]:
         raise unreadable("The transactions of an entry do not sum to it.")
     for detail, paisa in zip(details, amounts, strict=True):
         yield _line(entry, detail, paisa, "")
+
+
+def _numbered(line: StatementLine, prefix: str, number: str) -> StatementLine:
+    """Name what has no other reference by its account and day: numbers may begin anew each day."""
+    if line.reference:
+        return line
+    name = f"{prefix}/{number}"
+    back = None if line.reverses is None else name
+    return replace(line, reference=name, number=number, reverses=back)
 
 
 def _line(entry: Element, detail: Element, amount_paisa: int, of_entry: str) -> StatementLine:

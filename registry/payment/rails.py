@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -30,6 +30,10 @@ class Receipt:
         What it is for, in the payer's words; None where the rail carries none.
     payer_hint
         Who sent it, masked: see `masked_payer`.
+    booked_on
+        The day of the bank's books, as a statement says it; None in a notice.
+    number
+        The bank's number of it, where that is all that a statement names it by.
     """
 
     rail_reference: str
@@ -37,6 +41,8 @@ class Receipt:
     amount_paisa: int
     received_at: datetime
     payer_hint: str | None = None
+    booked_on: date | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,17 @@ class Reversal:
         The rail's own name of the reversal; some rails give it that of the receipt.
     reverses
         The receipt's `rail_reference`.
+    said, booked_on, number
+        As in `Receipt`.
     """
 
     rail_reference: str
     reverses: str
     amount_paisa: int
     received_at: datetime
+    said: str | None = None
+    booked_on: date | None = None
+    number: str | None = None
 
 
 class PaymentRail(Protocol):

@@ -26,6 +26,7 @@ from registry.offering.orders import lock_orders
 from registry.offering.references import read_references
 from registry.offering.unwinding import lock_tokens_of
 from registry.payment.rails import PaymentRail, Receipt
+from registry.payment.recognising import hold_files, recognise_notice
 from registry.payment.rules import Split, take_in
 
 SAID_LENGTH = 140
@@ -58,6 +59,10 @@ def book_receipt(session: Session, rail: PaymentRail, receipt: Receipt) -> Payme
     Conflict
         ``payment_reference_reused``: nothing is booked.
     """
+    hold_files(session)
+    known = recognise_notice(session, rail, receipt)
+    if known.payment is not None and not known.differs:
+        return known.payment
     [answer] = book_receipts(session, rail, [receipt])
     if answer.verdict == Verdict.DIFFERS:
         raise Conflict(

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
-from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.errors import Conflict, NotFound, RegistryError
 from registry.kernel.money import Money
+from registry.kernel.rows import get_row
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, Posting, move
-from registry.offering.models import Payment, PaymentReversal, PaymentState
+from registry.offering.models import Order, Payment, PaymentReversal, PaymentState
 from registry.offering.money import standing_of
 from registry.offering.unwinding import end_if_repaid, lock_with_token
 from registry.payment.rails import PaymentRail, Reversal
 from registry.payment.receiving import split_postings
+from registry.payment.recognising import hold_files, payments_of, recognise_reversals
 from registry.payment.rules import take_back
 
 log = structlog.get_logger()
 
 
 def reverse_receipt(session: Session, rail: PaymentRail, reversal: Reversal) -> Payment:
-    """Book that a payment was taken back; told again, it changes nothing.
+    """Book that a notice takes a payment back; told again, it changes nothing.
 
     Money that no mint has used leaves the order, which waits for it again; what was used, or sent
     back already, its buyer owes from now on.
@@ -38,25 +41,43 @@ def reverse_receipt(session: Session, rail: PaymentRail, reversal: Reversal) -> 
         ``payment_not_reversible``, ``reversal_amount_differs``.
     """
     rail.require_reversible(reversal)
-    payment = session.exec(
-        select(Payment)
-        .where(col(Payment.rail_reference) == reversal.reverses, col(Payment.rail) == rail.name)
-        .with_for_update()
-    ).first()
-    if payment is None:
-        raise NotFound("payment", reversal.reverses)
-    if payment.amount_paisa != reversal.amount_paisa:
-        raise Conflict(
+    hold_files(session)
+    [found] = recognise_reversals(session, rail, [reversal], payments_of(session, [reversal]))
+    if found.payment is None:
+        raise _refusal(reversal, found.among)
+    return found.payment if found.again else reverse_payment(session, rail, found.payment, reversal)
+
+
+def _refusal(reversal: Reversal, meant: Sequence[Payment]) -> RegistryError:
+    if not meant:
+        return NotFound("payment", reversal.reverses)
+    if all(payment.amount_paisa != reversal.amount_paisa for payment in meant):
+        return Conflict(
             "reversal_amount_differs",
-            f"{Money(reversal.amount_paisa)} were taken back of {Money(payment.amount_paisa)}.",
+            f"{Money(reversal.amount_paisa)} were taken back of {Money(meant[0].amount_paisa)}.",
             remedy="A payment is taken back whole; ask the bank what this is.",
         )
+    return Conflict(
+        "payment_not_reversible",
+        f"{reversal.reverses} was taken back by another reversal.",
+        remedy="Look which payment is meant.",
+    )
+
+
+def reverse_payment(
+    session: Session, rail: PaymentRail, payment: Payment, reversal: Reversal
+) -> Payment:
+    """Reverse what was found to be meant: the token is locked first, then order and payment."""
+    order = None if payment.order_id is None else lock_with_token(session, payment.order_id)
+    payment = get_row(session, Payment, payment.id, kind="payment", lock=True)
     if payment.state == PaymentState.REVERSED:
-        return payment
+        return payment  # another notice of it came first
     if payment.order_id is None:
         _reverse_of_nobody(session, rail, payment)
-    else:
-        _reverse_of_order(session, rail, payment, payment.order_id)
+    else:  # of nobody's money, somebody may have said meanwhile whose it is
+        _reverse_of_order(
+            session, rail, payment, order or lock_with_token(session, payment.order_id)
+        )
     payment.state = PaymentState.REVERSED
     session.add_all(
         [
@@ -72,10 +93,7 @@ def reverse_receipt(session: Session, rail: PaymentRail, reversal: Reversal) -> 
     return payment
 
 
-def _reverse_of_order(
-    session: Session, rail: PaymentRail, payment: Payment, order_id: UUID
-) -> None:
-    order = lock_with_token(session, order_id)
+def _reverse_of_order(session: Session, rail: PaymentRail, payment: Payment, order: Order) -> None:
     split = take_back(order.state, standing_of(session, order.id), payment.amount_paisa)
     order.state = split.state
     session.add(order)

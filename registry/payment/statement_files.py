@@ -41,6 +41,9 @@ class StatementLine:
         Reference of the receipt that it takes back.
     booked
         Whether the bank has booked it, or only announces it.
+    number
+        What the bank numbers it by, where the file names it by nothing else: it may be a
+        position in this statement alone. The reference is then made of account, day and number.
     """
 
     reference: str
@@ -50,6 +53,7 @@ class StatementLine:
     payer: str | None = None
     reverses: str | None = None
     booked: bool = True
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def check_statement(read: StatementFile) -> StatementFile:
     Invalid
         ``statement_unreadable``, ``statement_does_not_add_up``, ``statement_too_long``.
     """
+    _require_come(read.closed_on)
     if len(read.lines) > MAX_LINES:
         raise Invalid(
             "statement_too_long",
@@ -93,6 +98,8 @@ def check_statement(read: StatementFile) -> StatementFile:
             raise unreadable(f"Line {number} moves nothing.")
         if line.reverses and line.amount_paisa > 0:
             raise unreadable(f"Line {number} takes money back that comes.")
+        if line.booked:  # what the bank only announces may be of a later day
+            _require_come(line.booked_on)
     moved = sum(line.amount_paisa for line in read.lines if line.booked)
     if read.opening_paisa + moved != read.closing_paisa:
         raise Invalid(
@@ -103,6 +110,11 @@ def check_statement(read: StatementFile) -> StatementFile:
             remedy="Fetch the whole file from the bank again.",
         )
     return read
+
+
+def _require_come(day: date) -> None:
+    if is_to_come(day, today()):
+        raise unreadable(f"{day} has not come yet.")
 
 
 def signed(paisa: int) -> str:
@@ -131,12 +143,9 @@ def read_date(text: str | None) -> date:
     """
     match = re.match(r"\d{4}-\d{2}-\d{2}(?=$|[TZ+-])", text or "")
     try:
-        day = date.fromisoformat(match[0] if match else "")
+        return date.fromisoformat(match[0] if match else "")
     except ValueError as error:
         raise unreadable(f"{text!r} is no date.") from error
-    if is_to_come(day, today()):
-        raise unreadable(f"{day} has not come yet.")
-    return day
 
 
 def read_csv(content: bytes) -> StatementFile:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import func
@@ -15,38 +13,25 @@ from sqlmodel import Session, col, select
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.ids import new_id
 from registry.kernel.masking import mask_iban
-from registry.kernel.rows import among, get_row, insert_many, page_after
+from registry.kernel.rows import get_row, insert_many, page_after
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.offering.models import Payment, Refund
 from registry.payment.camt import read_camt
 from registry.payment.models import (
     BankStatement,
     BankStatementLine,
     LineOutcome,
-    ProceedsPayout,
     StatementFormat,
 )
-from registry.payment.rails import BANK, Receipt, Reversal, masked_payer
-from registry.payment.receiving import Answer, Verdict, book_receipts
-from registry.payment.reversing import reverse_receipt
+from registry.payment.statement_booking import Found, book_lines
 from registry.payment.statement_files import (
     StatementFile,
     StatementLine,
     check_statement,
     read_csv,
 )
-
-Found = tuple[LineOutcome, UUID | None]
-
-_VERDICTS = {
-    Verdict.BOOKED: LineOutcome.BOOKED,
-    Verdict.KNOWN: LineOutcome.KNOWN,
-    Verdict.DIFFERS: LineOutcome.DIFFERS,
-}
 
 
 def import_statement(session: Session, actor: Actor, content: bytes) -> tuple[BankStatement, bool]:
@@ -79,7 +64,7 @@ def import_statement(session: Session, actor: Actor, content: bytes) -> tuple[Ba
     if not _claim(session, row):
         same = select(BankStatement).where(col(BankStatement.sha256) == row.sha256)
         return session.exec(same).one(), False
-    outcomes = _book(session, read.lines)
+    outcomes = book_lines(session, read.lines)
     if read.lines:
         session.execute(insert_many(BankStatementLine, _rows(row.id, read.lines, outcomes)))
     stored = session.get_one(BankStatement, row.id)
@@ -114,90 +99,6 @@ def _gap(session: Session, read: StatementFile) -> int | None:
         .limit(1)
     ).first()
     return None if before is None else read.opening_paisa - before
-
-
-def _book(session: Session, lines: Sequence[StatementLine]) -> list[Found]:
-    """Book receipts first, in one set: what the file takes back may have come in it."""
-    told = list(zip(lines, _told_apart(lines), strict=True))
-    came = [_receipt(line, name) for line, name in told if line.booked and line.amount_paisa > 0]
-    back = {name for line, name in told if line.booked and line.reverses}
-    answers = iter(book_receipts(session, BANK, came, taken_back=back))
-    sent = _sent(session, lines)
-    found: list[Found] = []
-    for line, name in told:
-        if not line.booked:
-            found.append((LineOutcome.PENDING, None))
-        elif line.amount_paisa > 0:
-            found.append(_received(next(answers)))
-        elif line.reverses:
-            found.append(_taken_back(session, line, name))
-        else:
-            found.append((_left(line, name, sent), None))
-    return found
-
-
-def _told_apart(lines: Sequence[StatementLine]) -> Iterator[str]:
-    """Give the reference of what each line is about, with a number where the file repeats it.
-
-    The file adds up, so each of its lines has moved money: two of one reference are two payments.
-    """
-    seen: Counter[tuple[bool, str]] = Counter()
-    for line in lines:
-        name = line.reverses or line.reference
-        if line.booked:
-            seen[line.amount_paisa > 0, name] += 1
-        number = seen[line.amount_paisa > 0, name]
-        yield name if number <= 1 else f"{name}#{number}"
-
-
-def _receipt(line: StatementLine, name: str) -> Receipt:
-    midnight = datetime.combine(line.booked_on, time(), tzinfo=UTC)
-    hint = masked_payer(line.payer) if line.payer else None
-    return Receipt(name, line.said, line.amount_paisa, midnight, hint)
-
-
-def _received(answer: Answer) -> Found:
-    return _VERDICTS[answer.verdict], answer.payment.id
-
-
-def _taken_back(session: Session, line: StatementLine, reverses: str) -> Found:
-    midnight = datetime.combine(line.booked_on, time(), tzinfo=UTC)
-    known = session.exec(select(Payment.state).where(col(Payment.rail_reference) == reverses))
-    before = known.first()
-    try:
-        payment = reverse_receipt(
-            session, BANK, Reversal(line.reference, reverses, -line.amount_paisa, midnight)
-        )
-    except NotFound:
-        # Of one receipt that is taken back twice, we know the reference.
-        return LineOutcome.UNKNOWN if reverses == line.reverses else LineOutcome.DIFFERS, None
-    except Conflict:
-        return LineOutcome.DIFFERS, None
-    told_before = before == payment.state
-    return LineOutcome.KNOWN if told_before else LineOutcome.BOOKED, payment.id
-
-
-def _sent(session: Session, lines: Sequence[StatementLine]) -> Mapping[str, int]:
-    """Return what treasury recorded as sent by these references, in paisa."""
-    references = [line.reference for line in lines if line.amount_paisa < 0]
-    return {
-        reference: paisa
-        for table in (Refund, ProceedsPayout)
-        for reference, paisa in session.exec(
-            select(table.rail_reference, table.amount_paisa).where(
-                among(col(table.rail_reference), references)
-            )
-        )
-        if reference is not None
-    }
-
-
-def _left(line: StatementLine, name: str, sent: Mapping[str, int]) -> LineOutcome:
-    if line.reference not in sent:
-        return LineOutcome.UNKNOWN
-    # What was recorded once and left twice is another transfer.
-    same = name == line.reference and sent[line.reference] == -line.amount_paisa
-    return LineOutcome.KNOWN if same else LineOutcome.DIFFERS
 
 
 def _rows(

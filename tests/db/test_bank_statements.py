@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.document.store import DocumentStore
 from registry.kernel.actor import Actor, Role
@@ -21,8 +22,14 @@ from registry.offering import minting, orders, unwinding
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.offering.money import Standing, standing_of
 from registry.payment import payouts, statements
-from registry.payment.models import BankStatement, LineOutcome, ProceedsPayoutState
-from registry.payment.rails import BANK, Reversal
+from registry.payment.models import (
+    BankStatement,
+    BankStatementLine,
+    LineOutcome,
+    ProceedsPayoutState,
+)
+from registry.payment.rails import BANK, Receipt, Reversal
+from registry.payment.receiving import book_receipt
 from registry.payment.reversing import reverse_receipt
 from registry.tokenization import service as tokenizations
 from tests import factories as make
@@ -190,18 +197,142 @@ def test_import__one_refund_that_left_twice__differs(desk: Desk, order: Order) -
     assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.DIFFERS]
 
 
-def test_import__entries_that_are_only_numbered__are_of_their_own_statements(
+def numbered(order: Order, number: str, day: str, *, statement: str, paisa: int = 70) -> bytes:
+    """Write a statement whose one entry has only a number (NtryRef)."""
+    entry = camt_entry(number, paisa, said=order.reference, day=day, name="NtryRef")
+    content = camt(0, entry, closing=paisa, day=day)
+    return content.replace(b"<Stmt>", b"<Stmt><Id>%s</Id>" % statement.encode())
+
+
+def test_import__entries_that_are_only_numbered__are_of_their_own_days(
     desk: Desk, order: Order
 ) -> None:
-    for number in range(2):
-        content = camt(
-            70 * number, camt_entry("1", 70, said=order.reference), closing=70 + 70 * number
-        )
-        content = content.replace(b"AcctSvcrRef", b"NtryRef")
-        row = read(desk, content.replace(b"<Stmt>", b"<Stmt><Id>S-%d</Id>" % number))
+    for day in ("2026-07-14", "2026-07-15"):
+        row = read(desk, numbered(order, "1", day, statement=day))
         assert outcomes(desk, row) == [LineOutcome.BOOKED]
+    again = read(desk, numbered(order, "1", "2026-07-15", statement="another name"))
+    other = read(desk, numbered(order, "1", "2026-07-15", statement="afternoon", paisa=50))
 
+    assert (outcomes(desk, again), outcomes(desk, other)) == (
+        [LineOutcome.KNOWN],
+        [LineOutcome.BOOKED],
+    )
+    assert standing_of(desk.session, order.id) == Standing(held=190)
+
+
+@pytest.mark.parametrize("before", ["1", "PK***6702/S-1/1"])
+def test_import__what_an_older_version_booked_by_its_number__is_known(
+    desk: Desk, order: Order, before: str
+) -> None:
+    read(desk, numbered(order, "1", "2026-07-14", statement="S-1"))
+    payment = desk.session.exec(select(Payment)).one()
+    [line] = desk.session.exec(select(BankStatementLine)).all()
+    payment.rail_reference = line.bank_reference = before
+    desk.session.flush()
+
+    again = read(desk, numbered(order, "1", "2026-07-14", statement="S-2"))
+    next_day = read(desk, numbered(order, "1", "2026-07-15", statement="S-3"))
+    back = camt_entry("1", -70, reversal=True, day="2026-07-16", name="NtryRef")
+    undone = read(desk, camt(140, back, closing=70, day="2026-07-16"))
+
+    assert outcomes(desk, again) == [LineOutcome.KNOWN]
+    assert outcomes(desk, next_day) == [LineOutcome.BOOKED]
+    # Two have that number: nobody knows which was taken back.
+    assert outcomes(desk, undone) == [LineOutcome.UNKNOWN]
     assert standing_of(desk.session, order.id) == Standing(held=140)
+
+
+def test_import__unique_numbers_and_notices_of_them__are_one_payment_either_way(
+    desk: Desk, order: Order
+) -> None:
+    at = datetime(2026, 7, 14, 22, tzinfo=UTC)
+    notices = [Receipt(name, order.reference, 70, at) for name in ("FT1", "FT2")]
+    book_receipt(desk.session, BANK, notices[0])
+    first = read(desk, numbered(order, "FT1", "2026-07-15", statement="S"))
+    second = read(desk, numbered(order, "FT2", "2026-07-15", statement="S"))
+    book_receipt(desk.session, BANK, notices[1])
+    in_csv = read(desk, csv_file(0, ("FT2", 70, "", "", "")))
+
+    assert [outcomes(desk, row) for row in (first, second, in_csv)] == [
+        [LineOutcome.KNOWN],
+        [LineOutcome.BOOKED],
+        [LineOutcome.KNOWN],
+    ]
+    assert standing_of(desk.session, order.id) == Standing(held=140)
+    back = camt_entry("FT2", -70, reversal=True, day="2026-07-16", name="NtryRef")
+    undone = read(desk, camt(140, back, closing=70, day="2026-07-16"))
+    reverse_receipt(desk.session, BANK, Reversal("V", "FT2", 70, at))
+    assert outcomes(desk, undone) == [LineOutcome.BOOKED]
+    assert standing_of(desk.session, order.id) == Standing(held=70)
+
+
+def test_import__refund_recorded_by_a_number__is_known_once(desk: Desk, order: Order) -> None:
+    sales.pay(desk, order, order.amount_paisa + 5)
+    unwinding.record_refund(desk.session, TREASURY, order.id, rail_reference="7")
+    found: list[BankStatement] = []
+    for day in ("2026-07-14", "2026-07-14", "2026-07-15"):
+        entry = camt_entry("7", -5, day=day, name="NtryRef")
+        found.append(read(desk, camt(len(found), entry, closing=len(found) - 5, day=day)))
+
+    assert [outcomes(desk, row)[0] for row in found] == ["KNOWN", "KNOWN", "UNKNOWN"]
+
+
+def test_import__file_that_begins_later__books_the_earlier_line_alone(
+    desk: Desk, order: Order
+) -> None:
+    lines = [("A", 70, "", "", ""), ("A", 50, order.reference, "", "")]
+    days = ["2026-07-14", "2026-07-15"]
+    first = read(desk, csv_file(70, lines[1], days=days[1:]))
+
+    week = read(desk, csv_file(0, *lines, days=days))
+
+    booked, known = LineOutcome.BOOKED, LineOutcome.KNOWN
+    assert (outcomes(desk, first), outcomes(desk, week)) == ([booked], [booked, known])
+    assert standing_of(desk.session, order.id) == Standing(held=50)
+    assert ledger.balance_of(desk.session, Account.BANK) == 120
+    again = book_receipt(desk.session, BANK, Receipt("A", None, 70, now()))
+    assert again.rail_reference == "A#2"
+    assert ledger.balance_of(desk.session, Account.BANK) == 120
+
+
+def test_import__a_day_told_otherwise_before__differs(desk: Desk) -> None:
+    read(desk, csv_file(0, ("A", 70, "", "", "")))
+
+    row = read(desk, csv_file(0, ("A", 71, "", "", ""), ("B", 1, "", "", "")))
+
+    assert outcomes(desk, row) == [LineOutcome.DIFFERS, LineOutcome.BOOKED]
+
+
+def test_import__second_reversal_on_another_day__takes_the_second_payment_back(
+    desk: Desk, order: Order
+) -> None:
+    twice = [camt_entry("A", 70, said=order.reference) for _ in range(2)]
+    read(desk, camt(0, *twice, closing=140))
+
+    def undone(day: str, opening: int) -> list[LineOutcome]:
+        entry = camt_entry("A", -70, reversal=True, day=day)
+        return outcomes(desk, read(desk, camt(opening, entry, closing=opening - 70, day=day)))
+
+    booked, known = [LineOutcome.BOOKED], [LineOutcome.KNOWN]
+    assert undone("2026-07-16", 140) == booked
+    assert undone("2026-07-16", 141) == known
+    assert undone("2026-07-17", 70) == booked
+    assert undone("2026-07-18", 0) == [LineOutcome.DIFFERS]
+    assert standing_of(desk.session, order.id) == Standing()
+
+
+def test_import__notice_of_a_reversal_and_its_line__are_one(desk: Desk, order: Order) -> None:
+    twice = [("A", 70, order.reference, "", "")] * 2
+    read(desk, csv_file(0, *twice))
+    reverse_receipt(desk.session, BANK, Reversal("V1", "A", 70, now()))
+
+    row = read(desk, csv_file(140, ("V1", -70, "", "", "A"), ("V2", -70, "", "", "A")))
+    reverse_receipt(desk.session, BANK, Reversal("V2", "A", 70, now()))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.BOOKED]
+    assert standing_of(desk.session, order.id) == Standing()
+    with pytest.raises(Conflict, match="payment_not_reversible"):
+        reverse_receipt(desk.session, BANK, Reversal("V3", "A", 70, now()))
 
 
 def test_import__that_takes_back__locks_tokens_before_orders(
@@ -224,6 +355,53 @@ def test_import__that_takes_back__locks_tokens_before_orders(
             assert orders.lock_book(closing, orders.get_offering(closing, market.sale.id))
             closing.commit()
         assert told.result().closing_paisa == told.result().ledger_paisa == 5
+
+
+def test_reverse__told_while_the_sale_closes__locks_token_order_and_payment_in_turn(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        market = open_market(desk)
+        order = sales.pay(desk, sales.order(desk, market.sale, market.buyer), 70, reference="A")
+
+    def told(session: Session) -> Payment:
+        return reverse_receipt(session, BANK, Reversal("V", "A", 70, now()))
+
+    with fresh_database.transaction() as other:
+        tokenizations.get_tokenization(other, market.sale.tokenization_id, lock=True)
+        with meanwhile(fresh_database, told) as reversed_:
+            # Whoever has the token gets the payment without a wait for who waits for the token.
+            query = select(Payment).where(col(Payment.order_id) == order.id)
+            assert other.exec(query.with_for_update(nowait=True)).one()
+            other.commit()
+        assert reversed_.result().state == PaymentState.REVERSED
+
+
+def test_import__notice_and_statement_of_one_reversal_at_once__are_one(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        market = open_market(desk)
+        order = sales.order(desk, market.sale, market.buyer)
+        for _ in range(2):
+            sales.pay(desk, order, 70, reference=secrets.token_hex(4))
+        sales.pay(desk, order, 70, reference="A")
+    content = csv_file(210, ("V", -70, "", "", "A"))
+
+    found = together(
+        fresh_database,
+        [
+            lambda session: reverse_receipt(session, BANK, Reversal("V", "A", 70, now())),
+            lambda session: statements.import_statement(session, TREASURY, content),
+            lambda session: reverse_receipt(session, BANK, Reversal("V", "A", 70, now())),
+        ],
+    )
+
+    assert [item for item in found if isinstance(item, Exception)] == []
+    with fresh_database.reading() as reader:
+        assert standing_of(reader, order.id) == Standing(held=140)
 
 
 def test_import__days_that_do_not_follow__shows_the_gap(desk: Desk) -> None:

@@ -105,13 +105,18 @@ def test_camt__reversal__is_told_as_a_boolean_is_written(written: str) -> None:
     assert line.reverses == "A"
 
 
-def test_camt__number_of_an_entry__is_a_reference_within_its_statement_alone() -> None:
+def test_camt__number_of_an_entry__is_a_reference_within_its_account_and_day_alone() -> None:
     numbered = GOOD.replace("AcctSvcrRef", "NtryRef")
+    back = camt_entry("A", -5, reversal=True, name="NtryRef")
 
     [line] = read_camt(numbered.replace("<Stmt>", "<Stmt><Id>2026/196</Id>").encode()).lines
-    [nameless] = read_camt(numbered.encode()).lines
+    [nameless] = read_camt(numbered.replace("IBAN", "Other").encode()).lines
+    [undone] = read_camt(camt(5, back, closing=0)).lines
 
-    assert (line.reference, nameless.reference) == ("PK***6702/2026/196/A", "")
+    name = "PK***6702/2026-07-15/A"
+    assert (line.reference, line.number, line.reverses) == (name, "A", None)
+    assert nameless.reference == ""
+    assert (undone.reference, undone.number, undone.reverses) == (name, "A", name)
 
 
 def test_statement__of_a_day_to_come__is_refused() -> None:
@@ -120,10 +125,20 @@ def test_statement__of_a_day_to_come__is_refused() -> None:
         for reader, text in ((read_camt, GOOD), (read_csv, TABLE)):
             content = text.replace("2026-07-15", dated).encode()
             if read:
-                assert reader(content).closed_on == day
+                assert check_statement(reader(content)).closed_on == day
             else:
                 with pytest.raises(Invalid, match="has not come yet"):
-                    reader(content)
+                    check_statement(reader(content))
+
+
+def test_statement__that_announces_what_is_to_come__is_read() -> None:
+    later = str(today() + timedelta(days=9))
+    announced = camt_entry("B", 5, state="PDNG", day=later)
+    content = camt(0, camt_entry("A", 100), announced, closing=100)
+
+    assert len(check_statement(read_camt(content)).lines) == 2
+    with pytest.raises(Invalid, match="has not come yet"):
+        check_statement(read_camt(content.replace(b"PDNG", b"BOOK")))
 
 
 def test_camt__zeros_behind_the_paisa__are_nothing() -> None:
