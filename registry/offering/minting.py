@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, column, func, literal, update
+from sqlalchemy import ARRAY, BigInteger, Uuid, cast, column, func, literal, update
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
@@ -202,9 +202,12 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
         if wallet.state != WalletState.PROVEN:
             order.wallet_id = wallets.verified_wallet(session, order.investor_id).id
     planned = plan_order_mints(session, actor, tokenization, failed)
+    room = _room_for_rests(session, tokenization)
     for rest in _failed_rests(session, tokenization):
-        units = int(rest.params["units"])
-        planned.append(plan_treasury_mint(session, actor, tokenization, units, key=rest.key))
+        units = min(int(rest.params["units"]), room)
+        if units > 0:
+            planned.append(plan_treasury_mint(session, actor, tokenization, units, key=rest.key))
+            room -= units
     if not planned:
         raise Conflict(
             "no_mint_failed",
@@ -294,6 +297,24 @@ def _failed_rests(session: Session, tokenization: Tokenization) -> Sequence[Oper
         )
         .order_by(col(Operation.id))
     ).all()
+
+
+def _room_for_rests(session: Session, tokenization: Tokenization) -> int:
+    """Count the declared fractions that no mint has made, or is on its way to make.
+
+    Once all failed mints of orders are planned again, every order that waits has one on its way.
+    Rests of an earlier close may be about fractions that were sold since.
+    """
+    under_way = session.scalar(
+        select(
+            func.coalesce(func.sum(cast(col(Operation.params)["units"].as_string(), BigInteger)), 0)
+        ).where(
+            col(Operation.kind) == OperationKind.MINT,
+            col(Operation.params)["tokenization_id"].as_string() == str(tokenization.id),
+            col(Operation.state).not_in(FAILED),
+        )
+    )
+    return tokenization.declared_fractions - int(under_way or 0)
 
 
 def due_failures(session: Session) -> Sequence[UUID]:

@@ -150,7 +150,8 @@ def test_mint_again__what_was_given_back_is_refused_too__is_planned_for_the_wrap
     refuse(desk, bought[0])
     minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
     for mint in mints(desk):
-        mint.state = OperationState.FINAL
+        if mint.state == OperationState.PLANNED:
+            mint.state = OperationState.FINAL
     given_back = mints(desk)[-1]
     given_back.state = OperationState.REFUSED
     desk.session.flush()
@@ -263,3 +264,29 @@ def test_reopened__one_mint_is_done__is_refused(
     assert minting.due_failures(desk.session) == []
     with pytest.raises(Conflict, match="something_minted"):
         minting.reopen_sale(desk.session, sale.tokenization_id)
+
+
+def test_mint_again__rests_of_an_earlier_close__are_planned_up_to_what_was_declared(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    """As an older version left them, which did not give their keys up as it reopened a sale."""
+    refuse(desk, bought[0])
+    minting.give_back_order(desk.session, COMPLIANCE, bought[0].id, reason="KYC ended")
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+    given_back = mints(desk)[-1]
+    key = given_back.key
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+    given_back.key = key
+    desk.session.flush()
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), 7))
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    rest = next(row for row in mints(desk) if row.key == minting.treasury_key(sale.tokenization_id))
+    rest.state = OperationState.REVERTED
+    refuse(desk, bought[1])
+
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    planned = [row for row in mints(desk) if row.state == OperationState.PLANNED]
+    assert sum(int(row.params["units"]) for row in planned) == sales.FRACTIONS
