@@ -56,8 +56,8 @@ def take_round(database: Database, chain_id: int) -> bool:
     """
     turns: tuple[Callable[[], bool], ...] = (
         lambda: _follow(database, chain_id),
-        lambda: _write(database, look_at_payments) > 0,
-        lambda: _write(database, look_at_hits) > 0,
+        lambda: bool(_write(database, look_at_payments)),
+        lambda: bool(_write(database, look_at_hits)),
     )
     news, faults = False, []
     for turn in turns:
@@ -76,15 +76,14 @@ def _follow(database: Database, chain_id: int) -> bool:
         seen = look_at_chain(session, chain_id)
     if seen is None:
         return False
-    _write(database, lambda session: note_chain(session, seen))
-    return True
+    return _write(database, lambda session: note_chain(session, seen)) is not None
 
 
-def _write(database: Database, note: Callable[[Session], int]) -> int:
-    """Write what was found, unless another program does; return how many alerts are new."""
+def _write(database: Database, note: Callable[[Session], int]) -> int | None:
+    """Write what was found and return how many alerts are new; None while another program does."""
     with database.transaction() as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))):
-            return 0
+            return None
         return note(session)
 
 

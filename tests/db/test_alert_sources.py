@@ -17,7 +17,7 @@ from registry.kernel.db import Database
 from registry.kernel.ids import first_id_of
 from registry.kernel.vault import Vault
 from tests import factories as make
-from tests import intakes, sales
+from tests import intakes, ledger, sales
 from tests.factories import Desk
 
 pytestmark = pytest.mark.db
@@ -64,3 +64,16 @@ def test_round__while_somebody_writes__goes_on_from_before_they_began(
                 reached = session.get_one(AlertCursor, rounds.PAYMENTS).last_id
             assert reached is not None
             assert (reached <= first_id_of(began - rounds.LONGEST_LEAD)) is other_is_writing
+
+
+def test_round__while_another_program_writes__is_not_repeated_at_once(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        chain = ledger.live(Desk(session, vault, store), 700, 300)
+        chain_id = chain.chain_id
+
+    with fresh_database.transaction() as other:
+        other.execute(text(f"SELECT pg_advisory_xact_lock({rounds._LOCK})"))
+        assert not rounds.take_round(fresh_database, chain_id)
+    assert rounds.take_round(fresh_database, chain_id)
