@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -13,7 +13,6 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from api.auth.errors import TooManyStreams
 from registry.captable.feed import Place
 from registry.captable.models import SyncCursor
 from registry.kernel.db import Database
@@ -26,7 +25,7 @@ LOOK_SECONDS = 0.1
 MOST_STREAMS = 500
 """That one process serves at once; each costs a socket and a few kilobytes."""
 MOST_OF_ONE = 10
-"""Of them, that one person has: who has every device follow, and loses connections, needs a few."""
+"""Of them, that one caller has, a person or an API key: every device, and lines that were lost."""
 
 
 What = TypeVar("What", bound=Hashable)
@@ -50,47 +49,53 @@ class Live(Generic[What, Where]):
         self._places: dict[What, Where] = {}
         self._moved = asyncio.Condition()
         self._streams: Counter[What] = Counter()
-        self._people: Counter[str] = Counter()
+        self._ends: defaultdict[str, list[asyncio.Timeout]] = defaultdict(list)
+        """Of each caller's streams, oldest first."""
         self._looking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def stream(self, what: What, person: str) -> AsyncIterator[None]:
-        """Count a stream of somebody while it lasts.
+    async def stream(self, what: What, caller: str) -> AsyncIterator[None]:
+        """Count a stream of somebody while it lasts, and end their oldest if it is one too many.
+
+        The oldest may be one whose line was lost without a word, so that nobody hears it; who
+        does hear it comes back with the last id.
 
         Raises
         ------
-        TooManyStreams
-            They have as many as one person may.
         Unavailable
             ``too_many_streams``.
         """
-        self._check_room(person)
-        self._streams[what] += 1
-        self._people[person] += 1
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        try:
-            yield
-        finally:
-            self._leave(what, person)
-
-    def _check_room(self, person: str) -> None:
-        if self._people[person] >= MOST_OF_ONE:
-            raise TooManyStreams(MOST_OF_ONE)
         if self._streams.total() >= MOST_STREAMS:
             raise Unavailable(
                 "too_many_streams", "All streams of this process are taken; try again soon."
             )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as end:
+                self._enter(what, caller, end)
+                try:
+                    yield
+                finally:
+                    self._leave(what, caller, end)
 
-    def _leave(self, what: What, person: str) -> None:
+    def _enter(self, what: What, caller: str, end: asyncio.Timeout) -> None:
+        ends = self._ends[caller]
+        if len(ends) >= MOST_OF_ONE:
+            ends.pop(0).reschedule(asyncio.get_running_loop().time())
+        ends.append(end)
+        self._streams[what] += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    def _leave(self, what: What, caller: str, end: asyncio.Timeout) -> None:
         self._streams[what] -= 1
         if not self._streams[what]:
             del self._streams[what]
             # What is known of a thing that nobody looks at grows old.
             self._places.pop(what, None)
-        self._people[person] -= 1
-        if not self._people[person]:
-            del self._people[person]
+        if end in self._ends[caller]:  # otherwise a newer one has its place
+            self._ends[caller].remove(end)
+        if not self._ends[caller]:
+            del self._ends[caller]
         if not self._streams and self._looking is not None:
             self._looking.cancel()
             self._looking = None

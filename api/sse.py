@@ -19,6 +19,7 @@ from api.live import Live, What, Where
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 900.0
 """Then the stream ends, and whoever still may read it comes back with its last id."""
+LAST_WORD_SECONDS = 1.0
 RETRY_MS = 1000
 
 LastEventId = Annotated[
@@ -33,22 +34,31 @@ class TimedResponse(StreamingResponse):
     Parameters
     ----------
     place
-        Taken before the answer begins, while a refusal can still be told, and held till it ends.
+        Taken before the answer begins, while a refusal can still be told, and held till it ends;
+        given to a newer stream, it ends this one.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, place: AbstractAsyncContextManager[None], events: AsyncIterator[bytes]
+        self, place: AbstractAsyncContextManager[None, bool | None], events: AsyncIterator[bytes]
     ) -> None:
         super().__init__(events, headers={"Cache-Control": "no-store"})
         self._place = place
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._place:
             await super().__call__(scope, receive, send)
+            return
+        # Whoever still reads is told that it ends; nobody waits for who does not.
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                if self._begun:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def stream_response(self, send: Send) -> None:
+        self._begun = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SECONDS + HEARTBEAT_SECONDS):
                 await super().stream_response(send)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from registry.rate_limit.service import Allowance
 
-STREAM_SECONDS = 15
-"""So often a stream gives a sign of life, by which it is found out that its reader has gone."""
-
 
 class Unauthenticated(Exception):
     """No token, or none that we can believe.
@@ -51,16 +48,4 @@ class TooManyRequests(HasToWait):
             remedy="Wait for as long as Retry-After says; then repeat under the same "
             "Idempotency-Key.",
             wait=allowance.wait,
-        )
-
-
-class TooManyStreams(HasToWait):
-    """Somebody follows more at once than one person may."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            "too_many_own_streams",
-            f"You have {most} streams open already.",
-            remedy="Close one of them, or wait until it ends.",
-            wait=STREAM_SECONDS,
         )

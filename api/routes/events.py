@@ -71,4 +71,4 @@ def stream_events(
     events = follow(
         state.live, token.chain_id, state.turns, place, look=reader.look, position=_position
     )
-    return TimedResponse(state.live.stream(token.chain_id, actor.person), events)
+    return TimedResponse(state.live.stream(token.chain_id, actor.subject), events)

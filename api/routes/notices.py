@@ -76,4 +76,4 @@ def stream_my_events(
     events = follow(
         state.notices, NOTICES, state.turns, place, look=reader.look, position=_position
     )
-    return TimedResponse(state.notices.stream(NOTICES, actor.person), events)
+    return TimedResponse(state.notices.stream(NOTICES, actor.subject), events)

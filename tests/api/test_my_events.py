@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 from sqlmodel import col, select
 from standardwebhooks.webhooks import Webhook
@@ -34,7 +33,7 @@ from registry.webhook.secret import new_secret
 from tests import factories as make
 from tests.api.house import Caller, House, problem_of
 from tests.api.moves import frozen, minted, moved, moves, wallet_no
-from tests.api.test_events import Event, Listener, eventually
+from tests.api.test_events import Event, Listener
 
 pytestmark = pytest.mark.db
 
@@ -149,28 +148,19 @@ def test_stream__after_an_id_that_is_none__is_refused(
     problem_of(house.caller(person).ask("GET", "/v1/events", headers=headers), 422, code)
 
 
-def test_stream__more_than_one_person_may_have__are_refused_until_one_ends(
+def test_stream__more_than_one_person_may_have__ends_the_oldest(
     house: House, person: Actor
 ) -> None:
     with contextlib.ExitStack() as others:
         # Kept: a listener that nobody knows any more has hung up.
-        heard = [others.enter_context(listening(house, person)) for _ in range(MOST_OF_ONE - 1)]
-        with listening(house, person) as last:
-            assert {listener.next().kind for listener in [*heard, last]} == {"position"}
-            refused = begun(house, person)
-            assert begun(house, make.actor(Role.INVESTOR)).status_code == 200
-        problem_of(refused, 429, "too_many_own_streams")
-        assert int(refused.headers["retry-after"]) > 0
-        assert eventually(lambda: begun(house, person).status_code == 200)
-
-
-def begun(house: House, who: Actor) -> httpx.Response:
-    """Ask for a stream, and leave it as soon as it has begun."""
-    headers = {"Authorization": f"Bearer {house.token(who)}"}
-    with house.client.stream("GET", "/v1/events", headers=headers) as response:
-        if response.status_code != 200:
-            response.read()
-        return response
+        heard = [others.enter_context(listening(house, person)) for _ in range(MOST_OF_ONE)]
+        assert {listener.next().kind for listener in heard} == {"position"}
+        with listening(house, make.actor(Role.INVESTOR)), listening(house, person) as newest:
+            assert newest.next().kind == "position"
+            with pytest.raises(AssertionError, match="the stream has ended"):
+                heard[0].next()
+            tell(house, person, 1)
+            assert [one.next().kind for one in [*heard[1:], newest]] == ["order.paid"] * MOST_OF_ONE
 
 
 def test_my_events__of_a_kind_without_a_text__stops_nobody(house: House, person: Actor) -> None:

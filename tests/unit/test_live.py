@@ -89,3 +89,29 @@ def test_moved_from__place_that_nobody_has_looked_at_yet__is_not_asked_for_at_on
             assert clock() - begun >= 0.2
 
     run(follow())
+
+
+def test_stream__one_too_many_of_a_caller__ends_the_oldest_that_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "MOST_OF_ONE", 2)
+
+    async def follow() -> None:
+        seen = Live(reading(1))
+        ended: list[int] = []
+
+        async def one(number: int, caller: str) -> None:
+            async with seen.stream(IT, caller):
+                await asyncio.sleep(SOON)
+            ended.append(number)
+
+        tasks = []
+        for number, caller in enumerate(["key:a@me", "me", "me", "me", "me", "key:a@me"]):
+            tasks.append(asyncio.create_task(one(number, caller)))
+            await asyncio.sleep(0.01)
+        assert ended == [1, 2]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(follow())
