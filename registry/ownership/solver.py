@@ -138,8 +138,7 @@ def _is_closed(circle: Collection[Node], owners: Mapping[Node, Parts[Node]]) -> 
     """Tell whether all of these nodes is owned by themselves: nothing flows out."""
     members = set(circle)
     return all(
-        members.issuperset(owners[node]) and _sum(owners[node].values()) == ALL
-        for node in circle
+        members.issuperset(owners[node]) and _sum(owners[node].values()) == ALL for node in circle
     )
 
 

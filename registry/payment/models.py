@@ -79,7 +79,7 @@ class BankStatementLine(Record, table=True):
     booked_on: date
     amount_paisa: int = bigint()
     outcome: LineOutcome = enumeration(LineOutcome)
-    payment_id: UUID | None = Field(default=None, foreign_key="payment.id")
+    payment_id: UUID | None = Field(default=None, foreign_key="payment.id", index=True)
 
 
 class ProceedsPayoutState(StrEnum):

@@ -1,7 +1,8 @@
 """A redemption says what is kept of its price for costs; a day's payments are told by rail.
 
 Nothing was kept of the price of redemptions that were asked for before. It says too how many are
-paid, and for how many units; of older ones the payouts tell. What is not paid yet has an index.
+paid, and for how many units; of older ones the payouts tell. What is not paid yet has an index, and so
+has what was booked of a statement's lines.
 """
 
 from __future__ import annotations
@@ -38,9 +39,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'PAID'"),
     )
     _payments_of_a_day([*_ALL_OF_A_DAY, "rail"])
+    op.create_index(
+        "ix_bank_statement_line_payment_id", "bank_statement_line", ["payment_id"]
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_bank_statement_line_payment_id", table_name="bank_statement_line")
     _payments_of_a_day(_ALL_OF_A_DAY)
     op.drop_index("ix_redemption_payout_open", table_name="redemption_payout")
     op.drop_column("redemption", "record_units")
