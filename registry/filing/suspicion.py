@@ -41,7 +41,7 @@ def may_read(actor: Actor) -> bool:
 def untold_to(session: Session, person: str, *, may_know: bool) -> Untold:
     """Say what of the journal is not told to somebody.
 
-    Whoever may hold tokens is told there of no case and of no alert, whomever it is about: the
+    Whoever may hold tokens is told there of no case, no alert and no CTR, whomever it is about: the
     numbers of the journal have no gaps, and one entry alone that is not told would tell them.
 
     Parameters
@@ -50,7 +50,7 @@ def untold_to(session: Session, person: str, *, may_know: bool) -> Untold:
         Their role may know of suspicions of others.
     """
     is_party = investors.find_own_party(session, person) is not None
-    return Untold(suspicions=is_party or not may_know, alerts=is_party)
+    return Untold(suspicions=is_party or not may_know, watches=is_party)
 
 
 def open_str_case(

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry, JournalLeaf
-from registry.journal.untold import ALL_TOLD, OF_ALERT, OF_SUSPICION, Untold
+from registry.journal.untold import ALL_TOLD, OF_SUSPICION, OF_WATCH, Untold
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
@@ -82,8 +82,8 @@ def list_entries(
     query = select(JournalEntry)
     if untold.suspicions:
         query = query.where(text(f"NOT {OF_SUSPICION}"))
-    if untold.alerts:
-        query = query.where(text(f"NOT {OF_ALERT}"))
+    if untold.watches:
+        query = query.where(text(f"NOT {OF_WATCH}"))
     if subject_id is not None:
         query = query.where(col(JournalEntry.subject_id) == subject_id)
     return session.exec(page_after(query, col(JournalEntry.id), after=after, limit=limit)).all()

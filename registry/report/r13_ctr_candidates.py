@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlmodel import Session
 
+from registry.investor.service import find_own_party
 from registry.kernel.clock import SEAT, day_of
 from registry.kernel.errors import Invalid
 from registry.policy.models import PolicyName
@@ -41,7 +42,8 @@ COLUMNS = (
 # Of the rails that the policy names; what the bank took back was not paid.
 # Payments of one day are few, whatever there ever was; of
 # those who paid, nearly all paid less, and are not asked who they are. What was identified after
-# its day was filed is in a further report, or in none yet: then nothing is said of the state.
+# its day was filed is in a further report, or in none yet: then nothing is said of the state. Of
+# themselves nobody reads it, as nobody reads the report that is filed.
 _PAID = """
 SELECT i.party_id, p.total, p.payments, f.filed_reference,
   CASE WHEN f.state IS NOT NULL AND NOT EXISTS (
@@ -66,7 +68,7 @@ LEFT JOIN LATERAL (
   FROM ctr_filing c
   WHERE c.party_id = i.party_id AND c.day = :day AND c.state <> 'WITHDRAWN'
 ) f ON true
-WHERE i.party_id > :after
+WHERE i.party_id > :after AND (CAST(:own AS uuid) IS NULL OR i.party_id <> :own)
 ORDER BY i.party_id LIMIT :limit
 """
 # All that is asked of a payment now stands in one index.
@@ -91,6 +93,7 @@ def _rows(session: Session, question: Question[OfDay]) -> Iterator[Row]:
         "day": day, "begins": begins, "ends": begins + timedelta(days=1),
         "least": least, "limit": question.fetch, "rails": list(policy.rails),
         "after": question.after[0] if question.after else UUID(int=0),
+        "own": find_own_party(session, question.reader),
     }  # fmt: skip
     with as_recorded(session, question) as until:
         paid = _PAID_NOW if question.is_of_now else _PAID_THEN

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from registry.investor.service import find_own_party
 from registry.journal.models import READING
-from registry.journal.untold import OF_ALERT, OF_SUSPICION
+from registry.journal.untold import OF_SUSPICION, OF_WATCH
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
@@ -57,7 +57,7 @@ FROM journal_entry e WHERE {READING} AND e.id > :after
   AND (CAST(:subject AS text) IS NULL OR e.subject_id = :subject
     OR e.facts -> 'parties' @> to_jsonb(CAST(:subject AS text)))
   AND (:tells_suspicions OR NOT {OF_SUSPICION})
-  AND NOT (({OF_SUSPICION} OR {OF_ALERT}) AND e.facts -> 'parties' @> to_jsonb(CAST(:own AS text)))
+  AND NOT (({OF_SUSPICION} OR {OF_WATCH}) AND e.facts -> 'parties' @> to_jsonb(CAST(:own AS text)))
 ORDER BY e.id LIMIT :limit
 """)  # noqa: S608 - acts of our own
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,14 +13,16 @@ from sqlmodel import col, select
 
 from registry.filing import ctr
 from registry.journal.models import JournalEntry
+from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import SEAT, now, today
 from registry.offering.models import Order
 from registry.payment.rails import BANK, Reversal
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import intakes, sales
-from tests.api.house import House, problem_of
-from tests.api.reports import Replayed, ask, rows_of
+from tests.api.house import Caller, House, problem_of
+from tests.api.reports import WHY, Replayed, ask, rows_of
+from tests.db.past import journal_of
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 
 pytestmark = pytest.mark.db
@@ -168,3 +171,42 @@ def test_r_13__identified_after_its_day_was_filed__is_one_row_that_tells_what_is
     totals = sorted(int(filing["total_paisa"]) for filing in filings)
     assert totals == [70_000_00, CTR_PAISA], "rupees on chain are no currency"
     assert said() == [("FILED", "CTR-A, CTR-B")]
+
+
+def test_r_13__payer_who_is_an_officer__is_told_nothing_of_themselves(house: House) -> None:
+    yesterday = today() - timedelta(days=1)
+    with house.desk() as desk:
+        who, other = (intakes.paid_yesterday(desk, CTR_PAISA) for _ in range(2))
+        own, others = str(who.investor.party_id), str(other.investor.party_id)
+        prepared = ctr.prepare_filing(
+            desk.session, FIRST_OFFICER, party_id=who.investor.party_id, day=yesterday
+        )
+        filing = str(prepared.id)
+    regulator = house.caller(Role.REGULATOR)
+    officer = house.caller(Actor(who.actor.subject, frozenset({Role.AUDITOR})))
+
+    def items(caller: Caller, path: str, **query: str) -> list[dict[str, Any]]:
+        answer = caller.get(path, **(WHY | {"limit": 200} | query)).raise_for_status().json()
+        found: list[dict[str, Any]] = answer["items"]
+        return found
+
+    def payers(caller: Caller) -> set[str]:
+        return {row["party"] for row in items(caller, "/v1/reports/R-13", day=str(yesterday))}
+
+    assert payers(regulator) >= {own, others}
+    assert payers(officer) >= {others}
+    assert own not in payers(officer)
+
+    # Nor do the acts upon the report, the row itself, and who read it.
+    assert regulator.get(f"/v1/ctr_filings/{filing}", **WHY).status_code == 200
+    journal_of(house.database)  # seals everything
+    for path, query in (
+        ("/v1/journal", {"subject_id": filing}),
+        ("/v1/reports/R-27", {"entity": filing}),
+        ("/v1/reports/R-24", {"subject": own}),
+    ):
+        assert items(regulator, path, **query)
+        assert items(officer, path, **query) == []
+    leaf = items(regulator, "/v1/reports/R-27", entity=filing)[0]["seq"]
+    assert regulator.get(f"/v1/journal/{leaf}/proof").json()["entry"]
+    assert officer.get(f"/v1/journal/{leaf}/proof").json()["entry"] is None
