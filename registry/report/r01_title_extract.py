@@ -17,7 +17,7 @@ from registry.asset.models import Asset
 from registry.kernel.money import Money, lakh_grouped
 from registry.mutation.models import CLOSED
 from registry.report.people import cnic_column, name_column, people_of
-from registry.report.proofs import DEED, proofs_of_first_right
+from registry.report.proofs import DEED, deeds_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfAsset, as_recorded, asset_of
 
@@ -49,11 +49,8 @@ COLUMNS = (
 )
 
 _OWNERS = text("""
-SELECT v.seq, v.valid_from, v.kul_hissay, v.basis,
-  CASE WHEN m.id IS NULL THEN CAST(:proofs AS text) ELSE coalesce(m.deed_no, m.misl_no) END,
-  s.party_id, s.hissa
+SELECT v.id, v.seq, v.valid_from, v.kul_hissay, v.basis, s.party_id, s.hissa
 FROM title_version v JOIN title_share s ON s.version_id = v.id
-LEFT JOIN mutation m ON m.id = v.mutation_id
 WHERE v.title_id = :title AND s.party_id > :after
   AND v.valid_from <= :moment AND (v.valid_to IS NULL OR v.valid_to > :moment)
   AND v.recorded_at <= :known AND (v.superseded_at IS NULL OR v.superseded_at > :known)
@@ -96,7 +93,6 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
     asked = {
         "title": title.id, "asset": asset.id, "moment": question.moment,
         "known": question.known_at,
-        "proofs": proofs_of_first_right(session, question, asset, title),
     }  # fmt: skip
     after = question.after[0] if question.after else UUID(int=0)
     owners = session.execute(
@@ -112,9 +108,11 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
     assert dossier is not None, "the asset was found in this session"
     thing = _thing(asset, dossier)
     burden = (_encumbrances(session, asked), waiting, dossier.dossier_hash)
-    people = people_of(session, question, {row.party_id for row in owners})
-    for seq, valid_from, kul_hissay, basis, deed, party_id, hissa in owners:
-        person = people[party_id]
+    parties = {row.party_id for row in owners}
+    deeds = deeds_of(session, question, (asset, title), parties)
+    people = people_of(session, question, parties)
+    for version_id, seq, valid_from, kul_hissay, basis, party_id, hissa in owners:
+        person, deed = people[party_id], deeds.of(version_id, party_id)
         yield Row(
             (str(party_id),),
             (*thing[:4], title.id, state, seq, valid_from, *thing[4:], person.name,

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.report.people import name_column, people_of
-from registry.report.proofs import DEED, proofs_of_first_right
+from registry.report.proofs import DEED, deeds_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfAsset, asset_of
 
@@ -43,19 +43,20 @@ COLUMNS = (
 )
 
 # A first right, and what a division makes, has no seller: its owners are those to whom it passed.
+# So has what records a burden only, or is brought back: its owners took before.
 _HISTORY = text("""
 SELECT v.seq, v.valid_from, v.valid_to, v.recorded_at,
   CASE WHEN v.superseded_at <= :known THEN v.superseded_at END,
+  v.basis, m.kind, m.number, v.maker, v.checker, m.revenue_officer,
   p.place, p.party_id, p.hissa, p.kul_hissay,
-  v.basis, m.kind, m.number,
-  CASE WHEN m.id IS NULL THEN CAST(:proofs AS text) ELSE coalesce(m.deed_no, m.misl_no) END,
-  v.maker, v.checker, m.revenue_officer
+  v.id AS version_id, p.passes, coalesce(m.deed_no, m.misl_no) AS deed
 FROM title_version v LEFT JOIN mutation m ON m.id = v.mutation_id
 CROSS JOIN LATERAL (
-  SELECT CASE part WHEN 'SELLER' THEN 1 ELSE 2 END AS place, party_id, hissa, m.kul_hissay
+  SELECT CASE part WHEN 'SELLER' THEN 1 ELSE 2 END AS place, party_id, hissa, m.kul_hissay,
+    true AS passes
   FROM mutation_party WHERE mutation_id = m.id AND part <> 'WITNESS'
   UNION ALL
-  SELECT 2, party_id, hissa, v.kul_hissay FROM title_share
+  SELECT 2, party_id, hissa, v.kul_hissay, false FROM title_share
   WHERE version_id = v.id AND NOT EXISTS (
     SELECT FROM mutation_party WHERE mutation_id = m.id AND part <> 'WITNESS')) p
 WHERE v.title_id = :title AND v.recorded_at <= :known AND v.valid_from <= :moment
@@ -74,16 +75,21 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "title": title.id, "known": question.known_at, "moment": question.moment,
         "begun_from": question.parameters.begun_from, "begun_to": question.parameters.begun_to,
         "seq": seq, "place": place, "party": party, "limit": question.fetch,
-        "proofs": proofs_of_first_right(session, question, asset, title),
     }  # fmt: skip
     found = session.execute(_HISTORY, asked).all()
-    people = people_of(session, question, {row.party_id for row in found})
+    parties = {row.party_id for row in found}
+    deeds = deeds_of(session, question, (asset, title), parties)
+    people = people_of(session, question, parties)
     for row in found:
-        seq, times, rest = row[0], row[1:5], row[9:]
+        seq, times, by, officers = row[0], row[1:5], row[5:8], row[8:11]
+        deed = row.deed if row.passes else deeds.of(row.version_id, row.party_id)
         name = people[row.party_id].name
         sides = (name, None) if row.place == _SELLER else (None, name)
         share = Fraction(row.hissa, row.kul_hissay)
-        yield Row((seq, row.place, str(row.party_id)), (seq, *times, *sides, share, *rest))
+        yield Row(
+            (seq, row.place, str(row.party_id)),
+            (seq, *times, *sides, share, *by, deed, *officers),
+        )
 
 
 OWNERSHIP_HISTORY = Report(

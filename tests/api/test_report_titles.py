@@ -30,6 +30,7 @@ PROVEN_BY = {
     "FARD_MALKIAT": "1/2026, Sub-Registrar",
     "REGISTERED_SALE_DEED": "4411/2025, Sub-Registrar Depalpur, 2025-11-03",
 }
+FIRST_PROOFS = "4411/2025, Sub-Registrar Depalpur, 2025-11-03; 1/2026, Sub-Registrar"
 SQFT_SQM = Fraction("0.09290304")
 
 
@@ -87,25 +88,36 @@ def sell(desk: Desk, title: Title, seller: Party) -> None:
     make.file_document(desk, asset, "FARD_MALKIAT", issuer_ref="901/2026")
 
 
-def deed_by_journal(told: Replayed, version: dict[str, Any], asset_id: UUID) -> str | None:
-    """Name the deed of a mutation; else the papers that were verified before there was any."""
-    if version["mutation_id"] is not None:
-        deed: str = told.one("mutation", id=version["mutation_id"])["deed_no"]
-        return deed
-    entered = [
-        datetime.fromisoformat(each["recorded_at"])
-        for each in told.rows("mutation", title_id=version["title_id"])
-    ]
-    at = min(entered, default=None)
-    sources = {each["source_document_id"] for each in told.rows("mutation")}
+def deed_by_journal(
+    told: Replayed, version: dict[str, Any], owner_id: str, asset_id: UUID
+) -> str | None:
+    """Go back to the deed by which an owner took; else to what was verified before the title."""
+    while version["mutation_id"] is not None:
+        mutation = told.one("mutation", id=version["mutation_id"])
+        if mutation["reverses_id"] is not None:
+            mutation = told.one("mutation", id=mutation["reverses_id"])
+        elif owner_id in buyers_of(told, mutation):
+            deed: str = mutation["deed_no"]
+            return deed
+        version = told.one("title_version", id=mutation["version_id"])
+    active = min(
+        datetime.fromisoformat(fact["recorded_at"])
+        for fact in told.facts
+        if fact["row_id"] == version["title_id"] and fact["image"]["state"] == "ACTIVE"
+    )
     proofs = [
         paper
-        for paper in told.rows("document", at=at, asset_id=asset_id, state="VERIFIED")
-        if paper["kind"] in PROVEN_BY and paper["id"] not in sources
+        for paper in told.rows("document", at=active, asset_id=asset_id, state="VERIFIED")
+        if paper["kind"] in PROVEN_BY
     ]
     return "; ".join(
         PROVEN_BY[paper["kind"]] for paper in sorted(proofs, key=lambda row: row["id"])
     )
+
+
+def buyers_of(told: Replayed, mutation: dict[str, Any]) -> set[str]:
+    parties = told.rows("mutation_party", mutation_id=mutation["id"], part="BUYER")
+    return {party["party_id"] for party in parties}
 
 
 def sqm_by_journal(asset: dict[str, Any]) -> Fraction:
@@ -150,7 +162,7 @@ def extract_by_journal(house: House, farm: Farm, moment: datetime) -> list[dict[
             "owner": person(house, share["party_id"])["name"],
             "father_or_spouse": person(house, share["party_id"])["father"],
             "area_sqm": sqm_by_journal(asset),
-            "deed": deed_by_journal(told, version, farm.asset_id),
+            "deed": deed_by_journal(told, version, share["party_id"], farm.asset_id),
             "title_state": told.one("title", at=moment, id=farm.title_id)["state"],
             "liens": len(liens_then),
             "open": [row["number"] for row in waiting],
@@ -184,7 +196,8 @@ def test_r_01__now__is_what_the_journal_says(house: House, farm: Farm) -> None:
     assert sum(Fraction(int(row["hissa"]), int(row["kul_hissay"])) for row in rows) == 1
     assert rows[0]["open_mutation"].startswith("SALE ")
     assert rows[0]["encumbrances"].startswith("MORTGAGE ")
-    assert rows[0]["deed"] == "1204"
+    # Who sold a part has the rest by the papers that proved the whole.
+    assert sorted(row["deed"] for row in rows) == ["1204", *2 * [FIRST_PROOFS]]
     assert len([row for row in rows if row["father_or_spouse"]]) == 2
     assert "sq ft" in rows[0]["area"]
 
@@ -197,9 +210,7 @@ def test_r_01__as_of_the_first_right__is_what_the_journal_said_then(
 
     assert same_parts(rows) == extract_by_journal(house, farm, moment)
     assert len(rows) == 2
-    assert {row["deed"] for row in rows} == {
-        "4411/2025, Sub-Registrar Depalpur, 2025-11-03; 1/2026, Sub-Registrar"
-    }
+    assert {row["deed"] for row in rows} == {FIRST_PROOFS}
     assert rows[0]["encumbrances"] is None
     assert rows[0]["open_mutation"] is None
 
@@ -300,12 +311,13 @@ def history_by_journal(house: House, farm: Farm) -> list[dict[str, Any]]:
             "superseded_at": instant(version["superseded_at"]),
             "maker": version["maker"],
             "checker": version["checker"],
-            "deed": deed_by_journal(told, version, farm.asset_id),
         }
         if version["mutation_id"] is None:
             nothing = dict.fromkeys(("mutation_no", "mutation_kind", "officer"))
             for share in told.rows("title_share", version_id=version["id"]):
                 passed = str(Fraction(share["hissa"], version["kul_hissay"]))
+                deed = deed_by_journal(told, version, share["party_id"], farm.asset_id)
+                common["deed"] = deed
                 found.append(common | _side(house, share, "BUYER", passed) | nothing)
             continue
         mutation = told.one("mutation", id=version["mutation_id"])
@@ -313,6 +325,7 @@ def history_by_journal(house: House, farm: Farm) -> list[dict[str, Any]]:
             "mutation_no": mutation["number"],
             "mutation_kind": mutation["kind"],
             "officer": mutation["revenue_officer"],
+            "deed": mutation["deed_no"],
         }
         for party in told.rows("mutation_party", mutation_id=mutation["id"]):
             passed = str(Fraction(party["hissa"], mutation["kul_hissay"]))
