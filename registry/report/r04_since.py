@@ -12,14 +12,13 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.bulk import cursor_of
-from registry.captable.held import held_by
 from registry.interest.since import owning_since
 from registry.kernel.rows import among
 from registry.ownership.graph import Graph, Node, NodeKind, party_node
 from registry.ownership.reverse import HeldTitle, HeldToken
 from registry.ownership.solver import EVER, ways_since
 from registry.party.models import Party
-from registry.report.held_since import TITLE_SINCE, held_since
+from registry.report.held_since import TITLE_SINCE, parties_since
 from registry.report.report import Question
 from registry.tokenization.models import Tokenization
 
@@ -31,12 +30,6 @@ SELECT t.asset_id, mine.party_id, ({TITLE_SINCE})
 FROM unnest(%(assets)s::uuid[], %(parties)s::uuid[]) mine (asset_id, party_id)
 JOIN title t ON t.asset_id = mine.asset_id
 """  # noqa: S608 - no value in it
-_IN_WALLETS = """
-SELECT i.party_id, h.address, x.balance_units
-FROM investor i JOIN wallet w ON w.investor_id = i.id JOIN holder h ON h.address = w.address
-JOIN ({held}) x ON x.holder_no = h.holder_no
-WHERE i.party_id = ANY(%(parties)s)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +122,20 @@ def _titles_since(session: Session, question: Question[Any], pairs: Pairs) -> Si
 
 
 def _tokens_since(session: Session, question: Question[Any], pairs: Pairs) -> Since:
-    """Return since when each party has held something of each token in one of its wallets."""
+    """Return since when each party has held something of each token."""
     found: dict[tuple[UUID, UUID], datetime] = {}
     for token_id in sorted({token_id for token_id, _ in pairs}):
         holders = [holder_id for each, holder_id in pairs if each == token_id]
-        for holder_id, since in _token_since(session, question, token_id, holders):
-            key = (token_id, holder_id)
-            found[key] = min(since, found.get(key, since))
+        since = _token_since(session, question, token_id, holders)
+        found |= {(token_id, holder_id): moment for holder_id, moment in since.items()}
     return found
 
 
 def _token_since(
     session: Session, question: Question[Any], token_id: UUID, holders: Collection[UUID]
-) -> Collection[tuple[UUID, datetime]]:
+) -> Mapping[UUID, datetime]:
     address = session.get_one(Tokenization, token_id).token_address
     token = None if address is None else captable.find_token(session, address)
     if token is None or question.block is None:
-        return ()
-    query = _IN_WALLETS.format(held=held_by(token, question.block)).encode()
-    with cursor_of(session) as cursor:
-        rows = cursor.execute(query, {"parties": list(holders)}).fetchall()
-    held = {wallet: int(units) for _, wallet, units in rows}
-    since = held_since(session, token, question.block, held)
-    return [(party_id, since[wallet]) for party_id, wallet, _ in rows if wallet in since]
+        return {}
+    return parties_since(session, token, question.block, holders)
