@@ -12,8 +12,8 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlmodel import Session
 
-from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import known_block_at
 from registry.captable.models import Token
 from registry.kernel.clock import day_of
 from registry.reconciliation.statements import end_of
@@ -87,7 +87,8 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     statement = session.execute(_STATEMENT, asked).first()
     block = question.at_block
     if statement is not None:
-        block = captable.block_at(session, token.chain_id, end_of(statement.as_of))
+        known_at = None if question.is_of_now else question.known_at
+        block = known_block_at(session, token.chain_id, end_of(statement.as_of), known_at)
     proof = _proof(session, token, block, question)
     told = (
         statement.as_of if statement else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from registry.captable.bulk import cursor_of
-from registry.captable.models import EventKind
+from registry.captable.frozen import FROZEN_WHOLE
+from registry.captable.held import HELD_BY_ONE, ever_held
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
@@ -74,26 +76,17 @@ GROUP BY h.id
 """)
 # Of each wallet of these parties: whether the address is frozen at the block, and what it has.
 _FROZEN = f"""
-SELECT i.party_id, sum(z.price_paisa * CASE WHEN f.frozen THEN held.units ELSE held.locked END)
+SELECT i.party_id, z.price_paisa, b.token_no, b.holder_no,
+  coalesce(held.units, 0), coalesce(held.frozen, 0), coalesce(stopped.whole, false)
 FROM investor i JOIN wallet w ON w.investor_id = i.id
 JOIN holder h ON h.address = w.address
-JOIN balance b ON b.holder_no = h.holder_no
+JOIN ({{held}}) b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
 JOIN tokenization z ON z.token_address = t.address
-CROSS JOIN LATERAL (
-  SELECT coalesce(later_balances[width_bucket(%(block)s::int8, later_blocks)], balance_units)
-      AS units,
-    coalesce(later_frozen[width_bucket(%(block)s::int8, later_blocks)], frozen_units) AS locked
-  FROM balance_at a
-  WHERE a.token_no = b.token_no AND a.holder_no = b.holder_no AND a.block_number <= %(block)s
-  ORDER BY a.block_number DESC LIMIT 1) held
-LEFT JOIN LATERAL (
-  SELECT e.extra ->> 'frozen' = 'true' AS frozen FROM token_event e
-  WHERE e.token_no = b.token_no AND e.target = b.holder_no AND e.kind = {EventKind.ADDRESS_FROZEN:d}
-    AND e.block_number <= %(block)s
-  ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) f ON true
-WHERE i.party_id = ANY(%(parties)s) GROUP BY i.party_id
-"""  # noqa: S608 - numbers of our own
+LEFT JOIN LATERAL ({HELD_BY_ONE}) held ON true
+LEFT JOIN LATERAL ({FROZEN_WHOLE}) stopped ON true
+WHERE i.party_id = ANY(%(parties)s)
+"""  # noqa: S608 - no value in it
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
@@ -131,13 +124,23 @@ def _frozen(
     session: Session, question: Question[Any], parties: Collection[UUID]
 ) -> Mapping[UUID, int]:
     """Return what of each party's fractions cannot move at the block, at the price of issue."""
-    values = {
-        "chain": question.chain_id,
-        "block": question.at_block.kept,
-        "parties": list(parties),
-    }
+    block = question.at_block
+    values = {"chain": question.chain_id, "block": block.kept, "parties": list(parties)}
+    query = _FROZEN.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
-        return {party: int(paisa or 0) for party, paisa in cursor.execute(_FROZEN, values)}
+        found = cursor.execute(query, values).fetchall()
+    lost = {}
+    if block.lost is not None:
+        for number in {row[2] for row in found}:
+            lost[number] = (block.lost.changes(number), block.lost.freezes(number))
+    worth: Counter[UUID] = Counter()
+    for party_id, price_paisa, token_no, holder_no, *kept in found:
+        changes, freezes = lost.get(token_no, ({}, {}))
+        more_units, more_locked = changes.get(holder_no, (0, 0))
+        is_whole = freezes.get(holder_no, kept[2])
+        frozen = int(kept[0]) + more_units if is_whole else int(kept[1]) + more_locked
+        worth[party_id] += price_paisa * frozen
+    return worth
 
 
 SCREENING = Report(

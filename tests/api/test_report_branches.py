@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
 from eth_utils.address import to_checksum_address
 
+from registry.investor.models import Investor
 from registry.kernel.actor import Role
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.party.models import Party
+from registry.reconciliation import statements
+from registry.tokenization.models import Tokenization
 from tests import factories as make
-from tests import owning
+from tests import intakes, owning
 from tests.api.house import House
-from tests.api.moves import Moves, frozen_whole, minted, moved, moves
+from tests.api.moves import Moves, frozen, frozen_whole, minted, moved, moves
 from tests.api.reports import read, rows_of
 from tests.factories import Buyer
 from tests.owning import shares
@@ -27,7 +31,8 @@ pytestmark = pytest.mark.db
 class Lost:
     """Somebody bought, and a company did, in blocks that a reorg has taken since.
 
-    The seller's wallet, which was frozen, was freed in them, and the company's frozen.
+    The seller's wallet, which was frozen, was freed in them, save for 7 units, and the company's
+    frozen. The register of record was told of them.
 
     Parameters
     ----------
@@ -62,6 +67,10 @@ def lost(house: House) -> Lost:
         party, owner = make.company(desk), make.person(desk)
         owning.declare(desk, party, shares(1, (owner, 1)))
         company = make.issuer(desk, party)
+        # The seller bears a name on the list.
+        party_id = intakes.listed_party(desk)
+        desk.session.get_one(Investor, seller.investor.id).party_id = party_id
+    seller.investor.party_id = party_id
     one, two, three = (who.wallet.address for who in (seller, buyer, company))
     chain.mine(minted(one, 100))
     kept = chain.mine(frozen_whole(one))
@@ -72,7 +81,15 @@ def lost(house: House) -> Lost:
         moved(one, two, 30),
         frozen_whole(one, freed=True),
         frozen_whole(three),
+        frozen(one, 7),
     )
+    with house.desk() as desk:
+        held = ((seller, 45), (buyer, 30), (company, 25))
+        stated = [(who.investor.party_id, units) for who, units in held]
+        day = today() - timedelta(days=1)
+        statements.file_statement(
+            desk.session, make.actor(Role.OPERATIONS), chain.token_id, as_of=day, rows=stated
+        )
     moment = house.one("SELECT clock_timestamp()").isoformat()
     chain.take_back_to(kept, "second")
     return Lost(chain, seller, buyer, company, owner, moment, kept, first, last)
@@ -177,6 +194,30 @@ def test_r_07__changed_before_the_period__was_not_changed_in_it(lost: Lost) -> N
     rows = lost.rows("R-07", token=lost.chain.token_id, since=since, threshold_percent="1")
 
     assert {(row["change"], row["changed_at"], row["tx"]) for row in rows} == {("0", None, None)}
+
+
+def test_r_15__frozen_or_freed_in_a_lost_block__is_worth_what_that_branch_froze(lost: Lost) -> None:
+    house, party = lost.chain.house, str(lost.seller.investor.party_id)
+    with house.database.reading() as session:
+        price_paisa = session.get_one(Tokenization, lost.chain.token_id).price_paisa
+
+    def units(rows: list[dict[str, Any]]) -> set[Fraction]:
+        found = [row["frozen_value"]["amount"] for row in rows if row["party"] == party]
+        return {Fraction(amount) * 100 / price_paisa for amount in found}
+
+    assert units(lost.rows("R-15")) == {7}
+    assert units(rows_of(house, "R-15")) == {100}
+
+
+def test_r_09__of_lost_blocks__holds_the_statement_against_that_branch(lost: Lost) -> None:
+    rows = lost.rows("R-09", token=lost.chain.token_id)
+
+    assert {row["block"] for row in rows} == {lost.last}
+    assert sorted(row["cap_table"] for row in rows) == ["25", "30", "45"]
+    assert {row["difference"] for row in rows} == {"0"}
+    today_s = rows_of(lost.chain.house, "R-09", token=lost.chain.token_id)
+    assert {row["block"] for row in today_s} == {lost.kept}
+    assert sorted(row["cap_table"] for row in today_s) == ["0", "0", "100"]
 
 
 def test_known_at__projection_in_doubt__is_told_of_the_past_too(lost: Lost) -> None:
