@@ -403,8 +403,9 @@ def test_r23__of_a_redemption__adds_up_to_what_the_journal_says_was_paid(house: 
 
 def test_r23__known_at__is_what_had_been_funded_held_and_paid_by_then(house: House) -> None:
     """Of one who is held as soon as paying begins, one who is paid later and one who waits."""
+    costs = 1_234_567
     with house.desk() as desk:
-        made = redemptions.approved(desk)
+        made = redemptions.approved(desk, costs_paisa=costs)
         made.ledger.freeze_units(made.ledger.holders[2].wallet.address, 1)
         redemptions.freeze(desk, made)
         token_id = made.ledger.tokenization.id
@@ -424,13 +425,14 @@ def test_r23__known_at__is_what_had_been_funded_held_and_paid_by_then(house: Hou
 
     def known(at: datetime) -> tuple[str, list[int]]:
         [row] = rows_of(house, "R-23", token=token_id, known_at=at.isoformat())
-        return row["state"], [_paisa(row[name]) for name in ("net", "paid", "held", "unclaimed")]
+        names = ("costs", "net", "paid", "held", "unclaimed")
+        return row["state"], [_paisa(row[name]) for name in names]
 
     one, two, three = amounts
     net = sum(amounts)
     assert min(amounts) > 0
-    assert net == redemptions.PRICE_PAISA
-    assert known(frozen_at) == ("RECORD_DATE_FROZEN", [0, 0, 0, 0])
-    assert known(funded_at) == ("FUNDED", [net, 0, 0, net])
-    assert known(paying_at) == ("PAYING", [net, 0, three, one + two])
-    assert known(now()) == ("PAYING", [net, one, three, two])
+    assert net == redemptions.PRICE_PAISA - costs
+    assert known(frozen_at) == ("RECORD_DATE_FROZEN", [costs, 0, 0, 0, 0])
+    assert known(funded_at) == ("FUNDED", [costs, net, 0, 0, net])
+    assert known(paying_at) == ("PAYING", [costs, net, 0, three, one + two])
+    assert known(now()) == ("PAYING", [costs, net, one, three, two])
