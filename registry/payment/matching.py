@@ -7,11 +7,12 @@ each movement is known once, whatever file it comes in and in whatever order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-_ALL = 3
+_NAMES = ("orders", "days", "own")
+_ALL = len(_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Facts:
         if self.amount_paisa != other.amount_paisa:
             return None
         shared = 0
-        sides = ((self.orders, other.orders), (self.days, other.days), (self.own, other.own))
-        for mine, theirs in sides:
+        for name in _NAMES:
+            mine, theirs = getattr(self, name), getattr(other, name)
             if not mine or not theirs:
                 continue
             if mine.isdisjoint(theirs):
@@ -54,43 +55,107 @@ def match(told: Sequence[Facts], known: Sequence[Facts]) -> list[int | None]:
     As many as can be are matched (an augmenting path moves what could be another, too), and
     those first of which most is told alike. Equal ones go in their order.
     """
-    pairing = _Pairing(told, known)
-    for least in range(_ALL, -1, -1):
-        held = set(pairing.holder.values())
-        for line in range(len(told)):
-            if line not in held:
-                pairing.place(line, least, set())
     found: list[int | None] = [None] * len(told)
-    for index, line in pairing.holder.items():
-        found[line] = index
+    for lines, ones in _by_amount(told, known):
+        pairing = _Pairing(told, known, lines, ones)
+        for line, index in pairing.matched().items():
+            found[line] = index
     return found
 
 
-class _Pairing:
-    def __init__(self, told: Sequence[Facts], known: Sequence[Facts]) -> None:
-        self._told, self._known = told, known
-        self.holder: dict[int, int] = {}
-        """Which line each known one is."""
-        self._near: list[list[tuple[int, int]]] = []
-        """Of each line, what it may be and how many facts speak for it, most first."""
-        for line in told:
-            near = [(line.nearness(one), index) for index, one in enumerate(known)]
-            some = [(shared, index) for shared, index in near if shared is not None]
-            self._near.append(sorted(some, key=lambda edge: -edge[0]))
+def _by_amount(
+    told: Sequence[Facts], known: Sequence[Facts]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Give apart what cannot be the same: the indices of both sides of each amount."""
+    ones: dict[int, list[int]] = {}
+    for index, one in enumerate(known):
+        ones.setdefault(one.amount_paisa, []).append(index)
+    lines: dict[int, list[int]] = {}
+    for line, facts in enumerate(told):
+        if facts.amount_paisa in ones:
+            lines.setdefault(facts.amount_paisa, []).append(line)
+    for amount, some in lines.items():
+        yield some, ones[amount]
 
-    def place(self, line: int, least: int, seen: set[tuple[Facts, Facts]]) -> bool:
+
+class _Pairing:
+    """The lines of one amount, and the known ones of it."""
+
+    def __init__(
+        self,
+        told: Sequence[Facts],
+        known: Sequence[Facts],
+        lines: Sequence[int],
+        ones: Sequence[int],
+    ) -> None:
+        self._told, self._known = told, known
+        self._lines, self._ones = lines, ones
+        self._index_of: dict[int, int] = {}
+        self._line_of: dict[int, int] = {}
+        self._near: dict[int, list[tuple[int, int]]] = {}
+        """Of each line, what it may be and how many facts speak for it, most first."""
+
+    def matched(self) -> Mapping[int, int]:
+        """Return what each line is, of those that are anything."""
+        same = self._same()
+        lines = [line for line in self._lines if line not in same]
+        taken = set(same.values())
+        ones = [index for index in self._ones if index not in taken]
+        for line in lines:
+            facts = self._told[line]
+            near = [(facts.nearness(self._known[index]), index) for index in ones]
+            some = [(shared, index) for shared, index in near if shared is not None]
+            self._near[line] = sorted(some, key=lambda edge: -edge[0])
+        for least in range(_ALL, -1, -1):
+            for line in lines:
+                if line not in self._index_of:
+                    self._place(line, least)
+        return self._index_of | same
+
+    def _same(self) -> dict[int, int]:
+        """Pair those of which exactly the same is told, where that takes nothing from others.
+
+        A statement that is exported again has thousands, which need not be held against each
+        other. Whatever may be one of such a pair, on either side, may be one another: they agree
+        on the one order and day of the pair, or nobody tells any.
+        """
+        both = [self._told[line] for line in self._lines]
+        both += [self._known[index] for index in self._ones]
+        untold = [not any(getattr(facts, name) for facts in both) for name in _NAMES]
+        free: dict[Facts, list[int]] = {}
+        for index in reversed(self._ones):
+            free.setdefault(self._known[index], []).append(index)
+        pairs: dict[int, int] = {}
+        for line in self._lines:
+            facts = self._told[line]
+            is_plain = all(
+                nobody or len(getattr(facts, name)) == 1
+                for name, nobody in zip(_NAMES, untold, strict=True)
+            )
+            if is_plain and free.get(facts):
+                pairs[line] = free[facts].pop()
+        return pairs
+
+    def _place(self, line: int, least: int) -> None:
         """Find a line its place, moving others to where they may be, too."""
-        may_be = [index for shared, index in self._near[line] if shared >= least]
-        for index in may_be:
-            if index not in self.holder:
-                self.holder[index] = line
-                return True
-        for index in may_be:
-            # Equal things that equal lines hold lead no further than one of them does.
-            pair = (self._known[index], self._told[self.holder[index]])
-            if pair not in seen:
-                seen.add(pair)
-                if self.place(self.holder[index], least, seen):
-                    self.holder[index] = line
-                    return True
-        return False
+        came_from: dict[int, int] = {}
+        ahead = [line]
+        for at in ahead:
+            for shared, index in self._near[at]:
+                if shared < least or index in came_from:
+                    continue
+                came_from[index] = at
+                if index not in self._line_of:
+                    self._move(index, came_from)
+                    return
+                ahead.append(self._line_of[index])
+
+    def _move(self, index: int, came_from: Mapping[int, int]) -> None:
+        """Give each on the way the place that was found for it, and its own to the one before."""
+        place: int | None = index
+        while place is not None:
+            line = came_from[place]
+            self._line_of[place] = line
+            before = self._index_of.get(line)
+            self._index_of[line] = place
+            place = before

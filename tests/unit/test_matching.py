@@ -71,3 +71,16 @@ def test_match__many_equal_ones__are_matched_without_end_of_the_stack() -> None:
     found = match(told, told[1:])
 
     assert found == [*range(1_200), None]
+
+
+def test_match__thousands_of_one_amount__are_not_held_against_each_other() -> None:
+    told = [Facts(100, frozenset({f"MLK{n}"}), frozenset({DAYS[0]})) for n in range(20_000)]
+    assert match(told, told[::-1]) == list(reversed(range(20_000)))
+
+
+def test_match__one_that_moves_a_thousand_others__is_found_its_place() -> None:
+    # Each may be the one of its number or the next; the last only that which the first has.
+    told = [Facts(100, frozenset({f"MLK{n}", f"MLK{n + 1}"})) for n in range(1_100)]
+    known = [Facts(100, frozenset({f"MLK{n}"})) for n in range(1_101)]
+    found = match([*told, known[0]], known)
+    assert found == [*range(1, 1_101), 0]
