@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from itertools import count
 from typing import TypeVar
 from uuid import UUID
@@ -122,8 +122,10 @@ def _texts(values: Collection[str]) -> ColumnElement[Sequence[str]]:
 def _days_about(told: Receipt) -> Iterable[date]:
     if told.booked_on:
         return (told.booked_on,)
-    day = told.received_at.astimezone(UTC).date()
-    return (day + timedelta(days=n) for n in range(-_ABOUT_DAYS, _ABOUT_DAYS + 1))
+    day = told.received_at.astimezone(UTC).date().toordinal()
+    first = max(day - _ABOUT_DAYS, date.min.toordinal())
+    last = min(day + _ABOUT_DAYS, date.max.toordinal())
+    return map(date.fromordinal, range(first, last + 1))
 
 
 def _tail(number: str) -> str:

@@ -63,10 +63,10 @@ JOIN operation o ON o.id = a.operation_id
 JOIN operation_attempt x ON x.operation_id = coalesce(o.batch_id, o.id)
 LEFT JOIN chain_block b ON b.chain_id = :chain AND b.number = x.block_number
 WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
-  AND (b.mined_at IS NULL OR b.mined_at <= :until)
+  AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
 ORDER BY c.order_id, x.block_number, a.number
 """)
-# An order on an asset pauses its token.
+# An order on an asset pauses its token. A chain tells time in whole seconds.
 _BY_PAUSE = text(f"""
 SELECT o.id, p.tx_hash
 FROM unnest(CAST(:orders AS uuid[]), CAST(:assets AS uuid[]), CAST(:times AS timestamptz[]))
@@ -76,7 +76,8 @@ CROSS JOIN LATERAL (
   JOIN token t ON t.address = z.token_address
   JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1 AND e.kind = {EventKind.PAUSED:d}
   JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
-  WHERE z.asset_id = o.asset_id AND b.mined_at BETWEEN o.applied_at AND :until
+  WHERE z.asset_id = o.asset_id AND b.mined_at >= date_trunc('second', o.applied_at)
+    AND (CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
   ORDER BY e.block_number, e.log_index LIMIT 1) p
 """)  # noqa: S608 - a number of our own
 
@@ -90,7 +91,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     }
     with as_recorded(session, question) as until:
         found = session.execute(_ORDERS, asked).all()
-        hashes = _hashes(session, found, {"chain": question.chain_id, "until": until})
+        # A chain's clock may be ahead of ours: of now, all that it has done is told.
+        latest = None if question.is_of_now else until
+        hashes = _hashes(session, found, {"chain": question.chain_id, "until": latest})
     for row in found:
         minutes = (
             (row.in_force_at - row.received_at) // timedelta(minutes=1)
