@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
@@ -11,7 +10,7 @@ from registry.certificate.models import Certificate
 from registry.certificate.service import ISSUED, content_of
 from registry.journal.models import JournalEntry
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import page_after
+from registry.kernel.rows import in_pages
 from registry.kernel.vault import SealBroken, Vault
 
 BATCH = 200
@@ -19,16 +18,11 @@ BATCH = 200
 
 def altered(session: Session, vault: Vault) -> Iterator[str]:
     """Find certificates whose content, or hash, is not that which the journal says was issued."""
-    after: UUID | None = None
-    while rows := session.exec(
-        page_after(select(Certificate), col(Certificate.id), after=after, limit=BATCH)
-    ).all():
+    for rows in in_pages(session, select(Certificate), col(Certificate.id), size=BATCH):
         for row in rows:
             fault = _fault(session, vault, row)
             if fault is not None:
                 yield f"Row {row.id} of certificate: {fault}"
-        after = rows[-1].id
-        session.expunge_all()
 
 
 def _fault(session: Session, vault: Vault, row: Certificate) -> str | None:

@@ -33,7 +33,9 @@ _IMAGES = """
         ) AS rows
         GROUP BY rows.part;"""
 
-_HASHED = "encode(sha256(convert_to(salt::text || said.body::text, 'UTF8')), 'hex')"
+# Made by what no server keeps for us, and the same in the trigger and for who looks at it.
+_HASH = "encode(sha256(convert_to({salt}::text || ({body})::text, 'UTF8')), 'hex')"
+_HASHED = _HASH.format(salt="salt", body="said.body")
 _ADDED = "SELECT c.id, to_jsonb(c) - aside AS body FROM changed AS c"
 _CHANGED = f"{_ADDED} EXCEPT ALL SELECT b.id, to_jsonb(b) - aside FROM before AS b"  # noqa: S608
 _GONE = "SELECT c.id FROM changed AS c"
@@ -77,9 +79,6 @@ _TRIGGER = """
 CREATE TRIGGER {table}_sealed_{event} AFTER {event_name} ON public.{table}
 REFERENCING {sides} FOR EACH STATEMENT EXECUTE FUNCTION seal_rows('{aside}')
 """
-
-# As `seal_rows` hashes a row, by what no server keeps for us.
-_HASH = "encode(sha256(convert_to({salt}::text || ({body})::text, 'UTF8')), 'hex')"
 
 # How a row is written out as text must not hang on who asks.
 _AS_TRIGGERS_WRITE = text(

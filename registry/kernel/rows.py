@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, any_, bindparam, func, literal, literal_co
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -65,12 +66,16 @@ def insert_many(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> Ins
         Values by column, of the same columns each; bytes as `\x` and their digits. What they leave
         out is null.
     """
+    names, new = list(rows[0]), _recordset(table, rows)
+    return insert(table).from_select(names, select(*(new.c[name] for name in names)))
+
+
+def _recordset(table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
+    """Give rows as a table of the same columns, all in one parameter."""
     stored = cast("Any", table).__table__
-    names = list(rows[0])
     document = as_type(literal(msgspec.json.encode(rows).decode()), JSONB)
     source = func.jsonb_populate_recordset(literal_column(f"NULL::{stored.name}"), document)
-    columns = source.table_valued(*(stored.c[name] for name in names))
-    return insert(table).from_select(names, select(*(columns.c[name] for name in names)))
+    return source.table_valued(*(stored.c[name] for name in rows[0]))
 
 
 def add_many(session: Session, rows: Sequence[SQLModel]) -> None:
@@ -105,17 +110,27 @@ def update_many(session: Session, rows: Sequence[SQLModel], names: Sequence[str]
     """
     if not rows:
         return
-    stored = cast("Any", type(rows[0])).__table__
+    table = type(rows[0])
+    stored = cast("Any", table).__table__
     said = [{name: getattr(row, name) for name in ("id", *names)} for row in rows]
-    document = as_type(literal(msgspec.json.encode(said).decode()), JSONB)
-    source = func.jsonb_populate_recordset(literal_column(f"NULL::{stored.name}"), document)
-    new = source.table_valued(*(stored.c[name] for name in ("id", *names)))
+    new = _recordset(table, said)
     for row in rows:
         for name in names:
             set_committed_value(row, name, getattr(row, name))
     session.connection().execute(
         update(stored).where(stored.c.id == new.c.id).values({name: new.c[name] for name in names})
     )
+
+
+def in_pages(
+    session: Session, query: SelectOfScalar[Selected], row_id: Any, *, size: int
+) -> Iterator[Sequence[Selected]]:
+    """Yield everything in the order of ids, so many at a time; what was looked at is let go."""
+    after: UUID | None = None
+    while rows := session.exec(page_after(query, row_id, after=after, limit=size)).all():
+        yield rows
+        after = cast("Any", rows[-1]).id
+        session.expunge_all()
 
 
 def page_after(

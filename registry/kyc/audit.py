@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.kernel.rows import page_after
+from registry.kernel.rows import in_pages
 from registry.kernel.vault import SealBroken, Vault
 from registry.kyc.decision import recommended_sha256
 from registry.kyc.models import KycReview
@@ -17,17 +16,12 @@ BATCH = 200
 
 def altered(session: Session, vault: Vault) -> Iterator[str]:
     """Find reviews whose profile, papers or assessment are not those that were recommended."""
-    after: UUID | None = None
     recommended = select(KycReview).where(col(KycReview.review_sha256).is_not(None))
-    while rows := session.exec(
-        page_after(recommended, col(KycReview.id), after=after, limit=BATCH)
-    ).all():
+    for rows in in_pages(session, recommended, col(KycReview.id), size=BATCH):
         for row in rows:
             fault = _fault(session, vault, row)
             if fault is not None:
                 yield f"Row {row.id} of kyc_review: {fault}"
-        after = rows[-1].id
-        session.expunge_all()
 
 
 def _fault(session: Session, vault: Vault, review: KycReview) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from registry.kernel.rows import page_after
+from registry.kernel.rows import in_pages
 from registry.offering.models import RESERVING, Order
 from registry.offering.money import fault_of, standings_of
 
@@ -36,17 +36,12 @@ def faults(session: Session) -> Iterator[str]:
 
     And for each entry that does not balance, and each sale that counts its orders wrongly.
     """
-    after = None
-    while orders := session.exec(
-        page_after(select(Order), col(Order.id), after=after, limit=CHUNK)
-    ).all():
+    for orders in in_pages(session, select(Order), col(Order.id), size=CHUNK):
         standings = standings_of(session, [order.id for order in orders])
         for order in orders:
             fault = fault_of(order, standings[order.id])
             if fault is not None:
                 yield f"Row {order.id} of purchase_order and its money differ: {fault}"
-        after = orders[-1].id
-        session.expunge_all()
     for entry_id, paisa in session.connection().execute(_ONE_SIDED):
         yield f"Row {entry_id} of ledger_entry: it has no postings, or they sum to {paisa} paisa"
     reserving = {"reserving": list(RESERVING)}

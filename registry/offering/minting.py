@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Uuid, cast, column, func, literal, update
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy import BigInteger, cast, func, update
 from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
@@ -18,7 +17,7 @@ from registry.investor.models import Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import among, get_row
+from registry.kernel.rows import among, get_row, update_many
 from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders
 from registry.offering.models import RESERVING, Offering, OfferingState, Order, OrderState
@@ -50,27 +49,10 @@ def plan_order_mints(
             for order in sold
         ],
     )
-    if mints:
-        _await_mints(session, sold, mints)
-    return mints
-
-
-def _await_mints(session: Session, sold: Sequence[Order], mints: Sequence[Operation]) -> None:
-    """Let each order wait for its mint; one statement, whatever the number of orders."""
-    ids = literal([order.id for order in sold], ARRAY(Uuid))
-    named = func.unnest(ids, literal([mint.id for mint in mints], ARRAY(Uuid)))
-    pair = named.table_valued(
-        column("order_id", Uuid), column("operation_id", Uuid)
-    ).render_derived()
-    session.execute(
-        update(Order)
-        .where(col(Order.id) == pair.c.order_id)
-        .values(state=OrderState.MINTING, operation_id=pair.c.operation_id),
-        execution_options={"synchronize_session": False},
-    )
     for order, mint in zip(sold, mints, strict=True):
-        set_committed_value(order, "state", OrderState.MINTING)
-        set_committed_value(order, "operation_id", mint.id)
+        order.state, order.operation_id = OrderState.MINTING, mint.id
+    update_many(session, sold, ("state", "operation_id"))
+    return mints
 
 
 def plan_treasury_mint(

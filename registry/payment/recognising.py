@@ -56,6 +56,10 @@ def numbered(reference: str, number: int) -> str:
     return reference if number == 1 else f"{reference}#{number}"
 
 
+def _unnumbered(name: str) -> str:
+    return re.sub(r"#\d+$", "", name)
+
+
 def key_of(told: Receipt | Reversal) -> str:
     """Name what may be one movement with it: all of a bank's reference, or of its number."""
     return told.number or (told.reverses if isinstance(told, Reversal) else told.rail_reference)
@@ -129,7 +133,7 @@ def _days_about(told: Receipt) -> Iterable[date]:
 
 
 def _tail(number: str) -> str:
-    return re.sub(r"#\d+$", "", number.rpartition("/")[2])
+    return _unnumbered(number.rpartition("/")[2])
 
 
 def _account_of(told: Receipt | Reversal) -> str:
@@ -149,7 +153,7 @@ def numbers_in(reference: str) -> set[str]:
         return {found["number"], found["whole"]}
     parts = reference.split("/") if "***" in reference else []
     ends = {"/".join(parts[begin:]) for begin in range(2, len(parts))}
-    return ends | {re.sub(r"#\d+$", "", end) for end in ends}
+    return ends | {_unnumbered(end) for end in ends}
 
 
 def _days_of(

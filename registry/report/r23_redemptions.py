@@ -43,7 +43,10 @@ WHERE redemption_id = ANY(:redemptions) AND state <> 'PAID' GROUP BY 1, 2
 """)
 # A payout keeps only how it stands; how it stood is told by the journal. What was held may be
 # released or paid later, nothing follows upon what is paid.
-_ACTED = r"""
+_AS_THEY_STOOD = text(r"""
+SELECT p.redemption_id, CASE WHEN j.payout IS NULL THEN p.state WHEN j.was_held THEN 'HELD'
+    ELSE 'DUE' END AS state, count(*), sum(p.units), sum(p.amount_paisa)
+FROM redemption_payout p
 LEFT JOIN (
   SELECT CAST(facts ->> 'payout' AS uuid) AS payout,
     max(recorded_at) FILTER (WHERE act = 'redemption_payout_held' AND recorded_at <= :until)
@@ -53,14 +56,9 @@ LEFT JOIN (
   FROM journal_entry
   WHERE subject_id = ANY(:names) AND act LIKE 'redemption\_payout\_%'
   GROUP BY 1 HAVING bool_or(recorded_at > :until)) j ON j.payout = p.id
-"""
-_AS_THEY_STOOD = text(f"""
-SELECT p.redemption_id, CASE WHEN j.payout IS NULL THEN p.state WHEN j.was_held THEN 'HELD'
-    ELSE 'DUE' END AS state, count(*), sum(p.units), sum(p.amount_paisa)
-FROM redemption_payout p {_ACTED}
 WHERE p.redemption_id = ANY(:redemptions) AND p.recorded_at <= :until
 GROUP BY 1, 2
-""")  # noqa: S608 - no value in it
+""")
 _CHANGED = text(r"""
 SELECT EXISTS (
   SELECT FROM journal_entry WHERE subject_id = ANY(:names) AND recorded_at > :until
