@@ -244,9 +244,9 @@ def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
     """
     order = get_order(session, order_id, lock=True)
     lifecycle.fire(session, actor, MACHINE, order, "apply", scope=order.scope)
+    order.applied_at = now()
     if order.scope == OrderScope.ASSET and order.encumbrance_id is None:
         put_on_title(session, actor, order)
-    order.applied_at = now()
     session.flush()
     return order
 

@@ -12,7 +12,6 @@ from sqlalchemy import Row as Found
 from sqlalchemy import text
 from sqlmodel import Session
 
-from registry.captable.models import EventKind
 from registry.court_order.models import CourtOrderState
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
@@ -66,20 +65,21 @@ WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
   AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
 ORDER BY c.order_id, x.block_number, a.number
 """)
-# An order on an asset pauses its token. A chain tells time in whole seconds.
-_BY_PAUSE = text(f"""
+# An order on an asset pauses its token. Which pause is its our clock tells: a chain's may lag.
+_BY_PAUSE = text("""
 SELECT o.id, p.tx_hash
 FROM unnest(CAST(:orders AS uuid[]), CAST(:assets AS uuid[]), CAST(:times AS timestamptz[]))
   AS o(id, asset_id, applied_at)
 CROSS JOIN LATERAL (
-  SELECT e.tx_hash FROM tokenization z
-  JOIN token t ON t.address = z.token_address
-  JOIN token_event e ON e.token_no = t.token_no AND e.kind <> 1 AND e.kind = {EventKind.PAUSED:d}
-  JOIN chain_block b ON b.chain_id = t.chain_id AND b.number = e.block_number
-  WHERE z.asset_id = o.asset_id AND b.mined_at >= date_trunc('second', o.applied_at)
-    AND (CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
-  ORDER BY e.block_number, e.log_index LIMIT 1) p
-""")  # noqa: S608 - a number of our own
+  SELECT x.tx_hash FROM tokenization z
+  JOIN operation w ON w.subject_id = CAST(z.id AS text) AND w.kind = 'pause'
+  JOIN operation_attempt x ON x.operation_id = w.id
+  LEFT JOIN chain_block b ON b.chain_id = :chain AND b.number = x.block_number
+  WHERE z.asset_id = o.asset_id AND w.recorded_at >= o.applied_at
+    AND w.state IN ('mined', 'final') AND x.block_number IS NOT NULL
+    AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
+  ORDER BY w.id LIMIT 1) p
+""")
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
