@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from registry.interest.models import (
-    OWNING,
     DeclarationState,
     DeclaredInterest,
     InterestDeclaration,
@@ -278,11 +277,9 @@ def stated_in_force(
 
 
 def parties_in_which(
-    session: Session,
-    holder_ids: Collection[UUID],
-    natures: Collection[InterestNature] = OWNING,
+    session: Session, holder_ids: Collection[UUID], natures: Collection[InterestNature]
 ) -> set[UUID]:
-    """Return who ever declared that one of these has such an interest in it; by default a part.
+    """Return who ever declared that one of these has such an interest in it.
 
     Whether it held at a time, `in_force` says.
     """

@@ -184,6 +184,8 @@ def title_shares(
     session: Session, asset_ids: Collection[UUID], as_of: datetime
 ) -> Mapping[UUID, Mapping[UUID, Fraction]]:
     """Return who had what part of each asset's title at a time, by asset and party."""
+    if not asset_ids:
+        return {}
     rows = session.exec(
         select(Title.asset_id, TitleShare.party_id, TitleShare.hissa, TitleVersion.kul_hissay)
         .join(TitleVersion, col(TitleVersion.title_id) == col(Title.id))
@@ -202,6 +204,8 @@ def title_shares(
 
 
 def _load_companies(session: Session, graph: Graph, when: When, party_ids: Sequence[UUID]) -> None:
+    if not party_ids:
+        return
     wrapped = _wrapped_by(session, when, party_ids)
     plain = [party_id for party_id in party_ids if party_id not in wrapped]
     _load_declared(session, graph, when, plain, owning=NodeKind.PARTY)
@@ -291,6 +295,8 @@ def _load_declared(
     owning
         VEHICLE where what is declared is owned beside what is tokenized.
     """
+    if not party_ids:
+        return
     for party_id in party_ids:
         graph.owners[Node(owning, party_id)] = {}
         graph.rulers[party_node(party_id)] = []

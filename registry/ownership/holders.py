@@ -81,7 +81,7 @@ def supplies_of(
     Conflict, Unavailable
         As `require_followed`.
     """
-    if block is None:
+    if block is None or not tokenizations:
         return dict.fromkeys((each.id for each in tokenizations), 0)
     at = {each.id: each.token_address or b"" for each in tokenizations}
     tokens = find_tokens(session, set(at.values()))

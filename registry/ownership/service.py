@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlmodel import Session
@@ -24,7 +25,16 @@ from registry.ownership.graph import (
     party_node,
 )
 from registry.ownership.holders import large_holders, supplies_of, units_of
-from registry.ownership.solver import ALL, NOTHING, Flow, Path, flow_from, paths_to
+from registry.ownership.solver import (
+    ALL,
+    NOTHING,
+    Flow,
+    Path,
+    flow_from,
+    over_one_whole,
+    paths_to,
+    sum_of,
+)
 from registry.tokenization.models import Tokenization
 
 MOST_PATHS = 50
@@ -95,6 +105,9 @@ class Unknown:
     address: bytes | None = None
 
 
+Part = TypeVar("Part", Owner, Unknown)
+
+
 @dataclass(slots=True)
 class Ownership:
     """All of it: the shares of owners, of those below the threshold and of nobody known sum to 1.
@@ -150,15 +163,22 @@ def who_is_behind(
     ]
     unknown = list(_unknown(graph, flow, unproven))
     found = Ownership(
-        owners=sorted(reached, key=lambda owner: (-owner.share, owner.party_id)),
+        owners=_ranked(reached, lambda owner: owner.party_id),
         controllers=list(_controllers(graph, flow, start, ruled, threshold)),
-        unknown=sorted(unknown, key=lambda part: (-part.share, part.node, part.address or b"")),
+        unknown=_ranked(unknown, lambda part: (part.node, part.address or b"")),
         below=NOTHING,
         declared_on=graph.declared_on,
     )
     told = [owner.share for owner in found.owners] + [part.share for part in found.unknown]
-    found.below = sum(start.values(), NOTHING) - sum(told, NOTHING)
+    found.below = sum_of(start.values()) - sum_of(told)
     return found
+
+
+def _ranked(parts: Sequence[Part], then: Callable[[Part], Any]) -> list[Part]:
+    """Order by share, the largest first."""
+    shares, _ = over_one_whole([part.share for part in parts])
+    ranked = sorted(zip(shares, parts, strict=True), key=lambda each: (-each[0], then(each[1])))
+    return [part for _, part in ranked]
 
 
 def _add_people(

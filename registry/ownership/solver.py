@@ -70,8 +70,8 @@ def flow_from(start: Parts[Node], owners: Mapping[Node, Parts[Node]]) -> Flow[No
     found = _flow_from({number[node]: share for node, share in start.items()}, parts)
     nodes = list(number)
 
-    def named(shares: Parts[int]) -> dict[Node, Fraction]:
-        return {nodes[place]: share for place, share in shares.items()}
+    def named(shares: Mapping[int, _Ratio]) -> dict[Node, Fraction]:
+        return {nodes[place]: Fraction(*share) for place, share in shares.items()}
 
     return Flow(
         named(found.ends), named(found.undeclared), named(found.circular), named(found.passing)
@@ -100,11 +100,25 @@ def _numbered(
     return number, parts
 
 
-def _flow_from(start: Parts[int], owners: Mapping[int, Parts[int]]) -> Flow[int]:
-    flow: Flow[int] = Flow()
-    coming = dict(start)
+_Ratio = tuple[int, int]
+"""Numerator and denominator, not reduced: to reduce after each step takes most of the time."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """As `Flow`, by numbers."""
+
+    ends: dict[int, _Ratio] = field(default_factory=dict)
+    undeclared: dict[int, _Ratio] = field(default_factory=dict)
+    circular: dict[int, _Ratio] = field(default_factory=dict)
+    passing: dict[int, _Ratio] = field(default_factory=dict)
+
+
+def _flow_from(start: Parts[int], owners: Mapping[int, Parts[int]]) -> _Found:
+    flow = _Found()
+    coming = {node: share.as_integer_ratio() for node, share in start.items()}
     for circle in _in_order(start, owners):
-        inside = {node: coming.pop(node, NOTHING) for node in circle}
+        inside = {node: coming.pop(node, (0, 1)) for node in circle}
         if circle[0] not in owners:
             flow.ends[circle[0]] = inside[circle[0]]
             continue
@@ -112,33 +126,57 @@ def _flow_from(start: Parts[int], owners: Mapping[int, Parts[int]]) -> Flow[int]
             # Nearly all are: nothing comes back to them.
             flow.passing |= inside
         elif _is_closed(circle, owners):
-            flow.circular |= {node: share for node, share in inside.items() if share}
+            flow.circular |= {node: share for node, share in inside.items() if share[0]}
             continue
         else:
-            flow.passing |= _passing(inside, owners)
+            entering = {node: Fraction(*share) for node, share in inside.items()}
+            passing = _passing(entering, owners).items()
+            flow.passing |= {node: share.as_integer_ratio() for node, share in passing}
         for node in circle:
-            passing = flow.passing[node]
-            for owner, part in owners[node].items():
+            units, of = flow.passing[node]
+            parts, whole = over_one_whole(owners[node].values())
+            of *= whole
+            for owner, part in zip(owners[node], parts, strict=True):
                 if owner not in inside:
-                    share, known = passing * part, coming.get(owner)
-                    coming[owner] = share if known is None else known + share
-            left = passing * (ALL - _sum(owners[node].values()))
+                    coming[owner] = _added(coming.get(owner), (units * part, of))
+            left = units * (whole - sum(parts))
             if left:
-                flow.undeclared[node] = left
+                flow.undeclared[node] = (left, of)
     return flow
 
 
-def _sum(parts: Collection[Fraction]) -> Fraction:
-    """Add fractions over one denominator: ten times as quick as one after the other."""
+def _added(known: _Ratio | None, more: _Ratio) -> _Ratio:
+    if known is None:
+        return more
+    (one, of), (other, of_other) = known, more
+    if of == of_other:
+        return one + other, of
+    whole = lcm(of, of_other)
+    return one * (whole // of) + other * (whole // of_other), whole
+
+
+def over_one_whole(parts: Collection[Fraction]) -> tuple[list[int], int]:
+    """Write fractions over one denominator: so they are added, and compared, ten times as quickly.
+
+    Returns
+    -------
+    list of int, int
+        Their numerators, in order, and the denominator.
+    """
     whole = lcm(*(part.denominator for part in parts))
-    return Fraction(sum(part.numerator * (whole // part.denominator) for part in parts), whole)
+    return [part.numerator * (whole // part.denominator) for part in parts], whole
+
+
+def sum_of(parts: Collection[Fraction]) -> Fraction:
+    numerators, whole = over_one_whole(parts)
+    return Fraction(sum(numerators), whole)
 
 
 def _is_closed(circle: Collection[Node], owners: Mapping[Node, Parts[Node]]) -> bool:
     """Tell whether all of these nodes is owned by themselves: nothing flows out."""
     members = set(circle)
     return all(
-        members.issuperset(owners[node]) and _sum(owners[node].values()) == ALL for node in circle
+        members.issuperset(owners[node]) and sum_of(owners[node].values()) == ALL for node in circle
     )
 
 

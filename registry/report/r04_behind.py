@@ -13,7 +13,7 @@ from registry.asset.models import Asset
 from registry.kernel.clock import day_of
 from registry.kernel.rows import among
 from registry.ownership.graph import When
-from registry.ownership.reverse import held_titles, held_tokens, what_is_behind
+from registry.ownership.reverse import held_titles, what_is_behind
 from registry.party.models import Party, PartyKind
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
@@ -32,8 +32,10 @@ def rows_behind(
     when = When(question.moment, question.block)
     behind = what_is_behind(session, party_id, when)
     parts = _owned(session, question, behind.parts)
+    if not parts:
+        return
     titles = held_titles(session, parts, question.moment)
-    tokens = held_tokens(session, parts, when)
+    tokens = [held for held in behind.held if held.party_id in parts]
     if not titles and not tokens:
         return
     since = behind_since(session, question, behind.graph, party_id, (titles, tokens))
@@ -68,6 +70,8 @@ def _owned(
 ) -> Mapping[UUID, Fraction]:
     policy = policy_on(session, PolicyName.UBO, day_of(question.moment))
     enough = {party_id: part for party_id, part in parts.items() if policy.covers(part)}
+    if not enough:
+        return {}
     groups = select(Party.id).where(
         among(col(Party.id), sorted(enough)), col(Party.kind) == PartyKind.GROUP
     )
