@@ -6,7 +6,7 @@ part, so that the answer is as quick as there is little of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -30,7 +30,7 @@ from registry.ownership.graph import (
     token_node,
 )
 from registry.ownership.holders import supplies_of, units_of
-from registry.ownership.solver import parts_of
+from registry.ownership.solver import NOTHING, parts_of
 from registry.title.models import Title, TitleShare, TitleVersion
 from registry.tokenization.models import Tokenization
 
@@ -105,12 +105,24 @@ WHERE i.party_id = ANY(%(ahead)s)
 _KINDS = {"owning": [each.value for each in OWNING], "claimed": [each.value for each in CLAIMED]}
 
 
-def what_is_behind(session: Session, party_id: UUID, when: When) -> Behind:
-    """Find everything of which a party has a part over others, and how much it is."""
-    others, token_ids = _over(session, party_id, when)
-    graph = Graph()
-    load_parties(session, graph, when, sorted(others))
+def what_is_behind(
+    session: Session, party_id: UUID, when: When, *, least: Fraction = NOTHING
+) -> Behind:
+    """Find everything of which a party has a part over others, and how much it is.
+
+    Parameters
+    ----------
+    least
+        Below this part nothing has to be told: of who only holds a little of some tokens, as
+        nearly all investors do, nothing more is loaded.
+    """
+    others, token_ids, is_by_tokens = _over(session, party_id, when)
     held = list(_holdings(session, token_ids, {party_id, *others}, when))
+    graph = Graph()
+    # All that comes to the party comes out of a token, to whoever of these holds it.
+    if is_by_tokens and all(part < least for part in _held_of_each(held)):
+        return Behind({}, {}, held, graph)
+    load_parties(session, graph, when, sorted(others))
     for token_id in token_ids:
         graph.owners[token_node(token_id)] = {}
     for each in held:
@@ -128,19 +140,36 @@ def what_is_behind(session: Session, party_id: UUID, when: When) -> Behind:
     )
 
 
-def _over(session: Session, party_id: UUID, when: When) -> tuple[set[UUID], set[UUID]]:
-    """Return whoever the party may have a part of over any number of others, and their tokens."""
+def _held_of_each(held: Iterable[HeldToken]) -> Iterable[Fraction]:
+    """Give of each token what part of it is held by all of these together."""
+    of_each: dict[UUID, Fraction] = {}
+    for each in held:
+        token_id = each.tokenization.id
+        of_each[token_id] = of_each.get(token_id, NOTHING) + each.share
+    return of_each.values()
+
+
+def _over(session: Session, party_id: UUID, when: When) -> tuple[set[UUID], set[UUID], bool]:
+    """Walk up from a party.
+
+    Returns
+    -------
+    set, set, bool
+        Whoever it may have a part of over any number of others; the tokens that it and they ever
+        held; and whether each step of the way is by holding a token.
+    """
     query = _OVER.format(held=ever_held(when.block)).encode()
     seen, tokens = {party_id}, set[UUID]()
-    ahead = seen
+    ahead, is_by_tokens = seen, True
     while ahead:
         with cursor_of(session) as cursor:
             asked = {"ahead": list(ahead), "as_of": when.as_of, **_KINDS}
             found = cursor.execute(query, asked).fetchall()
         tokens |= {token_id for _, token_id in found if token_id is not None}
+        is_by_tokens = is_by_tokens and all(token_id is not None for _, token_id in found)
         ahead = {over for over, _ in found if over is not None} - seen
         seen = seen | ahead
-    return seen - {party_id}, tokens
+    return seen - {party_id}, tokens, is_by_tokens
 
 
 def _holdings(

@@ -242,8 +242,9 @@ def _most_passing(
 
 def _may_have(node: Node, passing: Mapping[Node, Fraction], threshold: Fraction) -> bool:
     """Tell whether a party may have the threshold: what comes to it in all rounds is no less."""
-    vehicle = Node(NodeKind.VEHICLE, node.id)
-    return passing.get(node, NOTHING) + passing.get(vehicle, NOTHING) >= threshold
+    share = passing.get(node, NOTHING)
+    beside = passing.get(Node(NodeKind.VEHICLE, node.id))
+    return (share if beside is None else share + beside) >= threshold
 
 
 def _unknown(
@@ -269,14 +270,13 @@ def _controllers(
     threshold: Fraction,
 ) -> Iterator[Controller]:
     """Find who rules over those that have the threshold of it, over any number of others."""
-    for node, rulers in sorted(graph.rulers.items()):
-        share = ALL if node in ruled else NOTHING
-        if rulers and not share and _may_have(node, flow.passing, threshold):
-            share = _coming_to(node, graph, start)
-        if not rulers or share < threshold:
-            continue
+    large: dict[Node, Fraction] = {node: ALL for node in ruled if graph.rulers.get(node)}
+    for node, rulers in graph.rulers.items():
+        if rulers and node not in large and _may_have(node, flow.passing, threshold):
+            large[node] = _coming_to(node, graph, start)
+    for node, share in sorted(large.items()):
         told: set[UUID] = set()
-        for found in _ruling(graph, (node,), (), threshold):
+        for found in _ruling(graph, (node,), (), threshold) if share >= threshold else ():
             if found.party_id not in told:
                 told.add(found.party_id)
                 yield Controller(found.party_id, found.over, found.natures, share)

@@ -30,8 +30,10 @@ def rows_behind(
     What a group holds is its members' own, and is told with their titles.
     """
     when = When(question.moment, question.block)
-    behind = what_is_behind(session, party_id, when)
-    parts = _owned(session, question, behind.parts)
+    policy = policy_on(session, PolicyName.UBO, day_of(question.moment))
+    behind = what_is_behind(session, party_id, when, least=policy.value)
+    enough = {holder: part for holder, part in behind.parts.items() if policy.covers(part)}
+    parts = _without_groups(session, enough)
     if not parts:
         return
     titles = held_titles(session, parts, question.moment)
@@ -65,16 +67,11 @@ def rows_behind(
     yield from (row for row in rows if not after or row.key > tuple(after))
 
 
-def _owned(
-    session: Session, question: Question[Any], parts: Mapping[UUID, Fraction]
-) -> Mapping[UUID, Fraction]:
-    policy = policy_on(session, PolicyName.UBO, day_of(question.moment))
-    enough = {party_id: part for party_id, part in parts.items() if policy.covers(part)}
-    if not enough:
+def _without_groups(session: Session, parts: Mapping[UUID, Fraction]) -> Mapping[UUID, Fraction]:
+    if not parts:
         return {}
-    groups = select(Party.id).where(
-        among(col(Party.id), sorted(enough)), col(Party.kind) == PartyKind.GROUP
+    query = select(Party.id).where(
+        among(col(Party.id), sorted(parts)), col(Party.kind) == PartyKind.GROUP
     )
-    for party_id in session.exec(groups):
-        del enough[party_id]
-    return enough
+    groups = set(session.exec(query))
+    return {party_id: part for party_id, part in parts.items() if party_id not in groups}

@@ -373,6 +373,33 @@ def test_reverse__everything_behind_which_somebody_is__agrees_with_the_question_
     }
 
 
+@pytest.mark.parametrize(
+    ("of_vehicle", "part"),
+    [(0, Fraction(1, 10)), (40, Fraction(10, 60)), (90, ALL)],
+    ids=["others have the rest", "the vehicle has some itself", "the vehicle has the rest"],
+)
+def test_reverse__of_who_holds_little_of_a_token_alone__leaves_out_only_what_is_less(
+    asked: Question, of_vehicle: int, part: Fraction
+) -> None:
+    desk = asked.desk
+    [buyer] = asked.chain.holders
+    issuer = asked.chain.wrapped.issuer
+    vehicle = issuer.investor.party_id
+    if of_vehicle:
+        asked.chain.register(issuer.wallet.address)
+        asked.chain.mint(issuer.wallet.address, of_vehicle)
+    if of_vehicle < 90:
+        asked.give_somebody(90 - of_vehicle)
+
+    for least in (Fraction(1, 10), Fraction(1, 6), QUARTER, ALL):
+        told = what_is_behind(desk.session, buyer.investor.party_id, asked.when, least=least).parts
+        assert {each: has for each, has in told.items() if has >= least} == (
+            {vehicle: part} if part >= least else {}
+        )
+    little = what_is_behind(desk.session, buyer.investor.party_id, asked.when, least=ALL)
+    assert bool(little.parts) == (of_vehicle == 90)
+
+
 def test_reverse__of_who_owned_it_before__is_nothing_now(asked: Question) -> None:
     desk = asked.desk
     company, before, now_owner = make.company(desk), make.person(desk), make.person(desk)
