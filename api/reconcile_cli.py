@@ -193,6 +193,7 @@ def _repair(
 def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
     """Wait until a token is caught up, by whoever syncs; where nobody does, do it here."""
     writer = Writer(database, client)
+    behind = CatchUp(writer.database, client)
     try:
         while True:
             with database.reading() as session:
@@ -204,7 +205,7 @@ def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
                 return
             say(f"read up to block {token.caught_up_to} of {cursor.number}")
             if writer.hold():
-                CatchUp(writer.database, client).advance()
+                behind.read_on(token_no)
             else:
                 time.sleep(LOOK_SECONDS)
     finally:

@@ -17,7 +17,8 @@ from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
 from chain.contracts.platform import RULE_MODULES
-from chain.node.client import ChainClient, Log, bytes_of, hex_of
+from chain.node.client import ChainClient, Log, bytes_of
+from chain.sync.decode import written
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
 
@@ -61,7 +62,7 @@ def _interaction(selector: str, data: bytes) -> dict[str, str]:
     arguments = None if asked is None else _arguments(function, asked[0])
     if arguments is None:
         return {"function": function.name}
-    return {"function": function.name, "arguments": ", ".join(map(_written, arguments))}
+    return {"function": function.name, "arguments": ", ".join(map(written, arguments))}
 
 
 def _arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
@@ -82,7 +83,3 @@ def _module_functions() -> dict[bytes, Function]:
         for name in _MODULES
         for function in contract(name).functions.values()
     }
-
-
-def _written(value: Any) -> str:
-    return hex_of(value) if isinstance(value, bytes) else str(value)

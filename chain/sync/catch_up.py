@@ -1,7 +1,8 @@
 """Catching single tokens up beside their chain, without holding the others up.
 
 Whatever a token says that cannot be (a log that decodes to nonsense, more units than there are)
-ends with that token being refused, and the rest goes on.
+ends with that token being refused, and the rest goes on. Before, another node is asked: the first
+may have garbled a log, or left out the one by which the units came.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 
 import psycopg
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, col, select
 
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.errors import ChainError, RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.sync.decode import UndecodableLog
 from chain.sync.pace import Pace
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 TURN_SECONDS = 2.0
 """So long at most a turn goes on with one token, before the chain's head is looked at again."""
+REST_SECONDS = 10.0
+"""So long a token is let be that could not be read on."""
 
 
 class CatchUp:
@@ -43,23 +46,64 @@ class CatchUp:
         self._client = client
         self._reader = RangeReader(client)
         self._pace: dict[int, Pace] = {}
+        self._rest_until: dict[int, float] = {}
+        self._doubted: set[int] = set()
 
     def advance(self) -> bool:
         """Read on in every token that is behind, for some seconds at most.
 
+        One that cannot be read on rests for a while, and stops neither the others nor whoever
+        asks for this.
+
         Returns
         -------
         bool
-            Whether any was behind, so that there may be more.
+            Whether any was read on, so that there may be more.
         """
         with self._database.reading() as session:
             behind = catching_up.list_behind(session, self._client.chain_id)
-        for token in behind:
-            assert token.token_no is not None
-            deadline = time.monotonic() + TURN_SECONDS
-            while self._step(token.token_no) and time.monotonic() < deadline:
+        tried = [self._try_on(token) for token in behind if not self._rests(token)]
+        return any(tried)
+
+    def _rests(self, token: Token) -> bool:
+        return time.monotonic() < self._rest_until.get(token.token_no or 0, 0.0)
+
+    def _try_on(self, token: Token) -> bool:
+        """Read on in a token; False where that is not possible now."""
+        assert token.token_no is not None
+        name = hex_of(token.address)
+        try:
+            self.read_on(token.token_no)
+        except CursorMoved as moved:
+            log.info("token_waits", token=name, reason=str(moved))
+            return True
+        except (ChainError, OperationalError, psycopg.OperationalError) as fault:
+            log.warning("token_waits", token=name, fault=type(fault).__name__, reason=str(fault))
+        except Exception:
+            # A bug, or what nobody thought of: it concerns this token, and no other one.
+            log.exception("token_fault", token=name)
+        else:
+            return True
+        self._rest_until[token.token_no] = time.monotonic() + REST_SECONDS
+        return False
+
+    def read_on(self, token_no: int) -> None:
+        """Read on in one token that is behind, for some seconds at most.
+
+        Raises
+        ------
+        ChainError
+            The node does not give what is wanted, or contradicts itself.
+        CursorMoved
+            The chain went on, or back, meanwhile.
+        """
+        deadline = time.monotonic() + TURN_SECONDS
+        try:
+            while self._step(token_no) and time.monotonic() < deadline:
                 pass
-        return bool(behind)
+        except RpcInconsistent as fault:
+            self._client.distrust(str(fault))
+            raise
 
     def _step(self, token_no: int) -> bool:
         """Read the next range of a token; tell whether there is more."""
@@ -101,7 +145,8 @@ class CatchUp:
             if not catching_up.is_impossible(fault):
                 raise
             said = str(getattr(fault, "orig", fault)).splitlines()[0]
-            return self._refuse(token_no, f"it moved what cannot be: {said}")
+            # What it has may have come by a log that was left out long before.
+            return self._refuse(token_no, f"it moved what cannot be: {said}", from_first=True)
         log.info(
             "token_caught_up" if joins else "token_catches_up",
             token=hex_of(token.address),
@@ -127,18 +172,41 @@ class CatchUp:
 
     def _sound_joined(self, token: Token) -> None:
         """Hold what was read apart against the cases: the watch looks at newer blocks only."""
+        self._doubted.discard(token.token_no or 0)
         try:
             with self._database.transaction() as session:
                 sound_joined(session, token.chain_id, token.address)
         except RegistryError as refusal:
             log.warning("alarm_refused", token=hex_of(token.address), code=refusal.code)
 
-    def _refuse(self, token_no: int, reason: str) -> bool:
+    def _refuse(self, token_no: int, reason: str, *, from_first: bool = False) -> bool:
+        """Project nothing of a token any more, unless another node tells otherwise.
+
+        Parameters
+        ----------
+        from_first
+            The other node is asked about all of its past.
+
+        Returns
+        -------
+        bool
+            Whether another node is to be asked.
+        """
+        is_new = token_no not in self._doubted
         with self._database.transaction() as session:
             token = session.get_one(Token, token_no, with_for_update=True)
-            log.error("token_refused", token=hex_of(token.address), reason=reason)
-            catching_up.refuse(session, token, reason)
-        return False
+            if not is_new:
+                log.error("token_refused", token=hex_of(token.address), reason=reason)
+                catching_up.refuse(session, token, reason)
+            elif from_first:
+                catching_up.begin_again(session, token, after=token.block_number - 1)
+        if is_new:
+            log.warning("token_doubted", token=hex_of(token.address), reason=reason)
+            self._client.distrust(f"{hex_of(token.address)}: {reason}")
+            self._doubted.add(token_no)
+        else:
+            self._doubted.discard(token_no)
+        return is_new
 
 
 def joins_chain(end: ProjectedBlock, cursor: SyncCursor) -> bool:

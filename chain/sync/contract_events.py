@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from chain.contracts.abi import contract
 from chain.node.client import Log, bytes_of, hex_of
-from chain.sync.decode import UndecodableLog
+from chain.sync.decode import UndecodableLog, written
 from registry.captable.events import ProjectedContractEvent
 
 CONTRACTS = ("ClaimStore", "ClaimIssuer", "Settlement", "RegistryAnchor")
@@ -49,7 +48,7 @@ def read_contract_event(log: Log, name: str) -> list[ProjectedContractEvent]:
             tx_hash=log.tx_hash,
             event=event,
             subject=bytes_of(said[subject]) if subject else None,
-            said={argument: _written(value) for argument, value in said.items()},
+            said={argument: written(value) for argument, value in said.items()},
         )
     ]
 
@@ -57,7 +56,3 @@ def read_contract_event(log: Log, name: str) -> list[ProjectedContractEvent]:
 @cache
 def _by_topic(name: str) -> dict[bytes, str]:
     return {event.topic: event.name for event in contract(name).events.values()}
-
-
-def _written(value: Any) -> str:
-    return hex_of(value) if isinstance(value, bytes) else str(value)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from chain.contracts.abi import contract
 from chain.node.client import Log, hex_of
-from chain.sync.decode import UndecodableLog
+from chain.sync.decode import UndecodableLog, written
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
 
@@ -67,7 +66,8 @@ def read_control(log: Log, token: bytes, name: str) -> ProjectedEvent | None:
     try:
         said = contract(name).events[event].decode(log)
     except ValueError as error:
-        raise UndecodableLog(f"{event} of {hex_of(log.address)}: {error}") from error
+        said_by = f"{event} of {hex_of(log.address)}: {error}"
+        raise UndecodableLog(said_by, log.address) from error
     return ProjectedEvent(
         token=token,
         block_number=log.block_number,
@@ -77,7 +77,7 @@ def read_control(log: Log, token: bytes, name: str) -> ProjectedEvent | None:
         extra={
             "contract": name,
             "event": event,
-            "said": {argument.lstrip("_"): _written(value) for argument, value in said.items()},
+            "said": {argument.lstrip("_"): written(value) for argument, value in said.items()},
         },
     )
 
@@ -86,7 +86,3 @@ def read_control(log: Log, token: bytes, name: str) -> ProjectedEvent | None:
 def _by_topic(name: str) -> dict[bytes, str]:
     events = contract(name).events
     return {events[event].topic: event for event in _NAMES[name]}
-
-
-def _written(value: Any) -> str:
-    return hex_of(value) if isinstance(value, bytes) else str(value)

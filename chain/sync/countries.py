@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 
 import structlog
+from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import contract
 from chain.errors import RpcInconsistent, RpcRefused
@@ -19,6 +20,7 @@ from chain.node.answers import BlockId, Log, bytes_of, call_params, hex_of, log_
 from chain.node.client import ChainClient
 from chain.node.wire import wire_log
 from chain.sync.asked import asked_countries
+from chain.sync.decode import UndecodableLog
 
 log = structlog.get_logger()
 
@@ -43,6 +45,8 @@ def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
         The node has no state that tells it for certain; it will when more blocks have come.
     RpcInconsistent
         The node contradicts itself.
+    UndecodableLog
+        A registry tells no country of a wallet that it says it has registered.
     """
     try:
         return _asked(client, registered)
@@ -58,12 +62,15 @@ def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place
     """Ask block by block, then the transactions of the blocks whose state the node has not."""
     known: dict[Place, int] = {}
     pruned: list[Log] = []
+    reverted: set[bytes] = set()
     for _, entries in groupby(registered, attrgetter("block_hash")):
         of_block = list(entries)
         try:
             answers = _asked(client, of_block)
-        except RpcRefused:
+        except RpcRefused as refused:
             pruned += of_block
+            if refused.is_revert:
+                reverted.add(of_block[0].block_hash)
         else:
             known |= zip(map(_place, of_block), answers, strict=True)
     log.warning("historic_state_pruned", registrations=len(pruned))
@@ -74,7 +81,21 @@ def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place
         told = asked_countries(asked.data) if asked.to == entry.address else {}
         if (country := told.get(_wallet(entry))) is not None:
             known[_place(entry)] = country
+        elif entry.block_hash in reverted:
+            known[_place(entry)] = _asked_alone(client, entry)
     return known
+
+
+def _asked_alone(client: ChainClient, entry: Log) -> int:
+    """Ask one registry: it is not the node that refuses, but this one or another of its block."""
+    try:
+        (country,) = _asked(client, [entry])
+    except RpcRefused as refused:
+        if not refused.is_revert:
+            raise
+        said = f"{hex_of(entry.address)} tells no country: {refused.message}"
+        raise UndecodableLog(said, entry.address) from refused
+    return country
 
 
 def _later(client: ChainClient, registered: Sequence[Log], refused: RpcRefused) -> list[int]:
@@ -128,4 +149,11 @@ def _asked(
         data = function.encode(hex_of(_wallet(entry)))
         at = entry.block_hash if block is None else block
         calls.append(("eth_call", call_params(entry.address, data, None, at)))
-    return [int(function.decode(bytes_of(answer))) for answer in client.batch(calls)]
+    countries = []
+    for entry, answer in zip(registered, client.batch(calls), strict=True):
+        try:
+            countries.append(int(function.decode(bytes_of(answer))))
+        except DecodingError as error:
+            said = f"{hex_of(entry.address)} tells no country: {error}"
+            raise UndecodableLog(said, entry.address) from error
+    return countries

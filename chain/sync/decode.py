@@ -97,7 +97,7 @@ class UndecodableLog(Exception):
     Parameters
     ----------
     address
-        Of the contract, where it is a token or its registry.
+        Of the contract, where it is a token's.
     """
 
     def __init__(self, said: str, address: bytes = b"") -> None:
@@ -132,6 +132,14 @@ def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent |
         kind=kind,
         **facts,
     )
+
+
+def written(value: Any) -> str:
+    """Give an argument as it is kept: bytes in hex, and a text without NUL.
+
+    The database takes no NUL, and whoever owns a token may log any text.
+    """
+    return hex_of(value) if isinstance(value, bytes) else str(value).replace("\0", "\ufffd")
 
 
 def read_case_act(log: Log) -> ProjectedEvent | None:
@@ -173,7 +181,8 @@ def is_allowance_spent(approval: Log, transfer: ProjectedEvent) -> bool:
     try:
         owner = bytes_of(spent.decode(approval)["owner"])
     except ValueError as error:
-        raise UndecodableLog(f"Approval of {hex_of(approval.address)}: {error}") from error
+        said = f"Approval of {hex_of(approval.address)}: {error}"
+        raise UndecodableLog(said, approval.address) from error
     return (
         approval.address == transfer.token
         and approval.tx_hash == transfer.tx_hash

@@ -102,6 +102,15 @@ class Indexer:
 
     def _advance(self) -> bool:
         head = self._client.head()
+        try:
+            return self._go_on(head)
+        except UndecodableLog as nonsense:
+            if not self._set_apart({nonsense.address}):
+                # Of none that could be left to itself: what is new comes of code that we know.
+                raise RpcInconsistent(str(nonsense)) from nonsense
+        return True
+
+    def _go_on(self, head: Block) -> bool:
         seen = self._followed()
         if seen.cursor and seen.cursor[1] == head.parent_hash and self._apply_head(seen, head):
             return True
@@ -113,12 +122,8 @@ class Indexer:
         if head.number <= cursor.number:
             self._beat(cursor)
             return False
-        try:
-            with _collector_put_off(far=head.number - cursor.number > FAR_BEHIND):
-                self._follow((cursor.number, cursor.hash), head)
-        except UndecodableLog as nonsense:
-            if not self._set_apart({nonsense.address}):
-                raise
+        with _collector_put_off(far=head.number - cursor.number > FAR_BEHIND):
+            self._follow((cursor.number, cursor.hash), head)
         return True
 
     def _set_apart(self, addresses: Iterable[bytes]) -> int:
@@ -242,7 +247,10 @@ class Indexer:
             raise CursorMoved("a token of this range is read again by itself") from wrong
         except (DBAPIError, psycopg.Error) as fault:
             if catching_up.is_impossible(fault):
-                self._set_apart(found.named_tokens())
+                if not self._set_apart(found.named_tokens()):
+                    raise RpcInconsistent(
+                        f"what is deployed by block {found.end.number} moves what it has not"
+                    ) from fault
                 raise CursorMoved("tokens of this range are caught up by themselves") from fault
             # Only the cursor knows. Its row is locked until the lost transaction has ended.
             with self._database.transaction() as session:
@@ -259,9 +267,17 @@ class Indexer:
             )
 
     def _read_again(self, wrong: SumDiffers) -> None:
-        """Mend the one token, so that the rest goes on, and tell that it was wrong."""
+        """Mend the one token, so that the rest goes on, and tell that it was wrong.
+
+        Raises
+        ------
+        RpcInconsistent
+            The same range deploys it, so that nothing of it stands that could be mended.
+        """
         with self._database.transaction() as session:
-            catching_up.read_again(session, wrong)
+            is_known = catching_up.read_again(session, wrong)
+        if not is_known:
+            raise RpcInconsistent(str(wrong)) from wrong
 
     def _followed(self) -> Followed:
         # One statement sees one moment, and needs no transaction around it.

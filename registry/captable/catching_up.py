@@ -73,7 +73,7 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
     Parameters
     ----------
     addresses
-        Of tokens or of their identity registries.
+        Of tokens, of their identity registries or of their compliance contracts.
 
     Returns
     -------
@@ -85,7 +85,9 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
         select(Token).where(
             col(Token.chain_id) == chain_id,
             col(Token.caught_up_to).is_(None),
-            col(Token.address).in_(named) | col(Token.identity_registry).in_(named),
+            col(Token.address).in_(named)
+            | col(Token.identity_registry).in_(named)
+            | col(Token.compliance).in_(named),
         )
     ).all()
     for token in tokens:
@@ -119,14 +121,21 @@ def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: 
     session.flush()
 
 
-def read_again(session: Session, wrong: SumDiffers) -> None:
+def read_again(session: Session, wrong: SumDiffers) -> bool:
     """Mend a token whose holders do not have its supply, and say that it was not to be relied on.
 
     Its balances are made anew from the history, up to where it is projected. Where the history
     is wrong too, nothing of it is believed and the token is read again from its first block.
     Either way it joins its chain only after what came since, and `degraded.lift` asks for a proof.
+
+    Returns
+    -------
+    bool
+        False where there is no such token: the transaction that was refused had added it.
     """
-    token = session.get_one(Token, wrong.token_no, with_for_update=True, populate_existing=True)
+    token = session.get(Token, wrong.token_no, with_for_update=True, populate_existing=True)
+    if token is None:
+        return False
     assert token.token_no is not None
     cursor = session.get_one(SyncCursor, token.chain_id, with_for_update=True)
     degrade(
@@ -143,6 +152,7 @@ def read_again(session: Session, wrong: SumDiffers) -> None:
     if still is not None:
         log.error("history_wrong", token=f"0x{token.address.hex()}", reason=str(still))
         begin_again(session, token, after=token.block_number - 1)
+    return True
 
 
 _CUT_ALL = """

@@ -344,9 +344,11 @@ def _fold_wallet(session: Session, event: WalletEvent) -> None:
         )
     elif event.kind == EventKind.COUNTRY_UPDATED:
         key = (event.token_no, event.holder_no)
-        wallet = session.get_one(RegisteredWallet, key, populate_existing=True)
-        wallet.country, wallet.block_number = event.extra["country"], event.block_number
-        session.add(wallet)
+        wallet = session.get(RegisteredWallet, key, populate_existing=True)
+        # Registered by another registry with the same storage, or by none: a registry may log that.
+        if wallet is not None:
+            wallet.country, wallet.block_number = event.extra["country"], event.block_number
+            session.add(wallet)
     elif event.kind == EventKind.IDENTITY_UPDATED:
         # The log names no wallet. Where the transaction does not tell it either, every wallet of
         # the old identity has the new one.
