@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from chain.errors import ChainError, RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, hex_of
+from chain.sync.adoption import AdoptionRefused
 from chain.sync.decode import UndecodableLog
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange
@@ -94,6 +95,8 @@ class CatchUp:
         ------
         ChainError
             The node does not give what is wanted, or contradicts itself.
+        AdoptionRefused
+            A reorg took the token's deployment back, and it was not deployed again so far.
         CursorMoved
             The chain went on, or back, meanwhile.
         """
@@ -114,6 +117,8 @@ class CatchUp:
                 return False
             watched = read_watched(session, self._client.chain_id, only=token)
         place = token.caught_up_to
+        if place < token.block_number and not self._stands(token):
+            return self._await_contract(token, cursor)
         if place >= cursor.number:
             return self._join(token_no, cursor)
         pace = self._pace.setdefault(token_no, Pace())
@@ -178,6 +183,18 @@ class CatchUp:
                 sound_joined(session, token.chain_id, token.address)
         except RegistryError as refusal:
             log.warning("alarm_refused", token=hex_of(token.address), code=refusal.code)
+
+    def _stands(self, token: Token) -> bool:
+        """Tell whether a token has a contract; what we deployed is told of when it is deployed."""
+        return not token.is_adopted or bool(self._client.code(token.address))
+
+    def _await_contract(self, token: Token, cursor: SyncCursor) -> bool:
+        """Wait until a token is deployed again, or the blocks are final that took it back."""
+        assert token.token_no is not None
+        gone = "a reorg took its deployment back, and no contract stands at its address"
+        if (cursor.finalized_number or 0) >= token.block_number:
+            return self._refuse(token.token_no, gone)
+        raise AdoptionRefused(f"{hex_of(token.address)} is waited for: {gone}.")
 
     def _refuse(self, token_no: int, reason: str, *, from_first: bool = False) -> bool:
         """Project nothing of a token any more, unless another node tells otherwise.

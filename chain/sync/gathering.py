@@ -105,11 +105,17 @@ class Gathering:
         return True
 
     def _deployed(self, logs: LogTable) -> list[ProjectedToken]:
+        """Give the tokens that are deployed, but for those whose logs are asked for already.
+
+        An adopted one may be followed before its deployment is read, where a reorg took that back.
+        """
         factory = hex_of(self.watched.factory) if self.watched.factory else None
         return [
             token
             for entry in logs.others.values()
-            if entry.address == factory and (token := read_deployment(log_of(entry))) is not None
+            if entry.address == factory
+            and (token := read_deployment(log_of(entry))) is not None
+            and token.address not in self.watched.emitters
         ]
 
     def _take_in(self, logs: LogTable, first: int, last: int) -> None:

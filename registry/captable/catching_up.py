@@ -44,6 +44,7 @@ def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) 
         compliance=found.compliance,
         block_number=found.block_number,
         caught_up_to=found.block_number - 1,
+        is_adopted=True,
         symbol=found.label.symbol,
         name=found.label.name,
         decimals=found.label.decimals,

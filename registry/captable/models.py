@@ -162,6 +162,9 @@ class Token(SQLModel, table=True):
         adopted, or repaired. None where it is projected together with its chain.
     refusal
         Why nothing of it is projected any more; None where it is.
+    is_adopted
+        Somebody had it followed: no reorg takes it away with its deployment, of which nobody may
+        tell us again.
     symbol, name, decimals
         What an adopted token calls itself, as it was last asked; None where it does not tell, and
         of the platform's own, whose tokenization names them.
@@ -182,6 +185,7 @@ class Token(SQLModel, table=True):
     paused: bool = True
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None
+    is_adopted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     symbol: str | None = None
     name: str | None = None
     decimals: int | None = None

@@ -22,6 +22,8 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 
 
@@ -38,9 +40,10 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     SumDiffers
         The holders of a token would not have what was minted of it.
     """
-    tokens = _lock_tokens(session, chain_id)
-    # Those whose deployment stays; the others go.
-    standing = [token for token, first in tokens.items() if first <= ancestor.number]
+    tokens, adopted = _lock_tokens(session, chain_id)
+    # Those whose deployment stays, or that somebody adopted; the others go.
+    waiting = [token for token in adopted if tokens[token] > ancestor.number]
+    standing = [token for token, first in tokens.items() if first <= ancestor.number] + waiting
     undeployed = sorted(tokens.keys() - standing)
     is_compacted = _is_compacted(session, chain_id, ancestor.number)
     undone = _take_events(session, chain_id, tokens, ancestor.number)
@@ -50,6 +53,8 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     _rewind_tokens(session, tokens, undone, ancestor.number)
     if undeployed:
         _forget_tokens(session, undeployed)
+    if waiting:
+        _await_tokens(session, chain_id, waiting, ancestor.number)
     for token_no in standing:
         _refold(session, token_no, undone.get(token_no, _Undone()).kinds)
     sums.require_equal(session, standing)
@@ -60,11 +65,19 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     return taken
 
 
-def _lock_tokens(session: Session, chain_id: int) -> dict[int, int]:
-    """Lock all tokens of a chain; give the first block of each by its number."""
-    query = "SELECT token_no, block_number FROM token WHERE chain_id = %s FOR UPDATE"
+def _lock_tokens(session: Session, chain_id: int) -> tuple[dict[int, int], list[int]]:
+    """Lock all tokens of a chain.
+
+    Returns
+    -------
+    tuple
+        The first block of each by its number, and the numbers of those that were adopted.
+    """
+    query = "SELECT token_no, block_number, is_adopted FROM token WHERE chain_id = %s FOR UPDATE"
     with bulk.cursor_of(session) as cursor:
-        return dict(cursor.execute(query, [chain_id], binary=True).fetchall())
+        found = cursor.execute(query, [chain_id], binary=True).fetchall()
+    firsts = {token_no: first for token_no, first, _ in found}
+    return firsts, [token_no for token_no, _, is_adopted in found if is_adopted]
 
 
 def _is_compacted(session: Session, chain_id: int, number: int) -> bool:
@@ -227,6 +240,27 @@ def _forget_tokens(session: Session, tokens: Sequence[int]) -> None:
     """Forget tokens whose deployment was taken back."""
     session.execute(delete(RegisteredWallet).where(col(RegisteredWallet.token_no).in_(tokens)))
     session.execute(delete(Token).where(col(Token.token_no).in_(tokens)))
+
+
+_AWAIT = """
+UPDATE token SET block_number = %(ancestor)s + 1, caught_up_to = %(ancestor)s, refusal = NULL
+WHERE token_no = ANY(%(tokens)s::int4[])
+RETURNING address, old.block_number, old.refusal
+"""
+
+
+def _await_tokens(session: Session, chain_id: int, tokens: Sequence[int], ancestor: int) -> None:
+    """Read adopted tokens again from the ancestor on: most are deployed again, in another block.
+
+    Why one was refused went with its blocks.
+    """
+    with bulk.cursor_of(session) as cursor:
+        told = cursor.execute(_AWAIT, {"tokens": tokens, "ancestor": ancestor}).fetchall()
+    for address, first, refusal in told:
+        journal.record(
+            session, THE_SYSTEM, "token_taken_back", "token", f"0x{address.hex()}",
+            chain_id=chain_id, first_block=first, ancestor=ancestor, was_refused_for=refusal,
+        )  # fmt: skip
 
 
 def _refold(session: Session, token_no: int, kinds: Collection[int]) -> None:
