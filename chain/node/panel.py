@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,6 +26,10 @@ Answer = TypeVar("Answer")
 
 FRESH_SECONDS = 0.1
 """For so long a head that was just agreed on is given again."""
+THREADS_EACH = 8
+"""For each node: what takes long must not keep anybody from hearing its head."""
+DISPUTED_SECONDS = 10.0
+"""For so long nodes are shown to disagree about what they hold, though they agree on the head."""
 VALID_SECONDS = 5.0
 """For so long the chosen node is asked without the others being heard."""
 
@@ -42,7 +47,7 @@ class Panel:
         self.rules = rules
         self._nodes = {node.position: node for node in nodes}
         self._quorum = Quorum(rules)
-        self._threads = ThreadPoolExecutor(4 * len(nodes), thread_name_prefix="nodes")
+        self._threads = ThreadPoolExecutor(THREADS_EACH * len(nodes), thread_name_prefix="nodes")
         self._lock = threading.RLock()
         self._verdict: Verdict | None = None
         self._fault: NoQuorum | None = None
@@ -97,16 +102,46 @@ class Panel:
     def members(self, verdict: Verdict) -> list[PooledNode]:
         return [self._nodes[position] for position in verdict.members]
 
+    def voters(self) -> list[PooledNode]:
+        """Return the nodes that have the agreed head and are asked, the chosen one first."""
+        with self._lock:
+            chosen = self.choose()
+            members = self.members(self.look(VALID_SECONDS))
+            return [chosen, *(node for node in members if node is not chosen and node.is_asked)]
+
     def is_lost(self, number: int) -> bool:
         """Tell whether a block of this height is known to be gone: a reorg took it."""
         with self._lock:
             return self._quorum.is_lost(number)
 
     def distrust(self, reason: str) -> None:
-        """Leave out the chosen node: what it said cannot be true."""
+        """Leave out the chosen node: what it said cannot be true.
+
+        Where several have said it, which of them to leave out nothing tells, and without one of
+        two the other would be believed alone. It was a reorg between two questions, most likely.
+        """
         with self._lock:
-            if self._chosen is not None:
+            said = self.members(self._verdict) if self._verdict else []
+            if self._chosen is not None and sum(node.is_asked for node in said) <= 1:
                 self.blame(self._chosen, RpcInconsistent(reason))
+
+    def blame_at(self, position: int, fault: ChainError) -> None:
+        """Leave out the node of that place in RPC_URL."""
+        self.blame(self._nodes[position], fault)
+
+    def dispute(self, what: str, groups: Sequence[Sequence[int]]) -> RpcUnavailable:
+        """Tell that nodes contradict each other, or do not answer; return what is to be raised."""
+        answered = sum(map(len, groups))
+        if not answered:
+            return RpcUnavailable("no node of RPC_URL answers")
+        if answered < self.rules.agreeing:
+            return NoQuorum("too_few_nodes", f"{what}: only {answered} nodes answered.")
+        sides = " against ".join(", ".join(map(str, group)) for group in groups)
+        fault = NoQuorum("nodes_disagree", f"The nodes disagree about {what}: {sides}.")
+        with self._lock:
+            for position in itertools.chain(*groups):
+                self._nodes[position].disagrees(str(fault), DISPUTED_SECONDS)
+        return fault
 
     def blame(self, node: PooledNode, fault: ChainError) -> None:
         """Leave a node out for what it did."""
@@ -167,10 +202,14 @@ class Panel:
                 node.leave_out(NodeState.BEHIND, verdict.behind[position])
             elif position in verdict.apart:
                 node.leave_out(NodeState.OTHER_BRANCH, verdict.apart[position])
+            elif position in verdict.ahead:
+                node.is_ahead(verdict.ahead[position])
             elif node.is_asked:
                 node.is_good()
-        if self._chosen is None or self._chosen.position not in verdict.members:
-            self._chosen = self._nodes[min(verdict.members)]
+        members = set(verdict.members)
+        trusted = members - verdict.ahead.keys() or members
+        if self._chosen is None or self._chosen.position not in trusted:
+            self._chosen = self._nodes[min(trusted)]
 
     def _headers_at(self, positions: Collection[int], number: int) -> Mapping[int, Block | None]:
         nodes = [self._nodes[position] for position in positions]

@@ -25,11 +25,13 @@ FORGIVEN_AFTER_SECONDS = 300.0
 
 
 class NodeState(StrEnum):
-    """How a node stands; every other state than the first two leaves it out for a while."""
+    """How a node stands; every other state than the first three leaves it out for a while."""
 
     HEALTHY = "healthy"
     DISAGREES = "disagrees"
     """No majority says who is right."""
+    AHEAD = "ahead"
+    """It claims blocks that too few others have; nothing of them is believed."""
     UNAVAILABLE = "unavailable"
     RATE_LIMITED = "rate_limited"
     BEHIND = "behind"
@@ -85,6 +87,7 @@ class PooledNode:
         self.detail = ""
         self._failures = 0
         self._left_out_at = self._back_at = self._check_at = time.monotonic()
+        self._disputed_until = self._check_at
 
     @property
     def is_asked(self) -> bool:
@@ -112,9 +115,15 @@ class PooledNode:
         self._turn(state, detail, seconds=seconds)
 
     def is_good(self) -> None:
-        self._turn(NodeState.HEALTHY, "")
+        if time.monotonic() >= self._disputed_until:
+            self._turn(NodeState.HEALTHY, "")
 
-    def disagrees(self, detail: str) -> None:
+    def is_ahead(self, detail: str) -> None:
+        self._turn(NodeState.AHEAD, detail)
+
+    def disagrees(self, detail: str, seconds: float = 0.0) -> None:
+        """Tell that it and another one contradict each other, for some time whatever it says."""
+        self._disputed_until = max(self._disputed_until, time.monotonic() + seconds)
         self._turn(NodeState.DISAGREES, detail)
 
     def status(self) -> NodeStatus:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
 from chain.errors import NoQuorum
-from chain.node import panel, pooled_node
+from chain.node import panel, pooled_node, quorum
 from chain.node.node_watch import NodeRecorder, QuorumWait
 from chain.node.nodes import connect
 from registry.captable.models import NodeWatch
@@ -55,14 +56,15 @@ def told(world: World) -> set[str | None]:
     }
 
 
-def turn(world: World, quorum: QuorumWait) -> None:
-    with quorum.told():
+def turn(world: World, wait: QuorumWait) -> None:
+    with wait.told():
         world.turn()
 
 
 def test_recorder__how_they_stand__is_written_and_forgotten(
-    market: Market, two: list[Mirror]
+    market: Market, two: list[Mirror], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(quorum, "YOUNG_SECONDS", -math.inf)
     world = through(market.world, two)
     recorder = NodeRecorder(world.database, world.client)
     world.client.check()
@@ -83,26 +85,42 @@ def test_recorder__how_they_stand__is_written_and_forgotten(
     assert rows(world) == []
 
 
+def test_recorder__one_of_two_claims_too_much__is_told_and_nobody_is_left_out(
+    market: Market, two: list[Mirror]
+) -> None:
+    """Its blocks are there, but the other node's newest is young: nothing says that it lags."""
+    world = through(market.world, two)
+    market.world.node.mine()
+    two[0].held_at = market.world.client.block_number()
+    market.world.node.mine(20)
+
+    assert world.client.block_number() == two[0].held_at
+    NodeRecorder(world.database, world.client).record()
+
+    assert [row.state for row in rows(world)] == ["healthy", "ahead"]
+    assert rows(world)[1].detail.startswith("20 blocks ahead")
+
+
 def test_worker__nodes_disagree__says_so_in_every_operation_and_takes_it_back(
     market: Market, two: list[Mirror]
 ) -> None:
     world = through(market.world, two)
-    quorum = QuorumWait(world.database)
+    wait = QuorumWait(world.database)
     two[1].lie = of_another_branch(2)
 
     for _ in range(2):
         with pytest.raises(NoQuorum):
-            turn(world, quorum)
+            turn(world, wait)
     assert told(world) == {"nodes_disagree"}
     assert world.node.pool_size() == 0
     two[0].status = two[1].status = 500
     with pytest.raises(NoQuorum):
-        turn(world, quorum)
+        turn(world, wait)
     assert told(world) == {"too_few_nodes"}
 
     two[0].status = two[1].status = 200
     two[1].lie = lambda _, result: result
-    turn(world, quorum)
+    turn(world, wait)
     assert told(world) == {None}
     market.world.turn()
     assert_each_once(market)

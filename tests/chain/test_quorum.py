@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -42,8 +43,12 @@ def judge(quorum: Quorum, *chains: Chain | None) -> Verdict:
     return quorum.judge({node: chain[-1] for node, chain in shown.items()}, ask)
 
 
-def quorum_of(nodes: int, *, agreeing: int | None = None, most_behind: int = 5) -> Quorum:
-    return Quorum(Rules.of(nodes, agreeing=agreeing, most_behind=most_behind))
+def quorum_of(
+    nodes: int, *, agreeing: int | None = None, most_behind: int = 5, now: float | None = None
+) -> Quorum:
+    """Give a judge; the blocks are of the first seconds of the epoch, so old if it is not `now`."""
+    rules = Rules.of(nodes, agreeing=agreeing, most_behind=most_behind)
+    return Quorum(rules) if now is None else Quorum(rules, lambda: now)
 
 
 def refused(quorum: Quorum, *chains: Chain | None) -> str:
@@ -84,6 +89,111 @@ def test_judge__of_two_one_is_far_behind__goes_on_with_the_other() -> None:
     assert judge(quorum_of(2), line(10), line(30)).head.number == 29
 
 
+def test_judge__of_two_one_claims_a_long_chain_of_its_own__believes_neither() -> None:
+    liar = line(500, "b", on=line(5))
+
+    assert refused(quorum_of(2), line(100), liar) == "nodes_disagree"
+    assert refused(quorum_of(2), liar, line(100)) == "nodes_disagree"
+
+
+def test_judge__of_two_one_makes_up_what_comes__goes_as_far_as_both_and_tells() -> None:
+    """The other one's newest block is young, so it does not lag, whatever is claimed."""
+    quorum = quorum_of(2, now=102)
+    for length in range(100, 104):
+        verdict = judge(quorum, line(length), line(500, "b", on=line(length)))
+        assert verdict.head == line(length)[-1]
+        assert verdict.members == (1, 2)
+        assert not verdict.behind
+        assert set(verdict.ahead) == {2}
+
+    assert refused(quorum, line(105), line(500, "b", on=line(104))) == "nodes_disagree"
+
+
+def test_judge__of_two_one_goes_back_a_little__the_other_one_alone_is_not_followed() -> None:
+    quorum = quorum_of(2, now=12)
+    judge(quorum, line(12), line(12))
+
+    verdict = judge(quorum, line(11), line(500, "b", on=line(12)))
+
+    assert verdict.head == line(12)[-1]
+    assert verdict.members == (2,)
+
+
+@pytest.mark.parametrize("shared", [5, 100])
+def test_judge__two_of_four_claim_a_long_chain_of_their_own__are_not_followed(shared: int) -> None:
+    liars = line(500, "b", on=line(shared))
+    quorum = quorum_of(4, now=102)
+
+    if shared < 100:
+        assert refused(quorum, line(100), liars, line(100), liars) == "nodes_disagree"
+    else:
+        assert judge(quorum, line(100), liars, line(100), liars).head == line(100)[-1]
+
+
+def test_judge__two_of_four_are_lower_and_one_is_young__leaves_out_the_other() -> None:
+    liars = line(500, "b", on=line(100))
+    verdict = judge(quorum_of(4, now=150), line(100), liars, line(70), liars)
+
+    assert verdict.head == line(100)[-1]
+    assert verdict.behind == {3: "behind by 30 blocks"}
+
+
+def test_judge__two_of_four_lag__goes_on_with_the_others() -> None:
+    verdict = judge(quorum_of(4), line(30), line(10), line(30), line(12))
+
+    assert verdict.head == line(30)[-1]
+    assert set(verdict.behind) == {2, 4}
+
+
+@pytest.mark.parametrize("nodes", [3, 4, 5])
+def test_judge__one_is_enough_by_the_setting__still_takes_a_majority(nodes: int) -> None:
+    quorum = quorum_of(nodes, agreeing=1)
+    others = [line(100)] * (nodes - 1)
+
+    verdict = judge(quorum, line(500, "b", on=line(5)), *others)
+
+    assert verdict.head == line(100)[-1]
+    assert set(verdict.apart) == {1}
+
+
+def test_judge__one_lags_and_two_lie__counts_all_that_answer() -> None:
+    """Two of the three that are level are no majority of five."""
+    liars = line(106, "b", on=line(50))
+    shown = line(106), liars, liars, line(90), line(90)
+
+    assert refused(quorum_of(5, agreeing=2), *shown) == "nodes_disagree"
+
+
+def test_judge__half_of_the_nodes_lie__never_moves_the_head_off_the_chain() -> None:
+    """On a chain that goes on, while the honest ones answer: one of two, or two of four."""
+    chosen, judged = random.Random(35), 0
+    for _ in range(150):
+        nodes = chosen.choice((2, 4))
+        clock = [0.0]
+        quorum = Quorum(Rules.of(nodes, agreeing=None, most_behind=5), lambda: clock[0])  # noqa: B023
+        liars = set(chosen.sample(range(nodes), nodes // 2))
+        newest, truth = 0, line(120)
+        for turn in range(10, 60):
+            clock[0] = turn
+            shown: list[Chain | None] = []
+            for node in range(nodes):
+                height = turn - chosen.randint(0, 3)
+                if node not in liars:
+                    shown.append(truth[: height + 1])
+                    continue
+                fork = chosen.randint(max(height - 4, 0), height + 1)
+                length = max(height + chosen.randint(-9, 60), fork + 1)
+                shown.append(line(length, chosen.choice("xy"), on=truth[:fork]))
+            try:
+                verdict = judge(quorum, *shown)
+            except NoQuorum:
+                continue
+            assert verdict.head == truth[verdict.head.number]
+            assert verdict.head.number >= newest
+            newest, judged = verdict.head.number, judged + 1
+    assert judged > 500
+
+
 def test_judge__one_of_three_on_another_branch__leaves_it_out() -> None:
     other = line(10, "b", on=line(8))
 
@@ -98,6 +208,17 @@ def test_judge__one_of_three_claims_a_chain_that_nobody_has__is_not_followed() -
 
     assert verdict.head == line(10)[-1]
     assert set(verdict.apart) == {1}
+
+
+def test_judge__one_of_three_forges_what_a_header_tells__leaves_it_out() -> None:
+    """The right hash proves nothing: the filter of a head says whether its logs are read."""
+    forged = [*line(10)[:-1], replace(line(10)[-1], logs_bloom=1)]
+
+    verdict = judge(quorum_of(3), forged, line(10), line(10))
+
+    assert verdict.head == line(10)[-1]
+    assert set(verdict.apart) == {1}
+    assert refused(quorum_of(2), forged, line(10)) == "nodes_disagree"
 
 
 def test_judge__two_disagree__believes_neither() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chain.errors import NoQuorum, RpcInconsistent, RpcUnavailable, WrongChain
-from chain.node import panel, pooled_node
+from chain.node import panel, pooled_node, quorum
 from chain.node.client import ChainClient
 from chain.node.nodes import NodePool, connect
 from chain.node.pooled_node import NodeState
@@ -232,8 +233,11 @@ def test_pool__two_disagree__projects_nothing_until_they_agree(
     suite.assert_exact()
 
 
-def test_pool__head_goes_back_between_nodes__is_no_reorg(suite: Suite, two: list[Mirror]) -> None:
+def test_pool__head_goes_back_between_nodes__is_no_reorg(
+    suite: Suite, two: list[Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault 10: the node that was read dies, and the other has not come so far."""
+    monkeypatch.setattr(quorum, "YOUNG_SECONDS", -math.inf)
     database = suite.world.database
     shuffle_with_holders(suite, seed=6)
     two[1].held_at = suite.world.client.block_number() - 9
