@@ -1,8 +1,9 @@
 """Several nodes as one: what enough of them say is believed, the others are left out (ADR 0034).
 
-All reading goes to one node of those that agree, so that what is read together is of one node; a
-failing one is left out and the next is asked. Heads, tags and receipts, by which things become
-final, are what enough nodes say. Transactions go to all.
+Whatever is projected, proven or becomes final is what enough nodes say: heads, tags, headers, logs,
+receipts, transactions, and calls of one block. As many are asked as must say the same, and all of
+them where those do not. What belongs to the moment (fees, nonces, estimates) is asked of one node;
+where it fails, the next is asked. Transactions go to all.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import msgspec
 from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
-from chain.node.answers import Block, BlockId, Receipt
+from chain.node.agreement import answer_or_refusal, receipt_agreed, same_logs
+from chain.node.answers import Block, BlockId, Receipt, Sent
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
 from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
 from chain.node.pooled_node import PROBE_SECONDS, NodeState, NodeStatus, PooledNode
 from chain.node.quorum import Rules, Verdict
+from chain.node.voting import Voting, asked_with, is_pinned
 
 Answer = TypeVar("Answer")
 
@@ -72,6 +75,7 @@ class NodePool(ChainClient):
         self.rpc_url = nodes[0].client.rpc_url
         self.chain_id = chain_id
         self._panel = Panel(nodes, rules)
+        self._voting = Voting(self._panel)
 
     def check(self) -> None:
         """Make sure that enough nodes answer, serve our chain and agree on it.
@@ -105,7 +109,7 @@ class NodePool(ChainClient):
     def distrust(self, reason: str) -> None:
         self._panel.distrust(reason)
 
-    # -- one node is asked -------------------------------------------------------------------
+    # -- one node is asked, but for the state of one block -------------------------------------
 
     def _ask(self, question: Callable[[ChainClient], Answer]) -> Answer:
         """Ask one node that is believed, and another one where it fails."""
@@ -118,16 +122,23 @@ class NodePool(ChainClient):
         raise RpcUnavailable("no node of RPC_URL answers")
 
     def request(self, method: str, *params: Any) -> Any:
-        return self._ask(lambda client: client.request(method, *params))
+        if not is_pinned(method, params):
+            return self._ask(lambda client: client.request(method, *params))
+        return self._voting.agreed(
+            f"{method} of a block", lambda client: asked_with(client, method, params)
+        )
 
     def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        return self._ask(lambda client: client.batch(calls))
+        if not calls or not all(is_pinned(*call) for call in calls):
+            return self._ask(lambda client: client.batch(calls))
+        return self._voting.agreed(f"{calls[0][0]} of a block", lambda client: client.batch(calls))
 
-    def headers(self, numbers: Sequence[int]) -> list[Block | None]:
-        return self._ask(lambda client: client.headers(numbers))
-
-    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
-        return self._ask(lambda client: client.logs(addresses, first, last))
+    def call(
+        self, to: bytes, data: bytes, *, sender: bytes | None = None, block: BlockId = "latest"
+    ) -> bytes:
+        """Run a call without sending it; the latest block is the agreed one, the same for all."""
+        pinned = self.head().hash if block == "latest" else block
+        return super().call(to, data, sender=sender, block=pinned)
 
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:
         nonce, height = super().nonce_and_height(address)
@@ -153,14 +164,78 @@ class NodePool(ChainClient):
             return self.head()
         if block in {"safe", "finalized"}:
             return self._tagged(str(block))
-        found = super().block(block)
-        if found is None and isinstance(block, int):
-            newest = self._panel.look(VALID_SECONDS).head.number
-            if block > newest and not self._panel.is_lost(block):
-                raise NoQuorum(
-                    "nodes_behind", f"The nodes are at block {newest}; {block} was read before."
-                )
-        return found
+        if isinstance(block, str):
+            return super().block(block)
+        if isinstance(block, int) and block > (newest := self._height(block)):
+            if self._panel.is_lost(block):
+                return None
+            raise NoQuorum(
+                "nodes_behind", f"The nodes are at block {newest}; {block} was read before."
+            )
+        return self._voting.agreed("a header", lambda client: client.block(block))
+
+    def headers(self, numbers: Sequence[int]) -> list[Block | None]:
+        """Return the headers of many blocks; above the agreed head there is none yet."""
+        if not numbers:
+            return []
+        newest = self._height(max(numbers))
+        asked = [number for number in numbers if number <= newest]
+        found = dict(
+            zip(
+                asked,
+                self._voting.agreed("headers", lambda client: client.headers(asked)),
+                strict=True,
+            )
+        )
+        return [found.get(number) for number in numbers]
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
+        return self._voting.agreed(
+            f"the logs of blocks {first} to {last}",
+            lambda client: client.logs(addresses, first, last),
+            same_logs,
+            blocks=last - first + 1,
+        )
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[msgspec.Raw]:
+        """Return the logs of a block; all nodes are asked, for some give none too soon.
+
+        It is asked where a block's own filter says that there may be some. Where too few give
+        some and others none, the block's receipts tell who is right.
+
+        Raises
+        ------
+        NoQuorum
+            As many nodes give other logs.
+        RpcInconsistent
+            Too many of them have left logs out, for the moment.
+        """
+        what = "the logs of a block"
+        vote = self._voting.of_all(
+            lambda client: client.logs_of_block(addresses, block_hash), same_logs
+        )
+        is_told = self._voting.is_enough(vote) and vote.answers[vote.most[0]]
+        if vote.others and not is_told and not all(vote.answers.values()):
+            try:
+                heard = self.emitters(block_hash)
+            except RpcRefused:
+                raise self._panel.dispute(what, vote.groups) from None
+            if not heard.isdisjoint(addresses):
+                raise RpcInconsistent("too many nodes left out the logs of a block")
+        return self._voting.decided(what, vote)
+
+    def emitters(self, block_hash: bytes) -> set[bytes]:
+        return self._voting.agreed(
+            "the receipts of a block", lambda client: client.emitters(block_hash)
+        )
+
+    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
+        return self._voting.agreed("transactions", lambda client: client.transactions(tx_hashes))
+
+    def _height(self, wanted: int) -> int:
+        """Return the agreed height; it is looked for again where it is below what is wanted."""
+        height = self._panel.look(VALID_SECONDS).head.number
+        return height if wanted <= height else self._panel.look().head.number
 
     def _ask_members(
         self, question: Callable[[ChainClient], Answer]
@@ -169,33 +244,12 @@ class NodePool(ChainClient):
         verdict = self._panel.look()
         said = self._panel.each(
             self._panel.members(verdict),
-            lambda node: _or_refusal(lambda: question(node.client)),
+            lambda node: answer_or_refusal(lambda: question(node.client)),
             TIMEOUT_SECONDS,
         )
         if len(said) < self._panel.rules.agreeing:
             raise NoQuorum("too_few_nodes", f"Only {len(said)} nodes answered.")
         return verdict, list(said.values()), self._panel.rules.needed(len(said))
-
-    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[msgspec.Raw]:
-        """Return the logs of a block on which most nodes that have any agree.
-
-        It is asked where a block's own filter says that there may be some.
-
-        Raises
-        ------
-        NoQuorum
-            As many nodes give other logs.
-        """
-        _, said, _ = self._ask_members(lambda client: client.logs_of_block(addresses, block_hash))
-        given = [logs for logs in said if not isinstance(logs, RpcRefused)]
-        if not given:
-            raise next(refused for refused in said if isinstance(refused, RpcRefused))
-        told = [logs for logs in given if logs]
-        counts = [told.count(logs) for logs in told]
-        most = [logs for logs, count in zip(told, counts, strict=True) if count == max(counts)]
-        if any(logs != most[0] for logs in most):
-            raise NoQuorum("nodes_disagree", "The nodes disagree about the logs of a block.")
-        return most[0] if most else []
 
     def _tagged(self, tag: str) -> Block | None:
         """Return the newest block to which enough nodes give a tag, if it is the same one."""
@@ -207,7 +261,7 @@ class NodePool(ChainClient):
                     raise refused
             return None
         lowest = sorted(found, key=lambda block: block.number, reverse=True)[needed - 1]
-        known = super().block(lowest.number)
+        known = self.block(lowest.number)
         if known is None or known.hash != lowest.hash:
             raise NoQuorum("nodes_disagree", f"The nodes disagree about their {tag} block.")
         return lowest
@@ -225,7 +279,7 @@ class NodePool(ChainClient):
         verdict, said, needed = self._ask_members(lambda client: client.receipts(tx_hashes))
         answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
         return [
-            _agreed(verdict, [answer[place] for answer in answers], needed)
+            receipt_agreed(verdict.head.number, [answer[place] for answer in answers], needed)
             for place in range(len(tx_hashes))
         ]
 
@@ -249,25 +303,3 @@ class NodePool(ChainClient):
         if not said:
             raise RpcUnavailable("no node of RPC_URL took the transaction")
         return [None if None in answers else answers[0] for answers in zip(*said, strict=True)]
-
-
-def _or_refusal(call: Callable[[], Answer]) -> Answer | RpcRefused:
-    """Give a refusal as an answer: another node may say something else."""
-    try:
-        return call()
-    except RpcRefused as refused:
-        return refused
-
-
-def _agreed(verdict: Verdict, said: Sequence[Receipt | None], needed: int) -> Receipt | None:
-    """Return the receipt that enough nodes give; above the agreed head there is none yet."""
-    votes: dict[tuple[bytes, bool] | None, list[Receipt | None]] = {}
-    for receipt in said:
-        if receipt is None or receipt.block_number > verdict.head.number:
-            votes.setdefault(None, []).append(None)
-        else:
-            votes.setdefault((receipt.block_hash, receipt.succeeded), []).append(receipt)
-    most = max(votes.values(), key=len, default=[])
-    if len(most) < needed:
-        raise NoQuorum("nodes_disagree", "The nodes disagree about a transaction's receipt.")
-    return most[0]

@@ -79,7 +79,8 @@ class Mirror:
         self.asked.append(request["method"])
         told = requests.post(self.node.url, json=self._as_held(request), timeout=20).json()
         if "result" in told:
-            told["result"] = self.lie(request, self._only_known(request["method"], told["result"]))
+            said = self.lie(request, self._only_known(request["method"], told.pop("result")))
+            told |= said if isinstance(said, dict) and "error" in said else {"result": said}
         told["id"] = request["id"]
         return dict(told)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import NoQuorum, RpcInconsistent, RpcUnavailable, WrongChain
+from chain.errors import NoQuorum, RpcUnavailable, WrongChain
 from chain.node import panel, pooled_node, quorum
 from chain.node.client import ChainClient
 from chain.node.nodes import NodePool, connect
@@ -85,7 +85,8 @@ def test_pool__all_agree__projects_like_one_node(suite: Suite, three: list[Mirro
 
     suite.assert_exact()
     assert states(found) == [NodeState.HEALTHY] * 3
-    assert three[1].count("eth_getLogs") == 0, "what is read together is read from one"
+    assert three[1].count("eth_getLogs") > 0
+    assert three[2].count("eth_getLogs") == 0, "two of three are enough while they say the same"
 
 
 def test_pool__one_lies_about_its_blocks__is_left_out_and_loses_nothing(
@@ -112,8 +113,6 @@ def test_pool__one_leaves_logs_out__is_left_out_and_another_is_read(
     found = pool(three)
     indexer = Indexer(suite.world.database, found)
 
-    with pytest.raises(RpcInconsistent, match="left out logs"):
-        catch_up(indexer)
     catch_up(indexer)
 
     suite.assert_exact()

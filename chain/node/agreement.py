@@ -1,0 +1,146 @@
+"""What several nodes say to one question, held side by side (ADR 0034).
+
+Nodes write the same in their own ways: fields in another order, hashes in capitals. So logs are
+compared by what they say, where they are not written alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from chain.errors import NoQuorum, RpcInconsistent, RpcRefused
+from chain.node.answers import Receipt
+from chain.node.wire import wire_log
+
+Answer = TypeVar("Answer")
+Same = Callable[[Answer, Answer], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote(Generic[Answer]):
+    """How nodes answered.
+
+    Parameters
+    ----------
+    groups
+        Nodes that say the same, the largest group first; of two as large, whose node was asked
+        first. That a contract refuses is an answer, too.
+    answers
+        By node.
+    refusals
+        Of nodes that have none: an old state that they do not keep, say.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    answers: Mapping[int, Answer | RpcRefused]
+    refusals: Mapping[int, RpcRefused]
+
+    @property
+    def given(self) -> int:
+        """How many have answered."""
+        return len(self.answers)
+
+    @property
+    def most(self) -> tuple[int, ...]:
+        """Who say what most of them say."""
+        return self.groups[0] if self.groups else ()
+
+    @property
+    def others(self) -> list[int]:
+        """Who say anything else."""
+        return [node for group in self.groups[1:] for node in group]
+
+    @property
+    def answer(self) -> Answer:
+        """What most say.
+
+        Raises
+        ------
+        RpcRefused
+            That the contract refuses.
+        """
+        said = self.answers[self.most[0]]
+        if isinstance(said, RpcRefused):
+            raise said
+        return said
+
+
+def count_votes(said: Mapping[int, Answer | RpcRefused], same: Same[Answer]) -> Vote[Answer]:
+    """Hold answers side by side.
+
+    Parameters
+    ----------
+    said
+        By node, in the order in which they are preferred.
+    same
+        Whether two answers say the same.
+    """
+    refusals = {
+        node: answer
+        for node, answer in said.items()
+        if isinstance(answer, RpcRefused) and not answer.is_revert
+    }
+    answers = {node: answer for node, answer in said.items() if node not in refusals}
+    groups: list[list[int]] = []
+    for node, answer in answers.items():
+        for group in groups:
+            if _is_same(answers[group[0]], answer, same):
+                group.append(node)
+                break
+        else:
+            groups.append([node])
+    groups.sort(key=len, reverse=True)
+    return Vote(tuple(map(tuple, groups)), answers, refusals)
+
+
+def _is_same(one: Answer | RpcRefused, other: Answer | RpcRefused, same: Same[Answer]) -> bool:
+    if isinstance(one, RpcRefused) or isinstance(other, RpcRefused):
+        # Each node words it in its own way.
+        return isinstance(one, RpcRefused) and isinstance(other, RpcRefused)
+    return same(one, other)
+
+
+def same_logs(one: Sequence[msgspec.Raw], other: Sequence[msgspec.Raw]) -> bool:
+    """Tell whether two nodes give the same logs, however they write them."""
+    if len(one) != len(other):
+        return False
+    try:
+        return all(
+            ours == theirs or _said(ours) == _said(theirs)
+            for ours, theirs in zip(one, other, strict=True)
+        )
+    except (RpcInconsistent, ValueError):
+        # What is no log is like nothing.
+        return False
+
+
+def _said(written: msgspec.Raw) -> tuple[object, ...]:
+    entry = wire_log(written)
+    words = entry.address, *entry.topics, entry.data, entry.block_hash, entry.transaction_hash
+    return (*map(str.lower, words), int(entry.block_number, 16), int(entry.log_index, 16))
+
+
+def answer_or_refusal(call: Callable[[], Answer]) -> Answer | RpcRefused:
+    """Give a refusal as an answer: another node may say something else."""
+    try:
+        return call()
+    except RpcRefused as refused:
+        return refused
+
+
+def receipt_agreed(height: int, said: Sequence[Receipt | None], needed: int) -> Receipt | None:
+    """Return the receipt that enough nodes give; above the agreed height there is none yet."""
+    votes: dict[Receipt | None, list[Receipt | None]] = {}
+    for receipt in said:
+        if receipt is None or receipt.block_number > height:
+            votes.setdefault(None, []).append(None)
+        else:
+            votes.setdefault(receipt, []).append(receipt)
+    most = max(votes.values(), key=len, default=[])
+    if len(most) < needed:
+        raise NoQuorum("nodes_disagree", "The nodes disagree about a transaction's receipt.")
+    return most[0]

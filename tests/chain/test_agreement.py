@@ -1,0 +1,91 @@
+"""What several nodes say to one question: who says the same, and what is no answer."""
+
+from __future__ import annotations
+
+import operator
+
+import msgspec
+import pytest
+
+from chain.errors import RpcRefused
+from chain.node.agreement import count_votes, same_logs
+
+pytestmark = pytest.mark.unit
+
+LOG = {
+    "address": "0x" + "ab" * 20,
+    "topics": ["0x" + "cd" * 32],
+    "data": "0x",
+    "blockNumber": "0x10",
+    "blockHash": "0x" + "ef" * 32,
+    "transactionHash": "0x" + "12" * 32,
+    "logIndex": "0x0",
+}
+REVERTED = RpcRefused("eth_call", 3, "execution reverted", "0x1234")
+ALSO_REVERTED = RpcRefused("eth_call", -32000, "VM Exception: revert", None)
+PRUNED = RpcRefused("eth_call", -32000, "missing trie node", None)
+
+
+def written(**changes: object) -> list[msgspec.Raw]:
+    return [msgspec.Raw(msgspec.json.encode(LOG | changes))]
+
+
+def test_count_votes__two_against_one__is_what_two_say() -> None:
+    vote = count_votes({1: "b", 2: "a", 3: "a"}, operator.eq)
+
+    assert (vote.most, vote.others, vote.answer) == ((2, 3), [1], "a")
+
+
+def test_count_votes__one_against_one__the_first_is_named_first() -> None:
+    assert count_votes({2: "b", 1: "a"}, operator.eq).groups == ((2,), (1,))
+
+
+def test_count_votes__contract_refuses__is_an_answer_however_it_is_worded() -> None:
+    vote = count_votes({1: "0x01", 2: REVERTED, 3: ALSO_REVERTED}, operator.eq)
+
+    assert (vote.most, vote.others, vote.refusals) == ((2, 3), [1], {})
+    with pytest.raises(RpcRefused, match="execution reverted"):
+        _ = vote.answer
+
+
+def test_count_votes__old_state_is_gone__is_no_answer() -> None:
+    vote = count_votes({1: PRUNED, 2: "0x01"}, operator.eq)
+
+    assert (vote.given, vote.answer, vote.refusals) == (1, "0x01", {1: PRUNED})
+
+
+def test_count_votes__nobody_answers__has_no_most() -> None:
+    vote = count_votes({}, operator.eq)
+
+    assert (vote.given, vote.most, vote.others) == (0, (), [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"blockTimestamp": "0x1", "removed": False},
+        {"address": "0x" + "AB" * 20, "logIndex": "0x00"},
+    ],
+)
+def test_same_logs__written_otherwise__are_the_same(changes: dict[str, object]) -> None:
+    assert same_logs(written(), written(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"address": "0x" + "ac" * 20},
+        {"topics": ["0x" + "cd" * 32] * 2},
+        {"data": "0x01"},
+        {"blockNumber": "0x11"},
+        {"blockHash": "0x" + "00" * 32},
+        {"transactionHash": "0x" + "00" * 32},
+        {"logIndex": "0x1"},
+        {"removed": True},
+        {"logIndex": "nonsense"},
+        {"topics": None},
+    ],
+)
+def test_same_logs__anything_differs__are_not_the_same(changes: dict[str, object]) -> None:
+    assert not same_logs(written(), written(**changes))
+    assert not same_logs(written(), written() * 2)

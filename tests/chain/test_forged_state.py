@@ -1,0 +1,192 @@
+"""One of several nodes that lies of state, transactions and receipts, or does not tell them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chain.contracts.abi import contract
+from chain.errors import RpcRefused
+from chain.node import panel, pooled_node, voting
+from chain.node.client import hex_of
+from chain.node.nodes import NodePool, connect
+from chain.node.pooled_node import NodeState
+from chain.proving.holdings import HoldingReader
+from chain.proving.reconciler import Reconciler
+from chain.sync.indexer import Indexer
+from tests.chain.mirror import Lie, Mirror
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
+
+pytestmark = pytest.mark.chain
+
+
+@pytest.fixture(autouse=True)
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hear the nodes at every question; who was left out stays away for the test."""
+    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
+    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
+
+
+@pytest.fixture
+def three(suite: Suite) -> Iterator[list[Mirror]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Mirror(suite.world.node)) for _ in range(3)]
+
+
+@pytest.fixture
+def held(suite: Suite) -> Suite:
+    """A projected token, with six blocks of transfers that are not yet projected."""
+    for person in range(5):
+        suite.mint(person, 10_000)
+    suite.index()
+    shuffle(suite, seed=11, blocks=6)
+    return suite
+
+
+def pool(mirrors: list[Mirror]) -> NodePool:
+    found = connect(",".join(node.url for node in mirrors), CHAIN_ID)
+    assert isinstance(found, NodePool)
+    return found
+
+
+def states(found: NodePool) -> list[NodeState]:
+    return [status.state for status in found.statuses()]
+
+
+def test_pool__one_of_three_forges_what_a_transaction_logged__is_not_believed(
+    held: Suite, three: list[Mirror]
+) -> None:
+    truth = held.mint(0, 7)
+
+    def lie(request: dict[str, Any], result: Any) -> Any:
+        if request["method"] != "eth_getTransactionReceipt":
+            return result
+        return result | {"logs": []}
+
+    three[0].lie = lie
+    assert pool(three).receipts([truth.tx_hash]) == [truth]
+
+
+def test_pool__one_of_three_lies_of_the_newest_state__is_left_out(
+    held: Suite, three: list[Mirror]
+) -> None:
+    """Roots of the journal, and all else that is asked of contracts as they stand now."""
+    asked = contract("Token").functions["totalSupply"]
+
+    def lie(request: dict[str, Any], result: Any) -> Any:
+        return "0x" + f"{1:064x}" if request["method"] == "eth_call" else result
+
+    three[0].lie = lie
+    found = pool(three)
+
+    assert asked.decode(found.call(held.token, asked.encode())) == held.on_chain().supply
+    assert states(found)[0] == NodeState.INCONSISTENT
+
+
+def test_pool__one_of_three_lies_in_proofs__is_left_out_and_no_break_is_opened(
+    held: Suite, three: list[Mirror]
+) -> None:
+    held.index()
+
+    def lie(request: dict[str, Any], result: Any) -> Any:
+        if request["method"] != "eth_call" or not isinstance(request["params"][1], dict):
+            return result
+        return result[:-2] + ("00" if result[-2:] != "00" else "01")
+
+    three[0].lie = lie
+    found = pool(three)
+
+    assert Reconciler(held.world.database, found).reconcile_due() > 0
+
+    assert cursor_of(held.world.database).degraded is None
+    assert states(found)[0] == NodeState.INCONSISTENT
+
+
+def test_pool__one_of_three_tells_another_country__is_left_out(
+    held: Suite, three: list[Mirror]
+) -> None:
+    """What T-REX does not log is asked for at the block of the log, and projected."""
+    held.register(5, 76)
+
+    def lie(request: dict[str, Any], result: Any) -> Any:
+        return "0x" + f"{840:064x}" if request["method"] == "eth_call" else result
+
+    three[0].lie = lie
+    found = pool(three)
+
+    catch_up(Indexer(held.world.database, found))
+
+    held.assert_exact()
+    assert states(found)[0] == NodeState.INCONSISTENT
+
+
+REFUSED = {"error": {"code": -32000, "message": "missing trie node"}}
+
+
+def refusing(method: str) -> Lie:
+    return lambda request, told: REFUSED if request["method"] == method else told
+
+
+def test_pool__the_second_gives_no_logs_at_all__is_left_out(
+    held: Suite, three: list[Mirror]
+) -> None:
+    three[1].lie = refusing("eth_getLogs")
+    found = pool(three[:2])
+
+    catch_up(Indexer(held.world.database, found))
+
+    held.assert_exact()
+    assert states(found) == [NodeState.HEALTHY, NodeState.UNAVAILABLE]
+
+
+def test_pool__the_second_keeps_no_old_state__counts_as_no_answer(
+    held: Suite, three: list[Mirror]
+) -> None:
+    asked = contract("Token").functions["totalSupply"]
+    block = held.world.client.head().number - 2
+    wanted = held.world.client.call(held.token, asked.encode(), block=block)
+    three[1].lie = refusing("eth_call")
+
+    found = pool(three[:2])
+    assert found.call(held.token, asked.encode(), block=block) == wanted
+    assert states(found) == [NodeState.HEALTHY] * 2
+    three[0].lie = refusing("eth_call")
+    with pytest.raises(RpcRefused, match="missing trie node"):
+        found.call(held.token, asked.encode(), block=block)
+
+
+def test_pool__contract_refuses__is_what_the_nodes_agree_on(
+    held: Suite, three: list[Mirror]
+) -> None:
+    data = contract("Token").functions["mint"].encode(hex_of(ADDRESSES[0]), 1)
+
+    with pytest.raises(RpcRefused) as fault:
+        pool(three).call(held.token, data, sender=ADDRESSES[0])
+
+    assert fault.value.is_revert
+    assert [node.count("eth_call") for node in three] == [1, 1, 0]
+
+
+def test_pool__one_ignores_code_that_is_lent__the_other_is_believed(
+    held: Suite, three: list[Mirror]
+) -> None:
+    held.index()
+
+    def ignore(request: dict[str, Any], result: Any) -> Any:
+        is_lent = request["method"] == "eth_call" and len(request["params"]) > 2
+        return "0x" if is_lent else result
+
+    three[1].lie = ignore
+    found = pool(three[:2])
+    block = held.world.client.head().hash
+
+    amounts = HoldingReader(found).read(held.token, ADDRESSES[:5], block)
+
+    assert amounts == HoldingReader(held.world.client).read(held.token, ADDRESSES[:5], block)
+    assert three[0].count("eth_call") + three[1].count("eth_call") < 5
+    assert states(found) == [NodeState.HEALTHY] * 2
