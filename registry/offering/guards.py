@@ -13,9 +13,10 @@ from registry.lifecycle.service import Attempt, guard
 from registry.offering import allotting
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
+from registry.offering.placing import bought_at_close, require_rest_placed
 from registry.offering.terms import OfferTerms, check_offer_terms
 from registry.rulebook.service import Moment
-from registry.tokenization.compliance import require_rest_fits, require_sound_terms, terms_of
+from registry.tokenization.compliance import require_sound_terms, terms_of
 from registry.tokenization.gate import require_open_gate
 from registry.tokenization.models import Tokenization, TokenizationState
 
@@ -89,7 +90,8 @@ def _enough_is_paid_for(attempt: Attempt[Tokenization]) -> None:
             f"{sold} fractions would be sold, {offering.minimum_units} are the minimum.",
             remedy="Wait for more payments, or give the sale up with /unwind.",
         )
-    require_rest_fits(attempt.session, attempt.record, attempt.record.declared_fractions - sold)
+    bought = bought_at_close(attempt.session, offering)
+    require_rest_placed(attempt.session, attempt.record, bought)
 
 
 @guard(MACHINE, "mint_confirmed")

@@ -64,8 +64,9 @@ def require_within(
         return
     _require_below_maximum(terms, ordered, units)
     if terms.max_holders is not None and not ordered:
-        # What is surely not sold has a holder too.
-        rest = 1 if offering.offered_units < tokenization.declared_fractions else 0
+        # The wrapper holds what is left: its place is kept until an order leaves nothing.
+        taken = min(offering.reserved_units + units, offering.offered_units)
+        rest = 1 if taken < tokenization.declared_fractions else 0
         if _count_buyers(session, offering) + rest >= terms.max_holders:
             raise _exhausted(tokenization, terms)
 

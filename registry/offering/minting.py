@@ -19,7 +19,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import among, get_row, update_many
 from registry.lifecycle.reasons import check_reason
-from registry.offering import money, orders
+from registry.offering import money, orders, placing
 from registry.offering.models import RESERVING, Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
 from registry.operation.models import FAILED, Operation, OperationKind
@@ -212,7 +212,7 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
     Raises
     ------
     Conflict
-        ``mint_not_failed``, ``treasury_not_ready``.
+        ``mint_not_failed``, ``treasury_not_ready``, ``given_back_without_holder``.
     Invalid
         ``reason_missing``.
     """
@@ -229,6 +229,7 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
         )
     check_reason(reason, "give_back")
     if order.state == OrderState.MINTING:
+        placing.require_given_back_fits(session, tokenization, offering, order)
         key = f"mint:given_back:{order.id}"
         plan_treasury_mint(session, actor, tokenization, order.units, key=key)
     else:

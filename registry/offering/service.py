@@ -82,10 +82,10 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     Raises
     ------
     RulesRefused
-        The gate has closed.
+        The gate has closed, or the wrapper may not hold what is left.
     Conflict
-        ``offering_below_minimum``, ``cooling_off_running``, ``treasury_not_ready``,
-        ``transition_refused``, ``no_mint_failed``.
+        ``offering_below_minimum``, ``rest_without_holder``, ``cooling_off_running``,
+        ``treasury_not_ready``, ``transition_refused``, ``no_mint_failed``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.MINTING:

@@ -11,10 +11,11 @@ from sqlmodel import Session
 from registry.compliance.terms import ComplianceTerms
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
-from registry.offering import leaving
+from registry.offering import leaving, minting
 from registry.offering import service as offerings
-from registry.offering.models import Offering
+from registry.offering.models import Offering, Order, OrderState
 from registry.offering.terms import OfferTerms
+from registry.operation.models import Operation, OperationState
 from registry.party.models import Party
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import service as tokenizations
@@ -98,12 +99,12 @@ def test_order__beyond_what_one_may_hold__is_refused_over_all_orders(
     sales.order(desk, sale, buyer, 60)
 
 
-@pytest.mark.parametrize(("offered", "buyers"), [(FRACTIONS, 3), (FRACTIONS - 1, 2)])
+@pytest.mark.parametrize("offered", [FRACTIONS, FRACTIONS - 1])
 def test_order__one_holder_too_many__is_refused_and_the_wrapper_counts(
-    desk: Desk, wrapped: Wrapped, offered: int, buyers: int
+    desk: Desk, wrapped: Wrapped, offered: int
 ) -> None:
     sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=3), offered)
-    known = [make.buyer(desk) for _ in range(buyers)]
+    known = [make.buyer(desk) for _ in range(2)]
     placed = [sales.order(desk, sale, buyer, 1) for buyer in known]
 
     late = make.buyer(desk)
@@ -111,6 +112,92 @@ def test_order__one_holder_too_many__is_refused_and_the_wrapper_counts(
     sales.order(desk, sale, known[0], 1)
     leaving.cancel_order(desk.session, known[1].actor, placed[1].id)
     sales.order(desk, sale, late, 1)
+
+
+def test_order__last_holder_who_leaves_nothing__takes_the_place_of_the_wrapper(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=3))
+    placed = [sales.order(desk, sale, make.buyer(desk), 1) for _ in range(2)]
+    last = make.buyer(desk)
+    assert refused(desk, sale, last, FRACTIONS - 3).code == "holders_exhausted"
+
+    placed.append(sales.order(desk, sale, last, FRACTIONS - 2))
+
+    for order in placed:
+        sales.pay(desk, order)
+    assert len(offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)) == 3
+
+
+def test_order__last_holder_of_a_part_of_the_token__never_takes_the_place_of_the_wrapper(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=2), FRACTIONS - 1)
+    sales.order(desk, sale, make.buyer(desk), 1)
+
+    assert refused(desk, sale, make.buyer(desk), FRACTIONS - 2).code == "holders_exhausted"
+
+
+def test_close__place_of_the_wrapper_is_taken__is_refused_until_the_rest_is_sold(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    """An order lapsed of a buyer who has another, so that no place became free with it."""
+    sale, twice = _sold_out_but_for_a_second_order(desk, wrapped)
+
+    with pytest.raises(Conflict, match="rest_without_holder"):
+        offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    sales.pay(desk, sales.order(desk, sale, twice, 10))
+    assert len(offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)) == 3
+
+
+def _sold_out_but_for_a_second_order(desk: Desk, wrapped: Wrapped) -> tuple[Offering, Buyer]:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=2))
+    twice = make.buyer(desk)
+    sales.pay(desk, sales.order(desk, sale, twice, 40))
+    second = sales.order(desk, sale, twice, 10)
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), FRACTIONS - 50))
+    leaving.cancel_order(desk.session, twice.actor, second.id)
+    return sale, twice
+
+
+def test_give_back__wrapper_may_hold_no_more__is_refused_and_the_mint_waits(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_units_per_holder=600), minimum=400)
+    sold = [sales.pay(desk, sales.order(desk, sale, make.buyer(desk), 100)) for _ in range(4)]
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    refuse_mint(desk, sold[0])
+
+    with pytest.raises(Conflict, match="given_back_without_holder"):
+        minting.give_back_order(desk.session, COMPLIANCE, sold[0].id, reason="KYC ended")
+
+    assert sold[0].state == OrderState.MINTING
+    assert len(offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)) == 1
+
+
+def test_give_back__wrapper_would_be_one_holder_too_many__is_refused(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_holders=2))
+    twice, once = make.buyer(desk), make.buyer(desk)
+    sold = [
+        sales.pay(desk, sales.order(desk, sale, buyer, units))
+        for buyer, units in ((twice, 40), (twice, 10), (once, FRACTIONS - 50))
+    ]
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    for order in sold:
+        refuse_mint(desk, order)
+
+    with pytest.raises(Conflict, match="given_back_without_holder"):
+        minting.give_back_order(desk.session, COMPLIANCE, sold[1].id, reason="KYC ended")
+    back = minting.give_back_order(desk.session, COMPLIANCE, sold[2].id, reason="KYC ended")
+    assert back.state == OrderState.REFUND_DUE
+
+
+def refuse_mint(desk: Desk, order: Order) -> None:
+    desk.session.get_one(Operation, order.operation_id).state = OperationState.REFUSED
+    desk.session.flush()
 
 
 def test_order__token_from_before_terms__has_no_limits(desk: Desk, wrapped: Wrapped) -> None:
