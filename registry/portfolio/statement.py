@@ -2,6 +2,7 @@
 
 Fractions are told by the chain's own events and money by the ledger. Beginning and end are read for
 themselves, and a statement whose movements do not lead from one to the other is not handed out.
+Nor is one of days that are over before all of them is read and final: it would say less than later.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.portfolio import list_tokens_of
-from registry.captable.service import block_at, find_token, holding_at
+from registry.captable.service import block_at, find_token, holding_at, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, Unavailable
@@ -50,6 +52,15 @@ class HoldingAccount:
         )
 
 
+class Finality(StrEnum):
+    """Whether what is told at a block can still change."""
+
+    FINALIZED = "finalized"
+    LATEST = "latest"
+    DEGRADED = "degraded"
+    """What is known of the chain is not to be relied on at this moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """Everything of one investor over a period.
@@ -58,6 +69,8 @@ class Statement:
     ----------
     opening_block, closing_block
         Of which the fractions are told; None before the chain was first read.
+    final_number
+        The newest final block; None where no block is.
     """
 
     investor: Investor
@@ -65,8 +78,16 @@ class Statement:
     made_at: datetime
     opening_block: AsOfBlock | None
     closing_block: AsOfBlock | None
+    final_number: int | None
     holdings: Sequence[HoldingAccount]
     money: MoneyAccount
+
+    def finality_of(self, block: AsOfBlock) -> Finality:
+        """Tell whether what was told at a block can still change."""
+        if block.degraded is not None:
+            return Finality.DEGRADED
+        is_final = self.final_number is not None and block.number <= self.final_number
+        return Finality.FINALIZED if is_final else Finality.LATEST
 
 
 def make_statement(
@@ -79,8 +100,12 @@ def make_statement(
     Invalid
         ``statement_too_long``: of more movements than one statement takes.
     Unavailable
-        ``statement_does_not_add_up``, ``token_catching_up``.
+        ``statement_does_not_add_up``, ``token_catching_up``; of a period that is over also
+        ``statement_not_complete``, ``cap_table_degraded``, ``sync_not_started``.
     """
+    if period.is_over:
+        _require_all_read(session, chain_id, period)
+    sync = session.get(SyncCursor, chain_id)
     opening = _block_before(session, chain_id, period.begins_at)
     closing = _block_before(session, chain_id, period.ends_at)
     holdings = [] if closing is None else _holdings(session, investor, opening, closing)
@@ -98,7 +123,39 @@ def make_statement(
             "The movements do not lead from the opening to the closing balance.",
             remedy="Try again when the cap table is proven again; see /readyz.",
         )
-    return Statement(investor, period, now(), opening, closing, holdings, money)
+    final = None if sync is None else sync.finalized_number
+    return Statement(investor, period, now(), opening, closing, final, holdings, money)
+
+
+def _require_all_read(session: Session, chain_id: int, period: Period) -> None:
+    """Ask that a final block was mined when the period was over: what came before it is known.
+
+    The sync may be behind or stand still. The newest block that is known would then be taken for
+    the last of the period, however far before its end.
+    """
+    cursor = sync_state(session, chain_id)
+    if cursor.degraded is not None:
+        raise Unavailable(
+            "cap_table_degraded",
+            f"What is known of the chain is not to be relied on: {cursor.degraded}.",
+            remedy="Try again when the cap table is proven again; see /readyz.",
+        )
+    final = -1 if cursor.finalized_number is None else cursor.finalized_number
+    later = session.exec(
+        select(ChainBlock.number)
+        .where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.mined_at) >= period.ends_at,
+            col(ChainBlock.number) <= final,
+        )
+        .limit(1)
+    ).first()
+    if later is None:
+        raise Unavailable(
+            "statement_not_complete",
+            f"The chain is not read to the end of {period.last} yet, or that is not final.",
+            remedy="Try again soon; a statement of days up to today shows what is known.",
+        )
 
 
 def _block_before(session: Session, chain_id: int, moment: datetime) -> AsOfBlock | None:

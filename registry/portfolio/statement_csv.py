@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 
+from registry.captable.blocks import AsOfBlock
 from registry.kernel.money import Money
 from registry.portfolio.money import MoneyAccount
 from registry.portfolio.statement import HoldingAccount, Statement
@@ -22,6 +23,7 @@ HEADER = (
     "block_number",
     "tx_hash",
     "reference",
+    "finality",
 )
 _MONEY = "PKR"
 
@@ -40,14 +42,17 @@ def statement_csv(statement: Statement, address_of: Callable[[bytes], str]) -> b
     writer = csv.writer(text)
     writer.writerow(HEADER)
     for account in statement.holdings:
-        writer.writerows(_holding(account, address_of(account.wallet)))
-    writer.writerows(_money(statement.money))
+        writer.writerows(_holding(statement, account, address_of(account.wallet)))
+    writer.writerows((*row, "") for row in _money(statement.money))
     return text.getvalue().encode()
 
 
-def _holding(account: HoldingAccount, wallet: str) -> Iterator[Row]:
+def _holding(statement: Statement, account: HoldingAccount, wallet: str) -> Iterator[Row]:
     head = (account.tokenization.symbol, wallet)
-    yield (*head, "OPENING", "", "", account.opening_units, account.opening_frozen, *[""] * 4)
+    yield _balance(
+        statement, statement.opening_block, (*head, "OPENING"),
+        (account.opening_units, account.opening_frozen),
+    )  # fmt: skip
     for item in account.movements:
         yield (
             *head,
@@ -60,8 +65,20 @@ def _holding(account: HoldingAccount, wallet: str) -> Iterator[Row]:
             item.block_number,
             f"0x{item.tx_hash.hex()}",
             "",
+            "",
         )
-    yield (*head, "CLOSING", "", "", account.closing_units, account.closing_frozen, *[""] * 4)
+    yield _balance(
+        statement, statement.closing_block, (*head, "CLOSING"),
+        (account.closing_units, account.closing_frozen),
+    )  # fmt: skip
+
+
+def _balance(statement: Statement, block: AsOfBlock | None, head: Row, units: Row) -> Row:
+    """Write a balance with the block at which it was read: its time, number and finality."""
+    if block is None:
+        return (*head, "", "", *units, *[""] * 5)
+    finality = statement.finality_of(block)
+    return (*head, block.mined_at.isoformat(), "", *units, "", block.number, "", "", finality)
 
 
 def _money(money: MoneyAccount) -> Iterator[Row]:

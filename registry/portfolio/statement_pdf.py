@@ -54,7 +54,12 @@ class _Writer:
             ("made", _moment(statement.made_at)),
         ]
         if block is not None:
-            lines.append(("block", f"{block.number} (0x{block.hash.hex()[:16]}…)"))
+            finality = statement.finality_of(block)
+            lines += [
+                ("block", f"{block.number} (0x{block.hash.hex()[:16]}…)"),
+                ("block_time", _moment(block.mined_at)),
+                ("block_finality", self._word(f"block.{finality}")),
+            ]
         return [{"label": self._word(name), "value": value} for name, value in lines]
 
     def _holding(self, account: HoldingAccount) -> dict[str, Any]:

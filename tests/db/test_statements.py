@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import pytest
 from sqlmodel import select
 
-from registry.captable.models import BalanceAt
+from registry.captable.models import BalanceAt, SyncCursor
 from registry.kernel.clock import SEAT, day_of, now, today
 from registry.kernel.errors import Invalid, Unavailable
 from registry.kernel.messages import Language
@@ -55,6 +55,13 @@ def moving(desk: Desk) -> Ledger:
     return chain
 
 
+def read_to_now(chain: Ledger) -> None:
+    """Mine a block of this moment, and let it and all before it be final."""
+    chain.started = now() - timedelta(minutes=1)
+    chain.mine()
+    chain.finalize()
+
+
 def test_statement__of_all_days__begins_with_nothing_and_has_every_movement(desk: Desk) -> None:
     chain = moving(desk)
     statement = made(desk, chain.holders[0], days(10, 0), chain.chain_id)
@@ -75,6 +82,7 @@ def test_statements__of_days_that_follow__close_where_the_next_one_opens(desk: D
     chain = moving(desk)
     mined = day_of(chain.block(0).mined_at)
     cut = TODAY - mined
+    read_to_now(chain)
     first = made(desk, chain.holders[0], days(30, cut.days + 1), chain.chain_id)
     second = made(desk, chain.holders[0], days(cut.days, 0), chain.chain_id)
 
@@ -85,6 +93,7 @@ def test_statements__of_days_that_follow__close_where_the_next_one_opens(desk: D
 
 def test_statement__in_which_nothing_moved__tells_what_was_held(desk: Desk) -> None:
     chain = ledger.live(desk, 10, days_ago=5)
+    read_to_now(chain)
     (account,) = made(desk, chain.holders[0], days(2, 1), chain.chain_id).holdings
 
     assert (account.opening_units, account.movements, account.closing_units) == (10, [], 10)
@@ -92,6 +101,7 @@ def test_statement__in_which_nothing_moved__tells_what_was_held(desk: Desk) -> N
 
 def test_statement__of_days_before_the_chain__is_empty(desk: Desk) -> None:
     chain = ledger.live(desk, 10, days_ago=5)
+    chain.finalize()
     statement = made(desk, chain.holders[0], days(40, 30), chain.chain_id)
 
     assert (statement.holdings, statement.opening_block, statement.closing_block) == (
@@ -99,6 +109,50 @@ def test_statement__of_days_before_the_chain__is_empty(desk: Desk) -> None:
         None,
         None,
     )
+
+
+def test_statement__of_days_whose_end_is_not_read__is_refused_until_it_is(desk: Desk) -> None:
+    """The sync stood still when the days ended; what moved since the newest block is not known."""
+    chain = ledger.live(desk, 10, days_ago=5)
+    chain.finalize()
+    me, other = (chain.holders[0].wallet.address, make.buyer(desk).wallet.address)
+    over = days(9, 2)
+    with pytest.raises(Unavailable, match="statement_not_complete"):
+        made(desk, chain.holders[0], over, chain.chain_id)
+    (so_far,) = made(desk, chain.holders[0], days(9, 0), chain.chain_id).holdings
+    assert so_far.closing_units == 10
+
+    chain.started += timedelta(days=1)
+    chain.move(me, other, 4)
+    chain.started = now() - timedelta(minutes=1)
+    chain.mine()
+    with pytest.raises(Unavailable, match="statement_not_complete"):  # read, and not final
+        made(desk, chain.holders[0], over, chain.chain_id)
+    chain.finalize()
+
+    (account,) = made(desk, chain.holders[0], over, chain.chain_id).holdings
+    assert account.closing_units == 6
+
+
+def test_statement__of_days_that_are_over__is_refused_while_the_chain_is_in_doubt(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, 10, days_ago=5)
+    read_to_now(chain)
+    cursor = desk.session.get_one(SyncCursor, chain.chain_id)
+    cursor.degraded, cursor.degraded_since = "reorg_below_finality", now()
+    desk.session.flush()
+
+    with pytest.raises(Unavailable, match="cap_table_degraded"):
+        made(desk, chain.holders[0], days(9, 2), chain.chain_id)
+    statement = made(desk, chain.holders[0], days(9, 0), chain.chain_id)
+    assert statement.closing_block is not None
+    assert statement.finality_of(statement.closing_block) == "degraded"
+
+
+def test_statement__of_a_chain_that_was_never_read__is_refused_once_over(desk: Desk) -> None:
+    with pytest.raises(Unavailable, match="sync_not_started"):
+        made(desk, make.buyer(desk), days(9, 2))
 
 
 def test_statement__that_does_not_add_up__is_not_handed_out(desk: Desk) -> None:
@@ -140,7 +194,9 @@ def test_statement__of_money__has_what_came_was_used_and_went_back(desk: Desk) -
     ]
     assert (money.opening_paisa, money.closing_paisa) == (0, 7)
     assert (money.in_paisa, money.out_paisa) == (3 * price + 12, 3 * price + 5)
-    assert made(desk, buyer, days(9, 2)).money.movements == []
+    chain = ledger.live(desk, 10)
+    read_to_now(chain)
+    assert made(desk, buyer, days(9, 2), chain.chain_id).money.movements == []
 
 
 def test_statement_csv__its_rows__add_up_by_themselves(desk: Desk) -> None:
@@ -154,6 +210,14 @@ def test_statement_csv__its_rows__add_up_by_themselves(desk: Desk) -> None:
     moved = sum(int(row["units"]) for row in mine if row["row"] == "MOVEMENT")
     assert by_kind["OPENING"] + moved == by_kind["CLOSING"] == 6
     assert [row["amount_pkr"] for row in rows if row["account"] == "PKR"] == ["0.00", "0.00"]
+    block = statement.closing_block
+    assert block is not None
+    balance = next(row for row in mine if row["row"] == "CLOSING")
+    told = (balance["time"], balance["block_number"], balance["finality"])
+    assert told == (block.mined_at.isoformat(), str(block.number), "latest")
+    chain.finalize()
+    final = made(desk, chain.holders[0], days(10, 0), chain.chain_id)
+    assert b",finalized" in statement_csv(final, lambda raw: f"0x{raw.hex()}")
 
 
 @pytest.mark.parametrize("language", list(Language))
