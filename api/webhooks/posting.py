@@ -102,7 +102,7 @@ class Poster:
             content=body.encode(),
             headers=headers,
             # The certificate is the name's, whatever address was connected to.
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": _name_of(url)},
         )
         answer = await self._client.send(request, stream=True)
         await answer.aclose()  # what it says beyond its head is not read
@@ -126,13 +126,22 @@ class Poster:
             raise AddressRefused("deliveries go by https only")
         port = url.port or (80 if url.scheme == "http" else 443)
         try:
-            addresses = await self._lookups.find(owner, url.host, port)
+            addresses = await self._lookups.find(owner, _name_of(url), port)
         except socket.gaierror as fault:
             raise AddressRefused("its name is not known") from fault
         # All of them: which one is taken must not depend on luck.
         if not addresses or not (own or all(map(is_public, addresses))):
             raise AddressRefused("its name leads to an address that is not public")
         return addresses[0]
+
+
+def _name_of(url: httpx.URL) -> str:
+    """Return the host as it is asked of the name service: in ASCII, never decoded.
+
+    httpx decodes by IDNA 2008, and the system's lookup and TLS encode by IDNA 2003: between the two
+    xn--strae-oqa.de becomes strasse.de, which is somebody else's.
+    """
+    return url.raw_host.decode("ascii")
 
 
 def body_of(payload: Mapping[str, Any]) -> str:
