@@ -80,6 +80,12 @@ class KycReview(Record, table=True):
             unique=True,
             postgresql_where=text("state = 'APPROVED'"),
         ),
+        # What ends soon.
+        Index(
+            "ix_kyc_review_valid_until",
+            "valid_until",
+            postgresql_where=text("state = 'APPROVED'"),
+        ),
     )
 
     investor_id: UUID = Field(foreign_key="investor.id", index=True)

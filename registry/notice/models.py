@@ -32,6 +32,13 @@ class Notice(Record, table=True):
         UniqueConstraint("seq", name="uq_notice_seq"),
         Index("ix_notice_principal", "principal", "seq"),
         Index("ix_notice_unpublished", "id", postgresql_where=text("seq IS NULL")),
+        # That a KYC can be renewed is told once.
+        Index(
+            "uq_notice_kyc_renewal",
+            "subject_id",
+            unique=True,
+            postgresql_where=text("kind = 'kyc.renewal_due'"),
+        ),
     )
 
     seq: int | None = bigint(default=None)

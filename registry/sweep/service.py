@@ -21,6 +21,7 @@ from registry.encumbrance import service as encumbrances
 from registry.kernel.clock import today
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
+from registry.kyc import renewal
 from registry.kyc import repository as kyc
 from registry.kyc_standing import service as kyc_standing
 from registry.offering import ending, leaving, minting, waiting
@@ -71,6 +72,7 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("court_order_release", order_freeze.list_releasable, order_freeze.release),
     Clock("court_order_confirm", reconciliation.list_obeyed, reconciliation.confirm_order),
     Clock("court_order_lift", reconciliation.list_released, reconciliation.lift_order),
+    Clock("kyc_renewal", renewal.list_renewable, renewal.tell_renewable),
     Clock("kyc_lapse", kyc.list_run_out, kyc_standing.lapse_kyc),
     Clock("kyc_freeze", kyc_freeze.list_unfrozen, kyc_standing.freeze_rest),
     Clock("kyc_release", kyc_freeze.list_releasable, kyc_freeze.release),
