@@ -50,25 +50,21 @@ class Live(Generic[What, Where]):
         self._moved = asyncio.Condition()
         self._streams: Counter[What] = Counter()
         self._ends: defaultdict[str, list[asyncio.Timeout]] = defaultdict(list)
-        """Of each caller's streams, oldest first."""
+        """Of each caller's streams that have a place, oldest first."""
         self._looking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def stream(self, what: What, caller: str) -> AsyncIterator[None]:
-        """Count a stream of somebody while it lasts, and end their oldest if it is one too many.
+        """Count a stream of somebody while it lasts; another may have to end for it.
 
-        The oldest may be one whose line was lost without a word, so that nobody hears it; who
-        does hear it comes back with the last id.
+        Who hears that theirs has ended comes back with the last id.
 
         Raises
         ------
         Unavailable
             ``too_many_streams``.
         """
-        if self._streams.total() >= MOST_STREAMS:
-            raise Unavailable(
-                "too_many_streams", "All streams of this process are taken; try again soon."
-            )
+        self._make_room(caller)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as end:
                 self._enter(what, caller, end)
@@ -77,11 +73,29 @@ class Live(Generic[What, Where]):
                 finally:
                     self._leave(what, caller, end)
 
+    def _make_room(self, caller: str) -> None:
+        """Have one stream end where the caller, or the process, has as many as there may be.
+
+        Of the caller it is the oldest: its line may have been lost without a word, so that nobody
+        hears it. Where the process is full it is the newest of whoever has most, if they keep no
+        fewer than the caller then has: some with ten each shut nobody out, and no two callers
+        take the same place from each other without an end.
+        """
+        mine = self._ends.get(caller, [])
+        if len(mine) >= MOST_OF_ONE:
+            _end(mine.pop(0))
+            return
+        if sum(map(len, self._ends.values())) < MOST_STREAMS:
+            return
+        most = max(self._ends.values(), key=len, default=[])
+        if len(most) - 1 < len(mine) + 1:
+            raise Unavailable(
+                "too_many_streams", "All streams of this process are taken; try again soon."
+            )
+        _end(most.pop())
+
     def _enter(self, what: What, caller: str, end: asyncio.Timeout) -> None:
-        ends = self._ends[caller]
-        if len(ends) >= MOST_OF_ONE:
-            ends.pop(0).reschedule(asyncio.get_running_loop().time())
-        ends.append(end)
+        self._ends[caller].append(end)
         self._streams[what] += 1
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -131,6 +145,10 @@ class Live(Generic[What, Where]):
                         self._places = dict(places)
                         self._moved.notify_all()
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def _end(stream: asyncio.Timeout) -> None:
+    stream.reschedule(asyncio.get_running_loop().time())
 
 
 def cursors_of(database: Database) -> Callable[[Sequence[int]], Mapping[int, Place]]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api import live
 from api.live import Live
+from registry.kernel.errors import Unavailable
 
 pytestmark = pytest.mark.unit
 
@@ -87,6 +88,43 @@ def test_moved_from__place_that_nobody_has_looked_at_yet__is_not_asked_for_at_on
             begun = clock()
             assert await seen.moved_from(IT, 2, SOON)
             assert clock() - begun >= 0.2
+
+    run(follow())
+
+
+def test_stream__process_is_full__newest_of_who_has_most_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "MOST_STREAMS", 4)
+    monkeypatch.setattr(live, "MOST_OF_ONE", 3)
+
+    async def follow() -> None:
+        seen = Live(reading(1))
+        ended: list[str] = []
+
+        async def one(name: str) -> None:
+            async with seen.stream(IT, name[:-1]):
+                await asyncio.sleep(SOON)
+            ended.append(name)
+
+        async def come(name: str) -> asyncio.Task[None]:
+            task = asyncio.create_task(one(name))
+            await asyncio.sleep(0.01)
+            return task
+
+        tasks = [await come(name) for name in ("many1", "many2", "many3", "some1")]
+        assert ended == []
+        tasks.append(await come("many4"))  # in the place of their own oldest, as ever
+        assert ended == ["many1"]
+        tasks += [await come("new1"), await come("other1")]
+        assert ended == ["many1", "many4", "many3"]
+        for name in ("late1", "many5", "some2"):  # everybody has one
+            with pytest.raises(Unavailable, match="too_many_streams"):
+                await (await come(name))
+        assert ended == ["many1", "many4", "many3"]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     run(follow())
 
