@@ -169,6 +169,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "pause_tokenization": COMPLIANCE,
     "unpause_tokenization": COMPLIANCE | CHECKER,
     "unwind_tokenization": COMPLIANCE,
+    "give_up_tokenization": COMPLIANCE | CHECKER,
     # rules of a token: questions, which change nothing
     "lint_compliance": READERS,
     "lint_tokenization": READERS,

@@ -15,6 +15,8 @@ from api.schemas.assets import Reason
 from api.schemas.offerings import OfferingCreate, OfferingRead
 from api.schemas.operations import OperationRead
 from api.schemas.tokenizations import (
+    GiveUpCreate,
+    GiveUpRead,
     TokenizationApproval,
     TokenizationCreate,
     TokenizationRead,
@@ -24,6 +26,7 @@ from api.schemas.tokenizations import (
 from registry.asset import service as assets
 from registry.offering import service as offerings
 from registry.offering import unwinding
+from registry.offering.giving_up import agree_to_give_up
 from registry.reopening.service import agree_to_unpause
 from registry.tokenization import service as tokenizations
 
@@ -118,9 +121,21 @@ def mint_tokenization(
 def unwind_tokenization(
     tokenization_id: UUID, body: Reason, session: SessionDep, actor: ActorDep
 ) -> TokenizationRead:
-    """Give up a sale that missed its minimum; what was paid is to be refunded."""
+    """End a sale that missed its minimum, or sold nothing; what was paid is to be refunded."""
     row = unwinding.unwind_offering(session, actor, tokenization_id, reason=body.reason)
     return TokenizationRead.of(row)
+
+
+@router.post("/tokenizations/{tokenization_id}/give_up", dependencies=IDEMPOTENT)
+def give_up_tokenization(
+    tokenization_id: UUID, body: GiveUpCreate, session: SessionDep, actor: ActorDep
+) -> GiveUpRead:
+    """Agree that a sale which cannot be closed ends: compliance, then a registrar's checker."""
+    given_up = agree_to_give_up(session, actor, tokenization_id, role=body.role, reason=body.reason)
+    return GiveUpRead(
+        missing=sorted(given_up.missing.elements()),
+        tokenization=TokenizationRead.of(given_up.tokenization),
+    )
 
 
 @router.post("/tokenizations/{tokenization_id}/go_live", status_code=202, dependencies=IDEMPOTENT)

@@ -110,6 +110,20 @@ class UnpauseCreate(Body):
     reason: Annotated[str, StringConstraints(min_length=3, max_length=2000)]
 
 
+class GiveUpCreate(Body):
+    """Agreement, in one role, that a sale which cannot be closed is given up, and why."""
+
+    role: Role
+    reason: Annotated[str, StringConstraints(min_length=3, max_length=2000)]
+
+
+class GiveUpRead(Read):
+    """Who must still agree, and the token: UNWINDING once everybody has."""
+
+    missing: list[Role]
+    tokenization: TokenizationRead
+
+
 class UnpauseRead(Read):
     """Who must still agree; the operation is there once everybody has."""
 

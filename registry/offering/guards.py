@@ -10,7 +10,7 @@ from registry.compliance.lint import Sale
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
-from registry.offering import allotting
+from registry.offering import acceptance, allotting, minting
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.placing import bought_at_close, require_rest_placed
@@ -120,14 +120,44 @@ def require_fully_minted(attempt: Attempt[Tokenization]) -> None:
 
 @guard(MACHINE, "fail_offer")
 def too_little_is_paid_for(attempt: Attempt[Tokenization]) -> None:
+    """A sale fails below its minimum, and one that would sell nothing whatever its minimum is."""
     offering: Offering = attempt.given["offering"]
     sold = sold_units(attempt.session, offering)
-    if sold >= offering.minimum_units:
+    if sold and sold >= offering.minimum_units:
         raise Conflict(
             "minimum_reached",
             f"{sold} fractions would be sold, {offering.minimum_units} are the minimum.",
-            remedy="Close the sale with /mint.",
+            remedy="Close the sale with /mint; where that is refused for good, two people give it"
+            " up at /give_up.",
         )
+
+
+@guard(MACHINE, "give_up")
+def something_keeps_it_from_its_close(attempt: Attempt[Tokenization]) -> None:
+    """Nobody gives up a sale that could be closed: what was paid for is bought."""
+    if find_obstacle(attempt.session, attempt.record, attempt.given["offering"]) is None:
+        raise Conflict(
+            "nothing_in_the_way",
+            "The gate is open, and no paper of the sale is revoked.",
+            remedy="Close the sale with /mint, or let it miss its minimum.",
+        )
+
+
+def find_obstacle(
+    session: Session, tokenization: Tokenization, offering: Offering
+) -> Conflict | None:
+    """Return what keeps a sale from its close whatever is paid for, or keeps what it sold unminted.
+
+    Whether it is for good, people decide: a stay may be vacated, a court's sale is not.
+    """
+    try:
+        require_open_gate(session, tokenization)
+        acceptance.require_no_document_revoked(session, offering)
+        if sold_units(session, offering) < tokenization.declared_fractions:
+            minting.require_treasury(session, tokenization)
+    except Conflict as refusal:
+        return refusal
+    return None
 
 
 @guard(MACHINE, "refunds_done")

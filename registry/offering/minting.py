@@ -13,7 +13,7 @@ from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor import wallets
-from registry.investor.models import Wallet, WalletState
+from registry.investor.models import Investor, Wallet, WalletState
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
@@ -75,14 +75,7 @@ def plan_treasury_mint(
     Conflict
         ``treasury_not_ready``.
     """
-    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
-    holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
-    if holder is None:
-        raise Conflict(
-            "treasury_not_ready",
-            f"{units} fractions are unsold, and the wrapper has no wallet to keep them.",
-            remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
-        )
+    holder = _treasury_of(session, tokenization)
     (mint,) = _plan_mints(
         session,
         actor,
@@ -97,6 +90,36 @@ def plan_treasury_mint(
         ],
     )
     return mint
+
+
+def _treasury_of(session: Session, tokenization: Tokenization) -> Investor:
+    wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
+    holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
+    if holder is None:
+        raise Conflict(
+            "treasury_not_ready",
+            "Fractions are unsold, and the wrapper has no wallet to keep them.",
+            remedy="Have the wrapper's company enrol, prove a wallet and pass KYC.",
+        )
+    return holder
+
+
+def require_treasury(session: Session, tokenization: Tokenization) -> None:
+    """Ask whether the wrapper may hold what nobody bought.
+
+    Raises
+    ------
+    Conflict
+        ``treasury_not_ready``, ``identity_not_ready``.
+    """
+    holder = _treasury_of(session, tokenization)
+    wallets.verified_wallet(session, holder.id)
+    if not investors.may_hold(holder):
+        raise Conflict(
+            "treasury_not_ready",
+            "Fractions are unsold, and the wrapper's KYC is not in force.",
+            remedy="Have the KYC of the wrapper's company renewed.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A sale that missed its minimum: every payment goes back, and the token ends."""
+"""A sale that failed, or was given up: every payment goes back, and the token ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from registry.tokenization.models import Tokenization, TokenizationState
 def unwind_offering(
     session: Session, actor: Actor, tokenization_id: UUID, *, reason: str
 ) -> Tokenization:
-    """Give up a sale that missed its minimum; what was paid is to be refunded.
+    """End a sale that missed its minimum, or sold nothing; what was paid is to be refunded.
 
     Orders that nobody paid are cancelled. With nothing paid, the token ends at once.
 
@@ -48,6 +48,14 @@ def unwind_offering(
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "fail_offer", given=given, reason=reason)
     assert offering is not None, "an OFFERING tokenization has an offering"
+    release_sale(session, actor, tokenization, offering, reason=reason)
+    return tokenization
+
+
+def release_sale(
+    session: Session, actor: Actor, tokenization: Tokenization, offering: Offering, *, reason: str
+) -> None:
+    """Let every order of a locked sale and its money go, whose token is UNWINDING by now."""
     offering.state = OfferingState.FAILED
     waiting.close_waiting_list(session, actor, offering)
     book = orders.lock_book(session, offering)
@@ -57,7 +65,6 @@ def unwind_offering(
     session.flush()
     journal.record(session, actor, "offering_failed", "offering", offering.id, reason=reason)
     _end_if_repaid(session, tokenization, offering)
-    return tokenization
 
 
 def record_refund(

@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlmodel import select
 
 from registry.asset.models import Asset
+from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from registry.offering import giving_up, orders, unwinding
 from registry.offering import minting as mints
-from registry.offering import orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering
 from registry.offering.terms import OfferTerms
@@ -60,6 +61,12 @@ def offering(desk: Desk, where: Wrapped) -> Tokenization:
     """Give a token on sale of which at least one fraction must be paid for."""
     sale = sales.offering(desk, where, minimum_units=1)
     return tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+
+
+@after(offering)
+def paid_for(desk: Desk, token: Tokenization) -> Tokenization:
+    sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
+    return token
 
 
 @after(offering)
@@ -151,6 +158,18 @@ def unwind(desk: Desk, token: Tokenization) -> None:
 def unwind_paid(desk: Desk, token: Tokenization) -> None:
     sales.pay(desk, sales.order(desk, sale_of(desk, token), make.buyer(desk)))
     unwind(desk, token)
+
+
+def agree_to_give_up(desk: Desk, token: Tokenization, role: Role = Role.COMPLIANCE) -> None:
+    giving_up.agree_to_give_up(
+        desk.session, ACTORS[role], token.id, role=role, reason="The court has stopped it"
+    )
+
+
+def stop_and_give_up(desk: Desk, token: Tokenization) -> None:
+    liens.active(desk, asset_of(desk, token), EncumbranceKind.STAY_ORDER)
+    for role in (Role.COMPLIANCE, Role.REGISTRAR_CHECKER):
+        agree_to_give_up(desk, token, role)
 
 
 @after(sales.wrapped_apartment)
@@ -326,6 +345,14 @@ WALK = Walk(
             denied=unwind_paid,
             code="minimum_reached",
             play=unwind,
+        ),
+        Scenario(
+            source="OFFERING",
+            event="give_up",
+            prepare=paid_for,
+            denied=agree_to_give_up,
+            code="nothing_in_the_way",
+            play=stop_and_give_up,
         ),
         Scenario(
             source="UNWINDING",
