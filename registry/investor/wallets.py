@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, delete, exists
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from registry.investor.models import (
     CustodialKey,
     Investor,
+    KycState,
     Wallet,
     WalletChallenge,
     WalletState,
@@ -302,6 +303,24 @@ def wallets_that_may_hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
         .where(among(col(Wallet.id), ids))
     )
     return {wallet for wallet, state, valid_until in rows if is_in_force(state, valid_until)}
+
+
+def may_receive(investor_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Give the condition that an investor may hold now, and has a wallet to receive in.
+
+    Parameters
+    ----------
+    investor_id
+        The column that names the investor.
+    """
+    return exists().where(
+        col(Investor.id) == investor_id,
+        col(Investor.kyc_state) == KycState.APPROVED,
+        col(Investor.kyc_valid_until) > now(),
+        col(Wallet.investor_id) == col(Investor.id),
+        col(Wallet.state) == WalletState.PROVEN,
+        col(Wallet.identity).is_not(None),
+    )
 
 
 def get_wallets(session: Session, ids: Collection[UUID]) -> dict[UUID, Wallet]:

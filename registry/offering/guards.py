@@ -10,7 +10,7 @@ from registry.compliance.lint import Sale
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
-from registry.offering import acceptance, allotting, minting
+from registry.offering import acceptance, allotting, minting, orders
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.placing import bought_at_close, require_rest_placed
@@ -191,12 +191,13 @@ def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
 def sold_units(session: Session, offering: Offering) -> int:
     """Return how many fractions a sale sells if it closes now.
 
-    Of what is paid for in a sale that allots at its close, that is what the cut leaves: whether it
-    may close and whether it has failed must not be asked of two different numbers.
+    Of what is paid for by who may hold it, in a sale that allots at its close that is what the cut
+    leaves: whether it may close and whether it has failed must not be asked of two different
+    numbers.
     """
     asked = session.exec(
         select(Order.units)
-        .where(col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID)
+        .where(col(Order.offering_id) == offering.id, orders.buys())
         .order_by(col(Order.id))
     ).all()
     return sum(allotting.parts_of(offering, asked))

@@ -36,8 +36,20 @@ def treasury_key(tokenization_id: UUID) -> str:
 def plan_order_mints(
     session: Session, actor: Actor, tokenization: Tokenization, sold: Sequence[Order]
 ) -> list[Operation]:
-    """Have the fractions of paid orders minted to their buyers."""
+    """Have the fractions of paid orders minted to their buyers.
+
+    A buyer who has lost the wallet since, and proven another, gets the fractions there.
+
+    Raises
+    ------
+    Conflict
+        ``identity_not_ready``.
+    """
     chosen = wallets.get_wallets(session, {order.wallet_id for order in sold})
+    for order in sold:
+        if chosen[order.wallet_id].state != WalletState.PROVEN:
+            other = wallets.verified_wallet(session, order.investor_id)
+            order.wallet_id, chosen[other.id] = other.id, other
     mints = _plan_mints(
         session,
         actor,
@@ -51,7 +63,7 @@ def plan_order_mints(
     )
     for order, mint in zip(sold, mints, strict=True):
         order.state, order.operation_id = OrderState.MINTING, mint.id
-    update_many(session, sold, ("state", "operation_id"))
+    update_many(session, sold, ("state", "operation_id", "wallet_id"))
     return mints
 
 
@@ -193,19 +205,13 @@ def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
 def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:
     """Plan anew each mint of a closed sale that the chain or the register refused.
 
-    A buyer who has lost the wallet since, and proven another, gets the fractions there.
-
     Raises
     ------
     Conflict
-        ``no_mint_failed``, ``treasury_not_ready``.
+        ``no_mint_failed``, ``treasury_not_ready``, ``identity_not_ready``.
     """
     offering = _closed_offering(session, tokenization)
     failed = _failed_orders(session, offering)
-    for order in failed:
-        wallet = session.get_one(Wallet, order.wallet_id)
-        if wallet.state != WalletState.PROVEN:
-            order.wallet_id = wallets.verified_wallet(session, order.investor_id).id
     planned = plan_order_mints(session, actor, tokenization, failed)
     room = _room_for_rests(session, tokenization)
     for rest in _failed_rests(session, tokenization):

@@ -12,6 +12,7 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
@@ -55,6 +56,16 @@ def is_time_over(offering: Offering, moment: datetime) -> bool:
 def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
     """Lock every order of a sale: a payment that is being booked at this moment comes before."""
     return _lock(session, col(Order.offering_id) == offering.id)
+
+
+def buys() -> ColumnElement[bool]:
+    """Give the condition that an order buys something if its sale closes now.
+
+    It is paid for, and its investor may hold and has a proven wallet: another one's mint would be
+    refused. Whether a sale reached its minimum and who gets how much is asked of the same orders.
+    """
+    paid = col(Order.state) == OrderState.PAID
+    return paid & wallets.may_receive(col(Order.investor_id))
 
 
 def lock_orders(session: Session, order_ids: Collection[UUID]) -> Sequence[Order]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
@@ -70,9 +70,9 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     """Close the sale and have every declared fraction minted, once.
 
     Paid orders are minted to their buyers, what is left to the wrapper's own wallet, so that
-    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled, and what was asked
-    for beyond what is offered is cut. Asked again while the chain mints, what it refused is
-    planned anew.
+    supply equals the declared fractions (TOK-02). Unpaid orders are cancelled, paid ones of who
+    may not hold any more are to be refunded, and what was asked for beyond what is offered is
+    cut. Asked again while the chain mints, what it refused is planned anew.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
 
 
 def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Order]:
-    """Cancel what is not paid, allot what is, and return what buys.
+    """Cancel what is not paid, let go who may not hold, allot the rest, and return what buys.
 
     Every order is locked first: a payment that is being booked at this moment comes before.
     """
@@ -125,7 +125,12 @@ def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Ord
     book = orders.lock_book(session, offering)
     unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
     orders.release_orders(session, actor, offering, unpaid)
+    of_sale = col(Order.offering_id) == offering.id
+    buying = set(session.exec(select(Order.id).where(of_sale, orders.buys())))
     paid = [order for order in book if order.state == OrderState.PAID]
+    barred = [order for order in paid if order.id not in buying]
+    orders.release_orders(session, actor, offering, barred, act="order_not_mintable")
+    paid = [order for order in paid if order.id in buying]
     return allotting.allot_book(session, actor, offering, paid)
 
 

@@ -1,0 +1,149 @@
+"""Paid orders of who may not hold any more: they reach no minimum, and nobody is cut for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from registry.investor import wallets
+from registry.investor.models import KycState
+from registry.kernel.clock import now
+from registry.kernel.errors import Conflict
+from registry.offering import ending, unwinding
+from registry.offering import service as offerings
+from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
+from registry.offering.money import fault_of, standing_of
+from registry.operation.models import Operation
+from tests import factories as make
+from tests import sales
+from tests.factories import COMPLIANCE, Buyer, Desk
+
+pytestmark = pytest.mark.db
+ON_SHELF = ()
+
+
+def kyc_run_out(desk: Desk, buyer: Buyer) -> None:
+    buyer.investor.kyc_valid_until = now() - timedelta(days=1)
+    desk.session.flush()
+
+
+def kyc_revoked(desk: Desk, buyer: Buyer) -> None:
+    buyer.investor.kyc_state = KycState.REVOKED
+    desk.session.flush()
+
+
+def wallet_lost(desk: Desk, buyer: Buyer) -> None:
+    wallets.retire_wallet(desk.session, buyer.wallet.id)
+
+
+barred = pytest.mark.parametrize("bar", [kyc_run_out, kyc_revoked, wallet_lost])
+Bar = Callable[[Desk, Buyer], None]
+
+
+def paid(desk: Desk, sale: Offering, buyer: Buyer, units: int) -> Order:
+    return sales.pay(desk, sales.order(desk, sale, buyer, units=units))
+
+
+def close(desk: Desk, sale: Offering) -> list[Operation]:
+    return offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+
+def offering(desk: Desk, **terms: object) -> Offering:
+    return sales.offering(desk, sales.wrapped_apartment(desk), **terms)
+
+
+def units_of(planned: list[Operation]) -> dict[str, int]:
+    return {mint.subject_id: int(mint.params["units"]) for mint in planned}
+
+
+@barred
+def test_close__minimum_reached_only_with_who_may_not_hold__is_refused(
+    desk: Desk, bar: Bar
+) -> None:
+    sale = offering(desk, minimum_units=400)
+    ends, stays = make.buyer(desk), make.buyer(desk)
+    paid(desk, sale, stays, 300)
+    paid(desk, sale, ends, 100)
+    bar(desk, ends)
+
+    with pytest.raises(Conflict, match="offering_below_minimum"):
+        close(desk, sale)
+
+
+@barred
+def test_end__minimum_reached_only_with_who_may_not_hold__returns_everything(
+    desk: Desk, bar: Bar
+) -> None:
+    sale = offering(desk, minimum_units=400)
+    ends, stays = make.buyer(desk), make.buyer(desk)
+    bought = [paid(desk, sale, stays, 300), paid(desk, sale, ends, 100)]
+    bar(desk, ends)
+    sale.closes_at = now()
+    desk.session.flush()
+
+    ending.end_offering(desk.session, sale.id)
+
+    assert sale.state == OfferingState.FAILED
+    assert {order.state for order in bought} == {OrderState.REFUND_DUE}
+
+
+def test_unwind__minimum_reached_only_with_who_may_not_hold__is_done(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=400)
+    ends = make.buyer(desk)
+    order = paid(desk, sale, ends, 400)
+    kyc_run_out(desk, ends)
+
+    unwinding.unwind_offering(desk.session, COMPLIANCE, sale.tokenization_id, reason="Too few")
+
+    assert order.state == OrderState.REFUND_DUE
+
+
+@barred
+def test_close__some_may_not_hold__mints_to_the_others_and_is_to_refund_them(
+    desk: Desk, bar: Bar
+) -> None:
+    sale = offering(desk, minimum_units=300)
+    ends, stays = make.buyer(desk), make.buyer(desk)
+    kept, let_go = paid(desk, sale, stays, 300), paid(desk, sale, ends, 100)
+    bar(desk, ends)
+
+    planned = units_of(close(desk, sale))
+
+    assert (kept.state, let_go.state) == (OrderState.MINTING, OrderState.REFUND_DUE)
+    rest = sales.FRACTIONS - 300
+    assert planned == {str(kept.id): 300, str(sale.tokenization_id): rest}
+    standing = standing_of(desk.session, let_go.id)
+    assert (standing.due, fault_of(let_go, standing)) == (let_go.amount_paisa, None)
+    assert sale.reserved_units == 300
+
+
+@barred
+def test_close__oversubscribed_by_who_may_not_hold__cuts_nobody_for_them(
+    desk: Desk, bar: Bar
+) -> None:
+    sale = offering(desk, offered_units=100, allotment=Allotment.PRO_RATA)
+    ends, stays = make.buyer(desk), make.buyer(desk)
+    let_go, kept = paid(desk, sale, ends, 100), paid(desk, sale, stays, 100)
+    bar(desk, ends)
+
+    close(desk, sale)
+
+    assert (kept.state, kept.units) == (OrderState.MINTING, 100)
+    assert standing_of(desk.session, kept.id).due == 0
+    assert let_go.state == OrderState.REFUND_DUE
+    assert standing_of(desk.session, let_go.id).due == let_go.amount_paisa
+
+
+def test_close__wallet_lost_and_another_proven__mints_there(desk: Desk) -> None:
+    sale, buyer = offering(desk, minimum_units=100), make.buyer(desk)
+    order = paid(desk, sale, buyer, 100)
+    new = make.proven_wallet(desk, buyer.actor, buyer.investor.id)
+    new.identity = buyer.wallet.identity
+    wallet_lost(desk, buyer)
+
+    planned = close(desk, sale)
+
+    assert order.state == OrderState.MINTING
+    assert planned[0].params["wallet_id"] == str(new.id) == str(order.wallet_id)
