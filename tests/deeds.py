@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from registry.asset.models import Asset, AssetClass
+from registry.asset.models import Asset, AssetClass, AssetState
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
 from registry.kernel.errors import Conflict, Forbidden, Invalid
@@ -22,6 +22,7 @@ from registry.party.models import Party
 from registry.title import service as titles
 from registry.title.models import Title
 from registry.title.rules import Ownership, Share, check_ownership
+from registry.tokenization import mutations as token_mutations
 from tests import factories as make
 from tests.factories import ACTORS, CHECKER, MAKER, Desk
 
@@ -152,6 +153,20 @@ def implemented(desk: Desk, mutation: Mutation) -> Mutation:
 def passed(desk: Desk, title: Title, new: NewMutation) -> Mutation:
     """Take a mutation the whole way."""
     return implemented(desk, entered(desk, title, new))
+
+
+def court_sale(desk: Desk, asset: Asset) -> Mutation:
+    """Have a court sell all of an asset to somebody else, and dealings in it stop."""
+    title = titles.title_of_asset(desk.session, asset.id)
+    owner = now_owned(desk, title).shares[0].party_id
+    auction = sale(
+        make.person(desk), make.person(desk), Fraction(1),
+        kind=MutationKind.COURT_SALE, initiation=Initiation.COURT, sellers=[Side(owner, 1)],
+    )  # fmt: skip
+    mutation = attested(desk, entered(desk, title, auction))
+    token_mutations.implement_mutation(desk.session, CHECKER, mutation.id, appeal_filed=False)
+    assert asset.state == AssetState.SUSPENDED
+    return mutation
 
 
 def compensating(mutation: Mutation) -> NewMutation:

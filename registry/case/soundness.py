@@ -95,7 +95,7 @@ def is_deployed(tokenization: Tokenization) -> bool:
 
 
 def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
-    """Refuse to move units of a token whose cap table is frozen: that one is paid and burned.
+    """Refuse to move units of a token whose cap table is frozen: it is paid, or repaid, and burned.
 
     Raises
     ------
@@ -107,6 +107,12 @@ def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
             "cap_table_frozen",
             "A redemption pays whoever held at its record date; nothing moves before it ends.",
             remedy="Have the payout held for whom the order names, or abort the redemption.",
+        )
+    if act in _MOVES and tokenization.state == TokenizationState.UNWINDING:
+        raise Conflict(
+            "cap_table_frozen",
+            "The sale of this token is given up; its fractions are burned where they are.",
+            remedy="Wait until they are burned. Money goes back by order, to who paid.",
         )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, exists
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from registry.investor.models import (
@@ -305,7 +306,7 @@ def wallets_that_may_hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
     return {wallet for wallet, state, valid_until in rows if is_in_force(state, valid_until)}
 
 
-def may_receive(investor_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+def may_receive(investor_id: Mapped[UUID]) -> ColumnElement[bool]:
     """Give the condition that an investor may hold now, and has a wallet to receive in.
 
     Parameters

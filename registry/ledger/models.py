@@ -58,6 +58,8 @@ class EntryKind(StrEnum):
     """What was to go back is held for the order again, which waits for money after all."""
     SETTLEMENT = "SETTLEMENT"
     """The fractions are the buyer's, the money the issuer's."""
+    RESCISSION = "RESCISSION"
+    """The sale is given up: the fractions are burned, and the money is held for the buyer again."""
     REVERSAL = "REVERSAL"
     REFUND = "REFUND"
     RETURN = "RETURN"

@@ -40,13 +40,14 @@ def agree_to_give_up(
     """Agree that a sale is given up; compliance first, then a registrar's checker decides.
 
     Whatever was sold: a forced sale of the asset leaves nothing that could be minted, and what
-    is paid would lie there for ever. Whoever structured the token does not decide.
+    is paid would lie there for ever. What is minted already is burned (`rescinding`). Whoever
+    structured the token does not decide.
 
     Raises
     ------
     Conflict
-        ``nothing_in_the_way``, ``transition_refused``, ``approvals_missing``,
-        ``already_approved``.
+        ``nothing_in_the_way``, ``mint_under_way``, ``transition_refused``,
+        ``approvals_missing``, ``already_approved``.
     Forbidden
         ``checker_is_maker``, ``approval_not_yours``, ``transition_forbidden``.
     Invalid

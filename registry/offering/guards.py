@@ -10,7 +10,7 @@ from registry.compliance.lint import Sale
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.service import Attempt, guard
-from registry.offering import acceptance, allotting, minting, orders
+from registry.offering import acceptance, allotting, minting, orders, rescinding
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.placing import bought_at_close, require_rest_placed
@@ -153,11 +153,29 @@ def find_obstacle(
     try:
         require_open_gate(session, tokenization)
         acceptance.require_no_document_revoked(session, offering)
-        if sold_units(session, offering) < tokenization.declared_fractions:
+        if _leaves_a_rest(session, tokenization, offering):
             minting.require_treasury(session, tokenization)
     except Conflict as refusal:
         return refusal
     return None
+
+
+def _leaves_a_rest(session: Session, tokenization: Tokenization, offering: Offering) -> bool:
+    """Tell whether the wrapper is to keep something that was not minted to it yet."""
+    if tokenization.state == TokenizationState.MINTING:
+        return bool(minting.failed_rests(session, tokenization))
+    return sold_units(session, offering) < tokenization.declared_fractions
+
+
+@guard(MACHINE, "give_up")
+def nothing_is_on_its_way(attempt: Attempt[Tokenization]) -> None:
+    """What the chain still mints would come after everything was burned."""
+    if rescinding.is_under_way(attempt.session, attempt.record):
+        raise Conflict(
+            "mint_under_way",
+            "A mint or the opening of this token is on its way, or not read from the chain yet.",
+            remedy="Wait until its operation has ended; a closed gate refuses what is planned.",
+        )
 
 
 @guard(MACHINE, "refunds_done")
@@ -181,11 +199,9 @@ def nothing_was_minted(attempt: Attempt[Tokenization]) -> None:
 
 
 def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
-    address = attempt.record.token_address
-    assert address is not None, "a deployed token has an address"
-    token = captable.find_token(attempt.session, address)
-    if token is not None and token.supply_units:
-        raise Conflict("token_on_chain", f"{token.supply_units} fractions exist on chain.")
+    supply = rescinding.supply_of(attempt.session, attempt.record)
+    if supply:
+        raise Conflict("token_on_chain", f"{supply} fractions exist on chain.")
 
 
 def sold_units(session: Session, offering: Offering) -> int:

@@ -214,7 +214,7 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
     failed = _failed_orders(session, offering)
     planned = plan_order_mints(session, actor, tokenization, failed)
     room = _room_for_rests(session, tokenization)
-    for rest in _failed_rests(session, tokenization):
+    for rest in failed_rests(session, tokenization):
         units = min(int(rest.params["units"]), room)
         if units > 0:
             planned.append(plan_treasury_mint(session, actor, tokenization, units, key=rest.key))
@@ -261,9 +261,8 @@ def give_back_order(session: Session, actor: Actor, order_id: UUID, *, reason: s
         placing.require_given_back_fits(session, tokenization, offering, order)
         key = f"mint:given_back:{order.id}"
         plan_treasury_mint(session, actor, tokenization, order.units, key=key)
-    else:
-        offering.reserved_units -= order.units
-        session.add(offering)
+    offering.reserved_units -= order.units
+    session.add(offering)
     money.release_money(session, [order])
     session.flush()
     journal.record(session, actor, "order_given_back", "order", order.id, reason=reason)
@@ -296,7 +295,7 @@ def _is_refused(session: Session, order: Order) -> bool:
     return session.get_one(Operation, order.operation_id).state in FAILED
 
 
-def _failed_rests(session: Session, tokenization: Tokenization) -> Sequence[Operation]:
+def failed_rests(session: Session, tokenization: Tokenization) -> Sequence[Operation]:
     """List the mints to the wrapper that failed, and that nothing was planned in the place of."""
     return session.exec(
         select(Operation)
@@ -371,7 +370,7 @@ def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     offering = orders.get_offering(session, _closed_offering(session, tokenization).id, lock=True)
     offering.state = OfferingState.OPEN
     # The next close counts what is left anew: what this one planned is never asked for again.
-    operations.give_up_keys(session, _failed_rests(session, tokenization))
+    operations.give_up_keys(session, failed_rests(session, tokenization))
     book = orders.lock_book(session, offering)
     for order in book:
         if order.state == OrderState.MINTING:

@@ -104,6 +104,30 @@ def release_money(session: Session, released: Sequence[Order]) -> None:
     ledger.post(session, entries)
 
 
+def rescind_money(session: Session, offering: Offering, settled: Sequence[Order]) -> None:
+    """Hold again for locked, settled orders what was handed on to the account of their sale.
+
+    What of it was paid out to the issuer before, the issuer owes: its account stands so.
+    """
+    standings = standings_of(session, [order.id for order in settled])
+    ledger.post(
+        session,
+        [
+            _of_order(
+                EntryKind.RESCISSION,
+                "rescission",
+                order.id,
+                move(
+                    standings[order.id].settled,
+                    debit=(Account.SALE_PROCEEDS, offering.id),
+                    credit=(Account.ORDER, order.id),
+                ),
+            )
+            for order in settled
+        ],
+    )
+
+
 def cut_orders(session: Session, offering: Offering, allotted: Iterable[tuple[Order, int]]) -> None:
     """Have locked, paid orders buy what they were allotted; the difference is to go back.
 

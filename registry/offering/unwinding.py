@@ -18,7 +18,7 @@ from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_reason
-from registry.offering import money, orders, waiting
+from registry.offering import money, orders, rescinding, waiting
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Rail, Refund
 from registry.offering.transfers import require_new_refund
 from registry.reconciliation.payable import require_no_break, require_receiver
@@ -55,11 +55,18 @@ def unwind_offering(
 def release_sale(
     session: Session, actor: Actor, tokenization: Tokenization, offering: Offering, *, reason: str
 ) -> None:
-    """Let every order of a locked sale and its money go, whose token is UNWINDING by now."""
+    """Let every order of a locked sale and its money go, whose token is UNWINDING by now.
+
+    Of a sale that is given up while it is minted, some are settled: the issuer gets nothing for
+    them, and what was minted is burned (`registry.offering.rescinding`).
+    """
     offering.state = OfferingState.FAILED
     waiting.close_waiting_list(session, actor, offering)
     book = orders.lock_book(session, offering)
-    money.release_money(session, [order for order in book if order.state == OrderState.PAID])
+    settled = [order for order in book if order.state == OrderState.SETTLED]
+    money.rescind_money(session, offering, settled)
+    bought = [order for order in book if order.state in (OrderState.PAID, OrderState.MINTING)]
+    orders.release_orders(session, actor, offering, settled + bought, act="order_rescinded")
     unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
     orders.release_orders(session, actor, offering, unpaid)
     session.flush()
@@ -192,8 +199,28 @@ def end_if_repaid(session: Session, order: Order) -> None:
 def _end_if_repaid(session: Session, tokenization: Tokenization, offering: Offering) -> None:
     if tokenization.state != TokenizationState.UNWINDING:
         return  # the refund of one order, whose sale went on
-    if unpaid_refunds(session, offering.id):
+    if unpaid_refunds(session, offering.id) or rescinding.supply_of(session, tokenization):
         return
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "refunds_done", given=given)
     tokenizations.close_on_chain(session, THE_SYSTEM, tokenization)
+
+
+def due_endings(session: Session) -> Sequence[UUID]:
+    """List the tokens whose last burn came after the last refund."""
+    return [row.id for row in rescinding.list_unwinding(session) if _is_done(session, row)]
+
+
+def _is_done(session: Session, tokenization: Tokenization) -> bool:
+    offering = orders.find_offering_of(session, tokenization.id)
+    assert offering is not None, "an UNWINDING tokenization has an offering"
+    nothing_left = not rescinding.supply_of(session, tokenization)
+    return nothing_left and not unpaid_refunds(session, offering.id)
+
+
+def end_unwound(session: Session, tokenization_id: UUID) -> None:
+    """End a token whose fractions are burned, and whose buyers have their money."""
+    tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
+    offering = orders.find_offering_of(session, tokenization_id)
+    assert offering is not None, "an UNWINDING tokenization has an offering"
+    _end_if_repaid(session, tokenization, offering)

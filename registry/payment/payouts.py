@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from registry.asset import service as assets
+from registry.asset.models import AssetState
 from registry.investor import service as investors
 from registry.investor.models import BARRED, KycState
 from registry.journal import service as journal
@@ -27,6 +29,7 @@ from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.payment.rails import BANK
 from registry.reconciliation.payable import require_no_break, require_receiver
 from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
 from registry.wrapper import service as wrappers
 
 
@@ -75,8 +78,8 @@ def confirm_payout(
         ``checker_is_maker``.
     Conflict
         ``payout_decided``, ``payout_exceeds_proceeds``, ``payout_reference_reused``,
-        ``break_open``, ``party_under_order``, ``sanctions_hit_stands``, ``kyc_not_passed``: it
-        stays proposed.
+        ``break_open``, ``token_not_live``, ``party_under_order``, ``sanctions_hit_stands``,
+        ``kyc_not_passed``: it stays proposed.
     """
     payout = _proposed(session, payout_id)
     check_other_person(
@@ -177,6 +180,7 @@ def _require_payee(session: Session, offering_id: UUID) -> None:
     offering = orders.get_offering(session, offering_id)
     tokenization = tokenizations.get_tokenization(session, offering.tokenization_id)
     require_no_break(session, tokenization)
+    _require_alive(session, tokenization)
     wrapper = wrappers.find_wrapper(session, tokenization.asset_id)
     assert wrapper is not None, "WRP-01 passed without a wrapper"
     require_receiver(session, wrapper.party_id)
@@ -188,6 +192,24 @@ def _require_payee(session: Session, offering_id: UUID) -> None:
             "kyc_not_passed",
             "The issuer's KYC has run out, or is not in force any more.",
             remedy="Wait until it is renewed, or reject the payout.",
+        )
+
+
+def _require_alive(session: Session, tokenization: Tokenization) -> None:
+    """Let nothing out before all of the token is minted and open: until then it may be given up.
+
+    Nor while the token is paused, or redeemed: its holders come first. What is left of the
+    proceeds once it is BURNED is the issuer's.
+    """
+    if tokenization.state == TokenizationState.BURNED:
+        return
+    asset = assets.get_asset(session, tokenization.asset_id)
+    if tokenization.state != TokenizationState.LIVE or asset.state == AssetState.SUSPENDED:
+        raise Conflict(
+            "token_not_live",
+            f"The token is {tokenization.state} and its asset {asset.state}: the issuer is paid"
+            " once the token lives.",
+            remedy="Wait until it is LIVE, or reject the payout.",
         )
 
 

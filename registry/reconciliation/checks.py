@@ -19,7 +19,9 @@ from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization.models import TokenizationState
 
 _WHOLE = frozenset({TokenizationState.LIVE, TokenizationState.PAUSED})
-_CHANGING = frozenset({TokenizationState.MINTING, TokenizationState.REDEEMING})
+_CHANGING = frozenset(
+    {TokenizationState.MINTING, TokenizationState.REDEEMING, TokenizationState.UNWINDING}
+)
 
 
 def supply_differences(session: Session, view: TokenView) -> list[Difference]:

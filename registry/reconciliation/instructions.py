@@ -169,7 +169,7 @@ def _expected_effects(session: Session, view: TokenView) -> Mapping[bytes, list[
 def _is_redeemed(
     session: Session, view: TokenView, event: TokenEvent, names: Mapping[int | None, bytes]
 ) -> bool:
-    """Tell whether the act is the burn that a redemption, paid and approved, has planned."""
+    """Tell whether the act is a burn that a paid redemption, or a sale given up, has planned."""
     sent = session.exec(
         select(Operation)
         .join(OperationAttempt, col(OperationAttempt.operation_id) == col(Operation.id))

@@ -24,7 +24,7 @@ from registry.kernel.errors import RegistryError
 from registry.kyc import renewal
 from registry.kyc import repository as kyc
 from registry.kyc_standing import service as kyc_standing
-from registry.offering import ending, leaving, minting, waiting
+from registry.offering import ending, leaving, minting, rescinding, unwinding, waiting
 from registry.onboarding import service as onboarding
 from registry.reconciliation import service as reconciliation
 from registry.redemption import burning
@@ -82,6 +82,8 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("offering_end", ending.due_endings, ending.end_offering),
     Clock("secondary_sale_end", ending.due_secondary, ending.end_secondary),
     Clock("mint_failed", minting.due_failures, minting.reopen_sale),
+    Clock("given_up_burn", rescinding.due_burns, rescinding.burn_minted),
+    Clock("unwound", unwinding.due_endings, unwinding.end_unwound),
     Clock("redemption_burned", burning.due_endings, burning.end_burned),
     # Last: what the others changed is told in the same round.
     Clock("title_status_tell", title_status.list_untold, title_status.tell_asset),

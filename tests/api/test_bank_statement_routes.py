@@ -123,6 +123,7 @@ def test_payout__by_two_people__is_listed(house: House, sale: Any, order: Any) -
         mine.state = OrderState.MINTING
         desk.session.flush()
         minting.settle_orders(desk.session, [order.id])
+        sales.let_live(desk, sale)
     treasury, path = house.caller(Role.TREASURY), f"/v1/offerings/{sale.id}/payouts"
     body = {"amount": {"amount": "100.00"}}
 

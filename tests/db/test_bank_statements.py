@@ -451,12 +451,13 @@ def test_import__told_by_notice_and_statement_at_one_moment__is_booked_once(
 
 
 @pytest.fixture
-def settled(desk: Desk, order: Order) -> Order:
+def settled(desk: Desk, market: Market, order: Order) -> Order:
     sales.pay(desk, order)
     order.state = OrderState.MINTING
     desk.session.flush()
     minting.settle_orders(desk.session, [order.id])
     desk.session.refresh(order)
+    sales.let_live(desk, market.sale)
     return order
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
 import pytest
 from sqlmodel import col, select
 
-from registry.asset.models import AssetState
 from registry.document import service as documents
 from registry.document.models import Document
 from registry.encumbrance.models import EncumbranceKind
@@ -18,21 +16,17 @@ from registry.kernel.actor import Role
 from registry.kernel.errors import Conflict, RegistryError
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
-from registry.mutation.forms import Side
-from registry.mutation.models import Initiation, MutationKind
 from registry.offering import acceptance, buying, giving_up, minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.acceptance import Accepted
 from registry.offering.giving_up import GivingUp
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation.models import Operation, OperationKind, OperationState
-from registry.title import service as titles
-from registry.tokenization import mutations as token_mutations
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import deeds, liens, sales
 from tests import factories as make
-from tests.factories import ACTORS, CHECKER, COMPLIANCE, VERIFIER, Desk
+from tests.factories import ACTORS, COMPLIANCE, VERIFIER, Desk
 from tests.sales import Wrapped
 
 pytestmark = pytest.mark.db
@@ -54,20 +48,6 @@ class Sold:
 def sold(desk: Desk, request: pytest.FixtureRequest) -> Sold:
     wrapped = sales.wrapped_apartment(desk)
     return Sold(wrapped, sales.offering(desk, wrapped, minimum_units=request.param))
-
-
-def court_sale(desk: Desk, wrapped: Wrapped) -> None:
-    """Have a court sell the asset to somebody else; the wrapper owns nothing any more."""
-    title = titles.title_of_asset(desk.session, wrapped.asset.id)
-    owner = deeds.now_owned(desk, title).shares[0].party_id
-    auction = deeds.sale(
-        make.person(desk), make.person(desk), Fraction(1),
-        kind=MutationKind.COURT_SALE, initiation=Initiation.COURT,
-    )  # fmt: skip
-    auction = replace(auction, sellers=[Side(owner, 1)])
-    mutation = deeds.attested(desk, deeds.entered(desk, title, auction))
-    token_mutations.implement_mutation(desk.session, CHECKER, mutation.id, appeal_filed=False)
-    assert wrapped.asset.state == AssetState.SUSPENDED
 
 
 def token_of(desk: Desk, sale: Offering) -> Tokenization:
@@ -97,7 +77,7 @@ def test_give_up__court_sale_under_a_paid_sale__returns_everything_and_ends_the_
     desk: Desk, sold: Sold
 ) -> None:
     bought, unpaid = paid(desk, sold.sale), sales.order(desk, sold.sale, make.buyer(desk))
-    court_sale(desk, sold.wrapped)
+    deeds.court_sale(desk, sold.wrapped.asset)
     with pytest.raises(Conflict, match="rules_refused"):
         offerings.close_and_mint(desk.session, COMPLIANCE, sold.sale.tokenization_id)
 

@@ -266,6 +266,7 @@ def proceeds(desk: Desk) -> tuple[Investor, ProceedsPayout]:
     order.state = OrderState.MINTING
     desk.session.flush()
     minting.settle_orders(desk.session, [order.id])
+    sales.let_live(desk, sale)
     payout = payouts.propose_payout(desk.session, TREASURY, sale.id, amount_paisa=1)
     return wrapped.issuer.investor, payout
 

@@ -44,6 +44,7 @@ def writers(desk: Desk) -> Mapping[str, Callable[[], object]]:
     order.state = OrderState.MINTING
     session.flush()
     minting.settle_orders(session, [order.id])
+    sales.let_live(desk, sale)
     proceeds = payouts.propose_payout(session, TREASURY, sale.id, amount_paisa=1)
     told = Receipt(rail_reference="STRAY", said="rent", amount_paisa=9, received_at=now())
     stray = book_receipt(session, BANK, told)

@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from registry.asset.models import Asset
 from registry.encumbrance.models import EncumbranceKind
@@ -143,10 +143,7 @@ def reopen_sale(desk: Desk, token: Tokenization) -> None:
 
 
 def refuse_mints_and_reopen(desk: Desk, token: Tokenization) -> None:
-    for mint in desk.session.exec(select(Operation)).all():
-        if mint.kind == OperationKind.MINT:
-            mint.state = OperationState.REFUSED
-    desk.session.flush()
+    refuse_mints(desk, token)
     assert mints.due_failures(desk.session) == [token.id]
     reopen_sale(desk, token)
 
@@ -170,6 +167,23 @@ def stop_and_give_up(desk: Desk, token: Tokenization) -> None:
     liens.active(desk, asset_of(desk, token), EncumbranceKind.STAY_ORDER)
     for role in (Role.COMPLIANCE, Role.REGISTRAR_CHECKER):
         agree_to_give_up(desk, token, role)
+
+
+def refuse_mints(desk: Desk, _: Tokenization) -> None:
+    mint = select(Operation).where(col(Operation.kind) == OperationKind.MINT)
+    for row in desk.session.exec(mint):
+        row.state = OperationState.REFUSED
+    desk.session.flush()
+
+
+def give_up_while_it_mints(desk: Desk, token: Tokenization) -> None:
+    refuse_mints(desk, token)
+    stop_and_give_up(desk, token)
+
+
+def stop_and_give_up_too_early(desk: Desk, token: Tokenization) -> None:
+    liens.active(desk, asset_of(desk, token), EncumbranceKind.STAY_ORDER)
+    agree_to_give_up(desk, token)
 
 
 @after(sales.wrapped_apartment)
@@ -353,6 +367,14 @@ WALK = Walk(
             denied=agree_to_give_up,
             code="nothing_in_the_way",
             play=stop_and_give_up,
+        ),
+        Scenario(
+            source="MINTING",
+            event="give_up",
+            prepare=minting,
+            denied=stop_and_give_up_too_early,
+            code="mint_under_way",
+            play=give_up_while_it_mints,
         ),
         Scenario(
             source="UNWINDING",
