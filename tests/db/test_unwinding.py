@@ -7,9 +7,13 @@ import secrets
 import pytest
 from sqlmodel import select
 
+from registry.document.store import DocumentStore
+from registry.kernel import migrate
 from registry.kernel.actor import Role
+from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid
-from registry.offering import orders, unwinding
+from registry.kernel.vault import Vault
+from registry.offering import audit, orders, unwinding
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Refund
 from registry.operation.models import Operation, OperationKind
 from registry.tokenization import service as tokenizations
@@ -133,3 +137,22 @@ def test_unwind__blank_reason__is_refused(desk: Desk, sale: Offering) -> None:
         unwinding.unwind_offering(desk.session, COMPLIANCE, sale.tokenization_id, reason="   ")
 
     assert sale.state == OfferingState.OPEN
+
+
+def test_upgrade__sale_that_failed_before__counts_what_its_orders_hold(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        failed = sales.offering(desk, sales.wrapped_apartment(desk), minimum_units=MINIMUM)
+        paid(desk, failed, 20)
+        unwind(desk, failed)
+        assert list(audit.faults(session)) == []
+        session.get_one(Offering, failed.id).reserved_units = 20
+    migrate.downgrade(fresh_database, "0070")
+
+    migrate.upgrade(fresh_database)
+
+    with fresh_database.transaction() as session:
+        assert session.get_one(Offering, failed.id).reserved_units == 0
+        assert list(audit.faults(session)) == []
