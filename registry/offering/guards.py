@@ -13,7 +13,11 @@ from registry.lifecycle.service import Attempt, guard
 from registry.offering import acceptance, allotting, minting, orders, rescinding
 from registry.offering.minting import is_nothing_minted
 from registry.offering.models import Offering, Order, OrderState
-from registry.offering.placing import bought_at_close, require_rest_placed
+from registry.offering.placing import (
+    bought_at_close,
+    require_given_back_fits,
+    require_rest_placed,
+)
 from registry.offering.terms import OfferTerms, check_offer_terms
 from registry.rulebook.service import Moment
 from registry.tokenization.compliance import require_sound_terms, terms_of
@@ -151,6 +155,7 @@ def find_obstacle(
     Whether it is for good, people decide: a stay may be vacated, a court's sale is not.
     """
     try:
+        _require_holders(session, tokenization, offering)
         require_open_gate(session, tokenization)
         acceptance.require_no_document_revoked(session, offering)
         if _leaves_a_rest(session, tokenization, offering):
@@ -176,6 +181,18 @@ def nothing_is_on_its_way(attempt: Attempt[Tokenization]) -> None:
             "A mint or the opening of this token is on its way, or not read from the chain yet.",
             remedy="Wait until its operation has ended; a closed gate refuses what is planned.",
         )
+
+
+def _require_holders(session: Session, tokenization: Tokenization, offering: Offering) -> None:
+    """Ask that somebody may hold what is not bought, and what can never be minted to its buyer.
+
+    A sale below its minimum is no matter of holders: it fails.
+    """
+    if tokenization.state == TokenizationState.MINTING:
+        for order in minting.failed_orders(session, offering):
+            require_given_back_fits(session, tokenization, offering, order)
+    elif sold_units(session, offering) >= offering.minimum_units:
+        require_rest_placed(session, tokenization, bought_at_close(session, offering))
 
 
 @guard(MACHINE, "refunds_done")

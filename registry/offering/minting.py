@@ -211,7 +211,7 @@ def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> li
         ``no_mint_failed``, ``treasury_not_ready``, ``identity_not_ready``.
     """
     offering = _closed_offering(session, tokenization)
-    failed = _failed_orders(session, offering)
+    failed = failed_orders(session, offering)
     planned = plan_order_mints(session, actor, tokenization, failed)
     room = _room_for_rests(session, tokenization)
     for rest in failed_rests(session, tokenization):
@@ -275,7 +275,8 @@ def _closed_offering(session: Session, tokenization: Tokenization) -> Offering:
     return offering
 
 
-def _failed_orders(session: Session, offering: Offering) -> Sequence[Order]:
+def failed_orders(session: Session, offering: Offering) -> Sequence[Order]:
+    """List the orders whose last mint failed, and that were not given back."""
     return session.exec(
         select(Order)
         .join(Operation, col(Operation.id) == col(Order.operation_id))

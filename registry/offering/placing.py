@@ -13,8 +13,8 @@ from sqlmodel import Session, col, select
 
 from registry.investor import service as investors
 from registry.kernel.errors import Conflict
-from registry.offering import allotting
-from registry.offering.models import RESERVING, Offering, Order, OrderState
+from registry.offering import allotting, orders
+from registry.offering.models import RESERVING, Offering, Order
 from registry.rulebook.service import RulesRefused
 from registry.tokenization.compliance import require_rest_fits, terms_of
 from registry.tokenization.models import Tokenization
@@ -28,7 +28,7 @@ def bought_at_close(session: Session, offering: Offering) -> Bought:
     """Return what would be bought if the sale closed now, as `guards.sold_units` counts it."""
     paid = session.exec(
         select(Order.investor_id, Order.units)
-        .where(col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID)
+        .where(col(Order.offering_id) == offering.id, orders.buys())
         .order_by(col(Order.id))
     ).all()
     parts = allotting.parts_of(offering, [units for _, units in paid])
@@ -65,7 +65,7 @@ def require_rest_placed(session: Session, tokenization: Tokenization, bought: Bo
         "rest_without_holder",
         f"{buyers} have bought, and {rest} fractions would go to the wrapper: one holder more than "
         f"{tokenization.symbol} may have.",
-        remedy="Have one who has bought order the rest as well, or give the sale up.",
+        remedy="Have one who has bought order the rest as well, or give the sale up at /give_up.",
     )
 
 
@@ -105,5 +105,6 @@ def require_given_back_fits(
         raise Conflict(
             "given_back_without_holder",
             f"The token's rules do not let {order.units} fractions more go to the wrapper.",
-            remedy="Mend what refused the mint, such as KYC that ended, and ask again with /mint.",
+            remedy="Mend what refused the mint, such as KYC that ended, and ask again with /mint;"
+            " where that is refused for good, two people give the sale up at /give_up.",
         ) from refusal

@@ -9,9 +9,10 @@ import pytest
 from sqlmodel import Session
 
 from registry.compliance.terms import ComplianceTerms
+from registry.kernel.actor import Role
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
-from registry.offering import leaving, minting
+from registry.offering import giving_up, leaving, minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.terms import OfferTerms
@@ -19,11 +20,11 @@ from registry.operation.models import Operation, OperationState
 from registry.party.models import Party
 from registry.rulebook.service import RulesRefused
 from registry.tokenization import service as tokenizations
-from registry.tokenization.models import TokenizationState
+from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
 from tests.db.stage import Stage, StageMaker
-from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
 from tests.sales import FRACTIONS, Wrapped
 
 pytestmark = pytest.mark.db
@@ -149,6 +150,50 @@ def test_close__place_of_the_wrapper_is_taken__is_refused_until_the_rest_is_sold
 
     sales.pay(desk, sales.order(desk, sale, twice, 10))
     assert len(offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)) == 3
+
+
+def test_give_up__sale_whose_rest_has_no_holder__gives_everything_back(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale, _ = _sold_out_but_for_a_second_order(desk, wrapped)
+
+    token = give_up(desk, sale)
+
+    assert token.state == TokenizationState.UNWINDING
+    assert len(unwinding.unpaid_refunds(desk.session, sale.id)) == 2
+
+
+def give_up(desk: Desk, sale: Offering) -> Tokenization:
+    for role in (Role.COMPLIANCE, Role.REGISTRAR_CHECKER):
+        given = giving_up.agree_to_give_up(
+            desk.session, ACTORS[role], sale.tokenization_id, role=role, reason="No holder left"
+        )
+    return given.tokenization
+
+
+def test_give_up__mint_that_cannot_be_given_back__lets_the_whole_sale_go(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_units_per_holder=600), minimum=400)
+    for _ in range(4):
+        sales.pay(desk, sales.order(desk, sale, make.buyer(desk), 100))
+    for mint in offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
+
+    token = give_up(desk, sale)
+
+    assert token.state == TokenizationState.UNWINDING
+    assert len(unwinding.unpaid_refunds(desk.session, sale.id)) == 4
+
+
+def test_give_up__sale_with_nothing_sold_of_what_the_wrapper_may_not_hold__is_refused(
+    desk: Desk, wrapped: Wrapped
+) -> None:
+    sale = sale_of(desk, wrapped, ComplianceTerms(max_units_per_holder=600), minimum=400)
+
+    with pytest.raises(Conflict, match="nothing_in_the_way"):
+        give_up(desk, sale)
 
 
 def _sold_out_but_for_a_second_order(desk: Desk, wrapped: Wrapped) -> tuple[Offering, Buyer]:
