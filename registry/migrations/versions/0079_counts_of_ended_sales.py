@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0079"
-down_revision = "0070"
+down_revision = "0078"
 branch_labels = None
 depends_on = None
 
