@@ -50,6 +50,8 @@ _READY = (
     .limit(bindparam("most"))
 )
 
+_FRESH = _READY.where(col(Operation.waits_for).is_(None))
+
 _CLAIMED = _READY.with_for_update(of=Operation, skip_locked=True)
 
 _ORPHANS = (
@@ -68,6 +70,11 @@ _ORPHANS = (
 def list_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
     """List what is planned and whose dependencies are on chain, oldest first."""
     return session.exec(_READY, params={"kinds": list(kinds), "most": limit}).all()
+
+
+def list_fresh(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:
+    """List the same, without what says that it waits for something."""
+    return session.exec(_FRESH, params={"kinds": list(kinds), "most": limit}).all()
 
 
 def claim_ready(session: Session, kinds: Collection[str], limit: int) -> Sequence[Operation]:

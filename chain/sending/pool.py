@@ -6,8 +6,10 @@ the pool sends either (ADR 0028).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import zip_longest
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -17,17 +19,35 @@ from chain.node.client import hex_of
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.sending.funds import open_watch
+from chain.sending.outbox import list_fresh, list_ready
 from chain.sending.roles import is_granted
 from chain.signing.policies import SignerRole
 from chain.signing.port import Signer
 from registry.kernel.clock import now
-from registry.operation.models import SignerWatch
+from registry.operation.models import Operation, SignerWatch
 
 log = structlog.get_logger()
 
 MAX_IN_FLIGHT = 64
 REST = timedelta(seconds=30)
 """So long a key that could not sign or pay leaves its work to the others of its pool."""
+
+IN_ANY_ORDER = frozenset({SignerRole.AGENT})
+"""Roles in which nothing relies on the order of nonces: there, what waits lets others pass."""
+
+
+class Group(NamedTuple):
+    """The rows of one transaction that is ready.
+
+    Parameters
+    ----------
+    waits
+        Its first row was tried before, and waits for something.
+    """
+
+    kind: str
+    rows: list[UUID]
+    waits: bool = False
 
 
 class Pool:
@@ -56,6 +76,31 @@ class Pool:
         }
         return [kind for kind, effect in EFFECTS.items() if effect.role in ready]
 
+    def list_ready(self, session: Session, most: int) -> Sequence[Operation]:
+        """List what may be sent now, oldest first: so many of all, and some of each role.
+
+        However many of one role wait at the head, those of another one are seen behind them, and
+        so is what nothing holds up in a role whose order does not matter.
+
+        Parameters
+        ----------
+        most
+            Operations for which there is room.
+        """
+        kinds = self.ready_kinds(session)
+        found = list_ready(session, kinds, most)
+        if not most or len(found) < most:
+            return found
+        seen = {operation.id: operation for operation in found}
+        for role in self._roles:
+            mine = [kind for kind in kinds if EFFECTS[kind].role == role]
+            in_head = [each for each in found if EFFECTS[each.kind].role == role]
+            share = -(-most // len(self._roles))
+            if len(in_head) < share or any(each.waits_for for each in in_head):
+                listed = list_fresh if role in IN_ANY_ORDER else list_ready
+                seen |= {each.id: each for each in listed(session, mine, share)}
+        return [seen[each] for each in sorted(seen)]
+
     def free(self, flying: Mapping[bytes, int]) -> int:
         """Tell how many more transactions all keys of its roles may have on their way.
 
@@ -70,30 +115,34 @@ class Pool:
     def share(
         self,
         session: Session,
-        groups: Sequence[tuple[str, list[UUID]]],
+        groups: Sequence[Group],
         flying: Mapping[bytes, int],
     ) -> list[list[UUID]]:
         """Give what this key sends of transactions that are ready: each to the least busy key.
 
+        Where there is not room for all, each role takes its turn, and what waits takes turns with
+        what does not: nobody knows before it is tried whether it goes.
+
         Parameters
         ----------
         groups
-            Kind and rows of each transaction.
+            In the order in which they were planned.
         flying
             Transactions that each key has on their way.
         """
         flying = dict(flying)
         able = {role: self._able(session, role) for role in self._roles}
         mine = []
-        for kind, rows in groups:
-            keys = [key for key in able[EFFECTS[kind].role] if flying.get(key, 0) < MAX_IN_FLIGHT]
+        for place in _in_turn(groups):
+            role = EFFECTS[groups[place].kind].role
+            keys = [key for key in able[role] if flying.get(key, 0) < MAX_IN_FLIGHT]
             if not keys:
                 continue
             chosen = min(keys, key=lambda key: (flying.get(key, 0), key))
             flying[chosen] = flying.get(chosen, 0) + 1
             if chosen == self._signer.address:
-                mine.append(rows)
-        return mine
+                mine.append(place)
+        return [groups[place].rows for place in sorted(mine)]
 
     def rest(self, session: Session, reason: str) -> None:
         """Leave the work to the others for a while."""
@@ -120,3 +169,13 @@ class Pool:
             )
         ).all()
         return [key for key in keys if key not in resting] or keys
+
+
+def _in_turn(groups: Sequence[Group]) -> Iterator[int]:
+    """Give the places of groups, one of each line after the other."""
+    lines: dict[tuple[SignerRole, bool], list[int]] = {}
+    for place, group in enumerate(groups):
+        role = EFFECTS[group.kind].role
+        lines.setdefault((role, group.waits and role in IN_ANY_ORDER), []).append(place)
+    for places in zip_longest(*lines.values()):
+        yield from (place for place in places if place is not None)

@@ -60,40 +60,54 @@ class Preparing:
             Some row's record is gone or ended.
         """
         with step(self._database, "prepare", rows):
-            return self._price(self._call(rows), len(rows))
+            call, in_order = self._call(rows)
+            return self._price(call, len(rows), in_order=in_order)
 
-    def _call(self, rows: Sequence[UUID]) -> Call:
+    def _call(self, rows: Sequence[UUID]) -> tuple[Call, bool]:
+        """Give the call, and whether its rows may not go without one that stands before them."""
         try:
             with self._database.transaction() as session:
                 found = load(session, rows)
                 effect = EFFECTS[found[0].kind]
                 if len(found) == 1:
-                    return effect.prepare(session, self._chain, found[0])
-                return effect.fold(session, self._chain, found)
+                    return effect.prepare(session, self._chain, found[0]), True
+                in_order = effect.lane(found[0]) is not None
+                return effect.fold(session, self._chain, found), in_order
         except (SignerUnavailable, SignerRefused) as fault:
             # The claim key: whoever sends would have to ask it.
             raise MustWait(key_problem(fault)) from fault
 
-    def _price(self, call: Call, rows: int) -> Priced:
-        """Price a call; what reverts is judged only when nothing of ours is on its way."""
+    def _price(self, call: Call, rows: int, *, in_order: bool) -> Priced:
+        """Price a call; what reverts is judged only when nothing of ours is on its way.
+
+        A batch is not judged by that, but halved: the good rows of it go, and only a bad one waits.
+        """
         market = self._market or self.begin_turn()
         try:
             return self._fees.price(call, market, rows=rows)
         except Reverted:
-            if not self._all_told():
+            is_told = self._all_told()
+            if in_order and not is_told:
                 raise NotNow("it reverts, and something of ours is not mined yet") from None
+            if not is_told:
+                self._confirm(call, rows)
+                raise
         # One of ours may have been mined between the two looks; now nothing is on its way.
         try:
             return self._fees.price(call, market, rows=rows)
         except Reverted as reverted:
-            whole = estimable(call, rows)
-            try:
-                confirm_revert(self._database, self._chain, self._signer.address, whole)
-            except NodeBehind as behind:
-                raise NotNow(str(behind)) from None
+            self._confirm(call, rows)
             if reverted.name in call.too_early:
                 raise MustWait(too_early_problem(reverted)) from None
             raise
+
+    def _confirm(self, call: Call, rows: int) -> None:
+        """Make sure that it was not judged on an older state than one that we know."""
+        whole = estimable(call, rows)
+        try:
+            confirm_revert(self._database, self._chain, self._signer.address, whole)
+        except NodeBehind as behind:
+            raise NotNow(str(behind)) from None
 
     def _all_told(self) -> bool:
         """Tell whether chain and database know the same of every key of ours."""

@@ -47,7 +47,6 @@ from chain.sending.nonces import Nonces
 from chain.sending.outbox import (
     is_anything_planned,
     key_problem,
-    list_ready,
     note_waiting,
     problem_of,
     refuse,
@@ -55,7 +54,7 @@ from chain.sending.outbox import (
     revert_problem,
 )
 from chain.sending.pipeline import Begun, Pipeline
-from chain.sending.pool import MAX_IN_FLIGHT, Pool
+from chain.sending.pool import MAX_IN_FLIGHT, Group, Pool
 from chain.sending.preparing import NotNow, Preparing, load
 from chain.sending.resender import Resender
 from chain.sending.short_way import ShortWay
@@ -194,11 +193,13 @@ class Sender:
 
     def _ready(self, session: Session, flying: Mapping[bytes, int]) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""
-        most = self._pool.free(flying) * self._batch_rows
-        ready = list_ready(session, self._pool.ready_kinds(session), most)
-        kinds = {operation.id: operation.kind for operation in ready}
-        groups = batches.group(ready, self._batch_rows)
-        return self._pool.share(session, [(kinds[rows[0]], rows) for rows in groups], flying)
+        ready = self._pool.list_ready(session, self._pool.free(flying) * self._batch_rows)
+        found = {operation.id: operation for operation in ready}
+        groups = [
+            Group(found[rows[0]].kind, rows, waits=found[rows[0]].waits_for is not None)
+            for rows in batches.group(ready, self._batch_rows)
+        ]
+        return self._pool.share(session, groups, flying)
 
     def _send_bunch(self, pipeline: _Pipeline, bunch: Sequence[Begun[Priced]]) -> int:
         """Send several batches together; if anything is in the way of one, each by itself."""

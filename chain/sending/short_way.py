@@ -24,7 +24,7 @@ from chain.sending.fees import Fees
 from chain.sending.funds import Purse
 from chain.sending.nonces import Nonces, require_known
 from chain.sending.outbox import claim_ready
-from chain.sending.pool import Pool
+from chain.sending.pool import Group, Pool
 from chain.sending.standing import Standing, standing_of
 from chain.sending.steps import step
 from chain.signing.port import Signer
@@ -119,7 +119,7 @@ class ShortWay:
         keys = [key.address for key in self._chain.senders]
         standing = standing_of(session, self._chain.chain_id, keys)
         flying = {key: each.flying for key, each in standing.items()}
-        if not self._pool.share(session, [(operation.kind, [operation.id])], flying):
+        if not self._pool.share(session, [Group(operation.kind, [operation.id])], flying):
             return None
         with step(self._database, "prepare", [operation.id]):
             call = EFFECTS[operation.kind].prepare(session, self._chain, operation)
