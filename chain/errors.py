@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 REVERTED = 3
-METHOD_NOT_FOUND = -32_601
 """The JSON-RPC error code that most nodes give to a call that a contract refused."""
+
+METHOD_NOT_FOUND = -32_601
+OUT_OF_GAS = (
+    "gas required exceeds",
+    "out of gas",
+    "outofgas",
+    "exceeds block gas limit",
+    "exceeded transaction and block gas limit",
+    "block gas limit reached",
+    "gas limit too high",
+)
+"""Words in which nodes say that a call takes more gas than a block, or they, let one take."""
 
 
 class ChainError(Exception):
@@ -74,6 +85,12 @@ class RpcRefused(ChainError):
         """Whether a contract refused, and not the node itself; nodes word it differently."""
         return self.code == REVERTED or bool(self.data) or "revert" in self.message.lower()
 
+    @property
+    def is_out_of_gas(self) -> bool:
+        """Whether the call takes too much gas: no contract refused, and asking again is in vain."""
+        message = self.message.lower()
+        return not self.data and any(words in message for words in OUT_OF_GAS)
+
 
 class RpcInconsistent(ChainError):
     """The node contradicts itself; nothing of this answer may be believed."""
@@ -122,6 +139,13 @@ class Reverted(ChainError):
         self.selector = selector
         self.name = name
         self.arguments = args
+
+
+class OutOfGas(Reverted):
+    """A call would take more gas than any transaction may."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message, {})
 
 
 class SignerRefused(ChainError):

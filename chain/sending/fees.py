@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chain.contracts.abi import read_revert
-from chain.errors import MustWait, RpcRefused
+from chain.errors import MustWait, OutOfGas, RpcRefused
 from chain.node.client import Block, ChainClient, Outlook, bytes_of
 from chain.operations.effect import Call
 from chain.sending.trailer import estimable
@@ -168,18 +168,23 @@ class Fees:
         ------
         MustWait
             The chain asks for more than the ceiling.
-        Reverted
-            The call does not run to its end.
+        Reverted, OutOfGas
+            The call does not run to its end. A batch that takes too much gas does not fit.
         RpcRefused
             The node's own trouble.
         """
-        self._offer(market)
+        fee = self._offer(market)
         try:
             whole = estimable(call, rows)
             gas = self._client.estimate_gas(
                 whole.to, whole.data, sender=self._sender, once=rows > 1
             )
         except RpcRefused as refused:
+            if refused.is_out_of_gas and rows > 1:
+                head = market.head
+                return Priced(call, head.gas_limit, fee, head.number, fits=False)
+            if refused.is_out_of_gas:
+                raise OutOfGas(refused.message) from refused
             if not refused.is_revert:
                 raise
             raise read_revert(bytes_of(refused.data or ""), refused.message) from refused

@@ -10,7 +10,15 @@ from sqlalchemy import ARRAY, String, any_, bindparam, cast, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from chain.errors import ChainError, NonceAhead, Reverted, SignerUnavailable, WrongChain
+from chain.errors import (
+    ChainError,
+    NonceAhead,
+    OutOfGas,
+    Reverted,
+    RpcRefused,
+    SignerUnavailable,
+    WrongChain,
+)
 from chain.operations import EFFECTS
 from chain.sending.steps import mark
 from registry.kernel.clock import now
@@ -177,12 +185,45 @@ def problem_of(refused: RegistryError) -> dict[str, object]:
 
 
 def revert_problem(reverted: Reverted) -> dict[str, object]:
-    """Say what a contract refused, as an operation's problem."""
+    """Say what a contract refused, or that no block holds it, as an operation's problem."""
+    if isinstance(reverted, OutOfGas):
+        return operation_problem(
+            "call_out_of_gas",
+            f"It takes more gas than a transaction may: {reverted.name.rstrip('.')}.",
+            remedy="Let the node allow calls as much gas as a block has, then plan it anew.",
+        )
     return operation_problem(
         "call_would_revert",
         f"The contract refuses this: {reverted.name.rstrip('.')}.",
         selector=reverted.selector,
         arguments=reverted.arguments,
+    )
+
+
+def revert_in_doubt_problem(reverted: Reverted) -> dict[str, object]:
+    """Say that a revert is not believed yet."""
+    return operation_problem(
+        "revert_in_doubt",
+        f"It reverts, and something of ours is not mined yet: {reverted.name.rstrip('.')}.",
+        remedy="It is judged again once everything of our keys is mined.",
+    )
+
+
+def node_behind_problem(behind: ChainError) -> dict[str, object]:
+    """Say that the node judged it on an old block."""
+    return operation_problem(
+        "node_behind",
+        f"The node has not come as far as it had before: {behind}.",
+        remedy="It goes on when the node of RPC_URL has caught up.",
+    )
+
+
+def node_refuses_problem(refused: RpcRefused) -> dict[str, object]:
+    """Say what the node answers in place of what the call would take."""
+    return operation_problem(
+        "node_refuses",
+        f"The node answers {refused}.",
+        remedy="It is asked again. If that does not end, look at the node of RPC_URL.",
     )
 
 

@@ -7,12 +7,17 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from chain.errors import ChainError, MustWait, Reverted, SignerRefused, SignerUnavailable
+from chain.errors import MustWait, OutOfGas, Reverted, SignerRefused, SignerUnavailable
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.sending.fees import Fees, Market, Priced
 from chain.sending.nonces import Nonces
-from chain.sending.outbox import key_problem, too_early_problem
+from chain.sending.outbox import (
+    key_problem,
+    node_behind_problem,
+    revert_in_doubt_problem,
+    too_early_problem,
+)
 from chain.sending.second_look import NodeBehind, confirm_revert
 from chain.sending.steps import step
 from chain.sending.trailer import estimable
@@ -20,10 +25,6 @@ from chain.signing.port import Signer
 from registry.kernel.db import Database
 from registry.kernel.rows import among
 from registry.operation.models import Operation
-
-
-class NotNow(ChainError):
-    """Whether the call may be sent will be known later."""
 
 
 class Preparing:
@@ -53,9 +54,12 @@ class Preparing:
         Raises
         ------
         Reverted
-            It would revert, and nothing of ours that is on its way can change that.
-        NotNow, MustWait
+            It would revert, and nothing of ours that is on its way can change that; or it is a
+            batch, which is halved first.
+        MustWait
             It may be sent later.
+        RpcRefused
+            The node's own trouble.
         RegistryError
             Some row's record is gone or ended.
         """
@@ -80,34 +84,35 @@ class Preparing:
     def _price(self, call: Call, rows: int, *, in_order: bool) -> Priced:
         """Price a call; what reverts is judged only when nothing of ours is on its way.
 
-        A batch is not judged by that, but halved: the good rows of it go, and only a bad one waits.
+        A batch need not wait for that: it is halved, its good rows go, and only a bad one waits.
         """
         market = self._market or self.begin_turn()
         try:
             return self._fees.price(call, market, rows=rows)
-        except Reverted:
-            is_told = self._all_told()
-            if in_order and not is_told:
-                raise NotNow("it reverts, and something of ours is not mined yet") from None
-            if not is_told:
-                self._confirm(call, rows)
-                raise
+        except Reverted as reverted:
+            if not self._all_told():
+                if in_order:
+                    raise MustWait(revert_in_doubt_problem(reverted)) from None
+                raise self._judged(reverted, call, rows) from None
         # One of ours may have been mined between the two looks; now nothing is on its way.
         try:
             return self._fees.price(call, market, rows=rows)
         except Reverted as reverted:
-            self._confirm(call, rows)
-            if reverted.name in call.too_early:
-                raise MustWait(too_early_problem(reverted)) from None
-            raise
+            raise self._judged(reverted, call, rows) from None
 
-    def _confirm(self, call: Call, rows: int) -> None:
-        """Make sure that it was not judged on an older state than one that we know."""
+    def _judged(self, reverted: Reverted, call: Call, rows: int) -> Reverted | MustWait:
+        """Say whether a revert is one, or what is to be waited for."""
+        if isinstance(reverted, OutOfGas):
+            # Without a transaction's limit it might run to its end, and never in a block.
+            return reverted
         whole = estimable(call, rows)
         try:
             confirm_revert(self._database, self._chain, self._signer.address, whole)
         except NodeBehind as behind:
-            raise NotNow(str(behind)) from None
+            return MustWait(node_behind_problem(behind))
+        if reverted.name in call.too_early:
+            return MustWait(too_early_problem(reverted))
+        return reverted
 
     def _all_told(self) -> bool:
         """Tell whether chain and database know the same of every key of ours."""

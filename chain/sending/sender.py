@@ -47,6 +47,7 @@ from chain.sending.nonces import Nonces
 from chain.sending.outbox import (
     is_anything_planned,
     key_problem,
+    node_refuses_problem,
     note_waiting,
     problem_of,
     refuse,
@@ -55,7 +56,7 @@ from chain.sending.outbox import (
 )
 from chain.sending.pipeline import Begun, Pipeline
 from chain.sending.pool import MAX_IN_FLIGHT, Group, Pool
-from chain.sending.preparing import NotNow, Preparing, load
+from chain.sending.preparing import Preparing, load
 from chain.sending.resender import Resender
 from chain.sending.short_way import ShortWay
 from chain.sending.standing import standing_of
@@ -217,7 +218,7 @@ class Sender:
             ready = [Ready(each.rows, each.prepared()) for each in bunch]
         except (RpcUnavailable, RpcInconsistent):
             return 0  # by themselves, those before it go out
-        except (Reverted, PolicyRefused, MustWait, RpcRefused, NotNow, RegistryError) as fault:
+        except (Reverted, PolicyRefused, MustWait, RpcRefused, RegistryError) as fault:
             log.debug("batches_part", batches=len(bunch), reason=repr(fault))
             return 0
         try:
@@ -261,8 +262,8 @@ class Sender:
         except MustWait as wait:
             self._wait(rows, wait)
             return 0
-        except (RpcRefused, NotNow) as refused:
-            log.warning("batch_waits", operation=str(rows[0]), rows=len(rows), reason=str(refused))
+        except RpcRefused as refused:
+            self._wait(rows, MustWait(node_refuses_problem(refused)))
             return 0
         except RegistryError as refusal:
             # Some row's record is gone or ended: alone, each tells.
@@ -290,9 +291,9 @@ class Sender:
         except MustWait as wait:
             self._wait([operation_id], wait)
             return 0
-        except (RpcRefused, NotNow) as refused:
+        except RpcRefused as refused:
             # The node's own trouble (a rate limit, a block it lacks) says nothing of the call.
-            log.warning("operation_waits", operation=str(operation_id), reason=str(refused))
+            self._wait([operation_id], MustWait(node_refuses_problem(refused)))
             return 0
         except Reverted as reverted:
             # The register says more than a contract that reverts.

@@ -15,7 +15,7 @@ from registry.kernel.actor import THE_SYSTEM
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
-from tests.chain.faults import AfterEstimate, AsksLate, LosesSends
+from tests.chain.faults import AfterEstimate, AsksLate, Capped, LosesSends
 from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.outcomes import assert_each_once
 from tests.chain.world import World, address_of, key_of
@@ -213,6 +213,15 @@ def test_batch__too_big_for_a_block__is_sent_in_parts(fair: Market) -> None:
     fair.world.node.mine()
 
     fair.world.settle()
+
+    assert_each_once(fair)
+    assert len({row.batch_id for row in of_kind(fair.world, OperationKind.MINT)}) > 1
+
+
+def test_batch__more_gas_than_the_node_lets_a_call_take__is_sent_in_parts(fair: Market) -> None:
+    registered(fair)
+
+    assert fair.world.through(Capped(fair.world.node)).sender().send_planned() == len(HELD)
 
     assert_each_once(fair)
     assert len({row.batch_id for row in of_kind(fair.world, OperationKind.MINT)}) > 1

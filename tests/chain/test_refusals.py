@@ -15,7 +15,7 @@ from registry.operation.models import (
     OperationState,
 )
 from registry.tokenization.models import TokenizationState
-from tests.chain.faults import AfterEstimate, EstimatesLate
+from tests.chain.faults import AfterEstimate, Capped, EstimatesLate
 from tests.chain.market import FIRST, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import count
@@ -86,6 +86,9 @@ def test_refusal__something_is_pending__waits_for_it_before_it_judges(market: Ma
     nothing = market.plan(OperationKind.MINT, "nothing", wallet_id=wallet, units="0")
     market.world.sender().send_planned()
     assert state_of(market, nothing) == OperationState.PLANNED
+    (waits_for,) = [each.waits_for for each in market.world.operations() if each.waits_for]
+    assert waits_for["code"] == "revert_in_doubt"
+    assert "no value mint" in waits_for["detail"]
 
     market.world.settle()
 
@@ -208,9 +211,36 @@ def test_refusal__node_is_at_fault__operation_stays_planned(
     troubled.sender().send_planned()
     assert market.world.count(OperationState.REFUSED) == 0
     assert market.world.count(OperationState.PLANNED) == 2 * len(MINTS)
+    for person in MINTS:
+        waits_for = market.find(OperationKind.REGISTER_IDENTITY, person).waits_for
+        assert waits_for is not None
+        assert waits_for["code"] == "node_refuses"
+        assert answer.message in waits_for["detail"]
 
     market.world.turn()
     assert market.world.count(OperationState.BROADCAST) == len(MINTS)
+    assert not [each for each in market.world.operations() if each.waits_for is not None]
+
+
+def test_refusal__gas_above_what_a_call_may_take__is_refused_and_says_so(market: Market) -> None:
+    market.world.through(Capped(market.world.node, 50_000)).settle()
+
+    for person in MINTS:
+        problem = problem_of(market, market.find(OperationKind.REGISTER_IDENTITY, person))
+        assert problem["code"] == "call_out_of_gas"
+        assert "gas required exceeds allowance (50000)" in str(problem["detail"])
+    assert_no_nonce_was_burnt(market)
+
+
+def test_refusal__gas_above_what_a_block_holds__is_refused_and_says_so(market: Market) -> None:
+    market.world.node.rpc("evm_setBlockGasLimit", hex(25_000))
+    market.world.node.mine()
+    market.world.settle()
+
+    for person in MINTS:
+        problem = problem_of(market, market.find(OperationKind.REGISTER_IDENTITY, person))
+        assert problem["code"] == "call_out_of_gas"
+    assert_no_nonce_was_burnt(market)
 
 
 def test_refusal__node_is_away__operation_stays_planned(market: Market) -> None:
@@ -236,6 +266,9 @@ def test_refusal__only_an_older_state_reverts__waits_for_the_node(market: Market
     late.turn()
     mints = [each for each in world.operations() if each.kind == OperationKind.MINT]
     assert {each.state for each in mints} == {OperationState.PLANNED}
+    told = [each.waits_for for each in world.operations() if each.waits_for is not None]
+    assert {each["code"] for each in told} == {"node_behind"}
+    assert len(told) == len(mints)
 
     world.settle()
     assert {state_of(market, each) for each in mints} == {OperationState.FINAL}
