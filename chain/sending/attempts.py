@@ -150,8 +150,8 @@ class Attempts:
         sent_at = now()
         failpoints.reach("after_broadcast")
         with self._database.transaction() as session:
-            for attempt in attempts:
-                _note_sent(session, attempt, sent_at)
+            for attempt, refused in zip(attempts, answers, strict=True):
+                _note_sent(session, attempt, sent_at, is_taken=refused is None)
         failpoints.reach("after_broadcast_commit")
         self._on_broadcast()
         for attempt, refused in zip(attempts, answers, strict=True):
@@ -163,10 +163,15 @@ class Attempts:
             log.info("operation_broadcast", **_told(attempt))
 
 
-def _note_sent(session: Session, attempt: OperationAttempt, sent_at: datetime) -> None:
+def _note_sent(
+    session: Session, attempt: OperationAttempt, sent_at: datetime, *, is_taken: bool
+) -> None:
     operation = session.get_one(Operation, attempt.operation_id, with_for_update=True)
     if operation.state == OperationState.SIGNED:
         batches.move(session, operation, OperationState.BROADCAST)
+    elif is_taken and (operation.waits_for or {}).get("code") == "signer_out_of_funds":
+        # The node took it, so the key can pay by now.
+        batches.move(session, operation, operation.state)
     stored = session.get_one(OperationAttempt, attempt.tx_hash)
     stored.last_sent_at = sent_at
     session.add(stored)

@@ -12,15 +12,14 @@ from sqlalchemy.exc import OperationalError
 from chain.contracts.platform import plan_platform
 from chain.errors import NonceAhead, WrongChain
 from chain.node.node_watch import QuorumWait
-from chain.operations import EFFECTS
 from chain.operations.effect import Chain
 from chain.sending.funds import FundsWatch
-from chain.sending.outbox import list_ready, nonce_ahead_problem, note_waiting, wrong_chain_problem
+from chain.sending.outbox import nonce_ahead_problem, wrong_chain_problem
 from chain.sending.pipeline import TOGETHER
-from chain.sending.pool import MAX_IN_FLIGHT
 from chain.sending.rebuild import Rebuild
 from chain.sending.roles import plan_grants
 from chain.sending.sender import Sender
+from chain.sending.standstill import Standstill
 from chain.sending.waiter import Waiter
 from registry.kernel.db import Database
 from registry.operation.service import ANYTHING, is_anything_open
@@ -70,6 +69,7 @@ class Sending:
         self._rebuild = rebuild
         self._funds = funds
         self._quorum = QuorumWait(database)
+        self._standstill = Standstill(database)
         self._senders = [
             Sender(database, chain, signer, on_broadcast=on_broadcast) for signer in chain.senders
         ]
@@ -161,18 +161,21 @@ class Sending:
                 is_sure = self._rebuild.require_no_gaps()
                 for sender in self._senders:
                     sender.together = TOGETHER if is_sure else 1
-            return sum(sender.send_planned(urgent=urgent) for sender in senders)
+            moved = sum(sender.send_planned(urgent=urgent) for sender in senders)
         except WrongChain as fault:
-            self._tell_all(wrong_chain_problem(fault))
+            self._standstill.tell(wrong_chain_problem(fault))
             raise
         except NonceAhead as fault:
             # A database from an old backup: what the chain tells of ours is bound again. What
             # is not ours needs a person.
             left_open = self._rebuild.mend()
             if left_open:
-                self._tell_all(nonce_ahead_problem(fault, left_open))
+                self._standstill.tell(nonce_ahead_problem(fault, left_open))
                 raise
             return 1
+        else:
+            self._standstill.untell()
+            return moved
 
     def _require_our_chain(self) -> None:
         """Make sure that the node still serves our chain: it may have been exchanged meanwhile.
@@ -187,11 +190,5 @@ class Sending:
         try:
             self._chain.client.check()
         except WrongChain as fault:
-            self._tell_all(wrong_chain_problem(fault))
+            self._standstill.tell(wrong_chain_problem(fault))
             raise
-
-    def _tell_all(self, problem: dict[str, object]) -> None:
-        """Let everything that could be sent say what it waits for."""
-        with self._database.transaction() as session:
-            ready = list_ready(session, list(EFFECTS), MAX_IN_FLIGHT)
-            note_waiting(session, [operation.id for operation in ready], problem)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ARRAY, String, any_, bindparam, cast, exists
+from sqlalchemy import ARRAY, ColumnElement, String, and_, any_, bindparam, cast, exists, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -23,6 +23,7 @@ from chain.operations import EFFECTS
 from chain.sending.steps import mark
 from registry.kernel.clock import now
 from registry.kernel.errors import RegistryError
+from registry.kernel.rows import among
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
     FAILED,
@@ -43,17 +44,21 @@ _DEPENDENCY, _REQUIRED = aliased(OperationDependency), aliased(Operation)
 # In one parameter: of a list of them, each is written anew for each statement.
 _KINDS = any_(bindparam("kinds", type_=ARRAY(String)))
 
+_CODE = col(Operation.waits_for)["code"].astext
+_OPEN = (OperationState.PLANNED, OperationState.SIGNED, OperationState.BROADCAST)
+
+_IS_READY = and_(
+    col(Operation.state) == OperationState.PLANNED,
+    ~exists().where(
+        col(_DEPENDENCY.operation_id) == col(Operation.id),
+        col(_REQUIRED.id) == col(_DEPENDENCY.requires_id),
+        col(_REQUIRED.state).not_in(ON_CHAIN),
+    ),
+)
+
 _READY = (
     select(Operation)
-    .where(
-        col(Operation.state) == OperationState.PLANNED,
-        cast(col(Operation.kind), String) == _KINDS,
-        ~exists().where(
-            col(_DEPENDENCY.operation_id) == col(Operation.id),
-            col(_REQUIRED.id) == col(_DEPENDENCY.requires_id),
-            col(_REQUIRED.state).not_in(ON_CHAIN),
-        ),
-    )
+    .where(_IS_READY, cast(col(Operation.kind), String) == _KINDS)
     .order_by(col(Operation.id))
     .limit(bindparam("most"))
 )
@@ -124,25 +129,47 @@ def refuse(session: Session, operation: Operation, problem: dict[str, object]) -
 
 
 def note_waiting(session: Session, rows: Sequence[UUID], problem: Mapping[str, object]) -> None:
-    """Write down what operations that have not failed wait for; the same reason once only."""
+    """Write down what operations that have not failed wait for, where that is not said yet.
+
+    Told in the log when the code is another one: figures in its detail may change every turn.
+    """
+    _note(session, [col(Operation.id).in_(rows), col(Operation.state).in_(_OPEN)], problem)
+
+
+def note_standstill(session: Session, problem: Mapping[str, object]) -> None:
+    """Let everything that could be sent say why nothing is."""
+    _note(session, [_IS_READY], problem)
+
+
+def _note(
+    session: Session, those: Sequence[ColumnElement[bool]], problem: Mapping[str, object]
+) -> None:
+    told = dict(problem)
     waiting = session.exec(
-        select(Operation)
-        .where(
-            col(Operation.id).in_(rows),
-            col(Operation.state).in_(
-                [OperationState.PLANNED, OperationState.SIGNED, OperationState.BROADCAST]
-            ),
-            col(Operation.waits_for)["code"].astext.is_distinct_from(problem["code"]),
-        )
+        select(Operation.id, _CODE)
+        .where(*those, col(Operation.waits_for).is_distinct_from(told))
         .with_for_update(skip_locked=True)
     ).all()
-    for operation in waiting:
-        operation.waits_for = dict(problem)
-        session.add(operation)
-    if waiting:
-        log.warning(
-            "operation_waits", operation=str(waiting[0].id), rows=len(waiting), **dict(problem)
-        )
+    if not waiting:
+        return
+    changed = among(col(Operation.id), [row_id for row_id, _ in waiting])
+    session.execute(update(Operation).where(changed).values(waits_for=told))
+    anew = [row_id for row_id, code in waiting if code != told["code"]]
+    if anew:
+        log.warning("operation_waits", operation=str(anew[0]), rows=len(anew), **told)
+
+
+def forget_waiting(session: Session, codes: Collection[str]) -> None:
+    """Take back what planned operations say that they wait for: it has ended."""
+    ended = (
+        select(Operation.id)
+        .where(col(Operation.state) == OperationState.PLANNED, _CODE.in_(codes))
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(
+        update(Operation).where(col(Operation.id).in_(ended)).values(waits_for=None),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def key_problem(fault: ChainError) -> dict[str, object]:

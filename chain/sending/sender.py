@@ -41,10 +41,11 @@ from chain.sending import batches
 from chain.sending.attempts import Attempts
 from chain.sending.claiming import Forbidden, Taken, claim
 from chain.sending.faults import contained
-from chain.sending.fees import Fees, Priced
+from chain.sending.fees import Fees, Market, Priced
 from chain.sending.funds import Purse
 from chain.sending.nonces import Nonces
 from chain.sending.outbox import (
+    forget_waiting,
     is_anything_planned,
     key_problem,
     node_refuses_problem,
@@ -136,6 +137,8 @@ class Sender:
         self._preparing = Preparing(database, chain, signer, fees=self._fees)
         # What the key can spend in this turn.
         self._purse = Purse(0)
+        # Whether operations may say that they wait for fees; at the start, from a run before.
+        self._was_dear = True
 
     @property
     def kinds(self) -> AbstractSet[str]:
@@ -183,6 +186,7 @@ class Sender:
             moved = 0 if urgent else refuse_orphans(session, self._pool.kinds)
             standing = standing_of(session, self._chain.chain_id, market.nonces_used.keys())
             self._nonces.require_known(session, market.nonces_used, standing)
+            self._note_fees(session, market)
             groups = self._ready(session, {key: each.flying for key, each in standing.items()})
         mine = standing.get(self._signer.address)
         self._purse = Purse(market.balance_wei - (mine.committed_wei if mine else 0))
@@ -191,6 +195,12 @@ class Sender:
                 for bunch in pipeline.each(groups):
                     moved += self._send_bunch(pipeline, bunch)
         return moved
+
+    def _note_fees(self, session: Session, market: Market) -> None:
+        """Let nothing say any longer that it waits for fees, once they are below the ceiling."""
+        if self._was_dear and market.fee is not None:
+            forget_waiting(session, ["fee_above_ceiling"])
+        self._was_dear = market.fee is None
 
     def _ready(self, session: Session, flying: Mapping[bytes, int]) -> list[list[UUID]]:
         """Give what may be sent now, by transaction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,9 @@ from registry.operation.models import (
 
 WAKE_CHANNEL = "milkiyat_operation"
 """PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
+
+WATCHED_WITHIN = timedelta(minutes=10)
+"""A key whose last look lies that far behind another's is none of the service's any more."""
 
 ANYTHING = ""
 """Said on that channel by whoever does not know what may be sent now."""
@@ -253,9 +256,15 @@ def count_in_flight(session: Session) -> dict[bytes, int]:
 
 
 def list_signers(session: Session, chain_id: int) -> Sequence[SignerWatch]:
-    """List how the keys stand that were looked at, by address."""
+    """List how the keys stand that are looked at, by address.
+
+    A key that is not in the settings any more is not looked at when the others are. All keep their
+    last figures while no worker runs at all.
+    """
+    watched = (col(SignerWatch.chain_id) == chain_id, col(SignerWatch.wanted_operations) > 0)
+    last = select(func.max(col(SignerWatch.watched_at))).where(*watched).scalar_subquery()
     return session.exec(
         select(SignerWatch)
-        .where(col(SignerWatch.chain_id) == chain_id, col(SignerWatch.wanted_operations) > 0)
+        .where(*watched, col(SignerWatch.watched_at) > last - WATCHED_WITHIN)
         .order_by(col(SignerWatch.signer))
     ).all()

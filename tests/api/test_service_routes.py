@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,28 @@ def test_readyz__a_key_runs_out_of_money__is_ready_and_warns(fresh_house: House)
     assert gauge(fresh_house, f'milkiyat_signer_funds_low{{roles="agent",signer="{first}"}}') == 1
     left = gauge(fresh_house, f'milkiyat_signer_operations_left{{roles="agent",signer="{first}"}}')
     assert left == 99
+
+
+def test_readyz__a_key_is_not_looked_at_any_more__is_not_told(fresh_house: House) -> None:
+    mint_to_many(fresh_house, 3)
+    with fresh_house.database.transaction() as session:
+        for number, age in enumerate((timedelta(0), timedelta(hours=1))):
+            session.add(
+                SignerWatch(
+                    chain_id=31337,
+                    signer=bytes([number + 1]) * 20,
+                    roles="agent",
+                    balance_wei=999,
+                    operation_cost_wei=10,
+                    wanted_operations=100,
+                    watched_at=now() - age,
+                )
+            )
+
+    [warning] = fresh_house.stranger().get("/readyz").json()["warnings"]
+    assert warning.startswith("0x0101")
+    retired = "0x" + "02" * 20
+    assert retired not in fresh_house.stranger().get("/metrics").text
 
 
 def test_readyz__nodes_left_out_and_in_doubt__warns_and_refuses(fresh_house: House) -> None:

@@ -184,6 +184,38 @@ def test_new__above_the_ceiling__is_not_signed_until_fees_fall(market: Market) -
     assert_minted_once(market)
 
 
+def test_waiting__dearer_still__tells_the_figure_of_now(market: Market) -> None:
+    market = under(market, ceiling_wei=DEAR // 2)
+    world = market.world
+    mine_dear(world, 1)
+    world.turn()
+    mine_dear(world, 1, base_fee_wei=3 * DEAR)
+    world.turn()
+
+    due = world.client.head().base_fee_wei
+    for operation in registrations(world):
+        assert operation.waits_for is not None
+        asked = int(operation.waits_for["detail"].split("asks for ")[1].split()[0])
+        assert asked > 2 * DEAR, due
+
+
+def test_waiting__fees_fell_and_the_node_refuses__tells_of_the_node(market: Market) -> None:
+    class Troubled(ChainClient):
+        def estimate_gas(self, *_: object, **__: object) -> int:
+            raise RpcRefused("eth_estimateGas", -32603, "Internal error", None)
+
+    market = under(market, ceiling_wei=DEAR // 2)
+    world = market.world
+    mine_dear(world, 1)
+    world.turn()
+    cheap_again(world)
+    world.through(Troubled(world.node.url, CHAIN_ID)).sender().send_planned()
+
+    codes = [each.waits_for and each.waits_for["code"] for each in registrations(world)]
+    assert set(codes) == {"node_refuses"}
+    assert_minted_once(market)
+
+
 def test_fees__whatever_happens__stay_below_the_ceiling(market: Market) -> None:
     ceiling = 250 * GWEI
     market = under(market, ceiling_wei=ceiling, bump_percent=50, stuck_blocks=1)

@@ -13,13 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from chain.contracts.platform import STEPS
+from chain.node.client import hex_of
 from chain.sending.loop import REST_SECONDS
+from chain.sending.pool import MAX_IN_FLIGHT
 from chain.worker import run_sync, run_worker
 from registry.captable.models import Reconciliation
 from registry.kernel.errors import Unavailable
-from registry.operation.models import OperationKind, OperationState
+from registry.operation.models import Operation, OperationKind, OperationState
 from tests import sales
-from tests.chain.market import Deal, Market
+from tests.chain.market import FIRST, Deal, Market
 from tests.chain.nodes import Node
 from tests.chain.outcomes import assert_deployed_once, assert_each_once
 from tests.chain.stage import Stage
@@ -187,6 +189,39 @@ def cut_connections(world: World) -> None:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
+
+
+def test_worker__key_used_elsewhere__all_that_could_be_sent_say_so(market: Market) -> None:
+    world = market.world
+    wallet = market.wallet(FIRST)
+    opening = {"wallet_id": str(wallet.id), "wallet": hex_of(wallet.address)}
+    for number in range(MAX_IN_FLIGHT):
+        market.plan(OperationKind.CREATE_IDENTITY, f"identity {number}", (), **opening)
+    world.node.act_as(world.chain.platform.address, b"\x42" * 20, b"")
+
+    def told() -> int:
+        return sum(each.waits_for is not None for each in world.operations())
+
+    with running(world, sync=False):
+        eventually(lambda: told() > 0)
+    assert told() == MAX_IN_FLIGHT + 3, "the registrations, and no mint"
+
+
+def test_worker__a_standstill_of_a_run_before_has_ended__nothing_says_so_any_more(
+    market: Market,
+) -> None:
+    world = market.world
+    with world.database.transaction() as session:
+        for each in world.operations():
+            if each.state == OperationState.PLANNED:
+                session.get_one(Operation, each.id).waits_for = {
+                    "code": "nonce_ahead",
+                    "detail": "0xab has sent 7 transactions on chain, the database knows of 5.",
+                }
+    with running(world, sync=False) as mining, mining:
+        # No block holds the registrations, so the mints stay planned.
+        eventually(lambda: not any(each.waits_for for each in world.operations()))
+        assert world.count(OperationState.PLANNED) == 3
 
 
 def test_worker__key_used_elsewhere__sends_nothing_and_still_ends_soon(market: Market) -> None:
