@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from chain.contracts.platform import platform_address
 from chain.errors import PolicyRefused, SignerRefused
 from chain.node.client import bytes_of, hex_of
 from chain.signing.policies import SigningPolicy
 from chain.signing.wallet_keys import WalletKeys
+from chain.typed_policy import require_typed
 from registry.investor import custody, wallets
 from registry.investor.models import Wallet
 from registry.offering.models import Offering, Order, OrderState
@@ -62,8 +62,16 @@ def sign_purchase(
     key = custody.key_of(session, wallet)
     assert key.key_uri is not None, "a wallet has one"
     trade, permit = purchase.trade, purchase.permit
-    _require_contract(session, key.chain_id, policy, trade, "Settlement")
-    _require_contract(session, key.chain_id, policy, permit, "RupeeToken")
+    for typed_data, name in ((trade, "Settlement"), (permit, "RupeeToken")):
+        require_typed(
+            session,
+            key.chain_id,
+            policy.custody,
+            typed_data,
+            name,
+            keys="Keys of custodial wallets",
+            section="custody",
+        )
     _require_terms(session, wallet, trade["message"])
     if trade["message"]["rupee"] != permit["domain"]["verifyingContract"]:
         raise _not_confirmed("a trade against other rupees than the platform's")
@@ -78,19 +86,6 @@ def sign_purchase(
             f"{hex_of(wallet.address)}. Was the right backup restored?"
         )
     return signer.sign_typed_data(trade), signer.sign_typed_data(permit)
-
-
-def _require_contract(
-    session: Session, chain_id: int, policy: SigningPolicy, typed_data: dict[str, Any], name: str
-) -> None:
-    """Let data be signed for one contract of ours on our chain, of a type that the policy names."""
-    domain, kind = typed_data["domain"], typed_data["primaryType"]
-    place = platform_address(session, chain_id, name)
-    is_ours = domain["chainId"] == chain_id and domain["verifyingContract"] == place
-    if not is_ours or name not in policy.custody:
-        raise _forbidden("signer_contract_forbidden", f"for {domain['verifyingContract']}")
-    if kind not in policy.custody[name]:
-        raise _forbidden("signer_method_forbidden", f"a {kind} of {name}")
 
 
 def _require_terms(session: Session, wallet: Wallet, terms: dict[str, Any]) -> None:
@@ -136,15 +131,5 @@ def _not_confirmed(what: str) -> PolicyRefused:
             "custodial_terms_forbidden",
             f"Keys of custodial wallets do not sign {what}.",
             remedy="Have the owner confirm the order again.",
-        )
-    )
-
-
-def _forbidden(code: str, what: str) -> PolicyRefused:
-    return PolicyRefused(
-        operation_problem(
-            code,
-            f"Keys of custodial wallets do not sign {what}.",
-            remedy="Allow it under `custody` in SIGNER_POLICY, if it is meant.",
         )
     )

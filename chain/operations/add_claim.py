@@ -11,6 +11,7 @@ from sqlmodel import Session
 from chain.contracts.abi import contract
 from chain.contracts.platform import platform_address
 from chain.node.client import bytes_of, hex_of
+from chain.operations.claim_signing import sign_claims
 from chain.operations.effect import Call, Chain, PlainEffect
 from chain.operations.wallets import raise_any, wallets_of, without_kyc
 from chain.signing.policies import SignerRole
@@ -60,9 +61,8 @@ class AddClaim(PlainEffect):
             _claim(operation, wallet, issued_at)
             for operation, wallet in zip(operations, wallets_of(session, operations), strict=True)
         ]
-        signature = chain.claim_signer.sign_typed_data(
-            claims_typed_data(chain.chain_id, issuer, claims)
-        )
+        typed_data = claims_typed_data(chain.chain_id, issuer, claims)
+        signature = sign_claims(session, chain, operations, typed_data)
         values = [tuple(claim[name] for name in CLAIM_FIELDS) for claim in claims]
         issue = contract("ClaimIssuer").functions["issue"]
         return Call(bytes_of(issuer), issue.encode(values, signature), too_early=SAME_SECOND)

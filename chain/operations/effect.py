@@ -50,7 +50,7 @@ class Chain:
         A pool that shares mints, registrations, identities and claims; without one the
         platform's key does that too.
     settlement
-        Issues rupees and carries trades out; by default the platform's.
+        Carries trades out; by default the platform's.
     custody
         The keys of custodial wallets, each opened to sign what its owner confirmed.
     fees, policy

@@ -20,7 +20,7 @@ from chain.node.client import hex_of
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
 from chain.sending import batches
-from chain.signing.policies import RolePolicy, SignerRole
+from chain.signing.policies import MINTS, RolePolicy, SignerRole
 from chain.signing.port import Signer
 from registry.kernel.clock import now
 from registry.operation.errors import operation_problem
@@ -38,7 +38,6 @@ OF_A_SUITE = "SuiteToken"
 """The token of any suite that the platform deployed."""
 
 PUBLISHED_AS = {OF_A_SUITE: "Token"}
-_MINTS = {"mint", "batchMint"}
 
 
 def require_allowed(
@@ -99,7 +98,7 @@ def _require_call(
     functions = contract(PUBLISHED_AS.get(name, name)).functions
     for function in functions.values():
         if function.selector == call.data[:4] and function.name in policy.calls[name]:
-            if name == "CaseAgent" and function.name in _MINTS:
+            if name == "CaseAgent" and function.name in MINTS:
                 amounts = decode(list(function.inputs), call.data[4:])[2]
                 return int(amounts) if function.name == "mint" else sum(amounts)
             return 0

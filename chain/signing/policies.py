@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from chain.errors import SignerRefused
 
@@ -15,6 +17,10 @@ LEAST_BUMP_PERCENT = 10
 """Nodes want 10 % more for the place of a transaction that they hold."""
 
 GWEI = 10**9
+MINTS = frozenset({"mint", "batchMint"})
+"""Functions of the CaseAgent that create units."""
+
+NONE: frozenset[str] = frozenset()
 
 
 class SignerRole(StrEnum):
@@ -74,12 +80,41 @@ class RolePolicy(BaseModel):
     transactions_per_day: int | None = Field(default=None, ge=0)
     units_per_day: int | None = Field(default=None, ge=0)
 
+    @model_validator(mode="after")
+    def _refuse_a_limit_of_nothing(self) -> Self:
+        if self.units_per_day is not None and not self.calls.get("CaseAgent", NONE) & MINTS:
+            raise PydanticCustomError(
+                "limit_of_nothing",
+                "units_per_day counts what CaseAgent mints, and this role may call neither "
+                "mint nor batchMint of it; limit it by transactions_per_day",
+            )
+        return self
+
+
+class ClaimPolicy(BaseModel):
+    """What the claim key signs: data of EIP-712, and no transaction.
+
+    Parameters
+    ----------
+    signs
+        Types by the name of the platform's contract.
+    claims_per_day : int or None
+        In any 24 hours; each claim once, when it is first signed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    signs: dict[str, frozenset[str]] = Field(default_factory=dict)
+    claims_per_day: int | None = Field(default=None, ge=0)
+
 
 class SigningPolicy(BaseModel):
     """What each role signs; a role that is not named signs nothing.
 
     Parameters
     ----------
+    claim_issuer
+        What the claim key signs, off chain.
     custody
         Types of EIP-712 data that keys of custodial wallets sign, by the name of the platform's
         contract; they sign no transaction.
@@ -88,6 +123,7 @@ class SigningPolicy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     roles: dict[SignerRole, RolePolicy]
+    claim_issuer: ClaimPolicy = Field(default_factory=ClaimPolicy)
     custody: dict[str, frozenset[str]] = Field(default_factory=dict)
 
     def of(self, role: SignerRole) -> RolePolicy:

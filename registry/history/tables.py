@@ -172,6 +172,7 @@ NOT_LEGAL: dict[str, str] = {
     "webhook_delivery": "how far a notice has gone",
     "operation": "what is being done on chain",
     "operation_attempt": "signed transactions, only ever added",
+    "claim_signature": "when the claim key signed, only ever added",
     "operation_dependency": "what is being done on chain",
     "nonce_stream": "counting of the sender",
     "signer_watch": "what keys hold at the moment",

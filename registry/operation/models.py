@@ -160,6 +160,16 @@ class OperationAttempt(SQLModel, table=True):
     block_hash: bytes | None = binary(nullable=True, default=None)
 
 
+class ClaimSignature(SQLModel, table=True):
+    """The claim key signed the claim of an operation, then for the first time."""
+
+    __tablename__ = "claim_signature"
+    __table_args__ = (Index("ix_claim_signature_signed_at", "signed_at"),)
+
+    operation_id: UUID = Field(foreign_key="operation.id", primary_key=True)
+    signed_at: AwareDatetime = instant(nullable=False)
+
+
 class NonceStream(SQLModel, table=True):
     """The next nonce of one signing key. No other counter exists."""
 

@@ -30,7 +30,7 @@ ALLOWED = json.loads(DEFAULT_POLICY.read_text("utf-8"))
 def under(market: Market, **agent: Any) -> Market:
     """Give the same market with another policy of the role agent."""
     roles = ALLOWED["roles"] | {"agent": ALLOWED["roles"]["agent"] | agent}
-    policy = type(load_policy()).model_validate({"roles": roles})
+    policy = type(load_policy()).model_validate(ALLOWED | {"roles": roles})
     world = replace(market.world, chain=replace(market.world.chain, policy=policy))
     return replace(market, world=world)
 
@@ -196,7 +196,8 @@ def test_default_policy__names__exist() -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "[]", '{"roles": {"owner": {}}}', '{"roles": {"agent": {"units_per_day": -1}}}',
-     '{"roles": {"agent": {"call": {}}}}'],
+     '{"roles": {"agent": {"call": {}}}}', '{"roles": {"settlement": {"units_per_day": 5}}}',
+     '{"roles": {}, "claim_issuer": {"claims_per_day": -1}}'],
 )  # fmt: skip
 def test_policy_file__malformed__is_refused_and_names_the_setting(
     tmp_path: Path, content: str
@@ -207,6 +208,25 @@ def test_policy_file__malformed__is_refused_and_names_the_setting(
         load_policy(path)
     with pytest.raises(SignerRefused, match="SIGNER_POLICY"):
         load_policy(tmp_path / "missing.json")
+
+
+def test_policy_file__limit_of_what_the_role_never_does__is_refused_and_says_why(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(
+        '{"roles": {"settlement": {"calls": {"RupeeToken": ["mint"]}, "units_per_day": 5}}}'
+    )
+    with pytest.raises(SignerRefused, match=r"roles\.settlement: units_per_day counts what"):
+        load_policy(path)
+    path.write_text('{"roles": {"agent": {"calls": {"CaseAgent": ["mint"]}, "units_per_day": 5}}}')
+    assert load_policy(path).of(SignerRole.AGENT).units_per_day == 5
+
+
+def test_default_policy__rupees__are_issued_by_no_key_of_ours() -> None:
+    policy = load_policy()
+    for role in SignerRole:
+        assert not policy.of(role).calls.get("RupeeToken", frozenset()) & {"mint", "burn"}
 
 
 def test_policy_file__role_not_named__signs_nothing(tmp_path: Path) -> None:

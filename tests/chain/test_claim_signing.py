@@ -1,0 +1,120 @@
+"""What the claim key signs: for our issuer contract alone, and so many claims a day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain.errors import PolicyRefused, RpcRefused
+from chain.node.client import ChainClient, hex_of
+from chain.operations.add_claim import claims_typed_data
+from chain.operations.claim_signing import sign_claims
+from chain.signing.policies import SigningPolicy
+from registry.operation.models import ClaimSignature, Operation, OperationKind, OperationState
+from tests.chain.market import FIRST, SECOND, Market
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import count
+from tests.chain.test_signing_policy import ALLOWED, problem_of
+
+pytestmark = pytest.mark.chain
+
+
+def under(market: Market, **claim_issuer: Any) -> Market:
+    """Give the same market with another policy of the claim key."""
+    changed = ALLOWED | {"claim_issuer": ALLOWED["claim_issuer"] | claim_issuer}
+    policy = SigningPolicy.model_validate(changed)
+    world = replace(market.world, chain=replace(market.world.chain, policy=policy))
+    return replace(market, world=world)
+
+
+def claim(market: Market, person: int) -> Operation:
+    return market.plan(
+        OperationKind.ADD_CLAIM,
+        f"one more claim {person}",
+        wallet_id=str(market.wallet(person).id),
+        topic=1,
+        expires_at=2_000_000_000,
+        evidence_sha256="ab" * 32,
+    )
+
+
+def find(market: Market, operation: Operation) -> Operation:
+    (found,) = [each for each in market.world.operations() if each.id == operation.id]
+    return found
+
+
+def a_day_passes(market: Market) -> None:
+    with market.world.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE claim_signature SET signed_at = signed_at - interval '25 hours'"
+        )
+
+
+@pytest.mark.parametrize(
+    ("signs", "code"),
+    [({}, "signer_contract_forbidden"), ({"ClaimIssuer": []}, "signer_method_forbidden")],
+)
+def test_claim__policy_does_not_name_it__is_refused_and_not_signed(
+    market: Market, signs: dict[str, Any], code: str
+) -> None:
+    market = under(market, signs=signs)
+    signed = count(market.world.database, ClaimSignature)
+    refused = claim(market, FIRST)
+    market.world.settle()
+
+    problem = problem_of(market, refused)
+    assert problem["code"] == code
+    assert "claim_issuer" in problem["remedy"]
+    assert count(market.world.database, ClaimSignature) == signed
+
+
+def test_claim__for_another_contract__is_never_signed(market: Market) -> None:
+    world = market.world
+    operation = claim(market, FIRST)
+    forged = claims_typed_data(CHAIN_ID, hex_of(b"\x99" * 20), [{}])
+    with world.database.transaction() as session, pytest.raises(PolicyRefused) as refused:
+        sign_claims(session, world.chain, [operation], forged)
+    assert refused.value.problem["code"] == "signer_contract_forbidden"
+
+
+def test_claims__of_a_day_used_up__the_rest_waits_until_they_are_not(market: Market) -> None:
+    used = count(market.world.database, ClaimSignature)
+    assert used, "those of the enrolment"
+    market = under(market, claims_per_day=used + 1)
+    first, second = claim(market, FIRST), claim(market, SECOND)
+    market.world.settle()
+
+    assert find(market, first).state == OperationState.FINAL
+    waiting = find(market, second)
+    assert waiting.state == OperationState.PLANNED
+    assert waiting.waits_for is not None
+    assert waiting.waits_for["code"] == "signer_limit_reached"
+    assert f"{used + 1} of {used + 1} claims" in waiting.waits_for["detail"]
+
+    a_day_passes(market)
+    market.world.settle()
+    assert find(market, second).state == OperationState.FINAL
+
+
+def test_claims__more_than_a_day_at_once__is_refused(market: Market) -> None:
+    market = under(market, claims_per_day=0)
+    refused = claim(market, FIRST)
+    market.world.settle()
+    assert problem_of(market, refused)["code"] == "signer_limit_exceeded"
+
+
+def test_claim__signed_again_since_the_node_refused__counts_once(market: Market) -> None:
+    class Troubled(ChainClient):
+        def estimate_gas(self, *_: object, **__: object) -> int:
+            raise RpcRefused("eth_estimateGas", -32603, "Internal error", None)
+
+    used = count(market.world.database, ClaimSignature)
+    market = under(market, claims_per_day=used + 1)
+    operation = claim(market, FIRST)
+    troubled = market.world.through(Troubled(market.world.node.url, CHAIN_ID))
+    for _ in range(3):
+        troubled.turn()
+    market.world.settle()
+    assert find(market, operation).state == OperationState.FINAL
