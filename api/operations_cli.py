@@ -113,8 +113,10 @@ def operations_commands(use_database: UseDatabase, use_chain: UseChain) -> typer
     ) -> None:
         """Read from the chain what a database from an old backup has forgotten.
 
-        Sends nothing. Without --accept-foreign it ends with exit code 1 where the chain holds
-        transactions of our keys that match no operation: look at each of them first.
+        Sends nothing but an empty call of a key to itself, where the node's pool keeps
+        transactions of ours behind a missing nonce. Without --accept-foreign it ends with exit
+        code 1 where the chain holds transactions of our keys that match no operation: look at
+        each of them first.
         """
         use_chain(
             lambda database, chain, finality: _tell(

@@ -79,6 +79,11 @@ def test_cancel__what_was_sent__says_what_takes_its_nonce(market: Market) -> Non
     assert market.find(OperationKind.REGISTER_IDENTITY, FIRST).state == OperationState.REPLACED
 
 
+def test_rebuild__help__says_what_it_sends(market: Market) -> None:
+    told = " ".join(run(market, "rebuild", "--help").output.replace("│", " ").split())
+    assert "Sends nothing but an empty call" in told
+
+
 def test_rebuild__foreign_transaction__exits_1_until_a_person_accepts_it(market: Market) -> None:
     assert run(market, "rebuild").exit_code == 0
     market.world.node.mined(Hand(market.world.node, PLATFORM).send(b"\x42" * 20, b"\x01"))
