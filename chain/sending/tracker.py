@@ -10,7 +10,7 @@ import structlog
 from sqlmodel import col, select
 
 from chain.contracts.abi import read_revert
-from chain.errors import Reverted, RpcRefused
+from chain.errors import ChainError, Reverted, RpcRefused
 from chain.node.client import Receipt, bytes_of, hex_of
 from chain.node.finality import final_height
 from chain.operations import EFFECTS
@@ -19,6 +19,7 @@ from chain.sending import batches
 from chain.sending.faults import contained
 from chain.sending.outbox import revert_problem
 from chain.sending.steps import bumps_of, mark
+from chain.signing.envelope import read_signed
 from registry.kernel import failpoints, tracing
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -268,22 +269,28 @@ class Tracker:
         return 1
 
     def _why(self, flight: _Flight, receipt: Receipt) -> Reverted:
-        """Run the call again, before its block and after it, to hear the reason.
+        """Run what was mined again, before its block and after it, to hear the reason.
 
-        After it too: what came earlier in the same block may be what made it revert.
+        The very bytes: to make the call anew, the register would be asked whether it may be sent,
+        and other keys to sign. After the block too: what came earlier in it may be what made it
+        revert. A node that does not tell holds nothing up.
         """
-        with self._database.transaction() as session:
-            call = EFFECTS[flight.operation.kind].prepare(session, self._chain, flight.operation)
-        if call.to is None:
+        signed = read_signed(flight.attempt.raw)
+        if signed.to is None:
             return Reverted("", "the constructor reverted", {})
+        told = "the node gives no reason"
         for block in (receipt.block_number - 1, receipt.block_number):
             try:
                 self._chain.client.call(
-                    call.to, call.data, sender=flight.operation.signer, block=block
+                    signed.to, signed.data, sender=flight.operation.signer, block=block
                 )
             except RpcRefused as refused:
-                return read_revert(bytes_of(refused.data or ""), refused.message)
-        return Reverted("", "the node gives no reason", {})
+                if refused.is_revert:
+                    return read_revert(bytes_of(refused.data or ""), refused.message)
+                told = refused.message
+            except ChainError as fault:
+                log.warning("reason_not_told", block=block, reason=str(fault))
+        return Reverted("", told, {})
 
 
 def _height(flight: _Flight) -> int:

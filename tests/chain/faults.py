@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -11,6 +12,7 @@ from sqlmodel import Session
 
 from chain.errors import RpcRefused, RpcUnavailable
 from chain.node.client import ChainClient, hex_of
+from chain.signing.port import SignedTransaction, Signer, UnsignedTransaction
 from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID, Node
 
@@ -169,6 +171,26 @@ class Capped(ChainClient):
             return gas
         words = f"gas required exceeds allowance ({self._most})"
         raise RpcRefused("eth_estimateGas", -32_000, words, None)
+
+
+@dataclass
+class Away(Signer):
+    """A key that cannot be reached."""
+
+    key: Signer
+    fault: Exception
+
+    @property
+    def address(self) -> bytes:
+        return self.key.address
+
+    def sign_transaction(self, transaction: UnsignedTransaction) -> SignedTransaction:
+        del transaction
+        raise self.fault
+
+    def sign_typed_data(self, typed_data: dict[str, Any]) -> bytes:
+        del typed_data
+        raise self.fault
 
 
 class Breaks(Database):

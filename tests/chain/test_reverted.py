@@ -10,16 +10,24 @@ from pathlib import Path
 import pytest
 
 from chain.contracts.platform import platform_address
-from chain.errors import RpcUnavailable
-from chain.node.client import ChainClient, bytes_of, hex_of
+from chain.errors import (
+    ChainError,
+    NoQuorum,
+    PolicyRefused,
+    RpcRefused,
+    RpcUnavailable,
+    SignerRefused,
+    SignerUnavailable,
+)
+from chain.node.client import BlockId, ChainClient, bytes_of, hex_of
 from registry.kernel import failpoints
 from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
-from tests.chain.faults import AfterEstimate, LosesSends
-from tests.chain.market import Market, propose
-from tests.chain.nodes import CHAIN_ID
+from tests.chain.faults import AfterEstimate, Away, LosesSends
+from tests.chain.market import FIRST, Market, propose
+from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.outcomes import sent
 from tests.chain.world import World
 
@@ -165,6 +173,80 @@ def test_reverted__lost_with_its_block__does_not_hold_up_what_came_after(
     assert now_of(world, pause).state == OperationState.FINAL
     assert now_of(world, second).state == OperationState.REVERTED
     assert minted.suite().on_chain().paused is True
+
+
+def claim_that_reverts(market: Market) -> Operation:
+    """Send a claim to an issuer that refuses it by the time it is mined."""
+    world = market.world
+    issuer = hex_of(world.place("ClaimIssuer"))
+    earlier = market.find(OperationKind.ADD_CLAIM, FIRST)
+    claim = market.plan(OperationKind.ADD_CLAIM, "another claim", **earlier.params)
+    breaks = AfterEstimate(world.node, lambda: world.node.rpc("anvil_setCode", issuer, REVERT))
+    world.through(breaks).turn()
+    assert now_of(world, claim).state == OperationState.BROADCAST
+    return claim
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        SignerUnavailable("it does not answer"),
+        SignerRefused("it is locked"),
+        PolicyRefused({"detail": "not today"}),
+    ],
+    ids=["away", "locked", "forbidden"],
+)
+def test_reverted__another_key_would_have_to_sign_it_again__holds_nothing_up(
+    minted: Market, fault: Exception
+) -> None:
+    world = minted.world
+    claim = claim_that_reverts(minted)
+    behind = minted.plan(OperationKind.UNPAUSE, "behind it")
+    world.turn()
+    world.node.mine(2)
+
+    away = Away(world.chain.claim_signer, fault)
+    replace(world, chain=replace(world.chain, claim_signer=away)).tracker().follow()
+
+    assert now_of(world, claim).state == OperationState.REVERTED
+    assert now_of(world, behind).state == OperationState.FINAL
+
+
+class TellsNoReason(ChainClient):
+    """A node that does not run calls of the past."""
+
+    def __init__(self, node: Node, fault: ChainError) -> None:
+        super().__init__(node.url, CHAIN_ID)
+        self._fault = fault
+
+    def call(
+        self, to: bytes, data: bytes, *, sender: bytes | None = None, block: BlockId = "latest"
+    ) -> bytes:
+        del to, data, sender, block
+        raise self._fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (RpcUnavailable("ReadTimeout: it took too long"), "the node gives no reason"),
+        (NoQuorum("nodes_disagree", "they say different things"), "the node gives no reason"),
+        (RpcRefused("eth_call", -32000, "missing trie node", None), "missing trie node"),
+    ],
+    ids=["away", "no quorum", "pruned"],
+)
+def test_reverted__node_does_not_tell_why__is_recorded_all_the_same(
+    minted: Market, fault: ChainError, says: str
+) -> None:
+    world = minted.world
+    _, second = two_unpauses(minted, one_block=True)
+    world.node.mine()
+
+    world.through(TellsNoReason(world.node, fault)).tracker().follow()
+
+    reverted = now_of(world, second)
+    assert reverted.state == OperationState.REVERTED
+    assert says in (reverted.problem or {})["detail"]
 
 
 def test_reverted__deployment_of_a_suite__can_be_asked_for_again(

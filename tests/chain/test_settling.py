@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from chain.errors import RpcUnavailable
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, RegistryError
-from registry.offering.models import OrderState, PaymentState
+from registry.offering.models import Order, OrderState, PaymentState
 from registry.offering.money import fault_of
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.payment.allocating import assign_payment, suggest_orders
@@ -161,3 +162,30 @@ def test_settle__send_times_out_after_the_node_took_it__happens_once(dealing: De
     with pytest.raises(RpcUnavailable):
         dealing.world.through(LosesSends(dealing.world.node, arrives=True)).turn()
     assert_settled_once(dealing, operation)
+
+
+def test_settle__mined_after_its_time__is_reverted_and_the_order_waits_for_its_money_again(
+    dealing: Dealing,
+) -> None:
+    """The register would not let it be signed any more; the chain still tells the reason."""
+    operation, world = dealing.plan(dealing.agreed()), dealing.world
+    world.turn()
+    assert dealing.read(operation).state == OperationState.BROADCAST
+    world.node.rpc("evm_increaseTime", 2 * DAY)
+    with world.database.transaction() as session:
+        session.get_one(Order, dealing.order_id).pay_until = now() - timedelta(seconds=1)
+
+    world.settle()
+
+    found = dealing.read(operation)
+    assert found.state == OperationState.REVERTED
+    assert "SettlementTooLate" in (found.problem or {})["detail"]
+    assert dealing.order().state == OrderState.AWAITING_PAYMENT
+    assert dealing.rupees() == (0, 10 * dealing.price)
+    # And what reverts is judged as before, of every key.
+    for name in ("a pause", "one more"):
+        paused = dealing.market.plan(OperationKind.PAUSE, name)
+        world.settle()
+    refused = dealing.read(paused)
+    assert refused.state == OperationState.REFUSED
+    assert (refused.problem or {})["code"] == "call_would_revert"
