@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
-from chain.errors import MustWait, SignerRefused, SignerUnavailable
+from chain.errors import MustWait, PolicyRefused, SignerRefused, SignerUnavailable
 from chain.node.client import hex_of
 from chain.operations.effect import Call, Chain
 from chain.sending import batches
@@ -220,8 +220,9 @@ class Resender:
                 batches.move(session, found, found.state)
                 spans.event("fee_bumped", tx=hex_of(attempt.tx_hash), seq=attempt.seq)
                 failpoints.reach("before_bump_commit")
-        except MustWait as wait:
-            self._note(operation, wait.problem)
+        except (MustWait, PolicyRefused) as refusal:
+            # By a policy of today: the first attempt was allowed, and may be mined yet.
+            self._note(operation, refusal.problem)
             return None
         except (SignerUnavailable, SignerRefused) as fault:
             self._note(operation, key_problem(fault))

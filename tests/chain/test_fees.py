@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 from sqlmodel import col, select
 
 from chain.errors import RpcRefused
-from chain.node.client import ChainClient
+from chain.node.client import ChainClient, hex_of
 from chain.signing.envelope import read_signed
-from chain.signing.policies import GWEI, FeePolicy
+from chain.signing.policies import DEFAULT_POLICY, GWEI, FeePolicy, load_policy
 from registry.operation import service as operations
 from registry.operation.models import (
     Operation,
@@ -21,7 +22,7 @@ from registry.operation.models import (
     OperationState,
 )
 from tests import sales
-from tests.chain.market import Market
+from tests.chain.market import FIRST, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.world import World
 
@@ -286,3 +287,34 @@ def test_bump__another_worker_was_first__is_made_once(market: Market) -> None:
     assert world.resend() == 0, "the new attempt has its own blocks to wait"
     assert [len(attempts_of(world, each)) for each in registrations(world)] == [2] * 3
     assert_minted_once(market)
+
+
+def test_stuck__policy_forbids_it_by_now__waits_and_everything_else_is_sent(
+    market: Market,
+) -> None:
+    """The operator has narrowed the policy and restarted: the first attempt may be mined yet."""
+    market = under(market)
+    world = market.world
+    world.turn()
+    mine_dear(world, STUCK)
+    world.node.drop_pool()
+    roles = json.loads(DEFAULT_POLICY.read_text("utf-8"))["roles"]
+    del roles["agent"]["calls"]["RegistrationDesk"]
+    narrow = type(load_policy()).model_validate({"roles": roles})
+    narrowed = replace(world, chain=replace(world.chain, policy=narrow))
+    wallet = market.wallet(FIRST)
+    opening = {"wallet_id": str(wallet.id), "wallet": hex_of(wallet.address)}
+    other = market.plan(OperationKind.CREATE_IDENTITY, "something else", (), **opening)
+
+    narrowed.turn()
+
+    for operation in registrations(world):
+        assert operation.state == OperationState.BROADCAST
+        assert operation.waits_for is not None
+        assert operation.waits_for["code"] == "signer_contract_forbidden"
+        assert len(attempts_of(world, operation)) == 1
+    [sent] = [each for each in world.operations() if each.id == other.id]
+    assert sent.state == OperationState.BROADCAST
+    cheap_again(world)
+    world.settle(impatient=True)
+    assert {each.state for each in registrations(world)} == {OperationState.FINAL}
