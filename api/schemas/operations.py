@@ -43,6 +43,7 @@ class OperationRead(Read):
     """What the chain is doing for you.
 
     One that shares its transaction with others names their `batch_id`, and shows its attempts.
+    `problem` says why it has failed: for good, also while an empty call takes its nonce once more.
     `waits_for` says, in the form of a problem, why it does not go on though it has not failed.
     """
 

@@ -152,11 +152,3 @@ def is_empty_call(operation: Operation, attempt: OperationAttempt) -> bool:
     """Tell whether an attempt only spends the operation's nonce."""
     signed = read_signed(attempt.raw)
     return (signed.to, signed.data) == (operation.signer, b"")
-
-
-def is_cancelled(session: Session, operation: Operation, attempt: OperationAttempt) -> bool:
-    """Tell whether an attempt is the empty call with which a person cancelled the operation."""
-    if not is_empty_call(operation, attempt):
-        return False
-    # A batch that reverted and lost its block is replaced so too, but its rows went on without it.
-    return operation.kind != OperationKind.BATCH or len(whole(session, operation)) > 1

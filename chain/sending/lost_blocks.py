@@ -13,9 +13,15 @@ from sqlmodel import col, select
 
 from chain.node.client import ChainClient
 from registry.kernel.db import Database
-from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
+from registry.operation.models import Operation, OperationAttempt, OperationState
 
-ENDED = (OperationState.FINAL, OperationState.REVERTED, OperationState.REPLACED)
+ENDED = (
+    OperationState.FINAL,
+    OperationState.REVERTED,
+    OperationState.REPLACED,
+    OperationState.DROPPED,
+)
+"""The ends that stand in a block: one that failed has spent its nonce like the others."""
 PAGE = 200
 
 _Mined = tuple[UUID, int, bytes]
@@ -55,8 +61,6 @@ def _newest(
                 col(Operation.signer) == signer,
                 col(Operation.state).in_(ENDED),
                 col(Operation.id).not_in(but),
-                # A batch that reverted has let its rows go on without it.
-                (col(Operation.kind) != OperationKind.BATCH) | col(Operation.problem).is_(None),
             )
             .order_by(col(OperationAttempt.block_number).desc())
             .limit(most)

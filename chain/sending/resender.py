@@ -20,24 +20,18 @@ from chain.sending import batches
 from chain.sending.attempts import Attempts
 from chain.sending.fees import Fee, Fees, Market, Priced
 from chain.sending.holding_back import HoldingBack
-from chain.sending.lost_blocks import find_lost
+from chain.sending.lost_blocks import ENDED, find_lost
 from chain.sending.outbox import key_problem, note_waiting
 from chain.sending.standing import IS_LAST_ATTEMPT
-from chain.sending.steps import step
+from chain.sending.steps import mark, step
 from chain.sending.trailer import without
 from chain.signing.envelope import read_signed
 from chain.signing.port import Signer
-from registry.kernel import failpoints
+from registry.kernel import failpoints, tracing
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation import service as operations
-from registry.operation.models import (
-    ON_CHAIN,
-    Operation,
-    OperationAttempt,
-    OperationKind,
-    OperationState,
-)
+from registry.operation.models import Operation, OperationAttempt, OperationState
 
 log = structlog.get_logger()
 
@@ -140,37 +134,63 @@ class Resender:
                 .where(
                     col(Operation.signer) == self._signer.address,
                     (col(Operation.nonce) >= chain_nonce) | col(Operation.id).in_(lost),
-                    # One that reverted, or was cancelled, has spent its nonce like the others:
-                    # without it, every later one would wait for ever.
-                    col(Operation.state).in_(
-                        [*ON_CHAIN, OperationState.REVERTED, OperationState.REPLACED]
-                    ),
+                    # Without what reverted, or was cancelled, every later one would wait for ever.
+                    col(Operation.state).in_([OperationState.MINED, *ENDED]),
                 )
                 .order_by(col(Operation.nonce))
                 .with_for_update()
             ).all()
-            for operation in vanished:
-                log.warning(
-                    "operation_vanished",
-                    operation=str(operation.id),
-                    tx=hex_of(operations.list_attempts(session, operation)[-1].tx_hash),
-                    was=operation.state,
-                )
-                if operation.kind == OperationKind.BATCH and operation.problem is not None:
-                    # Its rows went on without it: nothing may take its nonce but an empty call.
-                    self._attempts.sign(
-                        session, operation, nothing_on(session, self._chain, self._fees, operation)
-                    )
-                operation.ended_at = operation.problem = None
-                batches.move(session, operation, OperationState.BROADCAST)
-                for attempt in operations.list_attempts(session, operation):
-                    attempt.block_number = attempt.block_hash = None
+            taken = [self._is_taken_back(session, operation) for operation in vanished]
             session.flush()
-            if vanished:
+            if any(taken):
                 failpoints.reach("before_vanished_commit")
-        if vanished:
+        if any(taken):
             self._has_vanished = True
             failpoints.reach("after_vanished_commit")
+
+    def _is_taken_back(self, session: Session, operation: Operation) -> bool:
+        """Have an operation followed again; False while what that needs cannot be signed."""
+        *_, last = attempts = operations.list_attempts(session, operation)
+        mined = next((each for each in attempts if each.block_number is not None), last)
+        told = {"tx": hex_of(mined.tx_hash), "was": operation.state.value}
+        wanted = self._as_it_ended(session, operation, mined, last)
+        try:
+            if wanted is not None:
+                self._attempts.sign(session, operation, wanted)
+        except (SignerUnavailable, SignerRefused, PolicyRefused, MustWait) as fault:
+            log.warning("not_taken_back", operation=str(operation.id), **told, reason=str(fault))
+            return False
+        log.warning("operation_vanished", operation=str(operation.id), **told)
+        for row in batches.whole(session, operation) if tracing.is_on() else ():
+            mark(row, "unmined", seen=told)
+        batches.move(session, operation, OperationState.BROADCAST)
+        for attempt in attempts:
+            attempt.block_number = attempt.block_hash = None
+            session.add(attempt)
+        return True
+
+    def _as_it_ended(
+        self,
+        session: Session,
+        operation: Operation,
+        mined: OperationAttempt,
+        last: OperationAttempt,
+    ) -> Priced | None:
+        """Give what to sign so that the last attempt, which is sent again, does as was told.
+
+        What had failed never happens any more: whoever heard of it has gone on without it, and it
+        may be planned anew at this moment. Nothing may take its nonce but an empty call. And what
+        was final happens again, though a person's empty call had come too late for it.
+        """
+        is_empty = batches.is_empty_call(operation, last)
+        if operation.problem is not None:
+            return None if is_empty else nothing_on(session, self._chain, self._fees, operation)
+        was_final = operation.state == OperationState.FINAL
+        if not (was_final and is_empty) or batches.is_empty_call(operation, mined):
+            return None
+        fee = self._fees.raised(Fee(last.max_fee_wei, last.tip_wei))
+        height = self._chain.client.block_number()
+        return Priced(_call_of(session, operation, mined), mined.gas, fee, height)
 
     def _newest(self, session: Session, chain_nonce: int) -> Sequence[Unmined]:
         """Give the last attempt of everything that is not on chain, in the order of nonces."""
@@ -213,9 +233,8 @@ class Resender:
                 ).first()
                 if found is None or operations.list_attempts(session, found)[-1].seq != last.seq:
                     return None
-                signed = read_signed(last.raw)
-                call = without(session, found, Call(signed.to, signed.data))
-                priced = Priced(call, signed.gas, fee, market.head.number)
+                call = _call_of(session, found, last)
+                priced = Priced(call, last.gas, fee, market.head.number)
                 attempt = self._attempts.sign(session, found, priced)
                 batches.move(session, found, found.state)
                 spans.event("fee_bumped", tx=hex_of(attempt.tx_hash), seq=attempt.seq)
@@ -241,3 +260,9 @@ class Resender:
         with self._database.transaction() as session:
             whole = batches.whole(session, session.get_one(Operation, operation.id))
             note_waiting(session, [row.id for row in whole], problem)
+
+
+def _call_of(session: Session, operation: Operation, attempt: OperationAttempt) -> Call:
+    """Give the call of an attempt, without the ids behind its data."""
+    signed = read_signed(attempt.raw)
+    return without(session, operation, Call(signed.to, signed.data))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from chain.contracts.abi import read_revert
 from chain.errors import ChainError, Reverted, RpcRefused
@@ -34,6 +35,8 @@ from registry.operation.models import (
 )
 
 log = structlog.get_logger()
+
+CANCELLED = "operation_cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,8 @@ class Tracker:
         is_final = receipt.block_number <= final
         if not receipt.succeeded:
             return self._record_revert(flight, receipt) if is_final else 0
-        if self._is_cancelled(flight):
-            return self._record_cancelled(flight, receipt) if is_final else 0
+        if batches.is_empty_call(flight.operation, flight.attempt):
+            return self._record_spent(flight, receipt) if is_final else 0
         moved = 0
         if not was_mined or flight.attempt.block_hash != receipt.block_hash:
             moved = self._record_mined(flight, receipt)
@@ -173,9 +176,7 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state not in IN_FLIGHT:
                 return 0
-            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
-            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
-            session.add(attempt)
+            _note_block(session, flight, receipt)
             bumps = bumps_of(session, operation)
             batches.set_whole(session, operation, state=OperationState.MINED, waits_for=None)
             effect = EFFECTS[batches.kind_of(operation)]
@@ -184,7 +185,8 @@ class Tracker:
             if effect.records_mined:
                 effect.all_mined(session, self._chain, rows, receipt)
             for row in rows:
-                mark(row, "mined", since=attempt.signed_at, bumps=bumps, seen=_seen(receipt))
+                signed_at = flight.attempt.signed_at
+                mark(row, "mined", since=signed_at, bumps=bumps, seen=_seen(receipt))
             # What depends on it may be sent now.
             operations.wake(session)
             failpoints.reach("before_mined_commit")
@@ -205,7 +207,10 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state != OperationState.MINED:
                 return 0
-            batches.set_whole(session, operation, state=OperationState.FINAL, ended_at=now())
+            # What had failed, and a reorg has brought about after all, has not failed.
+            batches.set_whole(
+                session, operation, state=OperationState.FINAL, ended_at=now(), problem=None
+            )
             rows = batches.rows_of(session, operation)
             EFFECTS[batches.kind_of(operation)].all_final(session, rows)
             for row in rows:
@@ -215,31 +220,31 @@ class Tracker:
         log.info("operation_final", operation=str(operation.id), kind=operation.kind, **seen)
         return 1
 
-    def _is_cancelled(self, flight: _Flight) -> bool:
-        if not batches.is_empty_call(flight.operation, flight.attempt):
-            return False
-        with self._database.transaction() as session:
-            return batches.is_cancelled(session, flight.operation, flight.attempt)
+    def _record_spent(self, flight: _Flight, receipt: Receipt) -> int:
+        """End what an empty call has taken the nonce of.
 
-    def _record_cancelled(self, flight: _Flight, receipt: Receipt) -> int:
-        """End what a person's empty call has taken the nonce of."""
-        problem = operation_problem(
-            "operation_cancelled", "A person cancelled it.", tx_hash=hex_of(receipt.tx_hash)
-        )
+        A person's, with which the operation was cancelled; or ours, where a reorg had taken back
+        what had failed before: that stays failed, and the register was told of it then.
+        """
         with self._database.transaction() as session:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state not in IN_FLIGHT:
                 return 0
-            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
-            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
-            session.add(attempt)
+            _note_block(session, flight, receipt)
+            is_news = operation.problem is None
+            state, problem = _spent_by(operation, hex_of(receipt.tx_hash))
             for row in batches.whole(session, operation):
-                row.state, row.ended_at, row.waits_for = OperationState.REPLACED, now(), None
+                row.state, row.ended_at, row.waits_for = state, now(), None
                 row.problem = problem
                 session.add(row)
-                EFFECTS[row.kind].on_failed(session, row)
-                mark(row, "replaced", failed="operation_cancelled", seen=_seen(receipt))
-        log.warning("operation_cancelled", operation=str(operation.id), tx=hex_of(receipt.tx_hash))
+                if is_news:
+                    EFFECTS[row.kind].on_failed(session, row)
+                mark(row, state.value, failed=str(problem["code"]), seen=_seen(receipt))
+        log.warning(
+            "operation_cancelled" if state == OperationState.REPLACED else "operation_dropped",
+            operation=str(operation.id),
+            tx=hex_of(receipt.tx_hash),
+        )
         return 1
 
     def _record_revert(self, flight: _Flight, receipt: Receipt) -> int:
@@ -248,15 +253,16 @@ class Tracker:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state not in IN_FLIGHT:
                 return 0
+            _note_block(session, flight, receipt)
+            is_news = operation.problem is None
             operation.state, operation.ended_at = OperationState.REVERTED, now()
             operation.waits_for = None
             operation.problem = revert_problem(reason) | {"tx_hash": hex_of(receipt.tx_hash)}
-            attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
-            attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
-            session.add_all([operation, attempt])
+            session.add(operation)
             for row in batches.whole(session, operation):
                 mark(row, "reverted", failed=reason.name, seen=_seen(receipt))
-            EFFECTS[operation.kind].on_failed(session, operation)
+            if is_news:
+                EFFECTS[operation.kind].on_failed(session, operation)
             batches.disband(session, operation)
             failpoints.reach("before_reverted_commit")
         failpoints.reach("after_reverted_commit")
@@ -291,6 +297,21 @@ class Tracker:
             except ChainError as fault:
                 log.warning("reason_not_told", block=block, reason=str(fault))
         return Reverted("", told, {})
+
+
+def _note_block(session: Session, flight: _Flight, receipt: Receipt) -> None:
+    attempt = session.get_one(OperationAttempt, flight.attempt.tx_hash)
+    attempt.block_number, attempt.block_hash = receipt.block_number, receipt.block_hash
+    session.add(attempt)
+
+
+def _spent_by(operation: Operation, tx: str) -> tuple[OperationState, dict[str, Any]]:
+    """Say how an operation ends whose nonce an empty call has taken, and why."""
+    cancelled = operation_problem(CANCELLED, "A person cancelled it.", tx_hash=tx)
+    problem = operation.problem or cancelled
+    if problem["code"] == CANCELLED:
+        return OperationState.REPLACED, problem
+    return OperationState.DROPPED, problem | {"dropped_by": tx}
 
 
 def _height(flight: _Flight) -> int:

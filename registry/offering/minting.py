@@ -22,7 +22,7 @@ from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, placing
 from registry.offering.models import RESERVING, Offering, OfferingState, Order, OrderState
 from registry.operation import service as operations
-from registry.operation.models import FAILED, Operation, OperationKind
+from registry.operation.models import FAILED, ON_CHAIN, Operation, OperationKind
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.registration import plan_registrations
@@ -324,6 +324,8 @@ def _room_for_rests(session: Session, tokenization: Tokenization) -> int:
             col(Operation.kind) == OperationKind.MINT,
             col(Operation.params)["tokenization_id"].as_string() == str(tokenization.id),
             col(Operation.state).not_in(FAILED),
+            # Of one that had failed only the nonce is on its way (`chain.sending.resender`).
+            col(Operation.problem).is_(None) | col(Operation.state).in_(ON_CHAIN),
         )
     )
     return tokenization.declared_fractions - int(under_way or 0)

@@ -39,7 +39,12 @@ class OperationKind(StrEnum):
 
 
 class OperationState(StrEnum):
-    """`planned → signed → broadcast → mined → final`, or one of the exits."""
+    """`planned → signed → broadcast → mined → final`, or one of the exits.
+
+    Of `refused` nothing was sent. `reverted` was mined and undone. `replaced` has lost its nonce to
+    a person's empty call, or to a transaction of somebody else. `dropped` had failed before, and a
+    reorg took that block back: others had gone on without it, so an empty call took its nonce.
+    """
 
     PLANNED = "planned"
     SIGNED = "signed"
@@ -76,6 +81,9 @@ class Operation(Record, table=True):
         this one follows its states (ADR 0027).
     batch_limit
         The most rows of its next batch, once a batch with it has reverted.
+    problem
+        Why it has failed. On its way again with one, a reorg has taken its block: it does not
+        happen any more, only its nonce is still to be spent.
     waits_for
         Why it does not go on, in the form of a problem, while it has not failed.
     traceparent

@@ -12,6 +12,7 @@ from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, NotFound
 from registry.operation.models import Operation, OperationKind, OperationState
 from tests.chain.market import FIRST, Market
+from tests.sales import FRACTIONS
 
 pytestmark = pytest.mark.chain
 
@@ -120,6 +121,40 @@ def test_cancel__the_original_is_mined_first__it_is_final_after_all(market: Mark
     cancel_sent(world.database, world.chain, PERSON, registration.id, reason=REASON)
     world.settle(impatient=True)
     assert again(market, registration).state == OperationState.FINAL
+
+
+def test_cancel__too_late_and_the_block_lost__what_was_final_is_final_again(
+    market: Market,
+) -> None:
+    world = market.world
+    height = world.client.head().number
+    world.turn()
+    world.node.mine()
+    registration = market.find(OperationKind.REGISTER_IDENTITY, FIRST)
+    cancel_sent(world.database, world.chain, PERSON, registration.id, reason=REASON)
+    world.settle(impatient=True)
+
+    world.node.roll_back(world.client.head().number - height)
+    world.settle(impatient=True)
+
+    assert again(market, registration).state == OperationState.FINAL
+    assert market.suite().on_chain().supply == FRACTIONS
+
+
+def test_cancel__its_block_lost__is_cancelled_again(market: Market) -> None:
+    world = market.world
+    height = world.client.head().number
+    world.turn()
+    registration = market.find(OperationKind.REGISTER_IDENTITY, FIRST)
+    cancel_sent(world.database, world.chain, PERSON, registration.id, reason=REASON)
+    world.settle()
+    before = again(market, registration)
+
+    world.node.roll_back(world.client.head().number - height)
+    world.settle(impatient=True)
+
+    ended = again(market, registration)
+    assert (ended.state, ended.problem) == (OperationState.REPLACED, before.problem)
 
 
 def test_cancel__a_row_of_a_batch__names_the_batch_and_that_ends_all(market: Market) -> None:

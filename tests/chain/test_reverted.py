@@ -171,7 +171,7 @@ def test_reverted__lost_with_its_block__does_not_hold_up_what_came_after(
     world.settle(impatient=True)
 
     assert now_of(world, pause).state == OperationState.FINAL
-    assert now_of(world, second).state == OperationState.REVERTED
+    assert now_of(world, second).state == OperationState.DROPPED
     assert minted.suite().on_chain().paused is True
 
 

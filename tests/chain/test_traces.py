@@ -26,6 +26,7 @@ from tests.api.house import House, house_settings, open_house
 from tests.chain.collector import Collector, Kept, Seen, collecting, kept_spans
 from tests.chain.market import FIRST, Market
 from tests.chain.test_fees import STUCK, cheap_again, mine_dear
+from tests.chain.test_reverted import two_unpauses
 from tests.chain.test_several_workers import keys, mined_until_done, workers
 from tests.chain.test_worker import eventually
 from tests.chain.world import World, address_of, key_of
@@ -197,6 +198,43 @@ def test_trace__stuck_and_raised__shows_it_as_events(market: Market, spans: Kept
     assert "rebroadcast" in events
     # Once where it was made, once in the story that the receipt ends.
     assert events.count("fee_bumped") == 2
+
+
+def test_trace__final_and_its_block_lost__shows_both_ends(market: Market, spans: Kept) -> None:
+    world = market.world
+    world.settle()
+    before = world.client.head().number
+    operation = traced(market, "lost")
+    world.settle()
+    tx = transaction_of(world, str(operation.id))
+
+    world.node.roll_back(world.client.head().number - before)
+    world.settle(impatient=True)
+
+    lost, *again = spans.of(operation.id)[1 + len(STEPS) :]
+    assert lost.name == "operation.unmined"
+    assert lost.attributes["milkiyat.tx"] == tx
+    assert lost.attributes["milkiyat.was"] == "final"
+    assert [each.name for each in again] == [f"operation.{step}" for step in STEPS[2:]]
+
+
+def test_trace__reverted_and_its_block_lost__ends_as_dropped(minted: Market, spans: Kept) -> None:
+    world = minted.world
+    before = world.client.head().number
+    _, second = two_unpauses(minted, one_block=True)
+    world.settle()
+    world.node.roll_back(world.client.head().number - before)
+    world.settle(impatient=True)
+
+    _, *story = [each.name for each in spans.of(second.id)]
+    assert story == [
+        *("operation.prepare", "operation.sign", "operation.broadcast", "operation.reverted"),
+        *("operation.unmined", "operation.broadcast", "operation.dropped"),
+    ]
+    assert spans.failures(second.id) == [
+        ("operation.reverted", "Pausable: not paused"),
+        ("operation.dropped", "call_would_revert"),
+    ]
 
 
 def test_trace__rows_of_a_batch__each_keeps_its_own(market: Market, spans: Kept) -> None:

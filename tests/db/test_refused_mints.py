@@ -97,6 +97,22 @@ def test_mint_again__rest_refused__is_planned_for_the_wrapper(
     assert [order.state for order in bought] == [OrderState.MINTING] * 2
 
 
+def test_mint_again__a_reorg_took_an_earlier_mint_back__the_rest_is_planned_whole(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    """Only its nonce is on its way: another was planned in its place."""
+    first, *_, rest = mints(desk)
+    first.state, first.problem = OperationState.REVERTED, {"code": "call_would_revert"}
+    desk.session.flush()
+    offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    first.state, rest.state = OperationState.BROADCAST, OperationState.REVERTED
+    desk.session.flush()
+
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert again.params == rest.params
+
+
 def test_mint_again__to_a_wallet_that_a_recovery_registered__registers_nobody(
     desk: Desk, sale: Offering, buyers: list[Buyer], bought: list[Order]
 ) -> None:
