@@ -15,6 +15,8 @@ from chain.node.client import Block, ChainClient, Receipt, bytes_of, hex_of
 CHAIN_ID = 31337
 START_LINE = re.compile(r"Listening on [\d.]+:(\d+)")
 STOP_SECONDS = 10
+FIRST_FEE = 10**13
+"""Wei per gas: more than anybody here offers."""
 
 
 class Node:
@@ -142,11 +144,19 @@ class Node:
     def fund(self, address: bytes) -> None:
         self.rpc("anvil_setBalance", hex_of(address), hex(10**24))
 
-    def act_as(self, sender: bytes, to: bytes, data: bytes) -> None:
-        """Let an address call that has no key, in a block of its own: a contract, say."""
+    def act_as(self, sender: bytes, to: bytes, data: bytes, *, first: bool = False) -> None:
+        """Let an address call that has no key, in a block of its own: a contract, say.
+
+        Parameters
+        ----------
+        first
+            It pays so much that it comes before what waits in the pool.
+        """
         self.fund(sender)
         self.rpc("anvil_impersonateAccount", hex_of(sender))
         call = {"from": hex_of(sender), "to": hex_of(to), "data": hex_of(data), "gas": "0xf4240"}
+        if first:
+            call["gasPrice"] = hex(FIRST_FEE)
         sent = self.rpc("eth_sendTransaction", call)
         self.rpc("anvil_stopImpersonatingAccount", hex_of(sender))
         self.mined(bytes_of(sent))

@@ -7,6 +7,7 @@ from functools import singledispatch
 from tests.chaos import faulty_rpc, proxy_postgres
 from tests.chaos.scene import Scene, backup_of
 from tests.chaos.schedule import (
+    HORIZON,
     BackUp,
     BaseFee,
     Fault,
@@ -16,6 +17,7 @@ from tests.chaos.schedule import (
     NodeAway,
     OnDatabase,
     OnRpc,
+    Overtake,
     Reorg,
     RestartDatabase,
     Restore,
@@ -113,3 +115,19 @@ def _(fault: KeyUsed, scene: Scene) -> None:
 @break_it.register
 def _(fault: Freeze, scene: Scene) -> None:
     scene.freeze(fault.buyer)
+
+
+@break_it.register
+def _(fault: Overtake, scene: Scene) -> None:
+    if scene.block > HORIZON // 2:
+        return
+    if not scene.is_mint_waiting(fault.buyer):
+        scene.after(1, lambda: break_it(fault, scene))
+        return
+    scene.freeze(fault.buyer, first=True)
+
+    def is_free_again() -> None:
+        scene.freeze(fault.buyer, frozen=False)
+        scene.person.mint_again()
+
+    scene.after(fault.blocks, is_free_again)

@@ -95,7 +95,7 @@ class Judge:
     def _may_fail(self, operation: Row) -> bool:
         if operation["kind"] == "batch":
             # Its rows went on without it; each is looked at by itself.
-            return operation["state"] in {"reverted", "replaced"}
+            return operation["state"] in {"reverted", "replaced", "dropped"}
         buyer = self._buyer_of(operation)
         if buyer is None:
             return False

@@ -55,7 +55,7 @@ class Network:
         if not only_first:
             self.node.drop_pool()
             return
-        for waiting in self._pending()[:1]:
+        for waiting in self.pending()[:1]:
             self.node.rpc("anvil_dropTransaction", waiting)
 
     def raise_base_fee(self) -> None:
@@ -98,7 +98,7 @@ class Network:
         depth = min(depth, head - self.floor)
         if depth < 1:
             return
-        lost = self._transactions(head - depth + 1, head) + self._pending()
+        lost = self._transactions(head - depth + 1, head) + self.pending()
         self.node.roll_back(depth)
         again = self._choose(lost, moved)
         for left in range(mined, 0, -1):
@@ -134,7 +134,8 @@ class Network:
             found += self.node.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]
         return found
 
-    def _pending(self) -> list[str]:
+    def pending(self) -> list[str]:
+        """Give hashes of what waits in the pool, the first of each key first."""
         content = self.node.rpc("txpool_content")["pending"]
         by_nonce: dict[int, list[str]] = defaultdict(list)
         for queue in content.values():

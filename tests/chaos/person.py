@@ -1,4 +1,4 @@
-"""The person who looks when somebody else has used one of our keys."""
+"""The person who looks when somebody else has used one of our keys, or a mint has failed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from registry.operation.models import (
     OperationKind,
     OperationState,
 )
-from tests.chaos.schedule import Schedule
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import TokenizationState
+from tests.chaos.schedule import KeyUsed, Schedule
 from tests.chaos.stage import Stage
 from tests.factories import COMPLIANCE
 
@@ -34,26 +36,35 @@ ACTOR = Actor("cli:amna", frozenset({Role.OPERATIONS}))
 
 
 class Person:
-    """Accepts what is foreign, and has planned anew what lost its nonce to it."""
+    """Accepts what is foreign, and has planned anew what failed though nothing is wrong with it."""
 
     def __init__(self, database: Database, stage: Stage, schedule: Schedule, node_url: str) -> None:
         self._database = database
         self._sale = stage.sale
         self._chain = stage.chain(node_url, pool=schedule.pool)
         self._finality = schedule.finality
+        self._accepts = schedule.has(KeyUsed)
 
     def look(self) -> bool:
         """Do what is to be done, and tell whether anything was."""
-        rebuild = Rebuild(self._database, self._chain, finality=self._finality)
-        with contextlib.suppress(ChainError, DBAPIError):
-            rebuild.run(accept_foreign=True)
+        if self._accepts:
+            rebuild = Rebuild(self._database, self._chain, finality=self._finality)
+            with contextlib.suppress(ChainError, DBAPIError):
+                rebuild.run(accept_foreign=True)
         return self._plan_anew()
+
+    def mint_again(self) -> None:
+        """Have every mint planned anew that has failed by now."""
+        with contextlib.suppress(Conflict, DBAPIError), self._database.transaction() as session:
+            sale = UUID(self._sale.tokenization_id)
+            if tokenizations.get_tokenization(session, sale).state == TokenizationState.MINTING:
+                offerings.close_and_mint(session, COMPLIANCE, sale)
 
     def _plan_anew(self) -> bool:
         with self._database.reading() as session:
             failed = session.exec(
                 select(Operation).where(
-                    col(Operation.state).in_([OperationState.REPLACED, OperationState.REFUSED]),
+                    col(Operation.state).in_(FAILED),
                     col(Operation.key).not_like("%#%"),
                     col(Operation.kind) != OperationKind.BATCH,
                 )
@@ -61,7 +72,7 @@ class Person:
             wanted = [
                 operation
                 for operation in failed
-                if operation.state == OperationState.REPLACED or _may_go_on(session, operation)
+                if operation.state != OperationState.REFUSED or _may_go_on(session, operation)
             ]
             session.expunge_all()
         done = [self._plans_anew(operation) for operation in wanted]

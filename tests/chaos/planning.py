@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tests.chaos.schedule import (
+    DEEPEST,
     Asked,
     BackUp,
     Bad,
     BaseFee,
     Fault,
     Moved,
+    Overtake,
     Reorg,
     Restore,
     Schedule,
@@ -66,6 +68,16 @@ def _restored(schedule: Schedule) -> Schedule:
     return _with(schedule, (1, BackUp()), (14, Restore()))
 
 
+def _reverted(schedule: Schedule) -> Schedule:
+    """A mint reverts and is planned anew; then the chain loses all of that, below its finality."""
+    buyer = schedule.paid[0]
+    requests = tuple(each for each in schedule.requests if each[1].asked != Asked.CLOSE)
+    sold = replace(
+        schedule, bad={}, alone=(buyer,), closed_before=True, requests=requests, finality=1
+    )
+    return _with(sold, (0, Overtake(buyer, 8)), (26, Reorg(DEEPEST, DEEPEST, Moved.DROPPED)))
+
+
 _CAUSES: Mapping[str, Callable[[Schedule], Schedule]] = {
     "before_bump_commit": _too_cheap,
     "after_bump_commit": _too_cheap,
@@ -73,6 +85,8 @@ _CAUSES: Mapping[str, Callable[[Schedule], Schedule]] = {
     "after_vanished_commit": _lost,
     "before_unmined_commit": _lost,
     "after_unmined_commit": _lost,
+    "before_reverted_commit": _reverted,
+    "after_reverted_commit": _reverted,
     "before_refuse_commit": _refused,
     "after_refuse_commit": _refused,
     "batch_halved": _refused,

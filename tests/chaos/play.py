@@ -12,9 +12,18 @@ import psycopg
 from tests.chaos.breaking import break_it
 from tests.chaos.clients import carry_out, pay
 from tests.chaos.judge import Judge, Verdict
-from tests.chaos.person import Person
 from tests.chaos.scene import Scene, open_scene
-from tests.chaos.schedule import HORIZON, Asked, Bad, KeyUsed, OnDatabase, OnRpc, Request, Schedule
+from tests.chaos.schedule import (
+    HORIZON,
+    Asked,
+    Bad,
+    KeyUsed,
+    OnDatabase,
+    OnRpc,
+    Overtake,
+    Request,
+    Schedule,
+)
 from tests.chaos.stage import Stage
 
 BLOCK_REQUESTS = 6
@@ -111,8 +120,7 @@ def heal(scene: Scene) -> None:
 
 def settle(scene: Scene) -> None:
     """Mine until nothing is on its way any more, or the patience is at its end."""
-    person = Person(scene.database, scene.stage, scene.schedule, scene.node.url)
-    needs_person = scene.schedule.has(KeyUsed)
+    needs_person = scene.schedule.has(KeyUsed) or scene.schedule.has(Overtake)
     began = looked = time.monotonic()
     quiet = 0
     while quiet < QUIET_LOOKS and time.monotonic() < began + SETTLE_SECONDS:
@@ -121,7 +129,7 @@ def settle(scene: Scene) -> None:
         is_due = time.monotonic() - looked > PERSON_SECONDS
         if needs_person and (is_due or quiet == QUIET_LOOKS):
             looked = time.monotonic()
-            if person.look():
+            if scene.person.look():
                 quiet = 0
     scene.clients.await_answers()
 

@@ -26,6 +26,7 @@ from tests.chaos.clients import Clients
 from tests.chaos.contender import CLIENT_SECONDS, Orders
 from tests.chaos.crew import Crew
 from tests.chaos.network import Network
+from tests.chaos.person import Person
 from tests.chaos.schedule import Schedule
 from tests.chaos.stage import Stage, fund_keys
 
@@ -53,6 +54,7 @@ class Scene:
     crew: Crew
     network: Network
     clients: Clients
+    person: Person
     later: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     block: int = 0
     broken: Counter[str] = field(default_factory=Counter)
@@ -81,8 +83,14 @@ class Scene:
 
     # -- bad rows ----------------------------------------------------------------------------
 
-    def freeze(self, buyer: int) -> None:
-        """Freeze a wallet on chain, past the registry."""
+    def freeze(self, buyer: int, *, frozen: bool = True, first: bool = False) -> None:
+        """Freeze a wallet on chain, or free it, past the registry.
+
+        Parameters
+        ----------
+        first
+            In front of what waits in the pool.
+        """
         with self.database.engine.connect() as connection:
             agent = connection.exec_driver_sql(
                 "SELECT address FROM platform_contract WHERE name = 'CaseAgent'"
@@ -91,8 +99,20 @@ class Scene:
                 "SELECT suite->>'token' FROM tokenization WHERE suite IS NOT NULL"
             ).scalar_one()
         wallet = hex_of(self.stage.sale.buyers[buyer].wallet)
-        data = contract("Token").functions["setAddressFrozen"].encode(wallet, True)
-        self.node.act_as(bytes(agent), bytes_of(str(token)), data)
+        data = contract("Token").functions["setAddressFrozen"].encode(wallet, frozen)
+        self.node.act_as(bytes(agent), bytes_of(str(token)), data, first=first)
+
+    def is_mint_waiting(self, buyer: int) -> bool:
+        """Tell whether a buyer's mint is in the pool, in a transaction of its own."""
+        with self.database.engine.connect() as connection:
+            sent = connection.exec_driver_sql(
+                "SELECT tx_hash FROM operation_attempt a JOIN operation o ON o.id = a.operation_id"
+                " JOIN wallet w ON w.id::text = o.params->>'wallet_id'"
+                " WHERE o.kind = 'mint' AND o.state IN ('signed', 'broadcast') AND w.address = %s",
+                (self.stage.sale.buyers[buyer].wallet,),
+            ).scalars()
+            hashes = {hex_of(bytes(each)) for each in sent}
+        return bool(hashes.intersection(self.network.pending()))
 
     def end_kyc(self, buyer: int) -> None:
         address = self.stage.sale.buyers[buyer].wallet
@@ -138,7 +158,8 @@ def open_scene(stage: Stage, schedule: Schedule, log: Path) -> Iterator[Scene]:
         stack.callback(crew.kill_all)
         network = Network(node, rpc, seed=schedule.seed)
         clients = Clients(through, stage.sale, schedule)
-        yield Scene(stage, schedule, database, node, rpc, postgres, crew, network, clients)
+        person = Person(database, stage, schedule, node.url)
+        yield Scene(stage, schedule, database, node, rpc, postgres, crew, network, clients, person)
 
 
 def backup_of(name: str) -> str:

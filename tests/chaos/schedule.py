@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tests.chaos import proxy_postgres, rpc_faults
@@ -13,6 +13,8 @@ from tests.chaos.stage import ACCOUNTS, BUYERS
 HORIZON = 50
 """Blocks in which things break; then all is healed."""
 DEEPEST = 32
+OVERTAKEN = 0.2
+"""In so many schedules a mint reverts that is planned anew later."""
 
 POINTS = (
     *("before_sign_commit", "after_sign_commit", "before_broadcast", "after_broadcast"),
@@ -137,6 +139,17 @@ class Freeze:
     buyer: int
 
 
+@dataclass(frozen=True, slots=True)
+class Overtake:
+    """A wallet is frozen in front of its mint, which reverts.
+
+    So many blocks later it is free again, and a person has the mint planned anew.
+    """
+
+    buyer: int
+    blocks: int
+
+
 Fault = (
     OnRpc
     | OnDatabase
@@ -151,6 +164,7 @@ Fault = (
     | Stop
     | KeyUsed
     | Freeze
+    | Overtake
 )
 
 
@@ -202,7 +216,7 @@ class Schedule:
 
     def may_fail(self) -> set[int]:
         """Buyers whose mint may end either way."""
-        return {fault.buyer for _, fault in self.faults if isinstance(fault, Freeze)}
+        return {fault.buyer for _, fault in self.faults if isinstance(fault, (Freeze, Overtake))}
 
     def __str__(self) -> str:
         keys = "a pool" if self.pool else "one key"
@@ -225,7 +239,7 @@ def by_chance(seed: int) -> Schedule:
     closed_before = Bad.KYC_ENDED in bad.values() or dice.random() < 0.4
     pool = dice.random() < 0.4
     faults = _faults(dice, paid, pool=pool)
-    return Schedule(
+    schedule = Schedule(
         seed=seed,
         workers=dice.choice((1, 1, 2, 2, 3)),
         pool=pool,
@@ -238,6 +252,12 @@ def by_chance(seed: int) -> Schedule:
         faults=tuple(sorted(faults, key=lambda each: each[0])),
         failpoints=tuple(_failpoints(dice, faults)),
     )
+    # A mint that shares no transaction can revert alone.
+    able = [number for number in schedule.alone if number in paid and number not in bad]
+    if able and dice.random() < OVERTAKEN:
+        found = (dice.randrange(8), Overtake(dice.choice(able), dice.randint(3, 12)))
+        schedule = replace(schedule, faults=(found, *schedule.faults))
+    return schedule
 
 
 def _requests(dice: random.Random, *, closed_before: bool) -> list[tuple[int, Request]]:
