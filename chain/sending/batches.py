@@ -136,7 +136,8 @@ def disband(session: Session, batch: Operation) -> None:
     """
     rows = operations.list_carried(session, batch.id)
     for row in rows:
-        row.state, row.batch_id, row.waits_for = OperationState.PLANNED, None, None
+        row.state, row.batch_id = OperationState.PLANNED, None
+        row.waits_for = row.ended_at = None
         row.batch_limit = max(len(rows) // 2, 1)
         session.add(row)
 

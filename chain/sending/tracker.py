@@ -255,15 +255,16 @@ class Tracker:
                 return 0
             _note_block(session, flight, receipt)
             is_news = operation.problem is None
-            operation.state, operation.ended_at = OperationState.REVERTED, now()
-            operation.waits_for = None
+            batches.set_whole(
+                session, operation, state=OperationState.REVERTED, ended_at=now(), waits_for=None
+            )
             operation.problem = revert_problem(reason) | {"tx_hash": hex_of(receipt.tx_hash)}
-            session.add(operation)
             for row in batches.whole(session, operation):
                 mark(row, "reverted", failed=reason.name, seen=_seen(receipt))
             if is_news:
+                # Else it was cancelled before: its rows have failed with it.
                 EFFECTS[operation.kind].on_failed(session, operation)
-            batches.disband(session, operation)
+                batches.disband(session, operation)
             failpoints.reach("before_reverted_commit")
         failpoints.reach("after_reverted_commit")
         log.warning(

@@ -6,11 +6,18 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from sqlmodel import col, select
 
+from chain.node.client import hex_of
 from chain.sending.remedies import cancel_planned, cancel_sent, retry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, NotFound
-from registry.operation.models import Operation, OperationKind, OperationState
+from registry.operation.models import (
+    Operation,
+    OperationAttempt,
+    OperationKind,
+    OperationState,
+)
 from tests.chain.market import FIRST, Market
 from tests.sales import FRACTIONS
 
@@ -171,6 +178,38 @@ def test_cancel__a_row_of_a_batch__names_the_batch_and_that_ends_all(market: Mar
 
     rows = [each for each in world.operations() if each.batch_id == row.batch_id]
     assert {each.state for each in rows} == {OperationState.REPLACED}
+
+
+def test_cancel__batch_and_its_block_lost__its_rows_are_not_planned_again_when_it_reverts(
+    market: Market,
+) -> None:
+    """Its own bytes are mined in the other branch: each row may be planned anew by then."""
+    market = replace(market, world=replace(market.world, batch_rows=100))
+    world = market.world
+    height = world.client.head().number
+    world.turn()
+    batch = market.find(OperationKind.REGISTER_IDENTITY, FIRST).batch_id
+    assert batch is not None
+    cancel_sent(world.database, world.chain, PERSON, batch, reason=REASON)
+    world.settle()
+    with world.database.reading() as session:
+        first = session.exec(
+            select(OperationAttempt)
+            .where(col(OperationAttempt.operation_id) == batch)
+            .order_by(col(OperationAttempt.seq))
+        ).all()[0]
+        session.expunge_all()
+    world.node.roll_back(world.client.head().number - height)
+    desk = hex_of(world.place("RegistrationDesk"))
+    world.node.rpc("anvil_setCode", desk, "0x5f5ffd")
+    world.client.send_raw(first.raw)
+    world.node.mine(2)
+
+    world.turn()
+
+    rows = [each for each in world.operations() if batch in (each.id, each.batch_id)]
+    assert len(rows) > 1
+    assert {each.state for each in rows} == {OperationState.REVERTED}
 
 
 def test_remedies__no_such_operation__is_told(market: Market) -> None:
