@@ -82,11 +82,14 @@ class Look(Generic[Where]):
         As they are written to the stream.
     more
         Whether there is more to read at once.
+    is_last
+        Whether the stream ends after these events.
     """
 
     place: Where
     events: Iterable[bytes]
     more: bool
+    is_last: bool = False
 
 
 async def follow(
@@ -118,6 +121,8 @@ async def follow(
         for event in found.events:
             yield event
             said = clock()
+        if found.is_last:
+            return
         if not found.more:
             left = said + HEARTBEAT_SECONDS - clock()
             await live.moved_from(what, place, max(left, 0))

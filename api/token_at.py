@@ -21,6 +21,7 @@ from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.models import Token
+from registry.captable.readings import require_known
 from registry.kernel.errors import Invalid, NotFound
 from registry.kernel.settings import Settings
 from registry.tokenization import service as tokenizations
@@ -58,6 +59,7 @@ async def get_token_at(
         chain_id = services.settings.chain_id
         block = known_block_at(session, chain_id, when.as_of, when.known_at)
         token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
+        require_known(session, token, when.known_at)
         return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
 
     return Later(find)
@@ -174,6 +176,7 @@ async def get_projected_at(
 
     def find() -> ProjectedAt:
         token = find_named(session, which)
+        require_known(session, token, when.known_at)
         block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
         final = needed_on(session, services, token.chain_id, needed)
         return ProjectedAt(token, block, AsOfBlockRead.of(block, final))

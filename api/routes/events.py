@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -10,15 +11,15 @@ from fastapi.sse import format_sse_event
 from api.deps import ActorDep, FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.routes.router import resource_router
 from api.schemas.common import hash_of
-from api.schemas.events import BlockEvent, PositionEvent, RolledBackEvent
+from api.schemas.events import BlockEvent, PositionEvent, ReadAnewEvent, RolledBackEvent
 from api.sse import RETRY_MS, LastEventId, Look, TimedResponse, follow, stream_of
 from api.token_at import WhichDep, find_named, needed_on
-from registry.captable.feed import BlockAdded, Place, Told, begin, check_place, read_feed
+from registry.captable.feed import BlockAdded, Feed, Place, begin, check_place, read_feed
 from registry.captable.models import Token
 
 router = resource_router("events")
 
-_STREAM = stream_of("Events `position`, `block` and `rolled_back`, each with its id")
+_STREAM = stream_of("Events `position`, `block`, `rolled_back`, `read_anew`, each with its id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,23 @@ class Reader:
         with self.services.database.reading() as session:
             needed = needed_on(session, self.services, self.token.chain_id, self.needed)
             feed = read_feed(session, self.token, place)
-        return Look(feed.place, (_written(told, needed) for told in feed.news), feed.more)
+        events = _written(feed, needed)
+        return Look(feed.place, events, feed.more, is_last=feed.is_void)
 
 
-def _written(told: Told, needed: int) -> bytes:
+def _written(feed: Feed, needed: int) -> Iterator[bytes]:
     said: BlockEvent | RolledBackEvent
-    if isinstance(told.news, BlockAdded):
-        kind, said = "block", BlockEvent.of(told.news, needed)
-    else:
-        kind, said = "rolled_back", RolledBackEvent.of(told.news)
-    return format_sse_event(event=kind, data_str=said.model_dump_json(), id=str(told.place))
+    for told in feed.news:
+        if isinstance(told.news, BlockAdded):
+            kind, said = "block", BlockEvent.of(told.news, needed)
+        else:
+            kind, said = "rolled_back", RolledBackEvent.of(told.news)
+        yield format_sse_event(event=kind, data_str=said.model_dump_json(), id=str(told.place))
+    if feed.is_void:
+        anew = ReadAnewEvent(number=feed.place.number, hash=hash_of(feed.place.hash))
+        yield format_sse_event(
+            event="read_anew", data_str=anew.model_dump_json(), id=str(feed.place)
+        )
 
 
 def _position(place: Place) -> bytes:
@@ -62,10 +70,13 @@ def stream_events(
     services: ServicesDep,
     last_event_id: LastEventId = None,
 ) -> TimedResponse:
-    """Follow a token: each block that concerns it, and each that a reorg takes back."""
+    """Follow a token: each block that concerns it, and each that a reorg takes back.
+
+    Where the token was read again, `read_anew` says that what was told may be wrong, and ends it.
+    """
     state = request.app.state
     token = find_named(session, which)
-    place = Place.parse(last_event_id) if last_event_id else begin(session, token.chain_id)
+    place = Place.parse(last_event_id) if last_event_id else begin(session, token)
     check_place(session, token, place)
     reader = Reader(services, token, needed)
     events = follow(

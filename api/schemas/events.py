@@ -17,6 +17,13 @@ class PositionEvent(Read):
     hash: str
 
 
+class ReadAnewEvent(Read):
+    """`read_anew`: what was told before may be wrong; read the cap table, then follow from here."""
+
+    number: int
+    hash: str
+
+
 class HolderNowRead(Read):
     """What a wallet holds after a block that changed it."""
 

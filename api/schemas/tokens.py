@@ -195,7 +195,11 @@ class ControlChangeRead(Read):
 
 
 class ReconciliationRead(Read):
-    """The cap table held against the chain's own answers at the same block."""
+    """The cap table held against the chain's own answers at the same block.
+
+    `void_since` is when the token was read again, so that the proof says nothing of what is
+    known now; null where it does.
+    """
 
     id: UUID
     recorded_at: datetime
@@ -205,6 +209,7 @@ class ReconciliationRead(Read):
     projected_supply_units: BigInteger
     chain_supply_units: BigInteger
     differences: list[dict[str, Any]]
+    void_since: datetime | None
 
     @classmethod
     def of(cls, row: Reconciliation) -> Self:

@@ -201,10 +201,10 @@ class Due:
 
 
 def newest_proof(session: Session, token_no: int) -> Reconciliation | None:
-    """Return the newest proof of a token."""
+    """Return the newest proof of a token, of those that are not void."""
     return session.exec(
         select(Reconciliation)
-        .where(col(Reconciliation.token_no) == token_no)
+        .where(col(Reconciliation.token_no) == token_no, col(Reconciliation.void_since).is_(None))
         .order_by(col(Reconciliation.id).desc())
         .limit(1)
     ).first()

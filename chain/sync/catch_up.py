@@ -169,8 +169,7 @@ class CatchUp:
             token = session.get_one(Token, token_no, with_for_update=True)
             joins = token.caught_up_to == held.number
             if joins:
-                token.caught_up_to = None
-                session.add(token)
+                catching_up.join(session, token)
         if joins:
             self._sound_joined(token)
         return False

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import psycopg
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk, sums
@@ -25,6 +25,7 @@ from registry.captable.models import (
     Token,
 )
 from registry.captable.projection import apply_events, fold_wallets
+from registry.captable.readings import ReadingKind, note_begun, note_joined
 from registry.captable.rewind import wallet_events, was_paused
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
@@ -51,6 +52,7 @@ def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) 
     )
     session.add(token)
     session.flush()
+    note_begun(session, token, ReadingKind.ADOPTED, after=found.block_number - 1)
     journal.record(
         session, actor, "token_adopted", "token", f"0x{found.address.hex()}",
         chain_id=chain_id, first_block=found.block_number,
@@ -95,6 +97,7 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
         log.warning("token_set_apart", token=f"0x{token.address.hex()}", after=after)
         token.caught_up_to = after
         session.add(token)
+        note_begun(session, token, ReadingKind.SET_APART, after=after)
     return len(tokens)
 
 
@@ -117,9 +120,20 @@ def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: 
     """Apply the next range of a token, and let it join its chain if that was the last."""
     bulk.add_blocks(session, token.chain_id, found.blocks)
     apply_events(session, token.chain_id, found.transfers, found.events)
-    token.caught_up_to = None if joins else found.end.number
+    if joins:
+        join(session, token)
+        return
+    token.caught_up_to = found.end.number
     session.add(token)
     session.flush()
+
+
+def join(session: Session, token: Token) -> None:
+    """Let a token go on together with its chain."""
+    token.caught_up_to = None
+    session.add(token)
+    session.flush()
+    note_joined(session, token)
 
 
 def read_again(session: Session, wrong: SumDiffers) -> bool:
@@ -181,7 +195,8 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
     """Throw away what a token is said to have done above block `after`, to read it once more.
 
     Unlike a reorg it does not rely on what is thrown away: balances are made anew from the
-    history that stays, supply, pause and wallets from the events.
+    history that stays, supply, pause and wallets from the events. Proofs stay, as what was found
+    then, but are void from now on.
     """
     where = {"token": token.token_no, "after": after}
     with bulk.cursor_of(session) as cursor:
@@ -202,11 +217,14 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
     session.execute(delete(RegisteredWallet).where(of_token))
     session.execute(delete(ProofRound).where(col(ProofRound.token_no) == token.token_no))
     session.execute(
-        delete(Reconciliation).where(
+        update(Reconciliation)
+        .where(
             col(Reconciliation.token_no) == token.token_no,
             col(Reconciliation.block_number) > after,
+            col(Reconciliation.void_since).is_(None),
         )
+        .values(void_since=func.now())
     )
-    session.flush()
+    note_begun(session, token, ReadingKind.READ_AGAIN, after=after)
     session.expire_all()
     fold_wallets(session, wallet_events(session, token.token_no))

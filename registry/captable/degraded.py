@@ -149,6 +149,7 @@ _LATER = aliased(Reconciliation)
 _SUPERSEDED = exists().where(
     col(_LATER.token_no) == col(Reconciliation.token_no),
     col(_LATER.id) > col(Reconciliation.id),
+    col(_LATER.void_since).is_(None),
 )
 
 
@@ -157,7 +158,10 @@ def _newest_proofs(session: Session, chain_id: int) -> list[tuple[Token, Reconci
     rows = session.exec(
         select(Token, Reconciliation)
         .outerjoin(
-            Reconciliation, (col(Reconciliation.token_no) == col(Token.token_no)) & ~_SUPERSEDED
+            Reconciliation,
+            (col(Reconciliation.token_no) == col(Token.token_no))
+            & col(Reconciliation.void_since).is_(None)
+            & ~_SUPERSEDED,
         )
         .where(
             col(Token.chain_id) == chain_id,

@@ -1,14 +1,15 @@
 """The cap table as it moves: block after block, and what a reorg takes back, from any place on.
 
 A place is a block by number and hash, so whoever comes back after a reorg is told which of the
-blocks that they know are gone, before the new ones.
+blocks that they know are gone, before the new ones. A token that is read beside its chain holds its
+readers back at what is read of it; where it was read again, what they know may be wrong altogether.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
@@ -18,6 +19,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.models import ChainBlock, EventKind, Token
 from registry.captable.orphans import OrphanBlock
+from registry.captable.readings import times_read_again
 from registry.captable.service import block_at
 from registry.captable.supply import supply_at
 from registry.captable.transfers import TransferFilter, TransferRow, list_transfers
@@ -26,18 +28,26 @@ from registry.kernel.errors import Invalid
 BLOCKS_AT_ONCE = 50
 MOST_TRANSFERS = 100_000
 """More than any block has room for."""
-_PLACE = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})")
+_PLACE = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})(?:-([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Up to which block somebody has been told everything."""
+    """Up to which block somebody has been told everything.
+
+    Parameters
+    ----------
+    reading
+        How often the token had been read again by then; no part of where on the chain it is.
+    """
 
     number: int
     hash: bytes
+    reading: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.number}-{self.hash.hex()}"
+        again = f"-{self.reading}" if self.reading else ""
+        return f"{self.number}-{self.hash.hex()}{again}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -56,7 +66,7 @@ class Place:
                 field="Last-Event-ID",
                 remedy="Send the id of the last event, or none to begin at the newest block.",
             )
-        return cls(int(match[1]), bytes.fromhex(match[2]))
+        return cls(int(match[1]), bytes.fromhex(match[2]), int(match[3] or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +119,27 @@ class Told:
 
 @dataclass(slots=True)
 class Feed:
-    """What is new since a place; `more` where there is more than was asked for."""
+    """What is new since a place.
+
+    Parameters
+    ----------
+    more
+        There is more than was asked for.
+    is_void
+        What was told before is not to be relied on: whoever follows has to read the token anew,
+        and then goes on from the place, where they are told the same until it has caught up.
+    """
 
     place: Place
     news: list[Told] = field(default_factory=list)
     more: bool = False
+    is_void: bool = False
 
 
-def begin(session: Session, chain_id: int) -> Place:
-    """Give the place of whoever knows the newest block."""
-    block = block_at(session, chain_id, None)
-    return Place(block.number, block.hash)
+def begin(session: Session, token: Token) -> Place:
+    """Give the place of whoever knows a token that is read up to the newest block."""
+    block = block_at(session, token.chain_id, None)
+    return Place(block.number, block.hash, times_read_again(session, token))
 
 
 def check_place(session: Session, token: Token, place: Place) -> None:
@@ -149,20 +169,33 @@ def kept_place(session: Session, chain_id: int, place: Place) -> Place:
 def read_feed(session: Session, token: Token, since: Place) -> Feed:
     """Tell what happened to a token since a place: first what a reorg took, the newest first.
 
+    Parameters
+    ----------
+    token
+        As it was once found; how it stands now is looked up.
+
     Raises
     ------
     Invalid
         ``event_id_unknown``: we never had such a block.
     """
+    found = session.get(Token, token.token_no)
+    if found is not None and times_read_again(session, found) != since.reading:
+        is_behind = found.caught_up_to is not None or found.refusal is not None
+        return Feed(since if is_behind else begin(session, found), is_void=True)
     feed = _taken_since(session, token, since)
+    if found is None or found.refusal is not None:
+        # Its deployment was taken back, and may come again; or nothing more is read of it.
+        feed.is_void = True
+        return feed
     blocks = _blocks_after(session, token, feed.place.number)
     for number, digest, mined_at, head in blocks[:BLOCKS_AT_ONCE]:
         block = AsOfBlock(number, digest, mined_at, max(head - number, 0))
-        feed.place = Place(number, digest)
+        feed.place = Place(number, digest, since.reading)
         feed.news.append(Told(feed.place, _added(session, token, block)))
     feed.more = len(blocks) > BLOCKS_AT_ONCE
-    if not feed.more:
-        feed.place = begin(session, token.chain_id)
+    if not feed.more and found.caught_up_to is None:
+        feed.place = begin(session, found)
     return feed
 
 
@@ -173,7 +206,11 @@ def _taken_since(session: Session, token: Token, since: Place) -> Feed:
     feed = Feed(since)
     while not _is_kept(session, token.chain_id, feed.place):
         lost, ancestor = _step_back(session, token.chain_id, feed.place)
-        places = [*(Place(block.number, block.hash) for block in lost[1:]), ancestor]
+        ancestor = replace(ancestor, reading=since.reading)
+        places = [
+            *(Place(block.number, block.hash, since.reading) for block in lost[1:]),
+            ancestor,
+        ]
         for block, place in zip(lost, places, strict=True):
             if any(event["token_no"] == token.token_no for event in block.events):
                 news = BlockTaken(block.number, block.hash, block.mined_at, block.orphaned_at)

@@ -343,7 +343,13 @@ class RegisteredWallet(SQLModel, table=True):
 
 
 class Reconciliation(Record, table=True):
-    """The projection held against the chain's own answers, at one block."""
+    """The projection held against the chain's own answers, at one block.
+
+    Parameters
+    ----------
+    void_since
+        Since when it says nothing of what is projected, which was read again; None where it does.
+    """
 
     # The first proof from a block on (R-09), and all of a token.
     __table_args__ = (Index("ix_reconciliation_block", "token_no", "block_number", "id"),)
@@ -355,6 +361,7 @@ class Reconciliation(Record, table=True):
     projected_supply_units: int = uint256()
     chain_supply_units: int = uint256()
     differences: list[dict[str, Any]] = document(default_factory=list)
+    void_since: AwareDatetime | None = instant()
 
 
 class ProofRound(SQLModel, table=True):

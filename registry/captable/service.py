@@ -416,23 +416,25 @@ def is_paused_at(session: Session, token: Token, block: AsOfBlock) -> bool:
     return last is None or last == EventKind.PAUSED
 
 
+_PROOFS = select(Reconciliation).order_by(col(Reconciliation.id).desc())
+
+
 def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliation | None:
-    """Return the newest proof of the projection, if one was made."""
+    """Return the newest proof of the projection as it stands, if one was made."""
     token = find_token(session, token_address)
-    rows = list_reconciliations(session, token, limit=1) if token else ()
-    return rows[0] if rows else None
+    if token is None:
+        return None
+    query = _PROOFS.where(
+        col(Reconciliation.token_no) == token.token_no, col(Reconciliation.void_since).is_(None)
+    )
+    return session.exec(query.limit(1)).first()
 
 
 def list_reconciliations(
     session: Session, token: Token, *, until: int | None = None, limit: int
 ) -> Sequence[Reconciliation]:
-    """List the proofs of a token's projection, newest first, up to the block `until`."""
-    query = (
-        select(Reconciliation)
-        .where(col(Reconciliation.token_no) == token.token_no)
-        .order_by(col(Reconciliation.id).desc())
-        .limit(limit)
-    )
+    """List the proofs of a token's projection, void ones too, newest first, up to `until`."""
+    query = _PROOFS.where(col(Reconciliation.token_no) == token.token_no).limit(limit)
     if until is not None:
         query = query.where(col(Reconciliation.block_number) <= until)
     return session.exec(query).all()

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
 from registry.captable.models import ChainBlock
+from registry.captable.readings import require_all_known
 from registry.captable.service import sync_state
 from registry.filing import suspicion
 from registry.journal import service as journal
@@ -237,6 +238,8 @@ def _block_of(
         if first.block is None:
             return None
         as_of = first.block
+    if report.speaks_of_chain or report.counts_holders:
+        require_all_known(session, chain_id, asking.known_at)
     try:
         return known_block_at(session, chain_id, as_of, asking.known_at)
     except (NotFound, Unavailable):

@@ -58,6 +58,7 @@ ORDER BY as_of DESC, id DESC LIMIT 1
 _PROOF = text("""
 SELECT block_number, differences FROM reconciliation
 WHERE token_no = :token AND block_number >= :block AND recorded_at <= :known
+  AND (void_since IS NULL OR void_since > :known)
 ORDER BY block_number, id LIMIT 1
 """)
 

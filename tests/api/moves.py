@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlmodel import Session
+
+from registry.captable.catching_up import apply_part, begin_again, set_apart
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedContractEvent,
@@ -16,9 +19,10 @@ from registry.captable.events import (
     ProjectedRange,
     ProjectedToken,
 )
-from registry.captable.models import EventKind, ForcedAct, SyncCursor
+from registry.captable.models import EventKind, ForcedAct, SyncCursor, Token
 from registry.captable.projection import apply_range, open_cursor
 from registry.captable.rewind import rewind
+from registry.captable.service import find_token
 from tests import factories as make
 from tests import sales
 from tests.api.house import House
@@ -107,6 +111,49 @@ class Moves:
             )
             apply_range(session, self.chain_id, after=(cursor.number, cursor.hash), found=found)
             return number
+
+    def set_apart(self) -> None:
+        """Let the token be read by itself from the newest block on."""
+        with self.house.database.transaction() as session:
+            cursor = session.get_one(SyncCursor, self.chain_id)
+            set_apart(session, self.chain_id, [self.token], after=cursor.number)
+
+    def read_again(self, after: int) -> None:
+        """Throw away what is known of the token above a block, as a repair does."""
+        with self.house.database.transaction() as session:
+            begin_again(session, self._token(session), after=after)
+
+    def read_apart(self, *blocks: Sequence[dict[str, Any]], first: int, joins: bool) -> None:
+        """Project blocks of the token alone, with these events each.
+
+        Parameters
+        ----------
+        first
+            The first of the blocks.
+        """
+        said = [
+            ProjectedEvent(
+                token=self.token,
+                block_number=number,
+                log_index=index,
+                **({"tx_hash": hashlib.sha256(b"apart %d" % number).digest()} | event),
+            )
+            for number, events in enumerate(blocks, first)
+            for index, event in enumerate(events)
+        ]
+        numbers = range(first, first + len(blocks))
+        found = ProjectedRange(
+            head_number=numbers[-1],
+            blocks=[self.block(number) for number in numbers],
+            **split(said),
+        )
+        with self.house.database.transaction() as session:
+            apply_part(session, self._token(session), found, joins=joins)
+
+    def _token(self, session: Session) -> Token:
+        token = find_token(session, self.token, chain_id=self.chain_id)
+        assert token is not None
+        return token
 
     def take_back_to(self, number: int, branch: str) -> None:
         """Lose every block above `number`; what is mined from now on is of another branch."""

@@ -187,6 +187,75 @@ def test_stream__nothing_of_the_token_happens__gives_signs_of_life(
     assert (later.kind, later.data["number"]) == ("position", number)
 
 
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "taken up again"])
+def test_stream__token_that_is_read_apart__tells_its_blocks_once_they_are_read(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(sse, "LONGEST_SECONDS", 8.0)
+    chain = moves(house)
+    place = chain.mine(minted(ONE, 100))
+    with listening(chain) as stream:
+        first = stream.next()
+        chain.set_apart()
+        for _ in range(5):
+            chain.mine()
+        # It has looked, and says how far it is.
+        assert [event.id for event in stream.take(3)] == [first.id] * 3
+        chain.read_apart([], [moved(ONE, TWO, 1)], first=place + 1, joins=False)
+        told = [stream.until(lambda event: event.kind != "position")]
+        if is_open:
+            chain.read_apart([], [moved(ONE, TWO, 2)], [], first=place + 3, joins=True)
+            told.append(stream.until(lambda event: event.kind != "position"))
+            last = stream.until(lambda event: event.id != told[-1].id)
+            assert (last.kind, last.data["number"]) == ("position", place + 5)
+    if not is_open:
+        chain.read_apart([], [moved(ONE, TWO, 2)], [], first=place + 3, joins=True)
+        with listening(chain, told[-1].id) as stream:
+            stream.next()
+            told += stream.take(1)
+
+    assert [event.kind for event in told] == ["block", "block"]
+    assert [event.data["block"]["number"] for event in told] == [place + 2, place + 4]
+    assert holders_of(told[1]) == held(chain)
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "taken up again"])
+def test_stream__token_that_is_read_again__says_that_it_is_to_be_read_anew_and_ends(
+    house: House, is_open: bool
+) -> None:
+    chain = moves(house)
+    chain.mine(minted(ONE, 100))
+    with listening(chain) as stream:
+        stream.next()
+        wrong = chain.mine(moved(ONE, TWO, 1))
+        known = stream.next()
+        chain.read_again(wrong - 1)
+        newest = chain.mine()
+        if is_open:
+            said = stream.next()
+            assert (said.kind, said.id) == ("read_anew", known.id)
+            with pytest.raises(AssertionError, match="ended"):
+                stream.next()
+    problem_of(house.caller(Role.REGULATOR).get(path_of(chain)), 503, "token_catching_up")
+    chain.read_apart([moved(ONE, TWO, 9)], [], first=wrong, joins=True)
+
+    with listening(chain, known.id) as stream:
+        assert stream.next().id == known.id
+        said = stream.next()
+        with pytest.raises(AssertionError, match="ended"):
+            stream.next()
+    assert (said.kind, said.data["number"]) == ("read_anew", newest)
+    assert said.id == f"{newest}-{chain.block(newest).hash.hex()}-1"
+    number = chain.mine(moved(TWO, ONE, 4))
+    with listening(chain, said.id) as stream:
+        assert stream.next().id == said.id
+        event = stream.next()
+    assert (event.kind, event.data["block"]["number"]) == ("block", number)
+    assert event.id.endswith("-1")
+    assert holders_of(event) == held(chain)
+
+
 def test_stream__its_time_is_over__ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "LONGEST_SECONDS", 0.0)
     chain = moves(house)

@@ -7,6 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from chain.sync import labels
 from chain.sync.labels import Labels, read_label
 from registry.captable.events import TokenLabel
 from registry.captable.models import Token
+from registry.captable.readings import TokenReading
 from registry.export.runner import ExportWorker
 from registry.kernel.actor import Role
-from tests.api.house import House
+from tests.api.house import House, problem_of
 from tests.api.test_events import Listener
 from tests.api.test_exports import KINDS, check_schema, unpacked
+from tests.api.test_known_branches import written
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite
 from tests.chain.test_adoption import adopt, estranged, read_all
@@ -90,6 +93,19 @@ def test_adopted_token__every_read__is_what_the_chain_says(adopted: Suite, house
     for what in ("transfers", "concentration", f"wallets/{wallet}", f"wallets/{wallet}/history"):
         answer = caller.get(path_of(adopted, what))
         assert answer.status_code == 200, (what, answer.text)
+
+
+def test_known_at__before_the_token_was_adopted__is_refused(adopted: Suite, house: House) -> None:
+    with adopted.world.database.reading() as session:
+        (reading,) = session.exec(select(TokenReading)).all()
+    caller = house.caller(Role.REGULATOR)
+
+    for moment in (reading.begun_at, reading.begun_at - timedelta(milliseconds=1)):
+        answer = caller.get(path_of(adopted, "cap_table"), known_at=written(moment))
+        problem_of(answer, 409, "token_read_since")
+    assert reading.joined_at is not None
+    answer = caller.get(path_of(adopted, "cap_table"), known_at=written(reading.joined_at))
+    assert answer.status_code == 200, answer.text
 
 
 def test_ocf__of_an_adopted_token__is_valid_and_has_the_name_that_the_token_tells(

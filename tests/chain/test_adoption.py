@@ -29,7 +29,7 @@ LIVED = 10
 """Blocks at least of the token's life that the tests see."""
 TABLES = (
     "sync_cursor, chain_block, token, token_event, balance_at, balance, registered_wallet,"
-    " reconciliation, proof_round, orphan_block"
+    " reconciliation, proof_round, orphan_block, token_reading"
 )
 
 

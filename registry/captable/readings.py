@@ -1,0 +1,156 @@
+"""When a token was read beside its chain, and why: what was told of it before may be gone since.
+
+A reorg keeps what it takes, as orphans; reading again keeps nothing. So there is a row for each
+time that a token was adopted, read again or set apart, and whoever asks what was known of it
+before is refused rather than told what is known now (ADR 0036).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+from sqlalchemy import Column, ColumnElement, DateTime, func, text, update
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from registry.captable.models import Token
+from registry.kernel.columns import bigint, enumeration, instant
+from registry.kernel.errors import Conflict
+from registry.tokenization.models import Tokenization
+
+
+class ReadingKind(StrEnum):
+    """Why a token was read beside its chain."""
+
+    ADOPTED = "ADOPTED"
+    READ_AGAIN = "READ_AGAIN"
+    SET_APART = "SET_APART"
+
+
+class TokenReading(SQLModel, table=True):
+    """One time that a token was read beside its chain.
+
+    Parameters
+    ----------
+    number
+        Of the token's readings, from 1.
+    after_block
+        Everything up to it stayed as it was known.
+    begun_at, joined_at
+        From when to when nothing was told of the token, by the database's own clock; not joined,
+        it still is read.
+    """
+
+    __tablename__ = "token_reading"
+
+    token_no: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    kind: ReadingKind = enumeration(ReadingKind)
+    after_block: int = bigint()
+    begun_at: AwareDatetime = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
+    joined_at: AwareDatetime | None = instant()
+
+
+def note_begun(session: Session, token: Token, kind: ReadingKind, *, after: int) -> None:
+    """Note that a token, which is locked, is read beside its chain from now on."""
+    assert token.token_no is not None
+    newest = select(func.max(TokenReading.number)).where(
+        col(TokenReading.token_no) == token.token_no
+    )
+    number = (session.exec(newest).one() or 0) + 1
+    session.add(TokenReading(token_no=token.token_no, number=number, kind=kind, after_block=after))
+    session.flush()
+
+
+def note_joined(session: Session, token: Token) -> None:
+    """Note that a token is read together with its chain again."""
+    session.execute(
+        update(TokenReading)
+        .where(col(TokenReading.token_no) == token.token_no, col(TokenReading.joined_at).is_(None))
+        .values(joined_at=func.now())
+    )
+
+
+def is_adopted(session: Session, token: Token) -> bool:
+    """Tell whether a token was adopted, rather than deployed by the platform."""
+    query = select(TokenReading.number).where(
+        col(TokenReading.token_no) == token.token_no,
+        col(TokenReading.kind) == ReadingKind.ADOPTED,
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def times_read_again(session: Session, token: Token) -> int:
+    """Return how often what was known of a token was thrown away."""
+    query = select(func.count()).where(
+        col(TokenReading.token_no) == token.token_no,
+        col(TokenReading.kind) == ReadingKind.READ_AGAIN,
+    )
+    return session.exec(query).one()
+
+
+def require_known(session: Session, token: Token, known_at: datetime | None) -> None:
+    """Refuse to tell what was known of a token at a moment of which nothing is kept.
+
+    Raises
+    ------
+    Conflict
+        ``token_read_since``.
+    """
+    if known_at is not None:
+        _refuse_first(session, known_at, col(TokenReading.token_no) == token.token_no)
+
+
+def require_all_known(session: Session, chain_id: int, known_at: datetime | None) -> None:
+    """Refuse the same of all the platform's own tokens, for what counts each of them.
+
+    Raises
+    ------
+    Conflict
+        ``token_read_since``.
+    """
+    if known_at is None:
+        return
+    own = (
+        select(Token.token_no)
+        .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        .where(col(Token.chain_id) == chain_id)
+    )
+    _refuse_first(session, known_at, col(TokenReading.token_no).in_(own))
+
+
+def _refuse_first(session: Session, known_at: datetime, whose: ColumnElement[bool]) -> None:
+    is_until = col(TokenReading.joined_at).is_(None) | (col(TokenReading.joined_at) > known_at)
+    is_gone = (col(TokenReading.kind) != ReadingKind.SET_APART) | (
+        col(TokenReading.begun_at) <= known_at
+    )
+    found = session.exec(
+        select(TokenReading, Token.address)
+        .join(Token, col(Token.token_no) == col(TokenReading.token_no))
+        .where(whose, is_until, is_gone)
+        .order_by(col(TokenReading.joined_at).desc().nulls_first())
+        .limit(1)
+    ).first()
+    if found is None:
+        return
+    reading, address = found
+    since = reading.joined_at
+    raise Conflict(
+        "token_read_since",
+        f"What was known of token 0x{address.hex()} at {known_at.isoformat()} is not kept: "
+        f"{_WHY[reading.kind]}.",
+        remedy="Leave known_at out, or wait until the token is read."
+        if since is None
+        else f"Leave known_at out, or give {since.isoformat()} or later.",
+    )
+
+
+_WHY = {
+    ReadingKind.ADOPTED: "it was adopted, and read from its first block, only afterwards",
+    ReadingKind.READ_AGAIN: "it was repaired, and read again, since",
+    ReadingKind.SET_APART: "it was being read apart from its chain",
+}

@@ -1,0 +1,96 @@
+"""`known_at` of a token that was read again, or apart, since: refused, not answered by what is new."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from registry.captable import service as captable
+from registry.captable.models import Reconciliation
+from registry.kernel.actor import Role
+from registry.kernel.clock import now
+from tests.api.house import House, problem_of
+from tests.api.moves import Moves, minted, moved, moves, wallet_no
+from tests.api.reports import ask
+from tests.api.test_events import held
+from tests.api.test_known_branches import written
+
+pytestmark = pytest.mark.db
+
+ONE, TWO = wallet_no(1), wallet_no(2)
+
+
+def known(chain: Moves, moment: datetime, what: str = "cap_table") -> httpx.Response:
+    path = f"/v1/tokens/{chain.token_id}/{what}"
+    return chain.house.caller(Role.REGULATOR).get(path, known_at=written(moment))
+
+
+def test_known_at__before_the_token_was_read_again__is_refused(fresh_house: House) -> None:
+    chain = moves(fresh_house)
+    chain.mine(minted(ONE, 100))
+    wrong = chain.mine(moved(ONE, TWO, 1))
+    told, moment = held(chain), now()
+    assert known(chain, moment).status_code == 200
+    chain.read_again(wrong - 1)
+    meanwhile = now()
+    chain.read_apart([moved(ONE, TWO, 9)], first=wrong, joins=True)
+    assert held(chain) != told
+
+    for each in (moment, meanwhile):
+        for what in ("cap_table", "transfers", "concentration", "control_changes"):
+            problem_of(known(chain, each, what), 409, "token_read_since")
+    reports: dict[str, dict[str, Any]] = {"R-05": {"token": chain.token_id}, "R-11": {}}
+    for report, query in reports.items():
+        answer = ask(fresh_house, report, known_at=written(moment), **query)
+        problem_of(answer, 409, "token_read_since")
+    later = known(chain, now())
+    assert later.status_code == 200
+    assert {
+        row["wallet"]: (row["balance_units"], row["frozen_units"]) for row in later.json()["items"]
+    } == held(chain)
+
+
+def test_known_at__before_the_token_was_set_apart__is_what_was_known(house: House) -> None:
+    chain = moves(house)
+    first = chain.mine(minted(ONE, 100))
+    before = now()
+    chain.set_apart()
+    chain.mine()
+    meanwhile = now()
+    chain.read_apart([moved(ONE, TWO, 9)], first=first + 1, joins=True)
+
+    (row,) = known(chain, before).json()["items"]
+    assert row["balance_units"] == "100"
+    problem_of(known(chain, meanwhile), 409, "token_read_since")
+    assert known(chain, now()).status_code == 200
+
+
+def test_proofs__of_a_token_that_was_read_again__stay_and_are_void(house: House) -> None:
+    chain = moves(house)
+    chain.mine(minted(ONE, 100))
+    wrong = chain.mine(moved(ONE, TWO, 1))
+    difference = {"what": "balance", "holder": f"0x{TWO.hex()}", "database": "1", "chain": "9"}
+    with house.database.transaction() as session:
+        token = captable.get_token(session, chain.token)
+        proof = Reconciliation(
+            token_no=token.token_no or 0,
+            block_number=wrong,
+            block_hash=chain.block(wrong).hash,
+            holders=2,
+            projected_supply_units=100,
+            chain_supply_units=100,
+            differences=[difference],
+        )
+        session.add(proof)
+    chain.read_again(wrong - 1)
+    chain.read_apart([moved(ONE, TWO, 9)], first=wrong, joins=True)
+
+    path = f"/v1/tokens/{chain.token_id}/reconciliations"
+    (row,) = house.caller(Role.REGULATOR).get(path).json()
+    assert (row["id"], row["differences"]) == (str(proof.id), [difference])
+    assert row["void_since"] is not None
+    with house.database.reading() as session:
+        assert captable.latest_reconciliation(session, chain.token) is None
