@@ -6,7 +6,7 @@ on the platform's chain or on one of FOLLOWED_CHAINS, has none, and is known by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
+from registry.captable.degraded import doubt_of
 from registry.captable.models import Token
 from registry.captable.readings import require_known
 from registry.kernel.errors import Invalid, NotFound
@@ -178,6 +179,8 @@ async def get_projected_at(
         token = find_named(session, which)
         require_known(session, token, when.known_at)
         block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
+        if block.degraded is None and not isinstance(which.token_id, UUID):
+            block = replace(block, degraded=doubt_of(session, token))
         final = needed_on(session, services, token.chain_id, needed)
         return ProjectedAt(token, block, AsOfBlockRead.of(block, final))
 

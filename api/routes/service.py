@@ -13,11 +13,12 @@ from api.deps import ReadSessionDep, ServicesDep
 from api.metrics import observe
 from api.routes.router import open_router
 from api.schemas.common import address_of
+from registry.captable.degraded import difference_of, list_differing
 from registry.captable.models import NodeWatch, SyncCursor
 from registry.captable.nodes import list_nodes
 from registry.journal.health import is_broken
 from registry.kernel.clock import now
-from registry.kernel.settings import FollowedChain
+from registry.kernel.settings import FollowedChain, Settings
 from registry.operation import service as operations
 
 router = open_router("service")
@@ -75,6 +76,7 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
             *_low_funds(session, services.settings.chain_id),
             *(_said(node) for node in nodes if not node.is_healthy),
             *_other_chains(session, services.settings.followed_chains),
+            *_differing(session, services.settings),
         ],
         block_number=cursor.number if cursor else None,
         head_number=cursor.head_number if cursor else None,
@@ -92,6 +94,16 @@ def _other_chains(session: ReadSessionDep, chains: Sequence[FollowedChain]) -> l
         elif cursor.degraded:
             said.append(f"chain {chain.chain_id}: {cursor.degraded}")
     return said
+
+
+def _differing(session: ReadSessionDep, settings: Settings) -> list[str]:
+    """Say which adopted tokens differ: nothing of ours waits for them."""
+    chains = [settings.chain_id, *(chain.chain_id for chain in settings.followed_chains)]
+    return [
+        f"chain {chain_id}: {difference_of(tokens)}"
+        for chain_id in chains
+        if (tokens := list_differing(session, chain_id, foreign=True))
+    ]
 
 
 def _low_funds(session: ReadSessionDep, chain_id: int) -> list[str]:

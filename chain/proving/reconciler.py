@@ -21,9 +21,12 @@ from chain.proving.holdings import HoldingReader
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import SUM, Claimed, Outcome, prove, prove_amounts
 from registry.captable import rounds
-from registry.captable.degraded import degrade, lift, list_differing
+from registry.captable.degraded import degrade, difference_of, lift, list_differing
 from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token
+from registry.captable.readings import list_foreign
+from registry.journal import service as journal
 from registry.kernel import failpoints
+from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.db import Database
 from registry.reconciliation.alarm import sound_difference
 
@@ -120,7 +123,8 @@ class Reconciler:
                 rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
             if not (task.is_news or task.is_last or outcome.differences):
                 return
-            differences = outcome.differences + _still_differing(session, claimed)
+            last = newest_proof(session, claimed.token_no)
+            differences = outcome.differences + _still_differing(last, claimed)
             session.add(
                 Reconciliation(
                     token_no=claimed.token_no,
@@ -134,25 +138,28 @@ class Reconciler:
             )
             session.flush()
             if differences:
-                self._raise_alarm(session, claimed, differences)
+                is_new = last is None or not last.differences
+                self._raise_alarm(session, claimed, differences, is_new=is_new)
             failpoints.reach("sync_before_proof")
         failpoints.reach("sync_after_proof")
 
     def _raise_alarm(
-        self, session: Session, claimed: Claimed, differences: list[Difference]
+        self, session: Session, claimed: Claimed, differences: list[Difference], *, is_new: bool
     ) -> None:
         chain_id = self._client.chain_id
         name = hex_of(claimed.address)
         log.error("cap_table_differs", token=name, differences=differences)
-        names = ", ".join(map(hex_of, list_differing(session, chain_id)))
-        degrade(
-            session,
-            chain_id,
-            f"the cap table of {names} differs from the chain",
-            token=name,
-            block=claimed.block_number,
-            block_hash=hex_of(claimed.block_hash),
-        )
+        at = {"block": claimed.block_number, "block_hash": hex_of(claimed.block_hash)}
+        if claimed.token_no in list_foreign(session, chain_id):
+            # Somebody else's: its own answers say so, and nothing of ours waits for it.
+            if is_new:
+                journal.record(
+                    session, THE_SYSTEM, "adopted_token_differs", "token", name,
+                    chain_id=chain_id, **at,
+                )  # fmt: skip
+            return
+        reason = difference_of(list_differing(session, chain_id, foreign=False))
+        degrade(session, chain_id, reason, token=name, **at)
         sound_difference(session, chain_id, claimed.address)
 
 
@@ -176,9 +183,8 @@ def _count_holding(claimed: Claimed) -> int:
     return sum(1 for holder in claimed.holders if holder.balance)
 
 
-def _still_differing(session: Session, claimed: Claimed) -> list[Difference]:
+def _still_differing(last: Reconciliation | None, claimed: Claimed) -> list[Difference]:
     """List what differed before and was not looked at now: only a proof takes it away."""
-    last = newest_proof(session, claimed.token_no)
     if last is None:
         return []
     of_amounts = claimed.amounts is not None

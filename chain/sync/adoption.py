@@ -47,6 +47,11 @@ OF_REGISTRY = (
     Question("investorCountry", (SOMEBODY,)),
 )
 
+OF_STORAGE = (
+    Question("storedIdentity", (SOMEBODY,)),
+    Question("storedInvestorCountry", (SOMEBODY,)),
+)
+
 
 def examine(
     client: ChainClient, address: bytes, *, first_block: int | None = None
@@ -77,12 +82,22 @@ def examine(
         raise AdoptionRefused(
             f"The identity registry {hex_of(registry)} of {hex_of(address)} has no code."
         )
-    _ask_all(client, "IdentityRegistry", registry, OF_REGISTRY)
+    answers = _ask_all(client, "IdentityRegistry", registry, OF_REGISTRY)
+    storage = bytes_of(answers["identityStorage"])
+    if not client.code(storage):
+        raise AdoptionRefused(
+            f"The identity storage {hex_of(storage)} of {hex_of(address)} has no code."
+        )
+    _ask_all(client, "IdentityRegistryStorage", storage, OF_STORAGE)
     return ProjectedToken(
         address=address,
         identity_registry=registry,
+        # Other registries may write to it, of which its own logs alone tell.
+        identity_storage=storage,
         compliance=bytes_of(token["compliance"]),
-        block_number=_first_block(client, address) if first_block is None else first_block,
+        block_number=min(_first_block(client, each) for each in (address, storage))
+        if first_block is None
+        else first_block,
         label=read_label(client, address),
     )
 

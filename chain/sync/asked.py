@@ -17,7 +17,7 @@ from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
 from chain.contracts.platform import RULE_MODULES
-from chain.node.client import ChainClient, Log, bytes_of
+from chain.node.client import ChainClient, Log, Sent, bytes_of
 from chain.sync.decode import written
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
@@ -35,13 +35,30 @@ def is_half_told(event: ProjectedEvent) -> bool:
 def told_whole(client: ChainClient, event: ProjectedEvent, log: Log) -> ProjectedEvent:
     """Add the wallet, or the function and its arguments, to an event that is half told."""
     (sent,) = client.transactions([event.tx_hash])
-    data = sent.data if sent.to == log.address else b""
     if event.kind == EventKind.IDENTITY_UPDATED:
-        asked = _arguments(contract("IdentityRegistry").functions["updateIdentity"], data)
-        return event if asked is None else msgspec.structs.replace(event, target=bytes_of(asked[0]))
+        wallet = _updated(sent, event, log)
+        return event if wallet is None else msgspec.structs.replace(event, target=wallet)
+    data = sent.data if sent.to == log.address else b""
     assert event.extra is not None
     said = event.extra["said"] | _interaction(event.extra["said"]["selector"], data)
     return msgspec.structs.replace(event, extra=event.extra | {"said": said})
+
+
+def _updated(sent: Sent, event: ProjectedEvent, log: Log) -> bytes | None:
+    """Tell whose identity a transaction replaced: by the registry itself, or by way of it."""
+    if log.topics[0] == _MODIFIED and sent.to == log.address:
+        function = contract("IdentityRegistryStorage").functions["modifyStoredIdentity"]
+    elif log.topics[0] == _MODIFIED or sent.to == log.address:
+        function = contract("IdentityRegistry").functions["updateIdentity"]
+    else:
+        return None
+    asked = _arguments(function, sent.data)
+    if asked is None or bytes_of(asked[1]).hex() != (event.extra or {})["identity"]:
+        return None
+    return bytes_of(asked[0])
+
+
+_MODIFIED = contract("IdentityRegistryStorage").events["IdentityModified"].topic
 
 
 def asked_countries(data: bytes) -> dict[bytes, int]:

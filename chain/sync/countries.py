@@ -27,6 +27,8 @@ log = structlog.get_logger()
 SETTLED_BLOCKS = 64
 """Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
 
+_STORED = contract("IdentityRegistryStorage").events["IdentityStored"].topic
+
 Place = tuple[int, int]
 """Number of a block, index of a log in it."""
 
@@ -37,7 +39,7 @@ def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
     Parameters
     ----------
     registered
-        Logs of IdentityRegistered, in the order of the chain.
+        Logs of IdentityRegistered, or of IdentityStored, in the order of the chain.
 
     Raises
     ------
@@ -142,17 +144,19 @@ def _wallet(entry: Log) -> bytes:
 def _asked(
     client: ChainClient, registered: Sequence[Log], block: BlockId | None = None
 ) -> list[int]:
-    """Ask the registries, each at its own block, or all at `block`."""
-    function = contract("IdentityRegistry").functions["investorCountry"]
+    """Ask the registries or storages, each at its own block, or all at `block`."""
+    of_registry = contract("IdentityRegistry").functions["investorCountry"]
+    of_storage = contract("IdentityRegistryStorage").functions["storedInvestorCountry"]
     calls = []
     for entry in registered:
+        function = of_storage if entry.topics[0] == _STORED else of_registry
         data = function.encode(hex_of(_wallet(entry)))
         at = entry.block_hash if block is None else block
         calls.append(("eth_call", call_params(entry.address, data, None, at)))
     countries = []
     for entry, answer in zip(registered, client.batch(calls), strict=True):
         try:
-            countries.append(int(function.decode(bytes_of(answer))))
+            countries.append(int(of_registry.decode(bytes_of(answer))))
         except DecodingError as error:
             said = f"{hex_of(entry.address)} tells no country: {error}"
             raise UndecodableLog(said, entry.address) from error

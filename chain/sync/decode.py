@@ -91,6 +91,16 @@ _REGISTRY: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
 }
 
 
+_STORAGE: Mapping[str, tuple[EventKind, Callable[[Facts], Facts]]] = {
+    "IdentityStored": _REGISTRY["IdentityRegistered"],
+    "IdentityUnstored": _REGISTRY["IdentityRemoved"],
+    "IdentityModified": _REGISTRY["IdentityUpdated"],
+    "CountryModified": _REGISTRY["CountryUpdated"],
+}
+"""What a storage logs has the arguments of what a registry does, whichever registry was called."""
+_BY_CONTRACT = {"Token": _TOKEN, "IdentityRegistry": _REGISTRY, "IdentityRegistryStorage": _STORAGE}
+
+
 class UndecodableLog(Exception):
     """A contract of ours emitted something that its ABI does not have; read nothing past it.
 
@@ -105,16 +115,20 @@ class UndecodableLog(Exception):
         self.address = address
 
 
-def read_event(log: Log, token: bytes, *, is_registry: bool) -> ProjectedEvent | None:
-    """Decode a log of a token or of its identity registry; None where it moves nothing here.
+def read_event(log: Log, token: bytes, name: str) -> ProjectedEvent | None:
+    """Decode a log of a token, its identity registry or storage; None where it moves nothing here.
+
+    Parameters
+    ----------
+    name
+        Which contract of the token's suite wrote the log.
 
     Raises
     ------
     UndecodableLog
         Topics or data are not those of the event.
     """
-    name = "IdentityRegistry" if is_registry else "Token"
-    readers = _REGISTRY if is_registry else _TOKEN
+    readers = _BY_CONTRACT[name]
     event = _by_topic(name).get(log.topics[0]) if log.topics else None
     if event is None or event not in readers:
         return None

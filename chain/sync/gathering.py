@@ -6,7 +6,7 @@ processor's cache: a range that is read in one piece takes half as long again (A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ from chain.sync.countries import countries_of
 from chain.sync.decode import UndecodableLog, read_case_act, read_deployment, read_event
 from chain.sync.places import block_hashes
 from chain.sync.transfers import TransferReader
-from chain.sync.watched import Watched
+from chain.sync.watched import Part, Watched
 from registry.captable.columns import Transfers
 from registry.captable.events import ProjectedContractEvent, ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
@@ -154,16 +154,13 @@ class Gathering:
         if (name := self.watched.contracts.get(known.address)) is not None:
             self.contract_events += read_contract_event(known, name)
             return
-        event = _read(self.watched, known)
-        if event is None:
-            return
-        if event.kind == EventKind.TRANSFER:
-            raise RpcInconsistent("a Transfer is written as no node writes its logs")
-        if event.kind == EventKind.IDENTITY_REGISTERED:
-            self._registered.append((len(self.events), known))
-        elif is_half_told(event):
-            event = told_whole(self._client, event, known)
-        self.events.append(event)
+        for event in _read(self.watched, known):
+            if event.kind == EventKind.TRANSFER:
+                raise RpcInconsistent("a Transfer is written as no node writes its logs")
+            if event.kind == EventKind.IDENTITY_REGISTERED:
+                self._registered.append((len(self.events), known))
+            whole = told_whole(self._client, event, known) if is_half_told(event) else event
+            self.events.append(whole)
 
     def _add_countries(self) -> None:
         """Read the countries of the registrations that were just taken in."""
@@ -186,16 +183,22 @@ def _known(entry: WireLog) -> Log:
         ) from error
 
 
-def _read(watched: Watched, entry: Log) -> ProjectedEvent | None:
+def _read(watched: Watched, entry: Log) -> Iterator[ProjectedEvent]:
+    """Give what a log says, of each token of whose suite its contract is a part."""
     if entry.address == watched.agent:
         act = read_case_act(entry)
-        return act if act and watched.emitters.get(act.token) == (act.token, False) else None
-    if (bound := watched.compliances.get(entry.address)) is not None:
-        return read_control(entry, bound, "ModularCompliance")
-    if entry.address not in watched.emitters:
-        return None
-    token, is_registry = watched.emitters[entry.address]
-    event = read_event(entry, token, is_registry=is_registry)
-    if event is not None:
-        return event
-    return read_control(entry, token, "IdentityRegistry" if is_registry else "Token")
+        if act is not None and watched.is_token(act.token):
+            yield act
+        return
+    for part in watched.emitters.get(entry.address, ()):
+        event = _said_of(part, entry)
+        if event is not None:
+            yield event
+
+
+def _said_of(part: Part, entry: Log) -> ProjectedEvent | None:
+    if part.tells_wallets or part.contract == "Token":
+        event = read_event(entry, part.token, part.contract)
+        if event is not None or part.contract == "IdentityRegistryStorage":
+            return event
+    return read_control(entry, part.token, part.contract)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -18,37 +19,56 @@ NAMES = (_FACTORY, _AGENT)
 """Of the platform's own contracts, those that tell of all tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Whose logs are read: address to (token, whether it is the token's identity registry).
+class Part(NamedTuple):
+    """A contract as a part of one token's suite.
 
     Parameters
     ----------
+    contract
+        By which its ABI is known.
+    tells_wallets
+        Whether it says who is registered: one part of a suite does.
+    """
+
+    token: bytes
+    contract: str
+    tells_wallets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whose logs are read.
+
+    Parameters
+    ----------
+    emitters
+        By address, of which tokens it is a part: T-REX lets several share a registry, and several
+        registries a storage, whose logs are then said of each of them.
     agent
         The CaseAgent, which tells of forced acts on every token.
     other_agents
         Who else may act on a token, by the token; a token that has none is left out.
-    compliances
-        The compliance contract of each token, and its token.
     contracts
         The platform's own contracts that serve all tokens, by their names.
     """
 
     factory: bytes | None
     agent: bytes | None
-    emitters: Mapping[bytes, tuple[bytes, bool]]
+    emitters: Mapping[bytes, tuple[Part, ...]]
     other_agents: Mapping[bytes, AbstractSet[bytes]] = field(default_factory=dict)
-    compliances: Mapping[bytes, bytes] = field(default_factory=dict)
     contracts: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def addresses(self) -> list[bytes]:
-        known = (self.factory, self.agent, *self.contracts, *self.emitters, *self.compliances)
+        known = (self.factory, self.agent, *self.contracts, *self.emitters)
         return [item for item in known if item is not None]
 
     @property
     def tokens(self) -> list[bytes]:
-        return [address for address, (_, is_registry) in self.emitters.items() if not is_registry]
+        return list(filter(self.is_token, self.emitters))
+
+    def is_token(self, address: bytes) -> bool:
+        return any(part.contract == "Token" for part in self.emitters.get(address, ()))
 
     @property
     def is_anybody(self) -> bool:
@@ -59,12 +79,23 @@ class Watched:
         return [item for item in self.addresses if item not in heard]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
-        emitters, compliances = dict(self.emitters), dict(self.compliances)
+        emitters = dict(self.emitters)
         for token in tokens:
-            compliances[token.compliance] = token.address
-            emitters[token.address] = (token.address, False)
-            emitters[token.identity_registry] = (token.address, True)
-        return replace(self, emitters=emitters, compliances=compliances)
+            for address, part in _parts_of(token):
+                known = emitters.get(address, ())
+                if part not in known:
+                    emitters[address] = (*known, part)
+        return replace(self, emitters=emitters)
+
+
+def _parts_of(token: ProjectedToken) -> Iterator[tuple[bytes, Part]]:
+    yield token.address, Part(token.address, "Token")
+    yield token.compliance, Part(token.address, "ModularCompliance")
+    storage = token.identity_storage
+    registry = Part(token.address, "IdentityRegistry", tells_wallets=storage is None)
+    yield token.identity_registry, registry
+    if storage is not None:
+        yield storage, Part(token.address, "IdentityRegistryStorage", tells_wallets=True)
 
 
 def watched_of(found: Followed, *, only: Token | None = None) -> Watched:
@@ -98,6 +129,7 @@ def _projected(token: Token) -> ProjectedToken:
     return ProjectedToken(
         address=token.address,
         identity_registry=token.identity_registry,
+        identity_storage=token.identity_storage,
         compliance=token.compliance,
         block_number=token.block_number,
     )

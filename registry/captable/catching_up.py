@@ -42,6 +42,7 @@ def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) 
         chain_id=chain_id,
         address=found.address,
         identity_registry=found.identity_registry,
+        identity_storage=found.identity_storage,
         compliance=found.compliance,
         block_number=found.block_number,
         caught_up_to=found.block_number - 1,
@@ -76,7 +77,7 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
     Parameters
     ----------
     addresses
-        Of tokens, of their identity registries or of their compliance contracts.
+        Of tokens, of their identity registries, storages or compliance contracts.
 
     Returns
     -------
@@ -90,6 +91,7 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
             col(Token.caught_up_to).is_(None),
             col(Token.address).in_(named)
             | col(Token.identity_registry).in_(named)
+            | col(Token.identity_storage).in_(named)
             | col(Token.compliance).in_(named),
         )
     ).all()

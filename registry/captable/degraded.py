@@ -1,11 +1,13 @@
 """When the projection is not to be relied on: why, since when, and what ends it.
 
 Nobody has to say that it is over: each token is proven anew, and once all of them were proven
-since the alarm, none of them differing, it is lifted (ADR 0037).
+since the alarm, none of them differing, it is lifted (ADR 0037). A token that was adopted is
+somebody else's: where it differs that is said of it alone, and stops nothing of the platform's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import structlog
@@ -15,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ProofRound, Reconciliation, SyncCursor, Token
+from registry.captable.readings import list_foreign
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
@@ -89,7 +92,8 @@ def note_taken_back(
 def lift(session: Session, chain_id: int) -> bool:
     """Say that all is well, once every token was proven as a whole since, and none differs.
 
-    A token that is caught up beside its chain is waited for: it may be read again for this.
+    A token that is caught up beside its chain is waited for: it may be read again for this. Those
+    that were adopted are not.
 
     Returns
     -------
@@ -113,19 +117,42 @@ def lift(session: Session, chain_id: int) -> bool:
     return True
 
 
-def list_differing(session: Session, chain_id: int) -> list[bytes]:
-    """List the tokens whose newest proof found a difference."""
+def list_differing(session: Session, chain_id: int, *, foreign: bool) -> list[bytes]:
+    """List the tokens whose newest proof found a difference: foreign ones, or the others."""
+    known = list_foreign(session, chain_id)
     return [
         token.address
         for token, proof in _newest_proofs(session, chain_id)
-        if proof is not None and proof.differences
+        if proof is not None and proof.differences and (token.token_no in known) == foreign
     ]
 
 
+def doubt_of(session: Session, token: Token) -> str | None:
+    """Say why what is told of an adopted token alone is not to be relied on; None where it is."""
+    newest = select(Reconciliation).where(
+        col(Reconciliation.token_no) == token.token_no, col(Reconciliation.void_since).is_(None)
+    )
+    proof = session.exec(newest.order_by(col(Reconciliation.id).desc()).limit(1)).first()
+    if proof is None or not proof.differences:
+        return None
+    if token.token_no not in list_foreign(session, token.chain_id):
+        return None
+    return difference_of([token.address])
+
+
+def difference_of(tokens: Sequence[bytes]) -> str:
+    """Write that tokens differ, by their addresses."""
+    names = ", ".join(f"0x{address.hex()}" for address in tokens)
+    return f"the cap table of {names} differs from the chain"
+
+
 def _unproven(session: Session, cursor: SyncCursor) -> bool:
-    if _is_any_read_again(session, cursor.chain_id):
+    foreign = list_foreign(session, cursor.chain_id)
+    if _is_any_read_again(session, cursor.chain_id, but=foreign):
         return True
     for token, proof in _newest_proofs(session, cursor.chain_id):
+        if token.token_no in foreign:
+            continue
         proven = session.get(ProofRound, token.token_no)
         if proof is None or proof.differences or proven is None or proven.ended_at is None:
             return True
@@ -134,12 +161,13 @@ def _unproven(session: Session, cursor: SyncCursor) -> bool:
     return False
 
 
-def _is_any_read_again(session: Session, chain_id: int) -> bool:
+def _is_any_read_again(session: Session, chain_id: int, *, but: Collection[int]) -> bool:
     """Tell whether a token is behind its chain: it may be what was wrong."""
     query = select(Token.token_no).where(
         col(Token.chain_id) == chain_id,
         col(Token.refusal).is_(None),
         col(Token.caught_up_to).is_not(None),
+        col(Token.token_no).not_in(but),
     )
     return session.exec(query.limit(1)).first() is not None
 

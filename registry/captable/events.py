@@ -91,12 +91,19 @@ class TokenLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectedToken:
-    """A suite that our factory deployed, or somebody else did."""
+    """A suite that our factory deployed, or somebody else did.
+
+    Parameters
+    ----------
+    identity_storage
+        What is to tell who is registered; without it the identity registry does.
+    """
 
     address: bytes
     identity_registry: bytes
     compliance: bytes
     block_number: int
+    identity_storage: bytes | None = None
     label: TokenLabel = TokenLabel()
 
 

@@ -44,19 +44,19 @@ class Followed:
 # Transfers are left out for the planner: all of these events are in the small index. Their kind is
 # written out: of one that is given later, a plan that is kept could not tell that they are.
 _FOLLOWED = f"""
-SELECT 'cursor', NULL, hash, NULL::bytea, NULL::bytea, number
+SELECT 'cursor', NULL, hash, NULL::bytea, NULL::bytea, NULL::bytea, number
 FROM sync_cursor WHERE chain_id = %(chain)s
 UNION ALL
-SELECT 'platform', name, address, NULL, NULL, block_number
+SELECT 'platform', name, address, NULL, NULL, NULL, block_number
 FROM platform_contract WHERE chain_id = %(chain)s AND name = ANY(%(names)s)
 UNION ALL
-SELECT 'contract', name, address, NULL, NULL, block_number
+SELECT 'contract', name, address, NULL, NULL, NULL, block_number
 FROM followed_contract WHERE chain_id = %(chain)s AND caught_up_to IS NULL
 UNION ALL
-SELECT 'token', NULL, address, identity_registry, compliance, block_number
+SELECT 'token', NULL, address, identity_registry, identity_storage, compliance, block_number
 FROM token WHERE chain_id = %(chain)s AND caught_up_to IS NULL AND refusal IS NULL
 UNION ALL
-SELECT 'agent', NULL, token, agent, NULL, block_number FROM (
+SELECT 'agent', NULL, token, agent, NULL, NULL, block_number FROM (
   SELECT DISTINCT ON (e.token_no, e.target) t.address AS token, h.address AS agent, e.kind,
     e.block_number
   FROM token t JOIN token_event e USING (token_no) JOIN holder h ON h.holder_no = e.target
@@ -74,7 +74,7 @@ def read_followed(
     where = {"chain": chain_id, "names": list(names)}
     found = Followed(None, {}, {}, [], [])
     cursor = None
-    for what, name, address, other, compliance, number in asking.execute(
+    for what, name, address, other, storage, compliance, number in asking.execute(
         _FOLLOWED, where, binary=True
     ):
         if what == "cursor":
@@ -87,6 +87,7 @@ def read_followed(
             token = ProjectedToken(
                 address=address,
                 identity_registry=other,
+                identity_storage=storage,
                 compliance=compliance,
                 block_number=number,
             )

@@ -152,8 +152,11 @@ class Token(SQLModel, table=True):
 
     Parameters
     ----------
+    identity_storage
+        What tells who is registered, of an adopted token: other registries may write to it too.
+        None where the identity registry tells.
     block_number
-        The first block in which it can have said anything.
+        The first block in which it, or its storage, can have said anything.
     held_units
         What all holders have together; a trigger of the database keeps it, nobody else writes it
         (`captable.sums`).
@@ -178,6 +181,7 @@ class Token(SQLModel, table=True):
     chain_id: int = bigint()
     address: bytes = binary()
     identity_registry: bytes = binary()
+    identity_storage: bytes | None = binary(nullable=True, default=None)
     compliance: bytes = binary()
     block_number: int = bigint()
     supply_units: int = uint256(default=0)

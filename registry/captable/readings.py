@@ -7,6 +7,7 @@ before is refused rather than told what is known now (ADR 0036).
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
 
@@ -75,13 +76,19 @@ def note_joined(session: Session, token: Token) -> None:
     )
 
 
-def is_adopted(session: Session, token: Token) -> bool:
-    """Tell whether a token was adopted, rather than deployed by the platform."""
-    query = select(TokenReading.number).where(
-        col(TokenReading.token_no) == token.token_no,
-        col(TokenReading.kind) == ReadingKind.ADOPTED,
+def list_foreign(session: Session, chain_id: int) -> AbstractSet[int]:
+    """Return the numbers of the adopted tokens of a chain of which none is tokenized here."""
+    query = (
+        select(TokenReading.token_no)
+        .join(Token, col(Token.token_no) == col(TokenReading.token_no))
+        .outerjoin(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        .where(
+            col(Token.chain_id) == chain_id,
+            col(TokenReading.kind) == ReadingKind.ADOPTED,
+            col(Tokenization.id).is_(None),
+        )
     )
-    return session.exec(query.limit(1)).first() is not None
+    return set(session.exec(query).all())
 
 
 def times_read_again(session: Session, token: Token) -> int:

@@ -107,6 +107,6 @@ def _fold(known: Mapping[int, Registration], events: Iterable[_Said]) -> dict[in
             found[holder_no] = Registration(identity, extra["country"])
         elif kind == EventKind.IDENTITY_REMOVED:
             found.pop(holder_no, None)
-        elif kind == EventKind.COUNTRY_UPDATED:
+        elif kind == EventKind.COUNTRY_UPDATED and holder_no in found:
             found[holder_no] = replace(found[holder_no], country=extra["country"])
     return found

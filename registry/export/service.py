@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.degraded import doubt_of
 from registry.captable.models import ChainBlock, Token
 from registry.captable.portfolio import subject_of, tokenization_at
 from registry.document.content import open_sealed
@@ -93,13 +94,15 @@ def block_of(session: Session, job: CapTableExport) -> AsOfBlock:
     """Return the block of an export, and whether a reorg has taken it since."""
     block = session.get(ChainBlock, (job.chain_id, job.block_number))
     cursor = captable.sync_state(session, job.chain_id)
+    token = captable.find_token(session, job.token_address, chain_id=job.chain_id)
+    doubt = doubt_of(session, token) if token is not None else None
     return AsOfBlock(
         job.block_number,
         job.block_hash,
         job.mined_at,
         max(cursor.head_number - job.block_number, 0),
         is_orphaned=block is None or block.hash != job.block_hash,
-        degraded=cursor.degraded,
+        degraded=cursor.degraded or doubt,
     )
 
 

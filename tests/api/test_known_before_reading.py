@@ -1,4 +1,4 @@
-"""`known_at` of a token that was read again, or apart, since: refused, not answered by what is new."""
+"""`known_at` of a token that was read again, or apart, since: refused, not answered anew."""
 
 from __future__ import annotations
 

@@ -89,10 +89,16 @@ class Suite:
             deployed.register(number, COUNTRIES[number])
         return deployed
 
-    def deploy(self, salt: str, *, mine: bool = True) -> Suite:
-        """Deploy one more suite, and return it as it stands or, unmined, will stand."""
+    def deploy(self, salt: str, *, mine: bool = True, storage: str | bytes = ZERO_ADDRESS) -> Suite:
+        """Deploy one more suite, and return it as it stands or, unmined, will stand.
+
+        Parameters
+        ----------
+        storage
+            Of another suite, to be shared with it.
+        """
         owner = hex_of(self.agent.address)
-        places: tuple[Any, ...] = (ZERO_ADDRESS, ZERO_ADDRESS, [owner], [owner], [], [])
+        places: tuple[Any, ...] = (storage, ZERO_ADDRESS, [owner], [owner], [], [])
         deploy = contract("TREXFactory").functions["deployTREXSuite"]
         details = (owner, "By hand", "HAND", 0, *places)
         data = deploy.encode(salt, details, ([], [], []))

@@ -45,10 +45,15 @@ def estranged(suite: Suite) -> Suite:
     shuffle(suite, seed=1, blocks=5)
     suite.do("freezePartialTokens", ADDRESSES[1], 10)
     suite.do("setAddressFrozen", ADDRESSES[2], True)
+    forget(suite)
+    return suite
+
+
+def forget(suite: Suite) -> None:
+    """Follow the chain only from now on, without any token."""
     with suite.world.database.engine.begin() as connection:
         connection.exec_driver_sql(f"TRUNCATE {TABLES}")
     suite.index()
-    return suite
 
 
 def adopt(suite: Suite) -> None:

@@ -18,7 +18,7 @@ from chain.sync.decode import UndecodableLog, read_event
 from chain.sync.gathering import Gathering
 from chain.sync.places import block_hashes
 from chain.sync.transfers import TransferReader
-from chain.sync.watched import Watched
+from chain.sync.watched import Part, Watched
 from registry.captable.events import ProjectedEvent, event_of
 
 pytestmark = pytest.mark.unit
@@ -72,7 +72,7 @@ def read(logs: list[msgspec.Raw]) -> list[ProjectedEvent]:
 
 def by_the_abi(logs: list[msgspec.Raw]) -> list[ProjectedEvent | None]:
     known = [log_of(wire_log(each)) for each in logs]
-    return [read_event(each, each.address, is_registry=False) for each in known]
+    return [read_event(each, each.address, "Token") for each in known]
 
 
 @given(
@@ -136,7 +136,7 @@ class Answering:
 
 
 def gather(logs: list[msgspec.Raw]) -> Gathering:
-    watched = Watched(None, None, {token: (token, False) for token in TOKENS})
+    watched = Watched(None, None, {token: (Part(token, "Token"),) for token in TOKENS})
     gathering = Gathering(Answering(logs), watched)  # type: ignore[arg-type]
     gathering.read(0, 100)
     return gathering

@@ -2,6 +2,8 @@
 
 Proofs stay when a token is read again, and say since when they are void. Of what was adopted before,
 the journal tells when; from then on it is told as it always was. What is being read now began by now.
+Adopted tokens have the storage that tells of their wallets; of what was adopted before, the
+registry tells.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("token_no", "number"),
     )
+    op.add_column("token", sa.Column("identity_storage", sa.LargeBinary(), nullable=True))
     op.add_column(
         "reconciliation", sa.Column("void_since", sa.DateTime(timezone=True), nullable=True)
     )
@@ -57,4 +60,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DELETE FROM reconciliation WHERE void_since IS NOT NULL")
     op.drop_column("reconciliation", "void_since")
+    op.drop_column("token", "identity_storage")
     op.drop_table("token_reading")
