@@ -231,6 +231,7 @@ def claim_of(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
         token_no=token.token_no,
         address=token.address,
         identity_registry=token.identity_registry,
+        compliance=token.compliance,
         block_number=cursor.number,
         block_hash=cursor.hash,
         supply=int(token.supply_units),

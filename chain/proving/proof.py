@@ -41,6 +41,7 @@ class Claimed:
     token_no: int
     address: bytes
     identity_registry: bytes
+    compliance: bytes
     block_number: int
     block_hash: bytes
     supply: int
@@ -72,6 +73,7 @@ def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
         (claimed.address, token["totalSupply"], []),
         (claimed.address, token["paused"], []),
         (claimed.address, token["identityRegistry"], []),
+        (claimed.address, token["compliance"], []),
     ]
     for holder in claimed.holders:
         name = [hex_of(holder.address)]
@@ -92,12 +94,13 @@ def prove(calls: ManyCalls, claimed: Claimed) -> Outcome:
     values = [
         _read(function, answer) for (_, function, _), answer in zip(asked, answers, strict=True)
     ]
-    supply, paused, registered_at, *of_holders = values
+    supply, paused, registered_at, ruled_by, *of_holders = values
     registry_address = hex_of(claimed.identity_registry)
     found = [
         *differ("supply", claimed.supply, supply),
         *differ("paused", claimed.paused, paused),
         *differ("identity registry", registry_address, registered_at),
+        *differ("compliance", hex_of(claimed.compliance), ruled_by),
     ]
     for place, holder in enumerate(claimed.holders):
         theirs = of_holders[place * FACTS_OF_EACH : (place + 1) * FACTS_OF_EACH]

@@ -186,7 +186,7 @@ class Repair:
 
     def _kept(self, token: Token, first: int, last: int) -> tuple[Watched, set[_Said]]:
         with self._database.reading() as session:
-            watched = read_watched(session, self._client.chain_id, only=token)
+            watched = read_watched(session, self._client.chain_id, only=token, after=first - 1)
             return watched, _stored(session, self._token_no, first, last)
 
     def read_again(self, first_bad: int | None) -> None:

@@ -20,11 +20,19 @@ from chain.sync.control import read_control
 from chain.sync.countries import countries_of
 from chain.sync.decode import UndecodableLog, read_case_act, read_deployment, read_event
 from chain.sync.places import block_hashes
+from chain.sync.suites import TOPICS, suite_after, told_change
 from chain.sync.transfers import TransferReader
 from chain.sync.watched import Part, Watched
 from registry.captable.columns import Transfers
 from registry.captable.events import ProjectedContractEvent, ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
+from registry.captable.projection import OF_WALLETS
+from registry.captable.suites import WALLETS
+
+MOST_CHANGES = 100
+"""Of suites in one range."""
+MOST_TOLD = 250_000
+"""Logs of a contract that a token has from some block on: somebody else's token may name any."""
 
 
 class Gathering:
@@ -60,6 +68,9 @@ class Gathering:
         self._client = client
         self._transfers = TransferReader()
         self._registered: list[tuple[int, Log]] = []
+        self._watched_from: list[tuple[int, Watched]] = []
+        self._replaced: dict[bytes, int] = {}
+        self._changes = 0
 
     def read(self, first: int, last: int) -> None:
         """Read the blocks from `first` to `last`, which follow those that were read before.
@@ -71,8 +82,21 @@ class Gathering:
         """
         if not self.watched.is_anybody:
             return
+        while first <= last:
+            first = self._read_piece(first, last) + 1
+
+    def watched_at(self, number: int) -> Watched:
+        """Give whose logs were read of a block."""
+        return next(
+            (known for first, known in reversed(self._watched_from) if first <= number),
+            self.watched,
+        )
+
+    def _read_piece(self, first: int, last: int) -> int:
+        """Read up to `last`, or to the first block after which others are to be heard."""
         written = self._client.logs(self.watched.addresses, first, last)
         logs = read_table(written)
+        watched = self.watched
         if deployed := self._deployed(logs):
             addresses = [
                 item
@@ -81,9 +105,15 @@ class Gathering:
             ]
             written = written + self._client.logs(addresses, first, last)
             logs = read_table(written, in_order=False)
-            self.watched = self.watched.with_tokens(deployed)
-            self.tokens += deployed
+            watched = watched.with_tokens(deployed)
+        changed = _first_change(watched, logs)
+        if changed is not None and changed < last:
+            return self._read_piece(first, changed)
+        self.watched = watched
+        self.tokens += deployed
+        self._watched_from.append((first, watched))
         self._take_in(logs, first, last)
+        return last
 
     def read_block(self, addresses: Sequence[bytes], block: Block) -> bool:
         """Read the logs of some of the addresses in one block; False where that says too little.
@@ -157,10 +187,54 @@ class Gathering:
         for event in _read(self.watched, known):
             if event.kind == EventKind.TRANSFER:
                 raise RpcInconsistent("a Transfer is written as no node writes its logs")
+            if event.kind in OF_WALLETS and self._replaced.get(event.token) == event.block_number:
+                continue  # known with what the new storage has at the block's end
             if event.kind == EventKind.IDENTITY_REGISTERED:
                 self._registered.append((len(self.events), known))
             whole = told_whole(self._client, event, known) if is_half_told(event) else event
-            self.events.append(whole)
+            self.events.append(self._with_suite(whole))
+
+    def _with_suite(self, event: ProjectedEvent) -> ProjectedEvent:
+        """Add what an event changes of its token's suite, and hear others from then on."""
+        was = self.watched.suites.get(event.token)
+        now = None if was is None else suite_after(was, event)
+        if was is None or now is None:
+            return event
+        self._changes += 1
+        try:
+            if self._changes > MOST_CHANGES:
+                raise UndecodableLog("its suite changes more often than anybody follows")
+            event, now = told_change(was, now, event, self._told_by)
+        except (UndecodableLog, RpcRefused) as fault:
+            # Whatever it names for its new contract, only this token is to stop for it.
+            said = f"the new suite of {hex_of(event.token)} cannot be read: {fault}"
+            raise UndecodableLog(said, event.token) from fault
+        if WALLETS in (event.extra or {}):
+            self._replaced[event.token] = event.block_number
+        self.watched = self.watched.with_tokens([now])
+        return event
+
+    def _told_by(self, address: bytes, part: Part, last: int) -> list[ProjectedEvent]:
+        """Read what a contract said of a token up to a block, in pieces that the node gives."""
+        watched = Watched(None, None, {address: (part,)})
+        events: list[ProjectedEvent] = []
+        first, width, logs = 0, last + 1, 0
+        while first <= last:
+            piece = Gathering(self._client, watched)
+            end = min(first + width - 1, last)
+            try:
+                piece.read(first, end)
+            except RpcRefused:
+                if first == end:
+                    raise
+                width = (end - first + 1) // 2
+                continue
+            events += piece.events
+            logs += piece.logs
+            if logs > MOST_TOLD:
+                raise UndecodableLog(f"{hex_of(address)} has more than {MOST_TOLD} logs")
+            first = end + 1
+        return events
 
     def _add_countries(self) -> None:
         """Read the countries of the registrations that were just taken in."""
@@ -181,6 +255,19 @@ def _known(entry: WireLog) -> Log:
         raise UndecodableLog(
             f"a log of {entry.address}: {error}", bytes.fromhex(entry.address[2:])
         ) from error
+
+
+def _first_change(watched: Watched, logs: LogTable) -> int | None:
+    """Return the first block in which a token gets another registry, storage or compliance."""
+    blocks = [
+        event.block_number
+        for entry in logs.others.values()
+        if entry.topics and entry.topics[0] in TOPICS
+        for event in _read(watched, _known(entry))
+        if event.token in watched.suites
+        and suite_after(watched.suites[event.token], event) is not None
+    ]
+    return min(blocks, default=None)
 
 
 def _read(watched: Watched, entry: Log) -> Iterator[ProjectedEvent]:

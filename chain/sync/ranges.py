@@ -24,6 +24,7 @@ from chain.sync.pace import Steps
 from chain.sync.watched import Watched
 from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import EventKind
+from registry.captable.suites import SUITE
 
 log = structlog.get_logger()
 
@@ -51,9 +52,9 @@ class ReadRange:
 
     @property
     def changes_watched(self) -> bool:
-        """Whether what follows is to be read with other eyes: new tokens, or other agents."""
+        """Whether what follows is to be read with other eyes: new tokens, agents or suites."""
         return bool(self.found.tokens) or any(
-            event.kind in _OF_AGENTS for event in self.found.events
+            event.kind in _OF_AGENTS or SUITE in (event.extra or ()) for event in self.found.events
         )
 
 
@@ -187,7 +188,7 @@ class RangeReader:
         answer for a token that the range itself deploys may be of another node than the first.
         """
         for header in headers:
-            silent = gathered.watched.addresses_but(heard.get(header.number, ()))
+            silent = gathered.watched_at(header.number).addresses_but(heard.get(header.number, ()))
             suspect = [item for item in silent if may_hold(header.logs_bloom, item)]
             if suspect and self._are_heard(suspect, header):
                 raise RpcInconsistent(f"the node left out logs of block {header.number}")

@@ -13,6 +13,7 @@ from registry.captable.bulk import cursor_of
 from registry.captable.events import ProjectedToken
 from registry.captable.following import Followed, read_followed
 from registry.captable.models import Token
+from registry.captable.suites import suite_at
 
 _FACTORY, _AGENT = "TREXFactory", "CaseAgent"
 NAMES = (_FACTORY, _AGENT)
@@ -44,6 +45,8 @@ class Watched:
     emitters
         By address, of which tokens it is a part: T-REX lets several share a registry, and several
         registries a storage, whose logs are then said of each of them.
+    suites
+        Of each token, by its address.
     agent
         The CaseAgent, which tells of forced acts on every token.
     other_agents
@@ -55,6 +58,7 @@ class Watched:
     factory: bytes | None
     agent: bytes | None
     emitters: Mapping[bytes, tuple[Part, ...]]
+    suites: Mapping[bytes, ProjectedToken] = field(default_factory=dict)
     other_agents: Mapping[bytes, AbstractSet[bytes]] = field(default_factory=dict)
     contracts: Mapping[bytes, str] = field(default_factory=dict)
 
@@ -79,26 +83,46 @@ class Watched:
         return [item for item in self.addresses if item not in heard]
 
     def with_tokens(self, tokens: Iterable[ProjectedToken]) -> Watched:
-        emitters = dict(self.emitters)
+        """Give the same with other tokens, or with other suites of these."""
+        emitters, suites = dict(self.emitters), dict(self.suites)
         for token in tokens:
+            if token.address in suites:
+                _leave_out(emitters, token.address)
+            suites[token.address] = token
             for address, part in _parts_of(token):
                 known = emitters.get(address, ())
                 if part not in known:
                     emitters[address] = (*known, part)
-        return replace(self, emitters=emitters)
+        return replace(self, emitters=emitters, suites=suites)
+
+
+def _leave_out(emitters: dict[bytes, tuple[Part, ...]], token: bytes) -> None:
+    for address, parts in list(emitters.items()):
+        kept = tuple(part for part in parts if part.token != token)
+        if kept:
+            emitters[address] = kept
+        else:
+            del emitters[address]
+
+
+def storage_part(token: ProjectedToken) -> tuple[bytes, Part]:
+    """Give the contract that tells who is registered for a token."""
+    if token.identity_storage is None:
+        part = Part(token.address, "IdentityRegistry", tells_wallets=True)
+        return token.identity_registry, part
+    part = Part(token.address, "IdentityRegistryStorage", tells_wallets=True)
+    return token.identity_storage, part
 
 
 def _parts_of(token: ProjectedToken) -> Iterator[tuple[bytes, Part]]:
     yield token.address, Part(token.address, "Token")
     yield token.compliance, Part(token.address, "ModularCompliance")
-    storage = token.identity_storage
-    registry = Part(token.address, "IdentityRegistry", tells_wallets=storage is None)
-    yield token.identity_registry, registry
-    if storage is not None:
-        yield storage, Part(token.address, "IdentityRegistryStorage", tells_wallets=True)
+    yield storage_part(token)
+    if token.identity_storage is not None:
+        yield token.identity_registry, Part(token.address, "IdentityRegistry")
 
 
-def watched_of(found: Followed, *, only: Token | None = None) -> Watched:
+def watched_of(found: Followed, *, only: ProjectedToken | None = None) -> Watched:
     """Give whose logs are read of a chain, as far as it is projected.
 
     Parameters
@@ -115,21 +139,21 @@ def watched_of(found: Followed, *, only: Token | None = None) -> Watched:
         deployer, contracts, tokens = found.platform.get(_FACTORY), found.contracts, found.tokens
     else:
         # A suite that is deployed is told of once, to whoever follows the chain.
-        deployer, contracts, tokens = None, {}, [_projected(only)]
-    return Watched(deployer, agent, {}, others, contracts=contracts).with_tokens(tokens)
+        deployer, contracts, tokens = None, {}, [only]
+    watched = Watched(deployer, agent, {}, other_agents=others, contracts=contracts)
+    return watched.with_tokens(tokens)
 
 
-def read_watched(session: Session, chain_id: int, *, only: Token | None = None) -> Watched:
-    """Read it, see `watched_of`."""
+def read_watched(
+    session: Session, chain_id: int, *, only: Token | None = None, after: int | None = None
+) -> Watched:
+    """Read it, see `watched_of`.
+
+    Parameters
+    ----------
+    after
+        With the suite that the token had after this block, which may be another than it has now.
+    """
+    suite = None if only is None else suite_at(session, only, after)
     with cursor_of(session) as cursor:
-        return watched_of(read_followed(cursor, chain_id, NAMES), only=only)
-
-
-def _projected(token: Token) -> ProjectedToken:
-    return ProjectedToken(
-        address=token.address,
-        identity_registry=token.identity_registry,
-        identity_storage=token.identity_storage,
-        compliance=token.compliance,
-        block_number=token.block_number,
-    )
+        return watched_of(read_followed(cursor, chain_id, NAMES), only=suite)

@@ -27,6 +27,7 @@ from registry.captable.models import (
 from registry.captable.projection import apply_events, fold_wallets
 from registry.captable.readings import ReadingKind, note_begun, note_joined
 from registry.captable.rewind import wallet_events, was_paused
+from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -200,7 +201,10 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
     history that stays, supply, pause and wallets from the events. Proofs stay, as what was found
     then, but are void from now on.
     """
+    assert token.token_no is not None
     where = {"token": token.token_no, "after": after}
+    store_suites(session, suites_before(session, [token.token_no], after))
+    session.refresh(token)
     with bulk.cursor_of(session) as cursor:
         for table in ("token_event", "balance_at"):
             query = f"DELETE FROM {table} WHERE token_no = %(token)s AND block_number > %(after)s"  # noqa: S608
@@ -210,7 +214,6 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
         cursor.execute(_BALANCES, where)
         supply = cursor.execute(_SUPPLY, where).fetchone()
     assert supply is not None
-    assert token.token_no is not None
     token.supply_units = int(supply[0])
     token.paused = was_paused(session, token.token_no)
     token.caught_up_to = after

@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
@@ -26,6 +27,7 @@ from registry.captable.models import (
     SyncCursor,
     Token,
 )
+from registry.captable.suites import WALLETS, fold_suites
 from registry.kernel import failpoints
 from registry.kernel.clock import now
 
@@ -221,6 +223,7 @@ def apply_events(
         bulk.copy_spans(session, spans)
         bulk.store_balances(session, spans)
     _fold_tokens(session, numbers, minted_of(transfers), events)
+    fold_suites(session, numbers, events)
     sums.require_equal(session, list(numbers.values()))
     fold_wallets(
         session,
@@ -233,19 +236,22 @@ def apply_events(
                 extra=event.extra or {},
             )
             for event in events
-            if event.kind in OF_WALLETS
+            if event.kind in OF_WALLETS or WALLETS in (event.extra or {})
         ],
     )
 
 
-def _parties(events: Iterable[ProjectedEvent]) -> set[bytes]:
+def _parties(events: Sequence[ProjectedEvent]) -> set[bytes]:
     """Name everybody whom events name."""
-    return {
+    named = {
         address
         for event in events
         for address in (event.source, event.target)
         if address is not None
     }
+    for event in events:
+        named.update(bytes.fromhex(row[0]) for row in (event.extra or {}).get(WALLETS, ()))
+    return named
 
 
 _FOLD = """
@@ -310,9 +316,28 @@ def fold_wallets(session: Session, events: Iterable[WalletEvent]) -> None:
     for kind, run in groupby(events, key=attrgetter("kind")):
         if kind == EventKind.IDENTITY_REGISTERED:
             _register(session, run)
+        elif kind == EventKind.CONTROL:
+            for event in run:
+                _replace_wallets(session, event)
         else:
             for event in run:
                 _fold_wallet(session, event)
+
+
+_REPLACE_WALLETS = """
+INSERT INTO registered_wallet (token_no, holder_no, identity, country, block_number)
+SELECT %s, h.holder_no, decode(w->>1, 'hex'), (w->>2)::int, %s
+FROM jsonb_array_elements(%s) w JOIN holder h ON h.address = decode(w->>0, 'hex')
+"""
+
+
+def _replace_wallets(session: Session, event: WalletEvent) -> None:
+    """Register those whom another storage has, and nobody else."""
+    of_token = col(RegisteredWallet.token_no) == event.token_no
+    session.execute(delete(RegisteredWallet).where(of_token))
+    with bulk.cursor_of(session) as cursor:
+        wallets = Jsonb(event.extra[WALLETS])
+        cursor.execute(_REPLACE_WALLETS, [event.token_no, event.block_number, wallets])
 
 
 def _register(session: Session, events: Iterable[WalletEvent]) -> None:

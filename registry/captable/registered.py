@@ -6,9 +6,9 @@ registry's own events are folded, which are looked for by wallet.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
@@ -16,6 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind, Token
 from registry.captable.projection import OF_WALLETS
+from registry.captable.suites import WALLETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,10 @@ class Registration:
     country: int
 
 
-class _Said(NamedTuple):
-    """What is folded of an event."""
-
-    kind: int
-    holder_no: int | None
-    extra: Mapping[str, Any]
-
+Who = TypeVar("Who")
+"""How a wallet is named: by its number, or by its address."""
+Said = tuple[int, Who | None, Mapping[str, Any]]
+"""What is folded of an event: its kind, its target, and what it has besides."""
 
 _NOW = """
 SELECT h.holder_no, h.address, w.block_number, w.identity, w.country
@@ -50,7 +48,11 @@ SELECT kind, target, extra FROM (
   UNION ALL
   SELECT block_number, log_index, kind, target, extra FROM token_event
   WHERE token_no = %(token)s AND kind IN ({_KINDS})
-    AND target IS NULL AND block_number <= %(kept)s) e
+    AND target IS NULL AND block_number <= %(kept)s
+  UNION ALL
+  SELECT block_number, log_index, kind, target, extra FROM token_event
+  WHERE %(by_storage)s::bool AND token_no = %(token)s AND kind <> 1
+    AND kind = {EventKind.CONTROL:d} AND extra ? '{WALLETS}' AND block_number <= %(kept)s) e
 ORDER BY block_number, log_index
 """  # noqa: S608 - numbers of our own
 
@@ -65,7 +67,13 @@ def registered_at(
     dict
         Address to registration; whoever was not registered is left out.
     """
-    values = {"token": token.token_no, "kept": block.kept, "addresses": list(addresses)}
+    values = {
+        "token": token.token_no,
+        "kept": block.kept,
+        "addresses": list(addresses),
+        # Of the others no event replaces everybody, and there are many to look through.
+        "by_storage": token.identity_storage is not None,
+    }
     numbers: dict[int, bytes] = {}
     found: dict[int, Registration] = {}
     changed: list[int] = []
@@ -78,35 +86,60 @@ def registered_at(
                 changed.append(holder_no)
         if changed:
             said = cursor.execute(_SAID, values | {"holders": changed}).fetchall()
-            found |= _fold({}, (_Said(kind, target, extra or {}) for kind, target, extra in said))
+            found |= _fold(
+                numbers, {}, [(kind, target, extra or {}) for kind, target, extra in said]
+            )
     if block.lost is not None:
-        found = _fold(
-            found,
-            (
-                _Said(event["kind"], event["target"], event["extra"] or {})
-                for event in block.lost.events(token.token_no)
-                if event["kind"] in OF_WALLETS
-            ),
-        )
+        lost = [
+            (event["kind"], event["target"], event["extra"] or {})
+            for event in block.lost.events(token.token_no)
+            if event["kind"] in OF_WALLETS or WALLETS in (event["extra"] or {})
+        ]
+        found = _fold(numbers, found, lost)
     return {numbers[number]: told for number, told in found.items() if number in numbers}
 
 
-def _fold(known: Mapping[int, Registration], events: Iterable[_Said]) -> dict[int, Registration]:
-    """Fold events into how wallets were registered before them, as `projection` does in tables."""
+def _fold(
+    numbers: Mapping[int, bytes], known: Mapping[int, Registration], events: Iterable[Said[int]]
+) -> dict[int, Registration]:
+    """Fold events, of which those that replace everybody name wallets by their addresses."""
+    by_address = {address: number for number, address in numbers.items()}
+    return fold_registrations(known, events, name_of=by_address.get)
+
+
+def fold_registrations(
+    known: Mapping[Who, Registration],
+    events: Iterable[Said[Who]],
+    *,
+    name_of: Callable[[bytes], Who | None] = lambda _: None,
+) -> dict[Who, Registration]:
+    """Fold events into how wallets were registered before them, as `projection` does in tables.
+
+    Parameters
+    ----------
+    name_of
+        Names a wallet by its address; None for those that are not asked for.
+    """
     found = dict(known)
-    for kind, holder_no, extra in events:
+    for kind, who, extra in events:
         if kind == EventKind.IDENTITY_UPDATED:
             old, new = (bytes.fromhex(extra[name]) for name in ("old_identity", "identity"))
             for each, was in found.items():
-                if each == holder_no or (holder_no is None and was.identity == old):
+                if each == who or (who is None and was.identity == old):
                     found[each] = replace(was, identity=new)
+        elif WALLETS in extra:
+            found = {
+                name: Registration(bytes.fromhex(identity), country)
+                for wallet, identity, country in extra[WALLETS]
+                if (name := name_of(bytes.fromhex(wallet))) is not None
+            }
+        elif who is None:
             continue
-        assert holder_no is not None, "a registration names its wallet"
-        if kind == EventKind.IDENTITY_REGISTERED:
+        elif kind == EventKind.IDENTITY_REGISTERED:
             identity = bytes.fromhex(extra["identity"])
-            found[holder_no] = Registration(identity, extra["country"])
+            found[who] = Registration(identity, extra["country"])
         elif kind == EventKind.IDENTITY_REMOVED:
-            found.pop(holder_no, None)
-        elif kind == EventKind.COUNTRY_UPDATED and holder_no in found:
-            found[holder_no] = replace(found[holder_no], country=extra["country"])
+            found.pop(who, None)
+        elif kind == EventKind.COUNTRY_UPDATED and who in found:
+            found[who] = replace(found[who], country=extra["country"])
     return found

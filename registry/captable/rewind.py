@@ -22,6 +22,7 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
+from registry.captable.suites import WALLETS, store_suites, suites_before
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
@@ -46,17 +47,20 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     standing = [token for token, first in tokens.items() if first <= ancestor.number] + waiting
     undeployed = sorted(tokens.keys() - standing)
     is_compacted = _is_compacted(session, chain_id, ancestor.number)
+    suites = suites_before(session, tokens, ancestor.number)
     undone = _take_events(session, chain_id, tokens, ancestor.number)
     _take_history(session, tokens, ancestor.number)
     for token_no, told in undone.items():
         _rewind_balances(session, token_no, told.holders, ancestor.number, is_compacted)
     _rewind_tokens(session, tokens, undone, ancestor.number)
+    store_suites(session, suites)
     if undeployed:
         _forget_tokens(session, undeployed)
     if waiting:
         _await_tokens(session, chain_id, waiting, ancestor.number)
     for token_no in standing:
-        _refold(session, token_no, undone.get(token_no, _Undone()).kinds)
+        kinds = undone.get(token_no, _Undone()).kinds
+        _refold(session, token_no, kinds, is_rebuilt=token_no in suites)
     sums.require_equal(session, standing)
     taken = _cut_blocks(session, chain_id, ancestor)
     contracts.take_back(session, chain_id, ancestor.number)
@@ -263,12 +267,18 @@ def _await_tokens(session: Session, chain_id: int, tokens: Sequence[int], ancest
         )  # fmt: skip
 
 
-def _refold(session: Session, token_no: int, kinds: Collection[int]) -> None:
-    """Fold what remains of a token's events anew, of those kinds that were taken back."""
+def _refold(session: Session, token_no: int, kinds: Collection[int], *, is_rebuilt: bool) -> None:
+    """Fold what remains of a token's events anew, of those kinds that were taken back.
+
+    Parameters
+    ----------
+    is_rebuilt
+        Whether its suite is another again: then the wallets may be told by another contract.
+    """
     if not {EventKind.PAUSED, EventKind.UNPAUSED}.isdisjoint(kinds):
         paused = was_paused(session, token_no)
         session.execute(update(Token).where(col(Token.token_no) == token_no).values(paused=paused))
-    if not OF_WALLETS.isdisjoint(kinds):
+    if is_rebuilt or not OF_WALLETS.isdisjoint(kinds):
         session.execute(delete(RegisteredWallet).where(col(RegisteredWallet.token_no) == token_no))
         fold_wallets(session, wallet_events(session, token_no))
 
@@ -296,7 +306,10 @@ def wallet_events(session: Session, token_no: int) -> list[WalletEvent]:
             col(TokenEvent.token_no) == token_no,
             # Said for the planner: all of these are in the small index.
             col(TokenEvent.kind) != EventKind.TRANSFER,
-            col(TokenEvent.kind).in_(OF_WALLETS),
+            col(TokenEvent.kind).in_(OF_WALLETS)
+            | (
+                (col(TokenEvent.kind) == EventKind.CONTROL) & col(TokenEvent.extra).op("?")(WALLETS)
+            ),
         )
         .order_by(col(TokenEvent.block_number), col(TokenEvent.log_index))
     )
