@@ -1,0 +1,56 @@
+"""Tokens that were adopted before their readings were kept: the journal tells when."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from registry.captable.models import Token
+from registry.captable.readings import ReadingKind, TokenReading
+from registry.journal import service as journal
+from registry.journal.models import JournalEntry
+from registry.kernel import migrate
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.db import Database
+
+pytestmark = pytest.mark.db
+
+BEFORE = "0070"
+OURS, ADOPTED, BEHIND = (bytes([number]) * 20 for number in (1, 2, 3))
+_TOKEN = """
+INSERT INTO token (chain_id, address, identity_registry, compliance, block_number, supply_units,
+  paused, caught_up_to)
+VALUES (7, :address, :address, :address, 100, 0, false, :caught_up_to)
+"""
+
+
+def test_upgrade__adopted_before__is_known_since_it_was_adopted(fresh_database: Database) -> None:
+    with fresh_database.transaction() as session:
+        for address in (ADOPTED, BEHIND):
+            name = f"0x{address.hex()}"
+            journal.record(session, THE_SYSTEM, "token_adopted", "token", name, chain_id=7)
+    migrate.downgrade(fresh_database, BEFORE)
+    with fresh_database.engine.begin() as connection:
+        for address, place in ((OURS, None), (ADOPTED, None), (BEHIND, 150)):
+            connection.execute(text(_TOKEN), {"address": address, "caught_up_to": place})
+
+    migrate.upgrade(fresh_database)
+
+    with fresh_database.reading() as session:
+        numbers = dict(session.exec(select(Token.token_no, Token.address)).all())
+        readings = session.exec(
+            select(TokenReading).order_by(col(TokenReading.token_no), col(TokenReading.number))
+        ).all()
+        adopted_at = session.exec(
+            select(JournalEntry.recorded_at).where(col(JournalEntry.act) == "token_adopted")
+        ).first()
+    assert [
+        (numbers[row.token_no], row.kind, row.after_block, row.joined_at is None)
+        for row in readings
+    ] == [
+        (ADOPTED, ReadingKind.ADOPTED, 99, False),
+        (BEHIND, ReadingKind.ADOPTED, 99, True),
+        (BEHIND, ReadingKind.READ_AGAIN, 150, True),
+    ]
+    assert readings[0].begun_at == readings[0].joined_at == adopted_at
