@@ -22,12 +22,14 @@ from chain.proving.difference import Difference
 from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import prove
+from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, rounds, soundness
 from registry.captable import service as captable
-from registry.captable.events import ProjectedRange
+from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
+from registry.captable.readings import list_foreign
 from registry.kernel.db import Database
 
 Say = Callable[[str], None]
@@ -192,18 +194,38 @@ class Repair:
     def read_again(self, first_bad: int | None) -> None:
         """Throw away what is known from `first_bad` on; whoever writes reads it again.
 
-        Without one all events stay, and what is made of them is made again.
+        Without one all events stay, and what is made of them is made again; but a token that was
+        adopted when its registry alone told who is registered is read as a whole, with its storage.
         """
         chain_id = self._client.chain_id
+        suite = self._suite_with_storage()
         with self._database.transaction() as session:
             # Ranges that are on their way know the token as it was: their writer starts anew.
             next_generation(session, chain_id)
             token = session.get_one(Token, self._token_no, with_for_update=True)
             cursor = session.get_one(SyncCursor, chain_id)
             first = cursor.number + 1 if first_bad is None else first_bad
+            if suite is not None:
+                token.identity_registry = suite.identity_registry
+                token.identity_storage = suite.identity_storage
+                token.compliance = suite.compliance
+                first = token.block_number = min(token.block_number, suite.block_number)
             after = max(first, token.block_number) - 1
             token.refusal = None
             catching_up.begin_again(session, token, after=after)
+
+    def _suite_with_storage(self) -> ProjectedToken | None:
+        """Look at an adopted token of which no storage is known; None for any other."""
+        with self._database.reading() as session:
+            token = session.get_one(Token, self._token_no)
+            is_foreign = self._token_no in list_foreign(session, token.chain_id)
+        if not is_foreign or token.identity_storage is not None:
+            return None
+        try:
+            return examine(self._client, token.address)
+        except AdoptionRefused as refusal:
+            self._say(f"it is read as it was adopted: {refusal}")
+            return None
 
 
 def _told(found: ProjectedRange) -> set[_Said]:

@@ -107,6 +107,27 @@ def test_rewind__of_wallets_that_a_storage_told__is_exact(suite: Suite) -> None:
     other.assert_exact()
 
 
+def test_repair__of_a_token_adopted_before_storages_were_followed__mends_it(suite: Suite) -> None:
+    other = with_storage_of(suite)
+    adopted_all(other)
+    # As it was read then.
+    with other.world.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE token SET identity_storage = NULL, block_number = (SELECT min(block_number)"
+            " FROM token_event WHERE extra->>'event' = 'IdentityStorageSet')"
+        )
+        connection.exec_driver_sql("DELETE FROM token_event WHERE kind IN (8, 9, 10, 11)")
+        connection.exec_driver_sql("DELETE FROM registered_wallet")
+    live(suite, other)
+    suite.index()
+    assert milkiyat(other, "reconcile", hex_of(other.token)).exit_code == 1
+
+    repaired = milkiyat(other, "reconcile", hex_of(other.token), "--repair")
+
+    assert repaired.exit_code == 0, repaired.output
+    other.assert_exact()
+
+
 # What differs of an adopted token
 
 
