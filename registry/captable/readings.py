@@ -79,16 +79,15 @@ def note_joined(session: Session, token: Token) -> None:
 def list_foreign(session: Session, chain_id: int) -> AbstractSet[int]:
     """Return the numbers of the adopted tokens of a chain of which none is tokenized here."""
     query = (
-        select(TokenReading.token_no)
-        .join(Token, col(Token.token_no) == col(TokenReading.token_no))
+        select(Token.token_no)
         .outerjoin(Tokenization, col(Tokenization.token_address) == col(Token.address))
         .where(
             col(Token.chain_id) == chain_id,
-            col(TokenReading.kind) == ReadingKind.ADOPTED,
+            col(Token.is_adopted),
             col(Tokenization.id).is_(None),
         )
     )
-    return set(session.exec(query).all())
+    return {number for number in session.exec(query) if number is not None}
 
 
 def times_read_again(session: Session, token: Token) -> int:

@@ -16,7 +16,7 @@ from registry.kernel.db import Database
 
 pytestmark = pytest.mark.db
 
-BEFORE = "0070"
+BEFORE = "0080"
 OURS, ADOPTED, BEHIND = (bytes([number]) * 20 for number in (1, 2, 3))
 _TOKEN = """
 INSERT INTO token (chain_id, address, identity_registry, compliance, block_number, supply_units,
