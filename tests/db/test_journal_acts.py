@@ -12,7 +12,7 @@ from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
 from tests import factories as make
-from tests.db.tampering import BATCH, faults, seal_claims, seal_in_batches
+from tests.db.tampering import BATCH, NEWEST_MIGRATION_UNDONE, faults, seal_claims, seal_in_batches
 from tests.factories import Desk
 
 pytestmark = pytest.mark.db
@@ -159,9 +159,7 @@ def test_baseline__of_a_table_that_becomes_legal__is_known_and_has_its_act(
     "trace",
     [
         "COMMENT ON SCHEMA past IS 'an older version'",
-        "DROP TABLE token_reading; ALTER TABLE token DROP identity_storage;"
-        " ALTER TABLE reconciliation DROP void_since;"
-        " UPDATE alembic_version SET version_num = '0080'",
+        NEWEST_MIGRATION_UNDONE,
     ],
 )
 def test_asset__changed_while_its_triggers_were_gone__is_named_after_a_restart(

@@ -25,7 +25,7 @@ from registry.redemption.models import RedemptionPayout
 from registry.sanctions import lists
 from tests import factories as make
 from tests import redemptions, sales
-from tests.db.tampering import BATCH, faults, meddle, seal_in_batches
+from tests.db.tampering import BATCH, NEWEST_MIGRATION_UNDONE, faults, meddle, seal_in_batches
 from tests.factories import COMPLIANCE, Desk
 from tests.sanctioned import ENTRIES, file_of
 
@@ -197,7 +197,7 @@ def test_upgrade__what_stands_there__is_sealed_as_it_stands(
     [
         "DROP SCHEMA past CASCADE",
         "COMMENT ON SCHEMA past IS 'an older version'",
-        "DROP INDEX ix_legal_history_rows; UPDATE alembic_version SET version_num = '0073'",
+        NEWEST_MIGRATION_UNDONE,
     ],
 )
 def test_rows__changed_while_the_triggers_were_gone__are_named_after_a_restart(
