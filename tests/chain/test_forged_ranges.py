@@ -113,6 +113,19 @@ def test_pool__one_of_three_forges_the_logs_of_ranges__is_left_out_and_told(
     assert "the logs of blocks" in row.detail
 
 
+def test_pool__two_of_three_are_away__the_third_is_not_believed_alone(
+    held: Suite, three: list[Mirror]
+) -> None:
+    """Also while it is still known that they agreed on the head, a moment ago."""
+    found = pool(three)
+    number = found.head().number - 1
+    three[1].status = three[2].status = 503
+
+    for _ in range(3):
+        with pytest.raises(NoQuorum):
+            found.block(number)
+
+
 @pytest.mark.parametrize("change", LIES)
 def test_pool__one_of_two_forges_the_logs_of_ranges__projects_nothing_and_says_so(
     held: Suite, three: list[Mirror], change: Any
