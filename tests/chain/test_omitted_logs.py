@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from chain.errors import RpcInconsistent
 from chain.node import pooled_node
-from chain.node.client import hex_of
+from chain.node.client import ChainClient, hex_of
 from chain.node.pooled_node import NodeState
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
@@ -19,6 +19,7 @@ from chain.sync.near_head import NEAR_BLOCKS
 from registry.captable.projection import CursorMoved
 from registry.journal.models import JournalEntry
 from tests.chain.mirror import Lie, Mirror
+from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, catch_up
 from tests.chain.test_garbled_logs import topic
 from tests.chain.test_several_nodes import mirrors, pool, states
@@ -76,7 +77,9 @@ def settle(indexer: Indexer, behind: CatchUp) -> None:
     raise AssertionError("the sync does not come to an end")
 
 
-def test_new_token__mint_left_out__another_node_is_asked(suite: Suite, three: list[Mirror]) -> None:
+def test_new_token__mint_left_out_by_one_node__is_what_the_others_say(
+    suite: Suite, three: list[Mirror]
+) -> None:
     suite.index()
     other = registered(suite)
     at = other.mint(0, 100).block_number
@@ -84,11 +87,27 @@ def test_new_token__mint_left_out__another_node_is_asked(suite: Suite, three: li
     suite.world.node.mine(DEEP)
     three[0].lie = without_transfers(at)
     nodes = pool(three)
-    indexer = Indexer(suite.world.database, nodes)
+
+    catch_up(Indexer(suite.world.database, nodes))
+
+    assert states(nodes)[0] is NodeState.INCONSISTENT
+    other.assert_exact()
+
+
+def test_new_token__mint_left_out_by_the_only_node__is_not_applied(
+    suite: Suite, three: list[Mirror]
+) -> None:
+    suite.index()
+    other = registered(suite)
+    at = other.mint(0, 100).block_number
+    other.move(0, 1, 30)
+    suite.world.node.mine(DEEP)
+    three[0].lie = without_transfers(at)
+    indexer = Indexer(suite.world.database, ChainClient(three[0].url, CHAIN_ID))
 
     with pytest.raises(RpcInconsistent):
         catch_up(indexer)
-    assert states(nodes)[0] is NodeState.INCONSISTENT
+    three[0].lie = lambda _, result: result
     catch_up(indexer)
 
     other.assert_exact()

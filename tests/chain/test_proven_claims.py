@@ -137,7 +137,7 @@ def test_proof__of_each_holder__costs_one_more_question(
     assert held.prove() == []
 
     last = asked[-1]
-    of_token, of_each, in_general = 3, 5, 2
+    of_token, of_each, in_general = 4, 5, 2
     assert len(last) == of_token + (of_each + 1) * len(HELD) + in_general
     valid = contract("ClaimIssuer").functions["isClaimValid"].selector
     assert sum(data.startswith(valid) for _, data in last) == len(HELD)
