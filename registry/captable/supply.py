@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import bindparam, func, literal_column
 from sqlalchemy import select as sql_select
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import TOLD, EventKind, Token, TokenEvent
+from registry.captable.models import TOLD, EventKind, SyncCursor, Token, TokenEvent
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among_named
 
@@ -53,3 +53,24 @@ def supplies_at(
     return {
         token_no: int(units) + (lost.minted(token_no) if lost else 0) for token_no, units in found
     }
+
+
+def is_gone(session: Session, token: Token) -> bool:
+    """Tell whether no unit of a token exists any more, in blocks that stay.
+
+    Of a token that is read anew, or not followed, not everything is known; and a burn in a block
+    that is not final may be undone. Who relies on that nothing is left could not burn it then.
+    """
+    if token.caught_up_to is not None or token.refusal is not None or token.supply_units:
+        return False
+    cursor = session.get_one(SyncCursor, token.chain_id)
+    if cursor.degraded is not None:
+        return False
+    final = -1 if cursor.finalized_number is None else cursor.finalized_number
+    moved = select(TokenEvent.block_number).where(
+        col(TokenEvent.token_no) == token.token_no,
+        col(TokenEvent.kind) == EventKind.TRANSFER,
+        TOLD,
+        col(TokenEvent.block_number) > final,
+    )
+    return session.exec(moved.limit(1)).first() is None

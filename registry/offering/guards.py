@@ -197,8 +197,8 @@ def _require_holders(session: Session, tokenization: Tokenization, offering: Off
 
 @guard(MACHINE, "refunds_done")
 def everything_went_back(attempt: Attempt[Tokenization]) -> None:
-    """The state machine's guard: all refunded, and nothing was ever minted."""
-    _require_nothing_minted(attempt)
+    """The state machine's guard: all refunded, and nothing was minted that is not burned."""
+    _require_nothing_left(attempt)
     offering: Offering = attempt.given["offering"]
     due = attempt.session.exec(
         select(func.count()).where(
@@ -212,13 +212,16 @@ def everything_went_back(attempt: Attempt[Tokenization]) -> None:
 @guard(MACHINE, "cancel")
 def nothing_was_minted(attempt: Attempt[Tokenization]) -> None:
     if attempt.record.state == TokenizationState.DEPLOYED:
-        _require_nothing_minted(attempt)
+        _require_nothing_left(attempt)
 
 
-def _require_nothing_minted(attempt: Attempt[Tokenization]) -> None:
-    supply = rescinding.supply_of(attempt.session, attempt.record)
-    if supply:
-        raise Conflict("token_on_chain", f"{supply} fractions exist on chain.")
+def _require_nothing_left(attempt: Attempt[Tokenization]) -> None:
+    if not rescinding.is_nothing_left(attempt.session, attempt.record):
+        raise Conflict(
+            "token_on_chain",
+            "Fractions of the token exist on chain, or what is known of it is not final.",
+            remedy="Wait until the token is read to its end, and its last burn is final.",
+        )
 
 
 def sold_units(session: Session, offering: Offering) -> int:

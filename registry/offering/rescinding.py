@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, cast, func
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.captable.supply import is_gone
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
@@ -33,6 +34,23 @@ def supply_of(session: Session, tokenization: Tokenization) -> int:
     assert tokenization.token_address is not None, "a deployed token has an address"
     token = captable.find_token(session, tokenization.token_address)
     return int(token.supply_units) if token is not None else 0
+
+
+def is_nothing_left(session: Session, tokenization: Tokenization) -> bool:
+    """Tell whether no fraction of a deployed token exists, nor can come back (`is_gone`).
+
+    What was never minted need not be told by the chain: such a sale fails before it is read, too.
+    """
+    assert tokenization.token_address is not None, "a deployed token has an address"
+    token = captable.find_token(session, tokenization.token_address)
+    if token is not None:
+        return is_gone(session, token)
+    minted = select(Operation.id).where(
+        _of(tokenization),
+        col(Operation.kind) == OperationKind.MINT,
+        col(Operation.state).not_in(FAILED),
+    )
+    return session.exec(minted.limit(1)).first() is None
 
 
 def is_under_way(session: Session, tokenization: Tokenization) -> bool:
@@ -78,9 +96,18 @@ def due_burns(session: Session) -> Sequence[UUID]:
         row.id
         for row in list_unwinding(session)
         if row.title_status != TitleStatus.HALT
-        and supply_of(session, row)
+        and _is_burnable(session, row)
         and _is_to_plan(_burns_of(session, row))
     ]
+
+
+def _is_burnable(session: Session, tokenization: Tokenization) -> bool:
+    """Tell whether something is left, and all is known of who has it."""
+    assert tokenization.token_address is not None, "an UNWINDING token was deployed"
+    token = captable.find_token(session, tokenization.token_address)
+    if token is None or token.caught_up_to is not None or token.refusal is not None:
+        return False
+    return token.supply_units > 0
 
 
 def _burns_of(session: Session, tokenization: Tokenization) -> Sequence[Operation]:

@@ -199,8 +199,8 @@ def end_if_repaid(session: Session, order: Order) -> None:
 def _end_if_repaid(session: Session, tokenization: Tokenization, offering: Offering) -> None:
     if tokenization.state != TokenizationState.UNWINDING:
         return  # the refund of one order, whose sale went on
-    if unpaid_refunds(session, offering.id) or rescinding.supply_of(session, tokenization):
-        return
+    if not _is_done(session, tokenization, offering):
+        return  # the last burn, once it is final, ends the token by the clock
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "refunds_done", given=given)
     tokenizations.close_on_chain(session, THE_SYSTEM, tokenization)
@@ -208,19 +208,26 @@ def _end_if_repaid(session: Session, tokenization: Tokenization, offering: Offer
 
 def due_endings(session: Session) -> Sequence[UUID]:
     """List the tokens whose last burn came after the last refund."""
-    return [row.id for row in rescinding.list_unwinding(session) if _is_done(session, row)]
+    return [
+        row.id
+        for row in rescinding.list_unwinding(session)
+        if _is_done(session, row, _sale_of(session, row))
+    ]
 
 
-def _is_done(session: Session, tokenization: Tokenization) -> bool:
+def _is_done(session: Session, tokenization: Tokenization, offering: Offering) -> bool:
+    if unpaid_refunds(session, offering.id):
+        return False
+    return rescinding.is_nothing_left(session, tokenization)
+
+
+def _sale_of(session: Session, tokenization: Tokenization) -> Offering:
     offering = orders.find_offering_of(session, tokenization.id)
     assert offering is not None, "an UNWINDING tokenization has an offering"
-    nothing_left = not rescinding.supply_of(session, tokenization)
-    return nothing_left and not unpaid_refunds(session, offering.id)
+    return offering
 
 
 def end_unwound(session: Session, tokenization_id: UUID) -> None:
     """End a token whose fractions are burned, and whose buyers have their money."""
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    offering = orders.find_offering_of(session, tokenization_id)
-    assert offering is not None, "an UNWINDING tokenization has an offering"
-    _end_if_repaid(session, tokenization, offering)
+    _end_if_repaid(session, tokenization, _sale_of(session, tokenization))

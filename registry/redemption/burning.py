@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable import service as captable
+from registry.captable.supply import is_gone
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
 from registry.operation import service as operations
@@ -80,7 +81,7 @@ def _require_paid(session: Session, redemption: Redemption) -> None:
 
 
 def due_endings(session: Session) -> Sequence[UUID]:
-    """List the redemptions whose token the chain shows burned, and the register not yet."""
+    """List the redemptions whose token is burned for good, and the register does not say so yet."""
     rows = session.exec(
         select(Redemption, Tokenization)
         .join(Tokenization, col(Tokenization.id) == col(Redemption.tokenization_id))
@@ -95,10 +96,23 @@ def due_endings(session: Session) -> Sequence[UUID]:
 def _is_burned(session: Session, tokenization: Tokenization) -> bool:
     assert tokenization.token_address is not None, "a REDEEMING token was deployed"
     token = captable.find_token(session, tokenization.token_address)
-    return token is not None and token.supply_units == 0
+    return token is not None and is_gone(session, token)
 
 
 def end_burned(session: Session, redemption_id: UUID) -> None:
-    """End the token of a redemption whose last burn the chain shows, and close its contracts."""
+    """End the token of a redemption whose last burn is final, and close its contracts.
+
+    Raises
+    ------
+    Conflict
+        As `paying.end_token`.
+    """
     tokenization = paying.end_token(session, redemption_id)
+    if not _is_burned(session, tokenization):
+        raise Conflict(
+            "supply_not_as_expected",
+            "The last burn is not final (rule TOK-02).",
+            remedy="Wait: the clock ends the token once it is.",
+            rule="TOK-02",
+        )
     tokenizations.close_on_chain(session, THE_SYSTEM, tokenization)

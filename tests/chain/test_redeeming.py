@@ -62,8 +62,12 @@ def approved(market: Market) -> UUID:
         redemption_id = made.id
     market.world.settle()
     market.suite().index()
-    Guard(market.world.database, market.world.client, finality=CONFIRMATIONS).note_final()
+    note_final(market)
     return redemption_id
+
+
+def note_final(market: Market) -> None:
+    Guard(market.world.database, market.world.client, finality=CONFIRMATIONS).note_final()
 
 
 def paid(market: Market) -> UUID:
@@ -97,6 +101,8 @@ def test_burn__of_a_paid_redemption__ends_the_token_and_closes_its_contracts(
     assert len(burns) == len(HELD)
     assert {row.state for row in burns} == {OperationState.FINAL}
     assert minted.suite().on_chain().supply == 0
+    assert sweep(minted.world.database)["redemption_burned"] == 0
+    note_final(minted)
 
     assert sweep(minted.world.database)["redemption_burned"] == 1
     assert sweep(minted.world.database)["redemption_burned"] == 0

@@ -20,7 +20,7 @@ from registry.onboarding import service as onboarding
 from registry.operation.models import Operation, OperationKind, OperationState
 from registry.party.models import Party
 from registry.reconciliation import service as reconciliation
-from registry.redemption import aborting, paying
+from registry.redemption import aborting, burning, paying
 from registry.redemption import service as redemptions
 from registry.redemption.models import (
     PayoutState,
@@ -630,6 +630,25 @@ def test_settle__step_by_step__wants_supply_asset_and_title_gone(desk: Desk) -> 
 
     assert asset.state == AssetState.RETIRED
     assert redemption.state == RedemptionState.SETTLED
+
+
+def test_end__last_burn_that_may_be_undone__waits_until_it_is_final(desk: Desk) -> None:
+    made = stages.paid(desk)
+    made.ledger.finalize()
+    for who, units in zip(made.ledger.holders, stages.UNITS, strict=True):
+        made.ledger.burn(who.wallet.address, units)
+
+    def end() -> None:
+        burning.end_burned(desk.session, made.redemption.id)
+
+    assert burning.due_endings(desk.session) == []
+    with desk.session.begin_nested() as attempt:
+        assert refusal(end) == ("supply_not_as_expected", "TOK-02")
+        attempt.rollback()
+    made.ledger.finalize()
+    assert burning.due_endings(desk.session) == [made.redemption.id]
+    end()
+    assert made.ledger.tokenization.state == TokenizationState.BURNED
 
 
 def retire(desk: Desk, title: Title, asset: Asset) -> None:

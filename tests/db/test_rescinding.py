@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from sqlmodel import col, select
 
+from registry.captable import catching_up
 from registry.captable.models import EventKind, ForcedAct
 from registry.captable.projection import open_cursor
 from registry.case.soundness import require_movable
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.ledger import service as books
@@ -28,6 +29,7 @@ from registry.payment import payouts
 from registry.payment.models import ProceedsPayoutState
 from registry.reconciliation.checks import supply_differences
 from registry.reconciliation.views import look_at
+from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.title_status import TitleStatus
 from tests import deeds, sales
@@ -90,12 +92,16 @@ class Part:
 
 @pytest.fixture
 def part(desk: Desk) -> Part:
+    return minted_in_part(desk, UNITS)
+
+
+def minted_in_part(desk: Desk, units_of_each: tuple[int, int]) -> Part:
     wrapped = sales.wrapped_apartment(desk)
     sale = sales.offering(desk, wrapped)
-    buyers = [make.buyer(desk) for _ in UNITS]
+    buyers = [make.buyer(desk) for _ in units_of_each]
     orders = [
         sales.pay(desk, sales.order(desk, sale, buyer, units=units))
-        for buyer, units in zip(buyers, UNITS, strict=True)
+        for buyer, units in zip(buyers, units_of_each, strict=True)
     ]
     offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
     token = desk.session.get_one(Tokenization, sale.tokenization_id)
@@ -104,7 +110,7 @@ def part(desk: Desk) -> Part:
     open_cursor(desk.session, chain.chain_id, chain.block(0), 0)
     chain.mine(deploy=True)
     chain.register(buyers[0].wallet.address)
-    target = {"target": buyers[0].wallet.address, "units": UNITS[0]}
+    target = {"target": buyers[0].wallet.address, "units": units_of_each[0]}
     chain.mine({"kind": EventKind.TRANSFER} | target)
     first = desk.session.get_one(Operation, orders[0].operation_id)
     first.state = OperationState.FINAL
@@ -148,6 +154,7 @@ def test_give_up__minted_in_part__burns_repays_everybody_and_ends_the_token(part
     part.refund_all()
     assert unwinding.due_endings(session) == []
     part.chain.burn(holder, UNITS[0])
+    part.chain.finalize()
 
     assert unwinding.due_endings(session) == [part.token.id]
     unwinding.end_unwound(session, part.token.id)
@@ -163,11 +170,67 @@ def test_give_up__burned_before_the_last_refund__ends_with_it(part: Part) -> Non
     part.give_up()
     part.burn()
     part.chain.burn(part.buyers[0].wallet.address, UNITS[0])
+    part.chain.finalize()
     assert unwinding.due_endings(part.desk.session) == []
 
     part.refund_all()
 
     assert part.token.state == TokenizationState.CANCELLED
+
+
+def test_give_up__burn_that_may_be_undone__ends_nothing_before_it_is_final(part: Part) -> None:
+    part.stop()
+    part.give_up()
+    part.burn()
+    part.chain.finalize()
+    part.chain.burn(part.buyers[0].wallet.address, UNITS[0])
+
+    part.refund_all()
+
+    session = part.desk.session
+    assert (part.token.state, unwinding.due_endings(session)) == (TokenizationState.UNWINDING, [])
+    unwinding.end_unwound(session, part.token.id)
+    assert part.token.state == TokenizationState.UNWINDING
+    part.chain.finalize()
+    assert unwinding.due_endings(session) == [part.token.id]
+
+
+def read_anew(part: Part) -> None:
+    token = part.chain.token
+    catching_up.begin_again(part.desk.session, token, after=token.block_number)
+
+
+def refused(part: Part) -> None:
+    read_anew(part)
+    catching_up.refuse(part.desk.session, part.chain.token, "It says what cannot be")
+
+
+def not_told_of(part: Part) -> None:
+    """As where the chain is read from another block on."""
+    part.chain.token.address = secrets.token_bytes(20)
+    part.desk.session.flush()
+
+
+@pytest.mark.parametrize("lose", [read_anew, refused, not_told_of])
+def test_give_up__token_of_which_not_everything_is_known__ends_and_burns_nothing(
+    part: Part, lose: Callable[[Part], None]
+) -> None:
+    """What it seems not to have may be in circulation, and its agent could burn it no more."""
+    part.stop()
+    part.give_up()
+    part.chain.finalize()
+    lose(part)
+
+    part.refund_all()
+
+    session = part.desk.session
+    assert (part.token.state, unwinding.due_endings(session)) == (TokenizationState.UNWINDING, [])
+    assert part.operations(OperationKind.CLOSE_SUITE) == []
+    assert rescinding.due_burns(session) == []
+    with pytest.raises(Conflict, match="token_on_chain"):
+        tokenizations.fire(
+            session, THE_SYSTEM, part.token, "refunds_done", given={"offering": part.sale}
+        )
 
 
 def test_give_up__mint_on_its_way__waits_for_it(part: Part) -> None:

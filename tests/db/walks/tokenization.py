@@ -240,6 +240,8 @@ def burn_and_end(desk: Desk, token: Tokenization) -> None:
     burning.burn_redeemed(desk.session, COMPLIANCE, made.redemption.id)
     for holder, units in zip(made.ledger.holders, redemptions.UNITS, strict=True):
         made.ledger.burn(holder.wallet.address, units)
+    assert burning.due_endings(desk.session) == []
+    made.ledger.finalize()
     assert burning.due_endings(desk.session) == [made.redemption.id]
     end(desk, token)
 
