@@ -158,17 +158,23 @@ def find_obstacle(
         _require_holders(session, tokenization, offering)
         require_open_gate(session, tokenization)
         acceptance.require_no_document_revoked(session, offering)
-        if _leaves_a_rest(session, tokenization, offering):
+        if _needs_treasury(session, tokenization, offering):
             minting.require_treasury(session, tokenization)
     except Conflict as refusal:
         return refusal
     return None
 
 
-def _leaves_a_rest(session: Session, tokenization: Tokenization, offering: Offering) -> bool:
-    """Tell whether the wrapper is to keep something that was not minted to it yet."""
+def _needs_treasury(session: Session, tokenization: Tokenization, offering: Offering) -> bool:
+    """Tell whether the wrapper is to keep something that was not minted to it yet.
+
+    What can never be minted to its buyer is given back to it.
+    """
     if tokenization.state == TokenizationState.MINTING:
-        return bool(minting.failed_rests(session, tokenization))
+        failed = minting.failed_rests(session, tokenization) or minting.failed_orders(
+            session, offering
+        )
+        return bool(failed)
     return sold_units(session, offering) < tokenization.declared_fractions
 
 

@@ -14,6 +14,7 @@ from registry.captable import catching_up
 from registry.captable.models import EventKind, ForcedAct
 from registry.captable.projection import open_cursor
 from registry.case.soundness import require_movable
+from registry.investor import wallets
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
@@ -231,6 +232,21 @@ def test_give_up__token_of_which_not_everything_is_known__ends_and_burns_nothing
         tokenizations.fire(
             session, THE_SYSTEM, part.token, "refunds_done", given={"offering": part.sale}
         )
+
+
+def test_give_up__all_sold_and_one_mint_has_no_place__lets_the_sale_go(desk: Desk) -> None:
+    """At its close the wrapper was to keep nothing, so that nobody asked for its wallet."""
+    part = minted_in_part(desk, (600, 400))
+    part.refuse_the_rest()
+    with pytest.raises(Conflict, match="nothing_in_the_way"):
+        part.give_up()
+    wallets.retire_wallet(desk.session, part.chain.wrapped.issuer.wallet.id)
+    with pytest.raises(Conflict, match="identity_not_ready"):
+        minting.give_back_order(desk.session, COMPLIANCE, part.orders[1].id, reason="KYC ended")
+
+    part.give_up()
+
+    assert part.token.state == TokenizationState.UNWINDING
 
 
 def test_give_up__mint_on_its_way__waits_for_it(part: Part) -> None:
