@@ -83,20 +83,26 @@ def require_no_document_revoked(session: Session, offering: Offering) -> None:
     Conflict
         ``offer_document_revoked``.
     """
-    revoked = session.exec(
+    revoked = list_revoked(session, offering)
+    if revoked:
+        raise Conflict(
+            "offer_document_revoked",
+            f"The {revoked[0].kind} of this sale was revoked; the sale rests.",
+            remedy="Compliance decides how the sale ends.",
+        )
+
+
+def list_revoked(session: Session, offering: Offering) -> Sequence[Document]:
+    """List the papers of a sale that have turned out to be wrong."""
+    return session.exec(
         select(Document)
         .join(OfferingDocument, col(OfferingDocument.document_id) == col(Document.id))
         .where(
             col(OfferingDocument.offering_id) == offering.id,
             col(Document.state) == DocumentState.REVOKED,
         )
-    ).first()
-    if revoked is not None:
-        raise Conflict(
-            "offer_document_revoked",
-            f"The {revoked.kind} of this sale was revoked; the sale rests.",
-            remedy="Compliance decides how the sale ends.",
-        )
+        .order_by(col(Document.id))
+    ).all()
 
 
 def require_accepted(session: Session, offering: Offering, accepted: Collection[Accepted]) -> None:

@@ -166,16 +166,18 @@ def find_obstacle(
 
 
 def _needs_treasury(session: Session, tokenization: Tokenization, offering: Offering) -> bool:
-    """Tell whether the wrapper is to keep something that was not minted to it yet.
+    """Tell whether the wrapper is to keep something by now that was not minted to it yet.
 
-    What can never be minted to its buyer is given back to it.
+    What can never be minted to its buyer is given back to it. Before a sale's time is over the
+    rest may still be sold, and the wrapper may still enrol.
     """
     if tokenization.state == TokenizationState.MINTING:
         failed = minting.failed_rests(session, tokenization) or minting.failed_orders(
             session, offering
         )
         return bool(failed)
-    return sold_units(session, offering) < tokenization.declared_fractions
+    is_over = orders.is_time_over(offering, now())
+    return is_over and sold_units(session, offering) < tokenization.declared_fractions
 
 
 @guard(MACHINE, "give_up")

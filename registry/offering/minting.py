@@ -21,6 +21,7 @@ from registry.kernel.rows import among, get_row, update_many
 from registry.lifecycle.reasons import check_reason
 from registry.offering import money, orders, placing
 from registry.offering.models import RESERVING, Offering, OfferingState, Order, OrderState
+from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import FAILED, ON_CHAIN, Operation, OperationKind
 from registry.tokenization import service as tokenizations
@@ -372,6 +373,7 @@ def reopen_sale(session: Session, tokenization_id: UUID) -> Tokenization:
     # The token is locked; what closes and reopens a sale locks the offering next, then its orders.
     offering = orders.get_offering(session, _closed_offering(session, tokenization).id, lock=True)
     offering.state = OfferingState.OPEN
+    approvals.void(session, offering.id)
     # The next close counts what is left anew: what this one planned is never asked for again.
     operations.give_up_keys(session, failed_rests(session, tokenization))
     book = orders.lock_book(session, offering)

@@ -15,6 +15,7 @@ from registry.lifecycle import service as lifecycle
 from registry.offering import acceptance, allotting, guards, minting, orders, waiting
 from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
 from registry.offering.terms import OfferTerms
+from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.tokenization import service as tokenizations
@@ -100,6 +101,7 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     sold = sum(order.units for order in paid)
     offering.state = OfferingState.CLOSED
     session.add(offering)
+    approvals.void(session, offering.id)  # whoever agreed to give it up knew of an obstacle
     planned = minting.plan_order_mints(session, actor, tokenization, paid)
     rest = tokenization.declared_fractions - sold
     if rest > 0:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from sqlmodel import col, select
 
 from registry.document import service as documents
 from registry.document.models import Document
-from registry.encumbrance.models import EncumbranceKind
+from registry.encumbrance.models import EncumbranceKind, EncumbranceState
 from registry.investor.models import KycState
 from registry.kernel.actor import Role
+from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, RegistryError
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
@@ -129,6 +131,7 @@ def test_give_up__gate_open_again_before_the_second__is_refused(desk: Desk, sold
     """As after a stay that was vacated; here the wrapper's KYC ended, and was renewed."""
     paid(desk, sold.sale)
     issuer = sold.wrapped.issuer.investor
+    sold.sale.closes_at = now()
     issuer.kyc_state = KycState.REVOKED
     desk.session.flush()
     agree(desk, sold.sale, Role.COMPLIANCE)
@@ -139,6 +142,84 @@ def test_give_up__gate_open_again_before_the_second__is_refused(desk: Desk, sold
         agree(desk, sold.sale, Role.REGISTRAR_CHECKER)
 
     assert token_of(desk, sold.sale).state == TokenizationState.OFFERING
+
+
+def test_give_up__wrapper_may_hold_nothing_before_the_time_is_over__is_refused(
+    desk: Desk, sold: Sold
+) -> None:
+    """It may enrol until then, and the rest may be sold."""
+    paid(desk, sold.sale)
+    sold.wrapped.issuer.investor.kyc_state = KycState.REVOKED
+    sold.sale.closes_at = now() + timedelta(days=21)
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="nothing_in_the_way"):
+        agree(desk, sold.sale, Role.COMPLIANCE)
+
+    sold.sale.closes_at = now()
+    desk.session.flush()
+    assert give_up(desk, sold.sale).state == TokenizationState.UNWINDING
+
+
+def test_give_up__another_stay_than_the_one_agreed_on__is_agreed_on_anew(
+    desk: Desk, sold: Sold
+) -> None:
+    paid(desk, sold.sale)
+    stay = liens.active(desk, sold.wrapped.asset, EncumbranceKind.STAY_ORDER)
+    agree(desk, sold.sale, Role.COMPLIANCE)
+    stay.state = EncumbranceState.LAPSED
+    desk.session.flush()
+    liens.active(desk, sold.wrapped.asset, EncumbranceKind.STAY_ORDER)
+
+    with pytest.raises(Conflict, match="approvals_missing"):
+        agree(desk, sold.sale, Role.REGISTRAR_CHECKER)
+
+    assert give_up(desk, sold.sale).state == TokenizationState.UNWINDING
+
+
+def test_give_up__revoked_paper_besides_the_stay_agreed_on__is_agreed_on_anew(desk: Desk) -> None:
+    wrapped = sales.wrapped_apartment(desk)
+    risks = make.file_document(desk, wrapped.asset, "RISK_STATEMENT")
+    sale = sales.offering(desk, wrapped)
+    acceptance.attach_documents(desk.session, token_of(desk, sale), sale, [risks.id])
+    accepting(desk, sale, risks)
+    liens.active(desk, wrapped.asset, EncumbranceKind.STAY_ORDER)
+    agree(desk, sale, Role.COMPLIANCE)
+    documents.revoke_document(desk.session, VERIFIER, risks.id, reason="Found forged")
+
+    with pytest.raises(Conflict, match="approvals_missing"):
+        agree(desk, sale, Role.REGISTRAR_CHECKER)
+
+
+def test_give_up__closed_and_opened_again_since_it_was_agreed_on__is_agreed_on_anew(
+    desk: Desk, sold: Sold
+) -> None:
+    issuer = sold.wrapped.issuer.investor
+
+    def wrapper_is(state: KycState) -> None:
+        issuer.kyc_state = state
+        desk.session.flush()
+
+    paid(desk, sold.sale)
+    sold.sale.closes_at = now()
+    wrapper_is(KycState.REVOKED)
+    agree(desk, sold.sale, Role.COMPLIANCE)
+    wrapper_is(KycState.APPROVED)
+    offerings.close_and_mint(desk.session, COMPLIANCE, sold.sale.tokenization_id)
+    refuse_mints(desk)
+    minting.reopen_sale(desk.session, sold.sale.tokenization_id)
+    wrapper_is(KycState.REVOKED)
+
+    with pytest.raises(Conflict, match="approvals_missing"):
+        agree(desk, sold.sale, Role.REGISTRAR_CHECKER)
+
+
+def refuse_mints(desk: Desk) -> None:
+    for mint in desk.session.exec(
+        select(Operation).where(col(Operation.kind) == OperationKind.MINT)
+    ):
+        mint.state = OperationState.REFUSED
+    desk.session.flush()
 
 
 def test_give_up__by_one_person_or_the_wrong_one__is_refused(desk: Desk, sold: Sold) -> None:
@@ -175,10 +256,7 @@ def test_unwind__every_order_of_a_reopened_sale_given_back__returns_the_money(de
     sale = sales.offering(desk, sales.wrapped_apartment(desk))
     bought = paid(desk, sale)
     offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
-    mints = select(Operation).where(col(Operation.kind) == OperationKind.MINT)
-    for mint in desk.session.exec(mints):
-        mint.state = OperationState.REFUSED
-    desk.session.flush()
+    refuse_mints(desk)
     minting.reopen_sale(desk.session, sale.tokenization_id)
     minting.give_back_order(desk.session, COMPLIANCE, bought.id, reason="KYC ended")
 
