@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, cast, exists, or_
@@ -12,6 +13,7 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
+from registry.kyc import models as kyc
 from registry.lifecycle.reasons import check_reason
 from registry.offering import buying, guards, orders, service, unwinding, waiting
 from registry.offering.models import (
@@ -25,6 +27,9 @@ from registry.offering.models import (
 from registry.operation.models import Operation, OperationKind
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
+
+REVIEW_GRACE = timedelta(days=7)
+"""So long after a sale's time the clock waits for KYC reviews that decide whether orders buy."""
 
 
 def stop_offering(session: Session, actor: Actor, offering_id: UUID, *, reason: str) -> Offering:
@@ -57,8 +62,12 @@ def due_endings(session: Session) -> Sequence[UUID]:
 
     One that was closed since, and opened again because every mint was refused, is left to people:
     they give its orders back, mint or unwind it. The clock would close it again every minute.
+
+    While the KYC of who has paid is being reviewed, people end the sale, or the clock at the end of
+    the grace: the review decides whether that order buys, and perhaps whether the sale fails.
     """
     moment = now()
+    waits = _is_reviewed() & (col(Offering.closes_at) > moment - REVIEW_GRACE)
     still_decides = exists().where(
         col(Order.offering_id) == col(Offering.id),
         or_(
@@ -76,9 +85,24 @@ def due_endings(session: Session) -> Sequence[UUID]:
             col(Tokenization.state) == TokenizationState.OFFERING,
             ~still_decides,
             ~_is_tried(),
+            ~waits,
         )
         .order_by(col(Offering.id))
     ).all()
+
+
+def _is_reviewed() -> ColumnElement[bool]:
+    """Tell of a sale whether a review is open of who has paid and may not hold."""
+    review = exists().where(
+        col(kyc.KycReview.investor_id) == col(Order.investor_id),
+        col(kyc.KycReview.state).in_(kyc.OPEN),
+    )
+    return exists().where(
+        col(Order.offering_id) == col(Offering.id),
+        col(Order.state) == OrderState.PAID,
+        ~orders.buys(),
+        review,
+    )
 
 
 def _is_tried() -> ColumnElement[bool]:

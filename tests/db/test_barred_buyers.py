@@ -11,6 +11,7 @@ from registry.investor import wallets
 from registry.investor.models import KycState
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
+from registry.kyc.models import KycReview, ReviewState
 from registry.offering import ending, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
@@ -87,6 +88,64 @@ def test_end__minimum_reached_only_with_who_may_not_hold__returns_everything(
 
     assert sale.state == OfferingState.FAILED
     assert {order.state for order in bought} == {OrderState.REFUND_DUE}
+
+
+@pytest.mark.parametrize("minimum", [400, 300], ids=["fails without it", "closes without it"])
+def test_end__review_open_of_who_has_paid__waits_for_it(desk: Desk, minimum: int) -> None:
+    sale = offering(desk, minimum_units=minimum)
+    renews, stays = make.buyer(desk), make.buyer(desk)
+    bought = [paid(desk, sale, stays, 300), paid(desk, sale, renews, 100)]
+    kyc_run_out(desk, renews)
+    review_open(desk, renews)
+    sale.closes_at = now()
+    desk.session.flush()
+
+    assert ending.due_endings(desk.session) == []
+    with pytest.raises(Conflict, match="offering_not_over"):
+        ending.end_offering(desk.session, sale.id)
+
+    renews.investor.kyc_valid_until = now() + timedelta(days=365)
+    desk.session.flush()
+    ending.end_offering(desk.session, sale.id)
+    assert {order.state for order in bought} == {OrderState.MINTING}
+
+
+def test_end__review_open_for_longer_than_the_grace__goes_on_without_it(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=300)
+    renews = make.buyer(desk)
+    bought = [paid(desk, sale, make.buyer(desk), 300), paid(desk, sale, renews, 100)]
+    kyc_run_out(desk, renews)
+    review_open(desk, renews)
+    sale.closes_at = now() - ending.REVIEW_GRACE
+    desk.session.flush()
+
+    ending.end_offering(desk.session, sale.id)
+
+    assert [order.state for order in bought] == [OrderState.MINTING, OrderState.REFUND_DUE]
+
+
+def test_end__review_open_of_who_has_not_paid__waits_for_nothing(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=300)
+    renews = make.buyer(desk)
+    paid(desk, sale, make.buyer(desk), 300)
+    sales.order(desk, sale, renews, units=100).pay_until = now()
+    kyc_run_out(desk, renews)
+    review_open(desk, renews)
+    sale.closes_at = now()
+    desk.session.flush()
+
+    assert ending.due_endings(desk.session) == [sale.id]
+
+
+def review_open(desk: Desk, buyer: Buyer) -> None:
+    review = KycReview(
+        investor_id=buyer.investor.id,
+        state=ReviewState.SUBMITTED,
+        opened_by=buyer.investor.subject,
+        submitted_at=now(),
+    )
+    desk.session.add(review)
+    desk.session.flush()
 
 
 def test_unwind__minimum_reached_only_with_who_may_not_hold__is_done(desk: Desk) -> None:
