@@ -160,7 +160,10 @@ class Effect(Protocol):
         ...
 
     def on_failed(self, session: Session, operation: Operation) -> None:
-        """Tell the registry that nothing happened on chain."""
+        """Tell the registry that nothing happened on chain.
+
+        May run again, and must then change nothing; not of what was planned anew.
+        """
         ...
 
 

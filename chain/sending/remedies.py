@@ -22,7 +22,6 @@ from registry.kernel.masking import mask_fields
 from registry.operation import service as operations
 from registry.operation.errors import operation_problem
 from registry.operation.models import (
-    FAILED,
     Operation,
     OperationDependency,
     OperationKind,
@@ -47,7 +46,7 @@ def retry(session: Session, actor: Actor, operation_id: UUID) -> Operation:
         ``dependency_failed``.
     """
     failed = operations.get_operation(session, operation_id)
-    if failed.state not in FAILED:
+    if not failed.has_failed:
         raise Conflict("operation_not_failed", f"The operation is {failed.state}.")
     tells_register = getattr(type(EFFECTS[failed.kind]), "on_failed", None) not in PLAIN
     if tells_register or failed.subject_kind == "order" or failed.kind == OperationKind.BATCH:
@@ -59,7 +58,7 @@ def retry(session: Session, actor: Actor, operation_id: UUID) -> Operation:
         )
     key = _key_of(failed)
     current = operations.find_by_key(session, key)
-    if current is not None and current.state not in FAILED:
+    if current is not None and not current.has_failed:
         raise Conflict("operation_planned_anew", f"Operation {current.id} does it already.")
     anew = operations.plan(
         session,
@@ -84,7 +83,7 @@ def _required(session: Session, failed: Operation) -> list[Operation]:
         .where(col(OperationDependency.operation_id) == failed.id)
     ).all():
         current = operations.find_by_key(session, _key_of(earlier)) or earlier
-        if current.state in FAILED:
+        if current.has_failed:
             raise Conflict(
                 "dependency_failed",
                 f"The {current.kind} that must come first has failed.",

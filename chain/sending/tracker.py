@@ -224,21 +224,19 @@ class Tracker:
         """End what an empty call has taken the nonce of.
 
         A person's, with which the operation was cancelled; or ours, where a reorg had taken back
-        what had failed before: that stays failed, and the register was told of it then.
+        what had failed before: that stays failed.
         """
         with self._database.transaction() as session:
             operation = session.get_one(Operation, flight.operation.id, with_for_update=True)
             if operation.state not in IN_FLIGHT:
                 return 0
             _note_block(session, flight, receipt)
-            is_news = operation.problem is None
             state, problem = _spent_by(operation, hex_of(receipt.tx_hash))
             for row in batches.whole(session, operation):
                 row.state, row.ended_at, row.waits_for = state, now(), None
                 row.problem = problem
                 session.add(row)
-                if is_news:
-                    EFFECTS[row.kind].on_failed(session, row)
+                _tell_failed(session, row)
                 mark(row, state.value, failed=str(problem["code"]), seen=_seen(receipt))
         log.warning(
             "operation_cancelled" if state == OperationState.REPLACED else "operation_dropped",
@@ -263,8 +261,9 @@ class Tracker:
                 mark(row, "reverted", failed=reason.name, seen=_seen(receipt))
             if is_news:
                 # Else it was cancelled before: its rows have failed with it.
-                EFFECTS[operation.kind].on_failed(session, operation)
                 batches.disband(session, operation)
+            for row in batches.whole(session, operation):
+                _tell_failed(session, row)
             failpoints.reach("before_reverted_commit")
         failpoints.reach("after_reverted_commit")
         log.warning(
@@ -298,6 +297,16 @@ class Tracker:
             except ChainError as fault:
                 log.warning("reason_not_told", block=block, reason=str(fault))
         return Reverted("", told, {})
+
+
+def _tell_failed(session: Session, operation: Operation) -> None:
+    """Tell the register that nothing happens; again, where a reorg had the end come twice.
+
+    It may have waited for this end as well, while the nonce was still to be spent. What was planned
+    anew meanwhile is told of by the operation in its place.
+    """
+    if not operation.is_given_up:
+        EFFECTS[operation.kind].on_failed(session, operation)
 
 
 def _note_block(session: Session, flight: _Flight, receipt: Receipt) -> None:

@@ -20,7 +20,7 @@ from registry.case.models import (
 )
 from registry.kernel.rows import get_row, page_after
 from registry.operation import service as operations
-from registry.operation.models import FAILED, Operation, OperationState
+from registry.operation.models import Operation, OperationState
 
 _LIFTING = (
     CaseState.LIFT_OPENED,
@@ -117,7 +117,7 @@ def happened(session: Session, act: CaseAct) -> bool:
         operation = operations.get_operation(session, act.operation_id)
         if operation.state == OperationState.FINAL:
             return True
-        if operation.state not in FAILED:
+        if not operation.has_failed:
             return False
     return is_projected(session, act)
 

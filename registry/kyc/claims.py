@@ -55,7 +55,9 @@ def _revocations_under_way(session: Session, review: KycReview) -> list[Operatio
         for row in list_reviews_of(session, review.investor_id)
         if row.state in {ReviewState.LAPSED, ReviewState.REVOKED}
     ]
-    return [row for row in earlier if row is not None and row.state in IN_FLIGHT]
+    return [
+        row for row in earlier if row is not None and row.state in IN_FLIGHT and not row.has_failed
+    ]
 
 
 def plan_revocation(session: Session, actor: Actor, review: KycReview) -> Operation | None:

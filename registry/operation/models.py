@@ -122,6 +122,22 @@ class Operation(Record, table=True):
     traceparent: str | None = None
     ended_at: AwareDatetime | None = instant()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it does not happen: it ended so, or only its nonce is still to be spent."""
+        return self.state in FAILED or (self.problem is not None and self.state not in ON_CHAIN)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its effect is planned anew, or by others, since it failed."""
+        return self.key == given_up_key(self)
+
+
+def given_up_key(failed: Operation) -> str:
+    """Give what an operation is called once its own key names another one."""
+    suffix = f"#{failed.id}"
+    return f"{failed.key.removesuffix(suffix)}{suffix}"
+
 
 class OperationDependency(SQLModel, table=True):
     """`operation_id` may be sent once `requires_id` is on chain."""

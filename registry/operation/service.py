@@ -17,7 +17,6 @@ from registry.kernel.clock import now
 from registry.kernel.ids import new_id
 from registry.kernel.rows import among, get_row, insert_many, page_after
 from registry.operation.models import (
-    FAILED,
     IN_FLIGHT,
     Operation,
     OperationAttempt,
@@ -25,6 +24,7 @@ from registry.operation.models import (
     OperationKind,
     OperationState,
     SignerWatch,
+    given_up_key,
 )
 
 WAKE_CHANNEL = "milkiyat_operation"
@@ -60,7 +60,8 @@ def plan(
 ) -> Operation:
     """Plan one operation, or return the one that was planned under the same `key`.
 
-    An operation that failed had no effect on chain, so it gives its key up to a new one.
+    An operation that failed had no effect on chain, so it gives its key up to a new one; so does
+    one that a reorg has taken back since, and that only spends its nonce.
 
     Parameters
     ----------
@@ -81,8 +82,8 @@ def plan_all(
     """Plan many operations with a few statements, each as `plan` would, and give them by key."""
     keys = [new.key for new in wanted]
     known = session.exec(select(Operation).where(among(col(Operation.key), keys))).all()
-    give_up_keys(session, [operation for operation in known if operation.state in FAILED])
-    found = {operation.key: operation for operation in known if operation.state not in FAILED}
+    found = {operation.key: operation for operation in known if not operation.has_failed}
+    give_up_keys(session, [operation for operation in known if operation.has_failed])
     missing = {new.key: new for new in wanted if new.key not in found}
     if missing:
         rows = [_row(actor, new) for new in missing.values()]
@@ -97,7 +98,7 @@ def plan_all(
 def give_up_keys(session: Session, failed: Iterable[Operation]) -> None:
     """Free the keys of operations that failed: their effects are planned anew, or by others."""
     for operation in failed:
-        operation.key = f"{operation.key}#{operation.id}"
+        operation.key = given_up_key(operation)
     session.flush()
 
 

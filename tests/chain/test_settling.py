@@ -16,7 +16,7 @@ from registry.operation.models import Operation, OperationKind, OperationState
 from registry.payment.allocating import assign_payment, suggest_orders
 from registry.payment.rails import BANK, Receipt
 from registry.payment.receiving import book_receipt
-from registry.settlement.service import Agreed
+from registry.settlement.service import Agreed, fail_settlement
 from tests.chain.dealing import DAY, UNITS, Dealing, place
 from tests.chain.faults import Died, LosesSends, Mortal
 from tests.chain.market import HELD, ISSUER, SECOND, Market
@@ -182,6 +182,9 @@ def test_settle__mined_after_its_time__is_reverted_and_the_order_waits_for_its_m
     assert "SettlementTooLate" in (found.problem or {})["detail"]
     assert dealing.order().state == OrderState.AWAITING_PAYMENT
     assert dealing.rupees() == (0, 10 * dealing.price)
+    with world.database.transaction() as session:  # a reorg lets an end come twice
+        fail_settlement(session, found)
+    assert dealing.order().state == OrderState.AWAITING_PAYMENT
     # And what reverts is judged as before, of every key.
     for name in ("a pause", "one more"):
         paused = dealing.market.plan(OperationKind.PAUSE, name)

@@ -62,6 +62,29 @@ def test_plan__first_failed__gives_its_key_up(session: Session, state: Operation
     assert plan(session) is second
 
 
+@pytest.mark.parametrize(
+    ("state", "is_anew"),
+    [
+        (OperationState.SIGNED, True),
+        (OperationState.BROADCAST, True),
+        (OperationState.MINED, False),
+        (OperationState.FINAL, False),
+    ],
+)
+def test_plan__first_had_failed_and_a_reorg_took_it_back__gives_its_key_up_unless_it_happens(
+    session: Session, state: OperationState, is_anew: bool
+) -> None:
+    first = plan(session)
+    first.state, first.problem = state, {"code": "call_would_revert"}
+    session.flush()
+
+    second = plan(session)
+
+    assert (second is not first) is is_anew
+    assert first.is_given_up is is_anew
+    assert not second.is_given_up
+
+
 def test_plan__other_key__is_another_operation(session: Session) -> None:
     assert plan(session, "mint:order:1").id != plan(session, "mint:order:2").id
 
