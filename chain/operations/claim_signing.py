@@ -40,9 +40,9 @@ def sign_claims(
     ------
     PolicyRefused
         ``signer_contract_forbidden``, ``signer_method_forbidden``, or ``signer_limit_exceeded``:
-        more than a day's limit by itself.
+        a batch of more than a day's limit, which is halved. One claim alone is never too much.
     MustWait
-        ``signer_limit_reached``: the last 24 hours used the limit up.
+        ``signer_limit_reached``: the last 24 hours used the limit up, or it is 0.
     SignerUnavailable, SignerRefused
         The key cannot be used.
     """
@@ -77,7 +77,7 @@ def _count(session: Session, wanted: Collection[UUID], limit: int | None) -> Non
 
 
 def _require_room(session: Session, more: int, limit: int) -> None:
-    if more > limit:
+    if more > limit > 0:
         raise PolicyRefused(
             operation_problem(
                 "signer_limit_exceeded",
@@ -97,6 +97,8 @@ def _require_room(session: Session, more: int, limit: int) -> None:
             operation_problem(
                 "signer_limit_reached",
                 f"The claim key has signed {used} of {limit} claims of the last 24 hours.",
-                remedy="It goes on by itself; or raise claims_per_day in SIGNER_POLICY.",
+                remedy="It goes on by itself; or raise claims_per_day in SIGNER_POLICY."
+                if limit
+                else "Raise claims_per_day in SIGNER_POLICY.",
             )
         )

@@ -20,6 +20,9 @@ GWEI = 10**9
 MINTS = frozenset({"mint", "batchMint"})
 """Functions of the CaseAgent that create units."""
 
+CLAIM_BATCH = "ClaimBatch"
+"""What the claim key signs, and ClaimIssuer issues to whoever brings it."""
+
 NONE: frozenset[str] = frozenset()
 
 
@@ -99,7 +102,7 @@ class ClaimPolicy(BaseModel):
     signs
         Types by the name of the platform's contract.
     claims_per_day : int or None
-        In any 24 hours; each claim once, when it is first signed.
+        In any 24 hours; each claim once, when it is first signed. With 0, claims wait.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,6 +129,17 @@ class SigningPolicy(BaseModel):
     claim_issuer: ClaimPolicy = Field(default_factory=ClaimPolicy)
     custody: dict[str, frozenset[str]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _refuse_claims_without_a_signature(self) -> Self:
+        issues = any("issue" in role.calls.get("ClaimIssuer", NONE) for role in self.roles.values())
+        if issues and CLAIM_BATCH not in self.claim_issuer.signs.get("ClaimIssuer", NONE):
+            raise PydanticCustomError(
+                "claims_without_signature",
+                "a role may call issue of ClaimIssuer, and claim_issuer signs nothing for it; add "
+                '"claim_issuer": {"signs": {"ClaimIssuer": ["ClaimBatch"]}}, or take issue out',
+            )
+        return self
+
     def of(self, role: SignerRole) -> RolePolicy:
         return self.roles.get(role, RolePolicy())
 
@@ -145,4 +159,5 @@ def load_policy(path: Path = DEFAULT_POLICY) -> SigningPolicy:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise SignerRefused(f"SIGNER_POLICY {path}: {where}: {first['msg']}.") from error
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        raise SignerRefused(f"SIGNER_POLICY {path}: {what}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +12,24 @@ from chain.errors import PolicyRefused, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.operations.add_claim import claims_typed_data
 from chain.operations.claim_signing import sign_claims
+from chain.sending.remedies import retry
 from chain.signing.policies import SigningPolicy
 from registry.operation.models import ClaimSignature, Operation, OperationKind, OperationState
 from tests.chain.market import FIRST, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import count
 from tests.chain.test_signing_policy import ALLOWED, problem_of
+from tests.factories import COMPLIANCE
 
 pytestmark = pytest.mark.chain
 
 
-def under(market: Market, **claim_issuer: Any) -> Market:
+def under(market: Market, *, without_issue: bool = False, **claim_issuer: Any) -> Market:
     """Give the same market with another policy of the claim key."""
-    changed = ALLOWED | {"claim_issuer": ALLOWED["claim_issuer"] | claim_issuer}
+    changed = deepcopy(ALLOWED)
+    changed["claim_issuer"] |= claim_issuer
+    if without_issue:
+        del changed["roles"]["agent"]["calls"]["ClaimIssuer"]
     policy = SigningPolicy.model_validate(changed)
     world = replace(market.world, chain=replace(market.world.chain, policy=policy))
     return replace(market, world=world)
@@ -56,10 +62,11 @@ def a_day_passes(market: Market) -> None:
     ("signs", "code"),
     [({}, "signer_contract_forbidden"), ({"ClaimIssuer": []}, "signer_method_forbidden")],
 )
-def test_claim__policy_does_not_name_it__is_refused_and_not_signed(
+def test_claim__policy_does_not_name_it__is_refused_and_can_be_retried_once_it_does(
     market: Market, signs: dict[str, Any], code: str
 ) -> None:
-    market = under(market, signs=signs)
+    allowing = market
+    market = under(market, without_issue=True, signs=signs)
     signed = count(market.world.database, ClaimSignature)
     refused = claim(market, FIRST)
     market.world.settle()
@@ -68,6 +75,12 @@ def test_claim__policy_does_not_name_it__is_refused_and_not_signed(
     assert problem["code"] == code
     assert "claim_issuer" in problem["remedy"]
     assert count(market.world.database, ClaimSignature) == signed
+
+    with market.world.database.transaction() as session:
+        anew = retry(session, COMPLIANCE, refused.id).id
+    allowing.world.settle()
+    (found,) = [each for each in market.world.operations() if each.id == anew]
+    assert found.state == OperationState.FINAL
 
 
 def test_claim__for_another_contract__is_never_signed(market: Market) -> None:
@@ -98,11 +111,35 @@ def test_claims__of_a_day_used_up__the_rest_waits_until_they_are_not(market: Mar
     assert find(market, second).state == OperationState.FINAL
 
 
-def test_claims__more_than_a_day_at_once__is_refused(market: Market) -> None:
-    market = under(market, claims_per_day=0)
-    refused = claim(market, FIRST)
+def test_claims__none_a_day__wait_until_some_are_allowed(market: Market) -> None:
+    none = under(market, claims_per_day=0)
+    none = replace(none, world=replace(none.world, batch_rows=100))
+    claims = [claim(none, FIRST), claim(none, SECOND)]
+    none.world.settle()
+    for each in claims:
+        waiting = find(none, each)
+        assert waiting.state == OperationState.PLANNED
+        assert waiting.waits_for is not None
+        assert waiting.waits_for["code"] == "signer_limit_reached"
+        assert "by itself" not in waiting.waits_for["remedy"]
+
     market.world.settle()
-    assert problem_of(market, refused)["code"] == "signer_limit_exceeded"
+    assert {find(market, each).state for each in claims} == {OperationState.FINAL}
+
+
+def test_claims__batch_of_more_than_a_day__is_halved_and_none_is_refused(market: Market) -> None:
+    a_day_passes(market)
+    market = under(market, claims_per_day=1)
+    market = replace(market, world=replace(market.world, batch_rows=100))
+    claims = [claim(market, FIRST), claim(market, SECOND)]
+    market.world.settle()
+    assert [find(market, each).state for each in claims] == [
+        OperationState.FINAL,
+        OperationState.PLANNED,
+    ]
+    a_day_passes(market)
+    market.world.settle()
+    assert find(market, claims[1]).state == OperationState.FINAL
 
 
 def test_claim__signed_again_since_the_node_refused__counts_once(market: Market) -> None:

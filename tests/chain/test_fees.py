@@ -298,9 +298,9 @@ def test_stuck__policy_forbids_it_by_now__waits_and_everything_else_is_sent(
     world.turn()
     mine_dear(world, STUCK)
     world.node.drop_pool()
-    roles = json.loads(DEFAULT_POLICY.read_text("utf-8"))["roles"]
-    del roles["agent"]["calls"]["RegistrationDesk"]
-    narrow = type(load_policy()).model_validate({"roles": roles})
+    policy = json.loads(DEFAULT_POLICY.read_text("utf-8"))
+    del policy["roles"]["agent"]["calls"]["RegistrationDesk"]
+    narrow = type(load_policy()).model_validate(policy)
     narrowed = replace(world, chain=replace(world.chain, policy=narrow))
     wallet = market.wallet(FIRST)
     opening = {"wallet_id": str(wallet.id), "wallet": hex_of(wallet.address)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,21 @@ def test_policy_file__limit_of_what_the_role_never_does__is_refused_and_says_why
         load_policy(path)
     path.write_text('{"roles": {"agent": {"calls": {"CaseAgent": ["mint"]}, "units_per_day": 5}}}')
     assert load_policy(path).of(SignerRole.AGENT).units_per_day == 5
+
+
+def test_policy_file__claims_may_be_issued_and_nobody_signs_them__is_refused_and_says_what_to_add(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "policy.json"
+    policy = {"roles": {"agent": {"calls": {"ClaimIssuer": ["issue"]}}}}
+    path.write_text(json.dumps(policy))
+    with pytest.raises(SignerRefused) as refused:
+        load_policy(path)
+    said = re.search(r"add (.*), or take issue out", str(refused.value))
+    assert said is not None
+
+    path.write_text(json.dumps(policy | json.loads(f"{{{said[1]}}}")))
+    assert load_policy(path).claim_issuer.claims_per_day is None
 
 
 def test_default_policy__rupees__are_issued_by_no_key_of_ours() -> None:
