@@ -79,8 +79,9 @@ class Pool:
     def list_ready(self, session: Session, most: int) -> Sequence[Operation]:
         """List what may be sent now, oldest first: so many of all, and some of each role.
 
-        However many of one role wait at the head, those of another one are seen behind them, and
-        so is what nothing holds up in a role whose order does not matter.
+        However many of one role wait at the head, those of another one are seen behind them. In a
+        role whose order does not matter so is what nothing holds up, and of what waits some of each
+        kind: what one kind waits for, another kind may have or not need.
 
         Parameters
         ----------
@@ -97,8 +98,8 @@ class Pool:
             in_head = [each for each in found if EFFECTS[each.kind].role == role]
             share = -(-most // len(self._roles))
             if len(in_head) < share or any(each.waits_for for each in in_head):
-                listed = list_fresh if role in IN_ANY_ORDER else list_ready
-                seen |= {each.id: each for each in listed(session, mine, share)}
+                behind = _behind(session, role, mine, share)
+                seen |= {each.id: each for each in behind}
         return [seen[each] for each in sorted(seen)]
 
     def free(self, flying: Mapping[bytes, int]) -> int:
@@ -120,8 +121,8 @@ class Pool:
     ) -> list[list[UUID]]:
         """Give what this key sends of transactions that are ready: each to the least busy key.
 
-        Where there is not room for all, each role takes its turn, and what waits takes turns with
-        what does not: nobody knows before it is tried whether it goes.
+        Where there is not room for all, each role takes its turn, and each kind of what waits takes
+        turns with what does not: nobody knows before it is tried whether it goes.
 
         Parameters
         ----------
@@ -171,11 +172,24 @@ class Pool:
         return [key for key in keys if key not in resting] or keys
 
 
+def _behind(
+    session: Session, role: SignerRole, kinds: Sequence[str], most: int
+) -> Iterator[Operation]:
+    """Give what is to be seen of a role behind a head that leaves no place for it, or waits."""
+    if role not in IN_ANY_ORDER:
+        yield from list_ready(session, kinds, most)
+        return
+    yield from list_fresh(session, kinds, most)
+    for kind in kinds:
+        yield from list_ready(session, [kind], -(-most // len(kinds)))
+
+
 def _in_turn(groups: Sequence[Group]) -> Iterator[int]:
     """Give the places of groups, one of each line after the other."""
-    lines: dict[tuple[SignerRole, bool], list[int]] = {}
+    lines: dict[tuple[SignerRole, str | None], list[int]] = {}
     for place, group in enumerate(groups):
         role = EFFECTS[group.kind].role
-        lines.setdefault((role, group.waits and role in IN_ANY_ORDER), []).append(place)
+        waiting = group.kind if group.waits and role in IN_ANY_ORDER else None
+        lines.setdefault((role, waiting), []).append(place)
     for places in zip_longest(*lines.values()):
         yield from (place for place in places if place is not None)

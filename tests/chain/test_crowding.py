@@ -68,6 +68,17 @@ def test_crowd__a_day_is_used_up__what_is_planned_later_of_other_roles_and_kinds
     }
 
 
+def test_crowd__behind_it_another_kind_waits_for_its_node__is_tried_again(
+    crowded: Market,
+) -> None:
+    later = identity(crowded, "later")
+    with crowded.world.database.transaction() as session:
+        session.get_one(Operation, later.id).waits_for = {"code": "node_refuses", "detail": ""}
+    crowded.world.settle()
+
+    assert state_of(crowded, later) == OperationState.FINAL
+
+
 def test_crowd__in_a_role_in_which_order_counts__what_waits_is_not_overtaken(
     crowded: Market,
 ) -> None:
