@@ -64,6 +64,9 @@ def sign_claims(
 
 def _count(session: Session, wanted: Collection[UUID], limit: int | None) -> None:
     """Count what is signed for the first time, unless it would be too much."""
+    if limit is not None:
+        # Two workers count one after the other.
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('claim_limit'))"))
     known = session.exec(
         select(ClaimSignature.operation_id).where(among(col(ClaimSignature.operation_id), wanted))
     ).all()
@@ -85,8 +88,6 @@ def _require_room(session: Session, more: int, limit: int) -> None:
                 remedy="Raise claims_per_day in SIGNER_POLICY, if it is meant.",
             )
         )
-    # Two workers count one after the other.
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('claim_limit'))"))
     used = session.exec(
         select(func.count())
         .select_from(ClaimSignature)

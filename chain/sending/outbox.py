@@ -65,7 +65,8 @@ _READY = (
 
 _FRESH = _READY.where(col(Operation.waits_for).is_(None))
 
-_CLAIMED = _READY.with_for_update(of=Operation, skip_locked=True)
+# Without their keys: whoever holds the limit of claims may count one of these at this moment.
+_CLAIMED = _READY.with_for_update(of=Operation, skip_locked=True, key_share=True)
 
 _ORPHANS = (
     select(Operation, _REQUIRED.kind, _REQUIRED.id)

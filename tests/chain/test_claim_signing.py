@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from chain.errors import PolicyRefused, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.operations.add_claim import claims_typed_data
 from chain.operations.claim_signing import sign_claims
+from chain.sending.outbox import claim_ready
 from chain.sending.remedies import retry
 from chain.signing.policies import SigningPolicy
 from registry.operation.models import ClaimSignature, Operation, OperationKind, OperationState
@@ -22,6 +24,14 @@ from tests.chain.test_signing_policy import ALLOWED, problem_of
 from tests.factories import COMPLIANCE
 
 pytestmark = pytest.mark.chain
+
+CLAIM = {
+    "identity": hex_of(b"\x77" * 20),
+    "topic": 1,
+    "issuedAt": 1,
+    "expiresAt": 2,
+    "evidenceHash": b"\x55" * 32,
+}
 
 
 def under(market: Market, *, without_issue: bool = False, **claim_issuer: Any) -> Market:
@@ -140,6 +150,21 @@ def test_claims__batch_of_more_than_a_day__is_halved_and_none_is_refused(market:
     a_day_passes(market)
     market.world.settle()
     assert find(market, claims[1]).state == OperationState.FINAL
+
+
+def test_claims__another_worker_has_taken_one__are_counted_all_the_same(market: Market) -> None:
+    """That one waits for the limit, which whoever counts holds: neither may wait for the other."""
+    world = under(market, claims_per_day=1_000).world
+    operation = claim(market, FIRST)
+    issuer = hex_of(world.place("ClaimIssuer"))
+    typed = claims_typed_data(CHAIN_ID, issuer, [CLAIM])
+    with world.database.transaction() as first:
+        ready = claim_ready(first, [OperationKind.ADD_CLAIM], 2)
+        assert [each.id for each in ready] == [operation.id]
+        with world.database.transaction() as second:
+            second.execute(text("SET LOCAL lock_timeout = '2s'"))
+            sign_claims(second, world.chain, [operation], typed)
+    assert find(market, operation).state == OperationState.PLANNED
 
 
 def test_claim__signed_again_since_the_node_refused__counts_once(market: Market) -> None:
