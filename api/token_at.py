@@ -60,7 +60,7 @@ async def get_token_at(
         chain_id = services.settings.chain_id
         block = known_block_at(session, chain_id, when.as_of, when.known_at)
         token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
-        require_known(session, token, when.known_at)
+        require_known(session, token, when.known_at, block=block.number)
         return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
 
     return Later(find)
@@ -177,8 +177,8 @@ async def get_projected_at(
 
     def find() -> ProjectedAt:
         token = find_named(session, which)
-        require_known(session, token, when.known_at)
         block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
+        require_known(session, token, when.known_at, block=block.number)
         if block.degraded is None and not isinstance(which.token_id, UUID):
             block = replace(block, degraded=doubt_of(session, token))
         final = needed_on(session, services, token.chain_id, needed)

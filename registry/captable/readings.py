@@ -67,6 +67,15 @@ def note_begun(session: Session, token: Token, kind: ReadingKind, *, after: int)
     session.flush()
 
 
+def note_apart(session: Session, token: Token, *, after: int) -> None:
+    """Note that a token is read apart from now on, unless it is so already."""
+    query = select(TokenReading.number).where(
+        col(TokenReading.token_no) == token.token_no, col(TokenReading.joined_at).is_(None)
+    )
+    if session.exec(query).first() is None:
+        note_begun(session, token, ReadingKind.SET_APART, after=after)
+
+
 def note_joined(session: Session, token: Token) -> None:
     """Note that a token is read together with its chain again."""
     session.execute(
@@ -99,8 +108,13 @@ def times_read_again(session: Session, token: Token) -> int:
     return session.exec(query).one()
 
 
-def require_known(session: Session, token: Token, known_at: datetime | None) -> None:
+def require_known(session: Session, token: Token, known_at: datetime | None, *, block: int) -> None:
     """Refuse to tell what was known of a token at a moment of which nothing is kept.
+
+    Parameters
+    ----------
+    block
+        The last one that is told of: what was thrown away is above some block.
 
     Raises
     ------
@@ -108,10 +122,12 @@ def require_known(session: Session, token: Token, known_at: datetime | None) -> 
         ``token_read_since``.
     """
     if known_at is not None:
-        _refuse_first(session, known_at, col(TokenReading.token_no) == token.token_no)
+        _refuse_first(session, known_at, block, col(TokenReading.token_no) == token.token_no)
 
 
-def require_all_known(session: Session, chain_id: int, known_at: datetime | None) -> None:
+def require_all_known(
+    session: Session, chain_id: int, known_at: datetime | None, *, block: int
+) -> None:
     """Refuse the same of all the platform's own tokens, for what counts each of them.
 
     Raises
@@ -126,13 +142,18 @@ def require_all_known(session: Session, chain_id: int, known_at: datetime | None
         .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
         .where(col(Token.chain_id) == chain_id)
     )
-    _refuse_first(session, known_at, col(TokenReading.token_no).in_(own))
+    _refuse_first(session, known_at, block, col(TokenReading.token_no).in_(own))
 
 
-def _refuse_first(session: Session, known_at: datetime, whose: ColumnElement[bool]) -> None:
+def _refuse_first(
+    session: Session, known_at: datetime, block: int, whose: ColumnElement[bool]
+) -> None:
     is_until = col(TokenReading.joined_at).is_(None) | (col(TokenReading.joined_at) > known_at)
-    is_gone = (col(TokenReading.kind) != ReadingKind.SET_APART) | (
-        col(TokenReading.begun_at) <= known_at
+    kind = col(TokenReading.kind)
+    is_gone = (
+        (kind == ReadingKind.ADOPTED)
+        | ((kind == ReadingKind.READ_AGAIN) & (col(TokenReading.after_block) < block))
+        | ((kind == ReadingKind.SET_APART) & (col(TokenReading.begun_at) <= known_at))
     )
     found = session.exec(
         select(TokenReading, Token.address)

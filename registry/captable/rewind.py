@@ -22,6 +22,7 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
+from registry.captable.readings import note_apart
 from registry.captable.suites import WALLETS, store_suites, suites_before
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
@@ -265,6 +266,8 @@ def _await_tokens(session: Session, chain_id: int, tokens: Sequence[int], ancest
             session, THE_SYSTEM, "token_taken_back", "token", f"0x{address.hex()}",
             chain_id=chain_id, first_block=first, ancestor=ancestor, was_refused_for=refusal,
         )  # fmt: skip
+    for token_no in tokens:
+        note_apart(session, session.get_one(Token, token_no), after=ancestor)
 
 
 def _refold(session: Session, token_no: int, kinds: Collection[int], *, is_rebuilt: bool) -> None:

@@ -238,10 +238,8 @@ def _block_of(
         if first.block is None:
             return None
         as_of = first.block
-    if report.speaks_of_chain or report.counts_holders:
-        require_all_known(session, chain_id, asking.known_at)
     try:
-        return known_block_at(session, chain_id, as_of, asking.known_at)
+        block = known_block_at(session, chain_id, as_of, asking.known_at)
     except (NotFound, Unavailable):
         if report.speaks_of_chain:
             raise
@@ -249,6 +247,9 @@ def _block_of(
             # Who holds what nobody has read is not known: it is not nobody.
             sync_state(session, chain_id)
         return None
+    if report.speaks_of_chain or report.counts_holders:
+        require_all_known(session, chain_id, asking.known_at, block=block.number)
+    return block
 
 
 def _is_any_deployed(session: Session) -> bool:

@@ -68,6 +68,34 @@ def test_known_at__before_the_token_was_set_apart__is_what_was_known(house: Hous
     assert known(chain, now()).status_code == 200
 
 
+def test_known_at__where_nothing_was_thrown_away__is_what_was_known(house: House) -> None:
+    chain = moves(house)
+    chain.mine(minted(ONE, 100))
+    last = chain.mine(moved(ONE, TWO, 1))
+    told, moment = held(chain), now()
+    chain.read_again(last)
+    meanwhile = now()
+    chain.mine()
+    chain.read_apart([moved(ONE, TWO, 9)], first=last + 1, joins=True)
+
+    answer = known(chain, moment)
+    assert answer.status_code == 200, answer.json()
+    assert {
+        row["wallet"]: (row["balance_units"], row["frozen_units"]) for row in answer.json()["items"]
+    } == told
+    assert known(chain, meanwhile).status_code == 200
+    path = f"/v1/tokens/{chain.token_id}/cap_table"
+    regulator = house.caller(Role.REGULATOR)
+    chain.mine(moved(ONE, TWO, 1))
+    later = written(now())
+    chain.read_again(last)
+    chain.mine()
+    chain.read_apart([moved(ONE, TWO, 9)], [], [], first=last + 1, joins=True)
+    problem_of(regulator.get(path, known_at=later), 409, "token_read_since")
+    by_then = regulator.get(path, known_at=later, as_of=f"block:{last}")
+    assert by_then.status_code == 200, by_then.json()
+
+
 def test_proofs__of_a_token_that_was_read_again__stay_and_are_void(house: House) -> None:
     chain = moves(house)
     chain.mine(minted(ONE, 100))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
@@ -12,9 +14,12 @@ from chain.sync.guard import Guard
 from chain.sync.indexer import Indexer
 from registry.captable import catching_up
 from registry.captable import service as captable
+from registry.captable.branches import known_block_at
 from registry.captable.models import SyncCursor, Token
+from registry.captable.readings import require_known
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Unavailable
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, cursor_of
@@ -99,10 +104,22 @@ def test_reorg__takes_the_deployment_back__token_is_read_again(
 
     again(suite)
     suite.index()
+    meanwhile = now()
     read_all(suite)
 
     adopted.assert_exact()
     suite.assert_exact()
+    assert_untold(adopted, meanwhile)
+
+
+def assert_untold(suite: Suite, moment: datetime) -> None:
+    """What nothing was told of is not told now as what was known then."""
+    with suite.world.database.reading() as session:
+        token = captable.get_token(session, suite.token)
+        block = known_block_at(session, CHAIN_ID, None, moment)
+        with pytest.raises(Conflict) as refused:
+            require_known(session, token, moment, block=block.number)
+    assert refused.value.code == "token_read_since"
 
 
 def test_reorg__token_does_not_come_again__is_refused_once_that_is_final(

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from registry.captable import catching_up
 from registry.captable.models import Token
 from registry.captable.readings import ReadingKind, TokenReading
 from registry.journal import service as journal
@@ -51,6 +52,40 @@ def test_upgrade__adopted_before__is_known_since_it_was_adopted(fresh_database: 
     ] == [
         (ADOPTED, ReadingKind.ADOPTED, 99, False),
         (BEHIND, ReadingKind.ADOPTED, 99, True),
-        (BEHIND, ReadingKind.READ_AGAIN, 150, True),
+        (BEHIND, ReadingKind.SET_APART, 150, True),
     ]
     assert readings[0].begun_at == readings[0].joined_at == adopted_at
+
+
+def test_upgrade__tokens_that_are_behind__are_read_again_only_where_anything_was_doubted(
+    fresh_database: Database,
+) -> None:
+    with fresh_database.transaction() as session:
+        for chain_id, address in ((1, OURS), (1, ADOPTED), (2, ADOPTED)):
+            token = Token(
+                chain_id=chain_id,
+                address=address,
+                identity_registry=address,
+                compliance=address,
+                block_number=7,
+                caught_up_to=90,
+            )
+            session.add(token)
+            if address == OURS:
+                catching_up.refuse(session, token, "it moved what cannot be")
+        journal.record(session, THE_SYSTEM, "cap_table_degraded", "sync_cursor", 2, reason="so")
+    migrate.downgrade(fresh_database, BEFORE)
+
+    migrate.upgrade(fresh_database)
+
+    with fresh_database.reading() as session:
+        readings = session.exec(
+            select(Token.chain_id, Token.address, TokenReading.kind, TokenReading.after_block)
+            .join(TokenReading, col(TokenReading.token_no) == col(Token.token_no))
+            .order_by(col(Token.token_no))
+        ).all()
+    assert list(readings) == [
+        (1, OURS, ReadingKind.READ_AGAIN, 6),
+        (1, ADOPTED, ReadingKind.SET_APART, 90),
+        (2, ADOPTED, ReadingKind.READ_AGAIN, 6),
+    ]

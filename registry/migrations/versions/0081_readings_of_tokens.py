@@ -1,7 +1,9 @@
 """What a token told before it was adopted or read again is gone: when that was is kept.
 
 Proofs stay when a token is read again, and say since when they are void. Of what was adopted before,
-the journal tells when; from then on it is told as it always was. What is being read now began by now.
+the journal tells when; from then on it is told as it always was. What is being read now began by now;
+what was said of it is gone only where it was refused, or its chain called in doubt, since that is when
+somebody repairs.
 Adopted tokens have the storage that tells of their wallets; of what was adopted before, the
 registry tells.
 """
@@ -29,7 +31,17 @@ WHERE j.recorded_at IS NOT NULL
 """
 _BEING_READ = """
 INSERT INTO token_reading (token_no, number, kind, after_block)
-SELECT token_no, 2, 'READ_AGAIN', caught_up_to FROM token WHERE caught_up_to IS NOT NULL
+SELECT token_no, 2,
+  CASE WHEN is_doubted THEN 'READ_AGAIN' ELSE 'SET_APART' END,
+  -- From where it was repaired nobody has noted.
+  CASE WHEN is_doubted THEN block_number - 1 ELSE caught_up_to END
+FROM token t CROSS JOIN LATERAL (
+  SELECT EXISTS (
+    SELECT FROM journal_entry
+    WHERE (act IN ('token_refused', 'adopted_token_differs') AND subject_kind = 'token'
+        AND subject_id = '0x' || encode(t.address, 'hex'))
+      OR (act = 'cap_table_degraded' AND subject_id = t.chain_id::text)) AS is_doubted) j
+WHERE caught_up_to IS NOT NULL
 """
 
 
