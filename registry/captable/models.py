@@ -238,6 +238,14 @@ class TokenEvent(SQLModel, table=True):
             "log_index",
             postgresql_where=text("kind IN (8, 9, 10, 11)"),
         ),
+        # Which contracts were a token's suite (`captable.suites`): hardly any.
+        Index(
+            "ix_token_event_suite",
+            "token_no",
+            "block_number",
+            "log_index",
+            postgresql_where=text("kind = 15 AND extra ? 'was'"),
+        ),
         # Who was ever frozen: few, and asked for by holder.
         Index(
             "ix_token_event_frozen",

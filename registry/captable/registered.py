@@ -16,7 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind, Token
 from registry.captable.projection import OF_WALLETS
-from registry.captable.suites import WALLETS
+from registry.captable.suites import WALLETS, WAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ SELECT kind, target, extra FROM (
     AND target IS NULL AND block_number <= %(kept)s
   UNION ALL
   SELECT block_number, log_index, kind, target, extra FROM token_event
-  WHERE %(by_storage)s::bool AND token_no = %(token)s AND kind <> 1
-    AND kind = {EventKind.CONTROL:d} AND extra ? '{WALLETS}' AND block_number <= %(kept)s) e
+  WHERE token_no = %(token)s AND kind = {EventKind.CONTROL:d} AND extra ? '{WAS}'
+    AND extra ? '{WALLETS}' AND block_number <= %(kept)s) e
 ORDER BY block_number, log_index
 """  # noqa: S608 - numbers of our own
 
@@ -67,13 +67,7 @@ def registered_at(
     dict
         Address to registration; whoever was not registered is left out.
     """
-    values = {
-        "token": token.token_no,
-        "kept": block.kept,
-        "addresses": list(addresses),
-        # Of the others no event replaces everybody, and there are many to look through.
-        "by_storage": token.identity_storage is not None,
-    }
+    values = {"token": token.token_no, "kept": block.kept, "addresses": list(addresses)}
     numbers: dict[int, bytes] = {}
     found: dict[int, Registration] = {}
     changed: list[int] = []

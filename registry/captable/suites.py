@@ -32,10 +32,10 @@ UPDATE token SET
 FROM unnest(%s::int4[], %s::jsonb[]) AS n(no, s)
 WHERE token_no = no
 """
-# Said for the planner: all of these are in the small index.
+# All of these are in an index of their own.
 _BEFORE = f"""
 SELECT DISTINCT ON (token_no) token_no, extra->'{WAS}' FROM token_event
-WHERE token_no = ANY(%s::int4[]) AND block_number > %s AND kind <> 1
+WHERE token_no = ANY(%s::int4[]) AND block_number > %s
   AND kind = {EventKind.CONTROL:d} AND extra ? '{WAS}'
 ORDER BY token_no, block_number, log_index
 """  # noqa: S608 - names of our own
