@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient
 from chain.sync.pace import Pace
+from chain.sync.pasts import Pasts
 from chain.sync.ranges import RangeReader
 from chain.sync.watched import Watched
 from registry.captable.events import ProjectedRange
@@ -57,7 +59,8 @@ def wrong_events(
 ) -> list[Wrong[Compared]]:
     """Give the events of one block that are kept wrongly, in the order of the chain."""
     watched, stored = kept(number, number)
-    logged = told(RangeReader(client).read(watched, number, number, number).found)
+    reader = RangeReader(client, Pasts(client, turn_seconds=math.inf).told)
+    logged = told(reader.read(watched, number, number, number).found)
     ours = {(entry.block_number, entry.log_index): entry for entry in stored - logged}
     theirs = {(entry.block_number, entry.log_index): entry for entry in logged - stored}
     return [
@@ -90,7 +93,8 @@ def first_wrong_block(
     RpcRefused
         The node does not have the logs of a block any more.
     """
-    reader, pace = RangeReader(client), Pace()
+    pasts, pace = Pasts(client, turn_seconds=math.inf), Pace()
+    reader = RangeReader(client, pasts.told)
     place, end = blocks.start - 1, blocks.stop - 1
     while place < end:
         last = min(place + pace.blocks, end)
@@ -102,6 +106,7 @@ def first_wrong_block(
             continue
         if wrong := told(read.found) ^ stored:
             return min(entry.block_number for entry in wrong)
+        pasts.forget_all()
         pace.answered(last - place, read.logs)
         on_right(last)
         place = last

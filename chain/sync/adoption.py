@@ -95,7 +95,7 @@ def examine(
         # Other registries may write to it, of which its own logs alone tell.
         identity_storage=storage,
         compliance=bytes_of(token["compliance"]),
-        block_number=min(_first_block(client, each) for each in (address, storage))
+        block_number=min(first_block_of(client, each) for each in (address, storage))
         if first_block is None
         else first_block,
         label=read_label(client, address),
@@ -123,7 +123,7 @@ def _ask_all(
     return answers
 
 
-def _first_block(client: ChainClient, address: bytes) -> int:
+def first_block_of(client: ChainClient, address: bytes) -> int:
     """Return the block in which the code appeared; 0 where the node keeps no old state.
 
     Reading from block 0 finds the same, having looked through blocks that hold nothing.

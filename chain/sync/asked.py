@@ -17,7 +17,7 @@ from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
 from chain.contracts.platform import RULE_MODULES
-from chain.node.client import ChainClient, Log, Sent, bytes_of
+from chain.node.client import Log, Sent, bytes_of
 from chain.sync.decode import written
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
@@ -32,9 +32,8 @@ def is_half_told(event: ProjectedEvent) -> bool:
     return event.kind == EventKind.CONTROL and (event.extra or {})["event"] == "ModuleInteraction"
 
 
-def told_whole(client: ChainClient, event: ProjectedEvent, log: Log) -> ProjectedEvent:
+def told_whole(sent: Sent, event: ProjectedEvent, log: Log) -> ProjectedEvent:
     """Add the wallet, or the function and its arguments, to an event that is half told."""
-    (sent,) = client.transactions([event.tx_hash])
     if event.kind == EventKind.IDENTITY_UPDATED:
         wallet = _updated(sent, event, log)
         return event if wallet is None else msgspec.structs.replace(event, target=wallet)

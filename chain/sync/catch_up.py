@@ -15,13 +15,20 @@ import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, col, select
 
-from chain.errors import ChainError, RpcInconsistent, RpcRefused
+from chain.errors import (
+    ChainError,
+    RateLimited,
+    RpcInconsistent,
+    RpcRefused,
+    RpcUnavailable,
+)
 from chain.node.client import ChainClient, hex_of
 from chain.sync.adoption import AdoptionRefused
 from chain.sync.decode import UndecodableLog
 from chain.sync.pace import Pace
+from chain.sync.pasts import Pasts, StillReading
 from chain.sync.ranges import RangeReader, ReadRange
-from chain.sync.watched import read_watched
+from chain.sync.watched import Watched, read_watched
 from registry.captable import catching_up
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ChainBlock, SyncCursor, Token
@@ -45,7 +52,8 @@ class CatchUp:
     def __init__(self, database: Database, client: ChainClient) -> None:
         self._database = database
         self._client = client
-        self._reader = RangeReader(client)
+        self._pasts = Pasts(client)
+        self._reader = RangeReader(client, self._pasts.told)
         self._pace: dict[int, Pace] = {}
         self._rest_until: dict[int, float] = {}
         self._doubted: set[int] = set()
@@ -121,19 +129,39 @@ class CatchUp:
             return self._await_contract(token, cursor)
         if place >= cursor.number:
             return self._join(token_no, cursor)
-        pace = self._pace.setdefault(token_no, Pace())
+        try:
+            read = self._read(token, watched, cursor)
+        except UndecodableLog as nonsense:
+            return self._refuse(token_no, f"it emitted what its ABI does not have: {nonsense}")
+        return read is None or self._apply(token_no, place, cursor, read)
+
+    def _read(self, token: Token, watched: Watched, cursor: SyncCursor) -> ReadRange | None:
+        """Read the next range; None where less of it, or a contract's past, comes next."""
+        assert token.caught_up_to is not None
+        pace = self._pace.setdefault(token.token_no or 0, Pace())
+        place = token.caught_up_to
         last = min(place + pace.blocks, cursor.number)
         try:
             read = self._reader.read(watched, place + 1, last, cursor.head_number)
-        except UndecodableLog as nonsense:
-            return self._refuse(token_no, f"it emitted what its ABI does not have: {nonsense}")
+        except StillReading as pause:
+            log.info("token_waits", token=hex_of(token.address), reason=str(pause))
+            return None
         except RpcRefused as refused:
             pace.halve(last - place, refused)
-            return True
+            return None
+        except RateLimited:
+            raise
+        except RpcUnavailable:
+            pace.refused(last - place)
+            raise
+        except RpcInconsistent:
+            # What the same node told before is not believed either.
+            self._pasts.forget(token.address)
+            raise
         pace.answered(last - place, read.logs)
-        return self._apply(token_no, cursor, read)
+        return read
 
-    def _apply(self, token_no: int, cursor: SyncCursor, read: ReadRange) -> bool:
+    def _apply(self, token_no: int, place: int, cursor: SyncCursor, read: ReadRange) -> bool:
         end = read.found.end
         joins = joins_chain(end, cursor)
         try:
@@ -141,6 +169,8 @@ class CatchUp:
                 lock_cursor(session, cursor)
                 require_same(session, cursor.chain_id, read.found.blocks)
                 token = session.get_one(Token, token_no, with_for_update=True)
+                if token.caught_up_to != place:
+                    raise CursorMoved("the token was read on meanwhile")
                 catching_up.apply_part(session, token, read.found, joins=joins)
         except SumDiffers as wrong:
             with self._database.transaction() as session:
@@ -152,6 +182,7 @@ class CatchUp:
             said = str(getattr(fault, "orig", fault)).splitlines()[0]
             # What it has may have come by a log that was left out long before.
             return self._refuse(token_no, f"it moved what cannot be: {said}", from_first=True)
+        self._pasts.forget(token.address)
         log.info(
             "token_caught_up" if joins else "token_catches_up",
             token=hex_of(token.address),
@@ -216,6 +247,7 @@ class CatchUp:
                 catching_up.refuse(session, token, reason)
             elif from_first:
                 catching_up.begin_again(session, token, after=token.block_number - 1)
+        self._pasts.forget(token.address)
         if is_new:
             log.warning("token_doubted", token=hex_of(token.address), reason=reason)
             self._client.distrust(f"{hex_of(token.address)}: {reason}")

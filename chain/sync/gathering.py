@@ -7,6 +7,7 @@ processor's cache: a range that is read in one piece takes half as long again (A
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -20,7 +21,7 @@ from chain.sync.control import read_control
 from chain.sync.countries import countries_of
 from chain.sync.decode import UndecodableLog, read_case_act, read_deployment, read_event
 from chain.sync.places import block_hashes
-from chain.sync.suites import TOPICS, suite_after, told_change
+from chain.sync.suites import TOPICS, SuiteChanges, ToldBy, suite_after, told_change
 from chain.sync.transfers import TransferReader
 from chain.sync.watched import Part, Watched
 from registry.captable.columns import Transfers
@@ -30,9 +31,7 @@ from registry.captable.projection import OF_WALLETS
 from registry.captable.suites import WALLETS
 
 MOST_CHANGES = 100
-"""Of suites in one range."""
-MOST_TOLD = 250_000
-"""Logs of a contract that a token has from some block on: somebody else's token may name any."""
+"""Of a token's suite in one block."""
 
 
 class Gathering:
@@ -42,6 +41,10 @@ class Gathering:
     ----------
     watched
         Whose logs are read; grows by the tokens that are deployed within the range.
+    told_by
+        Gives what a contract had said that becomes a part of a token's suite, see `RangeReader`.
+    is_past
+        Whether what a contract had said is read just for who is registered, or what is bound.
 
     Attributes
     ----------
@@ -57,7 +60,14 @@ class Gathering:
         How many there were.
     """
 
-    def __init__(self, client: ChainClient, watched: Watched) -> None:
+    def __init__(
+        self,
+        client: ChainClient,
+        watched: Watched,
+        told_by: ToldBy | None = None,
+        *,
+        is_past: bool = False,
+    ) -> None:
         self.watched = watched
         self.tokens: list[ProjectedToken] = []
         self.events: list[ProjectedEvent] = []
@@ -67,17 +77,20 @@ class Gathering:
         self.logs = 0
         self._client = client
         self._transfers = TransferReader()
+        self._told_by = told_by
+        self._is_past = is_past
         self._registered: list[tuple[int, Log]] = []
+        self._half_told: list[tuple[int, Log]] = []
         self._watched_from: list[tuple[int, Watched]] = []
         self._replaced: dict[bytes, int] = {}
-        self._changes = 0
+        self._changed: list[int] = []
 
     def read(self, first: int, last: int) -> None:
         """Read the blocks from `first` to `last`, which follow those that were read before.
 
         Raises
         ------
-        RpcInconsistent, RpcRefused, UndecodableLog
+        RpcInconsistent, RpcRefused, UndecodableLog, SuiteChanges, StillReading
             See `chain.sync.ranges.RangeReader.read`.
         """
         if not self.watched.is_anybody:
@@ -120,7 +133,7 @@ class Gathering:
 
         Raises
         ------
-        RpcInconsistent, UndecodableLog
+        RpcInconsistent, UndecodableLog, SuiteChanges
             See `chain.sync.ranges.RangeReader.read_head`.
         """
         try:
@@ -155,6 +168,7 @@ class Gathering:
         others = self._transfers.read(logs, self.watched.tokens)
         for entry in logs.others_and(others):
             self._take(entry)
+        self._tell_whole()
         self._add_countries()
 
     def transfers(self) -> Transfers:
@@ -191,21 +205,33 @@ class Gathering:
                 continue  # known with what the new storage has at the block's end
             if event.kind == EventKind.IDENTITY_REGISTERED:
                 self._registered.append((len(self.events), known))
-            whole = told_whole(self._client, event, known) if is_half_told(event) else event
-            self.events.append(self._with_suite(whole))
+            if is_half_told(event) and not (self._is_past and event.kind == EventKind.CONTROL):
+                self._half_told.append((len(self.events), known))
+            self.events.append(self._with_suite(event, known))
 
-    def _with_suite(self, event: ProjectedEvent) -> ProjectedEvent:
+    def _with_suite(self, event: ProjectedEvent, known: Log) -> ProjectedEvent:
         """Add what an event changes of its token's suite, and hear others from then on."""
         was = self.watched.suites.get(event.token)
         now = None if was is None else suite_after(was, event)
         if was is None or now is None:
             return event
-        self._changes += 1
+        if self._told_by is None:
+            self._leave_apart(event.token)
+            return event
+        if self._changed and self._changed[0] != event.block_number:
+            # What was read for each is kept until all are: one block is enough to keep.
+            raise RpcRefused("eth_getLogs", 0, "a suite changes in more than one block", None)
+        self._changed.append(event.block_number)
+        told_by, digest = self._told_by, known.block_hash
+
+        def told(address: bytes, part: Part, last: int) -> Sequence[ProjectedEvent]:
+            return told_by(address, part, last, digest)
+
         try:
-            if self._changes > MOST_CHANGES:
+            if len(self._changed) > MOST_CHANGES:
                 raise UndecodableLog("its suite changes more often than anybody follows")
-            event, now = told_change(was, now, event, self._told_by)
-        except (UndecodableLog, RpcRefused) as fault:
+            event, now = told_change(was, now, event, told)
+        except UndecodableLog as fault:
             # Whatever it names for its new contract, only this token is to stop for it.
             said = f"the new suite of {hex_of(event.token)} cannot be read: {fault}"
             raise UndecodableLog(said, event.token) from fault
@@ -214,27 +240,30 @@ class Gathering:
         self.watched = self.watched.with_tokens([now])
         return event
 
-    def _told_by(self, address: bytes, part: Part, last: int) -> list[ProjectedEvent]:
-        """Read what a contract said of a token up to a block, in pieces that the node gives."""
-        watched = Watched(None, None, {address: (part,)})
-        events: list[ProjectedEvent] = []
-        first, width, logs = 0, last + 1, 0
-        while first <= last:
-            piece = Gathering(self._client, watched)
-            end = min(first + width - 1, last)
-            try:
-                piece.read(first, end)
-            except RpcRefused:
-                if first == end:
-                    raise
-                width = (end - first + 1) // 2
-                continue
-            events += piece.events
-            logs += piece.logs
-            if logs > MOST_TOLD:
-                raise UndecodableLog(f"{hex_of(address)} has more than {MOST_TOLD} logs")
-            first = end + 1
-        return events
+    def _leave_apart(self, address: bytes) -> None:
+        """Leave a token to whoever reads it by itself: no past is read while its chain waits.
+
+        Raises
+        ------
+        SuiteChanges
+            Of a token that is known already.
+        """
+        for place, token in enumerate(self.tokens):
+            if token.address == address:
+                # There is no row of it yet that could be set apart.
+                self.tokens[place] = replace(token, is_apart=True)
+                return
+        raise SuiteChanges(address)
+
+    def _tell_whole(self) -> None:
+        """Read from their transactions what the logs leave out that were just taken in."""
+        half_told, self._half_told = self._half_told, []
+        if not half_told:
+            return
+        hashes = list(dict.fromkeys(entry.tx_hash for _, entry in half_told))
+        sent = dict(zip(hashes, self._client.transactions(hashes), strict=True))
+        for place, entry in half_told:
+            self.events[place] = told_whole(sent[entry.tx_hash], self.events[place], entry)
 
     def _add_countries(self) -> None:
         """Read the countries of the registrations that were just taken in."""
@@ -271,15 +300,22 @@ def _first_change(watched: Watched, logs: LogTable) -> int | None:
 
 
 def _read(watched: Watched, entry: Log) -> Iterator[ProjectedEvent]:
-    """Give what a log says, of each token of whose suite its contract is a part."""
+    """Give what a log says, of each token of whose suite its contract is a part.
+
+    A contract may be several parts of one suite, as its owner likes: the first tells.
+    """
     if entry.address == watched.agent:
         act = read_case_act(entry)
         if act is not None and watched.is_token(act.token):
             yield act
         return
+    told: set[bytes] = set()
     for part in watched.emitters.get(entry.address, ()):
+        if part.token in told:
+            continue
         event = _said_of(part, entry)
         if event is not None:
+            told.add(part.token)
             yield event
 
 

@@ -28,6 +28,7 @@ from chain.sync.ancestor import common_ancestor
 from chain.sync.decode import UndecodableLog
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange, projected
+from chain.sync.suites import SuiteChanges
 from chain.sync.watched import NAMES, Watched, watched_of
 from registry.captable import catching_up, projection
 from registry.captable.degraded import degrade, note_taken_back
@@ -104,10 +105,10 @@ class Indexer:
         head = self._client.head()
         try:
             return self._go_on(head)
-        except UndecodableLog as nonsense:
-            if not self._set_apart({nonsense.address}):
+        except (UndecodableLog, SuiteChanges) as told:
+            if not self._set_apart({told.address}):
                 # Of none that could be left to itself: what is new comes of code that we know.
-                raise RpcInconsistent(str(nonsense)) from nonsense
+                raise RpcInconsistent(str(told)) from told
         return True
 
     def _go_on(self, head: Block) -> bool:

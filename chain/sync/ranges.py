@@ -21,10 +21,10 @@ from chain.sync.forced import mark_forced
 from chain.sync.gathering import Gathering
 from chain.sync.near_head import check_near_head, near_head
 from chain.sync.pace import Steps
+from chain.sync.suites import ToldBy
 from chain.sync.watched import Watched
 from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import EventKind
-from registry.captable.suites import SUITE
 
 log = structlog.get_logger()
 
@@ -52,17 +52,25 @@ class ReadRange:
 
     @property
     def changes_watched(self) -> bool:
-        """Whether what follows is to be read with other eyes: new tokens, agents or suites."""
+        """Whether what follows is to be read with other eyes: new tokens, or new agents."""
         return bool(self.found.tokens) or any(
-            event.kind in _OF_AGENTS or SUITE in (event.extra or ()) for event in self.found.events
+            event.kind in _OF_AGENTS for event in self.found.events
         )
 
 
 class RangeReader:
-    """Reads ranges of one chain; several threads may read at once."""
+    """Reads ranges of one chain; several threads may read at once.
 
-    def __init__(self, client: ChainClient) -> None:
+    Parameters
+    ----------
+    told_by
+        Gives what a contract had said that becomes a part of a token's suite. Without it a token
+        whose suite changes is left to whoever reads it by itself.
+    """
+
+    def __init__(self, client: ChainClient, told_by: ToldBy | None = None) -> None:
         self._client = client
+        self._told_by = told_by
 
     def read(
         self,
@@ -88,11 +96,15 @@ class RangeReader:
             Too many results, too wide a range, or anything else that the node does not give.
         UndecodableLog
             A contract of ours emitted what its ABI does not have.
+        SuiteChanges
+            A token gets another contract, and nobody gives its past.
+        StillReading
+            Its past is not read to its end.
         """
         asked_at = time.monotonic()
         ends = self._headers({first, last})
         is_far = time.monotonic() - asked_at > FAR_SECONDS
-        gathered = Gathering(self._client, watched)
+        gathered = Gathering(self._client, watched, self._told_by)
         for start, end in _pieces(first, last, steps and (steps.far if is_far else steps.near)):
             gathered.read(start, end)
             if gathered.logs > MOST_LOGS and first < last:
@@ -142,10 +154,10 @@ class RangeReader:
 
         Raises
         ------
-        RpcInconsistent, UndecodableLog
+        RpcInconsistent, UndecodableLog, SuiteChanges
             As `read`.
         """
-        gathered = Gathering(self._client, watched)
+        gathered = Gathering(self._client, watched, self._told_by)
         suspect = [item for item in watched.addresses if may_hold(head.logs_bloom, item)]
         if suspect and not gathered.read_block(suspect, head):
             return None

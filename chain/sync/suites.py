@@ -1,8 +1,10 @@
 """A token that gets another identity registry, storage or compliance: whom to hear from then on.
 
-The event of the change is kept with the suite before and after it, and with what the new contract
-had been told by then, which no later log repeats: who is registered, which modules are bound. So
-both are folded from events, and taken back with them (`registry.captable.suites`).
+It is read by itself from then on, until it has joined its chain again (`chain.sync.catch_up`): what
+the new contract had been told may be long, and concerns nobody else. The event of the change is
+kept with the suite before and after it, and with what the new contract had been told by then, which
+no later log repeats: who is registered, which modules are bound. So both are folded from events,
+and taken back with them (`registry.captable.suites`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,23 @@ from registry.captable.suites import MODULES, SUITE, WALLETS, WAS
 
 Told = Callable[[bytes, Part, int], Sequence[ProjectedEvent]]
 """Gives what a contract said as a part of a token's suite, up to a block."""
+ToldBy = Callable[[bytes, Part, int, bytes], Sequence[ProjectedEvent]]
+"""The same, given the hash of that block too."""
+
+
+class SuiteChanges(Exception):
+    """A token gets another contract in a range of its chain: it is to be read by itself.
+
+    Parameters
+    ----------
+    address
+        Of the token.
+    """
+
+    def __init__(self, address: bytes) -> None:
+        super().__init__(f"{hex_of(address)} gets another registry, storage or compliance")
+        self.address = address
+
 
 _CHANGING = {
     ("Token", "IdentityRegistryAdded"): ("identityRegistry", "identity_registry"),

@@ -35,6 +35,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 log = structlog.get_logger()
 
 _IMPOSSIBLE = (psycopg.errors.CheckViolation, psycopg.errors.NumericValueOutOfRange)
+_EVENTS = "token_event"
 
 
 def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) -> Token:
@@ -105,8 +106,14 @@ def set_apart(session: Session, chain_id: int, addresses: Iterable[bytes], *, af
 
 
 def is_impossible(fault: BaseException) -> bool:
-    """Tell whether the database refused since a token moved more than there is or can be."""
-    return isinstance(getattr(fault, "orig", fault), _IMPOSSIBLE)
+    """Tell whether the database refused since a token moved what it has not, or said one log twice.
+
+    Other rows that are there already are another writer's doing.
+    """
+    told = getattr(fault, "orig", fault)
+    if isinstance(told, psycopg.errors.UniqueViolation):
+        return told.diag.table_name == _EVENTS
+    return isinstance(told, _IMPOSSIBLE)
 
 
 def refuse(session: Session, token: Token, reason: str) -> None:

@@ -97,6 +97,8 @@ class ProjectedToken:
     ----------
     identity_storage
         What is to tell who is registered; without it the identity registry does.
+    is_apart
+        Whether it is to be read by itself from its first block on.
     """
 
     address: bytes
@@ -105,6 +107,7 @@ class ProjectedToken:
     block_number: int
     identity_storage: bytes | None = None
     label: TokenLabel = TokenLabel()
+    is_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from registry.captable.models import (
     SyncCursor,
     Token,
 )
+from registry.captable.readings import note_apart
 from registry.captable.suites import WALLETS, fold_suites
 from registry.kernel import failpoints
 from registry.kernel.clock import now
@@ -88,7 +89,7 @@ def apply_range(
 
 
 def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]) -> set[bytes]:
-    """Add tokens that are deployed; name those that are caught up by themselves already.
+    """Add tokens that are deployed; name those that are caught up by themselves.
 
     A token that was adopted is known before its deployment is read, where a reorg goes so far
     back.
@@ -97,19 +98,25 @@ def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]
     known = session.exec(
         select(Token).where(col(Token.chain_id) == chain_id, col(Token.address).in_(addresses))
     ).all()
+    added: list[Token] = []
     for token in found:
-        if token.address not in {each.address for each in known}:
-            session.add(
-                Token(
-                    chain_id=chain_id,
-                    address=token.address,
-                    identity_registry=token.identity_registry,
-                    compliance=token.compliance,
-                    block_number=token.block_number,
-                )
-            )
+        if token.address in {each.address for each in known}:
+            continue
+        row = Token(
+            chain_id=chain_id,
+            address=token.address,
+            identity_registry=token.identity_registry,
+            compliance=token.compliance,
+            block_number=token.block_number,
+            caught_up_to=token.block_number - 1 if token.is_apart else None,
+        )
+        session.add(row)
+        added.append(row)
     session.flush()
-    return {each.address for each in known if each.caught_up_to is not None}
+    apart = [row for row in (*known, *added) if row.caught_up_to is not None]
+    for row in apart:
+        note_apart(session, row, after=row.block_number - 1)
+    return {row.address for row in apart}
 
 
 _MOVE = """

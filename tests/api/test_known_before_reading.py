@@ -7,7 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
 from registry.kernel.actor import Role
@@ -94,6 +97,17 @@ def test_known_at__where_nothing_was_thrown_away__is_what_was_known(house: House
     problem_of(regulator.get(path, known_at=later), 409, "token_read_since")
     by_then = regulator.get(path, known_at=later, as_of=f"block:{last}")
     assert by_then.status_code == 200, by_then.json()
+
+
+@pytest.mark.parametrize("table", ["token_event", "chain_block"])
+def test_is_impossible__of_rows_that_are_there_already__only_a_log_told_twice(
+    house: House, table: str
+) -> None:
+    moves(house).mine(minted(ONE, 100))
+
+    with house.database.transaction() as session, pytest.raises(DBAPIError) as fault:
+        session.connection().execute(text(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1"))
+    assert catching_up.is_impossible(fault.value) == (table == "token_event")
 
 
 def test_proofs__of_a_token_that_was_read_again__stay_and_are_void(house: House) -> None:

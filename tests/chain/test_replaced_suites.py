@@ -90,7 +90,9 @@ def test_replaced__registry_or_storage__wallets_are_those_of_the_new_one(
         step()
         if not at_once:
             suite.index(indexer)
+            read_all(suite)
     suite.index(indexer)
+    read_all(suite)
 
     assert_proven(now_of(suite))
     assert_proven(other)
@@ -104,6 +106,7 @@ def test_replaced__and_taken_back__is_as_it_was(suite: Suite, replaced: Replace)
     replaced(suite, other)
     other.register(LATE, 276)
     suite.index()
+    read_all(suite)
     now_of(suite).assert_exact()
 
     suite.world.node.roll_back(2)
@@ -149,6 +152,7 @@ def test_repair__across_a_replacement__reads_it_again(suite: Suite, replaced: Re
     replaced(suite, other)
     suite.move(0, 1, 10)
     suite.index()
+    read_all(suite)
     right = everything(suite.world.database)
     with suite.world.database.engine.begin() as connection:
         connection.exec_driver_sql(
@@ -215,6 +219,7 @@ def test_replaced__compliance__is_followed_with_the_modules_that_it_has(suite: S
     call("ModularCompliance", fresh, "addModule", second)
     call("ModularCompliance", old, "addModule", first)
     suite.index()
+    read_all(suite)
 
     assert modules_of(suite, since=start) == [
         ("ComplianceAdded", hex_of(first)),
