@@ -161,7 +161,9 @@ def run_sync(
                 proving.leave_head()
                 heads.found()
                 return 0.0
-            if behind.advance() or (is_ours and platform.advance()):
+            # What one token has yet to tell holds up neither finality nor proofs of the others.
+            is_behind = behind.advance()
+            if is_ours and platform.advance():
                 return 0.0
             guard.note_final()
             if is_ours:
@@ -169,6 +171,8 @@ def run_sync(
             compacting.turn()
             labels.turn()
             proving.reach_head()
+            if is_behind:
+                return 0.0
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
         finally:
             nodes.record()

@@ -40,7 +40,7 @@ def sign_claims(
     ------
     PolicyRefused
         ``signer_contract_forbidden``, ``signer_method_forbidden``, or ``signer_limit_exceeded``:
-        a batch of more than a day's limit, which is halved. One claim alone is never too much.
+        a batch of more than there is room for today, which is halved. One claim alone waits.
     MustWait
         ``signer_limit_reached``: the last 24 hours used the limit up, or it is 0.
     SignerUnavailable, SignerRefused
@@ -80,19 +80,20 @@ def _count(session: Session, wanted: Collection[UUID], limit: int | None) -> Non
 
 
 def _require_room(session: Session, more: int, limit: int) -> None:
-    if more > limit > 0:
-        raise PolicyRefused(
-            operation_problem(
-                "signer_limit_exceeded",
-                f"{more} claims at once; the claim key signs {limit} a day.",
-                remedy="Raise claims_per_day in SIGNER_POLICY, if it is meant.",
-            )
-        )
     used = session.exec(
         select(func.count())
         .select_from(ClaimSignature)
         .where(col(ClaimSignature.signed_at) > now() - DAY)
     ).one()
+    if used < limit < used + more:
+        # It is halved: what there is room for goes, in the order of planning.
+        raise PolicyRefused(
+            operation_problem(
+                "signer_limit_exceeded",
+                f"{more} claims at once; the claim key signs {limit - used} more of {limit} a day.",
+                remedy="Raise claims_per_day in SIGNER_POLICY, if it is meant.",
+            )
+        )
     if used + more > limit:
         raise MustWait(
             operation_problem(

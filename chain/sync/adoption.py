@@ -124,16 +124,19 @@ def _ask_all(
 
 
 def first_block_of(client: ChainClient, address: bytes) -> int:
-    """Return the block in which the code appeared; 0 where the node keeps no old state.
+    """Return the block in which the code appeared; 0 where the node keeps no state that old.
 
-    Reading from block 0 finds the same, having looked through blocks that hold nothing.
+    Reading from block 0 finds the same, having looked through blocks that hold nothing. Looked for
+    from the head down: many nodes keep the state of the newest blocks alone.
     """
-    low, high = 0, client.block_number()
+    low, high, step = 0, client.block_number(), 1
     try:
         while low < high:
-            middle = (low + high) // 2
-            code = client.request("eth_getCode", hex_of(address), hex(middle))
-            low, high = (low, middle) if bytes_of(code) else (middle + 1, high)
+            place = max(low, high - step)
+            code = client.request("eth_getCode", hex_of(address), hex(place))
+            # Twice as far each time, until the code is not there; then between the two.
+            low, high = (low, place) if bytes_of(code) else (place + 1, high)
+            step = step * 2 if low == 0 else (high - low + 1) // 2
     except RpcRefused:
         return 0
     return low

@@ -41,7 +41,9 @@ from registry.reconciliation.alarm import sound_joined
 log = structlog.get_logger()
 
 TURN_SECONDS = 2.0
-"""So long at most a turn goes on with one token, before the chain's head is looked at again."""
+"""So long at most a turn goes on with one token."""
+ADVANCE_SECONDS = 5.0
+"""So long at most with all of them, but for the one begun, before the head is looked at again."""
 REST_SECONDS = 10.0
 """So long a token is let be that could not be read on."""
 
@@ -57,9 +59,10 @@ class CatchUp:
         self._pace: dict[int, Pace] = {}
         self._rest_until: dict[int, float] = {}
         self._doubted: set[int] = set()
+        self._last = 0
 
     def advance(self) -> bool:
-        """Read on in every token that is behind, for some seconds at most.
+        """Read on in the tokens that are behind, one after the other, for some seconds at most.
 
         One that cannot be read on rests for a while, and stops neither the others nor whoever
         asks for this.
@@ -71,8 +74,16 @@ class CatchUp:
         """
         with self._database.reading() as session:
             behind = catching_up.list_behind(session, self._client.chain_id)
-        tried = [self._try_on(token) for token in behind if not self._rests(token)]
-        return any(tried)
+        deadline, is_read_on = time.monotonic() + ADVANCE_SECONDS, False
+        # Where there was no time for all, the next turn begins with those.
+        for token in sorted(behind, key=lambda each: (each.token_no or 0) <= self._last):
+            if self._rests(token):
+                continue
+            self._last = token.token_no or 0
+            is_read_on |= self._try_on(token)
+            if time.monotonic() > deadline:
+                break
+        return is_read_on
 
     def _rests(self, token: Token) -> bool:
         return time.monotonic() < self._rest_until.get(token.token_no or 0, 0.0)

@@ -6,6 +6,7 @@ wrote, is compared here: chain id, final block, and some blocks taken by chance.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 60.0
 SAMPLE = 16
+TAG_SECONDS = 5.0
+"""After which a node is asked again which block its tag names, where no new one has come."""
 
 
 class Guard:
@@ -41,6 +44,7 @@ class Guard:
         self._finality = finality
         self._check_at = 0.0
         self._seen: bytes | None = None
+        self._look_again_at = math.inf
 
     def check_due(self) -> int | None:
         """Make sure that it is our chain; at the first call and every minute, compare.
@@ -127,7 +131,9 @@ class Guard:
         """Keep the newest block that is final now; only a reorg ever sets it back."""
         with self._database.reading() as session:
             cursor = session.get(SyncCursor, self._client.chain_id)
-        if cursor is None or cursor.hash == self._seen:
+        if cursor is None:
+            return
+        if cursor.hash == self._seen and time.monotonic() < self._look_again_at:
             return
         try:
             height = final_height(self._client, self._finality, cursor.number)
@@ -145,3 +151,6 @@ class Guard:
                 held.finalized_number, held.finalized_hash = block.number, block.hash
                 session.add(held)
         self._seen = cursor.hash
+        # By a tag the newest block becomes final without another one.
+        waits = height < cursor.number and not isinstance(self._finality, int)
+        self._look_again_at = time.monotonic() + TAG_SECONDS if waits else math.inf

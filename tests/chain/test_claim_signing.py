@@ -152,6 +152,25 @@ def test_claims__batch_of_more_than_a_day__is_halved_and_none_is_refused(market:
     assert find(market, claims[1]).state == OperationState.FINAL
 
 
+def test_claims__batch_of_more_than_the_day_has_left__goes_as_far_as_there_is_room(
+    market: Market,
+) -> None:
+    """Newcomers, each of whom alone has room, do not go before it day after day."""
+    used = count(market.world.database, ClaimSignature)
+    market = under(market, claims_per_day=used + 1)
+    market = replace(market, world=replace(market.world, batch_rows=100))
+    claims = [claim(market, FIRST), claim(market, SECOND)]
+    market.world.settle()
+
+    assert [find(market, each).state for each in claims] == [
+        OperationState.FINAL,
+        OperationState.PLANNED,
+    ]
+    waiting = find(market, claims[1]).waits_for
+    assert waiting is not None
+    assert waiting["code"] == "signer_limit_reached"
+
+
 def test_claims__another_worker_has_taken_one__are_counted_all_the_same(market: Market) -> None:
     """That one waits for the limit, which whoever counts holds: neither may wait for the other."""
     world = under(market, claims_per_day=1_000).world

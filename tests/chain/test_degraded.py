@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,12 @@ from sqlmodel import col, select
 from chain.errors import WrongChain
 from chain.node.client import Block, ChainClient
 from chain.proving.reconciler import Reconciler
+from chain.sync import guard
 from chain.sync.ancestor import common_ancestor
+from chain.sync.catch_up import CatchUp
 from chain.sync.guard import Guard
 from chain.sync.indexer import Indexer
+from chain.worker import run_sync
 from registry.captable import service as captable
 from registry.captable.models import ChainBlock, Token
 from registry.journal.models import JournalEntry
@@ -62,6 +66,46 @@ def test_note_final__follows_the_head(held: Suite) -> None:
     block = held.world.client.block(cursor.number - CONFIRMATIONS)
     assert block is not None
     assert (cursor.finalized_number, cursor.finalized_hash) == (block.number, block.hash)
+
+
+def test_note_final__by_a_tag__is_asked_again_though_no_block_came(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = held.world.database
+    head = cursor_of(database).number
+    finality = Guard(database, held.world.client, finality="safe")
+    monkeypatch.setattr(guard, "TAG_SECONDS", 0.0)
+    monkeypatch.setattr(guard, "final_height", lambda *_: head - 1)
+    finality.note_final()
+    assert cursor_of(database).finalized_number == head - 1
+
+    monkeypatch.setattr(guard, "final_height", lambda *_: head)
+    finality.note_final()
+    assert cursor_of(database).finalized_number == head
+
+
+def test_sync__a_token_has_long_to_read__finality_goes_on(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CatchUp, "advance", lambda _: True)
+    world, stop = held.world, threading.Event()
+    final = world.node.mine(3).number - CONFIRMATIONS
+    loop = threading.Thread(
+        target=run_sync,
+        args=(world.database, world.client, stop),
+        kwargs={"finality": CONFIRMATIONS},
+    )
+    loop.start()
+    try:
+        for _ in range(200):
+            if cursor_of(world.database).finalized_number == final:
+                break
+            stop.wait(0.1)
+    finally:
+        stop.set()
+        loop.join()
+
+    assert cursor_of(world.database).finalized_number == final
 
 
 def test_reorg__of_what_was_not_final__is_no_alarm(held: Suite) -> None:

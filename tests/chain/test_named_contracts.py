@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -10,9 +11,12 @@ from sqlmodel import col, select
 
 from chain.errors import RpcRefused, RpcUnavailable
 from chain.node.client import ChainClient, hex_of
+from chain.sync import catch_up as catch_up_module
 from chain.sync import pace
+from chain.sync.adoption import first_block_of
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
+from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.branches import known_block_at
 from registry.captable.models import Token
@@ -40,6 +44,57 @@ SOMEBODY = b"\x99" * 20
 def row_of(suite: Suite) -> Token:
     with suite.world.database.reading() as session:
         return session.exec(select(Token).where(col(Token.address) == suite.token)).one()
+
+
+class Pruned(ChainClient):
+    """A node that keeps the state of its newest blocks alone."""
+
+    oldest = 0
+
+    def request(self, method: str, *params: Any, **more: Any) -> Any:
+        if method == "eth_getCode" and int(params[1], 16) < self.oldest:
+            raise RpcRefused(method, -32000, "missing trie node", None)
+        return super().request(method, *params, **more)
+
+
+@pytest.mark.parametrize("later", [0, 1, 7, 40])
+def test_first_block__of_a_contract_whose_state_is_kept__is_found_on_a_pruned_node(
+    suite: Suite, later: int
+) -> None:
+    suite.world.node.mine(60)
+    other = suite.deploy("second")
+    block = suite.world.client.head().number
+    if later:
+        suite.world.node.mine(later)
+    client = Pruned(suite.world.node.url, CHAIN_ID)
+    assert first_block_of(client, other.token) == block
+
+    client.oldest = block - later - 2
+    assert first_block_of(client, other.token) == block
+    client.oldest = block + 1
+    assert first_block_of(client, other.token) == 0
+
+
+def test_catch_up__no_time_for_all__goes_on_with_the_others(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.deploy("second")
+    suite.index()
+    with suite.world.database.transaction() as session:
+        for token in session.exec(select(Token)).all():
+            catching_up.begin_again(session, token, after=token.block_number - 1)
+    read: list[bytes] = []
+
+    def try_on(_: CatchUp, token: Token) -> bool:
+        read.append(token.address)
+        return True
+
+    monkeypatch.setattr(catch_up_module, "ADVANCE_SECONDS", -1.0)
+    monkeypatch.setattr(CatchUp, "_try_on", try_on)
+    behind = CatchUp(suite.world.database, suite.world.client)
+    assert [behind.advance() for _ in range(4)] == [True] * 4
+    assert read[:2] == read[2:]
+    assert len(set(read)) == 2
 
 
 @pytest.mark.parametrize("named", ["compliance", "token"])
