@@ -172,8 +172,7 @@ def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
         claimed.block_number <= cursor.number
         and block is not None
         and block.hash == claimed.block_hash
-        and token.caught_up_to is None
-        and token.refusal is None
+        and token.is_told_whole
     )
 
 

@@ -181,8 +181,7 @@ def read_feed(session: Session, token: Token, since: Place) -> Feed:
     """
     found = session.get(Token, token.token_no)
     if found is not None and times_read_again(session, found) != since.reading:
-        is_behind = found.caught_up_to is not None or found.refusal is not None
-        return Feed(since if is_behind else begin(session, found), is_void=True)
+        return Feed(begin(session, found) if found.is_told_whole else since, is_void=True)
     feed = _taken_since(session, token, since)
     if found is None or found.refusal is not None:
         # Its deployment was taken back, and may come again; or nothing more is read of it.

@@ -194,6 +194,11 @@ class Token(SQLModel, table=True):
     name: str | None = None
     decimals: int | None = None
 
+    @property
+    def is_told_whole(self) -> bool:
+        """Whether it goes with its chain: it is not read by itself, nor refused."""
+        return self.caught_up_to is None and self.refusal is None
+
 
 class Holder(SQLModel, table=True):
     """An address, interned: four bytes in the hot tables instead of twenty."""

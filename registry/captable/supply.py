@@ -61,7 +61,7 @@ def is_gone(session: Session, token: Token) -> bool:
     Of a token that is read anew, or not followed, not everything is known; and a burn in a block
     that is not final may be undone. Who relies on that nothing is left could not burn it then.
     """
-    if token.caught_up_to is not None or token.refusal is not None or token.supply_units:
+    if not token.is_told_whole or token.supply_units:
         return False
     cursor = session.get_one(SyncCursor, token.chain_id)
     if cursor.degraded is not None:

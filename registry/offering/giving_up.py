@@ -60,9 +60,7 @@ def agree_to_give_up(
         ``reason_missing``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    offering = orders.find_offering_of(session, tokenization_id)
-    if offering is not None:
-        offering = orders.get_offering(session, offering.id, lock=True)
+    offering = orders.lock_offering_of(session, tokenization_id)
     check_reason(reason, "give_up")
     given = {"offering": offering}
     # Of two who must agree the first one is judged as the last one is.

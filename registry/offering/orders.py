@@ -105,6 +105,12 @@ def find_offering_of(session: Session, tokenization_id: UUID) -> Offering | None
     ).first()
 
 
+def lock_offering_of(session: Session, tokenization_id: UUID) -> Offering | None:
+    """Return the same, locked: nobody orders, pays or ends it meanwhile."""
+    found = find_offering_of(session, tokenization_id)
+    return None if found is None else get_offering(session, found.id, lock=True)
+
+
 def list_offerings(session: Session, *, after: UUID | None, limit: int) -> Sequence[Offering]:
     """List offerings, oldest first."""
     return _OFFERINGS.scalars(session, after=after or UUID(int=0), limit=limit)

@@ -105,9 +105,7 @@ def _is_burnable(session: Session, tokenization: Tokenization) -> bool:
     """Tell whether something is left, and all is known of who has it."""
     assert tokenization.token_address is not None, "an UNWINDING token was deployed"
     token = captable.find_token(session, tokenization.token_address)
-    if token is None or token.caught_up_to is not None or token.refusal is not None:
-        return False
-    return token.supply_units > 0
+    return token is not None and token.is_told_whole and token.supply_units > 0
 
 
 def _burns_of(session: Session, tokenization: Tokenization) -> Sequence[Operation]:

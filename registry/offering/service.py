@@ -91,9 +91,7 @@ def close_and_mint(session: Session, actor: Actor, tokenization_id: UUID) -> lis
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
     if tokenization.state == TokenizationState.MINTING:
         return minting.mint_again(session, actor, tokenization)
-    offering = orders.find_offering_of(session, tokenization_id)
-    if offering is not None:
-        offering = orders.get_offering(session, offering.id, lock=True)
+    offering = orders.lock_offering_of(session, tokenization_id)
     paid = _settle_book(session, actor, offering) if offering else []
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "close_offer", given=given)

@@ -41,9 +41,7 @@ def unwind_offering(
         ``reason_missing``.
     """
     tokenization = tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    offering = orders.find_offering_of(session, tokenization_id)
-    if offering is not None:
-        offering = orders.get_offering(session, offering.id, lock=True)
+    offering = orders.lock_offering_of(session, tokenization_id)
     check_reason(reason, "unwind")
     given = {"offering": offering}
     tokenizations.fire(session, THE_SYSTEM, tokenization, "fail_offer", given=given, reason=reason)

@@ -247,6 +247,15 @@ def shuffle(suite: Suite, seed: int, blocks: int) -> None:
         suite.world.node.mine()
 
 
+def ahead_of_projection(suite: Suite) -> Suite:
+    """Have a token projected, and then six blocks of transfers that are not."""
+    for person in range(5):
+        suite.mint(person, 10_000)
+    suite.index()
+    shuffle(suite, seed=11, blocks=6)
+    return suite
+
+
 def catch_up(indexer: Indexer) -> None:
     for _ in range(INDEXER_TURNS):
         if not indexer.advance():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +11,13 @@ from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node import panel, pooled_node, voting
 from chain.node.client import hex_of
-from chain.node.nodes import NodePool, connect
 from chain.node.pooled_node import NodeState
 from chain.proving.holdings import HoldingReader
 from chain.proving.reconciler import Reconciler
 from chain.sync.indexer import Indexer
 from tests.chain.mirror import Lie, Mirror
-from tests.chain.nodes import CHAIN_ID
-from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
+from tests.chain.suite import ADDRESSES, Suite, ahead_of_projection, catch_up, cursor_of
+from tests.chain.test_several_nodes import mirrors, pool, states
 
 pytestmark = pytest.mark.chain
 
@@ -34,28 +32,14 @@ def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Mirror(suite.world.node)) for _ in range(3)]
+    with mirrors(suite.world.node, 3) as found:
+        yield found
 
 
 @pytest.fixture
 def held(suite: Suite) -> Suite:
     """A projected token, with six blocks of transfers that are not yet projected."""
-    for person in range(5):
-        suite.mint(person, 10_000)
-    suite.index()
-    shuffle(suite, seed=11, blocks=6)
-    return suite
-
-
-def pool(mirrors: list[Mirror]) -> NodePool:
-    found = connect(",".join(node.url for node in mirrors), CHAIN_ID)
-    assert isinstance(found, NodePool)
-    return found
-
-
-def states(found: NodePool) -> list[NodeState]:
-    return [status.state for status in found.statuses()]
+    return ahead_of_projection(suite)
 
 
 def test_pool__one_of_three_forges_what_a_transaction_logged__is_not_believed(

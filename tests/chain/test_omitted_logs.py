@@ -66,6 +66,17 @@ def registered(suite: Suite) -> Suite:
     return found
 
 
+def new_token_whose_mint_is_left_out(suite: Suite, liar: Mirror) -> Suite:
+    """Have a token deployed, minted and moved in blocks that are not projected yet."""
+    suite.index()
+    other = registered(suite)
+    at = other.mint(0, 100).block_number
+    other.move(0, 1, 30)
+    suite.world.node.mine(DEEP)
+    liar.lie = without_transfers(at)
+    return other
+
+
 def settle(indexer: Indexer, behind: CatchUp) -> None:
     """Take turns of a sync until nothing is left to do."""
     for _ in range(TURNS):
@@ -80,12 +91,7 @@ def settle(indexer: Indexer, behind: CatchUp) -> None:
 def test_new_token__mint_left_out_by_one_node__is_what_the_others_say(
     suite: Suite, three: list[Mirror]
 ) -> None:
-    suite.index()
-    other = registered(suite)
-    at = other.mint(0, 100).block_number
-    other.move(0, 1, 30)
-    suite.world.node.mine(DEEP)
-    three[0].lie = without_transfers(at)
+    other = new_token_whose_mint_is_left_out(suite, three[0])
     nodes = pool(three)
 
     catch_up(Indexer(suite.world.database, nodes))
@@ -97,12 +103,7 @@ def test_new_token__mint_left_out_by_one_node__is_what_the_others_say(
 def test_new_token__mint_left_out_by_the_only_node__is_not_applied(
     suite: Suite, three: list[Mirror]
 ) -> None:
-    suite.index()
-    other = registered(suite)
-    at = other.mint(0, 100).block_number
-    other.move(0, 1, 30)
-    suite.world.node.mine(DEEP)
-    three[0].lie = without_transfers(at)
+    other = new_token_whose_mint_is_left_out(suite, three[0])
     indexer = Indexer(suite.world.database, ChainClient(three[0].url, CHAIN_ID))
 
     with pytest.raises(RpcInconsistent):
