@@ -11,13 +11,13 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from chain.node.client import hex_of
-from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
-from chain.sending import batches
+from chain.sending import batches, endings
 from chain.sending.matching import find_alike, find_rows_alike
 from chain.sending.outbox import note_waiting
 from chain.sending.own_transactions import OwnTransaction
 from chain.sending.resender import UNMINED
+from chain.sending.steps import mark
 from chain.sending.trailer import SIZE, read_ids
 from registry.kernel.clock import now
 from registry.kernel.ids import made_at
@@ -25,7 +25,6 @@ from registry.operation.errors import operation_problem
 from registry.operation.models import (
     Operation,
     OperationAttempt,
-    OperationKind,
     OperationState,
 )
 
@@ -170,16 +169,19 @@ def _doubt(session: Session, holder: Operation, own: OwnTransaction) -> None:
 
 
 def _lose_nonce(session: Session, holder: Operation, own: OwnTransaction) -> None:
-    """End an operation whose nonce something else has spent for good: it cannot happen any more."""
-    problem = operation_problem(
+    """End an operation whose nonce something else has spent for good: it cannot happen any more.
+
+    What a batch carried can, in another one, where nobody wanted it gone.
+    """
+    taken = operation_problem(
         "nonce_taken",
         f"Another transaction, {hex_of(own.tx_hash)}, took its nonce {own.nonce}.",
         remedy=f"Plan it anew: milkiyat operations retry {holder.id}",
     )
-    holder.signer = holder.nonce = holder.waits_for = None
-    holder.state, holder.problem, holder.ended_at = OperationState.REPLACED, problem, now()
-    session.add(holder)
-    session.flush()
-    EFFECTS[holder.kind].on_failed(session, holder)
-    if holder.kind == OperationKind.BATCH:
+    if holder.problem is not None:
+        taken = holder.problem | {"replaced_by": hex_of(own.tx_hash)}
+    if not endings.is_unwanted(session, holder):
         batches.disband(session, holder)
+    holder.signer = holder.nonce = None
+    for row in endings.end(session, holder, OperationState.REPLACED, taken):
+        mark(row, "replaced", failed=str(taken["code"]), seen={"tx": hex_of(own.tx_hash)})

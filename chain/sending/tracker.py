@@ -16,7 +16,7 @@ from chain.node.client import Receipt, bytes_of, hex_of
 from chain.node.finality import final_height
 from chain.operations import EFFECTS
 from chain.operations.effect import Chain
-from chain.sending import batches
+from chain.sending import batches, endings
 from chain.sending.faults import contained
 from chain.sending.outbox import revert_problem
 from chain.sending.steps import bumps_of, mark
@@ -232,11 +232,7 @@ class Tracker:
                 return 0
             _note_block(session, flight, receipt)
             state, problem = _spent_by(operation, hex_of(receipt.tx_hash))
-            for row in batches.whole(session, operation):
-                row.state, row.ended_at, row.waits_for = state, now(), None
-                row.problem = problem
-                session.add(row)
-                _tell_failed(session, row)
+            for row in endings.end(session, operation, state, problem):
                 mark(row, state.value, failed=str(problem["code"]), seen=_seen(receipt))
         log.warning(
             "operation_cancelled" if state == OperationState.REPLACED else "operation_dropped",
@@ -263,7 +259,7 @@ class Tracker:
                 # Else it was cancelled before: its rows have failed with it.
                 batches.disband(session, operation)
             for row in batches.whole(session, operation):
-                _tell_failed(session, row)
+                endings.tell_failed(session, row)
             failpoints.reach("before_reverted_commit")
         failpoints.reach("after_reverted_commit")
         log.warning(
@@ -297,16 +293,6 @@ class Tracker:
             except ChainError as fault:
                 log.warning("reason_not_told", block=block, reason=str(fault))
         return Reverted("", told, {})
-
-
-def _tell_failed(session: Session, operation: Operation) -> None:
-    """Tell the register that nothing happens; again, where a reorg had the end come twice.
-
-    It may have waited for this end as well, while the nonce was still to be spent. What was planned
-    anew meanwhile is told of by the operation in its place.
-    """
-    if not operation.is_given_up:
-        EFFECTS[operation.kind].on_failed(session, operation)
 
 
 def _note_block(session: Session, flight: _Flight, receipt: Receipt) -> None:

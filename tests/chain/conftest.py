@@ -19,6 +19,7 @@ from chain.contracts.platform import plan_platform
 from chain.signing.keystore import KeystoreSigner
 from chain.sync.indexer import Indexer
 from registry.kernel.db import Database
+from tests.chain.bench import Bench
 from tests.chain.market import Deal, Market, build
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.stage import Signers, Stage
@@ -128,3 +129,11 @@ def minted(minted_stage: tuple[Stage, Deal], tmp_path: Path) -> Iterator[Market]
     stage, deal = minted_stage
     with stage.open(tmp_path) as world:
         yield Market(world, deal, tmp_path / "documents")
+
+
+@pytest.fixture
+def bench(minted: Market) -> Bench:
+    """The same, read from the chain, with the people who decide cases at their desks."""
+    found = Bench(minted)
+    found.index()
+    return found

@@ -25,7 +25,7 @@ from registry.case.models import CaseKind
 from registry.case.repository import chain_id_of
 from registry.reconciliation.models import BreakState
 from tests.chain.bench import NEW_WALLET, Bench
-from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
+from tests.chain.market import FIRST, HELD, ISSUER, SECOND
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import catch_up
 from tests.chain.test_repair import Forgetful
@@ -37,13 +37,6 @@ FIRST_WALLET, SECOND_WALLET, ISSUER_WALLET, NEW = (
     address_of(key_of(person)) for person in (FIRST, SECOND, ISSUER, NEW_WALLET)
 )
 ROGUE = 6
-
-
-@pytest.fixture
-def bench(minted: Market) -> Bench:
-    found = Bench(minted)
-    found.index()
-    return found
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from registry.investor.models import WalletState
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.bench import NEW_WALLET, Bench
 from tests.chain.faults import Died, LosesSends, Mortal
-from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
+from tests.chain.market import FIRST, HELD, ISSUER, SECOND
 from tests.chain.test_title_status import discharge
 from tests.chain.world import address_of, ask, key_of
 
@@ -25,13 +25,6 @@ pytestmark = pytest.mark.chain
 FIRST_WALLET, SECOND_WALLET, ISSUER_WALLET, NEW = (
     address_of(key_of(person)) for person in (FIRST, SECOND, ISSUER, NEW_WALLET)
 )
-
-
-@pytest.fixture
-def bench(minted: Market) -> Bench:
-    found = Bench(minted)
-    found.index()
-    return found
 
 
 def on_token(bench: Bench, function: str, *arguments: Any) -> Any:

@@ -15,19 +15,12 @@ from registry.operation.models import OperationKind, OperationState
 from registry.sweep.service import sweep
 from tests import kyc
 from tests.chain.bench import Bench
-from tests.chain.market import FIRST, Market
+from tests.chain.market import FIRST
 from tests.chain.world import address_of, ask, key_of
 
 pytestmark = pytest.mark.chain
 
 WALLET = address_of(key_of(FIRST))
-
-
-@pytest.fixture
-def bench(minted: Market) -> Bench:
-    found = Bench(minted)
-    found.index()
-    return found
 
 
 def on_token(bench: Bench, function: str, *arguments: Any) -> Any:

@@ -24,7 +24,7 @@ from registry.tokenization import service as tokenizations
 from registry.wrapper import service as wrappers
 from tests import factories, sales
 from tests.chain.bench import NEW_WALLET, Bench
-from tests.chain.market import FIRST, HELD, ISSUER, Market, buyer_of
+from tests.chain.market import FIRST, HELD, ISSUER, buyer_of
 from tests.chain.test_alarm import resume
 from tests.chain.world import GAS_OF_SUITE, PLATFORM, Hand, address_of, ask, key_of
 
@@ -33,13 +33,6 @@ pytestmark = pytest.mark.chain
 LOST, NEW = address_of(key_of(FIRST)), address_of(key_of(NEW_WALLET))
 UNITS = 70
 """Of the second token, in the wallet that is lost."""
-
-
-@pytest.fixture
-def bench(minted: Market) -> Bench:
-    found = Bench(minted)
-    found.index()
-    return found
 
 
 def second_token(bench: Bench, *, shares_storage: bool) -> UUID:

@@ -17,19 +17,12 @@ from registry.operation.models import Operation, OperationKind, OperationState
 from registry.tokenization.models import TokenizationState
 from tests.chain.bench import Bench
 from tests.chain.faults import AfterEstimate
-from tests.chain.market import Market, propose
+from tests.chain.market import propose
 from tests.chain.test_dropped import roll_back_to
 from tests.chain.test_reverted import REVERT, now_of, tokenization
 from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
-
-
-@pytest.fixture
-def bench(minted: Market) -> Bench:
-    found = Bench(minted)
-    found.index()
-    return found
 
 
 def reverts(world: World, name: str) -> None:
