@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from registry.captable import portfolio
-from registry.case import soundness
+from registry.case import grounds, soundness
 from registry.case.guards import MACHINE
 from registry.case.hashing import case_hash
 from registry.case.layout import is_over, lay_out, write_acts
@@ -168,7 +168,7 @@ def require_act(session: Session, operation: Operation) -> None:
     if case.state not in RUNNING:
         raise Conflict("case_not_executing", f"The case is {case.state}.")
     if is_by_itself(session, case):
-        soundness.require_ground(session, case)
+        grounds.require_ground(session, case)
     elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict("approval_expired", "The approval of this case has run out.")
     acts = acts_of(session, operation)

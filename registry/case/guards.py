@@ -7,7 +7,7 @@ from uuid import UUID
 
 from registry.captable import portfolio
 from registry.captable.models import ForcedAct
-from registry.case import soundness
+from registry.case import grounds, soundness
 from registry.case.hashing import case_hash
 from registry.case.layout import PlannedAct
 from registry.case.models import FREEZES, Case, CaseKind
@@ -64,7 +64,7 @@ def exactly_what_was_read(attempt: Try) -> None:
 def approval_stands(attempt: Try) -> None:
     session, case = attempt.session, attempt.record
     if is_by_itself(session, case):
-        soundness.require_ground(session, case)
+        grounds.require_ground(session, case)
     elif not approvals.live_approvals(session, case.id, case_hash(session, case)):
         raise Conflict(
             "approval_expired",
@@ -80,7 +80,7 @@ def _require_possible(attempt: Try) -> None:
     session, case = attempt.session, attempt.record
     left = [PlannedAct.of(act) for act in acts_in_hand(session, case) if not happened(session, act)]
     if current_lift(session, case) is not None:
-        soundness.require_liftable(session, case, left)
+        grounds.require_liftable(session, case, left)
         return
     soundness.require_sound(session, case, left)
     if case.kind == CaseKind.SUCCESSION:
@@ -117,9 +117,9 @@ def its_ground_says_so(attempt: Try) -> None:
 
     Neither is released while another order wants it.
     """
-    soundness.require_ground(attempt.session, attempt.record, lifting=attempt.event == "release")
+    grounds.require_ground(attempt.session, attempt.record, lifting=attempt.event == "release")
     for act in attempt.given.get("acts", ()):
-        if soundness.wanted_by_order(attempt.session, act):
+        if grounds.wanted_by_order(attempt.session, act):
             raise Conflict(
                 "order_in_force",
                 "An order wants this frozen.",
@@ -149,4 +149,4 @@ def is_a_freeze(attempt: Try) -> None:
         raise Conflict("case_not_liftable", f"Only a freeze is lifted, not a {case.kind}.")
     acts: list[PlannedAct] = attempt.given["acts"]
     assert all(act.act in {ForcedAct.UNFREEZE_WALLET, ForcedAct.UNFREEZE_UNITS} for act in acts)
-    soundness.require_liftable(attempt.session, case, acts)
+    grounds.require_liftable(attempt.session, case, acts)

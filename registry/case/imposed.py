@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.case.execution import follow_case, plan_acts
+from registry.case.grounds import frozen_in, held_otherwise, wanted_by_order
 from registry.case.guards import MACHINE
 from registry.case.layout import OPPOSITE, PlannedAct, is_over, write_acts
 from registry.case.models import Case, CaseKind, CaseLift, CaseState
@@ -24,7 +25,6 @@ from registry.case.repository import (
     list_own_acts,
     successor_of,
 )
-from registry.case.soundness import frozen_in, held_otherwise, wanted_by_order
 from registry.kernel.actor import THE_SYSTEM
 from registry.lifecycle import service as lifecycle
 from registry.operation.models import Operation

@@ -15,13 +15,12 @@ from sqlmodel import Session
 from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.models import ForcedAct
-from registry.case.layout import BURNABLE, NOTHING_ON_CHAIN, OPPOSITE, PlannedAct, is_over
-from registry.case.models import FREEZES, RUNNING, Case, CaseAct, CaseKind, CaseState
+from registry.case.layout import BURNABLE, NOTHING_ON_CHAIN, PlannedAct
+from registry.case.models import FREEZES, RUNNING, Case, CaseAct, CaseKind
 from registry.case.repository import (
     find_other_recovery,
     find_unfinished,
     list_freezes,
-    list_own_acts,
     passages_of,
     successor_of,
     units_on_their_way,
@@ -29,18 +28,13 @@ from registry.case.repository import (
 from registry.court_order import service as orders
 from registry.court_order.models import (
     BINDING,
-    COMMANDING,
-    ENDED,
-    CourtOrder,
-    CourtOrderState,
-    OrderScope,
 )
 from registry.document import service as documents
 from registry.document import sources
 from registry.document.models import Document
 from registry.investor import service as investors
 from registry.investor import wallets
-from registry.investor.models import BARRED, Investor, Wallet, WalletState
+from registry.investor.models import Investor, Wallet, WalletState
 from registry.kernel.errors import Conflict, Invalid
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -67,7 +61,7 @@ def require_sound(session: Session, case: Case, acts: Sequence[PlannedAct]) -> N
         _require_only_recovery(session, case)
     for act in acts:
         tokenization = deployed(session, act.tokenization_id)
-        _require_act(session, case, act, tokenization)
+        require_act(session, case, act, tokenization)
         if act.counterparty is not None and case.kind != CaseKind.RECOVERY:
             require_receiver(session, act.counterparty)
     require_free(session, case, acts)
@@ -116,7 +110,7 @@ def require_movable(act: ForcedAct, tokenization: Tokenization) -> None:
         )
 
 
-def _require_act(session: Session, case: Case, act: PlannedAct, tokenization: Tokenization) -> None:
+def require_act(session: Session, case: Case, act: PlannedAct, tokenization: Tokenization) -> None:
     require_movable(act.act, tokenization)
     held = portfolio.holding_in(session, tokenization, act.wallet)
     units, free = act.units or 0, free_units(session, tokenization, act.wallet, besides=case.id)
@@ -317,151 +311,6 @@ def require_verified_paper(session: Session, document_id: UUID) -> None:
         ``source_not_verified``.
     """
     sources.require_verified(documents.get_document(session, document_id))
-
-
-def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -> None:
-    """Refuse to end a freeze that an order in force still wants, also where the chain has ended it.
-
-    Raises
-    ------
-    Conflict
-        ``order_in_force``, ``units_not_held``, ``kyc_holds_freeze``, ``recovery_under_way``,
-        ``wallet_recovered``.
-    """
-    require_at_rest(session, case)
-    holding = [order for order in orders.list_binding(session) if _commands(order)]
-    for act in [*acts, *_ended_acts(session, case)]:
-        if successor_of(session, act.wallet) != act.wallet:
-            raise Conflict(
-                "wallet_recovered",
-                f"0x{act.wallet.hex()} was recovered since this lift was opened.",
-                remedy="Reject or withdraw the lift, and open it anew: it is of the new wallet.",
-            )
-        if not is_over(session, act):
-            _require_act(session, case, act, deployed(session, act.tokenization_id))
-        _require_standing(session, act)
-        for order in holding:
-            if _wants_frozen(session, order, act):
-                raise Conflict(
-                    "order_in_force",
-                    f"Order {order.id} wants this frozen.",
-                    remedy="Have the order vacated first.",
-                )
-
-
-def _ended_acts(session: Session, case: Case) -> list[PlannedAct]:
-    """Give the opposite of what is over of a freeze, which no lift lays out."""
-    return [
-        PlannedAct(
-            act=OPPOSITE[act.act],
-            tokenization_id=act.tokenization_id,
-            wallet=successor_of(session, act.wallet),
-            units=int(act.units) if act.units is not None else None,
-        )
-        for act in list_own_acts(session, case.id)
-        if case.kind in FREEZES and is_over(session, act)
-    ]
-
-
-def _commands(order: CourtOrder) -> bool:
-    """Tell whether the order still commands: one that is being lifted does not."""
-    return order.state != CourtOrderState.LIFTING
-
-
-def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
-    if order.scope == OrderScope.AMOUNT:
-        if act.units is None or not _wants_units(session, order, act):
-            return False
-        left = frozen_in(session, act.tokenization_id, act.wallet) - act.units
-        return left < wanted_units(session, act)
-    wanted = {successor_of(session, wallet) for wallet in orders.wallets_of(session, order)}
-    return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted
-
-
-def _wants_units(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
-    return (
-        order.scope == OrderScope.AMOUNT
-        and order.tokenization_id == act.tokenization_id
-        and successor_of(session, order.wallet or b"") == act.wallet
-    )
-
-
-def frozen_in(session: Session, tokenization_id: UUID, wallet: bytes) -> int:
-    """Return how many units of a wallet the chain shows frozen."""
-    tokenization = tokenizations.get_tokenization(session, tokenization_id)
-    return portfolio.holding_in(session, tokenization, wallet).frozen_units
-
-
-def wanted_units(session: Session, act: PlannedAct) -> int:
-    """Return how many units of an act's wallet the orders that command want frozen, together."""
-    return sum(
-        int(order.amount_units or 0)
-        for order in orders.list_binding(session)
-        if _commands(order) and _wants_units(session, order, act)
-    )
-
-
-def _require_standing(session: Session, act: PlannedAct) -> None:
-    holder = find_holder(session, act.wallet)
-    barred = holder is not None and holder.kyc_state in BARRED
-    if barred and act.act == ForcedAct.UNFREEZE_WALLET:
-        raise Conflict(
-            "kyc_holds_freeze",
-            "The holder's KYC has ended, so their wallets stay frozen.",
-            remedy="Have the KYC renewed first; that releases what was frozen for it.",
-        )
-
-
-def wanted_by_order(session: Session, act: PlannedAct) -> bool:
-    """Tell whether an order in force wants the wallet of an act frozen."""
-    return any(
-        _commands(order) and _wants_frozen(session, order, act)
-        for order in orders.list_binding(session)
-    )
-
-
-def held_otherwise(session: Session, case: Case, act: PlannedAct) -> bool:
-    """Tell whether another case freezes the same wallet for the same token."""
-    return any(
-        other.id != case.id
-        and frozen.tokenization_id == act.tokenization_id
-        and successor_of(session, frozen.wallet) == act.wallet
-        for other, frozen in list_freezes(session, CaseKind.FREEZE_WALLET)
-    )
-
-
-def require_ground(session: Session, case: Case, *, lifting: bool | None = None) -> None:
-    """Refuse an act of a freeze by KYC, or by an order, whose reason has gone.
-
-    Parameters
-    ----------
-    lifting
-        Whether it is the end of the freeze; by default, as the case stands.
-
-    Raises
-    ------
-    Conflict
-        ``kyc_in_force``, ``kyc_not_passed``, ``order_in_force``, ``order_not_in_force``.
-    """
-    if lifting is None:
-        lifting = case.state in {CaseState.LIFTING, CaseState.LIFT_INCOMPLETE}
-    if case.order_id is not None:
-        _require_order(session, case.order_id, lifting=lifting)
-        return
-    assert case.investor_id is not None, "a freeze by KYC is of an investor"
-    stands = investors.may_hold(investors.get_investor(session, case.investor_id))
-    if stands and not lifting:
-        raise Conflict("kyc_in_force", "The KYC of the holder is in force again.")
-    if not stands and lifting:
-        raise Conflict("kyc_not_passed", "The holder's KYC is not passed, or has run out.")
-
-
-def _require_order(session: Session, order_id: UUID, *, lifting: bool) -> None:
-    order = orders.get_order(session, order_id)
-    if lifting and order.state not in ENDED:
-        raise Conflict("order_in_force", f"Order {order.id} is {order.state}: it wants it frozen.")
-    if not lifting and order.state not in COMMANDING:
-        raise Conflict("order_not_in_force", "The order of this case binds nobody now.")
 
 
 def find_holder(session: Session, wallet: bytes) -> Investor | None:
