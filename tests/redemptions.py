@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
+from sqlmodel import select
 
 from registry.kernel.actor import Role
 from registry.kernel.clock import today
+from registry.operation.models import Operation, OperationKind
 from registry.redemption import paying
 from registry.redemption import service as redemptions
 from registry.redemption.models import Redemption, RedemptionKind, RedemptionState
@@ -167,3 +169,7 @@ def settled_in_kind(desk: Desk, tokenization: Tokenization) -> Redemption:
     desk.session.add(redemption)
     desk.session.flush()
     return redemption
+
+
+def operations(desk: Desk, kind: OperationKind) -> list[Operation]:
+    return list(desk.session.exec(select(Operation).where(Operation.kind == kind)))

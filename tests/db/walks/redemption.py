@@ -249,9 +249,12 @@ WALK = Walk(
         ),
     ),
     waits={
-        ("REQUESTED", "validate"): "asking is validated in the same act: test_redemption.py",
+        (
+            "REQUESTED",
+            "validate",
+        ): "it is validated as it is asked: test_redemption_requests.py",
         ("REQUESTED", "reject"): "nothing stays REQUESTED: asking is validated at once",
-        ("VALIDATED", "no_vote_needed"): "asking goes on at once: test_redemption.py",
-        ("PAID", "burn"): "the chain has no burn yet; test_redemption.py shows the refusal",
+        ("VALIDATED", "no_vote_needed"): "asking goes on at once: test_redemption_requests.py",
+        ("PAID", "burn"): "the chain has no burn yet; test_redemption_ends.py shows the refusal",
     },
 )
