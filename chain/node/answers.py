@@ -1,16 +1,30 @@
-"""What a node answers, in exact types, and how it is read; how the questions are written."""
+"""What a node answers, in exact types, and how it is read; how the questions are written.
+
+Whatever is read here may be nonsense. That is the node's fault, and told as such: an error that
+nobody expects would stop all work, and the node would be asked again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from chain.errors import RpcInconsistent
+import msgspec
+
+from chain.errors import REVERTED, RpcInconsistent, RpcRefused
 from chain.node.wire import WireHeader, WireLog
 
 BlockId = int | str | bytes
 """A number, a tag such as "latest", or a 32-byte hash (EIP-1898)."""
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What comes of reading nonsense; msgspec's own errors are of these."""
+
+HASH_BYTES = 32
+
+Given = ParamSpec("Given")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,76 +143,169 @@ def call_params(
     return call, hex(block) if isinstance(block, int) else block
 
 
-def read_block(answer: dict[str, Any] | None) -> Block | None:
+def _told(read: Callable[Given, Told]) -> Callable[Given, Told]:
+    """Let a reader raise `RpcInconsistent` where what it reads makes no sense."""
+
+    @functools.wraps(read)
+    def reader(*given: Given.args, **named: Given.kwargs) -> Told:
+        try:
+            return read(*given, **named)
+        except _NONSENSE as error:
+            raise RpcInconsistent(f"the node answers nonsense: {error!r:.200}") from error
+
+    return reader
+
+
+def _number(value: str) -> int:
+    if not value.startswith("0x"):
+        raise ValueError(f"{value:.80} is no number")
+    return int(value, 16)
+
+
+def _bytes(value: str) -> bytes:
+    if not value.startswith("0x"):
+        raise ValueError(f"{value:.80} is no hex")
+    return bytes.fromhex(value[2:])
+
+
+@_told
+def read_number(value: Any) -> int:
+    """Read a number as the node wrote it."""
+    return _number(value)
+
+
+@_told
+def read_bytes(value: Any) -> bytes:
+    """Read bytes as the node wrote them."""
+    return _bytes(value)
+
+
+@_told
+def read_fees(answer: dict[str, Any] | None) -> tuple[int, ...]:
+    """Read the base fees of ``eth_feeHistory``; a node without any tells null."""
+    return tuple(map(_number, (answer or {}).get("baseFeePerGas") or ()))
+
+
+@_told
+def read_simulated(answer: Any) -> int:
+    """Read the gas that the one call of ``eth_simulateV1`` has used.
+
+    Raises
+    ------
+    RpcRefused
+        The call reverts.
+    """
+    (told,) = answer[0]["calls"]
+    if _number(told["status"]) == 1:
+        return _number(told["gasUsed"])
+    error = told.get("error") or {}
+    data = error.get("data") or told.get("returnData")
+    message = str(error.get("message") or "execution reverted")
+    raise RpcRefused("eth_simulateV1", int(error.get("code", REVERTED)), message, data)
+
+
+@_told
+def read_block(answer: Any) -> Block | None:
     """Read a header as the node wrote it."""
-    if answer is None:
-        return None
-    return Block(
-        number=int(answer["number"], 16),
-        hash=bytes_of(answer["hash"]),
-        parent_hash=bytes_of(answer["parentHash"]),
-        timestamp=int(answer["timestamp"], 16),
-        base_fee_wei=int(answer.get("baseFeePerGas") or "0x0", 16),
-        gas_limit=int(answer["gasLimit"], 16),
-        logs_bloom=int(answer["logsBloom"], 16),
-        transactions=tuple(answer.get("transactions") or ()),
-    )
+    return read_header(msgspec.convert(answer, WireHeader | None))
 
 
+@_told
 def read_header(header: WireHeader | None) -> Block | None:
+    """Give the exact types of a header."""
     if header is None:
         return None
     return Block(
-        number=int(header.number, 16),
-        hash=bytes_of(header.hash),
-        parent_hash=bytes_of(header.parent_hash),
-        timestamp=int(header.timestamp, 16),
-        base_fee_wei=int(header.base_fee_per_gas or "0x0", 16),
-        gas_limit=int(header.gas_limit, 16),
-        logs_bloom=int(header.logs_bloom, 16),
-        transactions=tuple(header.transactions),
+        number=_number(header.number),
+        hash=_bytes(header.hash),
+        parent_hash=_bytes(header.parent_hash),
+        timestamp=_number(header.timestamp),
+        base_fee_wei=_number(header.base_fee_per_gas or "0x0"),
+        gas_limit=_number(header.gas_limit),
+        logs_bloom=_number(header.logs_bloom),
+        transactions=_hashes(header.transactions),
     )
 
 
+def _hashes(transactions: Sequence[Any]) -> tuple[str, ...]:
+    hashes = tuple(each if isinstance(each, str) else each["hash"] for each in transactions)
+    # All of a block at once: one by one takes longer than all else that is read of a header.
+    if len(bytes.fromhex("".join(hashes).replace("0x", ""))) != HASH_BYTES * len(hashes):
+        raise ValueError("a hash has 32 bytes")
+    return hashes
+
+
+@_told
 def log_of(entry: WireLog) -> Log:
     """Give the exact types of a log."""
     return Log(
-        address=bytes_of(entry.address),
-        topics=tuple(map(bytes_of, entry.topics)),
-        data=bytes_of(entry.data),
-        block_number=int(entry.block_number, 16),
-        block_hash=bytes_of(entry.block_hash),
-        tx_hash=bytes_of(entry.transaction_hash),
-        log_index=int(entry.log_index, 16),
+        address=_bytes(entry.address),
+        topics=tuple(map(_bytes, entry.topics)),
+        data=_bytes(entry.data),
+        block_number=_number(entry.block_number),
+        block_hash=_bytes(entry.block_hash),
+        tx_hash=_bytes(entry.transaction_hash),
+        log_index=_number(entry.log_index),
     )
 
 
-def read_log(entry: dict[str, Any]) -> Log:
-    """Read a log as the node wrote it."""
+def _read_log(entry: dict[str, Any]) -> Log:
     if entry.get("removed"):
         raise RpcInconsistent("the node returned a log that it calls removed")
-    return Log(
-        address=bytes_of(entry["address"]),
-        topics=tuple(bytes_of(topic) for topic in entry["topics"]),
-        data=bytes_of(entry["data"]),
-        block_number=int(entry["blockNumber"], 16),
-        block_hash=bytes_of(entry["blockHash"]),
-        tx_hash=bytes_of(entry["transactionHash"]),
-        log_index=int(entry["logIndex"], 16),
-    )
+    return log_of(msgspec.convert(entry, WireLog))
 
 
-def read_receipt(answer: dict[str, Any] | None) -> Receipt | None:
-    """Read a receipt as the node wrote it."""
-    if answer is None:
+@_told
+def read_receipt(answer: Any) -> Receipt | None:
+    """Read a receipt as the node wrote it; one of a transaction in no block is none."""
+    if answer is None or answer["blockNumber"] is None:
         return None
     created = answer.get("contractAddress")
     return Receipt(
-        tx_hash=bytes_of(answer["transactionHash"]),
-        block_number=int(answer["blockNumber"], 16),
-        block_hash=bytes_of(answer["blockHash"]),
-        succeeded=int(answer["status"], 16) == 1,
-        gas_used=int(answer["gasUsed"], 16),
-        contract_address=bytes_of(created) if created else None,
-        logs=tuple(read_log(entry) for entry in answer["logs"]),
+        tx_hash=_bytes(answer["transactionHash"]),
+        block_number=_number(answer["blockNumber"]),
+        block_hash=_bytes(answer["blockHash"]),
+        succeeded=_number(answer["status"]) == 1,
+        gas_used=_number(answer["gasUsed"]),
+        contract_address=_bytes(created) if created else None,
+        logs=tuple(map(_read_log, answer["logs"])),
     )
+
+
+@_told
+def read_sent(tx_hash: bytes, answer: Any) -> Sent:
+    """Read a transaction as the node wrote it, which must be the one of that hash."""
+    if _bytes(answer["hash"]) != tx_hash:
+        raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another transaction")
+    return Sent(
+        sender=_bytes(answer["from"]),
+        to=_bytes(answer["to"]) if answer["to"] else None,
+        data=_bytes(answer["input"]),
+    )
+
+
+@_told
+def read_emitters(receipts: Any) -> set[bytes]:
+    """Read who has logs in a block, of all its receipts."""
+    return {_bytes(entry["address"]) for each in receipts for entry in each["logs"]}
+
+
+CHECKS: Mapping[str, Callable[[Any], object]] = {
+    **dict.fromkeys(
+        (
+            "eth_chainId",
+            "eth_blockNumber",
+            "eth_getTransactionCount",
+            "eth_getBalance",
+            "eth_gasPrice",
+            "eth_estimateGas",
+        ),
+        read_number,
+    ),
+    **dict.fromkeys(("eth_call", "eth_getCode"), read_bytes),
+    "eth_getBlockByNumber": read_block,
+    "eth_getBlockByHash": read_block,
+    "eth_feeHistory": read_fees,
+}
+"""How to read what is handed on as it was written: of several nodes only the one that is asked
+knows then who has answered nonsense."""

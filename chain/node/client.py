@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from chain.errors import (
-    REVERTED,
     RateLimited,
     RpcInconsistent,
     RpcRefused,
@@ -18,6 +17,7 @@ from chain.errors import (
     WrongChain,
 )
 from chain.node.answers import (
+    CHECKS,
     Block,
     BlockId,
     Log,
@@ -30,8 +30,14 @@ from chain.node.answers import (
     hex_of,
     log_of,
     read_block,
+    read_bytes,
+    read_emitters,
+    read_fees,
     read_header,
+    read_number,
     read_receipt,
+    read_sent,
+    read_simulated,
 )
 from chain.node.limits import TOO_MANY_REQUESTS, RateLimit, refusal
 from chain.node.wire import (
@@ -112,7 +118,7 @@ class ChainClient:
         RpcUnavailable, WrongChain
         """
         try:
-            served = int(self.request("eth_chainId"), 16)
+            served = read_number(self.request("eth_chainId"))
         except RateLimited as limited:
             raise RateLimited(f"The node of RPC_URL: {limited}", limited.retry_after) from limited
         except RpcUnavailable as error:
@@ -158,7 +164,7 @@ class ChainClient:
                 whole = _result("batch", answers)
                 raise RpcInconsistent(f"{len(calls)} calls got one answer: {whole}")
             # Nodes may answer in any order, and some leave answers out.
-            found = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+            found = {_id_of(answer): answer for answer in answers}
             if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
                 raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
             return [read(method, found[number]) for number, (method, _) in enumerate(calls)]
@@ -188,15 +194,15 @@ class ChainClient:
 
     def block_number(self) -> int:
         """Return the number of the newest block."""
-        return int(self.request("eth_blockNumber"), 16)
+        return read_number(self.request("eth_blockNumber"))
 
     def nonce(self, address: bytes, block: str = "latest") -> int:
         """Return how many transactions of `address` are on chain."""
-        return int(self.request("eth_getTransactionCount", hex_of(address), block), 16)
+        return read_number(self.request("eth_getTransactionCount", hex_of(address), block))
 
     def balance(self, address: bytes) -> int:
         """Return the chain's own money of an address, in wei."""
-        return int(self.request("eth_getBalance", hex_of(address), "latest"), 16)
+        return read_number(self.request("eth_getBalance", hex_of(address), "latest"))
 
     def outlook(
         self,
@@ -241,19 +247,18 @@ class ChainClient:
                 raise
             found, fees = self.batch(calls[:-1]), None
         head, served, balance, *counted = found
-        gas = None if call is None else int(counted.pop(), 16)
-        if int(served, 16) != self.chain_id:
-            raise WrongChain(self.chain_id, int(served, 16))
+        gas = None if call is None else read_number(counted.pop())
+        if read_number(served) != self.chain_id:
+            raise WrongChain(self.chain_id, read_number(served))
         block = read_block(head)
         if block is None:
             raise RpcInconsistent("the node knows no latest block")
-        history = [] if legacy else (fees or {}).get("baseFeePerGas") or []
         return Outlook(
             head=block,
-            balance_wei=int(balance, 16),
+            balance_wei=read_number(balance),
             nonces_used=_highest_counts(counts, counted),
-            base_fees_wei=tuple(int(fee, 16) for fee in history),
-            gas_price_wei=int(fees, 16) if legacy else None,
+            base_fees_wei=() if legacy else read_fees(fees),
+            gas_price_wei=read_number(fees) if legacy else None,
             gas=gas,
         )
 
@@ -267,16 +272,16 @@ class ChainClient:
         nonce, height = self.batch(
             [("eth_getTransactionCount", (hex_of(address), "latest")), ("eth_blockNumber", ())]
         )
-        return int(nonce, 16), int(height, 16)
+        return read_number(nonce), read_number(height)
 
     def code(self, address: bytes) -> bytes:
-        return bytes_of(self.request("eth_getCode", hex_of(address), "latest"))
+        return read_bytes(self.request("eth_getCode", hex_of(address), "latest"))
 
     def call(
         self, to: bytes, data: bytes, *, sender: bytes | None = None, block: BlockId = "latest"
     ) -> bytes:
         """Run a call without sending it; `block` pins the state that it sees."""
-        return bytes_of(self.request("eth_call", *call_params(to, data, sender, block)))
+        return read_bytes(self.request("eth_call", *call_params(to, data, sender, block)))
 
     def estimate_gas(
         self, to: bytes | None, data: bytes, *, sender: bytes, once: bool = False
@@ -298,18 +303,11 @@ class ChainClient:
                 if not refused.is_unknown_method:
                     raise
                 self._simulates = False
-        return int(self.request("eth_estimateGas", transaction), 16)
+        return read_number(self.request("eth_estimateGas", transaction))
 
     def _simulate(self, transaction: dict[str, str]) -> int:
-        method = "eth_simulateV1"
-        blocks = self.request(method, {"blockStateCalls": [{"calls": [transaction]}]}, "latest")
-        (answer,) = blocks[0]["calls"]
-        if int(answer["status"], 16) == 1:
-            return int(answer["gasUsed"], 16)
-        error = answer.get("error") or {}
-        data = error.get("data") or answer.get("returnData")
-        message = str(error.get("message") or "execution reverted")
-        raise RpcRefused(method, int(error.get("code", REVERTED)), message, data)
+        asked = {"blockStateCalls": [{"calls": [transaction]}]}
+        return read_simulated(self.request("eth_simulateV1", asked, "latest"))
 
     def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
         """Return what became of each transaction; None while it is in no block."""
@@ -330,17 +328,9 @@ class ChainClient:
         """
         calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
         answers = self.batch(calls)
-        for tx_hash, answer in zip(tx_hashes, answers, strict=True):
-            if answer is None or bytes_of(answer["hash"]) != tx_hash:
-                raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another transaction")
-        return [
-            Sent(
-                sender=bytes_of(answer["from"]),
-                to=bytes_of(answer["to"]) if answer["to"] else None,
-                data=bytes_of(answer["input"]),
-            )
-            for answer in answers
-        ]
+        if None in answers:
+            raise RpcInconsistent(f"the node does not know {calls[answers.index(None)][1][0]}")
+        return list(map(read_sent, tx_hashes, answers))
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, as written."""
@@ -369,7 +359,7 @@ class ChainClient:
         receipts = self.request("eth_getBlockReceipts", hex_of(block_hash))
         if receipts is None:
             raise RpcInconsistent(f"the node has no receipts of block {hex_of(block_hash)}")
-        return {bytes_of(entry["address"]) for each in receipts for entry in each["logs"]}
+        return read_emitters(receipts)
 
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return the headers of many blocks, in the order asked; None where there is none."""
@@ -392,7 +382,7 @@ class ChainClient:
 
     def send_raw(self, raw: bytes) -> bytes:
         """Hand a signed transaction to the node; the same bytes may be sent again."""
-        return bytes_of(self.request(SEND, hex_of(raw)))
+        return read_bytes(self.request(SEND, hex_of(raw)))
 
     def send_raws(self, raws: Sequence[bytes]) -> list[RpcRefused | None]:
         """Hand signed transactions to the node together, in their order; what it has against each.
@@ -419,7 +409,7 @@ class ChainClient:
         for raw in raws[1:]:
             try:
                 answers.append(refusal_of(partial(self.send_raw, raw)))
-            except RpcUnavailable as fault:
+            except (RpcUnavailable, RpcInconsistent) as fault:
                 # What the node has said is not to be lost; the others are sent again later.
                 left = len(raws) - len(answers)
                 return [*answers, *[RpcRefused(SEND, 0, str(fault), None)] * left]
@@ -465,7 +455,7 @@ def _highest_counts(
     highest: dict[bytes, int] = {}
     for (_, (key, _)), count in zip(calls, counted, strict=True):
         address = bytes_of(key)
-        highest[address] = max(highest.get(address, 0), int(count, 16))
+        highest[address] = max(highest.get(address, 0), read_number(count))
     return highest
 
 
@@ -476,11 +466,19 @@ def _result(method: str, answer: Any) -> Any:
     if error is not None and not isinstance(error, dict):
         raise RpcUnavailable(f"{method}: {error}")
     if error is not None:
-        data = error.get("data")
+        code, data = error.get("code"), error.get("data")
         raise refusal(
             method,
-            int(error.get("code", 0)),
+            code if isinstance(code, int) else 0,
             str(error.get("message", "")),
             data if isinstance(data, str) else None,
         )
-    return answer.get("result")
+    result = answer.get("result")
+    if method in CHECKS:
+        CHECKS[method](result)
+    return result
+
+
+def _id_of(answer: Any) -> int | None:
+    number = answer.get("id") if isinstance(answer, dict) else None
+    return number if isinstance(number, int) else None

@@ -124,6 +124,6 @@ def is_pinned(method: str, params: Sequence[Any]) -> bool:
 def asked_with(client: ChainClient, method: str, params: Sequence[Any]) -> Any:
     """Ask; a node that ignores the code that is lent to it with a call says nothing."""
     answer = client.request(method, *params)
-    if len(params) > _PINNED[method] + 1 and answer in {None, "0x"}:
+    if len(params) > _PINNED[method] + 1 and answer == "0x":
         raise RpcRefused(method, 0, "the node ignores the code that is lent to it", None)
     return answer

@@ -50,7 +50,8 @@ class WireHeader(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     gas_limit: str
     logs_bloom: str
     base_fee_per_gas: str | None = None
-    transactions: Sequence[str] = ()
+    transactions: Sequence[str | dict[str, Any]] = ()
+    """Hashes, or whole transactions where they were asked for."""
 
 
 class _Error(msgspec.Struct, frozen=True, gc=False):
@@ -223,7 +224,7 @@ def _decode(method: str, decoder: msgspec.json.Decoder[Any], body: bytes | msgsp
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise RpcInconsistent(f"{method}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RpcUnavailable(f"{method}: the answer is not JSON: {error}") from error
 
 
