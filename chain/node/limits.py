@@ -11,8 +11,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -39,6 +40,20 @@ class _Use:
     lock: threading.Lock = field(default_factory=threading.Lock)
     free_at: float = 0.0
     open_at: float = 0.0
+    eases_at: float = 0.0
+
+
+_on_turn: ContextVar[Callable[[float], None] | None] = ContextVar("on_turn", default=None)
+
+
+@contextmanager
+def turns_told(tell: Callable[[float], None]) -> Iterator[None]:
+    """Tell of every call that is made here, before it, how many seconds it waits for its turn."""
+    token = _on_turn.set(tell)
+    try:
+        yield
+    finally:
+        _on_turn.reset(token)
 
 
 class RateLimit:
@@ -62,6 +77,11 @@ class RateLimit:
         return limit
 
     @property
+    def eases_at(self) -> float:
+        """When urgent calls have had no more than half of the rate, by the monotonic clock."""
+        return self._use.eases_at
+
+    @property
     def most_at_once(self) -> int:
         """Calls that one batch may hold."""
         return sys.maxsize if self._per_second is None else max(int(self._per_second), 1)
@@ -78,10 +98,11 @@ class RateLimit:
         rest = self._use.open_at - time.monotonic()
         if rest > 0:
             raise RateLimited(f"the node wants to be left alone for {rest:.1f} s more", rest)
-        if self._per_second is not None:
-            pause = self._turn(calls, self._per_second)
-            if self._waits:
-                time.sleep(pause)
+        pause = None if self._per_second is None else self._turn(calls, self._per_second)
+        if (tell := _on_turn.get()) is not None:
+            tell(pause or 0.0)
+        if pause is not None and self._waits:
+            time.sleep(pause)
         try:
             yield
         except RateLimited as limited:
@@ -89,11 +110,17 @@ class RateLimit:
             raise
 
     def _turn(self, calls: int, per_second: float) -> float:
-        """Return the seconds to wait; what was not used for a second is lost."""
+        """Return the seconds to wait; what was not used for a second is lost.
+
+        Urgent calls wait for nobody. Whoever makes them leaves the others their half.
+        """
         with self._use.lock:
             now = time.monotonic()
             self._use.free_at = max(self._use.free_at, now - 1.0) + calls / per_second
-            return max(self._use.free_at - now, 0.0)
+            if self._waits:
+                return max(self._use.free_at - now, 0.0)
+            self._use.eases_at = max(self._use.eases_at, now) + 2 * calls / per_second
+            return 0.0
 
 
 def http_limit(status: int, headers: Mapping[str, str]) -> RateLimited | None:

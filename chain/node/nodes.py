@@ -8,7 +8,7 @@ where it fails, the next is asked. Transactions go to all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from eth_utils.crypto import keccak
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.agreement import answer_or_refusal, receipt_agreed, same_logs
 from chain.node.answers import Block, BlockId, Receipt, Sent
+from chain.node.asking import Enough
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
 from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
@@ -238,25 +239,34 @@ class NodePool(ChainClient):
         return height if wanted <= height else self._panel.look().head.number
 
     def _ask_members(
-        self, question: Callable[[ChainClient], Answer]
-    ) -> tuple[Verdict, list[Answer | RpcRefused], int]:
+        self,
+        verdict: Verdict,
+        question: Callable[[ChainClient], Answer],
+        enough: Enough[Answer | RpcRefused],
+    ) -> tuple[Mapping[int, Answer | RpcRefused], int]:
         """Ask all nodes that have the agreed head; also how many of them must say the same."""
-        verdict = self._panel.look()
+        rules = self._panel.rules
+        members = self._panel.members(verdict)
         said = self._panel.each(
-            self._panel.members(verdict),
+            sorted(members, key=lambda node: node.is_slow),
             lambda node: answer_or_refusal(lambda: question(node.client)),
             TIMEOUT_SECONDS,
+            enough=enough,
         )
-        if len(said) < self._panel.rules.agreeing:
+        if len(said) < rules.agreeing:
             raise NoQuorum("too_few_nodes", f"Only {len(said)} nodes answered.")
-        return verdict, list(said.values()), self._panel.rules.needed(len(said))
+        return said, rules.needed(len(said))
 
     def _tagged(self, tag: str) -> Block | None:
         """Return the newest block to which enough nodes give a tag, if it is the same one."""
-        _, said, needed = self._ask_members(lambda client: client.block(tag))
-        found = [block for block in said if isinstance(block, Block)]
+        said, needed = self._ask_members(
+            self._panel.look(),
+            lambda client: client.block(tag),
+            lambda told, waiting: len(told) >= self._panel.rules.needed(len(told) + waiting),
+        )
+        found = [block for block in said.values() if isinstance(block, Block)]
         if len(found) < needed:
-            for refused in said:
+            for refused in said.values():
                 if isinstance(refused, RpcRefused):
                     raise refused
             return None
@@ -276,12 +286,27 @@ class NodePool(ChainClient):
         """
         if not tx_hashes:
             return []
-        verdict, said, needed = self._ask_members(lambda client: client.receipts(tx_hashes))
-        answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
-        return [
-            receipt_agreed(verdict.head.number, [answer[place] for answer in answers], needed)
-            for place in range(len(tx_hashes))
-        ]
+        verdict = self._panel.look()
+
+        def agreed(
+            told: Mapping[int, list[Receipt | None] | RpcRefused], needed: int
+        ) -> list[Receipt | None]:
+            answers = [answer for answer in told.values() if not isinstance(answer, RpcRefused)]
+            return [
+                receipt_agreed(verdict.head.number, [answer[place] for answer in answers], needed)
+                for place in range(len(tx_hashes))
+            ]
+
+        def is_enough(told: Mapping[int, list[Receipt | None] | RpcRefused], waiting: int) -> bool:
+            try:
+                agreed(told, self._panel.rules.needed(len(told) + waiting))
+            except NoQuorum:
+                return False
+            return True
+
+        return agreed(
+            *self._ask_members(verdict, lambda client: client.receipts(tx_hashes), is_enough)
+        )
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -299,7 +324,13 @@ class NodePool(ChainClient):
             [node for node in self._panel.nodes if node.is_asked],
             lambda node: node.client.send_raws(raws),
             PROBE_SECONDS * len(raws),
+            enough=lambda said, _: _are_taken(said.values()),
         ).values()
         if not said:
             raise RpcUnavailable("no node of RPC_URL took the transaction")
         return [None if None in answers else answers[0] for answers in zip(*said, strict=True)]
+
+
+def _are_taken(said: Collection[Sequence[RpcRefused | None]]) -> bool:
+    """Tell whether each transaction was taken by some node."""
+    return bool(said) and all(None in answers for answers in zip(*said, strict=True))

@@ -6,8 +6,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TookTooLong
 from typing import TypeVar
 
 from chain.errors import (
@@ -19,6 +17,7 @@ from chain.errors import (
     WrongChain,
 )
 from chain.node.answers import Block
+from chain.node.asking import Enough, Round
 from chain.node.pooled_node import PROBE_SECONDS, NodeState, PooledNode
 from chain.node.quorum import Quorum, Rules, Verdict
 
@@ -26,8 +25,6 @@ Answer = TypeVar("Answer")
 
 FRESH_SECONDS = 0.1
 """For so long a head that was just agreed on is given again."""
-THREADS_EACH = 8
-"""For each node: what takes long must not keep anybody from hearing its head."""
 DISPUTED_SECONDS = 10.0
 """For so long nodes are shown to disagree about what they hold, though they agree on the head."""
 VALID_SECONDS = 5.0
@@ -47,7 +44,6 @@ class Panel:
         self.rules = rules
         self._nodes = {node.position: node for node in nodes}
         self._quorum = Quorum(rules)
-        self._threads = ThreadPoolExecutor(THREADS_EACH * len(nodes), thread_name_prefix="nodes")
         self._lock = threading.RLock()
         self._verdict: Verdict | None = None
         self._fault: NoQuorum | None = None
@@ -66,6 +62,8 @@ class Panel:
     def look(self, fresh_seconds: float | None = None) -> Verdict:
         """Return what the nodes agree on, hearing them again where that is too long ago.
 
+        They are heard no more often than half of the rate allows at which they may be asked.
+
         Parameters
         ----------
         fresh_seconds
@@ -77,10 +75,11 @@ class Panel:
         """
         with self._lock:
             if fresh_seconds is None or self._fault is not None:
-                fresh_seconds = FRESH_SECONDS
-            elif self._chosen is None or not self._chosen.is_asked:
-                fresh_seconds = 0.0
-            if time.monotonic() - self._looked_at >= fresh_seconds:
+                is_due = self._is_due(FRESH_SECONDS)
+            else:
+                is_missing = self._chosen is None or not self._chosen.is_asked
+                is_due = is_missing or self._is_due(fresh_seconds)
+            if is_due:
                 self._hear_all()
             if self._fault is not None:
                 raise self._fault.with_traceback(None)
@@ -103,11 +102,15 @@ class Panel:
         return [self._nodes[position] for position in verdict.members]
 
     def voters(self) -> list[PooledNode]:
-        """Return the nodes that have the agreed head and are asked, the chosen one first."""
+        """Return the nodes that have the agreed head and are asked, in the order to ask them.
+
+        The chosen one comes first, and last who was too slow.
+        """
         with self._lock:
             chosen = self.choose()
             members = self.members(self.look(VALID_SECONDS))
-            return [chosen, *(node for node in members if node is not chosen and node.is_asked)]
+            others = (node for node in members if node is not chosen and node.is_asked)
+            return sorted([chosen, *others], key=lambda node: node.is_slow)
 
     def is_lost(self, number: int) -> bool:
         """Tell whether a block of this height is known to be gone: a reorg took it."""
@@ -161,26 +164,33 @@ class Panel:
         self,
         nodes: Sequence[PooledNode],
         question: Callable[[PooledNode], Answer],
-        patience: float = PROBE_SECONDS,
+        patience: float,
+        reserve: Sequence[PooledNode] = (),
+        enough: Enough[Answer] | None = None,
     ) -> dict[int, Answer]:
-        """Ask several nodes at once; who fails is left out and missing in the answer."""
-        asked: list[tuple[PooledNode, Future[Answer]]] = [
-            (node, self._threads.submit(question, node)) for node in nodes
-        ]
-        deadline = time.monotonic() + patience
-        answers = {}
-        for node, answer in asked:
-            try:
-                answers[node.position] = answer.result(max(deadline - time.monotonic(), 0.0))
-            except TookTooLong:
-                answer.cancel()
-                self.blame(node, RpcUnavailable("it takes too long"))
-            except ChainError as fault:
-                self.blame(node, fault)
-        return answers
+        """Ask several nodes at once; who fails is left out and missing in the answer.
+
+        Parameters
+        ----------
+        patience
+            Seconds that each may take.
+        reserve, enough
+            See `chain.node.asking.Round.gather`.
+        """
+        return Round(question, patience, self.blame).gather(nodes, reserve, enough)
+
+    def _probe(
+        self, nodes: Sequence[PooledNode], question: Callable[[PooledNode], Answer]
+    ) -> dict[int, Answer]:
+        return Round(question, PROBE_SECONDS, self.blame, is_probe=True).gather(nodes)
+
+    def _is_due(self, fresh_seconds: float) -> bool:
+        now = time.monotonic()
+        is_eased = all(node.eases_at <= now for node in self.nodes if node.is_asked)
+        return is_eased and now - self._looked_at >= fresh_seconds
 
     def _hear_all(self) -> None:
-        heads = self.each([node for node in self.nodes if node.is_asked], PooledNode.look)
+        heads = self._probe([node for node in self.nodes if node.is_asked], PooledNode.look)
         for position, head in heads.items():
             self._nodes[position].height = head.number
         try:
@@ -213,4 +223,4 @@ class Panel:
 
     def _headers_at(self, positions: Collection[int], number: int) -> Mapping[int, Block | None]:
         nodes = [self._nodes[position] for position in positions]
-        return self.each(nodes, lambda node: node.probe.block(number))
+        return self._probe(nodes, lambda node: node.probe.block(number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -22,6 +23,13 @@ CHAIN_SECONDS = 10.0
 FIRST_REST_SECONDS = 2.0
 LONGEST_REST_SECONDS = 120.0
 FORGIVEN_AFTER_SECONDS = 300.0
+"""How long it must have been good, after its last rest, for the next one to be short again."""
+SLOW_SECONDS = 60.0
+"""For so long one is asked last that others were not made to wait for."""
+THREADS_EACH = 16
+"""What one node can use of ours; more questions wait for each other."""
+PROBES_EACH = 2
+"""What takes long must not keep anybody from hearing its head."""
 
 
 class NodeState(StrEnum):
@@ -85,13 +93,26 @@ class PooledNode:
         self.height = 0
         self.state = NodeState.HEALTHY
         self.detail = ""
+        self._limit = limit
+        self.asking = ThreadPoolExecutor(THREADS_EACH, f"node{position}")
+        self.probing = ThreadPoolExecutor(PROBES_EACH, f"probe{position}")
         self._failures = 0
-        self._left_out_at = self._back_at = self._check_at = time.monotonic()
-        self._disputed_until = self._check_at
+        self._back_at = self._check_at = time.monotonic()
+        self._disputed_until = self._slow_until = self._check_at
 
     @property
     def is_asked(self) -> bool:
         return time.monotonic() >= self._back_at
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether others were faster, not long ago."""
+        return time.monotonic() < self._slow_until
+
+    @property
+    def eases_at(self) -> float:
+        """When its head may be asked for again, for as often as it may be asked at all."""
+        return self._limit.eases_at
 
     def look(self) -> Block:
         """Return its head, now and then after making sure of its chain."""
@@ -101,18 +122,26 @@ class PooledNode:
         return self.probe.head()
 
     def leave_out(self, state: NodeState, detail: str, seconds: float | None = None) -> None:
-        """Ask it nothing for a while: longer each time, until it has been good for long."""
+        """Ask it nothing for a while: longer each time, until it has been good for long.
+
+        What it was asked before it was left out, and fails now, is the same outage.
+        """
         now = time.monotonic()
-        if now - self._left_out_at > FORGIVEN_AFTER_SECONDS:
+        if now < self._back_at:
+            return
+        if now - self._back_at > FORGIVEN_AFTER_SECONDS:
             self._failures = 0
         if seconds is None:
             seconds = min(FIRST_REST_SECONDS * 2**self._failures, LONGEST_REST_SECONDS)
             self._failures += 1
-        self._left_out_at, self._back_at = now, now + seconds
-        self._check_at = now
+        self._back_at, self._check_at = now + seconds, now
         for secret in self._secrets:
             detail = detail.replace(secret, "…")
         self._turn(state, detail, seconds=seconds)
+
+    def is_overtaken(self) -> None:
+        """Take note that others were enough while it took long."""
+        self._slow_until = time.monotonic() + SLOW_SECONDS
 
     def is_good(self) -> None:
         if time.monotonic() >= self._disputed_until:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
@@ -62,14 +62,15 @@ class Voting:
             Too few say the same, or answer at all.
         RpcRefused
         """
-        few = self._panel.voters()
-        few = few[: self._panel.rules.needed(len(few))]
-        vote = self._vote(few, question, same)
-        # While the others rest, one that was asked alone says the same as itself.
-        if len(vote.most) == len(few) and self.is_enough(vote):
-            return vote.answer
+        voters = self._panel.voters()
+        few = self._panel.rules.needed(len(voters))
+        vote = self._vote(voters[:few], question, same, voters[few:])
         if blocks > 1 and vote.refusals:
             raise next(iter(vote.refusals.values()))
+        # While the others rest, one that was asked alone says the same as itself.
+        is_unanimous = len(vote.groups) == 1 and len(vote.most) >= min(few, len(voters))
+        if is_unanimous and self.is_enough(vote):
+            return vote.answer
         if len(vote.groups) > 1:
             time.sleep(LOOK_AGAIN_SECONDS)
         return self.decided(what, self._vote(self._panel.voters(), question, same), blocks)
@@ -105,9 +106,19 @@ class Voting:
         nodes: Sequence[PooledNode],
         question: Callable[[ChainClient], Answer],
         same: Same[Answer],
+        reserve: Sequence[PooledNode] = (),
     ) -> Vote[Answer]:
+        def enough(said: Mapping[int, Answer | RpcRefused], waiting: int) -> bool:
+            # Whoever has not answered may say otherwise.
+            vote = count_votes(said, same)
+            return len(vote.most) >= self._panel.rules.needed(vote.given + waiting)
+
         said = self._panel.each(
-            nodes, lambda node: answer_or_refusal(lambda: question(node.client)), BULK_SECONDS
+            nodes,
+            lambda node: answer_or_refusal(lambda: question(node.client)),
+            BULK_SECONDS,
+            reserve,
+            enough,
         )
         return count_votes(said, same)
 

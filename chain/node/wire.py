@@ -7,14 +7,17 @@ strings of each, which the garbage collector then walks again and again; these s
 
 from __future__ import annotations
 
-import http
+import http.client
+import io
+import socket
+import time
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPConnectionPool, Timeout
 from urllib3.exceptions import HTTPError
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
@@ -73,6 +76,36 @@ _ANY = msgspec.json.Decoder()
 _ONE = msgspec.json.Decoder(_Answer[Any])
 
 
+class _Arriving(io.RawIOBase):
+    """What a node sends, while its time lasts: a timeout by itself starts anew with every byte."""
+
+    def __init__(self, sock: socket.socket, sent: io.RawIOBase) -> None:
+        self._sock = sock
+        self._sent = sent
+        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer takes too long")
+        self._sock.settimeout(left)
+        return self._sent.readinto(buffer)
+
+    def close(self) -> None:
+        self._sent.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *given: Any, **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        sent: io.RawIOBase = self.fp.detach()
+        self.fp = io.BufferedReader(_Arriving(sock, sent))
+
+
 class Wire:
     """Sends bodies to a node and hands back the bytes of its answers, from any thread.
 
@@ -81,7 +114,7 @@ class Wire:
     url
         http or https.
     timeout
-        Seconds between two bytes.
+        Seconds for all of an answer.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -104,7 +137,7 @@ class Wire:
                 self._path,
                 body,
                 self._headers,
-                timeout=self._timeout,
+                timeout=Timeout(total=self._timeout),
                 # Whether a call may be repeated is the caller's knowledge.
                 retries=False,
                 redirect=False,
@@ -137,6 +170,7 @@ def _way_to(url: str) -> tuple[HTTPConnectionPool, str, dict[str, str]]:
         call, found["verify"], found["proxies"], found["cert"]
     )
     assert isinstance(pool, HTTPConnectionPool), "http and https have pools of this kind"
+    pool.ConnectionCls = type("_Connection", (pool.ConnectionCls,), {"response_class": _Response})
     del call.headers["Content-Length"]
     return pool, adapter.request_url(call, found["proxies"]), dict(call.headers)
 
