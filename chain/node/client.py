@@ -176,8 +176,22 @@ class ChainClient:
     def distrust(self, reason: str) -> None:
         """Take note that what the node said cannot be true; with one node there is no other."""
 
+    def move_on(self, reason: str) -> None:
+        """Ask another node first from now on; with one node there is no other."""
+
     def hint(self) -> None:
         """Take note that there may be a new block; one node is always asked anew."""
+
+    def agreed(self, what: str, question: Callable[[ChainClient], Answer]) -> Answer:
+        """Ask about what does not change any more; of several nodes enough must say the same.
+
+        Parameters
+        ----------
+        what
+            It is told of who says otherwise.
+        """
+        del what
+        return question(self)
 
     # -- reading ---------------------------------------------------------------------------
 

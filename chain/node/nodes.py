@@ -1,14 +1,15 @@
 """Several nodes as one: what enough of them say is believed, the others are left out (ADR 0034).
 
 Whatever is projected, proven or becomes final is what enough nodes say: heads, tags, headers, logs,
-receipts, transactions, and calls of one block. As many are asked as must say the same, and all of
-them where those do not. What belongs to the moment (fees, nonces, estimates) is asked of one node;
-where it fails, the next is asked. Transactions go to all.
+receipts, transactions, code, nonces, and calls of one block. As many are asked as must say the
+same, and all of them where those do not. What belongs to the moment (fees, estimates) is asked of
+one node; where it fails or refuses, the next is asked. Transactions go to all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +17,16 @@ from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.agreement import answer_or_refusal, receipt_agreed, same_logs
-from chain.node.answers import Block, BlockId, Receipt, Sent
+from chain.node.answers import (
+    Block,
+    BlockId,
+    Outlook,
+    Receipt,
+    Sent,
+    hex_of,
+    read_bytes,
+    read_number,
+)
 from chain.node.asking import Enough
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
 from chain.node.limits import RateLimit
@@ -110,16 +120,39 @@ class NodePool(ChainClient):
     def distrust(self, reason: str) -> None:
         self._panel.distrust(reason)
 
+    def move_on(self, reason: str) -> None:
+        self._panel.move_on(reason)
+
     # -- one node is asked, but for the state of one block -------------------------------------
 
     def _ask(self, question: Callable[[ChainClient], Answer]) -> Answer:
-        """Ask one node that is believed, and another one where it fails."""
+        """Ask one node that is believed, and another one where it fails or refuses.
+
+        Raises
+        ------
+        RpcRefused
+            A contract refuses, by the word of that one; or so many nodes refuse as are believed.
+        NoQuorum
+            Fewer refuse, and no other can be asked.
+        """
+        refused: dict[int, RpcRefused] = {}
         for _ in self._panel.nodes:
-            node = self._panel.choose()
+            left = [node for node in self._panel.voters() if node.position not in refused]
+            if not left:
+                break
             try:
-                return question(node.client)
+                return question(left[0].client)
             except (RpcUnavailable, RpcInconsistent) as fault:
-                self._panel.blame(node, fault)
+                self._panel.blame(left[0], fault)
+            except RpcRefused as refusal:
+                if refusal.is_revert and not refusal.is_out_of_gas:
+                    raise
+                refused[left[0].position] = refusal
+        if len(refused) >= self._panel.rules.agreeing:
+            raise next(iter(refused.values()))
+        if refused:
+            told = "; ".join(f"node {node}: {refusal}" for node, refusal in refused.items())
+            raise NoQuorum("too_few_nodes", f"Only {len(refused)} nodes answered. {told}")
         raise RpcUnavailable("no node of RPC_URL answers")
 
     def request(self, method: str, *params: Any) -> Any:
@@ -141,11 +174,51 @@ class NodePool(ChainClient):
         pinned = self.head().hash if block == "latest" else block
         return super().call(to, data, sender=sender, block=pinned)
 
-    def nonce_and_height(self, address: bytes) -> tuple[int, int]:
-        nonce, height = super().nonce_and_height(address)
-        return nonce, min(height, self.block_number())
+    def outlook(
+        self,
+        sender: bytes,
+        blocks: int,
+        *,
+        legacy: bool = False,
+        others: Sequence[bytes] = (),
+        call: tuple[bytes | None, bytes] | None = None,
+    ) -> Outlook:
+        """Return what one node says of the next transaction, but for the nonces that are used."""
+        seen = super().outlook(sender, blocks, legacy=legacy, call=call)
+        return replace(seen, nonces_used=self.nonces_used((sender, *others)))
 
     # -- enough nodes must say the same --------------------------------------------------------
+
+    def agreed(self, what: str, question: Callable[[ChainClient], Answer]) -> Answer:
+        return self._voting.agreed(what, question)
+
+    def nonce(self, address: bytes, block: str = "latest") -> int:
+        if block == "latest":
+            return self._mined([address], self.head())[0]
+        return self.nonces_used([address])[address]
+
+    def nonces_used(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Return how many transactions of each key are on chain, or in the pools of enough nodes.
+
+        Pools differ, so what counts is the most that enough of them have: one alone keeps nobody
+        from sending.
+        """
+        mined = self._mined(keys, self.head())
+        pooled = self._voting.most_that_enough_have(_counts(keys, "pending"))
+        return dict(zip(keys, map(max, mined, pooled), strict=True))
+
+    def nonce_and_height(self, address: bytes) -> tuple[int, int]:
+        head = self.head()
+        return self._mined([address], head)[0], head.number
+
+    def _mined(self, keys: Sequence[bytes], head: Block) -> list[int]:
+        """Return how many transactions of each key are on chain, up to a block."""
+        at = {"blockHash": hex_of(head.hash)}
+        return self._voting.agreed("the nonces at a block", _counts(keys, at))
+
+    def code(self, address: bytes) -> bytes:
+        at = {"blockHash": hex_of(self.head().hash)}
+        return read_bytes(self.request("eth_getCode", hex_of(address), at))
 
     def head(self) -> Block:
         return self._panel.look().head
@@ -334,3 +407,9 @@ class NodePool(ChainClient):
 def _are_taken(said: Collection[Sequence[RpcRefused | None]]) -> bool:
     """Tell whether each transaction was taken by some node."""
     return bool(said) and all(None in answers for answers in zip(*said, strict=True))
+
+
+def _counts(keys: Sequence[bytes], block: Any) -> Callable[[ChainClient], list[int]]:
+    """Ask how many transactions of each key there are."""
+    calls = [("eth_getTransactionCount", (hex_of(key), block)) for key in keys]
+    return lambda client: list(map(read_number, client.batch(calls)))

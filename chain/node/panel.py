@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
+import structlog
+
 from chain.errors import (
     ChainError,
     NoQuorum,
@@ -20,6 +22,8 @@ from chain.node.answers import Block
 from chain.node.asking import Enough, Round
 from chain.node.pooled_node import PROBE_SECONDS, NodeState, PooledNode
 from chain.node.quorum import Quorum, Rules, Verdict
+
+log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
@@ -111,6 +115,20 @@ class Panel:
             members = self.members(self.look(VALID_SECONDS))
             others = (node for node in members if node is not chosen and node.is_asked)
             return sorted([chosen, *others], key=lambda node: node.is_slow)
+
+    def move_on(self, reason: str) -> None:
+        """Choose another node: what this one said alone, enough nodes do not say.
+
+        It is not left out: it may be a little behind, and without one of two the other would be
+        believed alone.
+        """
+        with self._lock:
+            chosen, *others = self.voters()
+            if others:
+                places = [node.position for node in others]
+                following = min([each for each in places if each > chosen.position] or places)
+                self._chosen = self._nodes[following]
+                log.warning("node_passed_over", node=chosen.name, reason=reason)
 
     def is_lost(self, number: int) -> bool:
         """Tell whether a block of this height is known to be gone: a reorg took it."""

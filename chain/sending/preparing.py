@@ -109,6 +109,8 @@ class Preparing:
         try:
             confirm_revert(self._database, self._chain, self._signer.address, whole)
         except NodeBehind as behind:
+            # Where there are several nodes, another one is asked the next time.
+            self._chain.client.move_on(str(behind))
             return MustWait(node_behind_problem(behind))
         if reverted.name in call.too_early:
             return MustWait(too_early_problem(reverted))

@@ -14,6 +14,7 @@ from chain.node.client import hex_of
 from chain.node.pooled_node import NodeState
 from chain.proving.holdings import HoldingReader
 from chain.proving.reconciler import Reconciler
+from chain.sync.adoption import examine
 from chain.sync.indexer import Indexer
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.suite import ADDRESSES, Suite, ahead_of_projection, catch_up, cursor_of
@@ -69,6 +70,21 @@ def test_pool__one_of_three_lies_of_the_newest_state__is_left_out(
     found = pool(three)
 
     assert asked.decode(found.call(held.token, asked.encode())) == held.on_chain().supply
+    assert states(found)[0] == NodeState.INCONSISTENT
+
+
+def test_examine__one_of_three_shows_no_code__token_is_found(
+    held: Suite, three: list[Mirror]
+) -> None:
+    truth = examine(held.world.client, held.token)
+
+    def lie(request: dict[str, Any], result: Any) -> Any:
+        return "0x" if request["method"] == "eth_getCode" else result
+
+    three[0].lie = lie
+    found = pool(three)
+
+    assert examine(found, held.token) == truth
     assert states(found)[0] == NodeState.INCONSISTENT
 
 
