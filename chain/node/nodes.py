@@ -198,13 +198,12 @@ class NodePool(ChainClient):
         return self.nonces_used([address])[address]
 
     def nonces_used(self, keys: Sequence[bytes]) -> dict[bytes, int]:
-        """Return how many transactions of each key are on chain, or in the pools of enough nodes.
+        """Return how many transactions of each key are on chain, or in the pools of the nodes.
 
-        Pools differ, so what counts is the most that enough of them have: one alone keeps nobody
-        from sending.
+        Pools differ, and what one has may be mined yet; but one of three alone stops nobody.
         """
         mined = self._mined(keys, self.head())
-        pooled = self._voting.most_that_enough_have(_counts(keys, "pending"))
+        pooled = self._voting.most_without_liars(_counts(keys, "pending"))
         return dict(zip(keys, map(max, mined, pooled), strict=True))
 
     def nonce_and_height(self, address: bytes) -> tuple[int, int]:

@@ -75,10 +75,11 @@ class Voting:
             time.sleep(LOOK_AGAIN_SECONDS)
         return self.decided(what, self._vote(self._panel.voters(), question, same), blocks)
 
-    def most_that_enough_have(self, question: Callable[[ChainClient], list[int]]) -> list[int]:
-        """Return counts of what each node has for itself: of each the most that enough reach.
+    def most_without_liars(self, question: Callable[[ChainClient], list[int]]) -> list[int]:
+        """Return counts of what each node has for itself, of each the most that is believed.
 
-        Whoever has more or less is not wrong.
+        Whoever has more or less is not wrong. But the most is that of a node that need not be
+        believed, where so many others would be enough; of two, nobody knows which that is.
 
         Raises
         ------
@@ -86,18 +87,19 @@ class Voting:
             Too few answer.
         RpcRefused
         """
+        rules = self._panel.rules
         few = self._panel.voters()
-        few = few[: self._panel.rules.needed(len(few))]
+        few = few[: rules.needed(len(few))]
         vote = self._vote(few, question, operator.eq)
         if len(vote.most) < len(few) or not self.is_enough(vote):
             vote = self._vote(self._panel.voters(), question, operator.eq)
         counts = [given for given in vote.answers.values() if not isinstance(given, RpcRefused)]
-        if len(counts) < self._panel.rules.agreeing:
+        if len(counts) < rules.agreeing:
             for refused in vote.refusals.values():
                 raise refused
             raise self._panel.dispute("what waits in their pools", vote.groups)
-        reached = self._panel.rules.needed(len(counts)) - 1
-        return [sorted(each, reverse=True)[reached] for each in zip(*counts, strict=True)]
+        passed_over = len(counts) - min(rules.needed(len(counts)), len(counts))
+        return [sorted(each, reverse=True)[passed_over] for each in zip(*counts, strict=True)]
 
     def decided(self, what: str, vote: Vote[Answer], blocks: int = 0) -> Answer:
         """Return what enough nodes say, and leave the others out."""

@@ -2,14 +2,16 @@
 
 How many transactions of a key the chain had at a block tells on which side of it one lies, so that
 only the blocks that hold them are read whole. Many nodes keep no state of older blocks, and some
-tell the newest count whatever the block: what is not found so is looked for in every block.
+tell the newest count whatever the block: what is not found so is looked for in every block. So that
+is a hint of one node; what the blocks hold is what enough nodes say, and what the keys have signed.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain as joined
 from typing import Any
 
@@ -17,7 +19,8 @@ import structlog
 
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
-from chain.signing.envelope import Signature, seal
+from chain.signing.digest import address_of_point, recovered_point
+from chain.signing.envelope import Signature, digest_of, seal
 from chain.signing.port import UnsignedTransaction
 
 log = structlog.get_logger()
@@ -102,7 +105,7 @@ def find_own(
     Raises
     ------
     RpcInconsistent
-        The node misses a block below its head.
+        The node misses a block below its head, or names a sender who has not signed.
     """
     head = client.block_number()
     left = {(signer, nonce) for signer, nonces in wanted.items() for nonce in nonces}
@@ -110,11 +113,10 @@ def find_own(
     # Then every block, as far as that has to go.
     every = range(first_block, head + 1)
     found = []
-    for entry in joined(_transactions(client, likely), _transactions(client, every)):
-        place = (bytes_of(entry["from"]), int(entry["nonce"], 16))
-        if place in left:
-            left.discard(place)
-            found.append(_read(client.chain_id, entry))
+    for own in joined(_sent_in(client, wanted, likely), _sent_in(client, wanted, every)):
+        if own.place in left:
+            left.discard(own.place)
+            found.append(own)
             if not left:
                 break
     return _in_order(found)
@@ -124,14 +126,31 @@ def _in_order(found: Iterable[OwnTransaction]) -> list[OwnTransaction]:
     return sorted(found, key=lambda own: (own.block_number, own.index))
 
 
-def _transactions(client: ChainClient, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
+def _sent_in(
+    client: ChainClient, signers: Collection[bytes], numbers: Sequence[int]
+) -> Iterator[OwnTransaction]:
     for start in range(0, len(numbers), BLOCKS_AT_ONCE):
         asked = numbers[start : start + BLOCKS_AT_ONCE]
-        blocks = client.batch([("eth_getBlockByNumber", (hex(each), True)) for each in asked])
-        for number, block in zip(asked, blocks, strict=True):
-            if block is None:
-                raise RpcInconsistent(f"the node misses block {number}, below its head")
-            yield from block["transactions"]
+        read = partial(_read_blocks, signers=signers, numbers=asked)
+        yield from client.agreed("what our keys have sent", read)
+
+
+def _read_blocks(
+    client: ChainClient, *, signers: Collection[bytes], numbers: Sequence[int]
+) -> list[OwnTransaction]:
+    """Read what these keys have sent in some blocks, as one node tells it."""
+    blocks = client.batch([("eth_getBlockByNumber", (hex(each), True)) for each in numbers])
+    found = []
+    for number, block in zip(numbers, blocks, strict=True):
+        if block is None:
+            raise RpcInconsistent(f"the node misses block {number}, below its head")
+        place = number, bytes_of(block["hash"])
+        found += [
+            _read(client.chain_id, entry, *place)
+            for entry in block["transactions"]
+            if bytes_of(entry["from"]) in signers
+        ]
+    return found
 
 
 # -- which blocks hold them ------------------------------------------------------------------
@@ -201,15 +220,15 @@ def _sent(client: ChainClient, asked: Sequence[tuple[bytes, int]]) -> list[int]:
     return [int(answer, 16) for answer in answers]
 
 
-def _read(chain_id: int, entry: dict[str, Any]) -> OwnTransaction:
-    tx_hash = bytes_of(entry["hash"])
-    transaction, raw = _sealed(chain_id, entry, tx_hash)
+def _read(chain_id: int, entry: dict[str, Any], number: int, block_hash: bytes) -> OwnTransaction:
+    tx_hash, sender = bytes_of(entry["hash"]), bytes_of(entry["from"])
+    transaction, raw = _sealed(chain_id, entry, tx_hash, sender)
     return OwnTransaction(
-        signer=bytes_of(entry["from"]),
+        signer=sender,
         nonce=int(entry["nonce"], 16),
         tx_hash=tx_hash,
-        block_number=int(entry["blockNumber"], 16),
-        block_hash=bytes_of(entry["blockHash"]),
+        block_number=number,
+        block_hash=block_hash,
         index=int(entry["transactionIndex"], 16),
         to=bytes_of(entry["to"]) if entry["to"] else None,
         data=bytes_of(entry["input"]),
@@ -219,9 +238,15 @@ def _read(chain_id: int, entry: dict[str, Any]) -> OwnTransaction:
 
 
 def _sealed(
-    chain_id: int, entry: dict[str, Any], tx_hash: bytes
+    chain_id: int, entry: dict[str, Any], tx_hash: bytes, sender: bytes
 ) -> tuple[UnsignedTransaction | None, bytes]:
-    """Put the signed bytes together again; the hash proves that they are the same."""
+    """Put the signed bytes together again; the hash proves that they are the same.
+
+    Raises
+    ------
+    RpcInconsistent
+        Another key has signed them: a hash fits whatever is made up.
+    """
     kind = int(entry.get("type") or "0x0", 16)
     if kind not in {_LEGACY, _DYNAMIC_FEE} or int(entry["value"], 16):
         return None, b""
@@ -237,5 +262,11 @@ def _sealed(
     )
     v = int(entry["v"], 16)
     parity = v if dynamic else (v + 1) % 2
-    signed = seal(transaction, Signature(int(entry["r"], 16), int(entry["s"], 16), parity))
-    return (transaction, signed.raw) if signed.tx_hash == tx_hash else (None, b"")
+    signature = Signature(int(entry["r"], 16), int(entry["s"], 16), parity)
+    signed = seal(transaction, signature)
+    if signed.tx_hash != tx_hash:
+        return None, b""
+    point = recovered_point(signature, digest_of(transaction))
+    if point is None or address_of_point(point) != sender:
+        raise RpcInconsistent(f"{hex_of(tx_hash)} is not signed by the sender that the node names")
+    return transaction, signed.raw

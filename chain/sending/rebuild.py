@@ -9,7 +9,7 @@ again, and followed to its end like any other. What matches none is told, and ne
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
@@ -25,6 +25,7 @@ from chain.sending import resender
 from chain.sending.binding import Bound, bind
 from chain.sending.gaps import Gaps
 from chain.sending.nonces import Nonces
+from chain.sending.outbox import MOST_TOLD
 from chain.sending.own_transactions import OwnTransaction, OwnTransactions
 from chain.sending.resender import UNMINED
 from chain.sending.tracker import Tracker
@@ -42,6 +43,9 @@ REORG_MARGIN = 64
 AGAIN_SECONDS = 15.0
 """So long the worker believes a rebuild that left something open: then anything may have come
 about that it waits for."""
+
+MOST_UNKNOWN = 100_000
+"""So many transactions of a key are looked for at most: a node may count whatever it likes."""
 
 UNSEEN = "the node counts transactions that it does not show; it is asked again"
 
@@ -205,7 +209,7 @@ class Rebuild:
             Go on behind transactions that are not ours; a person has looked at them.
         """
         report = Report(accepted=accept_foreign)
-        wanted = self._wanted()
+        wanted = self._wanted(report)
         if wanted:
             # A run before may have been broken off between binding and following.
             self._tracker.follow()
@@ -241,16 +245,22 @@ class Rebuild:
     def _used(self, signer: bytes) -> int:
         return self._chain.client.nonce(signer)
 
-    def _wanted(self) -> dict[bytes, set[int]]:
-        """Give the nonces that are spent on chain by something that the database does not know."""
+    def _wanted(self, report: Report) -> dict[bytes, set[int]]:
+        """Give the nonces that are spent on chain by something that the database does not know.
+
+        A key of which the chain counts too many to look for is told in the report.
+        """
         wanted = {}
         for key in self._chain.senders:
             used = self._used(key.address)
             with self._database.transaction() as session:
                 stream = session.get(NonceStream, (self._chain.chain_id, key.address))
                 # Of a key that the database never saw, whatever lies behind what it does know.
-                nonces = set(range(stream.next_nonce if stream else 0, used))
-                nonces |= self._taken(session, key.address, used)
+                known = stream.next_nonce if stream else 0
+                if used - known > MOST_UNKNOWN:
+                    report.waiting[key.address] = _too_many(used, known)
+                    continue
+                nonces = set(range(known, used)) | self._taken(session, key.address, used)
             if nonces:
                 wanted[key.address] = nonces
         return wanted
@@ -355,5 +365,13 @@ class Rebuild:
                 report.waiting[key.address] = waits_for
 
 
-def _listed(nonces: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(nonces)))
+def _listed(nonces: Collection[int]) -> str:
+    more = f" and {len(nonces) - MOST_TOLD} more" if len(nonces) > MOST_TOLD else ""
+    return ", ".join(map(str, sorted(nonces)[:MOST_TOLD])) + more
+
+
+def _too_many(used: int, known: int) -> str:
+    return (
+        f"the node counts {used} transactions and the database {known}: more than {MOST_UNKNOWN} "
+        "are not looked for; ask another node, or restore a newer backup"
+    )

@@ -126,14 +126,15 @@ class Resender:
 
         It is followed again, also where it was mined once more, for it may have reverted there.
         """
-        chain_nonce = self._chain.client.nonce(self._signer.address)
-        lost = find_lost(self._database, self._chain.client, self._signer.address)
+        client, signer = self._chain.client, self._signer.address
+        lost = find_lost(self._database, client, signer, chain_nonce=client.nonce(signer))
+        if not lost:
+            return
         with self._database.transaction() as session:
             vanished = session.exec(
                 select(Operation)
                 .where(
-                    col(Operation.signer) == self._signer.address,
-                    (col(Operation.nonce) >= chain_nonce) | col(Operation.id).in_(lost),
+                    col(Operation.id).in_(lost),
                     # Without what reverted, or was cancelled, every later one would wait for ever.
                     col(Operation.state).in_([OperationState.MINED, *ENDED]),
                 )

@@ -8,6 +8,7 @@ from typing import Any
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
+from chain.signing.curve import recovered_key
 from chain.signing.envelope import Signature, digest_of, seal
 from chain.signing.port import SignedTransaction, UnsignedTransaction
 
@@ -40,3 +41,13 @@ def typed_data_digest(typed_data: dict[str, Any]) -> bytes:
 def address_of_point(point: bytes) -> bytes:
     """Give the address of a public key of 65 bytes, uncompressed (SEC 1)."""
     return keccak(point[1:])[12:]
+
+
+def recovered_point(signature: Signature, digest: bytes) -> bytes | None:
+    """Give the public key that made a signature, of 65 bytes; None where none can have."""
+    try:
+        packed = signature.to_bytes()[:64] + bytes([signature.parity])
+        found = recovered_key(packed, digest)
+    except (ValueError, OverflowError):
+        return None
+    return bytes(found.format(compressed=False))

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chain.errors import SignerRefused
-from chain.signing.curve import recovered_key
-from chain.signing.digest import DigestSigner, address_of_point
+from chain.signing.digest import DigestSigner, address_of_point, recovered_point
 from chain.signing.envelope import Signature
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -70,18 +69,9 @@ class KmsSigner(DigestSigner):
         # Also proves that it is a signature of our digest by our key, whatever lay between.
         for parity in (0, 1):
             signature = Signature(r, low, parity)
-            if _recover(signature, digest) == self._point:
+            if recovered_point(signature, digest) == self._point:
                 return signature
         raise SignerRefused(f"{self._name} answers with a signature of another key or message.")
-
-
-def _recover(signature: Signature, digest: bytes) -> bytes | None:
-    packed = signature.to_bytes()[:64] + bytes([signature.parity])
-    try:
-        found = recovered_key(packed, digest)
-    except ValueError:
-        return None
-    return bytes(found.format(compressed=False))
 
 
 def _point_of(name: str, public_key: bytes) -> bytes:
