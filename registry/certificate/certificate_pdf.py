@@ -77,6 +77,8 @@ class _Writer:
         place = ", ".join(asset["place"].values())
         yield self._line("asset", f"{asset['code']} {place}".strip())
         yield self._line("regime", f"{asset['title_regime']} · {asset['asset_class']}")
+        if "state" in asset:  # the first certificates did not tell it
+            yield self._line("asset_state", asset["state"])
         yield self._line("version", f"{title['version']} · {title['state']}")
         if content["kind"] == "TITLE":
             yield self._line("basis", content["basis"])

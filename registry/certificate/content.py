@@ -135,21 +135,25 @@ def holding_content(
     }
 
 
-def told_of_title(title: Title, bindings: Sequence[Binding]) -> Content:
+def told_of_title(head: Head, bindings: Sequence[Binding]) -> Content:
     """Say what of a title ends its certificates when it changes, beside its version."""
-    return {
-        "title_state": title.state.value,
+    return _told_states(head) | {
         "encumbrances": {str(item.id): terms_of(item, effect) for item, effect in bindings},
     }
 
 
-def told_of_holding(held: Sequence[Held]) -> Content:
-    return {
+def told_of_holding(head: Head, held: Sequence[Held]) -> Content:
+    """Say what ends a certificate of holding when it changes, beside the title's version."""
+    return _told_states(head) | {
         "wallets": {
             each.wallet.hex(): [str(each.balance_units), str(each.frozen_units), each.is_frozen]
             for each in held
         }
     }
+
+
+def _told_states(head: Head) -> Content:
+    return {"title_state": head.title.state.value, "asset_state": head.asset.state.value}
 
 
 def terms_of(encumbrance: Encumbrance, effect: Effect) -> list[str | None]:
@@ -174,6 +178,7 @@ def _head(head: Head, kind: CertificateKind) -> Content:
             "code": head.asset.code,
             "asset_class": head.asset.asset_class.value,
             "title_regime": head.asset.title_regime,
+            "state": head.asset.state.value,
             "place": {name: str(location[name]) for name in PUBLIC_PLACES if location.get(name)},
         },
         "title": {

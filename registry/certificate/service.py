@@ -54,7 +54,7 @@ TITLE_ISSUERS = (
     Role.REGULATOR,
 )
 IN_FORCE = (TitleState.ACTIVE, TitleState.MUTATION_PENDING, TitleState.DISPUTED)
-"""Titles that the register vouches for; of a dispute its certificate tells."""
+"""Titles that the register vouches for; of a dispute, or a suspension, its certificate tells."""
 
 
 def issue_title(
@@ -91,7 +91,7 @@ def issue_title(
     content = title_content(session, vault, head, bindings)
     return _issue(
         session, vault, actor, head, content,
-        kind=CertificateKind.TITLE, told=told_of_title(title, bindings),
+        kind=CertificateKind.TITLE, told=told_of_title(head, bindings),
         why={"purpose": purpose, "legal_basis": legal_basis},
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def issue_holding(
     )  # fmt: skip
     return _issue(
         session, vault, actor, head, content,
-        kind=CertificateKind.HOLDING, told=told_of_holding(held),
+        kind=CertificateKind.HOLDING, told=told_of_holding(head, held),
         tokenization_id=tokenization.id, investor_id=investor.id,
         chain_id=chain_id, block_number=block.number, block_hash=block.hash,
     )  # fmt: skip

@@ -13,8 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
+from registry.asset import service as assets
+from registry.asset.models import Asset
 from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
@@ -25,7 +27,7 @@ from registry.encumbrance import service as encumbrances
 from registry.journal.models import JournalEntry
 from registry.portfolio.movements import list_movements
 from registry.title import service as titles
-from registry.title.models import TitleVersion
+from registry.title.models import Title, TitleVersion
 from registry.title.versions import current_version
 from registry.tokenization import service as tokenizations
 
@@ -44,6 +46,7 @@ class Cause(StrEnum):
 
     TITLE_VERSION = "TITLE_VERSION"
     TITLE_STATE = "TITLE_STATE"
+    ASSET_STATE = "ASSET_STATE"
     ENCUMBRANCE_ADDED = "ENCUMBRANCE_ADDED"
     ENCUMBRANCE_ENDED = "ENCUMBRANCE_ENDED"
     ENCUMBRANCE_VARIED = "ENCUMBRANCE_VARIED"
@@ -92,12 +95,13 @@ def standing_of(session: Session, certificate: Certificate) -> Standing:
     if certificate.revoked_at is not None:
         revoked = Change(Cause.REVOKED, certificate.revoked_at)
         return Standing(CertificateState.REVOKED, (revoked,))
+    found = list(_of_title(session, certificate))
     if certificate.kind is CertificateKind.TITLE:
-        found = list(_of_title(session, certificate))
+        found += _of_encumbrances(session, certificate)
     else:
         assert certificate.chain_id is not None
         block = captable.block_at(session, certificate.chain_id, None)
-        found = list(_of_holding(session, certificate, block))
+        found += _of_holding(session, certificate, block)
     ordered = tuple(sorted(found, key=lambda change: (change.at is None, change.at)))
     if block is not None and block.degraded is not None:
         return Standing(CertificateState.UNCERTAIN, ordered, block)
@@ -111,10 +115,37 @@ def _of_title(session: Session, certificate: Certificate) -> Iterator[Change]:
     version = current_version(session, title.id)
     if version.id != issued_on.id:
         yield Change(Cause.TITLE_VERSION, issued_on.superseded_at, str(version.seq))
-    if title.state.value != certificate.told["title_state"]:
-        at = _first_act(session, str(title.id), certificate.recorded_at)
-        yield Change(Cause.TITLE_STATE, at, title.state.value)
-    yield from _of_encumbrances(session, certificate)
+    asset = assets.get_asset(session, certificate.asset_id)
+    yield from _of_state(session, certificate, Cause.TITLE_STATE, "title", title)
+    yield from _of_state(session, certificate, Cause.ASSET_STATE, "asset", asset)
+
+
+def _of_state(
+    session: Session, certificate: Certificate, cause: Cause, kind: str, record: Title | Asset
+) -> Iterator[Change]:
+    acts, issued_at = _acts_of_state(kind, record), certificate.recorded_at
+    told = certificate.told.get(f"{kind}_state")
+    if told is None:
+        # The first certificates kept no state beside their content, which is sealed: the act that
+        # led to it says the same. What no act tells of is not vouched for.
+        earlier = acts.where(col(JournalEntry.recorded_at) < issued_at)
+        newest = session.exec(earlier.order_by(col(JournalEntry.id).desc()).limit(1)).first()
+        told = newest[1] if newest else None
+    if record.state.value == told:
+        return
+    later = acts.where(col(JournalEntry.recorded_at) >= issued_at)
+    changed = session.exec(later.order_by(col(JournalEntry.id)).limit(1)).first()
+    yield Change(cause, changed[0] if changed else None, record.state.value)
+
+
+def _acts_of_state(kind: str, record: Title | Asset) -> Select[datetime, Any]:
+    """Select when a record was given which state."""
+    state = col(JournalEntry.facts)["state"].astext
+    return select(JournalEntry.recorded_at, state).where(
+        col(JournalEntry.subject_id) == str(record.id),
+        col(JournalEntry.subject_kind) == kind,
+        state.is_not(None),
+    )
 
 
 def _of_encumbrances(session: Session, certificate: Certificate) -> Iterator[Change]:
@@ -133,10 +164,6 @@ def _of_encumbrances(session: Session, certificate: Certificate) -> Iterator[Cha
         elif found not in there:
             cause = Cause.ENCUMBRANCE_ENDED
         yield Change(cause, _last_act(session, found, since))
-
-
-def _first_act(session: Session, subject_id: str, since: datetime) -> datetime | None:
-    return session.exec(_acts(subject_id, since).order_by(col(JournalEntry.id)).limit(1)).first()
 
 
 def _last_act(session: Session, subject_id: str, since: datetime) -> datetime | None:

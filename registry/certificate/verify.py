@@ -107,7 +107,9 @@ def _check_anchor(proof: dict[str, Any]) -> None:
 def _told(record: dict[str, Any]) -> Iterator[str]:
     envelope, content, proof = record["envelope"], record["content"], record["proof"]
     yield f"certificate {envelope['id']} of {content['asset']['code']}, {envelope['kind']}"
-    title = content["title"]
+    title, suspended = content["title"], content["asset"].get("state") == "SUSPENDED"
+    if suspended:
+        yield "the asset was suspended: nobody could deal in it"
     if envelope["kind"] == "TITLE":
         yield f"title {title['id']} version {title['version']}, {title['state']}"
         for owner in content["owners"]:

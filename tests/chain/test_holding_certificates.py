@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from chain.contracts.abi import contract
 from chain.node.client import hex_of
+from registry.asset.models import Asset
 from registry.captable import degraded
+from registry.certificate.models import Certificate
 from registry.certificate.verify import check_certificate
+from registry.kernel.clock import now
 from registry.kernel.papers import Paper
 from registry.kernel.sealed_pdf import attachment_of
+from registry.title import service as titles
+from registry.title.versions import current_version, replace_version, right_of
+from tests import factories as make
 from tests.api.house import House
 from tests.chain import anchored
 from tests.chain.market import FIRST, HELD, SECOND, Market
+from tests.chain.market import desk as desk_of
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_certificates import (
     certify_holding,
@@ -29,6 +40,7 @@ from tests.chain.test_certificates import (
 )
 from tests.chain.test_verify_certificates import Desk, desk
 from tests.chain.world import address_of, key_of
+from tests.standing import suspend
 
 __all__ = ["desk", "house", "pytestmark"]
 
@@ -105,6 +117,52 @@ def test_verify__issued_before_freezes_were_told__is_superseded_where_it_was_sil
 
     assert standing(house, silent)["state"] == "SUPERSEDED"
     assert standing(house, right)["state"] == "VALID"
+
+
+def dispute(desk: make.Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    titles.dispute_title(
+        desk.session, make.COMPLIANCE, title.id, reference="Suit 7/2026", reason="Two sons claim it"
+    )
+
+
+def decree(desk: make.Desk, asset: Asset) -> None:
+    title = titles.title_of_asset(desk.session, asset.id)
+    right = right_of(desk.session, current_version(desk.session, title.id))
+    replace_version(desk.session, title, replace(right, valid_from=now(), basis="COURT_DECREE"))
+    make.tell_acts(desk.session)
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["", "issued_before_states_were_kept"])
+@pytest.mark.parametrize(
+    ("happens", "cause"),
+    [(dispute, "TITLE_STATE"), (decree, "TITLE_VERSION"), (suspend, "ASSET_STATE")],
+)
+def test_verify__title_is_no_longer_as_told__is_superseded(
+    house: House,
+    minted: Market,
+    tmp_path: Path,
+    happens: Callable[[make.Desk, Asset], object],
+    cause: str,
+    *,
+    is_old: bool,
+) -> None:
+    certificate = certify_holding(house, minted)
+    if is_old:
+        with house.database.transaction() as session:
+            issued = session.get_one(Certificate, UUID(certificate))
+            issued.told = {"wallets": issued.told["wallets"]}
+            make.tell_acts(session)
+    assert standing(house, certificate)["state"] == "VALID"
+
+    with minted.world.database.transaction() as session:
+        happens(desk_of(session, tmp_path), session.get_one(Asset, minted.deal.asset_id))
+
+    said = standing(house, certificate)
+    assert said["state"] == "SUPERSEDED"
+    (change,) = [found for found in said["changes"] if found["cause"] == cause]
+    assert change["at"] is not None
+    assert "POLICY-1" not in page_of(house, certificate, "en")
 
 
 @pytest.mark.parametrize("how", ["api", "database"])

@@ -25,6 +25,7 @@ from registry.title import service as titles
 from registry.title.versions import current_version, replace_version, right_of
 from tests import factories as make
 from tests import liens
+from tests import standing as states
 from tests.factories import CHECKER, COMPLIANCE, MAKER, Desk
 
 pytestmark = pytest.mark.db
@@ -123,6 +124,10 @@ def title_disputed(desk: Desk, asset: Asset) -> None:
     )
 
 
+def asset_suspended(desk: Desk, asset: Asset) -> None:
+    states.suspend(desk, asset)
+
+
 @pytest.mark.parametrize(
     ("happens", "cause", "by"),
     [
@@ -130,6 +135,7 @@ def title_disputed(desk: Desk, asset: Asset) -> None:
         (lien_discharged, Cause.ENCUMBRANCE_ENDED, None),
         (title_moved, Cause.TITLE_VERSION, "3"),
         (title_disputed, Cause.TITLE_STATE, "DISPUTED"),
+        (asset_suspended, Cause.ASSET_STATE, "SUSPENDED"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
@@ -155,6 +161,35 @@ def test_standing__register_says_something_else__is_superseded_and_says_since_wh
     assert change.at is not None
     assert before <= change.at <= now()
     assert standing_of(desk.session, issue(desk, asset)).state is CertificateState.VALID
+
+
+def test_standing__asset_suspended_and_reinstated__holds_again(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+    states.suspend(desk, asset)
+    told = issue(desk, asset)
+    assert certificates.content_of(desk.vault, told)["asset"]["state"] == "SUSPENDED"
+
+    states.close_causes(desk, asset)
+    for role in (Role.COMPLIANCE, Role.REGISTRAR_CHECKER):
+        states.agree(desk, asset, role)
+
+    assert standing_of(desk.session, issued).state is CertificateState.VALID
+    (change,) = standing_of(desk.session, told).changes
+    assert (change.cause, change.by) == (Cause.ASSET_STATE, "REGISTERED")
+
+
+@pytest.mark.parametrize("happens", [title_disputed, asset_suspended])
+def test_standing__issued_before_states_were_kept__is_held_to_the_acts_of_then(
+    desk: Desk, asset: Asset, happens: Callable[[Desk, Asset], None]
+) -> None:
+    issued = issue(desk, asset)
+    issued.told = {"encumbrances": issued.told["encumbrances"]}
+    desk.session.flush()
+    assert standing_of(desk.session, issued).state is CertificateState.VALID
+
+    happens(desk, asset)
+
+    assert standing_of(desk.session, issued).state is CertificateState.SUPERSEDED
 
 
 def test_revoke__once__is_never_valid_again(desk: Desk, asset: Asset) -> None:
