@@ -203,7 +203,7 @@ def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -
     journal.record(
         session,
         actor,
-        "personal_data_read" if report.is_personal else "report_read",
+        "personal_data_read" if report.is_personal or parties else "report_read",
         "report",
         report.code,
         purpose=asked.purpose,

@@ -38,12 +38,13 @@ COLUMNS = (
 )
 
 _ALL = text("""
-SELECT id, what, kind, severity, state, opened, ended, closed, loss_paisa, answer FROM (
+SELECT id, what, kind, severity, state, opened, ended, closed, loss_paisa, answer, party_id FROM (
   SELECT id, 'COMPLAINT' AS what, kind, NULL AS severity, state, received_at AS opened,
-    CAST(NULL AS timestamptz) AS ended, closed_at AS closed, loss_paisa, answer FROM complaint
+    CAST(NULL AS timestamptz) AS ended, closed_at AS closed, loss_paisa, answer, party_id
+  FROM complaint
   UNION ALL
-  SELECT id, 'INCIDENT', kind, severity, state, began_at, ended_at, closed_at, loss_paisa, cause
-  FROM incident) x
+  SELECT id, 'INCIDENT', kind, severity, state, began_at, ended_at, closed_at, loss_paisa, cause,
+    NULL FROM incident) x
 WHERE id > :after AND opened <= :moment
   AND (closed IS NULL OR closed >= coalesce(CAST(:since AS timestamptz), '-infinity'))
 ORDER BY id LIMIT :limit
@@ -59,8 +60,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
             "limit": question.fetch,
         }
         found = session.execute(_ALL, asked).all()
+    question.parties.update(row.party_id for row in found if row.party_id is not None)
     for row in found:
-        yield Row((str(row.id),), tuple(row))
+        yield Row((str(row.id),), tuple(row)[: len(COLUMNS)])
 
 
 COMPLAINTS = Report(

@@ -111,7 +111,8 @@ class Question(Generic[P]):
     limit
         How many rows are wanted at most; None for all of them.
     parties
-        Whose details were opened, for the journal; `registry.report.people` notes them.
+        Whose details were opened, or of whom a row tells by their id, for the journal;
+        `registry.report.people` notes those that it opens.
     """
 
     parameters: P

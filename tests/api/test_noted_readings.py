@@ -317,6 +317,26 @@ def test_r24__asked_by_the_person__has_the_lists_and_the_records(house: House) -
         assert row["parties"] > 0
 
 
+def test_report__of_orders_or_complaints__is_a_reading_of_whom_they_are_about(
+    house: House, files: Files
+) -> None:
+    with house.desk() as desk:
+        ordered = court.on_party(desk, files.who.investor.party_id).party_id
+        complained = intakes.complaint(desk).party_id
+    for code, party_id in (("R-16", ordered), ("R-26", complained)):
+        rows_of(house, code)
+        rows = rows_of(house, "R-24", subject=str(party_id))
+        [row] = [row for row in rows if row["subject"] == code]
+        assert (row["act"], row["subject_kind"]) == ("personal_data_read", "report")
+        assert row["parties"] >= 1
+
+
+def test_report__of_nobody__is_a_reading_of_a_report(house: House) -> None:
+    rows_of(house, "R-16", authority="Supreme Court")
+    entry = entries(house, ACTORS[Role.REGULATOR])[-1]
+    assert (entry["act"], entry["facts"]["parties"]) == ("report_read", [])
+
+
 def test_reasons__are_asked_wherever_a_paper_is_handed_out(house: House) -> None:
     handing = {
         name for name, route in reading_routes(house).items()
