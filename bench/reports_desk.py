@@ -14,8 +14,15 @@ from tests import factories as make
 from tests.factories import ACTORS, COMPLIANCE, Desk
 
 READINGS = 100_000
+NAMED = 20
+"""Of so many persons each reading told: about what a page tells of."""
 
 _OWNER = "(SELECT party_id FROM owner WHERE owner.n = 1 + copy.n % (SELECT count(*) FROM owner))"
+# Each tells of other ones, so that everybody was read of by several.
+_READ_OF = f"""old.facts || jsonb_build_object('parties', (
+  SELECT jsonb_agg(owner.party_id) FROM owner
+  WHERE owner.n > copy.n * {NAMED} % (SELECT count(*) FROM owner)
+    AND owner.n <= copy.n * {NAMED} % (SELECT count(*) FROM owner) + {NAMED}))"""  # noqa: S608
 
 # Names that look like somebody's on the list, half of them decided; of some everything is frozen.
 _HITS = """
@@ -96,5 +103,5 @@ def _note_readings(session: Session) -> None:
         session,
         {"journal_entry": [found.scalar_one()]},
         READINGS,
-        {"journal_entry": {"subject_id": "'R-05'"}},
+        {"journal_entry": {"subject_id": "'R-05'", "facts": _READ_OF}},
     )

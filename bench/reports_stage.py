@@ -160,4 +160,5 @@ def _questions(
         "R-12": [token | {"since": SINCE}, {"since": SINCE}],
         "R-13": [{"day": f"{MIDDLE:%Y-%m-%d}"}],
         "R-20": [{"reference": bill}],
+        "R-24": [{}, {"subject": "R-05"}, *({"subject": str(party)} for party in parties)],
     }, parties

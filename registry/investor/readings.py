@@ -13,9 +13,6 @@ from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.party.revealing import Reasons
 
-NAMED_PARTIES = 200
-"""So many are named in one entry; `party_count` says how many there were."""
-
 
 def note_reading(
     session: Session,
@@ -43,11 +40,9 @@ def note_reading(
     told = {*parties, *_parties_of(session, investors)}
     if told and told == {find_own_party(session, actor.person)}:
         return
-    named = sorted(map(str, told))
-    journal.record(
-        session, actor, "personal_data_read", subject[0], subject[1],
-        **reasons, roles=sorted(actor.roles), revealed=revealed, rows=rows,
-        party_count=len(named), parties=named[:NAMED_PARTIES], **more,
+    journal.record_reading(
+        session, actor, "personal_data_read", subject, told,
+        **reasons, roles=sorted(actor.roles), revealed=revealed, rows=rows, **more,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, Index, String, Table, Uuid, text
+from sqlalchemy import Column, Index, String, Table, Uuid, literal_column, text
 from sqlmodel import Field, SQLModel
 
 from registry.history.models import CURRENT_RECORDING
@@ -30,7 +30,18 @@ class JournalEntry(Record, table=True):
     """
 
     __tablename__ = "journal_entry"
-    __table_args__ = (Index("ix_journal_entry_reading", "id", postgresql_where=text(READING)),)
+    __table_args__ = (
+        Index("ix_journal_entry_reading", "id", postgresql_where=text(READING)),
+        Index("ix_journal_entry_read", "subject_id", "id", postgresql_where=text(READING)),
+        # Of whom it told.
+        Index(
+            "ix_journal_entry_parties",
+            literal_column("(facts -> 'parties')").label("parties"),
+            postgresql_using="gin",
+            postgresql_ops={"parties": "jsonb_path_ops"},
+            postgresql_where=text(READING),
+        ),
+    )
 
     actor: str = Field(index=True)
     act: str

@@ -21,6 +21,8 @@ FREE_TEXTS = frozenset(
     {"reason", "confirmation", "closing", "order_text", "purpose", "legal_basis"}
 )
 """Facts in people's own words; a reason may name somebody's number."""
+NAMED_PARTIES = 200
+"""So many are named in one entry of a reading: a page."""
 
 
 def record(
@@ -31,16 +33,39 @@ def record(
     Entries are sealed and may leave the house: numbers of people that somebody typed into a
     reason are hidden.
     """
+    session.add(_entry(actor, act, (subject_kind, subject_id), facts))
+
+
+def record_reading(
+    session: Session,
+    actor: Actor,
+    act: str,
+    subject: tuple[str, object],
+    parties: Collection[UUID],
+    **facts: Any,
+) -> None:
+    """Add an entry of a reading, which names whom it told of, however many they are.
+
+    Of more than `NAMED_PARTIES`, further entries name the others: each says which one it
+    continues, and nothing besides.
+    """
+    named = sorted(map(str, parties))
+    facts |= {"party_count": len(named), "parties": named[:NAMED_PARTIES]}
+    first = _entry(actor, act, subject, facts)
+    session.add(first)
+    for start in range(NAMED_PARTIES, len(named), NAMED_PARTIES):
+        more = {"continues": str(first.id), "parties": named[start : start + NAMED_PARTIES]}
+        session.add(_entry(actor, act, subject, more))
+
+
+def _entry(
+    actor: Actor, act: str, subject: tuple[str, object], facts: dict[str, Any]
+) -> JournalEntry:
     for name in FREE_TEXTS & facts.keys():
         facts[name] = mask_fields(facts[name])
-    session.add(
-        JournalEntry(
-            actor=actor.subject,
-            act=act,
-            subject_kind=subject_kind,
-            subject_id=str(subject_id),
-            facts=facts,
-        )
+    kind, subject_id = subject
+    return JournalEntry(
+        actor=actor.subject, act=act, subject_kind=kind, subject_id=str(subject_id), facts=facts
     )
 
 

@@ -36,8 +36,6 @@ from registry.tokenization.models import Tokenization
 MAX_CSV_ROWS = 200_000
 MAX_PDF_ROWS = 2_000
 _NO_WORKERS = text("SET LOCAL max_parallel_workers_per_gather = 0")
-NAMED_PARTIES = 200
-"""So many are named in the journal: a page. Of more, the question says who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +197,12 @@ def require_right_to_reveal(actor: Actor) -> None:
 def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -> None:
     """Write down who read what of whom, and why; before anything of it leaves the house."""
     report, question, asked = desk.report, desk.question, desk.asking
-    parties = sorted(map(str, question.parties))
-    journal.record(
+    journal.record_reading(
         session,
         actor,
-        "personal_data_read" if report.is_personal or parties else "report_read",
-        "report",
-        report.code,
+        "personal_data_read" if report.is_personal or question.parties else "report_read",
+        ("report", report.code),
+        question.parties,
         purpose=asked.purpose,
         legal_basis=asked.legal_basis,
         roles=sorted(actor.roles),
@@ -218,8 +215,6 @@ def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -
         revealed=asked.reveal,
         rows=desk.content.rows,
         content_sha256=desk.content.hexdigest(),
-        party_count=len(parties),
-        parties=parties[:NAMED_PARTIES],
     )
 
 

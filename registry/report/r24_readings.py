@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from registry.investor.service import find_own_party
@@ -44,22 +44,48 @@ COLUMNS = (
     Column("parties", Kind.COUNT),
 )
 
-_READINGS = text(f"""
+# Of more parties than one entry names, further ones name the others: the first is the reading.
+_NAMING = f"""
+SELECT coalesce(CAST(facts ->> 'continues' AS uuid), id) AS id FROM journal_entry
+WHERE {READING} AND facts -> 'parties' @> to_jsonb(CAST({{party}} AS text))
+"""  # noqa: S608 - acts of our own
+# Whoever asks is told of no reading that may tell them of a suspicion of themselves.
+_HIDDEN = f"""
+WITH hidden AS MATERIALIZED (
+  {_NAMING.format(party=":own")} AND ({OF_SUSPICION} OR {OF_WATCH}))
+"""
+_MATCHES = f"""
+{READING} AND e.id > :after AND e.facts ->> 'continues' IS NULL
+  AND e.recorded_at <= :until
+  AND e.recorded_at >= coalesce(CAST(:since AS timestamptz), '-infinity')
+  AND (CAST(:actor AS text) IS NULL OR e.actor = :actor)
+  AND (:tells_suspicions OR NOT {OF_SUSPICION})
+  AND e.id NOT IN (SELECT id FROM hidden)
+"""  # noqa: S608
+_ALL = f"SELECT e.* FROM journal_entry e WHERE {_MATCHES}"  # noqa: S608
+_FIRST = "ORDER BY e.id LIMIT :limit"
+# In two arms, each with its index: an OR of both walks all readings there are.
+_OF_SUBJECT = f"""
+(SELECT e.* FROM journal_entry e WHERE e.subject_id = :subject AND {_MATCHES} {_FIRST})
+UNION
+(SELECT e.* FROM ({_NAMING.format(party=":subject")}) named JOIN journal_entry e ON e.id = named.id
+  WHERE {_MATCHES} {_FIRST})
+"""  # noqa: S608
+
+
+def _query(found: str) -> TextClause:
+    return text(f"""
+{_HIDDEN}
 SELECT e.id, e.recorded_at, e.actor, e.act, e.subject_kind, e.subject_id,
   e.facts ->> 'purpose', e.facts ->> 'legal_basis',
   (SELECT string_agg(role, ', ') FROM jsonb_array_elements_text(e.facts -> 'roles') AS role),
   CAST(e.facts ->> 'revealed' AS boolean),
   CAST(e.facts ->> 'rows' AS int), CAST(e.facts ->> 'party_count' AS int)
-FROM journal_entry e WHERE {READING} AND e.id > :after
-  AND e.recorded_at <= :until
-  AND e.recorded_at >= coalesce(CAST(:since AS timestamptz), '-infinity')
-  AND (CAST(:actor AS text) IS NULL OR e.actor = :actor)
-  AND (CAST(:subject AS text) IS NULL OR e.subject_id = :subject
-    OR e.facts -> 'parties' @> to_jsonb(CAST(:subject AS text)))
-  AND (:tells_suspicions OR NOT {OF_SUSPICION})
-  AND NOT (({OF_SUSPICION} OR {OF_WATCH}) AND e.facts -> 'parties' @> to_jsonb(CAST(:own AS text)))
-ORDER BY e.id LIMIT :limit
-""")  # noqa: S608 - acts of our own
+FROM ({found}) e {_FIRST}
+""")  # noqa: S608
+
+
+_READINGS, _READINGS_OF = _query(_ALL), _query(_OF_SUBJECT)
 
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
@@ -73,7 +99,8 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "own": str(find_own_party(session, question.reader)),
         "limit": question.fetch,
     }
-    for row in session.execute(_READINGS, asked):
+    query = _READINGS if question.parameters.subject is None else _READINGS_OF
+    for row in session.execute(query, asked):
         yield Row((str(row[0]),), tuple(row))
 
 

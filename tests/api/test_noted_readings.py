@@ -16,7 +16,10 @@ from api.reading import get_reasons, note_person_in_full, note_persons
 from api.schemas.common import OfPerson
 from registry.case.models import CaseKind
 from registry.handover import service as handovers
+from registry.investor.readings import note_reading
+from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
+from registry.kernel.ids import new_id
 from registry.kyc import repository as reviews
 from registry.offering import buying
 from registry.offering import service as offerings
@@ -335,6 +338,40 @@ def test_report__of_nobody__is_a_reading_of_a_report(house: House) -> None:
     rows_of(house, "R-16", authority="Supreme Court")
     entry = entries(house, ACTORS[Role.REGULATOR])[-1]
     assert (entry["act"], entry["facts"]["parties"]) == ("report_read", [])
+
+
+def test_r24__of_a_reading_of_many__is_told_to_each_of_them(house: House) -> None:
+    many = sorted(new_id() for _ in range(450))
+    with house.desk() as desk:
+        note_reading(
+            desk.session, COMPLIANCE, ("list", "list_of_many"), WHY, rows=450, parties=many
+        )
+    for party_id in (many[0], many[200], many[449]):
+        [row] = rows_of(house, "R-24", subject=str(party_id))
+        assert (row["subject"], row["rows"], row["parties"]) == ("list_of_many", 450, 450)
+        assert (row["purpose"], row["person"]) == (WHY["purpose"], COMPLIANCE.subject)
+    assert rows_of(house, "R-24", subject=str(new_id())) == []
+    for narrowed in ({}, {"subject": "list_of_many"}):
+        rows = rows_of(house, "R-24", actor=COMPLIANCE.subject, limit=3, **narrowed)
+        assert [row["subject"] for row in rows].count("list_of_many") == 1
+
+
+def test_r24__of_a_reading_of_many_suspects__is_told_to_none_of_them(
+    house: House, files: Files
+) -> None:
+    who = files.who
+    many = [*(new_id() for _ in range(250)), who.investor.party_id]
+    with house.desk() as desk:
+        journal.record_reading(
+            desk.session, COMPLIANCE, "personal_data_read", ("report", "R-14"), many, rows=251
+        )
+    officer = house.caller(Actor(who.actor.subject, frozenset({Role.COMPLIANCE})))
+    for subject in (str(who.investor.party_id), "R-14"):
+        answer = officer.get("/v1/reports/R-24", **WHY, subject=subject, limit=200)
+        assert answer.status_code == 200, answer.text
+        assert 251 not in {row["rows"] for row in answer.json()["items"]}
+    rows = rows_of(house, "R-24", subject="R-14")
+    assert 251 in {row["rows"] for row in rows}
 
 
 def test_reasons__are_asked_wherever_a_paper_is_handed_out(house: House) -> None:
