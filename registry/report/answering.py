@@ -156,7 +156,9 @@ class Desk:
         return report_pdf(self.report, record, self._house.key, made_at=self.asking.made_at)
 
     def _whole(self, most: int) -> Iterator[dict[str, Any]]:
-        for row in self.report.rows(self._session, self.question):
+        # It reads no further than to know that there is too much.
+        question = replace(self.question, at_most=most)
+        for row in self.report.rows(self._session, question):
             if self.content.rows == most:
                 raise Conflict(
                     "report_too_long",

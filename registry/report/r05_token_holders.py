@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
-from itertools import islice
 
 from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.claims import ClaimState, KnownWallet, known_wallets
 from registry.captable.frozen import frozen_whole
+from registry.captable.models import Token
+from registry.captable.service import CapTableEntry
 from registry.captable.supply import supply_at
 from registry.investor.service import KYC_TOPIC
 from registry.report.countries import letters_of
@@ -33,23 +34,14 @@ COLUMNS = (
     Column("acquired", Kind.TIME),
     Column("kyc_expiry", Kind.TIME),
 )
-_AT_ONCE = 500
+_AT_ONCE = 1_000
 
 
 def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     _, token = token_of(session, question)
     block = question.at_block
     supply = supply_at(session, token, block)
-    holders = iter(
-        captable.list_holders(
-            session,
-            token,
-            block,
-            after=bytes.fromhex(str(question.after[0])) if question.after else None,
-            limit=question.fetch,
-        )
-    )
-    while some := list(islice(holders, _AT_ONCE)):
+    for some in _holders(session, question, token):
         addresses = [holder.address for holder in some]
         known = known_wallets(session, token, block, addresses)
         held = {holder.address: holder.balance_units for holder in some}
@@ -74,6 +66,21 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
                     _kyc_expiry(wallet),
                 ),
             )
+
+
+def _holders(
+    session: Session, question: Question[OfToken], token: Token
+) -> Iterator[Sequence[CapTableEntry]]:
+    """Yield the holders by address, some at once: there may be a million of them."""
+    after = bytes.fromhex(str(question.after[0])) if question.after else None
+    at_once = question.at_once(_AT_ONCE)
+    while some := captable.list_holders(
+        session, token, question.at_block, after=after, limit=at_once
+    ):
+        yield some
+        if len(some) < at_once:
+            return
+        after = some[-1].address
 
 
 def _kyc_expiry(wallet: KnownWallet | None) -> datetime | None:

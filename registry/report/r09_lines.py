@@ -123,10 +123,10 @@ class Registers:
     proof: Proof | None
 
     def lines(
-        self, after: tuple[int, str] | None, *, limit: int | None, differing: bool
+        self, after: tuple[int, str] | None, *, at_once: int, differing: bool
     ) -> Iterator[Line]:
-        """Yield lines in the order of their keys; no more are asked for at once than `limit`."""
-        for line in self._said(after, limit or AT_ONCE, differing=differing):
+        """Yield lines in the order of their keys, asking for so many at once."""
+        for line in self._said(after, at_once, differing=differing):
             if self.proof is not None:
                 more = sum(self.proof.more.get(wallet, 0) for wallet in line.wallets)
                 line.chain = line.cap_table + more

@@ -99,9 +99,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     registers = Registers(session, token, block, statement.id if statement else None, proof)
     after = (int(question.after[0]), str(question.after[1])) if question.after else None
     lines = registers.lines(
-        after, limit=question.fetch, differing=question.parameters.differences_only
+        after, at_once=question.at_once(AT_ONCE), differing=question.parameters.differences_only
     )
-    while some := list(islice(lines, question.fetch or AT_ONCE)):
+    while some := list(islice(lines, question.at_once(AT_ONCE))):
         breaks = _breaks(session, asked, some)
         people = people_of(session, question, {line.party_id for line in some})
         for line in some:

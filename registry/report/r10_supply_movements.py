@@ -65,7 +65,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         question.at_block,
         natures=_KINDS,
         after=(int(number), int(index)),
-        at_once=question.fetch or AT_ONCE,
+        at_once=question.at_once(AT_ONCE),
     ):
         instructions = instructions_of(session, some)
         cases = people_of_cases(session, some)

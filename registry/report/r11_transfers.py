@@ -101,7 +101,7 @@ def _moved(session: Session, question: Question[Parameters]) -> Iterator[Moved]:
     tokens = tokens_of(session, question, asked.token)
     since = first_known_since(session, question.chain_id, asked.since, until)
     number, index = question.after or (-1, -1)
-    after, at_once = (int(number), int(index)), question.fetch or AT_ONCE
+    after, at_once = (int(number), int(index)), question.at_once(AT_ONCE)
     while some := list_transfers_of(
         session, question.chain_id, list(tokens), since=since or 0, until=until,
         after=after, limit=at_once,

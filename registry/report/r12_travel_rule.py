@@ -170,7 +170,7 @@ _NOBODY = _Side()
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     moved = _moved(session, question)
     # No more persons are opened than are read.
-    while some := list(islice(moved, question.fetch or AT_ONCE)):
+    while some := list(islice(moved, question.at_once(AT_ONCE))):
         sides = _sides(session, question, [each.row for each in some])
         for row, token_id, paisa in some:
             given, taken = sides.get(row.source, _NOBODY), sides.get(row.target, _NOBODY)
@@ -194,7 +194,7 @@ def _moved(session: Session, question: Question[Parameters]) -> Iterator[_Moved]
         "last": until.number,
         "least": least_paisa,
     }
-    after, at_once = question.after or (0, -1, -1), question.fetch or _MANY
+    after, at_once = question.after or (0, -1, -1), question.at_once(_MANY)
     while some := _found(session, query, values, after, at_once):
         paid = prices_of(session, question.chain_id, some)
         for row in some:

@@ -118,7 +118,7 @@ class _Line:
 def _rows(session: Session, question: Question[OfLand]) -> Iterator[Row]:
     lines = _lines(session, question)
     # No more persons are opened than are read.
-    while some := list(islice(lines, question.fetch or _PEOPLE_AT_ONCE)):
+    while some := list(islice(lines, question.at_once(_PEOPLE_AT_ONCE))):
         ids = {line.party_id for line in some}
         people = people_of(session, question, ids)
         kinds = {row.id: row[1:] for row in session.execute(_KINDS, {"parties": list(ids)})}

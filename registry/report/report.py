@@ -109,7 +109,9 @@ class Question(Generic[P]):
     after
         Key of the last row of the page before.
     limit
-        How many rows are wanted at most; None for all of them.
+        How many rows a page has; None for the whole.
+    at_most
+        Of the whole: of how many rows there is an answer. Whoever finds one more is refused.
     parties
         Whose details were opened, or of whom a row tells by their id, for the journal;
         `registry.report.people` notes those that it opens.
@@ -126,12 +128,21 @@ class Question(Generic[P]):
     tells_suspicions: bool
     after: Key | None = None
     limit: int | None = None
+    at_most: int | None = None
     parties: set[UUID] = field(default_factory=set)
 
     @property
     def fetch(self) -> int | None:
-        """How many rows to ask the database for: one beyond the page; None, which is LIMIT ALL."""
-        return None if self.limit is None else self.limit + 1
+        """How many rows to ask the database for: one beyond the page, or beyond what a file holds.
+
+        None, which is LIMIT ALL, for whoever names neither.
+        """
+        most = self.at_most if self.limit is None else self.limit
+        return None if most is None else most + 1
+
+    def at_once(self, many: int) -> int:
+        """How many rows to read at a time: those of a page together, of a file so many."""
+        return many if self.limit is None else self.limit + 1
 
     @property
     def at_block(self) -> AsOfBlock:
@@ -148,7 +159,7 @@ class Report(Generic[P]):
     ----------
     rows
         Yields the rows in the order of their keys, from behind `after` on; what it yields beyond
-        `limit` is not read.
+        `limit` or `at_most` is not read.
     speaks_of_chain
         Then `as_of` may be a block, and there is no answer without one.
     counts_holders
