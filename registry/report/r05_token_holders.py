@@ -105,4 +105,5 @@ TOKEN_HOLDERS = Report(
     columns=COLUMNS,
     rows=_rows,
     speaks_of_chain=True,
+    of_one_moment=True,
 )

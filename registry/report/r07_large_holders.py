@@ -188,4 +188,5 @@ LARGE_HOLDERS = Report(
     columns=COLUMNS,
     rows=_rows,
     speaks_of_chain=True,
+    of_one_moment=True,
 )

@@ -151,4 +151,5 @@ RECONCILIATION = Report(
     columns=COLUMNS,
     rows=_rows,
     speaks_of_chain=True,
+    of_one_moment=True,
 )

@@ -165,7 +165,8 @@ class Report(Generic[P]):
     counts_holders
         Where nobody held anything yet, it tells so; then not before the chain was read.
     of_one_moment
-        What its rows tell gives them their order: every page is of the moment of the first.
+        What its rows tell gives them their order, or they add up to one whole: every page is of the
+        moment of the first.
     restricted_to
         Who may read it.
     """
