@@ -12,7 +12,6 @@ from uuid import UUID
 from pydantic import Field
 from sqlmodel import Session, col, select
 
-from registry.captable import service as captable
 from registry.captable.bulk import cursor_of
 from registry.captable.frozen import FROZEN_WHOLE
 from registry.captable.held import HELD_BY_ONE, MINTED_SINCE, ever_held
@@ -23,6 +22,7 @@ from registry.party import service as parties
 from registry.report.held_since import SINCE_OF_ONE, TITLE_SINCE, since_with
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
+from registry.report.unread import require_followed
 from registry.report.worth import VALUED, part_of, when_valued
 
 
@@ -113,18 +113,6 @@ WHERE h.address = ANY(%(wallets)s) AND (t.token_no, h.address) > (%(token)s, %(w
 ORDER BY t.token_no, h.address
 """  # noqa: S608 - no value in it
 
-# Of a token of ours that is read from its first block again, nobody has a row until it is read; one
-# that was adopted is told of once it was read.
-_UNREAD = """
-SELECT t.refusal, t.caught_up_to FROM token t
-WHERE t.chain_id = %(chain)s AND (t.refusal IS NOT NULL OR t.caught_up_to IS NOT NULL)
-  AND (t.refusal IS NULL AND EXISTS (SELECT FROM tokenization k WHERE k.token_address = t.address)
-    OR EXISTS (
-      SELECT FROM balance b JOIN holder h ON h.holder_no = b.holder_no
-      WHERE b.token_no = t.token_no AND h.address = ANY(%(wallets)s)))
-LIMIT 1
-"""
-
 # One row at least, if there is such a party.
 _WALLETS = """
 SELECT w.address FROM party p LEFT JOIN investor i ON i.party_id = p.id
@@ -134,22 +122,13 @@ LEFT JOIN wallet w ON w.investor_id = i.id WHERE p.id = %(party)s
 
 def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
     holder = _holder_of(session, question)
-    _require_followed(session, question, holder)
+    require_followed(session, question, holder.wallets)
     first, *rest = question.after or (0,)
     for place, source in enumerate(SOURCES):
         if place >= int(first):
             after = rest if place == first else ()
             for key, values in source(session, question, holder, after):
                 yield Row((place, *key), values)
-
-
-def _require_followed(session: Session, question: Question[OfPerson], holder: Holder) -> None:
-    """Refuse while a token is read again of which the person may hold something."""
-    asked = {"chain": question.chain_id, "wallets": list(holder.wallets)}
-    with cursor_of(session) as cursor:
-        unread = cursor.execute(_UNREAD, asked).fetchone()
-    if unread is not None:
-        captable.require_followed(*unread)
 
 
 def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:

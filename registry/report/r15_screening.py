@@ -19,6 +19,7 @@ from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 from registry.report.subjects import as_recorded
+from registry.report.unread import require_followed
 
 
 class Parameters(Asked):
@@ -74,6 +75,10 @@ WHERE h.id = ANY(:hits) AND c.state = 'FILED' AND NOT EXISTS (
   SELECT FROM investor i WHERE i.party_id = c.party_id AND i.subject = :reader)
 GROUP BY h.id
 """)
+_WALLETS = text("""
+SELECT w.address FROM investor i JOIN wallet w ON w.investor_id = i.id
+WHERE i.party_id = ANY(:parties)
+""")
 # Of each wallet of these parties: whether the address is frozen at the block, and what it has.
 _FROZEN = f"""
 SELECT i.party_id, z.price_paisa, b.token_no, b.holder_no,
@@ -124,6 +129,10 @@ def _frozen(
     session: Session, question: Question[Any], parties: Collection[UUID]
 ) -> Mapping[UUID, int]:
     """Return what of each party's fractions cannot move at the block, at the price of issue."""
+    wallets = session.execute(_WALLETS, {"parties": list(parties)}).scalars().all()
+    if not wallets:
+        return {}
+    require_followed(session, question, wallets)
     block = question.at_block
     values = {"chain": question.chain_id, "block": block.kept, "parties": list(parties)}
     query = _FROZEN.format(held=ever_held(block)).encode()

@@ -11,10 +11,11 @@ from registry.captable.catching_up import begin_again
 from registry.captable.service import find_token
 from registry.tokenization.models import Tokenization
 from tests import factories as make
-from tests import sales, standing
+from tests import intakes, sales, standing
 from tests.api.house import House, problem_of
 from tests.api.projected import Minted, mint_to_many
 from tests.api.reports import ask, rows_of
+from tests.factories import Buyer, Desk
 
 pytestmark = pytest.mark.db
 
@@ -25,6 +26,7 @@ def questions(house: House, minted: Minted) -> dict[str, dict[str, Any]]:
         tokenization = desk.session.get_one(Tokenization, minted.token_id)
         asset = standing.suspend(desk, desk.session.get_one(Asset, tokenization.asset_id))
         code = asset.code
+        _look_like_one_listed(desk, minted.known[1])
     holder = {"party": minted.known[0].investor.party_id}
     return {
         "R-04": holder,
@@ -32,8 +34,17 @@ def questions(house: House, minted: Minted) -> dict[str, dict[str, Any]]:
         "R-06": {"asset": code},
         "R-11": {},
         "R-12": {},
+        "R-15": {},
         "R-17": {},
     }
+
+
+def _look_like_one_listed(desk: Desk, holder: Buyer) -> None:
+    """Let a hit be of a holder."""
+    listed_id = intakes.listed_party(desk)
+    desk.session.connection().exec_driver_sql(
+        "UPDATE investor SET party_id = %s WHERE id = %s", (listed_id, holder.investor.id)
+    )
 
 
 @pytest.mark.parametrize(
