@@ -173,9 +173,9 @@ class Ledger:
         self.mine({"kind": EventKind.TOKENS_FROZEN, "target": address, "units": units})
 
 
-def live(desk: Desk, *units: int, wrapped: Wrapped | None = None, days_ago: int = 2) -> Ledger:
+def live(desk: Desk, *units: int, wrapped: Wrapped | None = None, days_ago: int = 1) -> Ledger:
     """Give a live token, minted to a new buyer for each of `units`."""
-    if units in desk.shelf and wrapped is None and days_ago == 2:
+    if units in desk.shelf and wrapped is None and days_ago == 1:
         ready: Ledger = desk.shelf.pop(units)()
         return resumed(ready, desk)
     where = wrapped or sales.wrapped_apartment(desk)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import bindparam, func, literal_column
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import TOLD, EventKind, SyncCursor, Token, TokenEvent
+from registry.captable.models import TOLD, ChainBlock, EventKind, SyncCursor, Token, TokenEvent
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among_named
 
@@ -53,6 +54,23 @@ def supplies_at(
     return {
         token_no: int(units) + (lost.minted(token_no) if lost else 0) for token_no, units in found
     }
+
+
+def first_minted_at(session: Session, token: Token) -> datetime | None:
+    """Return when the first units came to be; None where none did yet."""
+    first = (
+        select(ChainBlock.mined_at)
+        .join(TokenEvent, col(TokenEvent.block_number) == col(ChainBlock.number))
+        .where(
+            col(ChainBlock.chain_id) == token.chain_id,
+            col(TokenEvent.token_no) == token.token_no,
+            col(TokenEvent.kind) == EventKind.TRANSFER,
+            TOLD,
+            col(TokenEvent.source).is_(None),
+        )
+        .order_by(col(TokenEvent.block_number))
+    )
+    return session.exec(first.limit(1)).first()
 
 
 def is_gone(session: Session, token: Token) -> bool:

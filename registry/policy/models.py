@@ -15,7 +15,7 @@ class PolicyName(StrEnum):
     """What has a threshold.
 
     RETENTION_OF_REPORTS is how long reports of suspicion and of cash are kept, RETENTION anything
-    else.
+    else. REGISTER_STATEMENT is how old the newest statement of a register of record may be.
     """
 
     UBO = "UBO"
@@ -29,6 +29,7 @@ class PolicyName(StrEnum):
     CMC_CAPITAL = "CMC_CAPITAL"
     CMC_REVIEW = "CMC_REVIEW"
     LICENCE_APPLICATION = "LICENCE_APPLICATION"
+    REGISTER_STATEMENT = "REGISTER_STATEMENT"
 
 
 class PolicyUnit(StrEnum):

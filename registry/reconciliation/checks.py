@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.captable.supply import supply_at
+from registry.reconciliation.awaited import late_statement
 from registry.reconciliation.freezes import order_differences
 from registry.reconciliation.instructions import instruction_differences
 from registry.reconciliation.proofs import proof_differences
@@ -57,6 +58,11 @@ def cap_table_differences(session: Session, view: TokenView) -> list[Difference]
     return found
 
 
+def register_differences(session: Session, view: TokenView) -> list[Difference]:
+    """REG-01: what the register of record says, and that it says something."""
+    return late_statement(session, view) + statement_differences(session, view)
+
+
 Check = Callable[[Session, TokenView], list[Difference]]
 
 CHECKS: Mapping[str, Check] = {
@@ -65,5 +71,5 @@ CHECKS: Mapping[str, Check] = {
     "TOK-07": instruction_differences,
     "TOK-08": proof_differences,
     "ORD-01": order_differences,
-    "REG-01": statement_differences,
+    "REG-01": register_differences,
 }
