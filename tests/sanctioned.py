@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from io import BytesIO
+from uuid import UUID
 from xml.sax.saxutils import escape
+
+from registry.investor.models import Investor
+from registry.party.models import PartyKind
+from registry.sanctions import lists
+from registry.sanctions.screening import screen_party
+from tests import factories as make
+from tests.factories import COMPLIANCE, Desk
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,19 @@ def xml_of(
 
 def file_of(entries: Sequence[Entry] = ENTRIES, **more: str) -> BytesIO:
     return BytesIO(xml_of(entries, **more).encode())
+
+
+def listed(desk: Desk, investor: Investor) -> UUID:
+    """Let an investor be somebody who may be on the newest list; give that person's id."""
+    person = make.person(
+        desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi", dob=date(1971, 3, 4),
+        nationality="PK",
+    )  # fmt: skip
+    lists.import_list(desk.session, COMPLIANCE, file_of())
+    assert screen_party(desk.session, desk.vault, person.id)
+    investor.party_id = person.id
+    desk.session.flush()
+    return person.id
 
 
 def _entry(entry: Entry) -> str:

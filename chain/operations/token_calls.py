@@ -16,7 +16,7 @@ from chain.contracts.platform import platform_address
 from chain.node.client import bytes_of, hex_of
 from chain.operations.agent import AGENT, agent_call
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.operations.wallets import raise_any, wallets_of, without_kyc
+from chain.operations.wallets import not_deliverable, raise_any, wallets_of, without_kyc
 from chain.signing.policies import SignerRole
 from registry.kernel.errors import Conflict, RegistryError
 from registry.offering import minting
@@ -77,7 +77,7 @@ class Mint(PlainEffect):
     def refusals(
         self, session: Session, operations: Sequence[Operation]
     ) -> Mapping[UUID, RegistryError]:
-        """Ask the gate again, once for all, and whether each buyer may still hold.
+        """Ask the gate again, once for all, and whether each buyer may still receive.
 
         The token contract would mint past any lien, so this is where a lien that came after the
         order stops it; the agent refuses a frozen wallet, and a pause after the opening.
@@ -89,7 +89,7 @@ class Mint(PlainEffect):
                 raise Conflict("not_minting", f"The tokenization is {tokenization.state}.")
         except RegistryError as refused:
             return dict.fromkeys((operation.id for operation in operations), refused)
-        return without_kyc(session, operations)
+        return not_deliverable(session, operations)
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         (wallet,) = wallets_of(session, [operation])

@@ -10,7 +10,9 @@ from sqlmodel import Session
 from registry.investor import wallets
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict, RegistryError
+from registry.offering.buying import on_hold
 from registry.operation.models import Operation
+from registry.reconciliation.payable import barred_wallets
 
 
 def wallets_of(session: Session, operations: Sequence[Operation]) -> list[Wallet]:
@@ -29,6 +31,16 @@ def without_kyc(session: Session, operations: Sequence[Operation]) -> Mapping[UU
         for operation_id, wallet_id in wanted.items()
         if wallet_id not in allowed
     }
+
+
+def not_deliverable(
+    session: Session, operations: Sequence[Operation]
+) -> Mapping[UUID, RegistryError]:
+    """Give the operations that deliver to who may not receive: by KYC, an order or a list."""
+    wanted = {operation.id: _wallet_id(operation) for operation in operations}
+    barred = barred_wallets(session, set(wanted.values()))
+    held = {each: on_hold() for each, wallet_id in wanted.items() if wallet_id in barred}
+    return {**held, **without_kyc(session, operations)}
 
 
 def _wallet_id(operation: Operation) -> UUID:

@@ -28,6 +28,7 @@ from registry.offering.models import (
     Rail,
 )
 from registry.offering.references import new_reference
+from registry.sanctions.hits import listed_among
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
@@ -63,8 +64,8 @@ def place_order(
         ``kyc_not_passed``.
     Conflict
         What `require_on_sale` says; ``order_exceeds_offer``, ``wallet_not_proven``,
-        ``party_under_order``, ``seller_is_buyer``, and what `limits.require_within` and
-        `acceptance.require_accepted` say.
+        ``party_under_order``, ``dealing_on_hold``, ``seller_is_buyer``, and what
+        `limits.require_within` and `acceptance.require_accepted` say.
     Invalid
         ``order_below_ticket``, ``document_not_of_offering``.
     """
@@ -111,7 +112,7 @@ def require_buyer(session: Session, investor: Investor | None, wallet: Wallet | 
     Forbidden
         ``kyc_not_passed``.
     Conflict
-        ``wallet_not_proven``, ``party_under_order``.
+        ``wallet_not_proven``, ``party_under_order``, ``dealing_on_hold``.
     """
     if investor is None or not investors.may_hold(investor):
         raise Forbidden(
@@ -131,7 +132,19 @@ def require_buyer(session: Session, investor: Investor | None, wallet: Wallet | 
             remedy="Sign its challenge at /v1/investors/{id}/wallets and wait for the identity.",
         )
     court_orders.require_unbound(session, investor.party_id, wallet.address)
+    if listed_among(session, [investor.party_id]):
+        # A buyer is not told that a list may name them (no tipping-off, AMLA 2010 s.7).
+        raise on_hold()
     return Buyer(investor, wallet)
+
+
+def on_hold() -> Conflict:
+    """Give the refusal that says no more than that the office looks first."""
+    return Conflict(
+        "dealing_on_hold",
+        "The office has to look at this purchase before it goes on.",
+        remedy="Ask the office, or try again later.",
+    )
 
 
 def require_on_sale(session: Session, offering: Offering) -> Tokenization:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, cast, exists, or_
 from sqlmodel import Session, col, select
 
+from registry.investor import wallets
+from registry.investor.models import Investor
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
@@ -25,6 +27,7 @@ from registry.offering.models import (
     OrderState,
 )
 from registry.operation.models import Operation, OperationKind
+from registry.sanctions.hits import UNDECIDED, listed_among
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import ENDED, Tokenization, TokenizationState
 
@@ -63,8 +66,9 @@ def due_endings(session: Session) -> Sequence[UUID]:
     One that was closed since, and opened again because every mint was refused, is left to people:
     they give its orders back, mint or unwind it. The clock would close it again every minute.
 
-    While the KYC of who has paid is being reviewed, people end the sale, or the clock at the end of
-    the grace: the review decides whether that order buys, and perhaps whether the sale fails.
+    While the KYC of who has paid is being reviewed, or officers look whether a list names them,
+    people end the sale, or the clock at the end of the grace: that decides whether the order buys,
+    and perhaps whether the sale fails.
     """
     moment = now()
     waits = _is_reviewed() & (col(Offering.closes_at) > moment - REVIEW_GRACE)
@@ -75,8 +79,8 @@ def due_endings(session: Session) -> Sequence[UUID]:
             (col(Order.state) == OrderState.PAID) & (col(Order.withdrawable_until) > moment),
         ),
     )
-    return session.exec(
-        select(Offering.id)
+    due = session.exec(
+        select(Offering)
         .join(Tokenization, col(Tokenization.id) == col(Offering.tokenization_id))
         .where(
             col(Offering.state) == OfferingState.OPEN,
@@ -89,6 +93,20 @@ def due_endings(session: Session) -> Sequence[UUID]:
         )
         .order_by(col(Offering.id))
     ).all()
+    return [sale.id for sale in due if not _is_looked_at(session, sale, moment)]
+
+
+def _is_looked_at(session: Session, offering: Offering, moment: datetime) -> bool:
+    """Tell whether nobody has decided yet if a list names somebody who has paid."""
+    assert offering.closes_at is not None, "its time is over"
+    if offering.closes_at <= moment - REVIEW_GRACE:
+        return False
+    payers = (
+        select(Investor.party_id)
+        .join(Order, col(Order.investor_id) == col(Investor.id))
+        .where(col(Order.offering_id) == offering.id, col(Order.state) == OrderState.PAID)
+    )
+    return bool(listed_among(session, session.exec(payers).all(), states=UNDECIDED))
 
 
 def _is_reviewed() -> ColumnElement[bool]:
@@ -100,7 +118,7 @@ def _is_reviewed() -> ColumnElement[bool]:
     return exists().where(
         col(Order.offering_id) == col(Offering.id),
         col(Order.state) == OrderState.PAID,
-        ~orders.buys(),
+        ~wallets.may_receive(col(Order.investor_id)),
         review,
     )
 

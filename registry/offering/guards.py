@@ -240,9 +240,7 @@ def sold_units(session: Session, offering: Offering) -> int:
     numbers.
     """
     asked = session.exec(
-        select(Order.units)
-        .where(col(Order.offering_id) == offering.id, orders.buys())
-        .order_by(col(Order.id))
+        select(Order.units).where(orders.buys(session, offering)).order_by(col(Order.id))
     ).all()
     return sum(allotting.parts_of(offering, asked))
 

@@ -24,6 +24,7 @@ from registry.offering.models import RESERVING, Offering, OfferingState, Order, 
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import FAILED, ON_CHAIN, Operation, OperationKind
+from registry.reconciliation.payable import require_receiver
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.registration import plan_registrations
@@ -123,16 +124,18 @@ def require_treasury(session: Session, tokenization: Tokenization) -> None:
     Raises
     ------
     Conflict
-        ``treasury_not_ready``, ``identity_not_ready``.
+        ``treasury_not_ready``, ``identity_not_ready``, ``party_under_order``,
+        ``sanctions_hit_stands``.
     """
     holder = _treasury_of(session, tokenization)
-    wallets.verified_wallet(session, holder.id)
+    wallet = wallets.verified_wallet(session, holder.id)
     if not investors.may_hold(holder):
         raise Conflict(
             "treasury_not_ready",
             "Fractions are unsold, and the wrapper's KYC is not in force.",
             remedy="Have the KYC of the wrapper's company renewed.",
         )
+    require_receiver(session, holder.party_id, wallet.address)
 
 
 @dataclass(frozen=True, slots=True)

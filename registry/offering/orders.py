@@ -21,6 +21,7 @@ from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
 from registry.offering import money
 from registry.offering.models import Offering, OfferingKind, Order, OrderState, WaitingEntry
+from registry.reconciliation.payable import barred_wallets
 
 Owned = TypeVar("Owned", Order, WaitingEntry)
 BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
@@ -58,14 +59,16 @@ def lock_book(session: Session, offering: Offering) -> Sequence[Order]:
     return _lock(session, col(Order.offering_id) == offering.id)
 
 
-def buys() -> ColumnElement[bool]:
+def buys(session: Session, offering: Offering) -> ColumnElement[bool]:
     """Give the condition that an order buys something if its sale closes now.
 
-    It is paid for, and its investor may hold and has a proven wallet: another one's mint would be
-    refused. Whether a sale reached its minimum and who gets how much is asked of the same orders.
+    It is paid for, its investor may hold and has a proven wallet, no order binds them and no list
+    may name them: another one's mint would be refused. Whether a sale reached its minimum and who
+    gets how much is asked of the same orders.
     """
-    paid = col(Order.state) == OrderState.PAID
-    return paid & wallets.may_receive(col(Order.investor_id))
+    paid = (col(Order.offering_id) == offering.id) & (col(Order.state) == OrderState.PAID)
+    barred = barred_wallets(session, session.exec(select(Order.wallet_id).where(paid)).all())
+    return paid & wallets.may_receive(col(Order.investor_id)) & ~among(col(Order.wallet_id), barred)
 
 
 def lock_orders(session: Session, order_ids: Collection[UUID]) -> Sequence[Order]:

@@ -28,7 +28,7 @@ def bought_at_close(session: Session, offering: Offering) -> Bought:
     """Return what would be bought if the sale closed now, as `guards.sold_units` counts it."""
     paid = session.exec(
         select(Order.investor_id, Order.units)
-        .where(col(Order.offering_id) == offering.id, orders.buys())
+        .where(orders.buys(session, offering))
         .order_by(col(Order.id))
     ).all()
     parts = allotting.parts_of(offering, [units for _, units in paid])

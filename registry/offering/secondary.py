@@ -182,10 +182,16 @@ def require_selling(session: Session, offering: Offering, tokenization: Tokeniza
     Raises
     ------
     Conflict
-        As `require_live` and `require_seller`.
+        As `require_live` and `require_seller`; of a hit it says ``seller_not_ready``.
     """
     require_live(session, tokenization)
-    require_seller(session, tokenization, seller_of(session, offering))
+    try:
+        require_seller(session, tokenization, seller_of(session, offering))
+    except Conflict as refusal:
+        if refusal.code != "sanctions_hit_stands":
+            raise
+        # Buyers ask this, too: none is told of whom a list may name.
+        raise _not_ready("The office has to look at it first.", "Try again later.") from refusal
 
 
 def seller_of(session: Session, offering: Offering) -> Wallet:

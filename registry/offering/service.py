@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from registry.asset import service as assets
 from registry.asset.models import AssetState
@@ -125,8 +125,7 @@ def _settle_book(session: Session, actor: Actor, offering: Offering) -> list[Ord
     book = orders.lock_book(session, offering)
     unpaid = [order for order in book if order.state == OrderState.AWAITING_PAYMENT]
     orders.release_orders(session, actor, offering, unpaid)
-    of_sale = col(Order.offering_id) == offering.id
-    buying = set(session.exec(select(Order.id).where(of_sale, orders.buys())))
+    buying = set(session.exec(select(Order.id).where(orders.buys(session, offering))))
     paid = [order for order in book if order.state == OrderState.PAID]
     barred = [order for order in paid if order.id not in buying]
     orders.release_orders(session, actor, offering, barred, act="order_not_mintable")

@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -22,7 +22,8 @@ from registry.sanctions.models import HitState, SanctionsHit, Verdict
 from registry.title.owners import parties_behind, parties_in_front
 
 DECIDED = (HitState.FALSE_POSITIVE, HitState.TRUE_MATCH)
-BLOCKING = (HitState.OPEN, HitState.RECOMMENDED, HitState.TRUE_MATCH)
+UNDECIDED = (HitState.OPEN, HitState.RECOMMENDED)
+BLOCKING = (*UNDECIDED, HitState.TRUE_MATCH)
 
 
 def recommend_hit(
@@ -189,6 +190,26 @@ def find_blocking(session: Session, party_id: UUID) -> SanctionsHit | None:
         col(SanctionsHit.state).in_(BLOCKING),
     )
     return session.exec(query.order_by(col(SanctionsHit.id))).first()
+
+
+def listed_among(
+    session: Session, party_ids: Collection[UUID], *, states: Collection[HitState] = BLOCKING
+) -> set[UUID]:
+    """Give those of many parties of whom `find_blocking` finds a hit; a few statements for all.
+
+    Parameters
+    ----------
+    states
+        Of the hits that count.
+    """
+    counts = col(SanctionsHit.state).in_(states)
+    # Most days no hit stands at all, and nobody has to be followed.
+    if not party_ids or session.exec(select(SanctionsHit.id).where(counts)).first() is None:
+        return set()
+    named = select(SanctionsHit.party_id).where(
+        among(col(SanctionsHit.party_id), parties_behind(session, party_ids)), counts
+    )
+    return parties_in_front(session, session.exec(named).all()) & set(party_ids)
 
 
 def require_unlisted(session: Session, party_id: UUID) -> None:

@@ -32,7 +32,6 @@ from registry.operation import service as operations
 from registry.operation.models import Operation, OperationKind
 from registry.passkey import service as passkeys
 from registry.payment.rails import ONCHAIN
-from registry.sanctions.hits import require_unlisted
 from registry.settlement import trades
 from registry.settlement.trades import Terms
 from registry.tokenization import service as tokenizations
@@ -162,7 +161,7 @@ def require_settlable(session: Session, operation: Operation) -> None:
     Conflict
         ``order_not_settling``, ``settlement_too_late``, ``token_not_live``, ``break_open``,
         ``asset_not_registered``, ``seller_not_ready``, ``party_under_order``,
-        ``sanctions_hit_stands``, ``wallet_not_proven``.
+        ``dealing_on_hold``, ``wallet_not_proven``.
     Forbidden
         ``kyc_not_passed``.
     """
@@ -267,7 +266,6 @@ def _require_standing(session: Session, order: Order) -> Tokenization:
     secondary.require_selling(session, offering, tokenization)
     investor = investors.get_investor(session, order.investor_id)
     buying.require_buyer(session, investor, session.get_one(Wallet, order.wallet_id))
-    require_unlisted(session, investor.party_id)
     return tokenization
 
 

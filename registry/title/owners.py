@@ -109,7 +109,7 @@ def parties_behind(session: Session, party_ids: Iterable[UUID]) -> set[UUID]:
     ahead = set(party_ids)
     while ahead:
         seen |= ahead
-        found = session.exec(select(Party).where(col(Party.id).in_(ahead))).all()
+        found = session.exec(select(Party).where(among(col(Party.id), ahead))).all()
         lands = {party.asset_id for party in found if party.asset_id is not None}
         named = (UUID(row["party_id"]) for party in found for row in (*party.members, *party.ubo))
         declared = in_force(session, ahead, now()).values()

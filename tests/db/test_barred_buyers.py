@@ -6,20 +6,28 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlmodel import col, select
 
+from chain.operations.token_calls import Mint
+from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import KycState
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.kyc.models import KycReview, ReviewState
-from registry.offering import ending, unwinding
+from registry.offering import ending, orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
 from registry.offering.money import fault_of, standing_of
+from registry.offering.secondary import seller_of
 from registry.operation.models import Operation
+from registry.sanctions import hits
+from registry.sanctions.models import SanctionsHit, Verdict
+from tests import court, sales
 from tests import factories as make
-from tests import sales
+from tests.deeds import refusal
 from tests.factories import COMPLIANCE, Buyer, Desk
+from tests.sanctioned import listed
 
 pytestmark = pytest.mark.db
 ON_SHELF = ()
@@ -39,7 +47,32 @@ def wallet_lost(desk: Desk, buyer: Buyer) -> None:
     wallets.retire_wallet(desk.session, buyer.wallet.id)
 
 
-barred = pytest.mark.parametrize("bar", [kyc_run_out, kyc_revoked, wallet_lost])
+def bound(desk: Desk, buyer: Buyer) -> None:
+    court.apply(desk, court.on_party(desk, buyer.investor.party_id))
+
+
+def bound_wallet(desk: Desk, buyer: Buyer) -> None:
+    court.apply(desk, court.on_wallet(desk, buyer.wallet.address))
+
+
+def on_a_list(desk: Desk, buyer: Buyer) -> None:
+    listed(desk, buyer.investor)
+
+
+def cleared(desk: Desk, buyer: Buyer) -> None:
+    [hit] = desk.session.exec(
+        select(SanctionsHit).where(col(SanctionsHit.party_id) == buyer.investor.party_id)
+    )
+    officers = COMPLIANCE, court.SECOND_COMPLIANCE
+    hits.recommend_hit(
+        desk.session, officers[0], hit.id, verdict=Verdict.FALSE_POSITIVE, reason="Another name"
+    )
+    hits.confirm_hit(desk.session, officers[1], hit.id, reason="Another name")
+
+
+barred = pytest.mark.parametrize(
+    "bar", [kyc_run_out, kyc_revoked, wallet_lost, bound, bound_wallet]
+)
 Bar = Callable[[Desk, Buyer], None]
 
 
@@ -206,3 +239,86 @@ def test_close__wallet_lost_and_another_proven__mints_there(desk: Desk) -> None:
 
     assert order.state == OrderState.MINTING
     assert planned[0].params["wallet_id"] == str(new.id) == str(order.wallet_id)
+
+
+@pytest.mark.parametrize("bar", [on_a_list, bound, bound_wallet])
+def test_order__of_whom_a_list_may_name_or_an_order_binds__is_refused(desk: Desk, bar: Bar) -> None:
+    sale, buyer = offering(desk), make.buyer(desk)
+    bar(desk, buyer)
+
+    with pytest.raises(Conflict) as refused:
+        sales.order(desk, sale, buyer)
+
+    told = refused.value
+    assert told.code == ("dealing_on_hold" if bar is on_a_list else "party_under_order")
+    # No tipping-off: neither the list nor the hit is named.
+    assert not {"hit", "list", "sanction"} & set(str(told).lower().split())
+
+
+def test_close__one_on_a_list__mints_to_the_others_and_is_to_refund_them(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=300)
+    ends, stays = make.buyer(desk), make.buyer(desk)
+    kept, let_go = paid(desk, sale, stays, 300), paid(desk, sale, ends, 100)
+    on_a_list(desk, ends)
+
+    close(desk, sale)
+
+    assert (kept.state, let_go.state) == (OrderState.MINTING, OrderState.REFUND_DUE)
+
+
+def test_end__nobody_has_decided_whether_a_list_names_a_buyer__waits_for_it(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=400)
+    named = make.buyer(desk)
+    bought = [paid(desk, sale, make.buyer(desk), 300), paid(desk, sale, named, 100)]
+    on_a_list(desk, named)
+    sale.closes_at = now()
+    desk.session.flush()
+    assert ending.due_endings(desk.session) == []
+
+    cleared(desk, named)
+    ending.end_offering(desk.session, sale.id)
+
+    assert {order.state for order in bought} == {OrderState.MINTING}
+
+
+def test_end__nobody_decides_within_the_grace__goes_on_without_whom_a_list_may_name(
+    desk: Desk,
+) -> None:
+    sale, named = offering(desk, minimum_units=300), make.buyer(desk)
+    bought = [paid(desk, sale, make.buyer(desk), 300), paid(desk, sale, named, 100)]
+    on_a_list(desk, named)
+    sale.closes_at = now() - ending.REVIEW_GRACE
+    desk.session.flush()
+
+    ending.end_offering(desk.session, sale.id)
+
+    assert [order.state for order in bought] == [OrderState.MINTING, OrderState.REFUND_DUE]
+
+
+@pytest.mark.parametrize("bar", [on_a_list, bound, bound_wallet])
+def test_mint__to_whom_a_list_may_name_or_an_order_binds__is_refused(desk: Desk, bar: Bar) -> None:
+    sale, named = offering(desk), make.buyer(desk)
+    paid(desk, sale, make.buyer(desk), 300)
+    paid(desk, sale, named, 100)
+    mints = close(desk, sale)
+    bar(desk, named)
+
+    refused = Mint().refusals(desk.session, mints)
+
+    assert {key: each.code for key, each in refused.items()} == {mints[1].id: "dealing_on_hold"}
+    if bar is on_a_list:
+        cleared(desk, named)
+        assert not Mint().refusals(desk.session, mints)
+
+
+def test_offered__a_list_may_name_the_wrapper__buyers_are_told_no_more_than_that_it_rests(
+    desk: Desk,
+) -> None:
+    ordered = sales.on_chain(desk, make.buyer(desk))
+    sale = orders.get_offering(desk.session, ordered.offering_id)
+    seller = investors.get_investor(desk.session, seller_of(desk.session, sale).investor_id)
+    listed(desk, seller)
+
+    code, _ = refusal(lambda: sales.order(desk, sale, make.buyer(desk)))
+
+    assert code == "seller_not_ready"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import date, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import pytest
 
@@ -18,7 +17,6 @@ from registry.offering import minting, unwinding
 from registry.offering.models import Order, OrderState
 from registry.offering.money import standing_of
 from registry.party import service as parties
-from registry.party.models import PartyKind
 from registry.payment import payouts
 from registry.payment.models import ProceedsPayout, ProceedsPayoutState
 from registry.reconciliation import service as reconciliation
@@ -34,7 +32,7 @@ from tests import redemptions as stages
 from tests.deeds import refusal
 from tests.factories import COMPLIANCE, Desk
 from tests.redemptions import TREASURY, Redeeming
-from tests.sanctioned import Entry, file_of
+from tests.sanctioned import Entry, file_of, listed
 
 pytestmark = pytest.mark.db
 
@@ -45,19 +43,6 @@ def payout_of(desk: Desk, made: Redeeming, holder: int = 0) -> RedemptionPayout:
     address = made.ledger.holders[holder].wallet.address
     return next(each for each in list_payouts(desk.session, made.redemption.id)
                 if each.address == address)  # fmt: skip
-
-
-def listed(desk: Desk, investor: Investor) -> UUID:
-    """Let an investor be somebody who may be on the newest list; give that person's id."""
-    person = make.person(
-        desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi", dob=date(1971, 3, 4),
-        nationality="PK",
-    )  # fmt: skip
-    lists.import_list(desk.session, COMPLIANCE, file_of())
-    assert screen_party(desk.session, desk.vault, person.id)
-    investor.party_id = person.id
-    desk.session.flush()
-    return person.id
 
 
 def on_a_list(desk: Desk, made: Redeeming) -> None:
