@@ -209,20 +209,31 @@ def settle_orders(session: Session, order_ids: Sequence[UUID]) -> None:
 def mint_again(session: Session, actor: Actor, tokenization: Tokenization) -> list[Operation]:
     """Plan anew each mint of a closed sale that the chain or the register refused.
 
+    Whose money the bank took back meanwhile gets nothing before it has come again.
+
     Raises
     ------
     Conflict
-        ``no_mint_failed``, ``treasury_not_ready``, ``identity_not_ready``.
+        ``no_mint_failed``, ``mint_unpaid``, ``treasury_not_ready``, ``identity_not_ready``.
     """
     offering = _closed_offering(session, tokenization)
     failed = failed_orders(session, offering)
-    planned = plan_order_mints(session, actor, tokenization, failed)
-    room = _room_for_rests(session, tokenization)
+    standings = money.standings_of(session, [order.id for order in failed])
+    unpaid = [order for order in failed if standings[order.id].owed]
+    paid = [order for order in failed if not standings[order.id].owed]
+    planned = plan_order_mints(session, actor, tokenization, paid)
+    room = _room_for_rests(session, tokenization) - sum(order.units for order in unpaid)
     for rest in failed_rests(session, tokenization):
         units = min(int(rest.params["units"]), room)
         if units > 0:
             planned.append(plan_treasury_mint(session, actor, tokenization, units, key=rest.key))
             room -= units
+    if not planned and unpaid:
+        raise Conflict(
+            "mint_unpaid",
+            f"The bank took back what {len(unpaid)} buyers had paid whose mints failed.",
+            remedy="Wait until they pay again, or give their orders back at /give_back.",
+        )
     if not planned:
         raise Conflict(
             "no_mint_failed",
@@ -318,7 +329,8 @@ def failed_rests(session: Session, tokenization: Tokenization) -> Sequence[Opera
 def _room_for_rests(session: Session, tokenization: Tokenization) -> int:
     """Count the declared fractions that no mint has made, or is on its way to make.
 
-    Once all failed mints of orders are planned again, every order that waits has one on its way.
+    Once the failed mints of orders are planned again, every order that waits has one on its way,
+    but those whose buyers owe.
     Rests of an earlier close may be about fractions that were sold since.
     """
     under_way = session.scalar(

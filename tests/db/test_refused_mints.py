@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -16,12 +17,15 @@ from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
 from registry.offering import minting, unwinding
 from registry.offering import service as offerings
-from registry.offering.models import Offering, OfferingState, Order, OrderState
+from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
 from registry.operation.models import Operation, OperationKind, OperationState
+from registry.payment.rails import BANK, Reversal
+from registry.payment.reversing import reverse_receipt
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from tests import factories as make
 from tests import sales
+from tests.deeds import refusal
 from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
 from tests.ledger import Ledger
 
@@ -81,6 +85,43 @@ def test_mint_again__one_refused__is_planned_once_more_alone(
     assert again.id == bought[0].operation_id != refused
     assert again.params["units"] == str(UNITS[0])
     assert token_of(desk, sale).state == TokenizationState.MINTING
+
+
+def test_mint_again__the_bank_took_the_money_back__leaves_that_order_out(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    refuse(desk, *bought)
+    mints(desk)[-1].state = OperationState.REVERTED
+    take_back(desk, bought[0])
+
+    planned = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    assert {each.subject_id: int(each.params["units"]) for each in planned} == {
+        str(bought[1].id): UNITS[1],
+        str(sale.tokenization_id): sales.FRACTIONS - sum(UNITS),
+    }
+    code, _ = refusal(
+        lambda: offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    )
+    assert code == "mint_unpaid"
+
+    sales.pay(desk, bought[0])
+    (again,) = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+    assert again.subject_id == str(bought[0].id)
+
+
+def take_back(desk: Desk, order: Order) -> None:
+    [paid] = desk.session.exec(select(Payment).where(col(Payment.order_id) == order.id))
+    reverse_receipt(
+        desk.session,
+        BANK,
+        Reversal(
+            rail_reference=secrets.token_hex(8),
+            reverses=paid.rail_reference,
+            amount_paisa=paid.amount_paisa,
+            received_at=now(),
+        ),
+    )
 
 
 def test_mint_again__rest_refused__is_planned_for_the_wrapper(
