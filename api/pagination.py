@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -53,6 +54,14 @@ class Paging:
             return None
         block_number, log_index = self.after.split(".")
         return int(block_number), int(log_index)
+
+    @property
+    def after_moment(self) -> tuple[datetime, UUID] | None:
+        """Give moment and id of the last row, in a list by time."""
+        if not self.after:
+            return None
+        moment, _, row_id = self.after.partition(" ")
+        return datetime.fromisoformat(moment), UUID(row_id)
 
     def page(
         self,

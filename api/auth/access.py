@@ -261,6 +261,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "give_back_order": COMPLIANCE,
     "refund_order": TREASURY,
     "place_order": BUYERS,
+    "list_offering_orders": OVERSIGHT | TREASURY,
     "get_trade": BUYERS,  # of their own order, or of their own sale
     "list_unsigned_trades": BUYERS,  # of their own sale
     "sign_trade": BUYERS,  # the same
@@ -275,6 +276,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "assign_payment": TREASURY,
     "return_payment": TREASURY,
     "list_receivables": OVERSIGHT | TREASURY,
+    "list_refunds_due": OVERSIGHT | TREASURY,
     "get_trial_balance": OVERSIGHT | TREASURY,
     "import_bank_statement": TREASURY,
     "list_bank_statements": OVERSIGHT | TREASURY,

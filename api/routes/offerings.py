@@ -20,6 +20,7 @@ from api.schemas.offerings import (
     OrderCreate,
     OrderRead,
     RefundRecord,
+    SaleOrderRead,
     WaitingEntryRead,
 )
 from api.schemas.payments import EntryRead
@@ -35,6 +36,7 @@ from registry.offering import (
     unwinding,
     waiting,
 )
+from registry.offering.models import OrderState
 
 router = resource_router("offerings")
 
@@ -95,6 +97,28 @@ def place_order(
     )
     response.headers["Location"] = f"/v1/orders/{order.id}"
     return OrderRead.read(session, order)
+
+
+@router.get("/offerings/{offering_id}/orders")
+def list_offering_orders(
+    offering_id: UUID,
+    session: ReadSessionDep,
+    reading: ReadingDep,
+    paging: PagingDep,
+    state: OrderState | None = None,
+) -> Page[SaleOrderRead]:
+    """List the orders of a sale, in the order in which they came."""
+    orders.get_offering(session, offering_id)
+    rows = orders.list_orders(
+        session,
+        offering_id=offering_id,
+        states=[state] if state else (),
+        after=paging.after_id,
+        limit=paging.fetch,
+    )
+    return reading.of(
+        paging.page(rows, lambda row: str(row.id), SaleOrderRead.reader(session, rows))
+    )
 
 
 @router.post("/offerings/{offering_id}/waiting_list", status_code=201, dependencies=IDEMPOTENT)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from api.auth.errors import Unauthenticated
-from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep
+from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.idempotency import IDEMPOTENT
 from api.pagination import PagingDep
 from api.reading import ReadingDep
@@ -25,6 +25,7 @@ from api.schemas.payments import (
     PaymentRead,
     PaymentWithCandidates,
     ReceivableRead,
+    RefundDueRead,
     TrialBalanceRead,
 )
 from api.schemas.redemptions import RailReference
@@ -137,6 +138,20 @@ def return_payment(
     """Record that money of no order went back, by the bank's own reference."""
     row = allocating.return_payment(session, actor, payment_id, rail_reference=body.rail_reference)
     return PaymentRead.of(row)
+
+
+@router.get("/refunds_due")
+def list_refunds_due(
+    session: ReadSessionDep, reading: ReadingDep, vault: VaultDep, paging: PagingDep
+) -> Page[RefundDueRead]:
+    """List what is to go back to buyers of every sale, who has waited longest first."""
+    rows = ledger.outstanding(
+        session, Account.REFUND_DUE, after=paging.after_moment, limit=paging.fetch
+    )
+    show = RefundDueRead.reader(session, vault, rows)
+    return reading.of(
+        paging.page(rows, lambda row: f"{row.since.isoformat()} {row.subject_id}", show)
+    )
 
 
 @router.get("/receivables")

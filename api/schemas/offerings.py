@@ -287,6 +287,12 @@ class OrderRead(Read):
         return lambda row: cls.of(row, standings[row.id])
 
 
+class SaleOrderRead(OrderRead, OfPerson):
+    """An order as who runs a sale, or keeps its books, sees it: with its buyer."""
+
+    investor_id: UUID
+
+
 class AcceptanceRead(OfPerson):
     """That a paper was accepted for an order: which, by which hash, by whom and when."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -10,11 +11,15 @@ from pydantic import AfterValidator, BaseModel, Field
 from sqlmodel import Session
 
 from api.schemas.common import Body, DatedInstant, MoneyAmount, OfPerson, Read, ShortText
+from registry.investor.service import parties_of
 from registry.kernel.clock import day_of, today
 from registry.kernel.money import Money
+from registry.kernel.vault import Vault
 from registry.ledger.models import Account, AccountClass, EntryKind
-from registry.ledger.service import Booked, TrialBalance
-from registry.offering.models import Order, Payment, PaymentState, Rail
+from registry.ledger.service import Booked, Outstanding, TrialBalance
+from registry.offering import orders
+from registry.offering.models import Order, OrderState, Payment, PaymentState, Rail
+from registry.party.details import masked_name
 from registry.payment import allocating
 from registry.payment.rails import Receipt, Reversal, masked_payer
 from registry.payment.rules import is_to_come
@@ -86,6 +91,42 @@ class PaymentRead(OfPerson):
     @classmethod
     def of(cls, row: Payment) -> Self:
         return cls(**row.model_dump(), amount=MoneyAmount.of(row.amount_paisa))
+
+
+class RefundDueRead(OfPerson):
+    """What is to go back to a buyer, and since when; `party_name` is masked.
+
+    It goes to the account from which it came: /v1/payments?order_id= has each payment's reference.
+    """
+
+    order_id: UUID
+    offering_id: UUID
+    investor_id: UUID
+    party_name: str
+    reference: str
+    state: OrderState
+    refund_due: MoneyAmount
+    since: datetime
+
+    @classmethod
+    def reader(
+        cls, session: Session, vault: Vault, rows: Sequence[Outstanding]
+    ) -> Callable[[Outstanding], RefundDueRead]:
+        """Give what shows each of these, having asked for their orders and buyers once."""
+        found = orders.get_orders(session, [row.subject_id for row in rows])
+        buyers = parties_of(session, {order.investor_id for order in found.values()})
+
+        def show(row: Outstanding) -> RefundDueRead:
+            order = found[row.subject_id]
+            return cls(
+                **order.model_dump(include={"offering_id", "investor_id", "reference", "state"}),
+                order_id=order.id,
+                party_name=masked_name(vault, buyers[order.investor_id]),
+                refund_due=MoneyAmount.of(-row.amount_paisa),
+                since=row.since,
+            )
+
+        return show
 
 
 class CandidateRead(Read):

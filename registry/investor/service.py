@@ -111,6 +111,16 @@ def countries_of(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     return {investor_id: country for investor_id, country in rows.all()}  # noqa: C416
 
 
+def parties_of(session: Session, ids: Collection[UUID]) -> dict[UUID, Party]:
+    """Return the party that each investor is, by investor."""
+    rows = session.exec(
+        select(Investor.id, Party)
+        .join(Party, col(Party.id) == col(Investor.party_id))
+        .where(among(col(Investor.id), ids))
+    )
+    return {investor_id: party for investor_id, party in rows.all()}  # noqa: C416
+
+
 def find_investor_of(session: Session, subject: str) -> Investor | None:
     return _OF_SUBJECT.first(session, subject=subject)
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import case, func, tuple_
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -218,3 +219,66 @@ def owed_by_subject(
         .limit(limit)
     )
     return [(subject_id, int(paisa)) for subject_id, paisa in rows if subject_id is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """What stands on an account of one subject, in paisa, and since when it never was at 0."""
+
+    subject_id: UUID
+    amount_paisa: int
+    since: datetime
+
+
+def outstanding(
+    session: Session, account: Account, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Outstanding]:
+    """List whose balance of an account is not 0, who has waited longest first; in one statement.
+
+    Parameters
+    ----------
+    after
+        Since when, and whose: the last of the page before.
+
+    Returns
+    -------
+    list
+        With debits less credits in paisa.
+    """
+    assert account not in PLACES
+    whose, moment = col(LedgerPosting.subject_id), col(LedgerPosting.recorded_at)
+    total = func.sum(col(LedgerPosting.amount_paisa))
+    due = (
+        sql_select(whose.label("subject_id"), total.label("paisa"))
+        .where(col(LedgerPosting.account) == account)
+        .group_by(whose)
+        .having(total != 0)
+        .subquery()
+    )
+    in_order: Any = {"partition_by": whose, "order_by": [moment, col(LedgerPosting.id)]}
+    lines = (
+        sql_select(
+            *due.c,
+            moment.label("moment"),
+            func.row_number().over(**in_order).label("place"),
+            total.over(**in_order).label("running"),
+        )
+        .join(due, due.c.subject_id == whose)
+        .where(col(LedgerPosting.account) == account)
+        .subquery()
+    )
+    cleared = func.max(case((lines.c.running == 0, lines.c.place), else_=0))
+    marked = sql_select(
+        lines, cleared.over(partition_by=lines.c.subject_id).label("cleared")
+    ).subquery()
+    since = func.min(marked.c.moment)
+    query = (
+        sql_select(marked.c.subject_id, marked.c.paisa, since)
+        .where(marked.c.place > marked.c.cleared)
+        .group_by(marked.c.subject_id, marked.c.paisa)
+        .order_by(since, marked.c.subject_id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.having(tuple_(since, marked.c.subject_id) > after)
+    return [Outstanding(row[0], int(row[1]), row[2]) for row in session.execute(query)]

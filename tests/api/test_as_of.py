@@ -61,6 +61,7 @@ NO_LEGAL_PAST = {
     "/v1/parties": "persons are corrected and erased under another law (registry.history.tables)",
     "/v1/public_keys": "about the service",
     "/v1/receivables": "the ledger's balances of now",
+    "/v1/refunds_due": "the ledger's balances of now",
     "/v1/redemptions/{redemption_id}/payouts": "money paid to token holders",
     "/v1/sanctions_hits": "each decision is an entry of the journal",
     "/v1/sanctions_lists": "published by others; a confirmation is an entry of the journal",

@@ -179,3 +179,65 @@ def test_receivables__taken_back_while_minted__are_listed_to_compliance(
     listed = house.caller(Role.COMPLIANCE).get("/v1/receivables").json()["items"]
     owed = {item["subject_id"]: item["owed"] for item in listed}
     assert owed[str(order.id)] == money(order.amount_paisa)
+
+
+def everything(house: House, role: Role, path: str, **query: Any) -> list[dict[str, Any]]:
+    """Read a list to its end, two at a time."""
+    found, more = [], house.caller(role).get(path, limit=2, **WHY, **query).json()
+    found += more["items"]
+    while more["next"]:
+        more = house.caller(role).get(path, limit=2, cursor=more["next"], **WHY, **query).json()
+        found += more["items"]
+    return found
+
+
+def refund(house: House, order: Any) -> None:
+    path = f"/v1/orders/{order.id}/refund"
+    said = {"rail_reference": secrets.token_hex(8)}
+    assert house.caller(Role.TREASURY).post(path, said).status_code == 200
+
+
+@pytest.mark.parametrize("role", [Role.TREASURY, Role.COMPLIANCE, Role.AUDITOR])
+def test_refunds_due__of_several_sales__are_listed_who_waits_longest_first(
+    house: House, sale: Any, who: Buyer, role: Role
+) -> None:
+    with house.desk() as desk:
+        made = [sales.order(desk, sale, who, units=1) for _ in range(3)]
+        elsewhere = sales.offering(desk, sales.wrapped_apartment(desk))
+        made += [sales.order(desk, elsewhere, make.buyer(desk), units=1) for _ in range(2)]
+    for order in reversed(made):
+        come(house, order.reference, order.amount_paisa + 100)
+    refund(house, made[4])
+    come(house, made[4].reference, 50)
+
+    path = "/v1/refunds_due"
+    due = {each["order_id"]: each for each in everything(house, role, path)}
+
+    expected = [str(made[place].id) for place in (3, 2, 1, 0, 4)]
+    assert [order_id for order_id in due if order_id in expected] == expected
+    shown = due[str(made[4].id)]
+    assert shown["refund_due"] == money(50)
+    assert shown["state"] == "PAID"
+    assert shown["investor_id"] == str(made[4].investor_id)
+    assert "*" in shown["party_name"]
+    assert datetime.fromisoformat(shown["since"]) > datetime.fromisoformat(
+        due[str(made[0].id)]["since"]
+    )
+    refund(house, made[0])
+    assert str(made[0].id) not in {each["order_id"] for each in everything(house, role, path)}
+
+
+def test_orders_of_a_sale__by_state__are_listed_with_their_buyers(house: House) -> None:
+    with house.desk() as desk:
+        sale = sales.offering(desk, sales.wrapped_apartment(desk))
+        made = [sales.order(desk, sale, make.buyer(desk), units=1) for _ in range(3)]
+        sales.pay(desk, made[0])
+    path = f"/v1/offerings/{sale.id}/orders"
+
+    assert [each["id"] for each in everything(house, Role.TREASURY, path)] == [
+        str(order.id) for order in made
+    ]
+    [paid] = everything(house, Role.TREASURY, path, state="PAID")
+    assert (paid["id"], paid["investor_id"]) == (str(made[0].id), str(made[0].investor_id))
+    nowhere = house.caller(Role.TREASURY).get(f"/v1/offerings/{uuid4()}/orders")
+    problem_of(nowhere, 404, "not_found")

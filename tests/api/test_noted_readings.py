@@ -114,6 +114,7 @@ class Files:
                 "case_id": cases.opened(chain, CaseKind.FREEZE_UNITS).id,
                 "order_id": order.id, "redemption_id": paid.redemption.id,
                 "payment_id": _payment(desk, payer), "token_id": chain.tokenization.id,
+                "offering_id": _to_refund(desk).offering_id,
                 "handover_id": handovers.propose_handover(
                     desk.session, COMPLIANCE, owner.id, subject=None, reason="The card was seen."
                 ).id,
@@ -153,6 +154,13 @@ def _bought(desk: Desk, who: Buyer) -> Order:
         accepted=[Accepted(paper.id, paper.sha256)],
     )  # fmt: skip
     return sales.pay(desk, order)
+
+
+def _to_refund(desk: Desk) -> Order:
+    """An order for which more came than its price."""
+    sale = sales.offering(desk, sales.wrapped_apartment(desk))
+    order = sales.order(desk, sale, make.buyer(desk))
+    return sales.pay(desk, order, order.amount_paisa + 100)
 
 
 def _payment(desk: Desk, payer: Buyer) -> Any:
