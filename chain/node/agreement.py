@@ -6,7 +6,8 @@ compared by what they say, where they are not written alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -132,15 +133,53 @@ def answer_or_refusal(call: Callable[[], Answer]) -> Answer | RpcRefused:
         return refused
 
 
-def receipt_agreed(height: int, said: Sequence[Receipt | None], needed: int) -> Receipt | None:
-    """Return the receipt that enough nodes give; above the agreed height there is none yet."""
-    votes: dict[Receipt | None, list[Receipt | None]] = {}
-    for receipt in said:
-        if receipt is None or receipt.block_number > height:
-            votes.setdefault(None, []).append(None)
-        else:
-            votes.setdefault(receipt, []).append(receipt)
-    most = max(votes.values(), key=len, default=[])
-    if len(most) < needed:
+Receipts = Sequence[Receipt | None] | RpcRefused
+"""What one node says of several transactions."""
+
+
+def receipts_agreed(height: int, said: Collection[Receipts], needed: int) -> list[Receipt | None]:
+    """Return the receipts that enough nodes give; above the agreed height there is none yet.
+
+    Raises
+    ------
+    NoQuorum
+        Too few say the same of one.
+    """
+    answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
+    if not answers:
+        raise NoQuorum("too_few_nodes", "No node tells receipts.")
+    return [_receipt_agreed(height, of_one, needed) for of_one in zip(*answers, strict=True)]
+
+
+def are_receipts_told(height: int, said: Collection[Receipts], needed: int) -> bool:
+    """Tell whether enough nodes say the same of each."""
+    try:
+        receipts_agreed(height, said, needed)
+    except NoQuorum:
+        return False
+    return True
+
+
+def newest_mined(said: Collection[Receipts], needed: int) -> int:
+    """Return the newest block of which enough nodes give the same receipt; -1 where none is."""
+    answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
+    votes = Counter(
+        (place, receipt)
+        for answer in answers
+        for place, receipt in enumerate(answer)
+        if receipt is not None
+    )
+    return max(
+        (receipt.block_number for (_, receipt), count in votes.items() if count >= needed),
+        default=-1,
+    )
+
+
+def _receipt_agreed(height: int, said: Sequence[Receipt | None], needed: int) -> Receipt | None:
+    votes = Counter(
+        None if receipt is None or receipt.block_number > height else receipt for receipt in said
+    )
+    ((most, count),) = votes.most_common(1)
+    if count < needed:
         raise NoQuorum("nodes_disagree", "The nodes disagree about a transaction's receipt.")
-    return most[0]
+    return most

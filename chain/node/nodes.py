@@ -8,15 +8,22 @@ one node; where it fails or refuses, the next is asked. Transactions go to all.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
 from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
-from chain.node.agreement import answer_or_refusal, receipt_agreed, same_logs
+from chain.node.agreement import (
+    answer_or_refusal,
+    are_receipts_told,
+    newest_mined,
+    receipts_agreed,
+    same_logs,
+)
 from chain.node.answers import (
     Block,
     BlockId,
@@ -33,7 +40,7 @@ from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
 from chain.node.pooled_node import PROBE_SECONDS, NodeState, NodeStatus, PooledNode
 from chain.node.quorum import Rules, Verdict
-from chain.node.voting import Voting, asked_with, is_pinned
+from chain.node.voting import LOOK_AGAIN_SECONDS, Voting, asked_with, is_pinned
 
 Answer = TypeVar("Answer")
 
@@ -69,6 +76,24 @@ def connect(
     return NodePool(
         nodes, chain_id, Rules.of(len(nodes), agreeing=agreeing, most_behind=most_behind)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """To which blocks nodes give a tag.
+
+    Parameters
+    ----------
+    found
+        Of each node whose block is the chain's, as the nodes agree on it.
+    wrong
+        Nodes whose block is another one.
+    """
+
+    found: Sequence[Block]
+    wrong: Sequence[int]
+    refused: RpcRefused | None
+    needed: int
 
 
 class NodePool(ChainClient):
@@ -240,19 +265,24 @@ class NodePool(ChainClient):
         if isinstance(block, str):
             return super().block(block)
         if isinstance(block, int) and block > (newest := self._height(block)):
-            if self._panel.is_lost(block):
-                return None
-            raise NoQuorum(
-                "nodes_behind", f"The nodes are at block {newest}; {block} was read before."
-            )
+            self._require_lost(block, newest)
+            return None
         return self._voting.agreed("a header", lambda client: client.block(block))
 
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
-        """Return the headers of many blocks; above the agreed head there is none yet."""
+        """Return the headers of many blocks; None where a reorg took one.
+
+        Raises
+        ------
+        NoQuorum
+            One is above what the nodes have, as in `block`.
+        """
         if not numbers:
             return []
         newest = self._height(max(numbers))
         asked = [number for number in numbers if number <= newest]
+        for number in set(numbers).difference(asked):
+            self._require_lost(number, newest)
         found = dict(
             zip(
                 asked,
@@ -310,6 +340,13 @@ class NodePool(ChainClient):
         height = self._panel.look(VALID_SECONDS).head.number
         return height if wanted <= height else self._panel.look().head.number
 
+    def _require_lost(self, number: int, newest: int) -> None:
+        """Wait for a block that the nodes have not come to, unless they show another branch."""
+        if not self._panel.is_lost(number):
+            raise NoQuorum(
+                "nodes_behind", f"The nodes are at block {newest}; {number} was read before."
+            )
+
     def _ask_members(
         self,
         verdict: Verdict,
@@ -330,23 +367,55 @@ class NodePool(ChainClient):
         return said, rules.needed(len(said))
 
     def _tagged(self, tag: str) -> Block | None:
-        """Return the newest block to which enough nodes give a tag, if it is the same one."""
+        """Return the newest block to which enough nodes give a tag, or a later one's.
+
+        Each is held against the agreed header of its number. Who gives the tag to another one is
+        left out, if after a moment still: a reorg may come between the two questions.
+        """
+        claims = self._claims(tag)
+        if claims.wrong:
+            time.sleep(LOOK_AGAIN_SECONDS)
+            claims = self._claims(tag)
+        for node in claims.wrong:
+            self._panel.blame_at(node, RpcInconsistent(f"its {tag} block is not the chain's"))
+        if len(claims.found) >= claims.needed:
+            highest = sorted(claims.found, key=lambda block: block.number, reverse=True)
+            return highest[claims.needed - 1]
+        if claims.refused is not None:
+            raise claims.refused
+        if claims.wrong:
+            raise NoQuorum("nodes_disagree", f"The nodes disagree about their {tag} block.")
+        return None
+
+    def _claims(self, tag: str) -> _Claims:
+        verdict = self._panel.look()
         said, needed = self._ask_members(
-            self._panel.look(),
+            verdict,
             lambda client: client.block(tag),
             lambda told, waiting: len(told) >= self._panel.rules.needed(len(told) + waiting),
         )
-        found = [block for block in said.values() if isinstance(block, Block)]
-        if len(found) < needed:
-            for refused in said.values():
-                if isinstance(refused, RpcRefused):
-                    raise refused
+        head = verdict.head
+        claimed = {node: block for node, block in said.items() if isinstance(block, Block)}
+        agreed = {number: self._find(number, head) for number in _numbers(claimed, head)}
+        found, wrong = [], []
+        for node, block in claimed.items():
+            # All of them have the head: who gives the tag to one above it gives it to this as well.
+            known = head if block.number > head.number else agreed[block.number]
+            if known is not None and (known == block or known.number < block.number):
+                found.append(known)
+            elif known is not None:
+                wrong.append(node)
+        refused = next((each for each in said.values() if isinstance(each, RpcRefused)), None)
+        return _Claims(found, wrong, refused, needed)
+
+    def _find(self, number: int, head: Block) -> Block | None:
+        """Return the agreed header of a number up to the head; None where no node tells it."""
+        if number == head.number:
+            return head
+        try:
+            return self._voting.agreed("a header", lambda client: client.block(number))
+        except RpcRefused:
             return None
-        lowest = sorted(found, key=lambda block: block.number, reverse=True)[needed - 1]
-        known = self.block(lowest.number)
-        if known is None or known.hash != lowest.hash:
-            raise NoQuorum("nodes_disagree", f"The nodes disagree about their {tag} block.")
-        return lowest
 
     def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
         """Return what enough nodes say became of each transaction, in blocks that are agreed on.
@@ -354,31 +423,29 @@ class NodePool(ChainClient):
         Raises
         ------
         NoQuorum
-            One node has a receipt and another has none, or another one.
+            One node has a receipt and another has none, or another one; or enough have one of a
+            block to which the agreed head has not come.
         """
         if not tx_hashes:
             return []
+        rules = self._panel.rules
         verdict = self._panel.look()
-
-        def agreed(
-            told: Mapping[int, list[Receipt | None] | RpcRefused], needed: int
-        ) -> list[Receipt | None]:
-            answers = [answer for answer in told.values() if not isinstance(answer, RpcRefused)]
-            return [
-                receipt_agreed(verdict.head.number, [answer[place] for answer in answers], needed)
-                for place in range(len(tx_hashes))
-            ]
-
-        def is_enough(told: Mapping[int, list[Receipt | None] | RpcRefused], waiting: int) -> bool:
-            try:
-                agreed(told, self._panel.rules.needed(len(told) + waiting))
-            except NoQuorum:
-                return False
-            return True
-
-        return agreed(
-            *self._ask_members(verdict, lambda client: client.receipts(tx_hashes), is_enough)
+        height = verdict.head.number
+        said, needed = self._ask_members(
+            verdict,
+            lambda client: client.receipts(tx_hashes),
+            lambda told, waiting: are_receipts_told(
+                height, told.values(), rules.needed(len(told) + waiting)
+            ),
         )
+        if (newest := newest_mined(said.values(), needed)) > height:
+            # A block came while they were asked.
+            height = self._panel.hear().head.number
+            if newest > height:
+                raise NoQuorum(
+                    "nodes_behind", f"The nodes agree on block {height}; {newest} has a receipt."
+                )
+        return receipts_agreed(height, said.values(), needed)
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -401,6 +468,10 @@ class NodePool(ChainClient):
         if not said:
             raise RpcUnavailable("no node of RPC_URL took the transaction")
         return [None if None in answers else answers[0] for answers in zip(*said, strict=True)]
+
+
+def _numbers(claimed: Mapping[int, Block], head: Block) -> set[int]:
+    return {block.number for block in claimed.values() if block.number <= head.number}
 
 
 def _are_taken(said: Collection[Sequence[RpcRefused | None]]) -> bool:

@@ -83,12 +83,18 @@ class Panel:
             else:
                 is_missing = self._chosen is None or not self._chosen.is_asked
                 is_due = is_missing or self._is_due(fresh_seconds)
-            if is_due:
-                self._hear_all()
-            if self._fault is not None:
-                raise self._fault.with_traceback(None)
-            assert self._verdict is not None, "they agree or they do not"
-            return self._verdict
+            return self.hear() if is_due else self._believed()
+
+    def hear(self) -> Verdict:
+        """Hear the nodes now, and return what they agree on.
+
+        Raises
+        ------
+        NoQuorum
+        """
+        with self._lock:
+            self._hear_all()
+            return self._believed()
 
     def hint(self) -> None:
         """Hear them again at the next question: there may be a new block."""
@@ -201,6 +207,12 @@ class Panel:
         self, nodes: Sequence[PooledNode], question: Callable[[PooledNode], Answer]
     ) -> dict[int, Answer]:
         return Round(question, PROBE_SECONDS, self.blame, is_probe=True).gather(nodes)
+
+    def _believed(self) -> Verdict:
+        if self._fault is not None:
+            raise self._fault.with_traceback(None)
+        assert self._verdict is not None, "they agree or they do not"
+        return self._verdict
 
     def _is_due(self, fresh_seconds: float) -> bool:
         now = time.monotonic()
