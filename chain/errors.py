@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 REVERTED = 3
 """The JSON-RPC error code that most nodes give to a call that a contract refused."""
+EXECUTION_ERROR = -32_015
+"""What OpenEthereum and its kin give instead, and to other failures of a call as well."""
+REVERT_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 METHOD_NOT_FOUND = -32_601
 OUT_OF_GAS = (
@@ -65,7 +69,7 @@ class RpcRefused(ChainError):
     code
         JSON-RPC error code.
     data
-        Revert data as 0x-hex, where the node gives it.
+        Revert data, where the node gives it. Some write a word before it; kept is the 0x-hex.
     """
 
     def __init__(self, method: str, code: int, message: str, data: str | None) -> None:
@@ -73,7 +77,9 @@ class RpcRefused(ChainError):
         self.method = method
         self.code = code
         self.message = message
-        self.data = data
+        words = str(data or "").split()
+        self.data = words[-1] if words and REVERT_DATA.fullmatch(words[-1]) else None
+        self._says_revert = "revert" in f"{message} {data}".lower()
 
     @property
     def is_unknown_method(self) -> bool:
@@ -83,7 +89,8 @@ class RpcRefused(ChainError):
     @property
     def is_revert(self) -> bool:
         """Whether a contract refused, and not the node itself; nodes word it differently."""
-        return self.code == REVERTED or bool(self.data) or "revert" in self.message.lower()
+        is_execution = self.code == EXECUTION_ERROR and self.data is not None
+        return self.code == REVERTED or self._says_revert or is_execution
 
     @property
     def is_out_of_gas(self) -> bool:
@@ -94,6 +101,14 @@ class RpcRefused(ChainError):
 
 class RpcInconsistent(ChainError):
     """The node contradicts itself; nothing of this answer may be believed."""
+
+
+class NotKept(RpcInconsistent):
+    """The node does not know what it told of before: an old transaction, the receipts of a block.
+
+    Of one node that is a contradiction. Of several it is one that keeps no old index, which counts
+    as no answer.
+    """
 
 
 class WrongChain(ChainError):

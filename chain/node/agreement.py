@@ -13,12 +13,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from chain.errors import NoQuorum, RpcInconsistent, RpcRefused
+from chain.errors import NoQuorum, NotKept, RpcInconsistent, RpcRefused
 from chain.node.answers import Receipt
 from chain.node.wire import wire_log
 
 Answer = TypeVar("Answer")
 Same = Callable[[Answer, Answer], bool]
+Refusal = RpcRefused | NotKept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Vote(Generic[Answer]):
     answers
         By node.
     refusals
-        Of nodes that have none: an old state that they do not keep, say.
+        Of nodes that have none: an old state or transaction that they do not keep, say.
     """
 
     groups: tuple[tuple[int, ...], ...]
-    answers: Mapping[int, Answer | RpcRefused]
-    refusals: Mapping[int, RpcRefused]
+    answers: Mapping[int, Answer | Refusal]
+    refusals: Mapping[int, Refusal]
 
     @property
     def given(self) -> int:
@@ -65,13 +66,16 @@ class Vote(Generic[Answer]):
             That the contract refuses.
         """
         said = self.answers[self.most[0]]
-        if isinstance(said, RpcRefused):
+        if isinstance(said, Refusal):
             raise said
         return said
 
 
-def count_votes(said: Mapping[int, Answer | RpcRefused], same: Same[Answer]) -> Vote[Answer]:
+def count_votes(said: Mapping[int, Answer | Refusal], same: Same[Answer]) -> Vote[Answer]:
     """Hold answers side by side.
+
+    Contracts refuse with data, of which nodes may tell nothing: those say the same as most of the
+    others that are refused.
 
     Parameters
     ----------
@@ -83,25 +87,47 @@ def count_votes(said: Mapping[int, Answer | RpcRefused], same: Same[Answer]) -> 
     refusals = {
         node: answer
         for node, answer in said.items()
-        if isinstance(answer, RpcRefused) and not answer.is_revert
+        if isinstance(answer, Refusal) and not _is_revert(answer)
     }
     answers = {node: answer for node, answer in said.items() if node not in refusals}
+    unexplained = [node for node, answer in answers.items() if _is_revert(answer, explained=False)]
     groups: list[list[int]] = []
     for node, answer in answers.items():
+        if node in unexplained:
+            continue
         for group in groups:
             if _is_same(answers[group[0]], answer, same):
                 group.append(node)
                 break
         else:
             groups.append([node])
-    groups.sort(key=len, reverse=True)
+    reverts = [group for group in groups if _is_revert(answers[group[0]])]
+    if reverts:
+        max(reverts, key=len).extend(unexplained)
+    elif unexplained:
+        groups.append(unexplained)
+    order = list(answers)
+    groups.sort(key=lambda group: (-len(group), min(map(order.index, group))))
     return Vote(tuple(map(tuple, groups)), answers, refusals)
 
 
-def _is_same(one: Answer | RpcRefused, other: Answer | RpcRefused, same: Same[Answer]) -> bool:
-    if isinstance(one, RpcRefused) or isinstance(other, RpcRefused):
-        # Each node words it in its own way.
-        return isinstance(one, RpcRefused) and isinstance(other, RpcRefused)
+def _is_revert(answer: object, *, explained: bool | None = None) -> bool:
+    """Tell whether a contract refuses, and where wanted, whether the node tells with what data."""
+    if not isinstance(answer, RpcRefused) or not answer.is_revert:
+        return False
+    return explained is None or explained == bool(_explanation(answer))
+
+
+def _explanation(refused: RpcRefused) -> str:
+    return (refused.data or "").lower().removeprefix("0x")
+
+
+def _is_same(one: Answer | Refusal, other: Answer | Refusal, same: Same[Answer]) -> bool:
+    if isinstance(one, RpcRefused) and isinstance(other, RpcRefused):
+        # Each node words it in its own way; the data are the contract's.
+        return _explanation(one) == _explanation(other)
+    if isinstance(one, Refusal) or isinstance(other, Refusal):
+        return False
     return same(one, other)
 
 
@@ -125,15 +151,15 @@ def _said(written: msgspec.Raw) -> tuple[object, ...]:
     return (*map(str.lower, words), int(entry.block_number, 16), int(entry.log_index, 16))
 
 
-def answer_or_refusal(call: Callable[[], Answer]) -> Answer | RpcRefused:
+def answer_or_refusal(call: Callable[[], Answer]) -> Answer | Refusal:
     """Give a refusal as an answer: another node may say something else."""
     try:
         return call()
-    except RpcRefused as refused:
+    except (RpcRefused, NotKept) as refused:
         return refused
 
 
-Receipts = Sequence[Receipt | None] | RpcRefused
+Receipts = Sequence[Receipt | None] | Refusal
 """What one node says of several transactions."""
 
 
@@ -145,7 +171,7 @@ def receipts_agreed(height: int, said: Collection[Receipts], needed: int) -> lis
     NoQuorum
         Too few say the same of one.
     """
-    answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
+    answers = [answer for answer in said if not isinstance(answer, Refusal)]
     if not answers:
         raise NoQuorum("too_few_nodes", "No node tells receipts.")
     return [_receipt_agreed(height, of_one, needed) for of_one in zip(*answers, strict=True)]
@@ -162,7 +188,7 @@ def are_receipts_told(height: int, said: Collection[Receipts], needed: int) -> b
 
 def newest_mined(said: Collection[Receipts], needed: int) -> int:
     """Return the newest block of which enough nodes give the same receipt; -1 where none is."""
-    answers = [answer for answer in said if not isinstance(answer, RpcRefused)]
+    answers = [answer for answer in said if not isinstance(answer, Refusal)]
     votes = Counter(
         (place, receipt)
         for answer in answers

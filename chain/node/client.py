@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from chain.errors import (
+    NotKept,
     RateLimited,
     RpcInconsistent,
     RpcRefused,
@@ -337,13 +338,13 @@ class ChainClient:
 
         Raises
         ------
-        RpcInconsistent
+        NotKept
             The node does not know one whose log it gave.
         """
         calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
         answers = self.batch(calls)
         if None in answers:
-            raise RpcInconsistent(f"the node does not know {calls[answers.index(None)][1][0]}")
+            raise NotKept(f"the node does not know {calls[answers.index(None)][1][0]}")
         return list(map(read_sent, tx_hashes, answers))
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
@@ -367,12 +368,12 @@ class ChainClient:
         ------
         RpcRefused
             The node knows no ``eth_getBlockReceipts``.
-        RpcInconsistent
+        NotKept
             It does not know the block.
         """
         receipts = self.request("eth_getBlockReceipts", hex_of(block_hash))
         if receipts is None:
-            raise RpcInconsistent(f"the node has no receipts of block {hex_of(block_hash)}")
+            raise NotKept(f"the node has no receipts of block {hex_of(block_hash)}")
         return read_emitters(receipts)
 
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:

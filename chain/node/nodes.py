@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import msgspec
 from eth_utils.crypto import keccak
 
-from chain.errors import NoQuorum, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.errors import NoQuorum, NotKept, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.agreement import (
+    Refusal,
     answer_or_refusal,
     are_receipts_told,
     newest_mined,
@@ -92,7 +93,7 @@ class _Claims:
 
     found: Sequence[Block]
     wrong: Sequence[int]
-    refused: RpcRefused | None
+    refused: Refusal | None
     needed: int
 
 
@@ -321,7 +322,7 @@ class NodePool(ChainClient):
         if vote.others and not is_told and not all(vote.answers.values()):
             try:
                 heard = self.emitters(block_hash)
-            except RpcRefused:
+            except (RpcRefused, NotKept):
                 raise self._panel.dispute(what, vote.groups) from None
             if not heard.isdisjoint(addresses):
                 raise RpcInconsistent("too many nodes left out the logs of a block")
@@ -351,8 +352,8 @@ class NodePool(ChainClient):
         self,
         verdict: Verdict,
         question: Callable[[ChainClient], Answer],
-        enough: Enough[Answer | RpcRefused],
-    ) -> tuple[Mapping[int, Answer | RpcRefused], int]:
+        enough: Enough[Answer | Refusal],
+    ) -> tuple[Mapping[int, Answer | Refusal], int]:
         """Ask all nodes that have the agreed head; also how many of them must say the same."""
         rules = self._panel.rules
         members = self._panel.members(verdict)
@@ -405,7 +406,7 @@ class NodePool(ChainClient):
                 found.append(known)
             elif known is not None:
                 wrong.append(node)
-        refused = next((each for each in said.values() if isinstance(each, RpcRefused)), None)
+        refused = next((each for each in said.values() if isinstance(each, Refusal)), None)
         return _Claims(found, wrong, refused, needed)
 
     def _find(self, number: int, head: Block) -> Block | None:

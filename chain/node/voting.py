@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
-from chain.node.agreement import Same, Vote, answer_or_refusal, count_votes
+from chain.node.agreement import Refusal, Same, Vote, answer_or_refusal, count_votes
 from chain.node.client import ChainClient
 from chain.node.panel import Panel
 from chain.node.pooled_node import PooledNode
@@ -134,7 +134,7 @@ class Voting:
         same: Same[Answer],
         reserve: Sequence[PooledNode] = (),
     ) -> Vote[Answer]:
-        def enough(said: Mapping[int, Answer | RpcRefused], waiting: int) -> bool:
+        def enough(said: Mapping[int, Answer | Refusal], waiting: int) -> bool:
             # Whoever has not answered may say otherwise.
             vote = count_votes(said, same)
             return len(vote.most) >= self._panel.rules.needed(vote.given + waiting)

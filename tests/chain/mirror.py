@@ -33,6 +33,8 @@ class Mirror:
         self.held_at: int | None = None
         """The newest block that it knows."""
         self.lie: Lie = lambda _, result: result
+        self.refuses: dict[str, dict[str, Any]] = {}
+        """By method, the error that it answers whatever is true."""
         self.status = 200
         self.headers: dict[str, str] = {}
         self.delay = 0.0
@@ -81,6 +83,8 @@ class Mirror:
         if "result" in told:
             said = self.lie(request, self._only_known(request["method"], told.pop("result")))
             told |= said if isinstance(said, dict) and "error" in said else {"result": said}
+        if request["method"] in self.refuses:
+            told = {"jsonrpc": "2.0", "error": self.refuses[request["method"]]}
         told["id"] = request["id"]
         return dict(told)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from chain.contracts.abi import contract
-from chain.errors import RpcRefused
+from chain.errors import RpcInconsistent, RpcRefused
 from chain.node import panel, pooled_node, voting
-from chain.node.client import hex_of
+from chain.node.client import ChainClient, Receipt, hex_of
 from chain.node.pooled_node import NodeState
 from chain.proving.holdings import HoldingReader
 from chain.proving.reconciler import Reconciler
@@ -170,6 +170,71 @@ def test_pool__contract_refuses__is_what_the_nodes_agree_on(
 
     assert fault.value.is_revert
     assert [node.count("eth_call") for node in three] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_pool__one_forges_why_a_contract_refuses__is_left_out(
+    held: Suite, three: list[Mirror], place: int
+) -> None:
+    data = contract("Token").functions["mint"].encode(hex_of(ADDRESSES[0]), 1)
+    with pytest.raises(RpcRefused) as truth:
+        held.world.client.call(held.token, data, sender=ADDRESSES[0])
+    three[place].refuses = {"eth_call": {"code": 3, "message": "reverted", "data": "0xdeadbeef"}}
+    found = pool(three)
+
+    with pytest.raises(RpcRefused) as fault:
+        found.call(held.token, data, sender=ADDRESSES[0])
+
+    assert fault.value.data == truth.value.data != "0xdeadbeef"
+    assert states(found)[place] == NodeState.INCONSISTENT
+
+
+def transactions(found: ChainClient, receipt: Receipt) -> object:
+    return found.transactions([receipt.tx_hash])
+
+
+def emitters(found: ChainClient, receipt: Receipt) -> object:
+    return found.emitters(receipt.block_hash)
+
+
+KEPT: dict[str, Callable[[ChainClient, Receipt], object]] = {
+    "eth_getTransactionByHash": transactions,
+    "eth_getBlockReceipts": emitters,
+}
+
+
+@pytest.mark.parametrize("method", KEPT)
+def test_pool__one_keeps_no_old_index__counts_as_no_answer(
+    held: Suite, three: list[Mirror], method: str
+) -> None:
+    ask, receipt = KEPT[method], held.mint(0, 7)
+    truth = ask(held.world.client, receipt)
+    for number, mirror in enumerate(three):
+        mirror.lie = lambda request, told: None if request["method"] == method else told
+        found = pool(three)
+        if number < 1:
+            assert ask(found, receipt) == truth
+        else:
+            with pytest.raises(RpcInconsistent):
+                ask(found, receipt)
+        assert states(found) == [NodeState.HEALTHY] * 3
+
+
+def test_pool__one_gives_another_transaction__is_left_out(held: Suite, three: list[Mirror]) -> None:
+    receipt = held.mint(0, 7)
+
+    def lie(request: dict[str, Any], told: Any) -> Any:
+        if request["method"] != "eth_getTransactionByHash":
+            return told
+        return told | {"hash": "0x" + "77" * 32}
+
+    three[0].lie = lie
+    found = pool(three)
+
+    assert found.transactions([receipt.tx_hash]) == held.world.client.transactions(
+        [receipt.tx_hash]
+    )
+    assert states(found)[0] == NodeState.INCONSISTENT
 
 
 def test_pool__one_ignores_code_that_is_lent__the_other_is_believed(
