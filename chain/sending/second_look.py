@@ -11,6 +11,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from chain.errors import ChainError, RpcRefused
+from chain.node.client import hex_of
 from chain.operations.effect import Call, Chain
 from registry.kernel.db import Database
 from registry.operation.models import Operation, OperationAttempt
@@ -35,10 +36,11 @@ def confirm_revert(database: Database, chain: Chain, sender: bytes, call: Call) 
     RpcRefused
         The node does not know that block.
     """
-    if call.to is None:
-        return
+    asked = {"from": hex_of(sender), "data": hex_of(call.data)}
+    if call.to is not None:
+        asked["to"] = hex_of(call.to)
     try:
-        chain.client.call(call.to, call.data, sender=sender, block=_newest_block(database, chain))
+        chain.client.request("eth_call", asked, hex(_newest_block(database, chain)))
     except RpcRefused as refused:
         if refused.is_revert:
             return

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from chain.contracts.platform import plan_platform
 from chain.errors import NoQuorum, RpcRefused
 from chain.node import panel, pooled_node, voting
 from registry.operation.models import OperationState
 from tests.chain.market import Market
 from tests.chain.mirror import Lie, Mirror
-from tests.chain.outcomes import assert_each_once
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.outcomes import assert_deployed_once, assert_each_once
 from tests.chain.test_several_nodes import mirrors, pool
+from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
 
@@ -90,3 +93,15 @@ def test_ask__one_refuses_and_the_others_fail__is_not_believed(
     with pytest.raises(NoQuorum) as fault:
         found.request("eth_gasPrice")
     assert fault.value.code == "too_few_nodes"
+
+
+def test_deployment__first_of_three_says_that_creations_revert__goes_on(empty: World) -> None:
+    with empty.database.transaction() as session:
+        plan_platform(session, CHAIN_ID)
+    with mirrors(empty.node, 3) as nodes:
+        nodes[0].lie = refusing(3, "execution reverted", *ESTIMATES)
+        world = empty.through(pool(nodes))
+        # The first waits until another node is asked.
+        world.turn()
+        world.settle()
+    assert_deployed_once(empty)
