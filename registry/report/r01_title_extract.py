@@ -25,7 +25,7 @@ COLUMNS = (
     Column("asset"),
     Column("asset_class"),
     Column("regime"),
-    Column("keys"),
+    Column("keys", is_key=True),
     Column("title", Kind.ID),
     Column("title_state"),
     Column("version", Kind.COUNT),

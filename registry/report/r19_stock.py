@@ -28,7 +28,7 @@ class Parameters(Asked):
 
 COLUMNS = (
     Column("receipt", Kind.ID),
-    Column("number"),
+    Column("number", is_key=True),
     Column("state"),
     Column("warehouse"),
     Column("hs"),

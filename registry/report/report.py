@@ -57,12 +57,16 @@ class Column:
         are shown as they are: the name of a company in a column of names.
     says
         What stands in it, where its name does not tell.
+    is_key
+        Its text is a key of a thing, in the form that its kind has (`registry.asset.law`): nobody
+        types a person into it, and what looks like a person's number is the thing's.
     """
 
     name: str
     kind: Kind = Kind.TEXT
     personal: Mask | None = None
     says: str | None = None
+    is_key: bool = False
 
 
 class Open(str):

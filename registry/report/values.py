@@ -57,7 +57,7 @@ class Writer:
         return _WRITTEN[column.kind](value)
 
     def _text(self, column: Column, value: str) -> str:
-        if self.reveal or isinstance(value, Open):
+        if self.reveal or column.is_key or isinstance(value, Open):
             return str(value)
         # People type numbers of people into every text.
         return column.personal(value) if column.personal else mask_text(value)

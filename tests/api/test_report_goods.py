@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from registry.asset.models import AssetClass
 from registry.bill_of_lading import possession
 from registry.kernel.clock import now, today
 from registry.production import readings, stock
 from registry.production.stock import NewAudit
 from registry.receipt import disposal
+from tests import factories as make
 from tests import goods, intakes
 from tests.api.house import House, problem_of
 from tests.api.reports import Replayed, ask, instant, person, rows_of
@@ -176,3 +178,21 @@ def test_r21__readings__are_those_that_count_by_the_journal(house: House) -> Non
         assert row["revenue_share"]["amount"].replace(".", "") == str(image["holders_paisa"])
         assert (row["month"], row["state"]) == (image["month"], "CONFIRMED")
     assert rows_of(house, "R-21", month="2001-01-01") == []
+
+
+# Keys of things
+
+
+def test_keys__that_look_like_numbers_of_people__are_told_as_they_are(house: House) -> None:
+    with house.desk() as desk:
+        owner = make.company(desk)
+        cargo = goods.open_cargo(desk, owner, "AB1234567", [goods.container(77)])
+        of_wheat = make.wheat_dossier(make.owned_by(owner), underlying_keys=["EWR|CMC|1234567-8"])
+        wheat = make.open_dossier(desk, AssetClass.COMMODITY_WAREHOUSED, of_wheat)
+        receipt = goods.deposit(desk, wheat, owner)
+        known = (cargo.code, str(receipt.id))
+    code, receipt_id = known
+
+    assert {row["keys"] for row in rows_of(house, "R-01", asset=code)} == {"EBL|MLKU|AB1234567"}
+    [row] = [row for row in rows_of(house, "R-19") if row["receipt"] == receipt_id]
+    assert row["number"] == "EWR|CMC|1234567-8"
