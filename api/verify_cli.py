@@ -20,10 +20,10 @@ from registry.kernel.sealed_pdf import attachment_of
 from registry.kernel.signing import PublicKeyMalformed, PublicKeys
 from registry.report import envelope as reports
 from registry.report.csv_file import read_csv
-from registry.report.verify import check_report
+from registry.report.verify import check_pages, check_report
 
 CHECKS: Mapping[str, Callable[[Paper, PublicKeys], list[str]]] = {
-    reports.FORM: check_report,
+    **dict.fromkeys(reports.FORMS, check_report),
     **dict.fromkeys(certificates.FORMS, certificates.check_certificate),
 }
 """By what a paper says it is. A check raises `PaperRefused`, or says what the paper is."""
@@ -73,7 +73,13 @@ def add_verify(app: typer.Typer, open_database: Callable[[], Database]) -> None:
     @app.command("verify")
     def verify(
         *,
-        file: Annotated[Path, typer.Argument(help="A report or a certificate: JSON, CSV or PDF")],
+        files: Annotated[
+            list[Path],
+            typer.Argument(
+                metavar="FILE...",
+                help="A report or a certificate: JSON, CSV or PDF; or all pages of one report",
+            ),
+        ],
         key: Annotated[
             str,
             typer.Option(
@@ -98,14 +104,21 @@ def add_verify(app: typer.Typer, open_database: Callable[[], Database]) -> None:
     ) -> None:
         """Check offline that FILE is, unaltered, what the register signed.
 
-        Of a certificate the proof is checked too, up to the root that it names. Only with
+        Of several files, which are pages of one report, also that they join and are the whole
+        of it. Of a certificate the proof is checked too, up to the root that it names. Only with
         --rpc-url, --api or --database is anybody asked.
         """
         asked = Asked(rpc_url, contract, api, database)
+        told, papers, named = list[str](), list[Paper](), ""
         try:
-            content = file.read_bytes()
-            told = verify_paper(content, _keys(key))
-            told += asked.answer(read_paper(content), open_database)
+            for named in map(str, files):
+                content = Path(named).read_bytes()
+                told = verify_paper(content, _keys(key))
+                papers.append(read_paper(content))
+                told += asked.answer(papers[-1], open_database)
+            if len(papers) > 1:
+                named = "This set of pages"
+                told = check_pages(papers)
         except OSError as error:
             raise _failure(f"{error.filename} cannot be read: {error.strerror}.") from error
         except PublicKeyMalformed as error:
@@ -113,7 +126,7 @@ def add_verify(app: typer.Typer, open_database: Callable[[], Database]) -> None:
         except ChainError as error:
             raise _failure(f"--rpc-url: {error}") from error
         except PaperRefused as refusal:
-            raise _failure(f"{file} is refused ({refusal.reason}): {refusal}.") from refusal
+            raise _failure(f"{named} is refused ({refusal.reason}): {refusal}.") from refusal
         for line in told:
             typer.echo(line)
 

@@ -39,7 +39,11 @@ class ColumnRead(ReportColumnRead):
 
 
 class EnvelopeRead(Read):
-    """What is signed: `content_sha256` is the same in every format."""
+    """What is signed: `content_sha256` is the same in every format.
+
+    Of two pages that join, the one's `last_sha256` is the other's `follows_sha256`: hashes of the
+    place of a row.
+    """
 
     form: str
     report: str
@@ -55,7 +59,10 @@ class EnvelopeRead(Read):
     columns: list[ReportColumnRead]
     rows: int
     is_whole: bool
+    is_first: bool
     is_last: bool
+    follows_sha256: str | None
+    last_sha256: str | None
     content_sha256: str
     key: str
 

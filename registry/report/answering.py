@@ -86,7 +86,7 @@ class Desk:
         self.question = Question(
             parameters=parameters,
             moment=asking.first.moment if asking.first else as_of or asking.made_at,
-            known_at=asking.known_at or asking.made_at,
+            known_at=asking.known_at or _known_now(session, house.chain_id, report, asking, block),
             is_of_now=asking.as_of is None and asking.known_at is None,
             chain_id=house.chain_id,
             block=block,
@@ -99,6 +99,7 @@ class Desk:
         self._writer = Writer(report.columns, house.chain_id, house.address_of, asking.reveal)
         self._names = [column.name for column in report.columns]
         self.content = ContentHash.begin(self._names)
+        self._last: Key | None = None
 
     def page(self) -> Answer:
         """Answer with a page; one row beyond it tells that there is more."""
@@ -114,21 +115,11 @@ class Desk:
 
     def _key_of(self, row: Row) -> Key:
         """Give the key behind which the next page begins, and what it is to be of."""
+        question = self.question
         if not self.report.of_one_moment:
             return row.key
-        first = self.asking.first or self._first_page()
-        number = -1 if first.block is None else first.block
-        return (first.moment.isoformat(), first.known_at.isoformat(), number, *row.key)
-
-    def _first_page(self) -> FirstPage:
-        question, known_at, number = self.question, self.question.known_at, None
-        if question.block is not None:
-            number = question.block.number
-            stored = self._session.get(ChainBlock, (question.chain_id, number))
-            if self.asking.known_at is None and stored is not None:
-                # It may have come since we were asked, and by the clock of the database.
-                known_at = max(known_at, stored.recorded_at)
-        return FirstPage(question.moment, known_at, number)
+        number = -1 if question.block is None else question.block.number
+        return (question.moment.isoformat(), question.known_at.isoformat(), number, *row.key)
 
     def write_csv(self, target: BinaryIO) -> None:
         """Write the whole report.
@@ -170,6 +161,7 @@ class Desk:
     def _item(self, row: Row) -> dict[str, Any]:
         item = self._writer.write(row)
         self.content.add(cells_of(self._names, item))
+        self._last = row.key
         return item
 
     def _sealed(self, *, is_last: bool) -> dict[str, Any]:
@@ -178,7 +170,7 @@ class Desk:
             self.question,
             self.asking,
             self.content,
-            is_first=self.question.after is None,
+            last=self._last,
             is_last=is_last,
         )
         return signed(envelope, self._house.key)
@@ -247,6 +239,18 @@ def _block_of(
     if report.speaks_of_chain or report.counts_holders:
         require_all_known(session, chain_id, asking.known_at, block=block.number)
     return block
+
+
+def _known_now(
+    session: Session, chain_id: int, report: Report[Any], asking: Asking, block: AsOfBlock | None
+) -> datetime:
+    """Return the moment whose knowledge the pages of a report are of that is asked for now."""
+    if report.of_one_moment and block is not None:
+        stored = session.get(ChainBlock, (chain_id, block.number))
+        if stored is not None:
+            # It may have come since we were asked, and by the clock of the database.
+            return max(asking.made_at, stored.recorded_at)
+    return asking.made_at
 
 
 def _is_any_deployed(session: Session) -> bool:

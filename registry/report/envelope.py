@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import rfc8785
 
-from registry.report.report import Column, Question, Report
+from registry.report.report import Column, Key, Question, Report
 from registry.report.values import written_time
 
-FORM = "milkiyat-report/1"
+FORM = "milkiyat-report/2"
+FORMS = (FORM, "milkiyat-report/1")
+"""Those that we ever signed. The first one did not say behind what a page begins."""
 
 
 @dataclass(slots=True)
@@ -75,11 +77,23 @@ class Asking:
     first: FirstPage | None = None
 
 
+def key_sha256(key: Key | None) -> str | None:
+    """Return the hash by which two pages are known to join; None of no row."""
+    return None if key is None else hashlib.sha256(rfc8785.dumps(list(key))).hexdigest()
+
+
 def envelope_of(
     report: Report[Any], question: Question[Any], asking: Asking, content: ContentHash,
-    *, is_first: bool, is_last: bool,
+    *, last: Key | None, is_last: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Say what is signed; only what JSON can say."""
+    """Say what is signed; only what JSON can say.
+
+    Parameters
+    ----------
+    last
+        The key of the last row that is in it; None where there is none.
+    """
+    is_first = question.after is None
     return {
         "form": FORM,
         "report": report.code,
@@ -95,7 +109,10 @@ def envelope_of(
         "columns": [_column(column) for column in report.columns],
         "rows": content.rows,
         "is_whole": is_first and is_last,
+        "is_first": is_first,
         "is_last": is_last,
+        "follows_sha256": key_sha256(question.after),
+        "last_sha256": key_sha256(last),
         "content_sha256": content.hexdigest(),
     }
 

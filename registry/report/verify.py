@@ -14,6 +14,7 @@ from registry.report.values import cells_of
 _SIGNED = {"envelope", "signature"}
 _OF_JSON = _SIGNED | {"items"}
 _OF_CSV = _SIGNED | {"header", "cells"}
+_OF_ONE_QUESTION = ("report", "parameters", "as_of", "known_at", "revealed", "columns")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,400}")
 
 
@@ -35,6 +36,62 @@ def check_report(paper: Paper, keys: PublicKeys) -> list[str]:
     if (content.rows, content.hexdigest()) != (envelope["rows"], envelope["content_sha256"]):
         raise PaperRefused("content_altered", "its rows are not those that were signed")
     return list(_told(envelope))
+
+
+def check_pages(papers: Sequence[Paper]) -> list[str]:
+    """Say what pages are together that `check_report` has found to be what was signed.
+
+    They may come in any order.
+
+    Raises
+    ------
+    PaperRefused
+        ``form_wrong``, ``pages_do_not_join``.
+    """
+    envelopes = [paper.record["envelope"] for paper in papers]
+    _require_one_question(envelopes)
+    pages = _in_order(envelopes)
+    first, block = pages[0], pages[0]["block"]
+    rows = sum(page["rows"] for page in pages)
+    said = f"report {first['report']} {first['title']}: {rows} rows on {len(pages)} pages, whole"
+    told = [said, f"as of {first['as_of']}, as known at {first['known_at']}"]
+    if block is not None:
+        finality = ", ".join(sorted({page["block"]["finality"] for page in pages}))
+        told.append(f"block {block['chain']} {block['number']} {block['hash']}, {finality}")
+    return [*told, f"signed by key {', '.join(sorted({page['key'] for page in pages}))}"]
+
+
+def _require_one_question(envelopes: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what does not ask the same, of the same moment, of the same block."""
+    if any("follows_sha256" not in envelope for envelope in envelopes):
+        raise PaperRefused("form_wrong", "one is no page that says behind what it begins")
+    for name in _OF_ONE_QUESTION:
+        if any(envelope[name] != envelopes[0][name] for envelope in envelopes):
+            raise PaperRefused("pages_do_not_join", f"they differ in their {name}")
+    # How final it is may have changed from one page to the next.
+    if len({envelope["block"] and envelope["block"]["hash"] for envelope in envelopes}) > 1:
+        raise PaperRefused("pages_do_not_join", "they speak of different blocks")
+
+
+def _in_order(envelopes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    firsts = [envelope for envelope in envelopes if envelope["is_first"]]
+    later = {
+        envelope["follows_sha256"]: envelope for envelope in envelopes if not envelope["is_first"]
+    }
+    if not firsts:
+        raise PaperRefused("pages_do_not_join", "the first page is not there")
+    if len(firsts) + len(later) < len(envelopes) or len(firsts) > 1:
+        raise PaperRefused("pages_do_not_join", "a page is there twice")
+    pages = firsts
+    while not pages[-1]["is_last"]:
+        following = later.pop(pages[-1]["last_sha256"], None)
+        if following is None:
+            rows = sum(page["rows"] for page in pages)
+            raise PaperRefused("pages_do_not_join", f"what follows row {rows} is not there")
+        pages.append(following)
+    if later:
+        raise PaperRefused("pages_do_not_join", "a page is there that follows none of the others")
+    return pages
 
 
 def _require_nothing_else(record: Mapping[str, Any]) -> None:
