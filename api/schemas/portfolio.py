@@ -89,6 +89,11 @@ class HoldingRead(Read):
         By `last_sale`; null where there is none.
     cost
         What was paid for `bought_units`; what came by a transfer has no price here.
+    caught_up_to
+        The block up to which the token is read, where that is not the newest yet: what is held is
+        told as of there.
+    refusal
+        Why the token is not read any more: what is held is not known.
     """
 
     token_id: UUID
@@ -109,6 +114,8 @@ class HoldingRead(Read):
     issue_value: MoneyAmount
     bought_units: BigInteger
     cost: MoneyAmount
+    caught_up_to: int | None
+    refusal: str | None
     wallets: list[WalletPositionRead]
 
     @classmethod
@@ -143,15 +150,21 @@ class HoldingRead(Read):
             issue_value=MoneyAmount.of(row.issue_value_paisa),
             bought_units=row.bought_units,
             cost=MoneyAmount.of(row.cost_paisa),
+            caught_up_to=row.caught_up_to,
+            refusal=row.refusal,
             wallets=[WalletPositionRead.of(holding) for holding in row.holdings],
         )
 
 
 class PortfolioTotalsRead(Read):
-    """Sums over the holdings; `unvalued_holdings` have no valuation and are not in `value`."""
+    """Sums over the holdings; `unvalued_holdings` have no valuation and are not in `value`.
+
+    `uncertain_holdings` are not known of the newest block, so neither are the sums.
+    """
 
     value: MoneyAmount
     unvalued_holdings: int
+    uncertain_holdings: int
     cost: MoneyAmount
     pending: MoneyAmount
 
@@ -170,6 +183,7 @@ class PortfolioRead(Read):
             totals=PortfolioTotalsRead(
                 value=MoneyAmount.of(row.value_paisa),
                 unvalued_holdings=row.unvalued,
+                uncertain_holdings=row.uncertain,
                 cost=MoneyAmount.of(row.cost_paisa),
                 pending=MoneyAmount.of(row.pending_paisa),
             ),

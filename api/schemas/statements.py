@@ -13,7 +13,7 @@ from registry.ledger.models import EntryKind
 from registry.portfolio.money import MoneyAccount, MoneyMovement, PaidOut
 from registry.portfolio.movements import Movement
 from registry.portfolio.period import Period
-from registry.portfolio.statement import HoldingAccount, Statement
+from registry.portfolio.statement import HoldingAccount, LeftOut, Statement
 
 
 class StatementPeriodRead(Read):
@@ -82,6 +82,19 @@ class StatementHoldingRead(Read):
         )
 
 
+class StatementLeftOutRead(Read):
+    """A token of which the statement tells nothing: it is not followed any more, for a reason."""
+
+    token_id: UUID
+    symbol: str
+    refusal: str
+
+    @classmethod
+    def of(cls, row: LeftOut) -> Self:
+        token = row.tokenization
+        return cls(token_id=token.id, symbol=token.symbol, refusal=row.reason)
+
+
 class StatementEntryRead(Read):
     """One movement of your money with us; `order_id` and `reference` name its order."""
 
@@ -141,7 +154,10 @@ class StatementMoneyRead(Read):
 
 
 class AccountStatementRead(Read):
-    """A statement: closing is opening and all movements together, of fractions and of money."""
+    """A statement: closing is opening and all movements together, of fractions and of money.
+
+    `left_out` are tokens that you may hold and of which it tells nothing.
+    """
 
     investor_id: UUID
     first: date
@@ -151,6 +167,7 @@ class AccountStatementRead(Read):
     opening_block: AsOfBlockRead | None
     closing_block: AsOfBlockRead | None
     holdings: list[StatementHoldingRead]
+    left_out: list[StatementLeftOutRead]
     money: StatementMoneyRead
 
     @classmethod
@@ -167,5 +184,6 @@ class AccountStatementRead(Read):
             opening_block=block(row.opening_block),
             closing_block=block(row.closing_block),
             holdings=[StatementHoldingRead.of(item) for item in row.holdings],
+            left_out=[StatementLeftOutRead.of(item) for item in row.left_out],
             money=StatementMoneyRead.of(row.money),
         )

@@ -32,12 +32,21 @@ FRACTION_DECIMALS = 0
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One wallet's fractions of one token."""
+    """One wallet's fractions of one token.
+
+    Parameters
+    ----------
+    caught_up_to, refusal
+        Those of the token (`captable.models.Token`): where one is not None, the numbers are not
+        those of the chain's newest block.
+    """
 
     tokenization: Tokenization
     wallet: bytes
     balance_units: int
     frozen_units: int
+    caught_up_to: int | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +143,19 @@ def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:
     """List what the investor's wallets hold now."""
     rows = _HELD_BY.all(session, investor_id=investor_id)
     return [
-        Holding(tokenization, wallet, int(has), int(locked))
-        for tokenization, wallet, has, locked in rows
+        Holding(tokenization, wallet, int(has), int(locked), caught_up_to, refusal)
+        for tokenization, wallet, has, locked, caught_up_to, refusal in rows
     ]
 
 
 _HELD_BY = Composed(
     sql_select(
-        Tokenization, col(Wallet.address), col(Balance.balance_units), col(Balance.frozen_units)
+        Tokenization,
+        col(Wallet.address),
+        col(Balance.balance_units),
+        col(Balance.frozen_units),
+        col(Token.caught_up_to),
+        col(Token.refusal),
     )
     .join(Token, col(Token.address) == col(Tokenization.token_address))
     .join(Balance, col(Balance.token_no) == col(Token.token_no))

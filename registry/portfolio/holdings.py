@@ -13,6 +13,7 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
+from registry.captable.models import Token
 from registry.captable.portfolio import Holding, list_holdings
 from registry.captable.service import find_block_at
 from registry.kernel.reading import Composed
@@ -56,6 +57,8 @@ class Position:
         The one accepted last, of the whole asset, even where it is stale by now.
     bought_units, cost_paisa
         Of the orders that were completed; what came by a transfer has no price here.
+    caught_up_to, refusal
+        Those of the token: where one is not None, what is held is not known of the newest block.
     """
 
     tokenization: Tokenization
@@ -65,6 +68,12 @@ class Position:
     last_sale: LastSale | None = None
     bought_units: int = 0
     cost_paisa: int = 0
+    caught_up_to: int | None = None
+    refusal: str | None = None
+
+    @property
+    def is_uncertain(self) -> bool:
+        return self.caught_up_to is not None or self.refusal is not None
 
     @property
     def units(self) -> int:
@@ -126,6 +135,11 @@ class Portfolio:
         return sum(1 for each in self.positions if each.units and each.valuation is None)
 
     @property
+    def uncertain(self) -> int:
+        """How many positions are not known of the newest block."""
+        return sum(1 for each in self.positions if each.is_uncertain)
+
+    @property
     def cost_paisa(self) -> int:
         return sum(position.cost_paisa for position in self.positions)
 
@@ -147,6 +161,7 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
     for holding in list_holdings(session, investor_id):
         made = positions.setdefault(holding.tokenization.id, Position(holding.tokenization))
         made.holdings.append(holding)
+        made.caught_up_to, made.refusal = holding.caught_up_to, holding.refusal
     _add_orders(session, investor_id, positions)
     _add_worth(session, positions)
     return Portfolio(block, [positions[key] for key in sorted(positions)])
@@ -156,8 +171,15 @@ def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Posit
     rows = _ORDERED.all(session, investor_id=investor_id, states=list(RESERVING))
     missing = {row[0] for row in rows} - positions.keys()
     if missing:
-        query = select(Tokenization).where(among(col(Tokenization.id), sorted(missing)))
-        positions |= {token.id: Position(token) for token in session.exec(query)}
+        query = (
+            select(Tokenization, Token.caught_up_to, Token.refusal)
+            .outerjoin(Token, col(Token.address) == col(Tokenization.token_address))
+            .where(among(col(Tokenization.id), sorted(missing)))
+        )
+        positions |= {
+            token.id: Position(token, caught_up_to=caught_up_to, refusal=refusal)
+            for token, caught_up_to, refusal in session.exec(query)
+        }
     order = list(OrderState)
     for token_id, state, count, units, paisa in sorted(rows, key=lambda row: order.index(row[1])):
         position = positions[token_id]

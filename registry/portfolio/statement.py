@@ -7,20 +7,23 @@ Nor is one of days that are over before all of them is read and final: it would 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
-from registry.captable.models import ChainBlock, SyncCursor
+from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.portfolio import list_tokens_of
-from registry.captable.service import block_at, find_token, holding_at, sync_state
+from registry.captable.service import block_at, find_tokens, holding_at, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, Unavailable
+from registry.offering.models import Offering, Order, OrderState
 from registry.portfolio.money import MoneyAccount, read_money
 from registry.portfolio.movements import Movement, list_movements
 from registry.portfolio.period import Period
@@ -52,6 +55,14 @@ class HoldingAccount:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A token of which nothing is told, since it is not followed any more, and why."""
+
+    tokenization: Tokenization
+    reason: str
+
+
 class Finality(StrEnum):
     """Whether what is told at a block can still change."""
 
@@ -71,6 +82,8 @@ class Statement:
         Of which the fractions are told; None before the chain was first read.
     final_number
         The newest final block; None where no block is.
+    left_out
+        Tokens that the investor may hold, and of which the statement knows nothing.
     """
 
     investor: Investor
@@ -81,6 +94,7 @@ class Statement:
     final_number: int | None
     holdings: Sequence[HoldingAccount]
     money: MoneyAccount
+    left_out: Sequence[LeftOut] = ()
 
     def finality_of(self, block: AsOfBlock) -> Finality:
         """Tell whether what was told at a block can still change."""
@@ -108,7 +122,8 @@ def make_statement(
     sync = session.get(SyncCursor, chain_id)
     opening = _block_before(session, chain_id, period.begins_at)
     closing = _block_before(session, chain_id, period.ends_at)
-    holdings = [] if closing is None else _holdings(session, investor, opening, closing)
+    concerned = _concerned(session, investor)
+    holdings = [] if closing is None else _holdings(session, concerned, opening, closing)
     if sum(len(account.movements) for account in holdings) > MOST_MOVEMENTS:
         raise Invalid(
             "statement_too_long",
@@ -124,7 +139,8 @@ def make_statement(
             remedy="Try again when the cap table is proven again; see /readyz.",
         )
     final = None if sync is None else sync.finalized_number
-    return Statement(investor, period, now(), opening, closing, final, holdings, money)
+    told = concerned.left_out
+    return Statement(investor, period, now(), opening, closing, final, holdings, money, told)
 
 
 def _require_all_read(session: Session, chain_id: int, period: Period) -> None:
@@ -171,36 +187,80 @@ def _block_before(session: Session, chain_id: int, moment: datetime) -> AsOfBloc
     return None if first is None else block_at(session, chain_id, first)
 
 
-def _holdings(
-    session: Session, investor: Investor, opening: AsOfBlock | None, closing: AsOfBlock
-) -> list[HoldingAccount]:
+@dataclass(frozen=True, slots=True)
+class _Concerned:
+    """The tokens that a statement is about, with their places, and in which wallet each was."""
+
+    tokens: Mapping[UUID, tuple[Tokenization, Token]]
+    wallets: Sequence[tuple[bytes, UUID]]
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        return [
+            LeftOut(each, token.refusal)
+            for each, token in self.tokens.values()
+            if token.refusal is not None
+        ]
+
+
+def _concerned(session: Session, investor: Investor) -> _Concerned:
+    """Find the tokens that the investor's wallets held or are registered for, or that they bought.
+
+    Of one that is read from its first block again only what was bought is known.
+    """
     wallets = session.exec(
         select(Wallet).where(col(Wallet.investor_id) == investor.id).order_by(col(Wallet.id))
     ).all()
-    found = []
-    for wallet in wallets:
-        for tokenization in list_tokens_of(session, wallet.address, ever=True):
-            account = _account(session, tokenization, wallet.address, opening, closing)
-            if account is not None:
-                found.append(account)
-    return found
+    named = {
+        wallet.address: list_tokens_of(session, wallet.address, ever=True) for wallet in wallets
+    }
+    bought = session.exec(
+        select(Tokenization)
+        .join(Offering, col(Offering.tokenization_id) == col(Tokenization.id))
+        .join(Order, col(Order.offering_id) == col(Offering.id))
+        .where(
+            col(Order.investor_id) == investor.id,
+            col(Order.state).in_((OrderState.MINTING, OrderState.SETTLED)),
+        )
+    ).all()
+    all_of_them = {each.id: each for each in (*bought, *chain.from_iterable(named.values()))}
+    addresses = [each.token_address for each in all_of_them.values() if each.token_address]
+    places = find_tokens(session, addresses)
+    tokens = {
+        each.id: (each, places[each.token_address])
+        for each in sorted(all_of_them.values(), key=lambda each: each.id)
+        if each.token_address in places
+    }
+    pairs = [(address, each.id) for address, found in named.items() for each in found]
+    return _Concerned(tokens, pairs)
+
+
+def _holdings(
+    session: Session, concerned: _Concerned, opening: AsOfBlock | None, closing: AsOfBlock
+) -> list[HoldingAccount]:
+    followed = {key: row for key, row in concerned.tokens.items() if row[1].refusal is None}
+    for tokenization, token in followed.values():
+        if token.caught_up_to is not None and token.caught_up_to < closing.number:
+            raise Unavailable(
+                "token_catching_up", f"{tokenization.symbol} is read again; try again soon."
+            )
+    accounts = (
+        _account(session, followed[token_id], address, opening, closing)
+        for address, token_id in concerned.wallets
+        if token_id in followed
+    )
+    return [account for account in accounts if account is not None]
 
 
 def _account(
     session: Session,
-    tokenization: Tokenization,
+    of: tuple[Tokenization, Token],
     wallet: bytes,
     opening: AsOfBlock | None,
     closing: AsOfBlock,
 ) -> HoldingAccount | None:
     """Give one account; None where there was nothing, and nothing moved."""
-    assert tokenization.token_address is not None, "it was found by its token"
-    token = find_token(session, tokenization.token_address)
-    assert token is not None, "it was found by its token"
-    if token.caught_up_to is not None:
-        raise Unavailable(
-            "token_catching_up", f"{tokenization.symbol} is read again; try again soon."
-        )
+    tokenization, token = of
     before = (0, 0) if opening is None else holding_at(session, token, wallet, opening.number)
     after = holding_at(session, token, wallet, closing.number)
     since = 0 if opening is None else opening.number

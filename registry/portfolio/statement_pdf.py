@@ -12,7 +12,7 @@ from registry.kernel.messages import Language, text_of
 from registry.kernel.money import Money, lakh_grouped
 from registry.kernel.pdf import make_pdf
 from registry.portfolio.money import MoneyAccount
-from registry.portfolio.statement import HoldingAccount, Statement
+from registry.portfolio.statement import HoldingAccount, LeftOut, Statement
 
 _TEMPLATE = Path(__file__).with_name("statement.typ")
 
@@ -31,6 +31,7 @@ class _Writer:
 
     def values(self, statement: Statement) -> dict[str, Any]:
         sections = [self._holding(account) for account in statement.holdings]
+        sections += [self._left_out(left) for left in statement.left_out]
         money = statement.money
         if money.opening_paisa or money.movements or money.closing_paisa:
             sections.append(self._money(money))
@@ -87,6 +88,10 @@ class _Writer:
             ],
             numeric=(2, 3, 4),
         )
+
+    def _left_out(self, left: LeftOut) -> dict[str, Any]:
+        note = self._row("", self._word("not_followed"))
+        return self._section(left.tokenization.symbol, "", ("when", "what"), [note], numeric=())
 
     def _money(self, money: MoneyAccount) -> dict[str, Any]:
         rows = [

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from sqlmodel import select
 
+from registry.captable.models import Balance
 from registry.offering import minting
-from registry.offering.models import OrderState
+from registry.offering.models import Offering, OrderState
 from registry.portfolio.holdings import Position, read_portfolio
 from tests import factories as make
 from tests import ledger, sales
@@ -107,3 +109,30 @@ def test_portfolio__of_somebody_who_has_nothing__is_empty(desk: Desk) -> None:
 
     assert portfolio.positions == []
     assert (portfolio.value_paisa, portfolio.cost_paisa) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("caught_up_to", "refusal"), [(3, None), (None, "it said what cannot be")],
+    ids=["read again", "refused"],
+)  # fmt: skip
+def test_portfolio__token_is_not_read_to_the_newest_block__says_so(
+    desk: Desk, caught_up_to: int | None, refusal: str | None
+) -> None:
+    chain = ledger.live(desk, 3, 4)
+    who, order = chain.holders[0], sales.on_chain(desk, chain.holders[1])
+    desk.session.get_one(Offering, order.offering_id).tokenization_id = chain.tokenization.id
+    token = chain.token
+    token.caught_up_to, token.refusal = caught_up_to, refusal
+    desk.session.add(token)
+    desk.session.flush()
+
+    held = only(desk, who, chain.chain_id)
+    assert (held.caught_up_to, held.refusal) == (caught_up_to, refusal)
+    assert read_portfolio(desk.session, who.investor.id, chain.chain_id).uncertain == 1
+
+    # Read from its first block again, nobody holds anything for now.
+    for balance in desk.session.exec(select(Balance).where(Balance.token_no == token.token_no)):
+        desk.session.delete(balance)
+    desk.session.flush()
+    bought = only(desk, chain.holders[1], chain.chain_id)
+    assert (bought.units, bought.caught_up_to, bought.refusal) == (0, caught_up_to, refusal)

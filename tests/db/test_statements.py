@@ -12,12 +12,14 @@ import pytest
 from sqlmodel import select
 
 from registry.captable.models import BalanceAt, SyncCursor
+from registry.investor.models import Investor, Wallet
+from registry.kernel.actor import Role
 from registry.kernel.clock import SEAT, day_of, now, today
 from registry.kernel.errors import Invalid, Unavailable
 from registry.kernel.messages import Language
 from registry.ledger.models import EntryKind
 from registry.offering import leaving, minting
-from registry.offering.models import OrderState
+from registry.offering.models import Offering, Order, OrderState
 from registry.offering.unwinding import record_refund
 from registry.portfolio.period import Period, month_of, months_since, read_period
 from registry.portfolio.statement import Statement, make_statement
@@ -282,3 +284,71 @@ def test_months_since__enrolment__run_to_this_month() -> None:
     assert months[0] == month_of(TODAY)
     assert len(months) in {3, 4}
     assert months == sorted(months, key=lambda month: month.first, reverse=True)
+
+
+def token_apart(
+    desk: Desk, chain: Ledger, *, caught_up_to: int | None, refusal: str | None
+) -> None:
+    token = chain.token
+    token.caught_up_to, token.refusal = caught_up_to, refusal
+    desk.session.add(token)
+    desk.session.flush()
+
+
+def test_statement__one_token_is_refused__leaves_it_out_and_names_it(desk: Desk) -> None:
+    chain = moving(desk)
+    token_apart(desk, chain, caught_up_to=3, refusal="it said what cannot be")
+
+    statement = made(desk, chain.holders[0], days(10, 0), chain.chain_id)
+
+    [left] = statement.left_out
+    assert (left.tokenization.id, left.reason) == (chain.tokenization.id, "it said what cannot be")
+    assert statement.holdings == []
+    rows = statement_csv(statement, lambda address: address.hex()).decode().splitlines()
+    assert f"{chain.tokenization.symbol},,NOT_FOLLOWED" in rows[1]
+    for language in Language:
+        assert statement_pdf(statement, language).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["it is refused", "it is followed again"])
+def test_statement__a_token_that_was_bought_is_read_from_its_first_block__is_not_told_as_nothing(
+    desk: Desk, *, gone: bool
+) -> None:
+    chain = moving(desk)
+    order = sales.on_chain(desk, make.buyer(desk))
+    who = next_holder(desk, chain, order)
+    token_apart(desk, chain, caught_up_to=-1, refusal="nonsense" if gone else None)
+
+    if not gone:
+        with pytest.raises(Unavailable, match="token_catching_up"):
+            made(desk, who, days(10, 0), chain.chain_id)
+        return
+    assert [each.reason for each in made(desk, who, days(10, 0), chain.chain_id).left_out]
+
+
+def next_holder(desk: Desk, chain: Ledger, order: Order) -> Buyer:
+    """Let an order have bought of a token, of which the chain's history is lost for now."""
+    sale = desk.session.get_one(Offering, order.offering_id)
+    sale.tokenization_id = chain.tokenization.id
+    order.state = OrderState.SETTLED
+    desk.session.flush()
+    investor = desk.session.get_one(Investor, order.investor_id)
+    return Buyer(make.actor(Role.INVESTOR), investor, desk.session.get_one(Wallet, order.wallet_id))
+
+
+def test_statement__a_token_is_read_again_beyond_the_period__is_told_of_it(desk: Desk) -> None:
+    chain = moving(desk)
+    mined = day_of(chain.block(0).mined_at)
+    cut = TODAY - mined
+    read_to_now(chain)
+    who = chain.holders[0]
+    period = days(30, cut.days + 1)
+    whole = made(desk, who, period, chain.chain_id)
+    assert whole.closing_block is not None
+
+    token_apart(desk, chain, caught_up_to=whole.closing_block.number, refusal=None)
+    assert made(desk, who, period, chain.chain_id).holdings == whole.holdings
+
+    token_apart(desk, chain, caught_up_to=whole.closing_block.number - 1, refusal=None)
+    with pytest.raises(Unavailable, match="token_catching_up"):
+        made(desk, who, period, chain.chain_id)
