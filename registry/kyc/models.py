@@ -29,6 +29,9 @@ class ReviewState(StrEnum):
 OPEN = (ReviewState.DRAFT, ReviewState.SUBMITTED, ReviewState.RECOMMENDED)
 """Somebody still has to do something."""
 
+HANDED_IN = (ReviewState.SUBMITTED, ReviewState.RECOMMENDED)
+"""Officers have to do something."""
+
 
 class Recommendation(StrEnum):
     APPROVE = "APPROVE"

@@ -110,10 +110,13 @@ def _is_looked_at(session: Session, offering: Offering, moment: datetime) -> boo
 
 
 def _is_reviewed() -> ColumnElement[bool]:
-    """Tell of a sale whether a review is open of who has paid and may not hold."""
+    """Tell of a sale whether officers review who has paid and may not hold.
+
+    A draft holds nobody up: whoever opened it need never hand it in.
+    """
     review = exists().where(
         col(kyc.KycReview.investor_id) == col(Order.investor_id),
-        col(kyc.KycReview.state).in_(kyc.OPEN),
+        col(kyc.KycReview.state).in_(kyc.HANDED_IN),
     )
     return exists().where(
         col(Order.offering_id) == col(Offering.id),

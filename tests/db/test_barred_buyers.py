@@ -157,6 +157,21 @@ def test_end__review_open_for_longer_than_the_grace__goes_on_without_it(desk: De
     assert [order.state for order in bought] == [OrderState.MINTING, OrderState.REFUND_DUE]
 
 
+def test_end__draft_that_nobody_handed_in__waits_for_nothing(desk: Desk) -> None:
+    sale = offering(desk, minimum_units=300)
+    renews = make.buyer(desk)
+    bought = [paid(desk, sale, make.buyer(desk), 300), paid(desk, sale, renews, 100)]
+    kyc_run_out(desk, renews)
+    subject = renews.investor.subject
+    desk.session.add(KycReview(investor_id=renews.investor.id, opened_by=subject))
+    sale.closes_at = now()
+    desk.session.flush()
+
+    ending.end_offering(desk.session, sale.id)
+
+    assert [order.state for order in bought] == [OrderState.MINTING, OrderState.REFUND_DUE]
+
+
 def test_end__review_open_of_who_has_not_paid__waits_for_nothing(desk: Desk) -> None:
     sale = offering(desk, minimum_units=300)
     renews = make.buyer(desk)
