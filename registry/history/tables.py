@@ -110,6 +110,15 @@ SEALED_TABLES: tuple[SealedTable, ...] = (
     # Whose an address is.
     SealedTable("wallet"),
     SealedTable("investor"),
+    # Who holds for whom: a group's members and their parts, the asset of an asset as a party. What
+    # a vault seals names the party inside, and is sealed anew when keys rotate.
+    SealedTable(
+        "party",
+        aside=(
+            "cnic_sealed", "cnic_fingerprint", "details_sealed", "passport_fingerprint",
+            "iban_fingerprint", "ntn_fingerprint", "sealed_with", "version",
+        ),
+    ),
     # Who was paid, and by whose votes.
     SealedTable("redemption_payout"),
     SealedTable("redemption_vote"),
@@ -136,7 +145,7 @@ SEALED_TABLES: tuple[SealedTable, ...] = (
     SealedTable("sanctions_hit"),
     SealedTable("sanctions_list"),
     SealedTable("sanctions_entry"),
-)
+)  # fmt: skip
 """Tables in which a quiet UPDATE changes who owns what, who was paid, or why something was decided.
 
 A column that a migration adds is sealed with what is written from then on. One that drops or
@@ -148,7 +157,6 @@ KEPT_TABLES: tuple[LegalTable | SealedTable, ...] = (*LEGAL_TABLES, *SEALED_TABL
 """Tables of which the audit names each row that was changed."""
 
 NOT_LEGAL: dict[str, str] = {
-    "party": "persons are corrected and erased under another law, see registry.party",
     "kyc_paper": "belongs to its review for good",
     "sanctions_screening": "who was screened against what",
     "custodial_key": "where a key lies, which no right hangs on",

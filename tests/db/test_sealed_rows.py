@@ -20,13 +20,17 @@ from registry.kernel.vault import Vault
 from registry.offering import minting
 from registry.offering import service as offerings
 from registry.offering.models import Allotment
+from registry.party import service as parties
+from registry.party.group import Member
+from registry.party.models import PartyKind
+from registry.party.service import NewParty
 from registry.redemption import paying
 from registry.redemption.models import RedemptionPayout
 from registry.sanctions import lists
 from tests import factories as make
 from tests import redemptions, sales
 from tests.db.tampering import BATCH, NEWEST_MIGRATION_UNDONE, faults, meddle, seal_in_batches
-from tests.factories import COMPLIANCE, Desk
+from tests.factories import COMPLIANCE, MAKER, Desk
 from tests.sanctioned import ENTRIES, file_of
 
 pytestmark = pytest.mark.db
@@ -72,6 +76,52 @@ def test_rows__changed_in_sql_with_the_triggers_on__are_each_named(enrolled: Dat
         f"Row {row} of investor was changed without an act of the journal"
         for row in investors_of(enrolled)
     ]
+
+
+MEMBERS = "jsonb_set(members, '{0,hissa}', '\"5\"')"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        f"UPDATE party SET members = {MEMBERS} WHERE id = :id",
+        "UPDATE party SET kind = 'NATURAL', members = '[]' WHERE id = :id",
+    ],
+)
+def test_group__whose_members_were_changed_in_sql__is_named(
+    fresh_database: Database, vault: Vault, store: DocumentStore, changed: str
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        members = [Member(make.person(desk).id, part) for part in (1, 2)]
+        new = NewParty(kind=PartyKind.GROUP, name="Heirs of Karim Bux", members=members)
+        group = parties.create_party(session, vault, MAKER, new).id
+        make.tell_acts(session)
+    seal_all(fresh_database)
+    assert faults(fresh_database) == []
+
+    meddle(fresh_database, changed.replace(":id", f"'{group}'"))
+
+    told = f"Row {group} of party is not what the history last recorded"
+    assert faults(fresh_database) == [told]
+
+
+def test_party__amended_and_sealed_anew__is_what_the_register_says(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        known = make.company(desk)
+        parties.amend_party(session, vault, MAKER, known.id, known.version, {"name": "Renamed"})
+        before = count(session, IMAGES)
+        # As when keys rotate.
+        session.connection().execute(
+            text("UPDATE party SET sealed_with = 'x', ntn_fingerprint = 'y', version = version + 1")
+        )
+        assert count(session, IMAGES) == before
+        make.tell_acts(session)
+    seal_all(fresh_database)
+    assert faults(fresh_database) == []
 
 
 def test_rows__put_into_a_recording_that_is_sealed__are_named(enrolled: Database) -> None:
