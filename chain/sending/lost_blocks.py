@@ -120,6 +120,8 @@ def _not_standing(client: ChainClient, mined: Sequence[_Mined]) -> list[UUID]:
             missed.append(each)
         elif header.hash != each.block_hash:
             gone.append(each.operation_id)
+    if not missed:
+        return gone
     # Of several nodes behind one address, one may not have come so far: another may have.
     receipts = client.receipts([each.tx_hash for each in missed])
     gone += [
