@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,7 +17,6 @@ from chain.errors import (
     WrongChain,
 )
 from chain.node.answers import (
-    CHECKS,
     Block,
     BlockId,
     Log,
@@ -40,10 +38,9 @@ from chain.node.answers import (
     read_sent,
     read_simulated,
 )
-from chain.node.limits import TOO_MANY_REQUESTS, RateLimit, refusal
+from chain.node.limits import TOO_MANY_REQUESTS, RateLimit
+from chain.node.transport import ANSWER_BYTES, Transport, result_of
 from chain.node.wire import (
-    Wire,
-    decode_any,
     decode_headers,
     decode_logs,
     encode_batch,
@@ -66,16 +63,12 @@ __all__ = [
 ]
 
 TIMEOUT_SECONDS = 20.0
-ANSWER_BYTES = 64 * 2**20
-"""More is not read: the question was too wide."""
-CALLS_AT_ONCE = 200
-"""In one round trip; more are asked in several."""
 SEND = "eth_sendRawTransaction"
 
 Answer = TypeVar("Answer")
 
 
-class ChainClient:
+class ChainClient(Transport):
     """JSON-RPC calls to one node.
 
     Parameters
@@ -103,13 +96,8 @@ class ChainClient:
         timeout_seconds: float = TIMEOUT_SECONDS,
         limit: RateLimit | None = None,
     ) -> None:
-        self.rpc_url = rpc_url
+        super().__init__(rpc_url, timeout_seconds, limit or RateLimit())
         self.chain_id = chain_id
-        self._limit = limit or RateLimit()
-        if urlsplit(rpc_url).scheme not in {"http", "https"}:
-            raise RpcUnavailable(f"RPC_URL {rpc_url!r} is not an http or https URL")
-        # No retries below us: whether a call may be repeated is the caller's knowledge.
-        self._wire = Wire(rpc_url, timeout_seconds)
 
     def check(self) -> None:
         """Make sure that the node answers and serves our chain.
@@ -126,53 +114,6 @@ class ChainClient:
             raise RpcUnavailable(f"The node of RPC_URL does not answer: {error}") from error
         if served != self.chain_id:
             raise WrongChain(self.chain_id, served)
-
-    # -- transport -------------------------------------------------------------------------
-
-    def request(self, method: str, *params: Any) -> Any:
-        """Call one method.
-
-        Raises
-        ------
-        RpcUnavailable, RpcRefused
-        """
-        with self._limit.spent():
-            body = self._wire.post(method, encode_call(method, *params), ANSWER_BYTES)
-            return _result(method, decode_any(method, body))
-
-    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Call several methods in as few round trips as may be; answers in the order of `calls`.
-
-        Raises
-        ------
-        RpcUnavailable, RpcRefused, RpcInconsistent
-        """
-        return self._batch(calls, _result)
-
-    def _batch(
-        self, calls: Sequence[tuple[str, tuple[Any, ...]]], read: Callable[[str, Any], Answer]
-    ) -> list[Answer]:
-        if not calls:
-            return []
-        most = self._most_at_once
-        if len(calls) > most:
-            parts = (calls[start : start + most] for start in range(0, len(calls), most))
-            return [answer for part in parts for answer in self._batch(part, read)]
-        with self._limit.spent(len(calls)):
-            body = self._wire.post("batch", encode_batch(calls), ANSWER_BYTES)
-            answers = decode_any("batch", body)
-            if not isinstance(answers, list):
-                whole = _result("batch", answers)
-                raise RpcInconsistent(f"{len(calls)} calls got one answer: {whole}")
-            # Nodes may answer in any order, and some leave answers out.
-            found = {_id_of(answer): answer for answer in answers}
-            if len(answers) != len(calls) or found.keys() != set(range(len(calls))):
-                raise RpcInconsistent(f"{len(calls)} calls got other answers than theirs")
-            return [read(method, found[number]) for number, (method, _) in enumerate(calls)]
-
-    @property
-    def _most_at_once(self) -> int:
-        return min(CALLS_AT_ONCE, self._limit.most_at_once)
 
     def distrust(self, reason: str) -> None:
         """Take note that what the node said cannot be true; with one node there is no other."""
@@ -434,7 +375,7 @@ class ChainClient:
 def _refusal_in(method: str, answer: Any) -> RpcRefused | None:
     """Read one answer of several: that the node is asked too often is said of this one alone."""
     try:
-        return refusal_of(partial(_result, method, answer))
+        return refusal_of(partial(result_of, method, answer))
     except RateLimited as limited:
         return RpcRefused(method, TOO_MANY_REQUESTS, str(limited), None)
 
@@ -472,28 +413,3 @@ def _highest_counts(
         address = bytes_of(key)
         highest[address] = max(highest.get(address, 0), read_number(count))
     return highest
-
-
-def _result(method: str, answer: Any) -> Any:
-    if not isinstance(answer, dict):
-        raise RpcUnavailable(f"{method}: the answer is not JSON-RPC")
-    error = answer.get("error")
-    if error is not None and not isinstance(error, dict):
-        raise RpcUnavailable(f"{method}: {error}")
-    if error is not None:
-        code, data = error.get("code"), error.get("data")
-        raise refusal(
-            method,
-            code if isinstance(code, int) else 0,
-            str(error.get("message", "")),
-            data if isinstance(data, str) else None,
-        )
-    result = answer.get("result")
-    if method in CHECKS:
-        CHECKS[method](result)
-    return result
-
-
-def _id_of(answer: Any) -> int | None:
-    number = answer.get("id") if isinstance(answer, dict) else None
-    return number if isinstance(number, int) else None

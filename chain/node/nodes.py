@@ -8,9 +8,8 @@ one node; where it fails or refuses, the next is asked. Transactions go to all.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,11 +17,6 @@ from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, NotKept, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
 from chain.node.agreement import (
-    Refusal,
-    answer_or_refusal,
-    are_receipts_told,
-    newest_mined,
-    receipts_agreed,
     same_logs,
 )
 from chain.node.answers import (
@@ -35,13 +29,13 @@ from chain.node.answers import (
     read_bytes,
     read_number,
 )
-from chain.node.asking import Enough
 from chain.node.client import TIMEOUT_SECONDS, ChainClient
 from chain.node.limits import RateLimit
 from chain.node.panel import VALID_SECONDS, Panel
+from chain.node.polling import Polling
 from chain.node.pooled_node import PROBE_SECONDS, NodeState, NodeStatus, PooledNode
-from chain.node.quorum import Rules, Verdict
-from chain.node.voting import LOOK_AGAIN_SECONDS, Voting, asked_with, is_pinned
+from chain.node.quorum import Rules
+from chain.node.voting import Voting, asked_with, is_pinned
 
 Answer = TypeVar("Answer")
 
@@ -79,24 +73,6 @@ def connect(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Claims:
-    """To which blocks nodes give a tag.
-
-    Parameters
-    ----------
-    found
-        Of each node whose block is the chain's, as the nodes agree on it.
-    wrong
-        Nodes whose block is another one.
-    """
-
-    found: Sequence[Block]
-    wrong: Sequence[int]
-    refused: Refusal | None
-    needed: int
-
-
 class NodePool(ChainClient):
     """Several nodes behind the interface of one; any thread may ask.
 
@@ -113,6 +89,7 @@ class NodePool(ChainClient):
         self.chain_id = chain_id
         self._panel = Panel(nodes, rules)
         self._voting = Voting(self._panel)
+        self._polling = Polling(self._panel, self._voting)
 
     def check(self) -> None:
         """Make sure that enough nodes answer, serve our chain and agree on it.
@@ -262,7 +239,7 @@ class NodePool(ChainClient):
         if block == "latest":
             return self.head()
         if block in {"safe", "finalized"}:
-            return self._tagged(str(block))
+            return self._polling.tagged(str(block))
         if isinstance(block, str):
             return super().block(block)
         if isinstance(block, int) and block > (newest := self._height(block)):
@@ -348,105 +325,8 @@ class NodePool(ChainClient):
                 "nodes_behind", f"The nodes are at block {newest}; {number} was read before."
             )
 
-    def _ask_members(
-        self,
-        verdict: Verdict,
-        question: Callable[[ChainClient], Answer],
-        enough: Enough[Answer | Refusal],
-    ) -> tuple[Mapping[int, Answer | Refusal], int]:
-        """Ask all nodes that have the agreed head; also how many of them must say the same."""
-        rules = self._panel.rules
-        members = self._panel.members(verdict)
-        said = self._panel.each(
-            sorted(members, key=lambda node: node.is_slow),
-            lambda node: answer_or_refusal(lambda: question(node.client)),
-            TIMEOUT_SECONDS,
-            enough=enough,
-        )
-        if len(said) < rules.agreeing:
-            raise NoQuorum("too_few_nodes", f"Only {len(said)} nodes answered.")
-        return said, rules.needed(len(said))
-
-    def _tagged(self, tag: str) -> Block | None:
-        """Return the newest block to which enough nodes give a tag, or a later one's.
-
-        Each is held against the agreed header of its number. Who gives the tag to another one is
-        left out, if after a moment still: a reorg may come between the two questions.
-        """
-        claims = self._claims(tag)
-        if claims.wrong:
-            time.sleep(LOOK_AGAIN_SECONDS)
-            claims = self._claims(tag)
-        for node in claims.wrong:
-            self._panel.blame_at(node, RpcInconsistent(f"its {tag} block is not the chain's"))
-        if len(claims.found) >= claims.needed:
-            highest = sorted(claims.found, key=lambda block: block.number, reverse=True)
-            return highest[claims.needed - 1]
-        if claims.refused is not None:
-            raise claims.refused
-        if claims.wrong:
-            raise NoQuorum("nodes_disagree", f"The nodes disagree about their {tag} block.")
-        return None
-
-    def _claims(self, tag: str) -> _Claims:
-        verdict = self._panel.look()
-        said, needed = self._ask_members(
-            verdict,
-            lambda client: client.block(tag),
-            lambda told, waiting: len(told) >= self._panel.rules.needed(len(told) + waiting),
-        )
-        head = verdict.head
-        claimed = {node: block for node, block in said.items() if isinstance(block, Block)}
-        agreed = {number: self._find(number, head) for number in _numbers(claimed, head)}
-        found, wrong = [], []
-        for node, block in claimed.items():
-            # All of them have the head: who gives the tag to one above it gives it to this as well.
-            known = head if block.number > head.number else agreed[block.number]
-            if known is not None and (known == block or known.number < block.number):
-                found.append(known)
-            elif known is not None:
-                wrong.append(node)
-        refused = next((each for each in said.values() if isinstance(each, Refusal)), None)
-        return _Claims(found, wrong, refused, needed)
-
-    def _find(self, number: int, head: Block) -> Block | None:
-        """Return the agreed header of a number up to the head; None where no node tells it."""
-        if number == head.number:
-            return head
-        try:
-            return self._voting.agreed("a header", lambda client: client.block(number))
-        except RpcRefused:
-            return None
-
     def receipts(self, tx_hashes: Sequence[bytes]) -> list[Receipt | None]:
-        """Return what enough nodes say became of each transaction, in blocks that are agreed on.
-
-        Raises
-        ------
-        NoQuorum
-            One node has a receipt and another has none, or another one; or enough have one of a
-            block to which the agreed head has not come.
-        """
-        if not tx_hashes:
-            return []
-        rules = self._panel.rules
-        verdict = self._panel.look()
-        height = verdict.head.number
-        said, needed = self._ask_members(
-            verdict,
-            lambda client: client.receipts(tx_hashes),
-            lambda told, waiting: are_receipts_told(
-                height, told.values(), rules.needed(len(told) + waiting)
-            ),
-        )
-        if (newest := newest_mined(said.values(), needed)) > height:
-            # A block came while they were asked.
-            height = self._panel.hear().head.number
-            if newest > height:
-                raise NoQuorum(
-                    "nodes_behind", f"The nodes agree on block {height}; {newest} has a receipt."
-                )
-        return receipts_agreed(height, said.values(), needed)
+        return self._polling.receipts(tx_hashes)
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -469,10 +349,6 @@ class NodePool(ChainClient):
         if not said:
             raise RpcUnavailable("no node of RPC_URL took the transaction")
         return [None if None in answers else answers[0] for answers in zip(*said, strict=True)]
-
-
-def _numbers(claimed: Mapping[int, Block], head: Block) -> set[int]:
-    return {block.number for block in claimed.values() if block.number <= head.number}
 
 
 def _are_taken(said: Collection[Sequence[RpcRefused | None]]) -> bool:

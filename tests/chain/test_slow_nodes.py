@@ -248,7 +248,7 @@ def test_pool__more_receipts_than_the_rate_allows_in_time__are_waited_for(
     held: Suite, three: list[Mirror], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own pace is nothing that a node does."""
-    monkeypatch.setattr("chain.node.nodes.TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr("chain.node.polling.TIMEOUT_SECONDS", 1.0)
     truth = held.mint(0, 7)
     found = paced(three, per_second=20)
 
