@@ -259,6 +259,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "get_waiting_list": OVERSIGHT,
     "leave_waiting_list": BUYERS,
     "give_back_order": COMPLIANCE,
+    "annul_order": COMPLIANCE,
     "refund_order": TREASURY,
     "place_order": BUYERS,
     "list_offering_orders": OVERSIGHT | TREASURY,

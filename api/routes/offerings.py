@@ -177,6 +177,14 @@ def cancel_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderR
     return OrderRead.read(session, leaving.cancel_order(session, actor, order_id))
 
 
+@router.post("/orders/{order_id}/annul", dependencies=IDEMPOTENT)
+def annul_order(order_id: UUID, body: Reason, session: SessionDep, actor: ActorDep) -> OrderRead:
+    """End somebody's unpaid order, which holds fractions; its buyer is told that it ended."""
+    return OrderRead.read(
+        session, leaving.annul_order(session, actor, order_id, reason=body.reason)
+    )
+
+
 @router.post("/orders/{order_id}/withdraw", dependencies=IDEMPOTENT)
 def withdraw_order(order_id: UUID, session: SessionDep, actor: ActorDep) -> OrderRead:
     """Take a paid order back within its cooling-off; all of its money goes back."""

@@ -48,6 +48,7 @@ from registry.offering.terms import (
     MAX_COOLING_OFF_HOURS,
     MAX_PAYMENT_HOURS,
     MAX_WAITING_LIST_HOURS,
+    USUAL_PAYMENT_HOURS,
     USUAL_WAITING_LIST_HOURS,
     OfferTerms,
 )
@@ -103,15 +104,18 @@ class OfferingCreate(SaleTerms):
     """The terms of the first sale.
 
     `offered_units` is the hard cap, `minimum_units` the soft cap. `max_ticket_units` is what one
-    investor may order in all. `payment_hours` is how long an order waits for its money; left out,
-    until the sale closes. What becomes free is kept for who waits for it for `waiting_list_hours`;
-    0: there is no waiting list. Each buyer accepts the papers of `document_ids`.
+    investor may order in all. `payment_hours` is how long an order waits for its money; null,
+    until the sale closes, which needs a `closes_at`. What becomes free is kept for who waits for
+    it for `waiting_list_hours`; 0: there is no waiting list. Each buyer accepts the papers of
+    `document_ids`.
     """
 
     minimum_units: Units = "0"
     allotment: Allotment = Allotment.FIRST_COME
     cooling_off: CoolingOff | None = None
-    payment_hours: Annotated[int, Field(gt=0, le=MAX_PAYMENT_HOURS), NO_FLAG] | None = None
+    payment_hours: Annotated[int, Field(gt=0, le=MAX_PAYMENT_HOURS), NO_FLAG] | None = (
+        USUAL_PAYMENT_HOURS
+    )
     waiting_list_hours: Annotated[int, Field(ge=0, le=MAX_WAITING_LIST_HOURS), NO_FLAG] = (
         USUAL_WAITING_LIST_HOURS
     )

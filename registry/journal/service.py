@@ -61,19 +61,32 @@ def record_reading(
 def _entry(
     actor: Actor, act: str, subject: tuple[str, object], facts: dict[str, Any]
 ) -> JournalEntry:
-    for name in FREE_TEXTS & facts.keys():
-        facts[name] = mask_fields(facts[name])
     kind, subject_id = subject
     return JournalEntry(
-        actor=actor.subject, act=act, subject_kind=kind, subject_id=str(subject_id), facts=facts
+        actor=actor.subject,
+        act=act,
+        subject_kind=kind,
+        subject_id=str(subject_id),
+        facts=_masked(facts),
     )
 
 
+def _masked(facts: dict[str, Any]) -> dict[str, Any]:
+    hidden = {name: mask_fields(facts[name]) for name in FREE_TEXTS & facts.keys()}
+    return {**facts, **hidden}
+
+
 def record_each(
-    session: Session, actor: Actor, act: str, subject_kind: str, subject_ids: Sequence[object]
+    session: Session,
+    actor: Actor,
+    act: str,
+    subject_kind: str,
+    subject_ids: Sequence[object],
+    **facts: str,
 ) -> None:
     """Add the same entry about each of many subjects, in one statement."""
     if subject_ids:
+        told = _masked(facts)
         rows = [
             {
                 "id": new_id(),
@@ -82,7 +95,7 @@ def record_each(
                 "act": act,
                 "subject_kind": subject_kind,
                 "subject_id": str(subject_id),
-                "facts": {},
+                "facts": told,
             }
             for subject_id in subject_ids
         ]

@@ -17,6 +17,7 @@ from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now, written
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row
+from registry.lifecycle.reasons import check_reason
 from registry.offering import orders, waiting
 from registry.offering.models import Offering, Order, OrderState
 from registry.tokenization import service as tokenizations
@@ -37,6 +38,33 @@ def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
     """
     order = orders.get_own_order(session, actor, order_id)
     offering = _lock(session, order)
+    _require_cancellable(order)
+    _release(session, actor, offering, order, "order_cancelled")
+    return order
+
+
+def annul_order(session: Session, actor: Actor, order_id: UUID, *, reason: str) -> Order:
+    """End somebody's unpaid order as compliance: it holds fractions that nobody pays for.
+
+    Raises
+    ------
+    NotFound
+        There is no such order.
+    Conflict
+        ``order_not_cancellable``, ``order_signed_by_seller``.
+    Invalid
+        ``reason_missing``.
+    """
+    order = get_row(session, Order, order_id, kind="order")
+    offering = _lock(session, order)
+    check_reason(reason, "annul")
+    _require_cancellable(order)
+    _release(session, actor, offering, order, "order_annulled", reason=reason)
+    return order
+
+
+def _require_cancellable(order: Order) -> None:
+    """Ask that a locked order is not paid for, and that nobody can settle it any more."""
     if order.state != OrderState.AWAITING_PAYMENT:
         raise Conflict(
             "order_not_cancellable",
@@ -52,8 +80,6 @@ def cancel_order(session: Session, actor: Actor, order_id: UUID) -> Order:
             values={"until": written(order.pay_until)},
             remedy="Leave it unpaid: it lapses then.",
         )
-    _release(session, actor, offering, order, "order_cancelled")
-    return order
 
 
 def withdraw_order(session: Session, actor: Actor, order_id: UUID) -> Order:
@@ -139,6 +165,8 @@ def _lock(session: Session, order: Order) -> Offering:
     return offering
 
 
-def _release(session: Session, actor: Actor, offering: Offering, order: Order, act: str) -> None:
-    orders.release_orders(session, actor, offering, [order], act=act)
+def _release(
+    session: Session, actor: Actor, offering: Offering, order: Order, act: str, **facts: str
+) -> None:
+    orders.release_orders(session, actor, offering, [order], act=act, **facts)
     waiting.offer_freed(session, offering)

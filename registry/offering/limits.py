@@ -25,9 +25,13 @@ from registry.offering.models import (
     Order,
     OrderState,
 )
+from registry.offering.money import ENDED
 from registry.party import service as parties
 from registry.tokenization import compliance
 from registry.tokenization.models import Tokenization
+
+MOST_ENDED = 3
+"""So many orders of one sale may come to nothing, so that nobody holds it without paying."""
 
 
 def require_within(
@@ -48,11 +52,13 @@ def require_within(
     ------
     Conflict
         ``country_not_allowed``, ``country_not_eligible``, ``order_exceeds_ticket``,
-        ``order_exceeds_holding``, ``holders_exhausted``, ``seller_is_buyer``.
+        ``order_exceeds_holding``, ``holders_exhausted``, ``seller_is_buyer``,
+        ``orders_came_to_nothing``.
     """
     terms = compliance.terms_of(tokenization)
     country = parties.get_party(session, investor.party_id).residence_country
     _require_country(tokenization, terms, offering, country)
+    _require_few_ended(session, offering, investor)
     ordered = _ordered(session, offering, investor)
     _require_below_ticket(offering, ordered, units)
     if offering.kind == OfferingKind.SECONDARY:
@@ -69,6 +75,24 @@ def require_within(
         rest = 1 if taken < tokenization.declared_fractions else 0
         if _count_buyers(session, offering) + rest >= terms.max_holders:
             raise _exhausted(tokenization, terms)
+
+
+def _require_few_ended(session: Session, offering: Offering, investor: Investor) -> None:
+    """Let nobody order, not pay, and order again for as long as a sale goes on."""
+    ended = session.exec(
+        select(func.count()).where(
+            col(Order.offering_id) == offering.id,
+            col(Order.investor_id) == investor.id,
+            col(Order.state).in_(ENDED),
+        )
+    ).one()
+    if ended >= MOST_ENDED:
+        raise Conflict(
+            "orders_came_to_nothing",
+            f"{ended} of your orders of this offering were cancelled, withdrawn or not paid.",
+            values={"ended": ended},
+            remedy="Buy in another offering.",
+        )
 
 
 def _require_room(

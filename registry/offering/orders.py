@@ -34,19 +34,20 @@ def release_orders(
     released: Sequence[Order],
     *,
     act: str = "order_cancelled",
+    **facts: str,
 ) -> None:
     """End orders of a locked offering, and let their fractions and their money go.
 
     Parameters
     ----------
-    act
+    act, facts
         What the journal says of each.
     """
     money.release_money(session, released)
     offering.reserved_units -= sum(order.units for order in released)
     session.add(offering)
     session.flush()
-    journal.record_each(session, actor, act, "order", [order.id for order in released])
+    journal.record_each(session, actor, act, "order", [order.id for order in released], **facts)
 
 
 def is_time_over(offering: Offering, moment: datetime) -> bool:

@@ -16,6 +16,7 @@ MAX_COOLING_OFF_HOURS = 90 * DAY_HOURS
 MAX_PAYMENT_HOURS = 90 * DAY_HOURS
 MAX_WAITING_LIST_HOURS = 30 * DAY_HOURS
 USUAL_WAITING_LIST_HOURS = 2 * DAY_HOURS
+USUAL_PAYMENT_HOURS = 3 * DAY_HOURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class OfferTerms:
     cooling_off_hours
         So long after an order its investor may withdraw it; nothing is minted before.
     payment_hours
-        So long an order waits for its money; None: until the sale closes.
+        So long an order waits for its money; None: until the sale closes, at a time that is known.
     waiting_list_hours
         So long what became free is kept for who waited for it; 0: there is no waiting list.
     document_ids
@@ -55,7 +56,7 @@ class OfferTerms:
     eligible_countries: tuple[str, ...] | None = None
     allotment: Allotment = Allotment.FIRST_COME
     cooling_off_hours: int = 0
-    payment_hours: int | None = None
+    payment_hours: int | None = USUAL_PAYMENT_HOURS
     waiting_list_hours: int = USUAL_WAITING_LIST_HOURS
     document_ids: tuple[UUID, ...] = ()
 
@@ -133,6 +134,11 @@ def _may_miss_its_minimum(terms: OfferTerms) -> bool:
 def _check_time(terms: OfferTerms, moment: datetime) -> None:
     opens, closes = terms.opens_at, terms.closes_at
     if closes is None:
+        if terms.payment_hours is None:
+            raise _invalid(
+                "Without an end of the sale, an order would wait for its money for ever.",
+                "payment_hours",
+            )
         return
     if closes <= moment:
         raise _invalid(f"{written(closes)} is over.", "closes_at")

@@ -97,6 +97,14 @@ def test_open__all_terms__are_kept(desk: Desk, market: Market) -> None:
     assert (sale.allotment, sale.waiting_list_hours) == (Allotment.PRO_RATA, 0)
 
 
+def test_open__nothing_said_of_the_time_to_pay__is_three_days(desk: Desk, market: Market) -> None:
+    assert offer(desk, market).payment_hours == 72
+
+
+def test_open__to_be_paid_until_a_known_end__is_taken(desk: Desk, market: Market) -> None:
+    assert offer(desk, market, payment_hours=None, closes_at=LATER).payment_hours is None
+
+
 @pytest.mark.parametrize(
     ("terms", "code", "field"),
     [
@@ -112,6 +120,7 @@ def test_open__all_terms__are_kept(desk: Desk, market: Market) -> None:
         ({"opens_at": LATER, "closes_at": LATER}, "offer_terms_invalid", "/closes_at"),
         ({"cooling_off_hours": -1}, "offer_terms_invalid", "/cooling_off"),
         ({"cooling_off_hours": 2161}, "offer_terms_invalid", "/cooling_off"),
+        ({"payment_hours": None}, "offer_terms_invalid", "/payment_hours"),
         ({"payment_hours": 0}, "offer_terms_invalid", "/payment_hours"),
         ({"waiting_list_hours": 721}, "offer_terms_invalid", "/waiting_list_hours"),
         ({"eligible_countries": ()}, "offer_terms_invalid", "/eligible_countries"),

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from registry.investor.models import KycState
+from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from registry.offering import buying, leaving, orders
+from registry.offering import buying, leaving, limits, orders
 from registry.offering.models import Offering, OfferingState, OrderState
 from tests import factories as make
 from tests import sales
 from tests.db.stage import Stage, StageMaker
-from tests.factories import Buyer, Desk
+from tests.factories import COMPLIANCE, Buyer, Desk
 
 pytestmark = pytest.mark.db
 
@@ -228,3 +229,42 @@ def test_list_orders__of_one_investor__shows_only_theirs(
     assert orders.list_orders(desk.session, offering_id=sale.id, after=mine[0].id, limit=1) == [
         mine[1]
     ]
+
+
+def test_annul__unpaid__frees_the_fractions_and_says_why(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    order = sales.order(desk, sale, buyer, units=100)
+    sales.pay(desk, order, 500)
+
+    leaving.annul_order(desk.session, COMPLIANCE, order.id, reason="Holds the sale")
+
+    assert (order.state, sale.reserved_units) == (OrderState.REFUND_DUE, 0)
+    annulled = select(JournalEntry).where(JournalEntry.act == "order_annulled")
+    entry = desk.session.exec(annulled).one()
+    assert (entry.subject_id, entry.facts) == (str(order.id), {"reason": "Holds the sale"})
+
+
+def test_annul__paid_or_without_a_reason__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    order = sales.order(desk, sale, buyer, units=5)
+    with pytest.raises(Invalid, match="reason_missing"):
+        leaving.annul_order(desk.session, COMPLIANCE, order.id, reason=" ")
+    sales.pay(desk, order)
+    with pytest.raises(Conflict, match="order_not_cancellable"):
+        leaving.annul_order(desk.session, COMPLIANCE, order.id, reason="Holds the sale")
+
+
+def test_order__after_three_that_came_to_nothing__is_refused(
+    desk: Desk, sale: Offering, buyer: Buyer
+) -> None:
+    for _ in range(limits.MOST_ENDED):
+        held = sales.order(desk, sale, buyer, units=sale.offered_units)
+        held.pay_until = now()
+        desk.session.flush()
+        leaving.lapse_order(desk.session, held.id)
+
+    with pytest.raises(Conflict, match="orders_came_to_nothing"):
+        sales.order(desk, sale, buyer)
+    assert sales.order(desk, sale, make.buyer(desk)).units
