@@ -79,7 +79,9 @@ class RpcRefused(ChainError):
         self.message = message
         words = str(data or "").split()
         self.data = words[-1] if words and REVERT_DATA.fullmatch(words[-1]) else None
-        self._says_revert = "revert" in f"{message} {data}".lower()
+        said = f"{message} {data}".lower()
+        # An instruction that does not exist stops a contract as well.
+        self._says_revert = "revert" in said or "opcode" in said
 
     @property
     def is_unknown_method(self) -> bool:

@@ -193,7 +193,7 @@ def read_simulated(answer: Any) -> int:
     Raises
     ------
     RpcRefused
-        The call reverts.
+        The call reverts, or comes to no end otherwise: nodes give codes of their own to that.
     """
     (told,) = answer[0]["calls"]
     if _number(told["status"]) == 1:
@@ -201,7 +201,7 @@ def read_simulated(answer: Any) -> int:
     error = told.get("error") or {}
     data = error.get("data") or told.get("returnData")
     message = str(error.get("message") or "execution reverted")
-    raise RpcRefused("eth_simulateV1", int(error.get("code", REVERTED)), message, data)
+    raise RpcRefused("eth_simulateV1", REVERTED, message, data)
 
 
 @_told

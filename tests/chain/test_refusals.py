@@ -19,6 +19,7 @@ from tests.chain.faults import AfterEstimate, Capped, EstimatesLate
 from tests.chain.market import FIRST, ISSUER, SECOND, Market
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import count
+from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
 
@@ -272,3 +273,22 @@ def test_refusal__only_an_older_state_reverts__waits_for_the_node(market: Market
 
     world.settle()
     assert {state_of(market, each) for each in mints} == {OperationState.FINAL}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("0x5f5ffd", id="says no reason"),
+        pytest.param("0x60aa5f52600160 1ffd".replace(" ", ""), id="says one"),
+        pytest.param("0xfe", id="does not exist as an instruction"),
+    ],
+)
+@pytest.mark.parametrize("once", [True, False])
+def test_estimate__contract_stops__is_no_refusal_of_the_node(
+    empty: World, code: str, *, once: bool
+) -> None:
+    contract_at = b"\x42" * 20
+    empty.node.rpc("anvil_setCode", hex_of(contract_at), code)
+    with pytest.raises(RpcRefused) as refused:
+        empty.client.estimate_gas(contract_at, b"", sender=contract_at[::-1], once=once)
+    assert refused.value.is_revert or refused.value.is_out_of_gas
