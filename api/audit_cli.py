@@ -17,6 +17,7 @@ from chain.following import client_of
 from chain.node.client import ChainClient, bytes_of
 from chain.proving.audit import ChainAudit
 from chain.proving.contract_repair import ContractRepair
+from registry.captable import lost_seal
 from registry.captable.contract_models import ContractEvent, FollowedContract
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.certificate.audit import altered
@@ -106,6 +107,9 @@ def _everything(
     say("the certificates")
     with made.database.reading() as session:
         yield from altered(session, made.vault)
+    say("the blocks that reorgs took")
+    with made.database.reading() as session:
+        yield from lost_seal.altered(session)
     if not offline:
         yield from _our_chain(made.database, client, named)
         yield from _other_chains(made)

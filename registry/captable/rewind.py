@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk, contracts, sums
+from registry.captable import bulk, contracts, lost_seal, sums
 from registry.captable.events import ProjectedBlock
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
@@ -65,6 +65,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     sums.require_equal(session, standing)
     taken = _cut_blocks(session, chain_id, ancestor)
     contracts.take_back(session, chain_id, ancestor.number)
+    lost_seal.seal_taken(session, chain_id)
     # What was written here, no row of the session's has seen.
     session.expire_all()
     return taken

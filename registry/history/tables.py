@@ -194,7 +194,7 @@ NOT_LEGAL: dict[str, str] = {
     "balance_at": "projected from the chain, whose past is told by block",
     "registered_wallet": "projected from the chain, whose past is told by block",
     "chain_block": "projected from the chain, whose past is told by block",
-    "orphan_block": "projected from the chain, whose past is told by block",
+    "orphan_block": "sealed by the act of the reorg, see registry.captable.lost_seal",
     "contract_event": "projected from the chain, whose past is told by block",
     "followed_contract": "how far our contracts are read",
     "cap_table_export": "a copy of what is projected, with its block",

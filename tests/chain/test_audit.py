@@ -114,6 +114,12 @@ def test_audit__untouched__finds_nothing(scene: Scene) -> None:
     ("statement", "row"),
     [
         (
+            ("INSERT INTO orphan_block (chain_id, hash, orphaned_at, number, mined_at, recorded_at)"
+            " VALUES (5, sha256('x'), now(), 1, now(), now())"),
+            ("SELECT 'Block 0x' || encode(sha256('x'), 'hex') || ' of chain 5 in orphan_block was"
+            " never taken back'"),
+        ),
+        (
             ("UPDATE journal_entry SET actor = 'nobody' WHERE id ="
             " (SELECT entry_id FROM journal_leaf WHERE kind = 'act' ORDER BY seq LIMIT 1)"),
             ("SELECT 'Entry ' || min(seq) || ' is not what was sealed' FROM journal_leaf"
@@ -182,7 +188,7 @@ def test_audit__untouched__finds_nothing(scene: Scene) -> None:
         ),
     ],
     ids=[
-        "act", "sealed image", "title version", "title share", "asset", "transfer",
+        "lost block", "act", "sealed image", "title version", "title share", "asset", "transfer",
         "registration", "claim", "block", "document's hash", "certificate", "anchor",
     ],
 )  # fmt: skip
