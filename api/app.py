@@ -81,6 +81,7 @@ from api.routes import (
 from api.schemas.common import BODY_PROBLEMS, Problem
 from api.tracing import TraceRequests
 from api.version import VERSION
+from registry.reconciliation.stated_rows import MAX_FILE_BYTES
 from registry.sanctions.lists import MAX_LIST_BYTES
 
 MULTIPART_ROOM_BYTES = 64 * 1024
@@ -197,6 +198,7 @@ def create_app(services: Services) -> FastAPI:
         max_bytes=services.settings.max_upload_bytes + MULTIPART_ROOM_BYTES,
         by_path={
             f"/v1{sanctions.PATH}": MAX_LIST_BYTES + imports.FORM_ROOM_BYTES,
+            f"/v1{reconciliation.PATH}": MAX_FILE_BYTES + imports.FORM_ROOM_BYTES,
             f"/v1{imports.PATH}": services.settings.max_import_bytes + imports.FORM_ROOM_BYTES,
         },
     )

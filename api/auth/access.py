@@ -358,6 +358,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "reject_break_fix": COMPLIANCE,
     "accept_break_loss": COMPLIANCE | CHECKER,
     "file_register_statement": frozenset({R.OPERATIONS}),
+    "upload_register_statement": frozenset({R.OPERATIONS}),
     "list_register_statements": OVERSIGHT | {R.OPERATIONS},
     # alerts and filings: never for whom they are about
     "list_alerts": OVERSIGHT,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import File, Form, Response, UploadFile
 
 from api.deps import ActorDep, ReadSessionDep, SessionDep
 from api.idempotency import IDEMPOTENT
@@ -26,6 +28,8 @@ from registry.reconciliation.models import BreakState
 from registry.tokenization import service as tokenizations
 
 router = resource_router("reconciliation")
+
+PATH = "/register_statements"
 
 
 @router.post("/tokens/{token_id}/breaks", dependencies=IDEMPOTENT)
@@ -106,7 +110,23 @@ def file_register_statement(
 ) -> StatementRead:
     """File the register of record at the end of a day; each holder that differs is a break."""
     row = statements.file_statement(session, actor, token_id, as_of=body.as_of, rows=body.lines())
-    reconciliation.run_checks(session, token_id)
+    reconciliation.compare_registers(session, token_id)
+    response.headers["Location"] = f"/v1/tokens/{token_id}/register_statements"
+    return StatementRead.model_validate(row)
+
+
+@router.post(PATH, status_code=201, dependencies=IDEMPOTENT)
+def upload_register_statement(
+    session: SessionDep,
+    actor: ActorDep,
+    response: Response,
+    file: Annotated[UploadFile, File(description="CSV in UTF-8: party_id,units, a holder a line")],
+    token_id: Annotated[UUID, Form()],
+    as_of: Annotated[date, Form()],
+) -> StatementRead:
+    """File it as a CSV file, however many holders there are; else as file_register_statement."""
+    row = statements.upload_statement(session, actor, token_id, as_of=as_of, file=file.file)
+    reconciliation.compare_registers(session, token_id)
     response.headers["Location"] = f"/v1/tokens/{token_id}/register_statements"
     return StatementRead.model_validate(row)
 

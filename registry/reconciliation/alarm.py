@@ -10,8 +10,9 @@ from sqlmodel import Session, col, select
 from registry.captable.models import EventKind, Token, TokenEvent
 from registry.captable.portfolio import tokenization_at
 from registry.reconciliation.instructions import agent_acts
+from registry.reconciliation.opening import open_breaks
 from registry.reconciliation.proofs import differences_of
-from registry.reconciliation.service import open_breaks, run_rule
+from registry.reconciliation.service import run_rule
 from registry.tokenization.models import Tokenization
 
 log = structlog.get_logger()

@@ -20,7 +20,7 @@ from sqlmodel import Session
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
 from registry.reconciliation.checks import CHECKS
-from registry.reconciliation.service import open_breaks
+from registry.reconciliation.opening import open_breaks
 from registry.reconciliation.views import Difference, look_at
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func
@@ -11,10 +11,8 @@ from sqlmodel import Session, col, select
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState
-from registry.journal import service as journal
-from registry.kernel.actor import THE_SYSTEM, Actor, Role
+from registry.kernel.actor import Actor, Role
 from registry.kernel.canonical import record_hash
-from registry.kernel.clock import now
 from registry.kernel.errors import Invalid
 from registry.kernel.machine import machine
 from registry.kernel.rows import get_row, page_after
@@ -23,8 +21,9 @@ from registry.onboarding import approvals
 from registry.reconciliation.checks import CHECKS
 from registry.reconciliation.freezes import chain_obeys, chain_released
 from registry.reconciliation.guards import MACHINE
-from registry.reconciliation.models import CLOSED, BreakState, ReconciliationBreak
-from registry.reconciliation.views import Difference, look_at
+from registry.reconciliation.models import CLOSED, ReconciliationBreak
+from registry.reconciliation.opening import open_breaks, open_or_touch
+from registry.reconciliation.views import look_at
 from registry.tokenization import service as tokenizations
 
 
@@ -56,58 +55,21 @@ def run_rule(
     # Two runs at once would open one break twice, and one of them would fail.
     tokenizations.get_tokenization(session, tokenization_id, lock=True)
     view = look_at(session, tokenization_id)
-    return [_open_or_touch(session, tokenization_id, item) for item in CHECKS[rule](session, view)]
+    return open_or_touch(session, tokenization_id, CHECKS[rule](session, view))
 
 
-def open_breaks(
-    session: Session, tokenization_id: UUID, found: Iterable[Difference]
-) -> list[ReconciliationBreak]:
-    """Open a break for each difference that has none; return the new ones."""
-    tokenizations.get_tokenization(session, tokenization_id, lock=True)
-    made = [_open_or_touch(session, tokenization_id, item) for item in found]
-    return [item for item, is_new in made if is_new]
+def compare_registers(session: Session, tokenization_id: UUID) -> None:
+    """Open a break for each holder of whom the newest statement says something else (REG-01).
 
+    Holders are read before the token is locked: there may be a million of them.
 
-def _open_or_touch(
-    session: Session, tokenization_id: UUID, item: Difference
-) -> tuple[ReconciliationBreak, bool]:
-    # What two people wrote off stays written off while it is exactly that; an open one first.
-    accepted = (col(ReconciliationBreak.state) == BreakState.WRITTEN_OFF) & (
-        col(ReconciliationBreak.detail) == item.detail
-    )
-    seen = session.exec(
-        select(ReconciliationBreak)
-        .where(
-            col(ReconciliationBreak.tokenization_id) == tokenization_id,
-            col(ReconciliationBreak.rule) == item.rule,
-            col(ReconciliationBreak.subject) == item.subject,
-            col(ReconciliationBreak.state).not_in(CLOSED) | accepted,
-        )
-        .order_by(accepted, col(ReconciliationBreak.id).desc())
-    ).first()
-    if seen is not None:
-        seen.last_seen_at = now()
-        if seen.detail != item.detail:
-            seen.detail = item.detail
-            journal.record(
-                session, THE_SYSTEM, "reconciliation_break_changed", "reconciliation_break", seen.id
-            )
-        session.flush()
-        return seen, False
-    made = ReconciliationBreak(
-        tokenization_id=tokenization_id,
-        rule=item.rule,
-        subject=item.subject,
-        detail=item.detail,
-        last_seen_at=now(),
-    )
-    session.add(made)
-    session.flush()
-    journal.record(
-        session, THE_SYSTEM, "reconciliation_break_opened", "reconciliation_break", made.id,
-        rule=item.rule, break_subject=item.subject, tokenization_id=str(tokenization_id),
-    )  # fmt: skip
-    return made, True
+    Raises
+    ------
+    Conflict, Unavailable
+        As `run_checks`.
+    """
+    view = look_at(session, tokenization_id)
+    open_breaks(session, tokenization_id, CHECKS["REG-01"](session, view))
 
 
 def investigate_break(session: Session, actor: Actor, break_id: UUID) -> ReconciliationBreak:
@@ -158,7 +120,7 @@ def approve_fix(session: Session, actor: Actor, break_id: UUID) -> Reconciliatio
         ``break_still_found``, ``transition_refused``.
     """
     item = get_break(session, break_id, lock=True)
-    view = look_at(session, item.tokenization_id)
+    view = look_at(session, item.tokenization_id, subject=item.subject)
     still = {found.subject for found in CHECKS[item.rule](session, view)}
     given = {"still_there": item.subject in still}
     lifecycle.fire(

@@ -36,12 +36,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class TokenView:
-    """A token, the block at which it is looked at, and who held it then."""
+    """A token, the block at which it is looked at, and who held it then.
+
+    Parameters
+    ----------
+    subject
+        Where one wants to know of this alone: of a million holders, one.
+    """
 
     session: Session
     tokenization: Tokenization
     token: Token
     block: AsOfBlock
+    subject: str | None = None
 
     @cached_property
     def entries(self) -> Sequence[CapTableEntry]:
@@ -50,7 +57,11 @@ class TokenView:
 
 
 def look_at(
-    session: Session, tokenization_id: UUID, as_of: datetime | int | None = None
+    session: Session,
+    tokenization_id: UUID,
+    as_of: datetime | int | None = None,
+    *,
+    subject: str | None = None,
 ) -> TokenView:
     """Return the token at the last block at or before `as_of`, or the newest.
 
@@ -68,4 +79,4 @@ def look_at(
         raise Conflict("token_not_deployed", "The token does not stand on chain yet.")
     token = captable.get_token(session, tokenization.token_address)
     block = captable.block_at(session, token.chain_id, as_of)
-    return TokenView(session, tokenization, token, block)
+    return TokenView(session, tokenization, token, block, subject)

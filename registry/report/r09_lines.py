@@ -17,30 +17,22 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import held_by
 from registry.captable.models import Token
+from registry.reconciliation.comparing import DIFFERING, FILED, OWNED
 
 PARTY, ADDRESS = 0, 1
 AT_ONCE = 1_000
 
-_OWNERS = """
-JOIN holder h ON h.holder_no = x.holder_no
-JOIN wallet w ON w.address = h.address
-JOIN investor i ON i.id = w.investor_id
-"""
-_OWNED = f"SELECT i.party_id, h.address, x.balance_units AS units FROM ({{held}}) x {_OWNERS}"  # noqa: S608
 _ALL = f"""
 (SELECT party_id FROM register_statement_row
  WHERE statement_id = %(statement)s AND party_id > %(after)s ORDER BY party_id LIMIT %(limit)s)
 UNION
 (SELECT i.party_id FROM investor i
- WHERE i.party_id > %(after)s AND EXISTS (SELECT FROM ({_OWNED}) o WHERE o.party_id = i.party_id)
+ WHERE i.party_id > %(after)s AND EXISTS (SELECT FROM ({OWNED}) o WHERE o.party_id = i.party_id)
  ORDER BY i.party_id LIMIT %(limit)s)
 """  # noqa: S608 - no value in it
 _DIFFERING = f"""
-SELECT party_id FROM (SELECT party_id, sum(units) AS units FROM ({_OWNED}) o GROUP BY party_id) o
-FULL JOIN (SELECT party_id, units FROM register_statement_row WHERE statement_id = %(statement)s) s
-  USING (party_id)
+SELECT party_id FROM ({DIFFERING.format(held="{held}", stated=FILED)}) d
 WHERE %(statement)s::uuid IS NOT NULL AND party_id > %(after)s
-  AND coalesce(o.units, 0) <> coalesce(s.units, 0)
 UNION
 SELECT i.party_id FROM wallet w JOIN investor i ON i.id = w.investor_id
 WHERE w.address = ANY(%(denied)s) AND i.party_id > %(after)s
@@ -143,7 +135,7 @@ class Registers:
         yield from self._addresses(last, at_once, differing=differing)
 
     def _parties(self, last: str, at_once: int, *, differing: bool) -> Iterator[Line]:
-        query = _PARTIES.format(chosen=_DIFFERING if differing else _ALL, owned=_OWNED)
+        query = _PARTIES.format(chosen=_DIFFERING if differing else _ALL, owned=OWNED)
         while found := self._ask(query, UUID(last), at_once):
             for party_id, units, stated, wallets in found:
                 line = Line(party_id, wallets or (), self._stated(stated), int(units or 0))

@@ -50,7 +50,7 @@ class Filed:
 @pytest.fixture
 def filed(fresh_database: Database, tmp_path: Path) -> Iterator[Filed]:
     settings = house_settings(tmp_path)
-    vault = Vault(_secret(settings.pii_key), _secret(settings.pii_index_key))
+    vault = Vault(secret(settings.pii_key), secret(settings.pii_index_key))
     with fresh_database.transaction() as session:
         desk = Desk(session, vault, FolderStore(tmp_path / "papers"))
         chain = ledger.live(desk, *UNITS)
@@ -90,7 +90,7 @@ def _prove(desk: Desk, chain: ledger.Ledger) -> None:
     desk.session.flush()
 
 
-def _secret(secret: SecretStr | None) -> str:
+def secret(secret: SecretStr | None) -> str:
     assert secret is not None
     return secret.get_secret_value()
 
