@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from registry.captable.models import (
@@ -18,6 +20,7 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.investor.models import Wallet
+from registry.kernel.rows import among
 
 
 def count_holders(session: Session, token: Token) -> int:
@@ -39,16 +42,36 @@ def count_holders(session: Session, token: Token) -> int:
     ).one()
 
 
-def units_of(session: Session, token: Token, investor_id: UUID) -> int:
-    """Return the units in all wallets of an investor."""
-    held = session.exec(
-        select(func.coalesce(func.sum(col(Balance.balance_units)), 0))
-        .select_from(Balance)
-        .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
-        .join(Wallet, col(Wallet.address) == col(Holder.address))
-        .where(col(Balance.token_no) == token.token_no, col(Wallet.investor_id) == investor_id)
-    ).one()
-    return int(held)
+def units_of(session: Session, token: Token, investor_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """Return the units in all wallets of each of some investors who hold any."""
+    rows = session.exec(
+        select(Wallet.investor_id, func.sum(col(Balance.balance_units)))
+        .join(Holder, col(Holder.address) == col(Wallet.address))
+        .join(Balance, col(Balance.holder_no) == col(Holder.holder_no))
+        .where(
+            col(Balance.token_no) == token.token_no,
+            among(col(Wallet.investor_id), investor_ids),
+        )
+        .group_by(col(Wallet.investor_id))
+    )
+    return {investor_id: int(units) for investor_id, units in rows}
+
+
+def holds(token: Token, investor_id: Mapped[UUID]) -> ColumnElement[bool]:
+    """Give the condition that an investor holds some of a token.
+
+    Parameters
+    ----------
+    investor_id
+        The column that names the investor.
+    """
+    return exists().where(
+        col(Wallet.investor_id) == investor_id,
+        col(Holder.address) == col(Wallet.address),
+        col(Balance.holder_no) == col(Holder.holder_no),
+        col(Balance.token_no) == token.token_no,
+        col(Balance.balance_units) > 0,
+    )
 
 
 def minted_since(session: Session, token: Token, address: bytes, moment: datetime) -> int:

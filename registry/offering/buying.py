@@ -74,7 +74,8 @@ def place_order(
     tokenization = require_on_sale(session, offering)
     require_ticket(offering, units)
     _require_left(offering, units)
-    limits.require_within(session, tokenization, offering, buyer.investor, units)
+    book = limits.read_book(session, tokenization, offering, [buyer.investor.id])
+    limits.require_within(book, buyer.investor.id, units)
     acceptance.require_accepted(session, offering, accepted)
     order = reserve(session, actor, offering, buyer, units)
     acceptance.record_acceptance(
@@ -114,6 +115,24 @@ def require_buyer(session: Session, investor: Investor | None, wallet: Wallet | 
     Conflict
         ``wallet_not_proven``, ``party_under_order``, ``dealing_on_hold``.
     """
+    buyer = require_ready(investor, wallet)
+    court_orders.require_unbound(session, buyer.investor.party_id, buyer.wallet.address)
+    if listed_among(session, [buyer.investor.party_id]):
+        # A buyer is not told that a list may name them (no tipping-off, AMLA 2010 s.7).
+        raise on_hold()
+    return buyer
+
+
+def require_ready(investor: Investor | None, wallet: Wallet | None) -> Buyer:
+    """Ask that somebody may hold, and where; no more than these rows say.
+
+    Raises
+    ------
+    Forbidden
+        ``kyc_not_passed``.
+    Conflict
+        ``wallet_not_proven``.
+    """
     if investor is None or not investors.may_hold(investor):
         raise Forbidden(
             "kyc_not_passed",
@@ -131,10 +150,6 @@ def require_buyer(session: Session, investor: Investor | None, wallet: Wallet | 
             "The wallet is not proven to be yours, or has no identity on chain yet.",
             remedy="Sign its challenge at /v1/investors/{id}/wallets and wait for the identity.",
         )
-    court_orders.require_unbound(session, investor.party_id, wallet.address)
-    if listed_among(session, [investor.party_id]):
-        # A buyer is not told that a list may name them (no tipping-off, AMLA 2010 s.7).
-        raise on_hold()
     return Buyer(investor, wallet)
 
 

@@ -210,20 +210,6 @@ def tell_seller(session: Session, offering: Offering, order: Order) -> None:
     )  # fmt: skip
 
 
-def require_other_buyer(session: Session, offering: Offering, investor: Investor) -> None:
-    """Let the wrapper not buy from itself.
-
-    Raises
-    ------
-    Conflict
-        ``seller_is_buyer``.
-    """
-    if seller_of(session, offering).investor_id == investor.id:
-        raise Conflict(
-            "seller_is_buyer", "What is sold here is yours.", remedy="Somebody else has to buy it."
-        )
-
-
 def _require_none_open(session: Session, tokenization: Tokenization) -> None:
     running = session.exec(
         select(Offering.id).where(

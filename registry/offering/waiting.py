@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from registry.investor import service as investors
 from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
@@ -18,6 +19,7 @@ from registry.kernel.rows import among, page_after
 from registry.offering import acceptance, buying, limits, orders
 from registry.offering.acceptance import Accepted
 from registry.offering.buying import Buyer
+from registry.offering.limits import Book
 from registry.offering.models import (
     Offering,
     OfferingState,
@@ -25,7 +27,11 @@ from registry.offering.models import (
     WaitingEntry,
     WaitingState,
 )
+from registry.reconciliation.payable import barred_wallets
 from registry.tokenization.models import Tokenization
+
+MOST_AT_ONCE = 100
+"""So many are offered something in one transaction, which holds the sale; the clock goes on."""
 
 
 def join_waiting_list(
@@ -54,7 +60,8 @@ def join_waiting_list(
     tokenization = buying.require_on_sale(session, offering)
     buying.require_ticket(offering, units)
     _require_list(offering, units)
-    limits.require_within(session, tokenization, offering, buyer.investor, units)
+    book = limits.read_book(session, tokenization, offering, [buyer.investor.id])
+    limits.require_within(book, buyer.investor.id, units)
     acceptance.require_accepted(session, offering, accepted)
     if _find_waiting(session, offering, buyer.investor) is not None:
         raise Conflict(
@@ -140,7 +147,8 @@ def offer_freed(session: Session, offering: Offering) -> list[Order]:
     """Offer what is left of a locked offering to who waits: the first that fits, then the next.
 
     Whoever waits for more than there is, or may not buy at this moment, is passed over and stays.
-    While the sale rests nobody is offered anything; `serve_list` does that once it goes on.
+    While the sale rests nobody is offered anything; `serve_list` does that once it goes on. It
+    also offers what is left where more than `MOST_AT_ONCE` get some.
 
     Returns
     -------
@@ -150,12 +158,30 @@ def offer_freed(session: Session, offering: Offering) -> list[Order]:
     tokenization = _on_sale(session, offering)
     if tokenization is None:
         return []
-    waiting = session.exec(_fitting(offering).with_for_update()).all()
-    placed = []
-    for entry in waiting:
-        if entry.units <= offering.offered_units - offering.reserved_units:
-            order = _offer(session, tokenization, offering, entry)
-            placed += [order] if order else []
+    line = _read_line(session, tokenization, offering, lock=True)
+    placed: list[Order] = []
+    passed: dict[str, list[UUID]] = defaultdict(list)
+    ahead: list[tuple[UUID, str]] = []
+    for entry, investor, wallet in line.waiting:
+        if len(placed) == MOST_AT_ONCE or offering.reserved_units == offering.offered_units:
+            break
+        if entry.units > offering.offered_units - offering.reserved_units:
+            continue
+        try:
+            buyer = line.require_turn(entry, investor, wallet)
+        except RegistryError as refusal:
+            ahead.append((entry.id, refusal.code))
+            continue
+        for entry_id, code in ahead:
+            passed[code].append(entry_id)
+        ahead.clear()
+        placed.append(_offer(session, offering, buyer, entry))
+        line.book.note_order(investor.id, entry.units)
+    for code, entry_ids in passed.items():
+        # What stands in the way may end before the next fractions become free.
+        journal.record_each(
+            session, THE_SYSTEM, "waiting_list_passed_over", "waiting_entry", entry_ids, code=code
+        )
     return placed
 
 
@@ -190,9 +216,10 @@ def _could_serve(session: Session, offering: Offering) -> bool:
     tokenization = _on_sale(session, offering)
     if tokenization is None:
         return False
-    for entry in session.exec(_fitting(offering)):
+    line = _read_line(session, tokenization, offering)
+    for entry, investor, wallet in line.waiting:
         try:
-            _require_turn(session, tokenization, offering, entry)
+            line.require_turn(entry, investor, wallet)
         except RegistryError:
             continue
         return True
@@ -206,9 +233,42 @@ def _on_sale(session: Session, offering: Offering) -> Tokenization | None:
         return None
 
 
-def _fitting(offering: Offering) -> SelectOfScalar[WaitingEntry]:
-    return (
-        select(WaitingEntry)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Who waits for as much as is left or less, and all that is asked of them, read by set.
+
+    Parameters
+    ----------
+    barred
+        Wallets of whom an order binds, or a list may name.
+    """
+
+    waiting: Sequence[tuple[WaitingEntry, Investor, Wallet]]
+    book: Book
+    barred: AbstractSet[UUID]
+
+    def require_turn(self, entry: WaitingEntry, investor: Investor, wallet: Wallet) -> Buyer:
+        """Ask again all that an order is asked.
+
+        Raises
+        ------
+        Forbidden, Conflict
+            As `buying.require_ready` and `limits.require_within`; ``dealing_on_hold``.
+        """
+        buyer = buying.require_ready(investor, wallet)
+        if wallet.id in self.barred:
+            raise buying.on_hold()
+        limits.require_within(self.book, investor.id, entry.units)
+        return buyer
+
+
+def _read_line(
+    session: Session, tokenization: Tokenization, offering: Offering, *, lock: bool = False
+) -> _Line:
+    query = (
+        select(WaitingEntry, Investor, Wallet)
+        .join(Investor, col(Investor.id) == col(WaitingEntry.investor_id))
+        .join(Wallet, col(Wallet.id) == col(WaitingEntry.wallet_id))
         .where(
             col(WaitingEntry.offering_id) == offering.id,
             col(WaitingEntry.state) == WaitingState.WAITING,
@@ -216,29 +276,17 @@ def _fitting(offering: Offering) -> SelectOfScalar[WaitingEntry]:
         )
         .order_by(col(WaitingEntry.id))
     )
+    if lock:
+        query = query.with_for_update(of=WaitingEntry)
+    waiting = session.exec(query).all()
+    book = limits.read_book(
+        session, tokenization, offering, {investor.id for _, investor, _ in waiting}
+    )
+    barred = barred_wallets(session, {wallet.id for _, _, wallet in waiting})
+    return _Line(waiting, book, barred)
 
 
-def _require_turn(
-    session: Session, tokenization: Tokenization, offering: Offering, entry: WaitingEntry
-) -> Buyer:
-    investor = investors.get_investor(session, entry.investor_id)
-    buyer = buying.require_buyer(session, investor, session.get_one(Wallet, entry.wallet_id))
-    limits.require_within(session, tokenization, offering, investor, entry.units)
-    return buyer
-
-
-def _offer(
-    session: Session, tokenization: Tokenization, offering: Offering, entry: WaitingEntry
-) -> Order | None:
-    try:
-        buyer = _require_turn(session, tokenization, offering, entry)
-    except RegistryError as refusal:
-        # What stands in the way may end before the next fractions become free.
-        journal.record(
-            session, THE_SYSTEM, "waiting_list_passed_over", "offering", offering.id,
-            waiting_entry=str(entry.id), code=refusal.code,
-        )  # fmt: skip
-        return None
+def _offer(session: Session, offering: Offering, buyer: Buyer, entry: WaitingEntry) -> Order:
     entry.state = WaitingState.OFFERED
     session.add(entry)
     return buying.reserve(

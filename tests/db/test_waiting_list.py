@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session, select
 
 from registry.asset import service as assets
@@ -29,8 +30,8 @@ from registry.offering.models import (
 )
 from registry.sweep.service import CLOCKS
 from registry.tokenization import service as tokenizations
+from tests import court, liens, sales
 from tests import factories as make
-from tests import liens, sales
 from tests.db.stage import Stage, StageMaker
 from tests.factories import COMPLIANCE, Buyer, Desk
 
@@ -254,6 +255,7 @@ def test_offer__who_may_not_buy_any_more__is_passed_over_and_stays(
     assert entry.state == WaitingState.WAITING
     assert offered_to(desk, market.first) == []
     assert len(offered_to(desk, market.second)) == 1
+    assert acts(desk, "waiting_list_passed_over") == 1
 
 
 def asset_of(desk: Desk, market: Market) -> Asset:
@@ -308,7 +310,7 @@ def test_clock__only_who_may_not_buy_waits__is_not_due_and_journals_nothing(
     cancel(desk, market)
 
     assert ring(desk) == 0
-    assert acts(desk, "waiting_list_passed_over") == 1
+    assert acts(desk, "waiting_list_passed_over") == 0  # nobody behind them was offered anything
 
     market.first.investor.kyc_valid_until = valid
     desk.session.flush()
@@ -345,3 +347,52 @@ def test_end__of_the_sale__lets_everybody_go(desk: Desk, market: Market, how: st
     desk.session.refresh(entry)
     assert entry.state == WaitingState.CLOSED
     assert len(desk.session.exec(select(Order)).all()) == 1
+
+
+def test_offer__nobody_of_many_may_be_served__asks_all_of_them_in_as_many_statements_as_of_one(
+    desk: Desk, market: Market
+) -> None:
+    def asked(units: int) -> int:
+        market.sold.state = OrderState.AWAITING_PAYMENT
+        market.sale.reserved_units = OFFERED
+        desk.session.flush()
+        before = len(told)
+        cancel(desk, market)
+        assert waiting.due_lists(desk.session) == []
+        assert market.sale.reserved_units == units
+        return len(told) - before
+
+    told: list[str] = []
+    event.listen(desk.session.connection(), "before_cursor_execute", lambda *of: told.append(of[2]))
+    refused = [make.buyer(desk) for _ in range(12)]
+    for who in refused[:2]:
+        join(desk, market, who)
+    for who in refused:
+        who.investor.kyc_valid_until = now() - timedelta(seconds=1)
+    desk.session.flush()
+    few = asked(0)
+
+    for who in refused:
+        who.investor.kyc_valid_until = now() + timedelta(days=1)
+    desk.session.flush()
+    market.sale.reserved_units = OFFERED
+    for who in refused[2:]:
+        join(desk, market, who)
+    for who in refused:
+        court.apply(desk, court.on_party(desk, who.investor.party_id))
+    desk.session.flush()
+
+    assert asked(0) <= few + 1  # orders bind some of them: one statement more tells whom
+
+
+def test_offer__more_than_are_served_at_once__the_clock_goes_on(
+    desk: Desk, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    join(desk, market, market.first)
+    join(desk, market, market.second)
+
+    cancel(desk, market)
+    assert (len(offered_to(desk, market.first)), len(offered_to(desk, market.second))) == (1, 0)
+    assert ring(desk) == 1
+    assert len(offered_to(desk, market.second)) == 1
