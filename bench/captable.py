@@ -22,6 +22,7 @@ from bench.captable_rows import MINTED_UNITS, NOT_FINAL, PER_BLOCK, LargeToken, 
 from bench.figures import print_figure
 from bench.timing import p99_ms
 from chain.sync.compacting import HOLDERS
+from registry.captable import entries
 from registry.captable import service as captable
 from registry.captable.compacting import compact
 from registry.captable.events import ProjectedBlock
@@ -110,7 +111,7 @@ def _measure_balance(database: Database, large: LargeToken) -> None:
         token = captable.get_token(session, large.address)
 
         def ask(question: tuple[bytes, int]) -> None:
-            captable.holding_at(session, token, *question)
+            entries.holding_at(session, token, *question)
 
         milliseconds = p99_ms(ask, questions)
     _target("captable.balance_at.p99_ms", milliseconds, "ms", BALANCE_LIMIT_MS)

@@ -21,8 +21,7 @@ from api.schemas.holdings import (
     WalletHoldingRead,
 )
 from api.token_at import ProjectedDep
-from registry.captable import service as captable
-from registry.captable import transfers
+from registry.captable import entries, transfers
 from registry.captable.branches import first_known_since
 from registry.captable.claims import known_wallets, list_claim_changes
 from registry.captable.concentration import HolderKind, concentration_at
@@ -82,7 +81,7 @@ def get_wallet_holding(
 ) -> WalletHoldingRead:
     """Read what one wallet held, at a block; an investor asks for their own."""
     wallet = _visible(session, actor, address)
-    balance, frozen = captable.holding_known(session, at.token, wallet, at.block)
+    balance, frozen = entries.holding_known(session, at.token, wallet, at.block)
     known = known_wallets(session, at.token, at.block, [wallet]).get(wallet)
     return WalletHoldingRead(
         wallet=address,

@@ -22,7 +22,7 @@ from api.schemas.tokens import (
     TokenRead,
 )
 from api.token_at import ChainIdParam, ProjectedDep, TokenDep, read_chain_id
-from registry.captable import control
+from registry.captable import control, entries
 from registry.captable import service as captable
 from registry.captable.claims import known_wallets
 from registry.captable.page import list_held
@@ -114,7 +114,7 @@ def list_holders(
     legal_basis: LegalBasis,
 ) -> HoldersRead:
     """Read who the holders are; every reading is journalled with its purpose."""
-    rows = captable.list_holders(
+    rows = entries.list_holders(
         session, at.token, at.block, after=_after(paging), limit=paging.fetch
     )
     supply = supply_at(session, at.token, at.block)

@@ -19,10 +19,10 @@ from api.schemas.common import (
 )
 from registry.captable.claims import KnownWallet
 from registry.captable.control import ControlChange
+from registry.captable.entries import CapTableEntry
 from registry.captable.models import Reconciliation
 from registry.captable.page import HeldUnits
 from registry.captable.portfolio import FollowedToken
-from registry.captable.service import CapTableEntry
 from registry.kernel.vault import Vault
 from registry.party.details import masked_name
 from registry.party.service import masked_cnic

@@ -24,8 +24,7 @@ from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import prove
 from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.watched import Watched, read_watched
-from registry.captable import believed, catching_up, rounds, soundness
-from registry.captable import service as captable
+from registry.captable import believed, catching_up, entries, rounds, soundness
 from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
@@ -150,7 +149,7 @@ class Repair:
             return True
         with self._database.reading() as session:
             token = session.get_one(Token, self._token_no)
-            ours = [captable.holding_at(session, token, holder, number) for holder in holders]
+            ours = [entries.holding_at(session, token, holder, number) for holder in holders]
         functions = contract("Token").functions
         calls = [
             (token.address, functions[name].encode(hex_of(holder)))

@@ -8,7 +8,7 @@ from registry.captable.amounts import ROUNDED
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import EventKind, Token
 
-# Who has not changed since the block is told by `balance` alone, as in `service.list_holders`.
+# Who has not changed since the block is told by `balance` alone, as in `entries.list_holders`.
 HELD = """
 SELECT b.holder_no,
   CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END

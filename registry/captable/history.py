@@ -10,8 +10,8 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock, changes_by
 from registry.captable.bulk import cursor_of
+from registry.captable.entries import holding_at
 from registry.captable.models import Holder, Token
-from registry.captable.service import holding_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
-from registry.captable import portfolio
+from registry.captable import entries, portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
@@ -157,7 +157,7 @@ def issue_holding(
 
 
 def _held_at(session: Session, token: Token, wallet: bytes, number: int) -> Held:
-    units = captable.holding_at(session, token, wallet, number)
+    units = entries.holding_at(session, token, wallet, number)
     return Held(wallet, *units, portfolio.is_frozen(session, token, wallet, at_block=number))
 
 

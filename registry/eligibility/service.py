@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.captable import portfolio
+from registry.captable import entries, portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.holders import count_holders
@@ -271,7 +271,7 @@ def what_if_of(
     block = captable.block_at(session, chain_id, None)
     held = [
         HeldWallet(entry.address, entry.identity, entry.country, entry.balance_units)
-        for entry in captable.list_holders(session, token, block)
+        for entry in entries.list_holders(session, token, block)
     ]
     found = what_if(
         held,

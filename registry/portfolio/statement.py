@@ -17,9 +17,10 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
+from registry.captable.entries import holding_at
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.portfolio import list_tokens_of
-from registry.captable.service import block_at, find_tokens, holding_at, sync_state
+from registry.captable.service import block_at, find_tokens, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, Unavailable

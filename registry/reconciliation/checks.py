@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sqlmodel import Session
 
-from registry.captable import service as captable
+from registry.captable import entries
 from registry.captable.supply import supply_at
 from registry.reconciliation.awaited import late_statement
 from registry.reconciliation.freezes import order_differences
@@ -41,7 +41,7 @@ def supply_differences(session: Session, view: TokenView) -> list[Difference]:
 def cap_table_differences(session: Session, view: TokenView) -> list[Difference]:
     """TOK-03: the holdings sum to the supply, and each holder has a verified identity."""
     found = []
-    held, strangers = captable.held_and_strangers(session, view.token, view.block)
+    held, strangers = entries.held_and_strangers(session, view.token, view.block)
     supply = supply_at(session, view.token, view.block)
     if held != supply:
         found.append(

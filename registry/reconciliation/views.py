@@ -10,10 +10,11 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.captable import entries
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
+from registry.captable.entries import CapTableEntry
 from registry.captable.models import Token
-from registry.captable.service import CapTableEntry
 from registry.kernel.errors import Conflict
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
@@ -53,7 +54,7 @@ class TokenView:
     @cached_property
     def entries(self) -> Sequence[CapTableEntry]:
         """Every holder: read when it is asked for, since there may be a million of them."""
-        return captable.list_holders(self.session, self.token, self.block)
+        return entries.list_holders(self.session, self.token, self.block)
 
 
 def look_at(

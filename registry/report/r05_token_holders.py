@@ -8,11 +8,11 @@ from fractions import Fraction
 
 from sqlmodel import Session
 
-from registry.captable import service as captable
+from registry.captable import entries
 from registry.captable.claims import ClaimState, KnownWallet, known_wallets
+from registry.captable.entries import CapTableEntry
 from registry.captable.frozen import frozen_whole
 from registry.captable.models import Token
-from registry.captable.service import CapTableEntry
 from registry.captable.supply import supply_at
 from registry.investor.service import KYC_TOPIC
 from registry.report.countries import letters_of
@@ -74,7 +74,7 @@ def _holders(
     """Yield the holders by address, some at once: there may be a million of them."""
     after = bytes.fromhex(str(question.after[0])) if question.after else None
     at_once = question.at_once(_AT_ONCE)
-    while some := captable.list_holders(
+    while some := entries.list_holders(
         session, token, question.at_block, after=after, limit=at_once
     ):
         yield some

@@ -12,7 +12,7 @@ from chain.node.client import ChainClient, hex_of
 from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
-from registry.captable import catching_up
+from registry.captable import catching_up, entries
 from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.captable.projection import CursorMoved
@@ -95,7 +95,7 @@ def test_adopt__token_with_a_past__is_read_from_its_first_block(stranger: Suite)
         ):
             there = stranger.on_chain(number)
             for address in ADDRESSES:
-                held = captable.holding_at(session, token, address, number)
+                held = entries.holding_at(session, token, address, number)
                 assert held == there.holders.get(address, (0, 0))
 
 
@@ -215,4 +215,4 @@ def test_token_that_mints_the_greatest_number__is_exact(suite: Suite) -> None:
         token = captable.get_token(session, suite.token)
         assert int(token.supply_units) == GREATEST
         number = cursor_of(suite.world.database).number
-        assert captable.holding_at(session, token, ADDRESSES[1], number) == (GREATEST, 0)
+        assert entries.holding_at(session, token, ADDRESSES[1], number) == (GREATEST, 0)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from chain.sync.compacting import Compacting
+from registry.captable import entries
 from registry.captable import service as captable
 from registry.captable.stream import stream_holders
 from tests.chain.nodes import CHAIN_ID
@@ -66,7 +67,7 @@ def test_compacting__what_is_final__is_folded_and_exact_at_every_block(suite: Su
             there = suite.on_chain(number).holders
             held = {row[0]: row[1:] for row in stream_holders(session, token, number)}
             assert held == {address: held for address, held in there.items() if held[0]}
-            assert captable.holding_at(session, token, ADDRESSES[0], number) == there.get(
+            assert entries.holding_at(session, token, ADDRESSES[0], number) == there.get(
                 ADDRESSES[0], (0, 0)
             )
 

@@ -18,7 +18,7 @@ from chain.sync.indexer import Indexer
 from chain.sync.pace import Steps
 from chain.sync.ranges import RangeReader
 from chain.sync.watched import read_watched
-from registry.captable import projection
+from registry.captable import entries, projection
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Holder, Token
@@ -255,11 +255,11 @@ def test_index__whole_life__equals_the_chain_at_every_block(suite: Suite) -> Non
         token = captable.get_token(session, suite.token)
         for number in range(first, suite.world.client.head().number + 1):
             block = captable.block_at(session, CHAIN_ID, number)
-            entries = captable.list_holders(session, token, block)
+            listed = entries.list_holders(session, token, block)
             there = suite.on_chain(number)
             assert supply_at(session, token, block) == there.supply
             assert {
-                entry.address: (entry.balance_units, entry.frozen_units) for entry in entries
+                entry.address: (entry.balance_units, entry.frozen_units) for entry in listed
             } == {address: held for address, held in there.holders.items() if held[0]}
             held_there = {address: held for address, held in there.holders.items() if held[0]}
             assert {row[0]: row[1:] for row in stream_holders(session, token, number)} == held_there
@@ -267,7 +267,7 @@ def test_index__whole_life__equals_the_chain_at_every_block(suite: Suite) -> Non
                 HeldUnits(address, *held) for address, held in held_there.items()
             )
             for address in ADDRESSES:
-                held = captable.holding_at(session, token, address, number)
+                held = entries.holding_at(session, token, address, number)
                 assert held == there.holders.get(address, (0, 0))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from registry.captable import entries
 from registry.captable import service as captable
 from registry.captable.concentration import HolderKind, concentration_at
 from registry.case.kyc_freeze import list_unfrozen
@@ -73,7 +74,7 @@ def test_challenge__not_answered__is_certified_to_nobody(desk: Desk, claim: Clai
 def test_challenge__not_answered__names_no_holder(desk: Desk, claim: Claim) -> None:
     block = captable.block_at(desk.session, claim.chain.chain_id, None)
 
-    holders = captable.list_holders(desk.session, claim.chain.token, block)
+    holders = entries.list_holders(desk.session, claim.chain.token, block)
 
     (entry,) = [holder for holder in holders if holder.address == STRANGER]
     assert (entry.balance_units, entry.party) == (300, None)

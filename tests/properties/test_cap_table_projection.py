@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, select
 
-from registry.captable import projection, rewind
+from registry.captable import entries, projection, rewind
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.events import (
@@ -208,7 +208,7 @@ def seen(session: Session) -> dict[str, Any]:
     history = {
         number: [
             (entry.address, entry.balance_units, entry.frozen_units)
-            for entry in captable.list_holders(session, token, as_of)
+            for entry in entries.list_holders(session, token, as_of)
         ]
         for number in range(1, end + 1)
         for as_of in [AsOfBlock(number, b"", GENESIS, 0)]

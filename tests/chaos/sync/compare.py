@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from registry.captable import entries
 from registry.captable import service as captable
 from registry.captable.models import (
     ChainBlock,
@@ -169,11 +170,11 @@ def _past_differs(
         if dice.random() < 0.5:
             listed: Held = {
                 entry.address: (entry.balance_units, entry.frozen_units)
-                for entry in captable.list_holders(session, token, block)
+                for entry in entries.list_holders(session, token, block)
             }
             found += _differ(where + "listed holders", listed, there)
         wallet = dice.choice(WALLETS)
-        one = captable.holding_at(session, token, wallet, number)
+        one = entries.holding_at(session, token, wallet, number)
         found += _differ(where + "one holder", one, table.holders.get(wallet, (0, 0)))
         supply = supply_at(session, token, block)
         found += _differ(where + "supply", supply, table.supply)
