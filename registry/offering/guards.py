@@ -30,7 +30,7 @@ MACHINE = "tokenization"
 @guard(MACHINE, "open_offer")
 def _terms_fit_and_the_gate_is_open(attempt: Attempt[Tokenization]) -> None:
     terms, declared = attempt.given["terms"], attempt.record.declared_fractions
-    check_offer_terms(terms, declared, now())
+    check_offer_terms(terms, declared, attempt.record.price_paisa, now())
     require_own_countries(attempt.record, terms)
     require_open_gate(attempt.session, attempt.record, moment=Moment.OFFERING)
     if attempt.record.compliance is not None:

@@ -53,7 +53,8 @@ def open_secondary(
     RulesRefused
         The gate has closed.
     Invalid
-        ``offer_exceeds_held``, ``offer_price_zero``, ``offer_terms_invalid``,
+        ``offer_exceeds_held``, ``offer_price_zero``, ``offer_price_too_high``,
+        ``offer_terms_invalid``,
         ``country_unknown``, ``offer_countries_wider``, ``offer_document_wrong``.
     Conflict
         ``secondary_sale_open``, ``offer_document_not_verified``, and what `require_live` and
@@ -68,7 +69,7 @@ def open_secondary(
     if price_paisa <= 0:
         raise Invalid("offer_price_zero", "A fraction costs something.", field="/price/amount")
     _require_held(session, tokenization, wallet, terms.offered_units)
-    check_offer_terms(terms, tokenization.declared_fractions, now())
+    check_offer_terms(terms, tokenization.declared_fractions, price_paisa, now())
     guards.require_own_countries(tokenization, terms)
     countries = terms.eligible_countries
     offering = Offering(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from registry.kernel.clock import written
 from registry.kernel.errors import Invalid
+from registry.kernel.money import MAX_PAISA, Money
 from registry.offering.models import Allotment
 from registry.party.rules import check_country
 
@@ -61,19 +62,35 @@ class OfferTerms:
     document_ids: tuple[UUID, ...] = ()
 
 
-def check_offer_terms(terms: OfferTerms, declared_units: int, moment: datetime) -> None:
+def check_offer_terms(
+    terms: OfferTerms, declared_units: int, price_paisa: int, moment: datetime
+) -> None:
     """Refuse terms that no sale can have.
+
+    Parameters
+    ----------
+    price_paisa
+        Of one fraction.
 
     Raises
     ------
     Invalid
-        ``offer_exceeds_declared``, ``offer_terms_invalid``, ``country_unknown``.
+        ``offer_exceeds_declared``, ``offer_price_too_high``, ``offer_terms_invalid``,
+        ``country_unknown``.
     """
     if not 0 < terms.offered_units <= declared_units:
         raise Invalid(
             "offer_exceeds_declared",
             f"{terms.offered_units} fractions are offered, {declared_units} are declared.",
             field="/offered_units",
+        )
+    if terms.offered_units * price_paisa > MAX_PAISA:
+        # Somebody may order all of it; an order of more could be neither written nor paid.
+        raise Invalid(
+            "offer_price_too_high",
+            f"All of it would cost more than {Money(MAX_PAISA)} rupees.",
+            field="/offered_units",
+            remedy="Offer fewer fractions, or each for less.",
         )
     _check_tickets(terms)
     _check_time(terms, moment)

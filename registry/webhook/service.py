@@ -109,9 +109,18 @@ def get_endpoint(
     NotFound
         There is none, or it is somebody else's.
     """
+    found = _find_endpoint(session, actor, endpoint_id, lock=lock)
+    if found is None:
+        raise NotFound("webhook endpoint", endpoint_id)
+    return found
+
+
+def _find_endpoint(
+    session: Session, actor: Actor, endpoint_id: UUID, *, lock: bool = False
+) -> WebhookEndpoint | None:
     found = session.get(WebhookEndpoint, endpoint_id, with_for_update=lock or None)
     if found is None or found.owner != actor.person or found.removed_at is not None:
-        raise NotFound("webhook endpoint", endpoint_id)
+        return None
     return found
 
 
@@ -252,9 +261,10 @@ def retry_delivery(session: Session, actor: Actor, delivery_id: UUID) -> Webhook
         ``webhook_disabled``, ``delivery_pending``.
     """
     delivery = session.get(WebhookDelivery, delivery_id, with_for_update=True)
-    if delivery is None:
+    endpoint = None if delivery is None else _find_endpoint(session, actor, delivery.endpoint_id)
+    if delivery is None or endpoint is None:
         raise NotFound("webhook delivery", delivery_id)
-    _require_enabled(get_endpoint(session, actor, delivery.endpoint_id))
+    _require_enabled(endpoint)
     if delivery.state == DeliveryState.PENDING:
         raise Conflict("delivery_pending", "The message is being sent already.")
     delivery.state, delivery.attempts = DeliveryState.PENDING, 0

@@ -139,6 +139,7 @@ def test_order__of_the_first_sale__has_no_trade(shop: Shop) -> None:
     [
         ({"offered_units": "100000"}, 422, "offer_exceeds_held"),
         ({"price": {"amount": "0.00"}}, 422, "offer_price_zero"),
+        ({"price": {"amount": "999999999999999.99"}}, 422, "offer_price_too_high"),
         ({"payment_hours": 0}, 422, "request_invalid"),
         ({"eligible_countries": ["US"]}, 422, "offer_countries_wider"),
         ({"closes_at": "2020-01-01T00:00:00Z"}, 422, "offer_terms_invalid"),

@@ -14,10 +14,11 @@ from registry.compliance.terms import ComplianceTerms
 from registry.kernel.clock import now, written
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.money import MAX_PAISA
 from registry.offering import ending, leaving
 from registry.offering import service as offerings
 from registry.offering.models import Allotment, Offering
-from registry.offering.terms import OfferTerms
+from registry.offering.terms import OfferTerms, check_offer_terms
 from registry.party.models import Party
 from registry.tokenization.models import Tokenization
 from tests import factories as make
@@ -99,6 +100,15 @@ def test_open__all_terms__are_kept(desk: Desk, market: Market) -> None:
 
 def test_open__nothing_said_of_the_time_to_pay__is_three_days(desk: Desk, market: Market) -> None:
     assert offer(desk, market).payment_hours == 72
+
+
+def test_open__price_just_above_what_an_order_can_have__is_refused(
+    desk: Desk, market: Market
+) -> None:
+    market.token.price_paisa = MAX_PAISA // 100 + 1
+    check_offer_terms(OfferTerms(offered_units=100), 100, MAX_PAISA // 100, now())
+    with pytest.raises(Invalid, match="offer_price_too_high"):
+        offer(desk, market)
 
 
 def test_open__to_be_paid_until_a_known_end__is_taken(desk: Desk, market: Market) -> None:

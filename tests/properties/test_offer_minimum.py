@@ -20,7 +20,7 @@ LARGEST = 9
 
 def refusal_of(terms: OfferTerms) -> Invalid | None:
     try:
-        check_offer_terms(terms, terms.offered_units, now())
+        check_offer_terms(terms, terms.offered_units, 1, now())
     except Invalid as refusal:
         return refusal
     return None
