@@ -16,6 +16,8 @@ from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, RegistryError
 from registry.kernel.rows import among, page_after
+from registry.notice import service as notices
+from registry.notice.service import NewNotice
 from registry.offering import acceptance, buying, limits, orders
 from registry.offering.acceptance import Accepted
 from registry.offering.buying import Buyer
@@ -306,7 +308,26 @@ def close_waiting_list(session: Session, actor: Actor, offering: Offering) -> No
         .returning(col(WaitingEntry.id)),
         execution_options={"synchronize_session": "fetch"},
     ).scalars()
-    journal.record_each(session, actor, "waiting_list_closed", "waiting_entry", list(ended))
+    closed = list(ended)
+    journal.record_each(session, actor, "waiting_list_closed", "waiting_entry", closed)
+    waited = session.exec(
+        select(WaitingEntry.id, WaitingEntry.units, Investor.subject)
+        .join(Investor, col(Investor.id) == col(WaitingEntry.investor_id))
+        .where(among(col(WaitingEntry.id), closed))
+        .order_by(col(WaitingEntry.id))
+    )
+    notices.tell_all(
+        session,
+        [
+            NewNotice(
+                subject,
+                "waiting_list.closed",
+                ("waiting_entry", entry_id),
+                {"offering_id": str(offering.id), "units": str(units)},
+            )
+            for entry_id, units, subject in waited
+        ],
+    )
 
 
 def _get_own(session: Session, actor: Actor, entry_id: UUID) -> WaitingEntry:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
@@ -18,6 +18,7 @@ from registry.journal.models import JournalEntry
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.notice.models import Notice
 from registry.offering import ending, leaving, orders, unwinding, waiting
 from registry.offering import service as offerings
 from registry.offering.models import (
@@ -347,6 +348,39 @@ def test_end__of_the_sale__lets_everybody_go(desk: Desk, market: Market, how: st
     desk.session.refresh(entry)
     assert entry.state == WaitingState.CLOSED
     assert len(desk.session.exec(select(Order)).all()) == 1
+
+
+def notices_of(desk: Desk, who: Buyer) -> list[Notice]:
+    query = select(Notice).where(Notice.principal == who.actor.subject).order_by(col(Notice.id))
+    return [each for each in desk.session.exec(query) if not each.kind.startswith("kyc")]
+
+
+def test_notice__of_an_order_that_is_offered__says_until_when_and_for_which_place(
+    desk: Desk, market: Market
+) -> None:
+    entry = join(desk, market, market.first)
+    cancel(desk, market)
+
+    [order] = offered_to(desk, market.first)
+    told = notices_of(desk, market.first)[-1]
+    assert (told.kind, told.subject_id) == ("order.offered", order.id)
+    assert told.facts["waiting_entry_id"] == str(entry.id)
+    assert datetime.fromisoformat(told.facts["pay_until"]) == order.pay_until
+
+
+def test_notice__sale_ends_while_somebody_waits__says_that_their_turn_did_not_come(
+    desk: Desk, market: Market
+) -> None:
+    entry = join(desk, market, market.first)
+    unwinding.unwind_offering(
+        desk.session, COMPLIANCE, market.sale.tokenization_id, reason="Nobody has paid"
+    )
+
+    told = notices_of(desk, market.first)[-1]
+    assert (told.kind, told.subject_kind, told.subject_id) == (
+        "waiting_list.closed", "waiting_entry", entry.id,
+    )  # fmt: skip
+    assert told.facts["offering_id"] == str(market.sale.id)
 
 
 def test_offer__nobody_of_many_may_be_served__asks_all_of_them_in_as_many_statements_as_of_one(
