@@ -127,7 +127,7 @@ def get_payment(
 def assign_payment(
     payment_id: UUID, body: PaymentAssign, session: SessionDep, actor: ActorDep
 ) -> PaymentRead:
-    """Use money of no order for one."""
+    """Use money of no order for one; for one that it does not point to, as the second person."""
     return PaymentRead.of(allocating.assign_payment(session, actor, payment_id, body.order_id))
 
 

@@ -75,7 +75,10 @@ class PaymentNotice(Body):
 
 
 class PaymentRead(OfPerson):
-    """A payment; `order_reference` is what it said, as far as it could be read."""
+    """A payment; `order_reference` is what it said, as far as it could be read.
+
+    With a `proposed_order_id` it waits for another person to assign it to that order.
+    """
 
     id: UUID
     rail: Rail
@@ -84,6 +87,8 @@ class PaymentRead(OfPerson):
     order_id: UUID | None
     order_reference: str | None
     payer_hint: str | None
+    proposed_order_id: UUID | None
+    proposed_by: str | None
     amount: MoneyAmount
     received_at: datetime
     recorded_at: datetime

@@ -327,10 +327,15 @@ class Payment(Record, table=True):
         What it said it is for, as far as we could read it; numbers of people are masked.
     payer_hint
         Who sent it, masked before it comes here.
+    proposed_order_id, proposed_by
+        For which order somebody of treasury would use it, though nothing points to that one.
     """
 
     __table_args__ = (
         CheckConstraint("amount_paisa > 0", name="ck_payment_amount"),
+        CheckConstraint(
+            "(proposed_order_id IS NULL) = (proposed_by IS NULL)", name="ck_payment_proposed"
+        ),
         CheckConstraint(
             "state = 'REVERSED' OR (state = 'ALLOCATED') = (order_id IS NOT NULL)",
             name="ck_payment_order",
@@ -352,6 +357,8 @@ class Payment(Record, table=True):
     state: PaymentState = enumeration(PaymentState)
     amount_paisa: int = bigint()
     received_at: AwareDatetime = instant(nullable=False)
+    proposed_order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id")
+    proposed_by: str | None = None
 
 
 class PaymentReversal(Record, table=True):

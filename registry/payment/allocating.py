@@ -17,6 +17,7 @@ from registry.kernel.rows import get_row, page_after
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry
+from registry.lifecycle.reasons import check_other_person
 from registry.offering.models import Order, OrderState, Payment, PaymentState, Refund
 from registry.offering.money import standing_of
 from registry.offering.orders import lock_orders
@@ -31,10 +32,15 @@ MOST_CANDIDATES = 5
 def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: UUID) -> Payment:
     """Use money of no order for one: for its price, and what is beyond it goes back.
 
+    For an order that it points to (`suggest_orders`) one person decides. For any other the first
+    who says so proposes it, and the payment stays as it is until somebody else says the same.
+
     Raises
     ------
     NotFound
         There is no such payment or order.
+    Forbidden
+        ``checker_is_maker``.
     Conflict
         ``payment_not_unallocated``, ``order_of_other_rail``.
     """
@@ -49,6 +55,15 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
             f"The order is paid for by {order.rail}, the payment came by {payment.rail}.",
             remedy="Return the payment at /v1/payments/{id}/return.",
         )
+    if not _is_pointed_to(session, payment, order):
+        if payment.proposed_order_id != order.id:
+            return _propose(session, actor, payment, order)
+        check_other_person(
+            actor,
+            payment.proposed_by,
+            told="Nothing but their word points to this order: another person confirms (APR-01).",
+            remedy="Let another person of treasury assign it to the same order.",
+        )
     standing = standing_of(session, order.id)
     sides, _ = use_for(order, standing, payment, (Account.UNALLOCATED, payment.id))
     ledger.post(
@@ -62,6 +77,20 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
         session, actor, "payment_assigned", "order", order.id,
         payment=str(payment.id), amount_paisa=str(payment.amount_paisa),
     )  # fmt: skip
+    return payment
+
+
+def _is_pointed_to(session: Session, payment: Payment, order: Order) -> bool:
+    return any(each.id == order.id for each in suggest_orders(session, payment))
+
+
+def _propose(session: Session, actor: Actor, payment: Payment, order: Order) -> Payment:
+    payment.proposed_order_id, payment.proposed_by = order.id, actor.subject
+    session.add(payment)
+    session.flush()
+    journal.record(
+        session, actor, "payment_assignment_proposed", "payment", payment.id, order=str(order.id)
+    )
     return payment
 
 

@@ -13,7 +13,7 @@ from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
-from registry.kernel.errors import Conflict, Invalid, NotFound
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
 from registry.offering import leaving, minting, unwinding
@@ -32,6 +32,7 @@ from tests.factories import ACTORS, COMPLIANCE, Buyer, Desk
 pytestmark = pytest.mark.db
 
 TREASURY = ACTORS[Role.TREASURY]
+COLLEAGUE = make.actor(Role.TREASURY, subject="the-other-treasury")
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,9 @@ def test_unallocated__mistyped__suggests_its_order_first(
 
 
 def test_unallocated__assigned__is_used_for_the_order_once(desk: Desk, order: Order) -> None:
-    payment = book_receipt(desk.session, BANK, receipt(None, order.amount_paisa + 3))
+    payment = book_receipt(
+        desk.session, BANK, receipt(mistyped(order.reference), order.amount_paisa + 3)
+    )
 
     allocating.assign_payment(desk.session, TREASURY, payment.id, order.id)
 
@@ -263,6 +266,30 @@ def test_unallocated__assigned__is_used_for_the_order_once(desk: Desk, order: Or
     assert ledger.balance_of(desk.session, Account.UNALLOCATED) == 0
     with pytest.raises(Conflict, match="payment_not_unallocated"):
         allocating.assign_payment(desk.session, TREASURY, payment.id, order.id)
+
+
+def test_unallocated__assigned_to_an_order_that_nothing_points_to__takes_two_people(
+    desk: Desk, order: Order, sale: Offering
+) -> None:
+    payment = book_receipt(desk.session, BANK, receipt(None, order.amount_paisa + 3))
+    friends = sales.order(desk, sale, make.buyer(desk))
+
+    allocating.assign_payment(desk.session, TREASURY, payment.id, friends.id)
+    assert (payment.state, friends.state) == (PaymentState.UNALLOCATED, OrderState.AWAITING_PAYMENT)
+    with pytest.raises(Forbidden, match="checker_is_maker"):
+        allocating.assign_payment(desk.session, TREASURY, payment.id, friends.id)
+
+    # Somebody who knows better begins anew.
+    allocating.assign_payment(desk.session, COLLEAGUE, payment.id, order.id)
+    assert (payment.proposed_order_id, payment.proposed_by) == (order.id, COLLEAGUE.subject)
+    allocating.assign_payment(desk.session, TREASURY, payment.id, order.id)
+
+    assert (payment.state, payment.order_id) == (PaymentState.ALLOCATED, order.id)
+    assert standing(desk, order) == Standing(held=order.amount_paisa, due=3)
+    acts = select(JournalEntry).where(JournalEntry.act == "payment_assignment_proposed")
+    assert [entry.facts["order"] for entry in desk.session.exec(acts)] == [
+        str(friends.id), str(order.id),
+    ]  # fmt: skip
 
 
 def test_unallocated__assigned_to_no_order__is_not_found(desk: Desk) -> None:
