@@ -193,7 +193,7 @@ class Gathering:
 
     def _take(self, entry: WireLog) -> None:
         """Take in a log that is no transfer."""
-        known = _known(entry)
+        known = log_of(entry)
         self.others.append(known)
         if (name := self.watched.contracts.get(known.address)) is not None:
             self.contract_events += read_contract_event(known, name)
@@ -276,23 +276,13 @@ class Gathering:
             self.events[place] = msgspec.structs.replace(event, extra=extra)
 
 
-def _known(entry: WireLog) -> Log:
-    """Give the exact types of a log that one of ours emitted."""
-    try:
-        return log_of(entry)
-    except ValueError as error:
-        raise UndecodableLog(
-            f"a log of {entry.address}: {error}", bytes.fromhex(entry.address[2:])
-        ) from error
-
-
 def _first_change(watched: Watched, logs: LogTable) -> int | None:
     """Return the first block in which a token gets another registry, storage or compliance."""
     blocks = [
         event.block_number
         for entry in logs.others.values()
         if entry.topics and entry.topics[0] in TOPICS
-        for event in _read(watched, _known(entry))
+        for event in _read(watched, log_of(entry))
         if event.token in watched.suites
         and suite_after(watched.suites[event.token], event) is not None
     ]

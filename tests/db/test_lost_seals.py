@@ -95,7 +95,8 @@ def test_upgrade__blocks_that_were_taken_before__are_sealed_as_they_stand_once(
     migrate.upgrade(fresh_database)
     assert faults(fresh_database) == []
 
-    meddle(fresh_database, CHANGED[0], "UPDATE alembic_version SET version_num = '0084'")
+    meddle(fresh_database, CHANGED[0])
+    migrate.downgrade(fresh_database, BEFORE)
     migrate.upgrade(fresh_database)
     [found] = faults(fresh_database)
     assert f"0x{block} of chain" in found
