@@ -198,7 +198,8 @@ def named_paper(house: House) -> dict[str, Any]:
     with house.desk() as desk:
         asset = make.open_apartment(desk)
     maker = house.caller(Role.REGISTRAR_MAKER)
-    answer = maker.upload(f"/v1/assets/{asset.id}/documents", make.pdf(), name=FILE_NAME)
+    path = f"/v1/assets/{asset.id}/documents"
+    answer = maker.upload(path, make.pdf(), name=FILE_NAME, key="a paper with a number in its name")
     assert answer.status_code == 201, answer.text
     filed: dict[str, Any] = answer.json()
     return filed
