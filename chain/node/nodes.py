@@ -16,9 +16,7 @@ import msgspec
 from eth_utils.crypto import keccak
 
 from chain.errors import NoQuorum, NotKept, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
-from chain.node.agreement import (
-    same_logs,
-)
+from chain.node.agreement import same_logs
 from chain.node.answers import (
     Block,
     BlockId,

@@ -16,14 +16,17 @@ import pytest
 from eth_account import Account
 
 from chain.contracts.platform import plan_platform
+from chain.node import panel, pooled_node, voting
 from chain.signing.keystore import KeystoreSigner
 from chain.sync.indexer import Indexer
 from registry.kernel.db import Database
 from tests.chain.bench import Bench
 from tests.chain.market import Deal, Market, build
+from tests.chain.mirror import Mirror
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.pools import mirrors
 from tests.chain.stage import Signers, Stage
-from tests.chain.suite import Suite
+from tests.chain.suite import Suite, ahead_of_projection
 from tests.chain.world import CLAIM_SIGNER, CONFIRMER, PLATFORM, Databases, Hand, World
 
 PASSWORD = "correct horse"
@@ -137,3 +140,38 @@ def bench(minted: Market) -> Bench:
     found = Bench(minted)
     found.index()
     return found
+
+
+# -- several nodes ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(suite: Suite) -> Iterator[list[Mirror]]:
+    with mirrors(suite.world.node, 3) as found:
+        yield found
+
+
+@pytest.fixture
+def held(suite: Suite) -> Suite:
+    """A projected token, with six blocks of transfers that are not yet projected."""
+    return ahead_of_projection(suite)
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hear the nodes at every question; who was left out comes back at the next."""
+    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 0.0)
+    monkeypatch.setattr(pooled_node, "LONGEST_REST_SECONDS", 0.0)
+
+
+@pytest.fixture
+def second_look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
+
+
+@pytest.fixture
+def patiently(monkeypatch: pytest.MonkeyPatch, second_look_at_once: None) -> None:
+    """Hear the nodes at every question; who was left out stays away for the test."""
+    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)

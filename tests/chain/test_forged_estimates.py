@@ -10,26 +10,18 @@ import pytest
 
 from chain.contracts.platform import plan_platform
 from chain.errors import NoQuorum, RpcRefused
-from chain.node import panel, pooled_node, voting
+from chain.node import panel, pooled_node
 from registry.operation.models import OperationState
 from tests.chain.market import Market
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import assert_deployed_once, assert_each_once
-from tests.chain.test_several_nodes import mirrors, pool
+from tests.chain.pools import mirrors, pool
 from tests.chain.world import World
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("quickly", "second_look_at_once")]
 
 ESTIMATES = ("eth_estimateGas", "eth_simulateV1")
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "LONGEST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 
 from chain.errors import ChainError, RpcInconsistent
-from chain.node import panel, pooled_node, voting
+from chain.node import pooled_node
 from chain.node.client import bytes_of, hex_of
 from chain.node.nodes import connect
 from chain.node.pooled_node import NodeState
@@ -21,22 +21,13 @@ from tests.chain.market import Market
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import assert_each_once, sent
-from tests.chain.test_several_nodes import mirrors, pool, states
+from tests.chain.pools import mirrors, pool, states
 from tests.chain.world import CONFIRMATIONS, PLATFORM, World, address_of, key_of
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("quickly", "second_look_at_once")]
 
 COUNT = "eth_getTransactionCount"
 OURS = address_of(PLATFORM)
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out comes back at the next."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "LONGEST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chain.errors import NoQuorum, RpcInconsistent
-from chain.node import panel, pooled_node, voting
 from chain.node.client import hex_of
 from chain.node.node_watch import NodeRecorder
 from chain.node.nodes import connect
@@ -18,32 +17,12 @@ from registry.captable.nodes import list_nodes
 from tests.chain.mirror import Lie, Mirror, forged
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import everything
-from tests.chain.suite import ADDRESSES, Suite, ahead_of_projection, catch_up, cursor_of
-from tests.chain.test_several_nodes import mirrors, pool, states
+from tests.chain.pools import pool, states
+from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("patiently")]
 
 Places = Callable[[dict[str, Any]], bool]
-
-
-@pytest.fixture(autouse=True)
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out stays away for the test."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
-
-
-@pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with mirrors(suite.world.node, 3) as found:
-        yield found
-
-
-@pytest.fixture
-def held(suite: Suite) -> Suite:
-    """A projected token, with six blocks of transfers that are not yet projected."""
-    return ahead_of_projection(suite)
 
 
 def of_ranges(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Lie:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chain.contracts.abi import contract
 from chain.errors import RpcInconsistent, RpcRefused
-from chain.node import panel, pooled_node, voting
 from chain.node.client import ChainClient, Receipt, hex_of
 from chain.node.pooled_node import NodeState
 from chain.proving.holdings import HoldingReader
@@ -17,30 +16,10 @@ from chain.proving.reconciler import Reconciler
 from chain.sync.adoption import examine
 from chain.sync.indexer import Indexer
 from tests.chain.mirror import Lie, Mirror
-from tests.chain.suite import ADDRESSES, Suite, ahead_of_projection, catch_up, cursor_of
-from tests.chain.test_several_nodes import mirrors, pool, states
+from tests.chain.pools import pool, states
+from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of
 
-pytestmark = pytest.mark.chain
-
-
-@pytest.fixture(autouse=True)
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out stays away for the test."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
-
-
-@pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with mirrors(suite.world.node, 3) as found:
-        yield found
-
-
-@pytest.fixture
-def held(suite: Suite) -> Suite:
-    """A projected token, with six blocks of transfers that are not yet projected."""
-    return ahead_of_projection(suite)
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("patiently")]
 
 
 def test_pool__one_of_three_forges_what_a_transaction_logged__is_not_believed(

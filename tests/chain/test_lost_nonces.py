@@ -8,14 +8,14 @@ import pytest
 
 from chain.node.client import hex_of
 from chain.sending.remedies import cancel_sent
-from registry.case.models import CaseKind, CaseState
+from registry.case.models import CaseState
 from registry.kernel.actor import THE_SYSTEM
 from registry.operation.models import Operation, OperationKind, OperationState
 from tests.chain.bench import Bench
 from tests.chain.market import FIRST, Market
 from tests.chain.test_rebuild import ELSEWHERE, rebuilt
 from tests.chain.test_reverted import now_of
-from tests.chain.test_taken_back_ends import is_dropped, lose_blocks
+from tests.chain.test_taken_back_ends import failed_act, lose_blocks
 from tests.chain.world import CONFIRMATIONS, PLATFORM, Hand, World
 
 pytestmark = pytest.mark.chain
@@ -39,10 +39,7 @@ def test_lost_nonce__failed_before_and_taken_back__says_why_and_tells_what_waits
     bench: Bench, is_asked_again: bool
 ) -> None:
     world = bench.market.world
-    case_id = bench.approved(CaseKind.FREEZE_WALLET)
-    [act] = bench.execute(case_id)
-    height = world.client.head().number
-    is_dropped(world, act)
+    case_id, act, height = failed_act(bench)
     failed = now_of(world, act)
     lose_blocks(world, height, "CaseAgent")
     world.resend(at_start=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chain.errors import NoQuorum
-from chain.node import panel, pooled_node, quorum
+from chain.node import quorum
 from chain.node.node_watch import NodeRecorder, QuorumWait
 from chain.node.nodes import connect
 from registry.captable.models import NodeWatch
@@ -20,14 +20,7 @@ from tests.chain.nodes import CHAIN_ID
 from tests.chain.outcomes import assert_each_once
 from tests.chain.world import World
 
-pytestmark = pytest.mark.chain
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "LONGEST_REST_SECONDS", 0.0)
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("quickly")]
 
 
 @pytest.fixture

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chain.errors import RpcInconsistent
-from chain.node import panel, pooled_node, voting
 from chain.node.client import ChainClient, call_params, hex_of
 from chain.node.pooled_node import NodeState
 from chain.sync.indexer import Indexer
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.pools import pool, states
 from tests.chain.suite import ADDRESSES, Suite, catch_up
-from tests.chain.test_several_nodes import mirrors, pool, states
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("patiently")]
 
 KEY = ADDRESSES[0]
 LENT = {hex_of(KEY): {"code": "0x60015f5260205ff3"}}
 """Code that answers 1."""
-
-
-@pytest.fixture(autouse=True)
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out stays away for the test."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
-
-
-@pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with mirrors(suite.world.node, 3) as found:
-        yield found
 
 
 def answering(method: str, nonsense: Any) -> Lie:

@@ -20,9 +20,9 @@ from registry.captable.projection import CursorMoved
 from registry.journal.models import JournalEntry
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.nodes import CHAIN_ID
+from tests.chain.pools import mirrors, pool, states
 from tests.chain.suite import Suite, catch_up
 from tests.chain.test_garbled_logs import topic
-from tests.chain.test_several_nodes import mirrors, pool, states
 
 pytestmark = pytest.mark.chain
 

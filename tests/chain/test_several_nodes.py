@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,47 +25,18 @@ from tests.chain.mirror import (
 )
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.outcomes import assert_each_once, everything
+from tests.chain.pools import mirrors, pool, states
 from tests.chain.suite import Suite, catch_up, cursor_of, shuffle
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("quickly")]
 
 REGISTRATIONS = 3
 """What a market may send first; all else waits for them."""
 
 
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out comes back at the next."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "LONGEST_REST_SECONDS", 0.0)
-
-
-@contextlib.contextmanager
-def mirrors(node: Node, number: int) -> Iterator[list[Mirror]]:
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Mirror(node)) for _ in range(number)]
-
-
-@pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with mirrors(suite.world.node, 3) as found:
-        yield found
-
-
 @pytest.fixture
 def two(three: list[Mirror]) -> list[Mirror]:
     return three[:2]
-
-
-def pool(nodes: list[Mirror], **rules: int) -> NodePool:
-    found = connect(",".join(node.url for node in nodes), CHAIN_ID, **rules)
-    assert isinstance(found, NodePool)
-    return found
-
-
-def states(found: NodePool) -> list[NodeState]:
-    return [status.state for status in found.statuses()]
 
 
 def test_connect__one_address__is_the_plain_client() -> None:

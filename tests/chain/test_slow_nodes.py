@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,40 +13,25 @@ import pytest
 from eth_account import Account
 
 from chain.errors import RpcUnavailable
-from chain.node import asking, panel, pooled_node, voting
+from chain.node import asking, pooled_node
 from chain.node.client import ChainClient, bytes_of
 from chain.node.nodes import NodePool, connect
 from chain.node.pooled_node import NodeState, PooledNode
 from chain.sync.indexer import Indexer
 from tests.chain.mirror import Lie, Mirror
 from tests.chain.nodes import CHAIN_ID
-from tests.chain.suite import Suite, ahead_of_projection, catch_up
-from tests.chain.test_several_nodes import mirrors, pool, states
+from tests.chain.pools import pool, states
+from tests.chain.suite import Suite, catch_up
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("patiently")]
 
 HANGS_SECONDS = 6.0
 """Much more than any of these tests waits for one answer."""
 
 
 @pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
+def overtaking_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "OVERTAKEN_SECONDS", 0.3)
-
-
-@pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
-    with mirrors(suite.world.node, 3) as found:
-        yield found
-
-
-@pytest.fixture
-def held(suite: Suite) -> Suite:
-    """A projected token, with six blocks of transfers that are not yet projected."""
-    return ahead_of_projection(suite)
 
 
 def slow_at(*methods: str) -> Lie:

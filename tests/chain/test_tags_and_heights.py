@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chain.errors import NoQuorum
-from chain.node import panel, pooled_node, voting
+from chain.node import panel
 from chain.node.finality import final_height
 from chain.node.nodes import NodePool
 from chain.node.pooled_node import NodeState
 from registry.operation.models import OperationState
 from tests.chain.market import Market
 from tests.chain.mirror import Lie, Mirror, forged
+from tests.chain.pools import mirrors, pool, states
 from tests.chain.suite import Suite
-from tests.chain.test_several_nodes import mirrors, pool, states
 
-pytestmark = pytest.mark.chain
+pytestmark = [pytest.mark.chain, pytest.mark.usefixtures("patiently")]
 
 Header = dict[str, Any]
 
 
-@pytest.fixture(autouse=True)
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hear the nodes at every question; who was left out stays away for the test."""
-    monkeypatch.setattr(panel, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(pooled_node, "FIRST_REST_SECONDS", 60.0)
-    monkeypatch.setattr(voting, "LOOK_AGAIN_SECONDS", 0.0)
-
-
 @pytest.fixture
-def three(suite: Suite) -> Iterator[list[Mirror]]:
+def three(suite: Suite, three: list[Mirror]) -> list[Mirror]:
+    """They have blocks that are final."""
     suite.world.node.mine(70)
-    with mirrors(suite.world.node, 3) as found:
-        yield found
+    return three
 
 
 def of_tag(change: Callable[[Header], Header]) -> Lie:

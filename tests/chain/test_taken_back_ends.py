@@ -54,6 +54,18 @@ def lose_blocks(world: World, height: int, name: str) -> None:
     world.node.rpc("anvil_setCode", hex_of(world.place(name)), hex_of(code))
 
 
+def failed_act(
+    bench: Bench, fails: Callable[[World, Operation], None] = is_dropped
+) -> tuple[UUID, Operation, int]:
+    """Execute a case whose only act fails; give both, and the height before."""
+    world = bench.market.world
+    case_id = bench.approved(CaseKind.FREEZE_WALLET)
+    [act] = bench.execute(case_id)
+    height = world.client.head().number
+    fails(world, act)
+    return case_id, act, height
+
+
 def as_if_another_act_were_on_its_way(bench: Bench, case_id: UUID) -> None:
     """Have the case not followed to its end yet."""
     with bench.market.world.database.transaction() as session:
@@ -68,10 +80,7 @@ def test_act_of_a_case__taken_back_while_others_are_on_their_way__ends_the_case(
     bench: Bench, fails: Callable[[World, Operation], None], ends: OperationState
 ) -> None:
     world = bench.market.world
-    case_id = bench.approved(CaseKind.FREEZE_WALLET)
-    [act] = bench.execute(case_id)
-    height = world.client.head().number
-    fails(world, act)
+    case_id, act, height = failed_act(bench, fails)
     assert bench.read(case_id).state == CaseState.INCOMPLETE
     as_if_another_act_were_on_its_way(bench, case_id)
 
@@ -87,10 +96,7 @@ def test_act_of_a_case__taken_back_while_others_are_on_their_way__ends_the_case(
 
 def test_act_of_a_case__reverts_in_the_other_branch_as_well__ends_the_case(bench: Bench) -> None:
     world = bench.market.world
-    case_id = bench.approved(CaseKind.FREEZE_WALLET)
-    [act] = bench.execute(case_id)
-    height = world.client.head().number
-    is_dropped(world, act)
+    case_id, act, height = failed_act(bench)
     with world.database.reading() as session:
         raw = operations.list_attempts(session, act)[0].raw
     as_if_another_act_were_on_its_way(bench, case_id)
@@ -109,10 +115,7 @@ def test_act_of_a_case__taken_back_and_planned_anew__the_case_follows_the_new_on
     bench: Bench,
 ) -> None:
     world = bench.market.world
-    case_id = bench.approved(CaseKind.FREEZE_WALLET)
-    [act] = bench.execute(case_id)
-    height = world.client.head().number
-    is_dropped(world, act)
+    case_id, act, height = failed_act(bench)
     lose_blocks(world, height, "CaseAgent")
     world.resend(at_start=True)
     assert now_of(world, act).state == OperationState.BROADCAST
