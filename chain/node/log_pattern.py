@@ -94,7 +94,7 @@ class Pattern:
         """
         spans = [*self.numbers, *self.unread]
         text = np.concatenate([matrix[:, start:end] for start, end in spans], axis=1)
-        digits: Bytes = _VALUES[text]
+        digits: Bytes = _VALUES.take(text)
         if (digits == _NO_DIGIT).any():
             raise binascii.Error("something else than a digit")
         block, index = (end - start for start, end in self.numbers)
@@ -102,7 +102,7 @@ class Pattern:
 
     def has_digits(self, matrix: Bytes) -> Flags:
         """Tell which rows have digits there."""
-        return _each(_VALUES[matrix[:, self.is_digit]] != _NO_DIGIT)
+        return _each(_VALUES.take(matrix.compress(self.is_digit, axis=1)) != _NO_DIGIT)
 
 
 def _each(flags: Flags) -> Flags:

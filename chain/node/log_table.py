@@ -66,7 +66,8 @@ class PlainLogs:
 
     def of(self, chosen: NDArray[np.intp] | Flags) -> PlainLogs:
         """Give some of them, by their places here or by whether they are chosen."""
-        return PlainLogs(self.place[chosen], self.said[chosen])
+        rows = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return PlainLogs(self.place.take(rows), self.said.take(rows, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ class _Reading:
         if not chosen.any():
             return
         if not chosen.all():
-            places, matrix = places[chosen], matrix[chosen]
+            places, matrix = places[chosen], matrix.compress(chosen, axis=0)
         plain = PlainLogs(places, pattern.read_words(matrix))
         self.block[places], self.index[places] = pattern.read_numbers(matrix)
         self.block_hash[places] = plain.block_hash

@@ -44,8 +44,8 @@ def by_set(addresses: Bytes) -> tuple[Sequence[bytes], NDArray[np.int32]]:
     words[:, :ADDRESS_BYTES] = addresses
     while True:
         first, place = _by_number(words.view(np.uint64))
-        known = addresses[first]
-        if (known[place] == addresses).all():
+        known = addresses.take(first, axis=0)
+        if (known.take(place, axis=0) == addresses).all():
             return _cut(known), place
 
 
@@ -58,7 +58,7 @@ def _by_number(words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.
     """Draw a number for each row; give a row of each number, and the number's place of all rows."""
     factors = np.array([secrets.randbits(64) | 1 for _ in range(_WORDS)], np.uint64)
     mixed = words ^ (words >> np.uint64(32))
-    number = (mixed * factors).sum(axis=1, dtype=np.uint64)
+    number = mixed @ factors
     order = np.argsort(number)
     number = number[order]
     is_new = np.ones(len(number), np.bool_)

@@ -103,9 +103,10 @@ def rows(fields: Sequence[Field], *, of: int | None = None) -> tuple[Bytes, Flag
         out[:, place : place + _LENGTH] = np.frombuffer(size.to_bytes(4, "big"), np.uint8)
         out[:, place + _LENGTH : end] = field.content
         if field.is_null is not None and field.is_null.any():
-            kept = np.ones((count, width), np.bool_) if kept is None else kept
             out[field.is_null, place : place + _LENGTH] = 0xFF
-            kept[field.is_null, place + _LENGTH : end] = False
+            if size:
+                kept = np.ones((count, width), np.bool_) if kept is None else kept
+                kept[field.is_null, place + _LENGTH : end] = False
         place = end
     return out, kept
 

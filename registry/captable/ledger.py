@@ -26,6 +26,10 @@ MOVING = frozenset({EventKind.TRANSFER, EventKind.TOKENS_FROZEN, EventKind.TOKEN
 
 _SIGNS = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
 
+NEAR = 2**20
+"""Numbers that are no further apart are sorted as they are. A range has fewer blocks, fewer tokens
+and fewer holders than this, so that three such numbers always fit into one of 63 bits."""
+
 Holding = tuple[int, int]
 """Balance and frozen part, in whole fractions."""
 Numbers = NDArray[np.int64]
@@ -137,7 +141,9 @@ def changes_of(
     block = _joined(said.block[left], said.block[came], [each.block_number for each in freezes])
     # One limb more than any of them has: the sum of many may need it.
     units = np.zeros((len(block), said.units.shape[1] + 1), np.int64)
-    units[:moved, :-1] = np.concatenate([-said.units[left], said.units[came]])
+    units[:moved, :-1] = np.concatenate(
+        [-said.units.compress(left, axis=0), said.units.compress(came, axis=0)]
+    )
     frozen_by = _frozen_by(freezes)
     frozen = np.zeros((len(block), frozen_by.shape[1] + 1), np.int64)
     frozen[moved:, :-1] = frozen_by
@@ -182,7 +188,7 @@ def _summed(
 ) -> Changes:
     """Sort movements by who and when, and add up those of one block."""
     assert len(block) < amounts.MOST_SUMMED, "more than a range ever has"
-    order = np.argsort(_sorting_key(token, holder, block), kind="stable")
+    order = np.argsort(_sorting_key(token, holder, block))
     token, holder, block = token[order], holder[order], block[order]
     is_other = _changes_in(token) | _changes_in(holder)
     starts = np.flatnonzero(is_other | _changes_in(block))
@@ -201,9 +207,19 @@ def _sorting_key(token: Numbers, holder: Numbers, block: Numbers) -> Numbers:
     """Give one number for each movement that sorts by token, then holder, then block."""
     key = np.zeros(len(block), np.int64)
     for column in (token, holder, block):
-        known, place = np.unique(column, return_inverse=True)
-        key = key * len(known) + place
+        place, count = _places(column)
+        key = key * count + place
     return key
+
+
+def _places(column: Numbers) -> tuple[Numbers, int]:
+    """Give small numbers that sort as these do, and how many there may be."""
+    least, most = (int(column.min()), int(column.max())) if len(column) else (0, 0)
+    spread = most - least + 1
+    if spread <= NEAR:
+        return column - least, spread
+    known, place = np.unique(column, return_inverse=True)
+    return place, len(known)
 
 
 def _changes_in(column: Numbers) -> NDArray[np.bool_]:
@@ -216,7 +232,11 @@ def _changes_in(column: Numbers) -> NDArray[np.bool_]:
 def _sums(limbs: Limbs, order: NDArray[np.intp], starts: NDArray[np.intp]) -> Limbs:
     if not len(starts) or not limbs.any():
         return np.zeros((len(starts), limbs.shape[1]), np.int64)
-    return amounts.carried(np.add.reduceat(limbs[order], starts, axis=0))
+    # Their sum up to each end, less that up to the end before: a third of `reduceat`'s time.
+    ends = np.append(starts[1:], len(order)) - 1
+    sums = np.cumsum(limbs.take(order, axis=0), axis=0).take(ends, axis=0)
+    sums[1:] -= sums[:-1].copy()
+    return amounts.carried(sums)
 
 
 def _running(before: Limbs, changes: Limbs, first: Numbers, counts: Numbers) -> Limbs:
@@ -224,7 +244,7 @@ def _running(before: Limbs, changes: Limbs, first: Numbers, counts: Numbers) -> 
     width = max(before.shape[1] + 1, changes.shape[1])
     sums = np.cumsum(amounts.widened(changes, width), axis=0)
     # What was summed of the holders before is taken off again.
-    others = np.where(first[:, None] > 0, sums[first - 1], 0)
+    others = np.where(first[:, None] > 0, sums.take(first - 1, axis=0), 0)
     return amounts.carried(
         sums + np.repeat(amounts.widened(before, width) - others, counts, axis=0)
     )

@@ -226,9 +226,10 @@ def apply_events(
     failpoints.reach("sync_mid_copy")
     changes = changes_of(numbered, events, numbers, holders)
     if len(changes.holder_no):
-        spans = changes.upon(*bulk.read_holdings(session, changes))
+        held = bulk.read_holdings(session, changes)
+        spans = changes.upon(held.balances, held.frozen)
         bulk.copy_spans(session, spans)
-        bulk.store_balances(session, spans)
+        bulk.store_balances(session, spans, held.is_known)
     _fold_tokens(session, numbers, minted_of(transfers), events)
     fold_suites(session, numbers, events)
     sums.require_equal(session, list(numbers.values()))

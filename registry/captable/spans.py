@@ -71,22 +71,25 @@ class Spans:
                 Field(copy_rows.int4(self.token_no)),
                 Field(copy_rows.int4(self.holder_no)),
                 Field(copy_rows.int8(self.block[self.first])),
-                Field(balances[self.first]),
-                Field(frozen[self.first]),
+                Field(balances.take(self.first, axis=0)),
+                Field(frozen.take(self.first, axis=0)),
             ],
             [
                 ArrayField(INT8_OID, copy_rows.int8(self.block[is_later]), later),
-                ArrayField(NUMERIC_OID, balances[is_later], later),
+                ArrayField(NUMERIC_OID, balances.compress(is_later, axis=0), later),
                 self._later_frozen(frozen, is_later),
             ],
         )
 
     def _later_frozen(self, frozen: Bytes, is_later: NDArray[np.bool_]) -> ArrayField:
         """Give the frozen parts after the first, of those holders of whom they differ from it."""
-        differs = (self.frozen != np.repeat(self.frozen[self.first], self.counts, axis=0)).any(1)
+        first = np.repeat(self.frozen.take(self.first, axis=0), self.counts, axis=0)
+        differs = (self.frozen != first).any(1)
         has_any = np.logical_or.reduceat(differs, self.first) if len(self) else differs
         chosen = is_later & np.repeat(has_any, self.counts)
-        return ArrayField(NUMERIC_OID, frozen[chosen], np.where(has_any, self.counts - 1, 0))
+        return ArrayField(
+            NUMERIC_OID, frozen.compress(chosen, axis=0), np.where(has_any, self.counts - 1, 0)
+        )
 
 
 def balance_at(block_number: Any) -> ColumnElement[int]:
