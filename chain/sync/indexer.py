@@ -26,6 +26,7 @@ from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailabl
 from chain.node.client import Block, ChainClient
 from chain.sync.ancestor import common_ancestor
 from chain.sync.decode import UndecodableLog
+from chain.sync.new_branch import NewBranch, read_branch
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange, projected
 from chain.sync.suites import SuiteChanges
@@ -304,9 +305,10 @@ class Indexer:
         self._client.check()
         found = common_ancestor(self._database, self._client, below=below)
         ancestor = projected(found or self._genesis())
+        branch = read_branch(self._reader, self._watched(), ancestor, head)
         failpoints.reach("sync_before_rewind")
         try:
-            taken = self._rewind(cursor, head, ancestor, is_reset=found is None)
+            taken = self._rewind(cursor, head, ancestor, branch, is_reset=found is None)
         except SumDiffers as wrong:
             self._read_again(wrong)
             raise CursorMoved("a token is read again, and the reorg followed then") from wrong
@@ -314,7 +316,13 @@ class Indexer:
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)
 
     def _rewind(
-        self, cursor: SyncCursor, head: Block, ancestor: ProjectedBlock, *, is_reset: bool
+        self,
+        cursor: SyncCursor,
+        head: Block,
+        ancestor: ProjectedBlock,
+        branch: NewBranch | None,
+        *,
+        is_reset: bool,
     ) -> int:
         chain_id = self._client.chain_id
         with self._database.transaction() as session:
@@ -332,6 +340,8 @@ class Indexer:
             # What was mined in those blocks is sent again at once.
             operations.wake(session)
             failpoints.reach("sync_mid_rewind")
+            if branch is not None:
+                branch.apply(session, chain_id)
         return taken
 
     def _genesis(self) -> Block:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
+from structlog.testing import capture_logs
 
 from chain.sync.indexer import Indexer
-from registry.captable.models import ChainBlock, Token, TokenEvent
+from registry.captable import sums
+from registry.captable.models import ChainBlock, SyncCursor, Token, TokenEvent
 from registry.captable.orphans import OrphanBlock
+from registry.captable.sums import SumDiffers
 from registry.kernel.db import Database
-from tests.chain.nodes import Node
+from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle
 from tests.chain.world import World
 
@@ -77,6 +81,41 @@ def test_reorg__other_transfers_instead__are_followed_and_the_old_ones_kept(
     assert stored_hashes(held.world.database).isdisjoint(old)
 
 
+def test_reorg__of_any_depth__nobody_ever_reads_a_shorter_chain(held: Suite) -> None:
+    shuffle(held, seed=1, blocks=6)
+    held.index()
+    held.world.node.roll_back(6)
+    shuffle(held, seed=2, blocks=8)
+    head = held.world.client.head()
+
+    assert Indexer(held.world.database, held.world.client).advance()
+
+    cursor = cursor_of(held.world.database)
+    assert (cursor.number, cursor.hash) == (head.number, head.hash), "one turn took both steps"
+    held.assert_exact()
+
+
+def test_reorg__new_branch_cannot_be__old_one_is_taken_back_all_the_same(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffle(held, seed=1, blocks=3)
+    held.index()
+    ancestor = held.world.node.roll_back(3)
+    shuffle(held, seed=2, blocks=4)
+
+    def wrong(session: Session, tokens: Collection[int]) -> None:
+        if session.get_one(SyncCursor, CHAIN_ID).number > ancestor.number:
+            raise SumDiffers(min(tokens), held.token, held=1, supply=2)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sums, "require_equal", wrong)
+        assert Indexer(held.world.database, held.world.client).advance()
+        assert cursor_of(held.world.database).hash == ancestor.hash
+
+    held.index()
+    held.assert_exact()
+
+
 def test_reorg__head_behind_the_cursor__cursor_goes_back_to_it(held: Suite) -> None:
     shuffle(held, seed=1, blocks=2)
     held.index()
@@ -99,11 +138,10 @@ def test_reorg__empty_blocks_between__common_ancestor_is_a_stored_one(held: Suit
 
     held.world.node.roll_back(3)
     shuffle(held, seed=2, blocks=3)
-    indexer = Indexer(held.world.database, held.world.client)
-    assert indexer.advance()
-    assert cursor_of(held.world.database).hash == stored.hash
-    held.index(indexer)
+    with capture_logs() as told:
+        assert Indexer(held.world.database, held.world.client).advance()
 
+    assert [line["ancestor"] for line in told if line["event"] == "reorg"] == [stored.number]
     held.assert_exact()
 
 
