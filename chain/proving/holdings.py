@@ -9,6 +9,8 @@ token from within. Where a node knows no overrides, each is asked for by itself 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from eth_utils.crypto import keccak
 
@@ -19,6 +21,8 @@ from chain.node.client import ChainClient, bytes_of, call_params, hex_of
 HOLDERS_AT_ONCE = 1_000
 """Of a T-REX token, some ten million gas; nodes allow calls of fifty."""
 CALLS_AT_ONCE = 500
+IN_FLIGHT = 2
+"""Calls: what one answer says is read while the node makes the next."""
 PLACE = keccak(text="HoldingReader")[12:]
 WORD = 32
 _PADDING = bytes(12)
@@ -39,16 +43,21 @@ class HoldingReader:
         RpcRefused
             The node does not have the block, or the token refuses to tell.
         """
-        amounts: list[int] = []
-        for start in range(0, len(holders), HOLDERS_AT_ONCE):
-            some = holders[start : start + HOLDERS_AT_ONCE]
-            found = self._at_once(token, some, block_hash) if self._overrides else None
-            if found is None:
-                found = self._one_by_one(token, some, block_hash)
-                # They were told, so it was the override that the node did not take.
-                self._overrides = False
-            amounts += found
-        return amounts
+        pieces = [
+            holders[start : start + HOLDERS_AT_ONCE]
+            for start in range(0, len(holders), HOLDERS_AT_ONCE)
+        ]
+        with ThreadPoolExecutor(IN_FLIGHT) as asking:
+            found = asking.map(lambda some: self._piece(token, some, block_hash), pieces)
+            return list(chain.from_iterable(found))
+
+    def _piece(self, token: bytes, holders: Sequence[bytes], block_hash: bytes) -> list[int]:
+        found = self._at_once(token, holders, block_hash) if self._overrides else None
+        if found is None:
+            found = self._one_by_one(token, holders, block_hash)
+            # They were told, so it was the override that the node did not take.
+            self._overrides = False
+        return found
 
     def _at_once(
         self, token: bytes, holders: Sequence[bytes], block_hash: bytes
