@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from registry.captable.models import Reconciliation, SyncCursor, Token
 from registry.kernel.db import Database
 from tests.chaos.model.node import CHAIN_ID
-from tests.chaos.sync import compare, steps
+from tests.chaos.sync import compare, memory, steps
 from tests.chaos.sync.arena import Arena
 from tests.chaos.sync.run import Run
 from tests.chaos.sync.schedule import Schedule
@@ -71,7 +71,11 @@ def _end(run: Run) -> list[str]:
         if waiting:
             run.complaints.append(f"after {EXACT_SECONDS:.0f} s: {waiting}")
         dice = random.Random(f"look {run.schedule.seed}")
-        return [*run.complaints, *compare.differences(database, run.chain.canonical, dice)]
+        differs = compare.differences(database, run.chain.canonical, dice)
+        with database.reading() as session:
+            forgotten, told = memory.forgotten(session, run.memories)
+        run.note("tables told as they were known", told)
+        return [*run.complaints, *differs, *forgotten]
     finally:
         database.dispose()
 

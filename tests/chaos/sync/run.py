@@ -15,7 +15,9 @@ from psycopg import sql
 
 from tests.chaos.model.chain import Chain
 from tests.chaos.model.node import Ambush, Node
+from tests.chaos.sync import memory
 from tests.chaos.sync.arena import Arena
+from tests.chaos.sync.memory import Memory
 from tests.chaos.sync.people import Crowd
 from tests.chaos.sync.process import Place, follow
 from tests.chaos.sync.schedule import Schedule, Step
@@ -53,12 +55,14 @@ class Run:
         self._log = log
         self._met: Counter[str] = Counter()
         self.complaints: list[str] = []
+        self.memories: list[Memory] = []
         self.step = 0
         self._processes: list[ForkServerProcess] = []
         self._frozen: list[ForkServerProcess] = []
         self._armed: tuple[ForkServerProcess, str] | None = None
         self._reader: psycopg.Connection | None = None
         self._broken: str | None = None
+        self._saved_memories = 0
         arena.server.serve(self.node, schedule.seed)
         arena.proxy.heal()
         arena.proxy.met.clear()
@@ -88,6 +92,10 @@ class Run:
             self.node.liar.told
         )
         return self._met + on_the_way + Counter(map(str, self.arena.proxy.met.elements()))
+
+    def note(self, what: str, times: int) -> None:
+        """Count what was looked at beside the faults."""
+        self._met[what] += times
 
     # -- the chain ---------------------------------------------------------------------------
 
@@ -185,6 +193,12 @@ class Run:
 
     # -- the database ------------------------------------------------------------------------
 
+    def remember(self) -> None:
+        """Keep what a reader sees now."""
+        seen = memory.look(self._direct())
+        if seen is not None:
+            self.memories.append(seen)
+
     def break_table(self, table: str, state: str) -> None:
         """Let every write to a table fail, as a full disk or a deadlock would."""
         with psycopg.connect(self._direct(), autocommit=True, options=PATIENT) as connection:
@@ -223,6 +237,7 @@ class Run:
         if self.backup is not None:
             self.arena.drop(self.backup)
         self.backup = self.arena.copy(self.database, f"{self.database}_backup")
+        self._saved_memories = len(self.memories)
         self.start()
 
     def restore(self) -> None:
@@ -233,6 +248,8 @@ class Run:
         self.arena.drop(self.database)
         self.database, self.backup = self.backup, None
         self._broken = None
+        # What was seen since then, nobody knows any more.
+        del self.memories[self._saved_memories :]
         self.start()
 
     def _rest(self) -> None:

@@ -36,7 +36,8 @@ def does(do: Do) -> Callable[[Does], Does]:
 
 
 def take(run: Run, step: Step) -> None:
-    """Let one thing happen, and wait as long as its step says."""
+    """Keep what is to be seen, let one thing happen, and wait as long as its step says."""
+    run.remember()
     _DOES[step.do](run, step)
     if step.pause == UNTIL_CAUGHT_UP:
         run.await_head(PATIENCE_SECONDS)
