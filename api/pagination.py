@@ -77,8 +77,10 @@ class Paging:
     def follow(self, key: str) -> str:
         """Give the cursor of the page behind `key`, and name that page in the Link header."""
         following = _seal(self._secret, key)
-        query = dict(self._request.query_params) | {"cursor": following}
-        url = f"{self._request.url.path}?{urlencode(query)}"
+        # A filter may be given more than once.
+        asked = self._request.query_params.multi_items()
+        query = [(name, value) for name, value in asked if name != "cursor"]
+        url = f"{self._request.url.path}?{urlencode([*query, ('cursor', following)])}"
         self._response.headers["Link"] = f'<{url}>; rel="next"'
         return following
 

@@ -122,6 +122,24 @@ def test_list__filter__is_kept_by_the_link(full: House) -> None:
     assert len(found) == full.one("SELECT count(*) FROM asset WHERE state = 'DRAFT'")
 
 
+def test_list__filter_given_twice__is_kept_whole_by_the_link(full: House, minted: Minted) -> None:
+    caller = full.caller(Role.AUDITOR)
+    path = f"/v1/tokens/{minted.token_id}/transfers"
+    whole = [item["block_number"] for page in pages(caller, path, 200) for item in page]
+
+    found = pages(caller, path, 1, nature=["MINTED", "BURNED"])
+
+    assert [item["block_number"] for page in found for item in page] == whole
+
+
+def test_list__own_orders_of_two_states__are_kept_by_the_link(full: House, sale: Any) -> None:
+    caller = full.caller(sale.actor)
+
+    found = pages(caller, "/v1/me/orders", 2, state=["AWAITING_PAYMENT", "CANCELLED"])
+
+    assert sum(map(len, found)) == 5
+
+
 @pytest.fixture(scope="module")
 def cursor(full: House) -> str:
     caller = full.caller(Role.REGISTRAR_MAKER)
