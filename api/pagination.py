@@ -6,10 +6,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -23,8 +24,20 @@ MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 _SEAL_BYTES = 12
 
+_OF_BLOCK = re.compile(r"([0-9]{1,15})-([0-9a-f]{64}) (.+)")
+
 Row = TypeVar("Row")
 Item = TypeVar("Item")
+
+
+class PageBlock(NamedTuple):
+    """The block of which the first page of a list is, and so all others."""
+
+    number: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}-{self.hash.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,8 @@ class Paging:
     ----------
     after : str | None
         The last key of the page before, as the list itself writes it.
+    block
+        Of which all pages of the list are, where it speaks of one.
     """
 
     limit: int
@@ -42,6 +57,7 @@ class Paging:
     _secret: bytes
     _request: Request
     _response: Response
+    block: PageBlock | None = None
 
     @property
     def after_id(self) -> UUID | None:
@@ -76,13 +92,29 @@ class Paging:
 
     def follow(self, key: str) -> str:
         """Give the cursor of the page behind `key`, and name that page in the Link header."""
-        following = _seal(self._secret, key)
+        following = _seal(self._secret, key if self.block is None else f"{self.block} {key}")
         # A filter may be given more than once.
         asked = self._request.query_params.multi_items()
         query = [(name, value) for name, value in asked if name != "cursor"]
         url = f"{self._request.url.path}?{urlencode([*query, ('cursor', following)])}"
         self._response.headers["Link"] = f'<{url}>; rel="next"'
         return following
+
+    def of_first(self) -> Paging:
+        """Read of which block the first page was, in a list that speaks of one.
+
+        Raises
+        ------
+        Invalid
+            ``cursor_invalid``: it was given before cursors said so.
+        """
+        if self.after is None:
+            return self
+        told = _OF_BLOCK.fullmatch(self.after)
+        if told is None:
+            raise Invalid("cursor_invalid", "This cursor is of an older version: begin again.")
+        block = PageBlock(int(told[1]), bytes.fromhex(told[2]))
+        return replace(self, after=told[3], block=block)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -13,13 +13,14 @@ from uuid import UUID
 from fastapi import Depends, Query
 from sqlmodel import Session
 
-from api.as_of import ChainTimeDep
+from api.as_of import ChainTime, ChainTimeDep
 from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
 from api.handlers import Later
+from api.pagination import PageBlock, Paging, PagingDep
 from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
-from registry.captable.branches import known_block_at
+from registry.captable.branches import known_block_at, same_block_at
 from registry.captable.degraded import doubt_of
 from registry.captable.models import Token
 from registry.captable.readings import require_known
@@ -36,6 +37,13 @@ class ProjectedAt:
     token: Token
     block: AsOfBlock
     block_read: AsOfBlockRead
+
+
+@dataclass(frozen=True, slots=True)
+class PagedAt(ProjectedAt):
+    """The same, for a list of which all pages are of the block of the first."""
+
+    paging: Paging
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +182,61 @@ async def get_projected_at(
     NotFound
         The chain has no such token here.
     """
+    return Later(lambda: _look(session, services, which, needed, when))
 
-    def find() -> ProjectedAt:
-        token = find_named(session, which)
-        block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
-        require_known(session, token, when.known_at, block=block.number)
-        if block.degraded is None and not isinstance(which.token_id, UUID):
-            block = replace(block, degraded=doubt_of(session, token))
-        final = needed_on(session, services, token.chain_id, needed)
-        return ProjectedAt(token, block, AsOfBlockRead.of(block, final))
+
+async def get_paged_at(
+    which: WhichDep,
+    needed: FinalityDep,
+    session: ReadSessionDep,
+    services: ServicesDep,
+    when: ChainTimeDep,
+    *,
+    paging: PagingDep,
+) -> Later[PagedAt]:
+    """Find the same for a page: from the second one on, at the block of the first.
+
+    Raises
+    ------
+    NotFound
+        The chain has no such token here.
+    Conflict
+        ``page_block_lost``.
+    Invalid
+        ``cursor_invalid``.
+    """
+    paging = paging.of_first()
+
+    def find() -> PagedAt:
+        at = _look(session, services, which, needed, when, first=paging.block)
+        block = PageBlock(at.block.number, at.block.hash)
+        return PagedAt(at.token, at.block, at.block_read, replace(paging, block=block))
 
     return Later(find)
 
 
+def _look(
+    session: Session,
+    services: Services,
+    which: Which,
+    needed: int,
+    when: ChainTime,
+    *,
+    first: PageBlock | None = None,
+) -> ProjectedAt:
+    token = find_named(session, which)
+    block = (
+        known_block_at(session, token.chain_id, when.as_of, when.known_at)
+        if first is None
+        else same_block_at(session, token.chain_id, *first, when.known_at)
+    )
+    require_known(session, token, when.known_at, block=block.number)
+    if block.degraded is None and not isinstance(which.token_id, UUID):
+        block = replace(block, degraded=doubt_of(session, token))
+    final = needed_on(session, services, token.chain_id, needed)
+    return ProjectedAt(token, block, AsOfBlockRead.of(block, final))
+
+
 TokenDep = Annotated[TokenAt, Depends(get_token_at)]
 ProjectedDep = Annotated[ProjectedAt, Depends(get_projected_at)]
+PagedDep = Annotated[PagedAt, Depends(get_paged_at)]

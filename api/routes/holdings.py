@@ -9,7 +9,6 @@ from fastapi import Query
 from api.as_of import SinceParam, read_as_of
 from api.auth.access import READERS
 from api.deps import ActorDep, ReadSessionDep
-from api.pagination import PagingDep
 from api.routes.router import resource_router
 from api.schemas.claims import ClaimChangeRead, ClaimRead
 from api.schemas.common import Address, Page, address_of
@@ -20,7 +19,7 @@ from api.schemas.holdings import (
     TransferRead,
     WalletHoldingRead,
 )
-from api.token_at import ProjectedDep
+from api.token_at import PagedDep, ProjectedDep
 from registry.captable import entries, transfers
 from registry.captable.branches import first_known_since
 from registry.captable.claims import known_wallets, list_claim_changes
@@ -44,14 +43,14 @@ ByParam = Annotated[HolderKind, Query(description="Whose wallets count as one ho
 
 @router.get("/tokens/{token_id}/transfers")
 def list_transfers(
-    at: ProjectedDep,
+    at: PagedDep,
     session: ReadSessionDep,
-    paging: PagingDep,
     nature: NaturesParam = None,
     wallet: WalletParam = None,
     since: SinceParam = None,
 ) -> Page[TransferRead]:
     """List movements up to a block, in the order of the chain."""
+    paging = at.paging
     wanted = TransferFilter(
         natures=nature or (),
         wallet=bytes.fromhex(wallet[2:]) if wallet else None,
@@ -97,12 +96,12 @@ def get_wallet_holding(
 @router.get("/tokens/{token_id}/wallets/{address}/claims")
 def list_wallet_claims(
     address: Address,
-    at: ProjectedDep,
+    at: PagedDep,
     session: ReadSessionDep,
     actor: ActorDep,
-    paging: PagingDep,
 ) -> Page[ClaimChangeRead]:
     """List every claim and revocation about the identity of one wallet, up to a block."""
+    paging = at.paging
     wallet = _visible(session, actor, address)
     registered = registered_at(session, at.token, at.block, [wallet])
     rows = list_claim_changes(
@@ -119,12 +118,12 @@ def list_wallet_claims(
 @router.get("/tokens/{token_id}/wallets/{address}/history")
 def list_wallet_history(
     address: Address,
-    at: ProjectedDep,
+    at: PagedDep,
     session: ReadSessionDep,
     actor: ActorDep,
-    paging: PagingDep,
 ) -> HoldingChangesRead:
     """List every change of one wallet's holding up to a block; an investor asks for their own."""
+    paging = at.paging
     wallet = _visible(session, actor, address)
     after = int(paging.after) if paging.after else None
     rows = list_changes(session, at.token, wallet, until=at.block, after=after, limit=paging.fetch)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
-from api.pagination import PagingDep
+from api.pagination import Paging, PagingDep
 from api.routes.router import resource_router
 from api.schemas.common import Page, address_of
 from api.schemas.tokens import (
@@ -21,7 +21,7 @@ from api.schemas.tokens import (
     SupplyRead,
     TokenRead,
 )
-from api.token_at import ChainIdParam, ProjectedDep, TokenDep, read_chain_id
+from api.token_at import ChainIdParam, PagedDep, ProjectedDep, TokenDep, read_chain_id
 from registry.captable import control, entries
 from registry.captable import service as captable
 from registry.captable.claims import known_wallets
@@ -79,8 +79,9 @@ def get_token_supply(at: TokenDep, session: ReadSessionDep) -> SupplyRead:
 
 
 @router.get("/tokens/{token_id}/cap_table")
-def get_cap_table(at: ProjectedDep, session: ReadSessionDep, paging: PagingDep) -> CapTableRead:
+def get_cap_table(at: PagedDep, session: ReadSessionDep) -> CapTableRead:
     """Read who holds how much, at a block; of a token on another chain by its address."""
+    paging = at.paging
     rows = list_held(session, at.token, at.block, after=_after(paging), limit=paging.fetch)
     supply = supply_at(session, at.token, at.block)
     chain_id = at.token.chain_id
@@ -94,7 +95,7 @@ def get_cap_table(at: ProjectedDep, session: ReadSessionDep, paging: PagingDep) 
     )
 
 
-def _after(paging: PagingDep) -> bytes | None:
+def _after(paging: Paging) -> bytes | None:
     return bytes.fromhex(paging.after) if paging.after else None
 
 
@@ -104,16 +105,16 @@ LegalBasis = Annotated[str, Query(min_length=3, max_length=500, description="Wha
 
 @router.get("/tokens/{token_id}/holders")
 def list_holders(
-    at: ProjectedDep,
+    at: PagedDep,
     session: ReadSessionDep,
     writing: SessionDep,
     vault: VaultDep,
     actor: ActorDep,
-    paging: PagingDep,
     purpose: Purpose,
     legal_basis: LegalBasis,
 ) -> HoldersRead:
     """Read who the holders are; every reading is journalled with its purpose."""
+    paging = at.paging
     rows = entries.list_holders(
         session, at.token, at.block, after=_after(paging), limit=paging.fetch
     )
@@ -144,10 +145,9 @@ def list_holders(
 
 
 @router.get("/tokens/{token_id}/control_changes")
-def list_control_changes(
-    at: ProjectedDep, session: ReadSessionDep, paging: PagingDep
-) -> Page[ControlChangeRead]:
+def list_control_changes(at: PagedDep, session: ReadSessionDep) -> Page[ControlChangeRead]:
     """List owners, agents, rule modules, registries and pauses as they changed, up to a block."""
+    paging = at.paging
     rows = control.list_control_changes(
         session, at.token, at.block, after=paging.after_place, limit=paging.fetch
     )

@@ -77,6 +77,30 @@ def known_block_at(
     )
 
 
+def same_block_at(
+    session: Session, chain_id: int, number: int, digest: bytes, known_at: datetime | None
+) -> AsOfBlock:
+    """Return the block that an earlier answer spoke of, for one that goes on with it.
+
+    Raises
+    ------
+    Conflict
+        ``page_block_lost``: the branch that is asked for has it no more.
+    """
+    try:
+        found = known_block_at(session, chain_id, number, known_at)
+    except (Conflict, NotFound):
+        # The chain has become shorter, or was read anew from a later block.
+        found = None
+    if found is None or found.hash != digest:
+        raise Conflict(
+            "page_block_lost",
+            f"A reorg took block {number}, of which the pages before are.",
+            remedy="Begin again without a cursor, or give known_at from the first page on.",
+        )
+    return found
+
+
 def _degraded(session: Session, chain_id: int) -> str | None:
     """Tell why today's tables, by which what was known is told, are not to be relied on."""
     cursor = session.get(SyncCursor, chain_id)

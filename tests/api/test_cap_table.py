@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from api.schemas.common import address_of
+from registry.captable.models import EventKind
 from registry.kernel.actor import Role
+from tests.api import moves as move
 from tests.api.house import House, problem_of
+from tests.api.moves import Moves, moved, moves
 from tests.api.projected import BLOCK_TIME, FIRST_BLOCK, FIRST_MINED, Minted, block, mint_to_many
 
 pytestmark = pytest.mark.db
@@ -21,6 +28,35 @@ WHY = {"purpose": "inspection 7/2026", "legal_basis": "section 4"}
 @pytest.fixture(scope="module")
 def minted(house: House) -> Minted:
     return mint_to_many(house, HOLDERS)
+
+
+LOW, MIDDLE, HIGH = (bytes([digit] * 20) for digit in (0x11, 0x88, 0xEE))
+
+
+@pytest.fixture
+def held(fresh_house: House) -> Moves:
+    """A token of which the last two of three addresses have something."""
+    chain = moves(fresh_house)
+    chain.mine(move.minted(MIDDLE, 30), move.minted(HIGH, 70), {"kind": EventKind.UNPAUSED})
+    chain.mine({"kind": EventKind.PAUSED}, moved(HIGH, MIDDLE, 5))
+    return chain
+
+
+PAGED = (
+    "cap_table",
+    "holders",
+    "transfers",
+    "control_changes",
+    f"wallets/{address_of(HIGH)}/history",
+)
+
+
+def first_and_next(chain: Moves, what: str, **query: Any) -> tuple[dict[str, Any], str]:
+    """Read a page of one row, and give it with the link to the next."""
+    path = f"/v1/tokens/{chain.token_id}/{what}"
+    response = chain.house.caller(Role.AUDITOR).get(path, limit=1, **WHY, **query)
+    assert response.status_code == 200, response.text
+    return response.json(), response.headers["link"].split(">")[0][1:]
 
 
 def read(house: House, minted: Minted, what: str = "cap_table", **query: Any) -> Any:
@@ -190,3 +226,66 @@ def test_cap_table__token_behind_or_refused__is_not_shown(
         desk.session.connection().exec_driver_sql(f"UPDATE token SET {change}")
     response = fresh_house.caller(Role.AUDITOR).get(f"/v1/tokens/{minted.token_id}/cap_table")
     assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("what", ["cap_table", "holders"])
+def test_cap_table__units_move_between_two_pages__both_are_of_one_block(
+    held: Moves, what: str
+) -> None:
+    first, following = first_and_next(held, what)
+    held.mine(moved(HIGH, LOW, 65))
+
+    second = held.house.caller(Role.AUDITOR).ask("GET", following).json()
+
+    rows = [(row["wallet"], row["balance_units"]) for row in (*first["items"], *second["items"])]
+    assert rows == [(address_of(MIDDLE), "35"), (address_of(HIGH), "65")]
+    assert second["next"] is None
+    for name in ("number", "hash", "time"):
+        assert second["as_of_block"][name] == first["as_of_block"][name]
+    assert second["as_of_block"]["confirmations"] == first["as_of_block"]["confirmations"] + 1
+
+
+@pytest.mark.parametrize("is_mined_again", [True, False])
+@pytest.mark.parametrize("what", PAGED)
+def test_list__block_of_the_first_page_lost__says_so(
+    held: Moves, what: str, is_mined_again: bool
+) -> None:
+    _, following = first_and_next(held, what)
+    held.take_back_to(FIRST_BLOCK + 2, "second")
+    if is_mined_again:
+        held.mine(moved(HIGH, LOW, 9))
+
+    answer = held.house.caller(Role.AUDITOR).ask("GET", following)
+
+    problem_of(answer, 409, "page_block_lost")
+
+
+@pytest.mark.parametrize("what", PAGED)
+def test_list__block_kept_or_known_at_given__goes_on_over_a_reorg(held: Moves, what: str) -> None:
+    moment = held.house.one("SELECT clock_timestamp()").isoformat()
+    ways = [{"known_at": moment}]
+    if what not in {"control_changes", f"wallets/{address_of(HIGH)}/history"}:
+        ways.append({"as_of": f"block:{FIRST_BLOCK + 2}"})
+    links = [first_and_next(held, what, **way)[1] for way in ways]
+    held.take_back_to(FIRST_BLOCK + 2, "second")
+    held.mine(moved(HIGH, LOW, 70))
+
+    for link in links:
+        answer = held.house.caller(Role.AUDITOR).ask("GET", link)
+
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["items"]
+
+
+def test_cursor__from_before_it_named_a_block__is_refused(held: Moves) -> None:
+    path = f"/v1/tokens/{held.token_id}/cap_table"
+    key = held.house.services.settings.token_key
+    assert key is not None
+    secret = hashlib.sha256((key.get_secret_value() + path).encode()).digest()
+    said = MIDDLE.hex().encode()
+    mac = hmac.new(secret, said, hashlib.sha256).digest()[:12]
+    cursor = base64.urlsafe_b64encode(mac + said).decode().rstrip("=")
+
+    answer = held.house.caller(Role.AUDITOR).get(path, cursor=cursor)
+
+    problem_of(answer, 422, "cursor_invalid")
