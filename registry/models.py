@@ -11,6 +11,7 @@ import registry.asset.models
 import registry.bill_of_lading.models
 import registry.bulk.models
 import registry.captable.contract_models
+import registry.captable.former_tokens
 import registry.captable.models
 import registry.captable.orphans
 import registry.captable.readings

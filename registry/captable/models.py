@@ -176,7 +176,7 @@ class Token(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("address", "chain_id", name="uq_token_address"),)
 
     token_no: int | None = Field(
-        default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
+        default=None, sa_column=Column(Integer, Identity(), primary_key=True)
     )
     chain_id: int = bigint()
     address: bytes = binary()
@@ -206,7 +206,7 @@ class Holder(SQLModel, table=True):
     __table_args__ = (CheckConstraint("octet_length(address) = 20", name="ck_holder_address"),)
 
     holder_no: int | None = Field(
-        default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
+        default=None, sa_column=Column(Integer, Identity(), primary_key=True)
     )
     address: bytes = binary(unique=True)
 

@@ -20,6 +20,7 @@ from registry.captable.events import (
     ProjectedRange,
     ProjectedToken,
 )
+from registry.captable.former_tokens import former_numbers
 from registry.captable.ledger import Numbered, changes_of, minted_of
 from registry.captable.models import (
     EventKind,
@@ -91,18 +92,19 @@ def apply_range(
 def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]) -> set[bytes]:
     """Add tokens that are deployed; name those that are caught up by themselves.
 
-    A token that was adopted is known before its deployment is read, where a reorg goes so far
-    back.
+    A token that was adopted is known before its deployment is read, where a reorg goes so far back.
     """
     addresses = [token.address for token in found]
     known = session.exec(
         select(Token).where(col(Token.chain_id) == chain_id, col(Token.address).in_(addresses))
     ).all()
+    numbers = former_numbers(session, chain_id, addresses)
     added: list[Token] = []
     for token in found:
         if token.address in {each.address for each in known}:
             continue
         row = Token(
+            token_no=numbers.get(token.address),
             chain_id=chain_id,
             address=token.address,
             identity_registry=token.identity_registry,

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import bulk, contracts, lost_seal, sums
 from registry.captable.events import ProjectedBlock
+from registry.captable.former_tokens import forget_tokens
 from registry.captable.ledger import MOVING
 from registry.captable.models import (
     EventKind,
@@ -56,7 +57,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     _rewind_tokens(session, tokens, undone, ancestor.number)
     store_suites(session, suites)
     if undeployed:
-        _forget_tokens(session, undeployed)
+        forget_tokens(session, undeployed)
     if waiting:
         _await_tokens(session, chain_id, waiting, ancestor.number)
     for token_no in standing:
@@ -240,12 +241,6 @@ def _rewind_tokens(
     }
     with bulk.cursor_of(session) as cursor:
         cursor.execute(_REWIND_TOKENS, where)
-
-
-def _forget_tokens(session: Session, tokens: Sequence[int]) -> None:
-    """Forget tokens whose deployment was taken back."""
-    session.execute(delete(RegisteredWallet).where(col(RegisteredWallet.token_no).in_(tokens)))
-    session.execute(delete(Token).where(col(Token.token_no).in_(tokens)))
 
 
 _AWAIT = """

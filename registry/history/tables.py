@@ -187,6 +187,7 @@ NOT_LEGAL: dict[str, str] = {
     "node_watch": "how the chain's nodes stand at the moment",
     "platform_contract": "where our contracts stand",
     "token": "projected from the chain, whose past is told by block",
+    "former_token": "only ever added: under which number a token was known",
     "token_reading": "only ever added, but for the moment when it ends",
     "token_event": "projected from the chain, whose past is told by block",
     "holder": "projected from the chain, whose past is told by block",

@@ -19,7 +19,7 @@ from registry.captable.models import EventKind
 from registry.kernel.actor import Role
 from tests import factories as make
 from tests.api.house import House, problem_of
-from tests.api.moves import Moves, frozen, minted, moved, moves, wallet_no
+from tests.api.moves import FIRST_BLOCK, Moves, frozen, minted, moved, moves, wallet_no
 from tests.factories import ACTORS
 
 pytestmark = pytest.mark.db
@@ -171,6 +171,28 @@ def test_stream__reorgs_while_away__are_told_first_from_any_place(house: House) 
             with listening(chain, item.id) as stream:
                 stream.next()
                 assert stream.take(seen - place) == [*gone[place + 1 :], new]
+
+
+def test_stream__deployment_mined_again_while_away__tells_each_block_that_is_gone(
+    fresh_house: House,
+) -> None:
+    chain = moves(fresh_house)
+    lost = [chain.mine(minted(ONE, 100)), chain.mine(moved(ONE, TWO, 1))]
+    with listening(chain) as stream:
+        known = stream.next()
+    chain.take_back_to(FIRST_BLOCK, "second")
+    chain.mine()
+    chain.mine(deploy=True)
+    new = chain.mine(minted(TWO, 7))
+
+    with listening(chain, known.id) as stream:
+        stream.next()
+        gone, (event,) = stream.take(2), stream.take(1)
+
+    assert [item.kind for item in gone] == ["rolled_back"] * 2
+    assert [item.data["number"] for item in gone] == lost[::-1]
+    assert (event.kind, event.data["block"]["number"]) == ("block", new)
+    assert holders_of(event) == held(chain)
 
 
 def test_stream__nothing_of_the_token_happens__gives_signs_of_life(

@@ -16,7 +16,7 @@ from registry.captable.models import Reconciliation
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from tests.api.house import House, problem_of
-from tests.api.moves import Moves, minted, moved, moves, wallet_no
+from tests.api.moves import FIRST_BLOCK, Moves, minted, moved, moves, wallet_no
 from tests.api.reports import ask
 from tests.api.test_events import held
 from tests.api.test_known_branches import written
@@ -97,6 +97,21 @@ def test_known_at__where_nothing_was_thrown_away__is_what_was_known(house: House
     problem_of(regulator.get(path, known_at=later), 409, "token_read_since")
     by_then = regulator.get(path, known_at=later, as_of=f"block:{last}")
     assert by_then.status_code == 200, by_then.json()
+
+
+def test_known_at__deployment_mined_again_of_a_token_set_apart__is_known_from_then_on(
+    fresh_house: House,
+) -> None:
+    chain = moves(fresh_house)
+    chain.mine(minted(ONE, 100))
+    chain.set_apart()
+    meanwhile = now()
+    chain.take_back_to(FIRST_BLOCK, "second")
+    chain.mine(deploy=True)
+    chain.mine(minted(TWO, 7))
+
+    assert [row["balance_units"] for row in known(chain, now()).json()["items"]] == ["7"]
+    problem_of(known(chain, meanwhile), 409, "token_read_since")
 
 
 @pytest.mark.parametrize("table", ["token_event", "chain_block"])

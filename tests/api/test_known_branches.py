@@ -294,3 +294,34 @@ def test_orphans__kept_twice__have_a_row_for_each_time(house: House) -> None:
             known_at=after.isoformat().replace("+00:00", "Z"),
         )
         assert [row["balance_units"] for row in table.json()["items"]] == ["1"]
+
+
+def test_known_at__before_the_deployment_was_mined_again__is_what_was_known(
+    fresh_house: House,
+) -> None:
+    chain = moves(fresh_house)
+    chain.mine(minted(ONE, 1000), minted(TWO, 5), UNPAUSED)
+    story = Told(chain)
+    whats = ("", "/cap_table", "/supply", "/transfers", "/control_changes")
+    told = {what: story.read(what) for what in whats}
+    story.note()
+    for ancestor, branch in ((FIRST_BLOCK, "second"), (FIRST_BLOCK + 1, "third")):
+        chain.take_back_to(ancestor, branch)
+        problem_of(story.get("/cap_table", known_at=story.moments[0][0]), 404, "not_found")
+        chain.mine()
+        chain.mine(deploy=True)
+        chain.mine(minted(THREE, 1))
+
+        for what in whats:
+            found = story.read(what, known_at=story.moments[0][0])
+            assert found == as_orphaned(told[what])
+        today = story.read("/cap_table")
+        assert [row["wallet"] for row in today["items"]] == [address_of(THREE)]
+        assert today["supply_units"] == "1"
+
+
+def as_orphaned(told: Any) -> Any:
+    """Give what was told, as it is told since a reorg took its block."""
+    if "as_of_block" not in told:
+        return told
+    return told | {"as_of_block": told["as_of_block"] | {"finality": "orphaned"}}

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from structlog.testing import capture_logs
 
 from chain.sync.indexer import Indexer
+from registry.captable import service as captable
 from registry.captable import sums
 from registry.captable.models import ChainBlock, SyncCursor, Token, TokenEvent
 from registry.captable.orphans import OrphanBlock
@@ -198,6 +199,7 @@ def test_reorg__deployment_itself_taken_back__token_vanishes_and_comes_again(
     other.mint(0, 5)
     suite.index()
     other.assert_exact()
+    number = number_of(other)
 
     suite.world.node.roll_back(3)
     suite.index()
@@ -211,6 +213,12 @@ def test_reorg__deployment_itself_taken_back__token_vanishes_and_comes_again(
     suite.index()
     again.assert_exact()
     suite.assert_exact()
+    assert (again.token, number_of(again)) == (other.token, number)
+
+
+def number_of(suite: Suite) -> int | None:
+    with suite.world.database.reading() as session:
+        return captable.get_token(session, suite.token).token_no
 
 
 def test_reorg__whole_chain_replaced__begins_again_and_everything_is_sent_again(
