@@ -38,7 +38,8 @@ class CapTableExport(Record, table=True):
     tokenization_id, token_address
         Which token, on the chain `chain_id`; an adopted one has no tokenization.
     total, done
-        Holders, and how many of them are written.
+        Holders, as they were counted when it was asked for, and anew where it is written; and how
+        many of them are.
     sha256, size_bytes
         Of the file; None until it is whole.
     stored_as, sealed

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -18,7 +19,7 @@ from registry.document.content import store_sealed
 from registry.document.store import DocumentStore, StoreUnreachable
 from registry.export.models import OPEN_STATES, CapTableExport, ExportState
 from registry.export.service import get_export
-from registry.export.writing import SUFFIXES, Checksummed, write_export
+from registry.export.writing import SUFFIXES, Checksummed, count_holders, write_export
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError, Unavailable
@@ -80,11 +81,13 @@ class ExportWorker:
             self._write(session, job, stop)
         except Stopped:
             log.info("export_put_off", export_id=str(job.id))
-        except (Unavailable, DBAPIError, psycopg.Error):
+        except Unavailable:
             raise
         except RegistryError as refused:
             self._fail(job.id, {"code": refused.code, "detail": refused.detail})
-        except Exception:
+        except Exception as fault:
+            if _is_of_the_database(fault):
+                raise
             # One export that we cannot write must not keep the others waiting.
             log.exception("export_failed", export_id=str(job.id))
             said = {"code": "internal_error", "detail": "The fault is recorded."}
@@ -111,9 +114,10 @@ class ExportWorker:
                 raise Stopped
             if done - told >= TOLD_EVERY_ROWS:
                 told = done
-                self._tell(job.id, done)
+                self._tell(job.id, done=done)
 
-        self._tell(job.id, 0)
+        total = count_holders(session, job)
+        self._tell(job.id, done=0, total=total, state=ExportState.RUNNING, started_at=now())
         with tempfile.TemporaryFile() as file:
             sha256, size = write_export(session, job, file, advance, self._checksummed)
             file.seek(0)
@@ -121,22 +125,19 @@ class ExportWorker:
             stored_as, sealed = store_sealed(self._vault, self._store, job.id, file, name)
         with self._database.transaction() as writing:
             ended = get_export(writing, job.id, lock=True)
-            ended.state, ended.done = ExportState.DONE, ended.total
+            ended.state, ended.done = ExportState.DONE, total
             ended.sha256, ended.size_bytes = sha256, size
             ended.stored_as, ended.sealed = stored_as, sealed
             ended.ended_at = now()
             ended.expires_at = now() + KEPT_FOR
             writing.add(ended)
-        log.info("export_written", export_id=str(job.id), rows=job.total, bytes=size)
+        log.info("export_written", export_id=str(job.id), rows=total, bytes=size)
 
-    def _tell(self, export_id: UUID, done: int) -> None:
+    def _tell(self, export_id: UUID, **how_far: Any) -> None:
         """Say how far it is, in a transaction of its own."""
-        started = {} if done else {"state": ExportState.RUNNING, "started_at": now()}
         with self._database.transaction() as session:
             session.execute(
-                update(CapTableExport)
-                .where(col(CapTableExport.id) == export_id)
-                .values(done=done, **started)
+                update(CapTableExport).where(col(CapTableExport.id) == export_id).values(**how_far)
             )
 
     def _fail(self, export_id: UUID, said: dict[str, str]) -> None:
@@ -160,3 +161,10 @@ class ExportWorker:
                 self._store.remove(job.stored_as)
                 job.state, job.stored_as, job.sealed = ExportState.EXPIRED, None, None
                 session.add(job)
+
+
+def _is_of_the_database(fault: Exception) -> bool:
+    """Tell whether the database failed, for every export, and not what it was to store of one."""
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    of_one = psycopg.DataError | psycopg.IntegrityError
+    return isinstance(cause, psycopg.Error) and not isinstance(cause, of_one)

@@ -9,12 +9,13 @@ from typing import BinaryIO
 from sqlmodel import Session
 
 from registry.captable import service as captable
+from registry.captable.models import Token
 from registry.document.store import CHUNK_BYTES
 from registry.export.csv_file import write_csv
 from registry.export.models import CapTableExport, ExportFormat
 from registry.export.ocf import write_ocf
 from registry.export.service import block_of
-from registry.export.sheet import Advance, stream_rows
+from registry.export.sheet import Advance, count_rows, stream_rows
 from registry.export.titling import sheet_of
 from registry.kernel.errors import Conflict
 
@@ -50,13 +51,7 @@ def write_export(
     Unavailable
         ``token_catching_up``.
     """
-    if block_of(session, job).is_orphaned:
-        raise Conflict(
-            "export_block_lost",
-            f"Block {job.block_number} of this export is not on the chain any more.",
-            remedy="Ask for a new export.",
-        )
-    token = captable.get_token(session, job.token_address, chain_id=job.chain_id)
+    token = _token_of(session, job)
     sheet = sheet_of(session, job, token, checksummed(token.address.hex()))
     rows = stream_rows(session, token, job.block_number, checksummed)
     _WRITERS[job.format](sheet, rows, target, advance)
@@ -66,3 +61,26 @@ def write_export(
     while chunk := target.read(CHUNK_BYTES):
         digest.update(chunk)
     return digest.digest(), target.tell()
+
+
+def count_holders(session: Session, job: CapTableExport) -> int:
+    """Count the rows that `write_export` writes in the same transaction.
+
+    Those of when it was asked for may be others: since then the token may have been read again.
+
+    Raises
+    ------
+    Conflict, Unavailable
+        As `write_export`.
+    """
+    return count_rows(session, _token_of(session, job), job.block_number)
+
+
+def _token_of(session: Session, job: CapTableExport) -> Token:
+    if block_of(session, job).is_orphaned:
+        raise Conflict(
+            "export_block_lost",
+            f"Block {job.block_number} of this export is not on the chain any more.",
+            remedy="Ask for a new export.",
+        )
+    return captable.get_token(session, job.token_address, chain_id=job.chain_id)
