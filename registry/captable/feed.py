@@ -26,6 +26,8 @@ from registry.captable.transfers import TransferFilter, TransferRow, list_transf
 from registry.kernel.errors import Invalid
 
 BLOCKS_AT_ONCE = 50
+LOST_AT_ONCE = 1000
+"""Of the blocks that a reorg took; a deep one is told in pieces."""
 MOST_TRANSFERS = 100_000
 """More than any block has room for."""
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})(?:-([0-9]{1,9}))?")
@@ -150,7 +152,8 @@ def check_place(session: Session, token: Token, place: Place) -> None:
     Invalid
         ``event_id_unknown``.
     """
-    _taken_since(session, token, place)
+    if not _is_kept(session, token.chain_id, place):
+        _lost_at(session, token.chain_id, place)
 
 
 def kept_place(session: Session, chain_id: int, place: Place) -> Place:
@@ -162,7 +165,11 @@ def kept_place(session: Session, chain_id: int, place: Place) -> Place:
         ``event_id_unknown``: we never had such a block.
     """
     while not _is_kept(session, chain_id, place):
-        _, place = _step_back(session, chain_id, place)
+        moment = _lost_at(session, chain_id, place)
+        with cursor_of(session) as cursor:
+            lowest = cursor.execute(_LOWEST, {"chain": chain_id, "moment": moment}).fetchone()
+        assert lowest is not None, "an aggregate has one row"
+        place = _below(session, chain_id, lowest[0], moment)
     return place
 
 
@@ -183,6 +190,8 @@ def read_feed(session: Session, token: Token, since: Place) -> Feed:
     if found is not None and times_read_again(session, found) != since.reading:
         return Feed(begin(session, found) if found.is_told_whole else since, is_void=True)
     feed = _taken_since(session, token, since)
+    if feed.more:
+        return feed
     if found is None or found.refusal is not None:
         # Its deployment was taken back, and may come again; or nothing more is read of it.
         feed.is_void = True
@@ -202,19 +211,28 @@ def read_feed(session: Session, token: Token, since: Place) -> Feed:
 
 
 def _taken_since(session: Session, token: Token, since: Place) -> Feed:
+    """Tell of the lost blocks from a place down to what is kept, or of as many as go at once."""
     feed = Feed(since)
     while not _is_kept(session, token.chain_id, feed.place):
-        lost, ancestor = _step_back(session, token.chain_id, feed.place)
-        ancestor = replace(ancestor, reading=since.reading)
-        places = [
-            *(Place(block.number, block.hash, since.reading) for block in lost[1:]),
-            ancestor,
-        ]
-        for block, place in zip(lost, places, strict=True):
-            if any(event["token_no"] == token.token_no for event in block.events):
-                news = BlockTaken(block.number, block.hash, block.mined_at, block.orphaned_at)
-                feed.news.append(Told(place, news))
-        feed.place = ancestor
+        if len(feed.news) >= LOST_AT_ONCE:
+            feed.more = True
+            break
+        moment = _lost_at(session, token.chain_id, feed.place)
+        where = {
+            "chain": token.chain_id, "token": token.token_no, "moment": moment,
+            "number": feed.place.number, "limit": LOST_AT_ONCE + 1,
+        }  # fmt: skip
+        with cursor_of(session) as cursor:
+            lost = cursor.execute(_LOST, where).fetchall()
+        # Where whoever reads is after each: the next one that is lost, or what is below them all.
+        places = [Place(number, digest, since.reading) for number, digest, *_ in lost[1:]]
+        if len(lost) <= LOST_AT_ONCE:
+            below = _below(session, token.chain_id, lost[-1][0], moment)
+            places.append(replace(below, reading=since.reading))
+        for place, (number, digest, mined_at, is_of_token) in zip(places, lost, strict=False):
+            if is_of_token:
+                feed.news.append(Told(place, BlockTaken(number, digest, mined_at, moment)))
+        feed.place = places[-1]
     return feed
 
 
@@ -223,42 +241,52 @@ def _is_kept(session: Session, chain_id: int, place: Place) -> bool:
     return block is not None and block.hash == place.hash
 
 
-def _step_back(
-    session: Session, chain_id: int, place: Place
-) -> tuple[Sequence[OrphanBlock], Place]:
-    """Return the blocks that went together with a place, up to it, and what was below them."""
-    of_chain = col(OrphanBlock.chain_id) == chain_id
+def _lost_at(session: Session, chain_id: int, place: Place) -> datetime:
+    """Return when a reorg took a place last.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_unknown``.
+    """
     newest = session.exec(
-        select(OrphanBlock)
-        .where(of_chain, col(OrphanBlock.hash) == place.hash)
+        select(OrphanBlock.number, OrphanBlock.orphaned_at)
+        .where(col(OrphanBlock.chain_id) == chain_id, col(OrphanBlock.hash) == place.hash)
         .order_by(col(OrphanBlock.orphaned_at).desc())
         .limit(1)
     ).first()
-    if newest is None or newest.number != place.number:
+    if newest is None or newest[0] != place.number:
         raise Invalid(
             "event_id_unknown",
             "Last-Event-ID names a block that this chain never had here.",
             field="Last-Event-ID",
             remedy="Read the cap table anew, and follow the stream without an id.",
         )
-    lost = session.exec(
-        select(OrphanBlock)
-        .where(
-            of_chain,
-            col(OrphanBlock.orphaned_at) == newest.orphaned_at,
-            col(OrphanBlock.number) <= place.number,
-        )
-        .order_by(col(OrphanBlock.number).desc())
-    ).all()
+    return newest[1]
+
+
+def _below(session: Session, chain_id: int, number: int, moment: datetime) -> Place:
+    """Return what was below a block of the branch that a reorg took at a moment."""
     with cursor_of(session) as cursor:
         below = cursor.execute(
-            _BELOW,
-            {"chain": chain_id, "number": lost[-1].number, "moment": newest.orphaned_at},
+            _BELOW, {"chain": chain_id, "number": number, "moment": moment}
         ).fetchone()
     assert below is not None, "a reorg has a common ancestor"
-    return lost, Place(*below)
+    return Place(*below)
 
 
+# Not what the blocks said: only whether it was of the token.
+_LOST = """
+SELECT number, hash, mined_at, %(token)s::int4 = ANY(token_nos)
+FROM (
+  SELECT number, hash, mined_at, token_nos FROM orphan_block
+  WHERE chain_id = %(chain)s AND orphaned_at = %(moment)s AND number <= %(number)s
+  ORDER BY number DESC LIMIT %(limit)s) lost
+ORDER BY number DESC
+"""
+_LOWEST = """
+SELECT min(number) FROM orphan_block WHERE chain_id = %(chain)s AND orphaned_at = %(moment)s
+"""
 # Of the branch of that moment, whether or not it was taken later.
 _BELOW = """
 SELECT number, hash FROM (

@@ -33,7 +33,7 @@ class OrphanBlock(SQLModel, table=True):
     """
 
     __tablename__ = "orphan_block"
-    __table_args__ = (Index("ix_orphan_block_orphaned", "chain_id", "orphaned_at"),)
+    __table_args__ = (Index("ix_orphan_block_orphaned", "chain_id", "orphaned_at", "number"),)
 
     chain_id: int = bigint(primary_key=True)
     hash: bytes = binary(primary_key=True)

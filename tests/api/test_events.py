@@ -15,6 +15,8 @@ import pytest
 
 from api import live, sse
 from api.schemas.common import address_of
+from registry.captable import feed
+from registry.captable import service as captable
 from registry.captable.models import EventKind
 from registry.kernel.actor import Role
 from tests import factories as make
@@ -171,6 +173,33 @@ def test_stream__reorgs_while_away__are_told_first_from_any_place(house: House) 
             with listening(chain, item.id) as stream:
                 stream.next()
                 assert stream.take(seen - place) == [*gone[place + 1 :], new]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_stream__more_lost_blocks_than_go_at_once__are_told_in_pieces(
+    house: House, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(feed, "LOST_AT_ONCE", at_once)
+    chain = moves(house)
+    fork = chain.mine(minted(ONE, 100))
+    # Every other block says nothing of the token.
+    lost = [(chain.mine(moved(ONE, TWO, part)), chain.mine())[0] for part in range(1, 5)]
+    with listening(chain) as stream:
+        known = stream.next()
+    chain.take_back_to(fork, f"pieces {at_once}")
+    new = chain.mine(moved(ONE, TWO, 9))
+
+    with house.database.reading() as session:
+        token = captable.get_token(session, chain.token)
+        piece = feed.read_feed(session, token, feed.Place.parse(known.id))
+        place = feed.kept_place(session, chain.chain_id, feed.Place.parse(known.id))
+    assert (piece.more, len(piece.news) <= 2 * at_once) == (True, True)
+    assert place.number == fork
+    with listening(chain, known.id) as stream:
+        stream.next()
+        gone, (event,) = stream.take(len(lost)), stream.take(1)
+    assert [item.data["number"] for item in gone] == lost[::-1]
+    assert (event.kind, event.data["block"]["number"]) == ("block", new)
 
 
 def test_stream__deployment_mined_again_while_away__tells_each_block_that_is_gone(
