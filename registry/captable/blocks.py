@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from registry.captable.models import EventKind
-from registry.captable.orphans import OrphanBlock
+from sqlalchemy import text
+from sqlmodel import Session
 
+from registry.captable.models import EventKind
+
+ROWS_AT_ONCE = 1000
 _FROZEN = {EventKind.TOKENS_FROZEN: 1, EventKind.TOKENS_UNFROZEN: -1}
+_BRANCH = """
+orphan_block WHERE chain_id = :chain AND recorded_at <= :known_at AND orphaned_at > :known_at
+  AND number > :kept AND number <= :last
+"""
+_FIELDS = (
+    "block_number", "token_no", "log_index", "kind", "tx_hash",
+    "source", "target", "units", "extra",
+)  # fmt: skip
+_TOLD = f"""
+SELECT b.number, b.hash, b.mined_at, e.token_no, e.log_index, e.kind, encode(e.tx_hash, 'hex'),
+  e.source, e.target, e.units::text, e.extra
+FROM (SELECT * FROM {_BRANCH} AND token_nos && :tokens ::int4[]) b
+CROSS JOIN LATERAL unnest(
+  b.token_nos, b.log_indexes, b.kinds, b.tx_hashes, b.sources, b.targets, b.amounts, b.extras
+) WITH ORDINALITY AS e (
+  token_no, log_index, kind, tx_hash, source, target, units, extra, place)
+WHERE e.token_no = ANY(:tokens ::int4[])
+ORDER BY b.number, e.place
+"""  # noqa: S608 - a relation of our own
+_OF_CONTRACTS = f"SELECT contract_events FROM {_BRANCH} AND contract_events <> '[]' ORDER BY number"  # noqa: S608
+_TIMES = f"SELECT number, mined_at FROM {_BRANCH} AND number = ANY(:numbers ::int8[])"  # noqa: S608
+_SINCE = f"SELECT number FROM {_BRANCH} AND mined_at >= :since ORDER BY number LIMIT 1"  # noqa: S608
+_MOVED = f"""
+SELECT DISTINCT e.token_no, w.holder_no
+FROM (SELECT * FROM {_BRANCH}) b
+CROSS JOIN LATERAL unnest(b.token_nos, b.kinds, b.sources, b.targets)
+  AS e (token_no, kind, source, target)
+CROSS JOIN LATERAL (VALUES (e.target),
+  (CASE WHEN e.kind = {EventKind.TRANSFER:d} THEN e.source END)) w (holder_no)
+WHERE w.holder_no IS NOT NULL
+  AND e.kind IN ({EventKind.TRANSFER:d}, {", ".join(f"{kind:d}" for kind in _FROZEN)})
+"""  # noqa: S608 - a relation and numbers of our own
 
 
 class Step(NamedTuple):
@@ -31,30 +66,75 @@ class Step(NamedTuple):
     units: int
 
 
+class LostBlock(NamedTuple):
+    """One of the blocks of a lost branch."""
+
+    number: int
+    hash: bytes
+    mined_at: datetime
+
+
+Event = dict[str, Any]
+"""What a lost block holds, as JSON has it: hashes in hex, and amounts in digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class LostBranch:
     """Blocks that we believed in at a moment, and have lost since.
 
+    What they said is read when it is asked for, some rows at a time: a deep reorg takes more than
+    there is room for.
+
     Parameters
     ----------
+    session
+        Of the one repeatable transaction in which the branch was found.
     kept : int
         The highest block of that branch which is still the chain's.
-    blocks
-        Those above it, up to the one that is looked at; ascending.
+    last
+        The block that is looked at; those of the branch between are meant, and this one.
     """
 
+    session: Session = field(repr=False, compare=False)
+    chain_id: int
+    known_at: datetime
     kept: int
-    blocks: Sequence[OrphanBlock]
+    last: int
 
-    def events(self, token_no: int | None) -> Iterator[dict[str, Any]]:
+    def told(self, token_nos: Collection[int | None]) -> Iterator[tuple[LostBlock, Event]]:
+        """Give what the blocks said of tokens, in the order of the chain."""
+        for number, digest, mined_at, *said in self._read(_TOLD, tokens=list(token_nos)):
+            event = dict(zip(_FIELDS, (number, *said), strict=True))
+            yield LostBlock(number, digest, mined_at), event
+
+    def events(self, token_no: int | None) -> Iterator[Event]:
         """Give what the blocks said of a token, in the order of the chain."""
-        for block in self.blocks:
-            yield from (event for event in block.events if event["token_no"] == token_no)
+        for _, event in self.told([token_no]):
+            yield event
 
-    def contract_events(self) -> Iterator[dict[str, Any]]:
+    def contract_events(self) -> Iterator[Event]:
         """Give what contracts said in them that are no token's, in the order of the chain."""
-        for block in self.blocks:
-            yield from block.contract_events
+        for (events,) in self._read(_OF_CONTRACTS):
+            yield from events
+
+    def times(self, numbers: Collection[int]) -> dict[int, datetime]:
+        """Give the times of those of the blocks that have these numbers."""
+        return dict(self._read(_TIMES, numbers=list(numbers)))
+
+    def first_since(self, since: datetime) -> int | None:
+        """Give the number of the first of the blocks that is not before a time."""
+        found = [number for (number,) in self._read(_SINCE, since=since)]
+        return found[0] if found else None
+
+    def _read(self, query: str, **values: Any) -> Iterator[tuple[Any, ...]]:
+        where = {
+            "chain": self.chain_id, "known_at": self.known_at, "kept": self.kept, "last": self.last,
+        }  # fmt: skip
+        with self.session.connection().execute(
+            text(query), where | values, execution_options={"yield_per": ROWS_AT_ONCE}
+        ) as rows:
+            for row in rows:
+                yield tuple(row)
 
     def changes(self, token_no: int | None) -> dict[int, tuple[int, int]]:
         """Give what each holder's balance and frozen part are by these blocks, more or less."""
@@ -75,26 +155,19 @@ class LostBranch:
 
     def moved(self) -> set[tuple[int, int]]:
         """Give token and holder of everything that the blocks changed."""
-        return {
-            (event["token_no"], holder)
-            for block in self.blocks
-            for event in block.events
-            for holder, _, _ in changes_by(event)
-        }
+        return {(token_no, holder) for token_no, holder in self._read(_MOVED)}
 
     def steps(self, token_no: int | None) -> dict[int, list[Step]]:
         """Give the blocks in which something of each holder changed, ascending."""
         steps: dict[int, list[Step]] = {}
-        for block in self.blocks:
-            for event in block.events:
-                if event["token_no"] == token_no:
-                    for holder, balance, _ in changes_by(event):
-                        known = steps.setdefault(holder, [])
-                        is_again = bool(known) and known[-1].number == block.number
-                        before = known.pop().units if is_again else 0
-                        tx_hash = bytes.fromhex(event["tx_hash"])
-                        place = (block.number, event["log_index"], block.mined_at)
-                        known.append(Step(*place, tx_hash, before + balance))
+        for block, event in self.told([token_no]):
+            for holder, balance, _ in changes_by(event):
+                known = steps.setdefault(holder, [])
+                is_again = bool(known) and known[-1].number == block.number
+                before = known.pop().units if is_again else 0
+                tx_hash = bytes.fromhex(event["tx_hash"])
+                place = (block.number, event["log_index"], block.mined_at)
+                known.append(Step(*place, tx_hash, before + balance))
         return steps
 
     def minted(self, token_no: int | None) -> int:

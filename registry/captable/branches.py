@@ -7,13 +7,12 @@ orphans that were recorded by then and taken later (ADR 0036).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from registry.captable.blocks import AsOfBlock, LostBranch
+from registry.captable.blocks import AsOfBlock, LostBlock, LostBranch
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.orphans import OrphanBlock
 from registry.captable.service import block_at, first_block_since
@@ -45,24 +44,23 @@ def known_block_at(
     if known_at is None:
         return block_at(session, chain_id, as_of)
     kept = _last_kept(session, chain_id, known_at, None)
-    orphans = _orphans(session, chain_id, known_at)
-    head = orphans[-1].number if orphans else kept.number if kept else None
+    highest = _last_lost(session, chain_id, known_at, None)
+    head = highest.number if highest else kept.number if kept else None
     if head is None:
         raise NotFound("block", f"known at {known_at.isoformat()}")
     if isinstance(as_of, int) and as_of > head:
         raise Conflict(
             "block_not_synced", f"Block {as_of} was not known then; the last was {head}."
         )
-    reached = [block for block in orphans if _is_by(block, as_of)]
-    if reached and kept is not None:
-        last = reached[-1]
+    last = _last_lost(session, chain_id, known_at, as_of) if highest else None
+    if last is not None and kept is not None:
         return AsOfBlock(
             last.number,
             last.hash,
             last.mined_at,
             head - last.number,
             is_orphaned=True,
-            lost=LostBranch(kept.number, reached),
+            lost=LostBranch(session, chain_id, known_at, kept.number, last.number),
             degraded=_degraded(session, chain_id),
         )
     found = _last_kept(session, chain_id, known_at, as_of)
@@ -125,14 +123,8 @@ def first_known_since(
     ).first()
     if kept is not None:
         return kept
-    lost = (block.number for block in until.lost.blocks if block.mined_at >= since)
-    return next(lost, until.number + 1)
-
-
-def _is_by(block: OrphanBlock, as_of: int | datetime | None) -> bool:
-    if as_of is None:
-        return True
-    return block.number <= as_of if isinstance(as_of, int) else block.mined_at <= as_of
+    lost = until.lost.first_since(since)
+    return until.number + 1 if lost is None else lost
 
 
 def _last_kept(
@@ -151,14 +143,19 @@ def _last_kept(
     return session.exec(query).first()
 
 
-def _orphans(session: Session, chain_id: int, known_at: datetime) -> Sequence[OrphanBlock]:
-    """List the blocks that we believed in then and have lost since, ascending."""
-    return session.exec(
-        select(OrphanBlock)
-        .where(
-            col(OrphanBlock.chain_id) == chain_id,
-            col(OrphanBlock.recorded_at) <= known_at,
-            col(OrphanBlock.orphaned_at) > known_at,
-        )
-        .order_by(col(OrphanBlock.number))
-    ).all()
+def _last_lost(
+    session: Session, chain_id: int, known_at: datetime, as_of: int | datetime | None
+) -> LostBlock | None:
+    """Return the newest of the blocks that we believed in then and have lost since."""
+    where: list[ColumnElement[bool]] = [
+        col(OrphanBlock.chain_id) == chain_id,
+        col(OrphanBlock.recorded_at) <= known_at,
+        col(OrphanBlock.orphaned_at) > known_at,
+    ]
+    if isinstance(as_of, int):
+        where.append(col(OrphanBlock.number) <= as_of)
+    elif as_of is not None:
+        where.append(col(OrphanBlock.mined_at) <= as_of)
+    query = select(OrphanBlock.number, OrphanBlock.hash, OrphanBlock.mined_at).where(*where)
+    found = session.exec(query.order_by(col(OrphanBlock.number).desc()).limit(1)).first()
+    return None if found is None else LostBlock(*found)

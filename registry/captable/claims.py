@@ -191,5 +191,4 @@ def _times(
             col(ChainBlock.chain_id) == chain_id, col(ChainBlock.number).in_(numbers)
         )
     ).all()
-    lost = block.lost.blocks if block.lost else ()
-    return dict(stored) | {each.number: each.mined_at for each in lost}
+    return dict(stored) | (block.lost.times(numbers) if block.lost else {})

@@ -79,10 +79,9 @@ def _lost(token: Token, block: AsOfBlock, after: Key) -> list[tuple[dict[str, An
     """Give those of the branch that a reorg took, where that is what is asked for."""
     if block.lost is None:
         return []
-    times = {lost.number: lost.mined_at for lost in block.lost.blocks}
     return [
-        (event | {"tx_hash": bytes.fromhex(event["tx_hash"])}, times[event["block_number"]])
-        for event in block.lost.events(token.token_no)
+        (event | {"tx_hash": bytes.fromhex(event["tx_hash"])}, lost.mined_at)
+        for lost, event in block.lost.told([token.token_no])
         if event["kind"] in _KINDS and (event["block_number"], event["log_index"]) > after
     ]
 

@@ -144,14 +144,11 @@ def _lost_rows(session: Session, token: Token, address: bytes, until: AsOfBlock)
     holder = session.exec(select(Holder.holder_no).where(col(Holder.address) == address)).first()
     balance, frozen = holding_at(session, token, address, until.lost.kept)
     rows: list[_Row] = []
-    for block in until.lost.blocks:
-        changed = False
-        for event in block.events:
-            if event["token_no"] != token.token_no:
-                continue
-            for who, units, locked in changes_by(event):
-                if who == holder:
-                    balance, frozen, changed = balance + units, frozen + locked, True
-        if changed:
-            rows.append((block.number, block.hash, block.mined_at, balance, frozen))
+    for block, event in until.lost.told([token.token_no]):
+        for who, units, locked in changes_by(event):
+            if who == holder:
+                balance, frozen = balance + units, frozen + locked
+                if rows and rows[-1][0] == block.number:
+                    rows.pop()
+                rows.append((*block, balance, frozen))
     return rows

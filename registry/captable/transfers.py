@@ -227,12 +227,14 @@ def of_branch(
     tokens = {"tokens": list(token_nos)}
     if lost is None:
         return query.format(events="token_event", blocks="chain_block"), tokens
+    told = list(lost.told(token_nos))
+    times = {block.number: block.mined_at for block, _ in told}
     known = f"{_KNOWN} {query.format(events='known_event', blocks='known_block')}"
     return known, tokens | {
         "kept": lost.kept,
-        "lost": Jsonb([event for number in token_nos for event in lost.events(number)]),
-        "numbers": [block.number for block in lost.blocks],
-        "times": [block.mined_at for block in lost.blocks],
+        "lost": Jsonb([event for _, event in told]),
+        "numbers": list(times),
+        "times": list(times.values()),
     }
 
 
