@@ -29,6 +29,7 @@ from registry.kernel.db import Database
 from registry.kyc import audit as reviews
 from registry.kyc.models import KycPaper
 from registry.offering.audit import faults
+from registry.party import audit as parties
 
 UseAll = Callable[[Callable[[Services, ChainClient], None]], None]
 EVERY = 10_000
@@ -101,6 +102,9 @@ def _everything(
 
     for table in (Document, KycPaper):
         yield from damaged(table, made.database, made.vault, made.store, on_batch=told)
+    say("the parties")
+    with made.database.reading() as session:
+        yield from parties.altered(session, made.vault)
     say("the reviews")
     with made.database.reading() as session:
         yield from reviews.altered(session, made.vault)

@@ -74,7 +74,7 @@ def rotate(
     StoreUnreachable
     """
     steps: tuple[tuple[str, Step], ...] = (
-        ("parties", partial(_reseal_rows, persons)),
+        ("parties", _reseal_persons),
         ("documents", partial(_reseal_documents, store)),
         ("kyc", partial(_reseal_rows, reviews)),
         ("webhooks", partial(_reseal_rows, endpoints)),
@@ -104,6 +104,13 @@ def _reseal_rows(
         ids = list(rows.list_left(session, vault, after=after, limit=batch))
         for row_id in ids:
             rows.reseal_one(session, vault, row_id)
+    return ids
+
+
+def _reseal_persons(database: Database, vault: Vault, after: UUID | None, batch: int) -> list[UUID]:
+    with database.transaction() as session:
+        ids = list(persons.list_left(session, vault, after=after, limit=batch))
+        persons.reseal(session, vault, ids)
     return ids
 
 

@@ -14,11 +14,11 @@ from api.schemas.common import Body, Country, OfPerson, Read, ShortText
 from registry.kernel.masking import HIDDEN, mask_iban, mask_name, mask_number
 from registry.kernel.vault import Vault
 from registry.kernel.whole import NO_FLAG
-from registry.party.details import NAMES, Details, known_of
+from registry.party.details import NAMES, Details, cnic_of, known_of
 from registry.party.group import Member
 from registry.party.models import NAMED_OPENLY, Party, PartyKind
 from registry.party.rules import unusual_cnic
-from registry.party.service import NewParty, cnic_of, masked_cnic
+from registry.party.service import NewParty, masked_cnic
 from registry.party.ubo import BeneficialOwner, OwnershipBasis
 
 Number = Annotated[str, Field(max_length=64)]

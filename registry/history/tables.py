@@ -110,15 +110,9 @@ SEALED_TABLES: tuple[SealedTable, ...] = (
     # Whose an address is.
     SealedTable("wallet"),
     SealedTable("investor"),
-    # Who holds for whom: a group's members and their parts, the asset of an asset as a party. What
-    # a vault seals names the party inside, and is sealed anew when keys rotate.
-    SealedTable(
-        "party",
-        aside=(
-            "cnic_sealed", "cnic_fingerprint", "details_sealed", "passport_fingerprint",
-            "iban_fingerprint", "ntn_fingerprint", "sealed_with", "version",
-        ),
-    ),
+    # Who somebody is, and who holds for whom: a group's members and their parts, the asset of an
+    # asset as a party. `registry.party.audit` opens what is sealed of them.
+    SealedTable("party", aside=("sealed_with", "version")),
     # Who was paid, and by whose votes.
     SealedTable("redemption_payout"),
     SealedTable("redemption_vote"),

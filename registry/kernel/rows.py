@@ -112,7 +112,7 @@ def update_many(session: Session, rows: Sequence[SQLModel], names: Sequence[str]
         return
     table = type(rows[0])
     stored = cast("Any", table).__table__
-    said = [{name: getattr(row, name) for name in ("id", *names)} for row in rows]
+    said = [{name: _written(getattr(row, name)) for name in ("id", *names)} for row in rows]
     new = _recordset(table, said)
     for row in rows:
         for name in names:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, update
+from sqlalchemy import ColumnElement, and_, func
 from sqlmodel import Session, col, select
 
-from registry.kernel.rows import page_after
+from registry.journal import service as journal
+from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.rows import page_after, update_many
 from registry.kernel.vault import SealBroken, Vault
-from registry.party.details import keep, known_of
+from registry.party.details import keep_anew, known_of
 from registry.party.models import Party
 
 
@@ -31,39 +32,32 @@ def list_left(session: Session, vault: Vault, *, after: UUID | None, limit: int)
     return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 
-def reseal_one(session: Session, vault: Vault, party_id: UUID) -> bool:
-    """Seal one person anew, and key the hashes anew by which they are found.
+def reseal(session: Session, vault: Vault, party_ids: Collection[UUID]) -> None:
+    """Seal persons anew, and key the hashes anew by which they are found.
 
-    Their version stays: nothing that anybody reads has changed.
-
-    Returns
-    -------
-    bool
-        False where the seal does not open with any key.
+    In one statement, for the audit holds what is sealed of them, and leaves who opens with no key
+    as they are. Their version stays: nothing that anybody reads has changed.
     """
-    query = select(Party).where(col(Party.id) == party_id, _under_other_keys(vault))
-    party = session.exec(query.with_for_update()).first()
-    if party is None:
-        return True  # somebody amended them in the meantime, or another rotation was here
+    # Who was amended in the meantime, or sealed by another rotation, is none of them any more.
+    query = select(Party).where(col(Party.id).in_(party_ids), _under_other_keys(vault))
+    locked = query.with_for_update().execution_options(populate_existing=True)
+    parties = [each for each in session.exec(locked).all() if _seal_anew(vault, each)]
+    update_many(session, parties, _NAMES)
+    if parties:
+        number = len(parties)
+        journal.record(session, THE_SYSTEM, "parties_resealed", "party", "all", number=number)
+
+
+_NAMES = (
+    "cnic_sealed", "cnic_fingerprint", "details_sealed", "passport_fingerprint",
+    "iban_fingerprint", "ntn_fingerprint", "sealed_with",
+)  # fmt: skip
+
+
+def _seal_anew(vault: Vault, party: Party) -> bool:
+    """Seal one anew; False where the seal does not open with any key, or is another's."""
     try:
-        values = _sealed_anew(vault, party)
+        keep_anew(vault, party, known_of(vault, party))
     except SealBroken:
         return False
-    session.execute(
-        update(Party)
-        .where(col(Party.id) == party_id)
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
     return True
-
-
-def _sealed_anew(vault: Vault, party: Party) -> dict[str, Any]:
-    copy = Party(**party.model_dump())
-    if party.cnic_sealed is not None:
-        cnic = vault.unseal(party.cnic_sealed)
-        copy.cnic_sealed, copy.cnic_fingerprint = vault.seal(cnic), vault.fingerprint(cnic)
-    keep(vault, copy, known_of(vault, party))
-    prints = ("cnic_fingerprint", "passport_fingerprint", "iban_fingerprint", "ntn_fingerprint")
-    names = ("cnic_sealed", "details_sealed", "sealed_with", *prints)
-    return {name: getattr(copy, name) for name in names}

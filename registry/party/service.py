@@ -65,8 +65,6 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
     _check_stand_in(new)
     party = Party(
         kind=new.kind,
-        cnic_sealed=vault.seal(new.cnic) if new.cnic else None,
-        cnic_fingerprint=vault.fingerprint(new.cnic) if new.cnic else None,
         lei=new.lei,
         cuin=new.cuin,
         scac=new.scac,
@@ -76,6 +74,8 @@ def create_party(session: Session, vault: Vault, actor: Actor, new: NewParty) ->
         created_by=actor.subject,
     )
     party.ubo = declared(session, party, new.ubo)
+    if new.cnic is not None:
+        personal.keep_cnic(vault, party, new.cnic)
     known = personal.checked(new.kind, new)
     personal.keep(vault, party, known)
     _refuse_known(session, party, _same_for_good(vault, party, new.cnic))
@@ -122,7 +122,7 @@ def amend_party(  # noqa: PLR0917
     if party.kind == PartyKind.NATURAL and party.cnic_sealed is None and known.passport is None:
         raise Invalid("cnic_required", "Without a CNIC the passport stays.", field="/passport")
     known = personal.checked(party.kind, known)
-    personal.keep(vault, party, known)
+    personal.keep_anew(vault, party, known)
     if any(getattr(known, name) != getattr(before, name) for name in _IDENTIFYING):
         with session.no_autoflush:
             _refuse_known(session, party, _same_by_details(vault, party, known))
@@ -300,10 +300,6 @@ def list_parties(
     return session.exec(page_after(query, col(Party.id), after=after, limit=limit)).all()
 
 
-def cnic_of(vault: Vault, party: Party) -> str | None:
-    return vault.unseal(party.cnic_sealed) if party.cnic_sealed else None
-
-
 def masked_cnic(vault: Vault, party: Party) -> str | None:
-    cnic = cnic_of(vault, party)
+    cnic = personal.cnic_of(vault, party)
     return mask_cnic(cnic) if cnic else None

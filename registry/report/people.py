@@ -10,9 +10,8 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.kernel.masking import mask_cnic, mask_name
-from registry.party.details import known_of
+from registry.party.details import cnic_of, known_of
 from registry.party.models import NAMED_OPENLY, Party
-from registry.party.service import cnic_of
 from registry.report.report import Column, Open, Question
 
 

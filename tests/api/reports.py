@@ -13,9 +13,8 @@ from sqlmodel import col, select
 from api.verify_cli import verify_paper
 from registry.kernel.actor import Role
 from registry.kernel.signing import PublicKeys
-from registry.party.details import known_of
+from registry.party.details import cnic_of, known_of
 from registry.party.models import Party
-from registry.party.service import cnic_of
 from tests.api.house import House
 from tests.db.past import journal_of
 

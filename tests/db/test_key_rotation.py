@@ -23,13 +23,16 @@ from registry.document.content import file_name_of, open_content
 from registry.document.models import Document
 from registry.document.store import DocumentStore
 from registry.history.check import differences
+from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
 from registry.kernel.vault import SealBroken, Vault
 from registry.party import service as parties
-from registry.party.details import known_of
+from registry.party.audit import altered
+from registry.party.details import cnic_of, known_of
 from registry.party.models import Party
 from tests import factories as make
 from tests.api.house import house_settings
+from tests.db.tampering import faults
 from tests.factories import Desk
 
 pytestmark = pytest.mark.db
@@ -105,7 +108,7 @@ def test_rotate__old_key_dropped_afterwards__everything_opens_and_is_found(
             date(1983, 8, 19),
             PASSPORT,
         )
-        assert parties.cnic_of(vault, person) == CNIC
+        assert cnic_of(vault, person) == CNIC
         assert known_of(vault, session.get_one(Party, archive.company)).iban == IBAN
         for query, found in (
             ({"cnic": CNIC}, [archive.person]),
@@ -136,6 +139,35 @@ def test_rotate__nothing_that_anybody_reads__is_changed(archive: Archive) -> Non
     with archive.database.reading(known_at=moment) as past:
         names = [file_name_of(Vault(NEW, INDEX), paper) for paper in papers_of(past, archive)]
         assert names == ["nec.pdf", "open.pdf"]
+
+
+def test_rotate__audited_afterwards__is_an_act_and_an_image_for_each_batch(
+    archive: Archive,
+) -> None:
+    images = "SELECT count(*) FROM legal_history WHERE table_name = 'party' AND op = 'ROWS'"
+    with archive.database.transaction() as session:
+        before = session.connection().scalar(text(images))
+        make.tell_acts(session)
+
+    archive.rotated()
+
+    seal_all(archive.database)
+    assert faults(archive.database) == []
+    with archive.database.reading() as session:
+        assert session.connection().scalar(text(images)) == before + 3
+        assert list(altered(session, Vault(NEW, INDEX))) == []
+
+
+def test_amend__under_another_key__seals_the_cnic_anew_too(archive: Archive) -> None:
+    with archive.database.transaction() as session:
+        person = session.get_one(Party, archive.person)
+        changes = {"place_of_birth": "Mingora"}
+        parties.amend_party(
+            session, Vault(BOTH, INDEX), make.MAKER, person.id, person.version, changes
+        )
+
+    with archive.database.reading() as session:
+        assert cnic_of(Vault(NEW, INDEX), session.get_one(Party, archive.person)) == CNIC
 
 
 def test_rotate__look_up_key_changed_too__finds_people_by_the_new_one(archive: Archive) -> None:

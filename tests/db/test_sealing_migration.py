@@ -73,8 +73,8 @@ def test_upgrade__plain_names__are_sealed_and_those_of_companies_are_not(
             name="Ayesha Khan", name_ur="عائشہ", father_or_spouse_name="Obaidullah"
         )
         assert known_of(vault, company) == Details(name="Kohinoor Mills", name_ur="کوہ نور")
-        # A later step leaves them to `milkiyat keys rotate`, which finds whoever has no such key.
-        assert person.sealed_with == b"ntn" != vault.key_id
+        # A later step leaves them to `milkiyat keys rotate`, which finds whoever has no such seal.
+        assert person.sealed_with == b"cnic" != vault.key_id
         [found] = parties.list_parties(session, vault, cnic=CNIC, after=None, limit=9)
         assert found.id == person.id
 
