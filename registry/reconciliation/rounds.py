@@ -8,7 +8,7 @@ remembered here only; after a start it is found anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from time import monotonic
 from uuid import UUID
@@ -48,12 +48,31 @@ Key = tuple[UUID, str, str]
 """A token, a rule, and what differs."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Looked:
-    """When a token was looked at, and up to which block."""
+    """When a token was asked of, and up to which block it was looked at.
+
+    Parameters
+    ----------
+    whole_at
+        When it was looked at by all rules of the day.
+    """
 
     block: int | None
-    whole_at: float | None = None
+    at: float
+    whole_at: float
+
+
+_NEVER = _Looked(None, float("-inf"), float("-inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A token that is to be looked at, with its newest block, and by which rules."""
+
+    token: UUID
+    block: int | None
+    rules: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -80,42 +99,51 @@ class Rounds:
         """Look at some of the tokens that are due, and return how many breaks were opened."""
         with self.database.reading() as session:
             due = self._due(session)
-        return sum(self._look(token, rules) for token, rules in due)
+        return sum(self._look(each) for each in due)
 
-    def _due(self, session: Session) -> Sequence[tuple[UUID, Sequence[str]]]:
-        """Give those that moved, or differ since a moment, and then those whose day is over.
+    def _due(self, session: Session) -> Sequence[_Due]:
+        """Give those that moved, or differ since a moment, and those whose day is over.
 
-        A difference that has its break is asked no more often for it: it may stay for ever.
+        Of each, who waits longest comes first; half of a turn is kept for the day, so that neither
+        tokens that move all the time nor many that are new keep others from being looked at. A
+        difference that has its break is asked no more often for it: it may stay for ever.
         """
         waiting = {token for token, _, _ in self._seen.keys() - self._told}
-        moved: list[tuple[UUID, Sequence[str]]] = []
-        daily: list[tuple[UUID, Sequence[str]]] = []
-        blocks: dict[UUID, int | None] = {  # noqa: C416 - rows are not pairs to mypy
-            token: block
-            for token, block in session.execute(text(_TOKENS), {"chain": self.chain_id})
-        }
-        for token, block in blocks.items():
-            looked = self._looked.setdefault(token, _Looked(None))
+        moved: list[_Due] = []
+        daily: list[_Due] = []
+        for token, block in session.execute(text(_TOKENS), {"chain": self.chain_id}):
+            looked = self._looked.get(token, _NEVER)
             if token in waiting:
-                moved.append((token, DAILY))
-            elif looked.whole_at is None or monotonic() - looked.whole_at >= DAY.total_seconds():
-                daily.append((token, DAILY))
+                moved.append(_Due(token, block, DAILY))
+            elif monotonic() - looked.whole_at >= DAY.total_seconds():
+                daily.append(_Due(token, block, DAILY))
             elif block != looked.block:
-                moved.append((token, QUICK))
-        chosen = [*moved, *daily][: self.at_once]
-        for token, rules in chosen:
-            looked = self._looked[token]
-            looked.block = blocks[token]
-            if rules is DAILY:
-                looked.whole_at = monotonic()
-        return chosen
+                moved.append(_Due(token, block, QUICK))
+        moved.sort(key=self._looked_at)
+        daily.sort(key=self._looked_at)
+        of_the_day = max((self.at_once + 1) // 2, self.at_once - len(moved))
+        chosen = daily[:of_the_day]
+        return [*moved[: self.at_once - len(chosen)], *chosen]
 
-    def _look(self, token: UUID, rules: Sequence[str]) -> int:
+    def _looked_at(self, due: _Due) -> float:
+        return self._looked.get(due.token, _NEVER).at
+
+    def _look(self, due: _Due) -> int:
+        token, at = due.token, monotonic()
+        # What cannot be looked at stays due, behind all others.
+        looked = replace(self._looked.get(token, _NEVER), at=at)
+        self._looked[token] = looked
         try:
-            found = self._ask(token, rules)
+            found = self._ask(token, due.rules)
         except RegistryError as refusal:
             log.warning("reconciliation_refused", token=str(token), code=refusal.code)
             return 0
+        whole_at = at if due.rules is DAILY else looked.whole_at
+        self._looked[token] = _Looked(due.block, at, whole_at)
+        return self._open(due, found)
+
+    def _open(self, due: _Due, found: Mapping[Key, Difference]) -> int:
+        token, rules = due.token, due.rules
         lasting = self._lasting(token, rules, found)
         if not lasting:
             return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -32,7 +32,8 @@ from registry.payment.models import ProceedsPayoutState
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.models import BreakState, ReconciliationBreak
 from registry.reconciliation.payable import require_no_break
-from registry.reconciliation.rounds import DAY, Rounds
+from registry.reconciliation.rounds import DAY, Key, Rounds
+from registry.reconciliation.views import Difference
 from registry.redemption import paying
 from registry.redemption.repository import list_payouts
 from registry.settlement import service as settlements
@@ -154,7 +155,8 @@ def test_rounds__difference_that_is_written_off__is_asked_daily_and_not_at_every
     rounds.turn()
     assert last_seen(place) == before, "nobody has looked"
 
-    rounds._looked[place.chain.tokenization.id].whole_at = monotonic() - DAY.total_seconds()
+    token = place.chain.tokenization.id
+    rounds._looked[token] = replace(rounds._looked[token], whole_at=-DAY.total_seconds())
     assert rounds.turn() == 0, "what is written off opens no other"
     assert min(last_seen(place)) > max(before)
 
@@ -171,6 +173,77 @@ def test_rounds__tokens_that_go_on_differing__keep_no_other_from_its_turn(
     rounds = Rounds(place.database, place.chain.chain_id, AT_ONCE, at_once=1)
 
     assert [rounds.turn() for _ in range(3)] == [2, 2, 0]
+
+
+@pytest.fixture
+def others(place: Place) -> list[UUID]:
+    """Three more live tokens, in the order of their ids behind the first."""
+    with place.database.transaction() as session:
+        chain = ledger.resumed(place.chain, Desk(session, place.vault, place.store))
+        return [ledger.live_beside(chain, 10).tokenization.id for _ in range(3)]
+
+
+class Asked(Rounds):
+    """Rounds that tell of which tokens they asked, and may fail at one."""
+
+    asked: list[UUID]
+    failing: UUID | None = None
+
+    def _ask(self, token: UUID, rules: Sequence[str]) -> Mapping[Key, Difference]:
+        self.asked.append(token)
+        if token == self.failing:
+            raise OSError("the database went away")
+        return super()._ask(token, rules)
+
+
+def asking(place: Place, at_once: int) -> Asked:
+    rounds = Asked(place.database, place.chain.chain_id, AT_ONCE, at_once=at_once)
+    rounds.asked = []
+    return rounds
+
+
+def test_rounds__tokens_that_move_at_every_turn__keep_no_other_from_its_day(
+    place: Place, others: list[UUID]
+) -> None:
+    rounds = asking(place, at_once=1)
+    one, two = (holder.wallet.address for holder in place.chain.holders)
+    first = place.chain.tokenization.id
+    for _ in range(5):
+        rounds.turn()
+        write(place, lambda chain: chain.move(one, two, 1))
+
+    assert sorted(rounds.asked[:4]) == sorted([first, *others])
+    assert rounds.asked[4] == first, "whose day has not ended waits for it"
+
+
+def test_rounds__more_tokens_move_than_fit_in_a_turn__are_asked_in_turn(
+    place: Place, others: list[UUID]
+) -> None:
+    rounds = asking(place, at_once=4)
+    rounds.turn()
+    rounds.at_once, rounds.asked = 2, []
+    for _ in range(2):
+        for token, looked in rounds._looked.items():
+            rounds._looked[token] = replace(looked, block=None)
+        rounds.turn()
+
+    assert set(rounds.asked) == {place.chain.tokenization.id, *others}
+
+
+def test_rounds__turn_that_breaks_off__leaves_the_others_due(
+    place: Place, others: list[UUID]
+) -> None:
+    rounds = asking(place, at_once=4)
+    rounds.failing = place.chain.tokenization.id
+    with pytest.raises(OSError, match="went away"):
+        rounds.turn()
+    assert rounds.asked == [rounds.failing]
+    rounds.asked = []
+
+    with pytest.raises(OSError, match="went away"):
+        rounds.turn()
+
+    assert rounds.asked == [*others, rounds.failing], "what failed is asked last"
 
 
 def test_watch__token_that_is_refused__holds_no_other_up(place: Place) -> None:
