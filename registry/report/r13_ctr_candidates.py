@@ -73,10 +73,15 @@ ORDER BY i.party_id LIMIT :limit
 """
 # All that is asked of a payment now stands in one index.
 _PAID_NOW = text(_PAID.format(paid="m.state = 'ALLOCATED'"))
+# Whose it is may have been said later than it came: the ledger has the moment.
 _PAID_THEN = text(
     _PAID.format(
         paid="""m.recorded_at <= :until AND (m.state = 'ALLOCATED' OR EXISTS (
-      SELECT FROM payment_reversal r WHERE r.payment_id = m.id AND r.recorded_at > :until))"""
+      SELECT FROM payment_reversal r WHERE r.payment_id = m.id AND r.recorded_at > :until))
+      AND EXISTS (
+        SELECT FROM ledger_entry e
+        WHERE e.key IN ('receipt:' || m.id, 'allocation:' || m.id)
+          AND e.subject_id = m.order_id AND e.recorded_at <= :until)"""
     )
 )
 

@@ -16,13 +16,16 @@ from registry.journal.models import JournalEntry
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import SEAT, now, today
 from registry.offering.models import Order
-from registry.payment.rails import BANK, Reversal
+from registry.payment import allocating
+from registry.payment.rails import BANK, Receipt, Reversal
+from registry.payment.receiving import book_receipt
 from registry.payment.reversing import reverse_receipt
 from tests import factories as make
 from tests import intakes, sales
 from tests.api.house import Caller, House, problem_of
 from tests.api.reports import WHY, Replayed, ask, rows_of
 from tests.db.past import journal_of
+from tests.factories import ACTORS
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 
 pytestmark = pytest.mark.db
@@ -133,6 +136,31 @@ def test_r_13__payment_taken_back__was_paid_for_whoever_asks_of_before(house: Ho
     assert total(as_of=paid) == "2000000.00"
     assert total(known_at=before) is None
     assert total() is None
+
+
+def test_r_13__nobody_knew_whose_it_is__was_of_nobody_for_whoever_asks_of_before(
+    house: House,
+) -> None:
+    with house.desk() as desk:
+        sale = sales.offering(desk, sales.wrapped_apartment(desk))
+        buyer = make.buyer(desk)
+        placed = sales.order(desk, sale, buyer, units=100)
+        sales.pay_in(desk.session, placed, CTR_PAISA - 7)
+        receipt = Receipt("CTR-LATE", "for the flat", 7, now())
+        unknown = book_receipt(desk.session, BANK, receipt)
+        party, order_id, payment_id = str(buyer.investor.party_id), placed.id, unknown.id
+    came = now().isoformat()
+    with house.desk() as desk:
+        for who in (ACTORS[Role.TREASURY], make.actor(Role.TREASURY, subject="a-colleague")):
+            allocating.assign_payment(desk.session, who, payment_id, order_id)
+    known = now().isoformat()
+
+    def totals(**when: str) -> list[str]:
+        rows = rows_of(house, "R-13", day=str(today()), **when)
+        return [row["cash_total"]["amount"] for row in rows if row["party"] == party]
+
+    assert totals() == totals(as_of=known) == totals(known_at=known) == ["2000000.00"]
+    assert totals(as_of=came) == totals(known_at=came) == []
 
 
 def test_r_13__identified_after_its_day_was_filed__is_one_row_that_tells_what_is_missing(
