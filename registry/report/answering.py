@@ -230,7 +230,7 @@ def _block_of(
     try:
         block = known_block_at(session, chain_id, as_of, asking.known_at)
     except (NotFound, Unavailable):
-        if report.speaks_of_chain:
+        if report.needs_block or isinstance(as_of, int):
             raise
         if report.counts_holders and _is_any_deployed(session):
             # Who holds what nobody has read is not known: it is not nobody.

@@ -122,7 +122,8 @@ LEFT JOIN wallet w ON w.investor_id = i.id WHERE p.id = %(party)s
 
 def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
     holder = _holder_of(session, question)
-    require_followed(session, question, holder.wallets)
+    if question.block is not None:
+        require_followed(session, question, holder.wallets)
     first, *rest = question.after or (0,)
     for place, source in enumerate(SOURCES):
         if place >= int(first):
@@ -271,3 +272,4 @@ HOLDINGS = Report(
     rows=_rows,
     speaks_of_chain=True,
 )
+    counts_holders=True,

@@ -129,11 +129,11 @@ def _frozen(
     session: Session, question: Question[Any], parties: Collection[UUID]
 ) -> Mapping[UUID, int]:
     """Return what of each party's fractions cannot move at the block, at the price of issue."""
+    block = question.block
     wallets = session.execute(_WALLETS, {"parties": list(parties)}).scalars().all()
-    if not wallets:
+    if block is None or not wallets:
         return {}
     require_followed(session, question, wallets)
-    block = question.at_block
     values = {"chain": question.chain_id, "block": block.kept, "parties": list(parties)}
     query = _FROZEN.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
@@ -160,4 +160,5 @@ SCREENING = Report(
     columns=COLUMNS,
     rows=_rows,
     speaks_of_chain=True,
+    counts_holders=True,
 )

@@ -105,7 +105,7 @@ class Question(Generic[P]):
         Neither `as_of` nor `known_at` was asked for: tables without a past answer as they stand.
     block
         The last block at `moment`. None where the chain tells nothing of then, and the report
-        does not speak of the chain.
+        answers nonetheless (`Report.needs_block`).
     reader
         The person who asks, by a key of theirs too: nobody reads of a suspicion of themselves.
     tells_suspicions
@@ -150,8 +150,8 @@ class Question(Generic[P]):
 
     @property
     def at_block(self) -> AsOfBlock:
-        """The block, of a report that speaks of the chain."""
-        assert self.block is not None, "speaks_of_chain"
+        """The block, of a report that needs one."""
+        assert self.block is not None, "needs_block"
         return self.block
 
 
@@ -165,7 +165,7 @@ class Report(Generic[P]):
         Yields the rows in the order of their keys, from behind `after` on; what it yields beyond
         `limit` or `at_most` is not read.
     speaks_of_chain
-        Then `as_of` may be a block, and there is no answer without one.
+        Then `as_of` may be a block; there is no answer without one, unless it `counts_holders` too.
     counts_holders
         Where nobody held anything yet, it tells so; then not before the chain was read.
     of_one_moment
@@ -190,6 +190,11 @@ class Report(Generic[P]):
     def name(self) -> str:
         """The name of its operation: ``read_report_r_05``."""
         return f"read_report_{self.code.lower().replace('-', '_')}"
+
+    @property
+    def needs_block(self) -> bool:
+        """Whether nothing is told of a time before the chain was read: land is older than that."""
+        return self.speaks_of_chain and not self.counts_holders
 
     @property
     def is_personal(self) -> bool:

@@ -13,11 +13,11 @@ from registry.bill_of_lading import possession
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.title import service as titles
-from tests import deeds, goods
+from tests import deeds, goods, intakes
 from tests import factories as make
-from tests.api.house import House
+from tests.api.house import House, problem_of
 from tests.api.moves import Moves, minted, moves
-from tests.api.reports import Replayed, instant, read, rows_of
+from tests.api.reports import Replayed, ask, instant, read, rows_of
 from tests.db.past import journal_of
 
 pytestmark = pytest.mark.db
@@ -177,3 +177,37 @@ def test_r_27__of_a_moment__has_what_was_sealed_by_then(house: House) -> None:
     assert 0 < len(earlier) < len(later)
     for when in both(moment):
         assert rows_of(house, "R-27", entity=str(party.id), **when) == earlier
+
+
+# Before the chain was read
+
+
+def test_r_04_and_r_15__chain_that_was_never_read__tell_of_land_and_hits(
+    fresh_house: House,
+) -> None:
+    with fresh_house.desk() as desk:
+        owner = make.person(desk)
+        make.registered(desk, make.open_apartment(desk, owner))
+        listed = intakes.listed_party(desk)
+        subject, party = str(owner.id), str(listed)
+
+    [held] = rows_of(fresh_house, "R-04", party=subject)
+    assert (held["kind"], held["share"]) == ("DIRECT_TITLE", "1/1")
+    [hit] = rows_of(fresh_house, "R-15")
+    assert (hit["party"], hit["frozen_value"]["amount"]) == (party, "0.00")
+    assert read(fresh_house, "R-04", party=subject)["envelope"]["block"] is None
+    problem_of(ask(fresh_house, "R-04", party=subject, as_of="block:7"), 503, "sync_not_started")
+
+
+def test_r_04_and_r_15__time_before_the_first_block__are_answered(chain: Moves) -> None:
+    buyer = str(chain.buyers[0].investor.party_id)
+    chain.mine(minted(chain.buyers[0].wallet.address, 3))
+    before: dict[str, Any] = {"as_of": "2025-06-01T00:00:00Z"}
+
+    assert rows_of(chain.house, "R-04", party=buyer, beneficial=False) != []
+    assert rows_of(chain.house, "R-04", party=buyer, **before) == []
+    assert rows_of(chain.house, "R-15", **before) == []
+    questions: dict[str, dict[str, Any]] = {"R-04": {"party": buyer}, "R-15": {}}
+    for code, asked in questions.items():
+        assert ask(chain.house, code, as_of="block:1", **asked).status_code == 404
+    assert ask(chain.house, "R-05", token=chain.token_id, **before).status_code == 404
