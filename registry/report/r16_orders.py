@@ -48,7 +48,7 @@ COLUMNS = (
 
 _ORDERS = text("""
 SELECT id, case_no, authority, scope, kind, state, asset_id, party_id, wallet,
-  received_at, applied_at, in_force_at, amount_units, lifted_at
+  received_at, applied_at, in_force_at, amount_units, lifted_at, pause_wanted
 FROM court_order
 WHERE id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
   AND (CAST(:authority AS text) IS NULL OR authority = :authority)
@@ -65,20 +65,30 @@ WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
   AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
 ORDER BY c.order_id, x.block_number, a.number
 """)
-# An order on an asset pauses its token. Which pause is its our clock tells: a chain's may lag.
+# An order on an asset pauses its live token, or finds it paused. Which pause that is our clock
+# tells, for a chain's may lag: the first until the order was in force, or the last before it, since
+# when nothing opened the token.
 _BY_PAUSE = text("""
 SELECT o.id, p.tx_hash
-FROM unnest(CAST(:orders AS uuid[]), CAST(:assets AS uuid[]), CAST(:times AS timestamptz[]))
-  AS o(id, asset_id, applied_at)
+FROM unnest(CAST(:orders AS uuid[]), CAST(:assets AS uuid[]), CAST(:times AS timestamptz[]),
+    CAST(:ends AS timestamptz[])) AS o(id, asset_id, applied_at, ended_at)
 CROSS JOIN LATERAL (
-  SELECT x.tx_hash FROM tokenization z
-  JOIN operation w ON w.subject_id = CAST(z.id AS text) AND w.kind = 'pause'
+  SELECT CAST(id AS text) AS id FROM tokenization
+  WHERE asset_id = o.asset_id AND recorded_at <= o.applied_at ORDER BY id DESC LIMIT 1) z
+CROSS JOIN LATERAL (
+  SELECT x.tx_hash FROM operation w
   JOIN operation_attempt x ON x.operation_id = w.id
   LEFT JOIN chain_block b ON b.chain_id = :chain AND b.number = x.block_number
-  WHERE z.asset_id = o.asset_id AND w.recorded_at >= o.applied_at
-    AND w.state IN ('mined', 'final') AND x.block_number IS NOT NULL
+  WHERE w.subject_id = z.id AND w.kind = 'pause' AND w.state IN ('mined', 'final')
+    AND (o.ended_at IS NULL OR w.recorded_at <= o.ended_at)
+    AND (w.recorded_at >= o.applied_at OR NOT EXISTS (
+      SELECT FROM operation u
+      WHERE u.subject_id = z.id AND u.kind = 'unpause' AND u.state IN ('mined', 'final')
+        AND u.recorded_at BETWEEN w.recorded_at AND o.applied_at))
+    AND x.block_number IS NOT NULL
     AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
-  ORDER BY w.id LIMIT 1) p
+  ORDER BY w.recorded_at >= o.applied_at DESC,
+    CASE WHEN w.recorded_at >= o.applied_at THEN w.id END, w.id DESC LIMIT 1) p
 """)
 
 
@@ -112,13 +122,14 @@ def _hashes(
 ) -> Mapping[UUID, bytes]:
     """Return the transaction by which each order had come onto the chain."""
     cases = session.execute(_BY_CASE, {"orders": [row.id for row in found], **known})
-    paused = [row for row in found if row.asset_id is not None and row.applied_at is not None]
+    paused = [row for row in found if row.pause_wanted and row.applied_at is not None]
     pauses = session.execute(
         _BY_PAUSE,
         {
             "orders": [row.id for row in paused],
             "assets": [row.asset_id for row in paused],
             "times": [row.applied_at for row in paused],
+            "ends": [row.in_force_at or row.lifted_at for row in paused],
             **known,
         },
     )

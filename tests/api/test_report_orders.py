@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 from eth_utils.address import to_checksum_address
 
+from registry.asset.models import Asset
 from registry.captable.models import EventKind
 from registry.court_order.models import CourtOrder
 from registry.filing import suspicion
@@ -17,6 +19,8 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.ids import new_id
 from registry.kyc_standing import service as standing
+from registry.operation import service as operations
+from registry.operation.models import Operation, OperationAttempt, OperationKind, OperationState
 from registry.party.models import PartyKind
 from registry.reconciliation import service as reconciliation
 from registry.redemption import paying
@@ -24,7 +28,8 @@ from registry.redemption.repository import list_payouts
 from registry.sanctions import hits, lists
 from registry.sanctions.models import SanctionsHit, Verdict
 from registry.sanctions.screening import screen_party
-from registry.tokenization.models import Tokenization
+from registry.tokenization import service as tokenizations
+from registry.tokenization.models import Tokenization, TokenizationState
 from tests import court, intakes, ledger, redemptions
 from tests import factories as make
 from tests.api.house import House, problem_of
@@ -159,6 +164,94 @@ def test_r16__executed_by_a_case__names_the_transaction(house: House, ours: Move
     assert told()["tx"] == "0x" + "16" * 32
     assert told()["wallet"] == to_checksum_address(who.wallet.address)
     assert told(as_of=sent.isoformat())["tx"] is None, "it was not mined yet"
+
+
+def carried_out(desk: Desk, operation: Operation) -> str:
+    """Have an operation be mined, and return its transaction."""
+    tx_hash = secrets.token_bytes(32)
+    desk.session.add(
+        OperationAttempt(
+            tx_hash=tx_hash, operation_id=operation.id, seq=1, raw=b"raw", gas=1, max_fee_wei=1,
+            signed_at_block=1, signed_at=now(), block_number=1_000_000,
+        )
+    )  # fmt: skip
+    operation.state = OperationState.FINAL
+    desk.session.flush()
+    return f"0x{tx_hash.hex()}"
+
+
+def pause(desk: Desk, chain: ledger.Ledger) -> str:
+    """Have somebody pause a token for a reason of their own."""
+    token_id = chain.tokenization.id
+    done = tokenizations.pause_token(desk.session, COMPLIANCE, token_id, reason="An upgrade")
+    chain.pause()
+    return carried_out(desk, done)
+
+
+def unpause(desk: Desk, chain: ledger.Ledger) -> None:
+    token_id = chain.tokenization.id
+    done = operations.plan(
+        desk.session, COMPLIANCE, OperationKind.UNPAUSE, key=f"unpause:{new_id()}",
+        subject=("tokenization", token_id), params={"tokenization_id": str(token_id)},
+    )  # fmt: skip
+    chain.unpause()
+    carried_out(desk, done)
+    desk.session.get_one(Tokenization, token_id).state = TokenizationState.LIVE
+    desk.session.flush()
+
+
+def executed_by(house: House, order: CourtOrder) -> str | None:
+    [tx] = [row["tx"] for row in rows_of(house, "R-16") if row["order"] == str(order.id)]
+    return None if tx is None else str(tx)
+
+
+def asset_of(desk: Desk, chain: ledger.Ledger) -> Asset:
+    return desk.session.get_one(Asset, chain.tokenization.asset_id)
+
+
+def test_r16__order_on_an_asset__names_its_own_pause_and_none_of_later(house: House) -> None:
+    with house.desk() as desk:
+        chain = ledger.live(desk, 10)
+        order = court.apply(desk, court.on_asset(desk, asset_of(desk, chain)))
+        own = tokenizations.last_pause(desk.session, chain.tokenization.id)
+        assert own is not None
+        chain.pause()
+    assert executed_by(house, order) is None, "nothing is mined"
+    with house.desk() as desk:
+        chain = ledger.resumed(chain, desk)
+        its = carried_out(desk, desk.session.get_one(Operation, own.id))
+        reconciliation.confirm_order(desk.session, order.id)
+        unpause(desk, chain)
+        assert pause(desk, chain) != its
+
+    assert executed_by(house, order) == its
+
+
+def test_r16__order_that_found_no_live_token__names_no_pause(house: House) -> None:
+    with house.desk() as desk:
+        chain = ledger.live(desk, 10)
+        chain.tokenization.state = TokenizationState.DEPLOYED
+        order = court.apply(desk, court.on_asset(desk, asset_of(desk, chain)))
+        chain.tokenization.state = TokenizationState.LIVE
+        desk.session.flush()
+        assert pause(desk, chain)
+
+    assert executed_by(house, order) is None
+
+
+def test_r16__order_that_found_the_token_paused__names_the_pause_of_before(house: House) -> None:
+    with house.desk() as desk:
+        chain = ledger.live(desk, 10)
+        pause(desk, chain)
+        unpause(desk, chain)
+        last = pause(desk, chain)
+        order = court.in_force(desk, court.on_asset(desk, asset_of(desk, chain)))
+    with house.desk() as desk:
+        chain = ledger.resumed(chain, desk)
+        unpause(desk, chain)
+        assert pause(desk, chain)
+
+    assert executed_by(house, order) == last
 
 
 # R-15
