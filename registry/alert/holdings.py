@@ -37,7 +37,7 @@ WHERE t.refusal IS NULL AND z.state <> ALL(%(ended)s) AND EXISTS (
     AND e.kind = {EventKind.TRANSFER:d})
 ORDER BY t.token_no
 """  # noqa: S608 - numbers of our own
-_ENDED = [TokenizationState.BURNED, TokenizationState.CANCELLED]
+ENDED = [TokenizationState.BURNED, TokenizationState.CANCELLED]
 
 # Whoever had, with all that came, never as much as any rule asks for is left out here: of a
 # million holders few remain.
@@ -153,7 +153,7 @@ class Step:
 
 def find_in(session: Session, span: Span, policies: AlertPolicies) -> Iterator[Found]:
     """Give what the rules of the chain find in some blocks."""
-    values = {"chain": span.chain_id, "after": span.after, "until": span.until, "ended": _ENDED}
+    values = {"chain": span.chain_id, "after": span.after, "until": span.until, "ended": ENDED}
     with cursor_of(session) as cursor:
         touched = [
             Touched(token_no, tokenization_id, int(declared))

@@ -34,7 +34,7 @@ class Alert(Record, table=True):
     ----------
     key
         Names the finding: of the chain by its transaction, so that a block that comes back after
-        a reorg brings nothing new.
+        a reorg brings nothing new; of a wallet that was proven by its address.
     party_id, wallet
         Whom it is about; of a wallet that nobody has proven, the 20 bytes alone.
     evidence
@@ -42,7 +42,7 @@ class Alert(Record, table=True):
     chain_id, block_number, block_hash, tx_hash
         Where the chain said it; None of what it did not.
     happened_at
-        When the block was mined, the last payment came, or the name was found.
+        When the block was mined, the last payment came, the name was found, or the wallet proven.
     taken_back_at
         When a reorg took that block; None where the chain stands by it.
     """
@@ -85,7 +85,7 @@ class AlertCursor(SQLModel, table=True):
     Parameters
     ----------
     source
-        ``chain:<id>``, ``payments`` or ``hits``.
+        ``chain:<id>``, ``payments``, ``hits`` or ``wallets``.
     block_number, block_hash
         Of a chain: the last block.
     last_id

@@ -2,9 +2,9 @@
 
 Of a chain, the blocks from a place on, up to the head: an alert comes with the block, and says so
 when a reorg takes it back. What was found is written in one transaction with the place, so
-that nothing is found twice or left out, wherever a program dies. The chain, payments and hits have
-one each: what stops one of them stops no other. Two programs may take rounds at once: whoever
-comes second finds the place moved, and finds nothing.
+that nothing is found twice or left out, wherever a program dies. The chain, payments, hits and
+wallets have one each: what stops one of them stops no other. Two programs may take rounds at once:
+whoever comes second finds the place moved, and finds nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
-from registry.alert import holdings, listed, structuring
+from registry.alert import holdings, listed, proven, structuring
 from registry.alert.finding import Found
 from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
 from registry.alert.policy import alert_policies
@@ -37,7 +37,7 @@ BLOCKS_AT_ONCE = 50_000
 """From the first to the last block of a round."""
 LONGEST_LEAD = timedelta(seconds=60)
 """So long before its transaction begins to write, at most, the id of a row is made."""
-PAYMENTS, HITS = "payments", "hits"
+PAYMENTS, HITS, WALLETS = "payments", "hits", "wallets"
 NOWHERE = Place(-1, b"")
 NO_ID = UUID(int=0)
 _OLDEST_WRITER = """
@@ -50,7 +50,7 @@ _LOCK = 0x616C6572
 
 
 def take_round(database: Database, chain_id: int) -> bool:
-    """Look at what is new on the chain, of payments and of hits; tell whether there was anything.
+    """Look at what is new of the chain, payments, hits, wallets; tell whether there was anything.
 
     A fault of one is raised once the others had their turn.
     """
@@ -58,6 +58,7 @@ def take_round(database: Database, chain_id: int) -> bool:
         lambda: _follow(database, chain_id),
         lambda: bool(_write(database, look_at_payments)),
         lambda: bool(_write(database, look_at_hits)),
+        lambda: bool(_write(database, lambda session: look_at_wallets(session, chain_id))),
     )
     news, faults = False, []
     for turn in turns:
@@ -225,6 +226,20 @@ def look_at_hits(session: Session) -> int:
     policies, raised = alert_policies(session), 0
     for hits in _pages(session, HITS, listed.hits_since, listed.HITS_AT_ONCE, lambda row: row.id):
         raised += sum(raise_alert(session, item) for item in listed.find_in(hits, policies))
+    return raised
+
+
+def look_at_wallets(session: Session, chain_id: int) -> int:
+    """Ask about the wallets that were proven since; return how many alerts are new."""
+    policies, raised = alert_policies(session), 0
+    looked = _place_of(session.get(AlertCursor, f"chain:{chain_id}"))
+    for wallets in _pages(
+        session, WALLETS, proven.wallets_since, proven.WALLETS_AT_ONCE, lambda row: row
+    ):
+        found = proven.find_in(
+            session, wallets, policies, chain_id=chain_id, block_number=looked.number
+        )
+        raised += sum(raise_alert(session, item) for item in found)
     return raised
 
 

@@ -25,7 +25,7 @@ from registry.policy import service as policies
 from registry.policy.models import PolicyName
 from tests import factories as make
 from tests import intakes, ledger
-from tests.factories import CHECKER, COMPLIANCE, Desk
+from tests.factories import CHECKER, COMPLIANCE, Buyer, Desk
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.ledger import Ledger
 
@@ -146,6 +146,67 @@ def test_large_holder__wallet_of_nobody__is_one_of_its_own(desk: Desk) -> None:
 
     alert = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
     assert (alert.party_id, alert.wallet) == (None, stranger)
+
+
+def prove(desk: Desk, who: Buyer, address: bytes) -> None:
+    make.proven_wallet(desk, who.actor, who.investor.id, address=address)
+
+
+def look_at_wallets(desk: Desk, chain: Ledger) -> int:
+    return rounds.look_at_wallets(desk.session, chain.chain_id)
+
+
+def test_large_holder__proves_a_wallet_that_holds__is_told_once(desk: Desk) -> None:
+    chain = ledger.live(desk, 940, 60)
+    large, small = chain.holders
+    one, other = b"\7" * 20, b"\x08" * 20
+    chain.move(wallets(chain)[0], one, 30)
+    chain.move(wallets(chain)[0], other, 10)
+    look(desk, chain)
+    assert look_at_wallets(desk, chain) == 0
+    assert crossings(desk) == [(large.investor.party_id, "UP")]
+
+    prove(desk, small, one)
+    assert look_at_wallets(desk, chain) == 0, "nine tenths of what is large"
+    prove(desk, small, other)
+    assert look_at_wallets(desk, chain) == 1
+    prove(desk, small, b"\x09" * 20)
+    assert look_at_wallets(desk, chain) == 0
+
+    assert crossings(desk)[1:] == [(small.investor.party_id, "UP")]
+    alert = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[1]
+    assert alert.evidence == {
+        "before_units": "90",
+        "after_units": "100",
+        "declared_units": "1000",
+        "direction": "UP",
+        "threshold_share": "1/10",
+        "threshold_units": "100",
+        "proven_wallet": f"0x{other.hex()}",
+        "at_block": str(head(desk, chain)),
+    }
+    assert (alert.tokenization_id, alert.block_number) == (chain.tokenization.id, None)
+    chain.move(other, one, 10)
+    assert look(desk, chain) == 0, "the rules of the chain count it as the party's"
+    chain.move(one, wallets(chain)[0], 1)
+    look(desk, chain)
+    assert crossings(desk)[2:] == [(small.investor.party_id, "DOWN")]
+
+
+def test_large_holder__wallet_that_a_block_filled_since__is_told_by_the_block_alone(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, 940, 60)
+    look(desk, chain)
+    who, one = chain.holders[1], b"\7" * 20
+    prove(desk, who, one)
+    chain.move(wallets(chain)[0], one, 40)
+
+    assert look_at_wallets(desk, chain) == 0, "the block is not looked at"
+    look(desk, chain)
+    assert look_at_wallets(desk, chain) == 0
+
+    assert crossings(desk)[1:] == [(who.investor.party_id, "UP")]
 
 
 # In and out
