@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -107,42 +107,6 @@ SELECT x.tx_hash, o.id, o.kind, o.requested_by
 FROM operation_attempt x JOIN operation o ON o.id = x.operation_id WHERE x.tx_hash = ANY(:hashes)
 """)
 
-# What was bought by the transaction: an order whose operation it carried out, alone or in a batch;
-# or one whose trade somebody else settled.
-_PRICES = text("""
-SELECT m.tx_hash, w.address, p.units, p.amount_paisa
-FROM (
-  SELECT x.tx_hash, p.id
-  FROM operation_attempt x
-  CROSS JOIN LATERAL (
-    SELECT x.operation_id AS id
-    UNION ALL SELECT id FROM operation WHERE batch_id = x.operation_id) o
-  JOIN purchase_order p ON p.operation_id = o.id
-  WHERE x.tx_hash = ANY(:hashes)
-  UNION
-  SELECT c.tx_hash, p.id
-  FROM contract_event c
-  JOIN purchase_order p ON p.trade_digest = decode(substr(c.said ->> 'digest', 3), 'hex')
-  WHERE c.chain_id = :chain AND c.block_number = ANY(:blocks) AND c.event = 'Settled'
-    AND c.tx_hash = ANY(:hashes)) m
-JOIN purchase_order p ON p.id = m.id JOIN wallet w ON w.id = p.wallet_id
-""")
-SOLD_ABOVE = """
-SELECT x.tx_hash
-FROM offering f JOIN purchase_order p ON p.offering_id = f.id
-JOIN operation o ON o.id = p.operation_id
-JOIN operation_attempt x ON x.operation_id IN (o.id, o.batch_id)
-WHERE f.kind = 'SECONDARY'
-GROUP BY x.tx_hash, p.wallet_id HAVING sum(p.amount_paisa) > %(least)s
-UNION ALL
-SELECT c.tx_hash
-FROM purchase_order p
-JOIN contract_event c ON c.event = 'Settled'
-  AND c.said ->> 'digest' = '0x' || encode(p.trade_digest, 'hex')
-WHERE p.trade_digest IS NOT NULL AND p.amount_paisa > %(least)s
-"""
-"""The transactions of sales from one holder to another for more than so many paisa."""
-
 # A redemption burns under its own id, as a case acts under its own.
 _CASES = text("""
 SELECT id, ARRAY[maker, approved_by] FROM legal_case WHERE id = ANY(:cases)
@@ -165,34 +129,3 @@ def people_of_cases(session: Session, rows: Collection[TransferRow]) -> dict[UUI
     cases = [row.case_id for row in rows if row.case_id is not None]
     found = session.execute(_CASES, {"cases": cases}) if cases else ()
     return {case_id: [name for name in names if name] for case_id, names in found}
-
-
-class Movement(Protocol):
-    """What is asked of a transfer to find its price."""
-
-    @property
-    def block_number(self) -> int: ...
-    @property
-    def tx_hash(self) -> bytes: ...
-    @property
-    def target(self) -> bytes | None: ...
-    @property
-    def units(self) -> int: ...
-
-
-def prices_of(
-    session: Session, chain_id: int, rows: Collection[Movement]
-) -> dict[tuple[bytes, bytes], int]:
-    """Return what was paid for each of these that was a sale, by transaction and buyer."""
-    asked = {
-        "chain": chain_id,
-        "blocks": sorted({row.block_number for row in rows}),
-        "hashes": [row.tx_hash for row in rows],
-    }
-    found = session.execute(_PRICES, asked).all()
-    paid: dict[tuple[bytes, bytes], tuple[int, int]] = {}
-    for tx_hash, address, units, amount in found:
-        had = paid.get((tx_hash, address), (0, 0))
-        paid[tx_hash, address] = (had[0] + units, had[1] + amount)
-    moved = {(row.tx_hash, row.target): row.units for row in rows}
-    return {key: amount for key, (units, amount) in paid.items() if moved.get(key) == units}

@@ -17,7 +17,8 @@ from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferRow, list_transfers_of
 from registry.kernel.money import Money
 from registry.report.countries import letters_of
-from registry.report.movements import AT_ONCE, InPeriod, Tokenized, prices_of, tokens_of
+from registry.report.movements import AT_ONCE, InPeriod, Tokenized, tokens_of
+from registry.report.prices import prices_of
 from registry.report.report import Column, Kind, Question, Report, Row
 
 
@@ -106,10 +107,10 @@ def _moved(session: Session, question: Question[Parameters]) -> Iterator[Moved]:
         session, question.chain_id, list(tokens), since=since or 0, until=until,
         after=after, limit=at_once,
     ):  # fmt: skip
-        paid = prices_of(session, question.chain_id, [row for _, row in some])
+        paid = prices_of(session, question.chain_id, [row for _, row in some], until)
         countries = _countries(session, until, some)
         for token_no, row in some:
-            price = paid.get((row.tx_hash, row.target)) if row.target else None
+            price = paid.get((row.tx_hash, row.log_index))
             yield Moved(tokens[token_no], row, price, countries[token_no])
         if len(some) < at_once:
             return

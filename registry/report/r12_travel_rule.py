@@ -29,8 +29,9 @@ from registry.party.details import known_of
 from registry.party.models import Party, PartyKind
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
-from registry.report.movements import AT_ONCE, SOLD_ABOVE, prices_of, tokens_of
+from registry.report.movements import AT_ONCE, tokens_of
 from registry.report.people import person_of
+from registry.report.prices import SOLD_ABOVE, prices_of
 from registry.report.report import Column, Key, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
@@ -196,10 +197,10 @@ def _moved(session: Session, question: Question[Parameters]) -> Iterator[_Moved]
     }
     after, at_once = question.after or (0, -1, -1), question.at_once(_MANY)
     while some := _found(session, query, values, after, at_once):
-        paid = prices_of(session, question.chain_id, some)
+        paid = prices_of(session, question.chain_id, some, until)
         for row in some:
             token = tokens[row.token_no]
-            paisa = paid.get((row.tx_hash, row.target), row.units * token.price_paisa)
+            paisa = paid.get((row.tx_hash, row.log_index), row.units * token.price_paisa)
             if paisa > least_paisa:
                 yield _Moved(row, token.id, paisa)
         if len(some) < at_once:

@@ -23,7 +23,7 @@ from registry.offering import ending, leaving, orders
 from registry.offering.models import Offering, OfferingState, Order, OrderState
 from registry.operation.models import OperationState
 from registry.portfolio.holdings import read_portfolio
-from registry.report.movements import _PRICES
+from registry.report.prices import _ORDERS
 from registry.settlement import service as settlements
 from registry.sweep.service import sweep
 from registry.tokenization.models import Tokenization, TokenizationState
@@ -122,7 +122,7 @@ def test_trade__settled_past_us__completes_the_order_once(dealing: Dealing) -> N
             if row.source is not None
         ]
         priced = session.execute(
-            _PRICES,
+            _ORDERS,
             {"chain": CHAIN_ID, "blocks": [sold.block_number], "hashes": [sold.tx_hash]},
         ).all()
     assert [(row.units, row.amount_paisa) for row in priced] == [(UNITS, dealing.price)]
