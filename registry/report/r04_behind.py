@@ -45,8 +45,7 @@ def rows_behind(
     codes = dict(
         session.exec(select(Asset.id, Asset.code).where(among(col(Asset.id), sorted(assets)))).all()
     )
-    found = worth_of(session, question, assets)
-    worth = {asset_id: each.amount_paisa for asset_id, each in found.items()}
+    worth = worth_of(session, question, assets)
     rows = []
     for title in titles:
         share = title.share * parts[title.party_id]

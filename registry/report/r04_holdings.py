@@ -23,7 +23,7 @@ from registry.report.held_since import SINCE_OF_ONE, TITLE_SINCE, since_with
 from registry.report.r04_behind import rows_behind
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.unread import require_followed
-from registry.report.worth import VALUED, part_of, when_valued
+from registry.report.worth import part_of, worth_of
 
 
 class OfPerson(Parameters):
@@ -82,11 +82,11 @@ WITH mine AS MATERIALIZED (
     (SELECT sum((x ->> 'hissa')::numeric) FROM jsonb_array_elements(g.members) x)
   FROM party g CROSS JOIN jsonb_array_elements(g.members) m
   WHERE g.members @> %(member)s::jsonb AND (m ->> 'party_id')::uuid = %(party)s::uuid)
-SELECT a.code, t.id, mine.party_id, s.hissa, v.kul_hissay, part, whole, valued.amount_paisa,
+SELECT a.id, a.code, t.id, mine.party_id, s.hissa, v.kul_hissay, part, whole,
   ({TITLE_SINCE}) AS since
 FROM mine JOIN title_share s ON s.party_id = mine.party_id
 JOIN title_version v ON v.id = s.version_id
-JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id {VALUED}
+JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id
 WHERE NOT t.state = ANY(%(claimed)s)
   AND v.valid_from <= %(moment)s AND (v.valid_to IS NULL OR v.valid_to > %(moment)s)
   AND v.recorded_at <= %(known)s AND (v.superseded_at IS NULL OR v.superseded_at > %(known)s)
@@ -98,13 +98,13 @@ _CLAIMED = [state.value for state in CLAIMED]
 # Who has nothing any more has a row still: what was held at the block is told of each.
 _TOKENS = f"""
 SELECT t.token_no, h.holder_no, h.address, k.id, k.symbol, k.declared_fractions,
-  k.economic_share_num, k.economic_share_den, a.code, valued.amount_paisa,
+  k.economic_share_num, k.economic_share_den, a.id, a.code,
   coalesce(held.units, 0), coalesce(held.frozen, 0), coalesce(stopped.whole, false),
   t.supply_units - told.minted, since.mined_at
 FROM holder h JOIN ({{held}}) b ON b.holder_no = h.holder_no
 JOIN token t ON t.token_no = b.token_no AND t.chain_id = %(chain)s
 LEFT JOIN tokenization k ON k.token_address = t.address
-LEFT JOIN asset a ON a.id = k.asset_id {VALUED}
+LEFT JOIN asset a ON a.id = k.asset_id
 LEFT JOIN LATERAL ({HELD_BY_ONE}) held ON true
 CROSS JOIN LATERAL ({MINTED_SINCE}) told
 LEFT JOIN LATERAL ({SINCE_OF_ONE}) since ON true
@@ -201,20 +201,21 @@ def _titles(
     if holder.party_id is None:
         return
     title, of = after or (UUID(int=0), UUID(int=0))
-    asked = when_valued(question) | {
+    asked = {
         "party": str(holder.party_id), "member": json.dumps([{"party_id": str(holder.party_id)}]),
-        "known": question.known_at, "claimed": _CLAIMED, "title": title, "holder": of,
-        "limit": question.fetch,
+        "moment": question.moment, "known": question.known_at, "claimed": _CLAIMED,
+        "title": title, "holder": of, "limit": question.fetch,
     }  # fmt: skip
     with cursor_of(session) as cursor:
         # Planned for this person: a plan for anybody walks all titles in the order of their ids.
         found = cursor.execute(_TITLES.encode(), asked, prepare=False).fetchall()
-    for code, title_id, party_id, hissa, kul_hissay, part, whole, worth, since in found:
+    worth = worth_of(session, question, {row[0] for row in found})
+    for asset_id, code, title_id, party_id, hissa, kul_hissay, part, whole, since in found:
         share = Fraction(hissa, kul_hissay) * Fraction(int(part), int(whole))
         yield Row(
             (str(title_id), str(party_id)),
             ("DIRECT_TITLE", code, title_id, party_id, None, None, None, share, None, None, None,
-             part_of(worth, share), since),
+             part_of(worth.get(asset_id), share), since),
         )  # fmt: skip
 
 
@@ -225,14 +226,15 @@ def _tokens(
     if block is None or not holder.wallets:
         return
     number, wallet = after or (0, "")
-    asked = when_valued(question) | {
+    asked = {
         "chain": question.chain_id, "block": block.kept, "wallets": list(holder.wallets),
         "token": number, "wallet": bytes.fromhex(wallet),
     }  # fmt: skip
     query = _TOKENS.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
         found = cursor.execute(query, asked, prepare=False).fetchall()
-    for token_no, holder_no, address, *token, worth, units, frozen, stopped, supply, kept in found:
+    worth = worth_of(session, question, {row[8] for row in found if row[8] is not None})
+    for token_no, holder_no, address, *token, units, frozen, stopped, supply, kept in found:
         had, locked, whole = int(units), int(frozen), int(supply)
         is_frozen, since = stopped, kept
         if block.lost is not None:
@@ -243,14 +245,15 @@ def _tokens(
             since = since_with(kept, block.lost.steps(token_no).get(holder_no, ()), had)
         if not had:
             continue
-        token_id, symbol, declared, economic_num, economic_den, code = token
+        token_id, symbol, declared, economic_num, economic_den, asset_id, code = token
         of_asset = None
         if token_id is not None:
             of_asset = Fraction(had, declared) * Fraction(economic_num, economic_den)
         yield Row(
             (token_no, address.hex()),
             ("TOKEN", code, None, holder.party_id, token_id, symbol, address,
-             Fraction(had, whole), had, locked, is_frozen, part_of(worth, of_asset), since),
+             Fraction(had, whole), had, locked, is_frozen,
+             part_of(worth.get(asset_id), of_asset), since),
         )  # fmt: skip
 
 
@@ -271,5 +274,5 @@ HOLDINGS = Report(
     columns=COLUMNS,
     rows=_rows,
     speaks_of_chain=True,
-)
     counts_holders=True,
+)

@@ -15,6 +15,7 @@ from registry.kernel.rows import among
 from registry.ownership.holders import holders_at
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.subjects import as_recorded
+from registry.report.worth import worth_of
 from registry.tokenization.models import Tokenization
 
 
@@ -67,10 +68,6 @@ WHERE (o.id, o.cause, coalesce(o.reference, '')) > (CAST(:id AS uuid), :cause, :
   AND o.since <= :latest
 ORDER BY o.id, o.cause, coalesce(o.reference, '') LIMIT :limit
 """)
-_VALUES = text("""
-SELECT asset_id, amount_paisa, basis_date FROM valuation
-WHERE asset_id = ANY(CAST(:assets AS uuid[])) AND state IN ('ACCEPTED', 'STALE')
-""")
 _OWNERS = text("""
 SELECT t.asset_id, count(DISTINCT s.party_id)
 FROM title t JOIN title_version v ON v.title_id = t.id JOIN title_share s ON s.version_id = v.id
@@ -89,9 +86,11 @@ def _rows(session: Session, question: Question[ByAge]) -> Iterator[Row]:
             "latest": question.moment - oldest, "limit": question.fetch,
         }  # fmt: skip
         found = session.execute(_OPEN, asked).all()
-        assets = {row.id for row in found}
-        valued = session.execute(_VALUES, {"assets": list(assets)}).all()
-    values = {row.asset_id: (row.amount_paisa, row.basis_date) for row in valued}
+    assets = {row.id for row in found}
+    values = {
+        asset_id: (worth.amount_paisa, worth.basis_date)
+        for asset_id, worth in worth_of(session, question, assets).items()
+    }
     touched = _touched(session, question, assets)
     for row in found:
         age = (question.moment - row.since).days

@@ -19,6 +19,7 @@ from registry.jurisdiction.profiles import JURISDICTIONS
 from registry.kernel.clock import day_of
 from registry.report.report import Column, Kind, Parameters, Question, Report, Row
 from registry.report.subjects import as_recorded
+from registry.report.worth import STANDING
 
 
 class Which(Parameters):
@@ -46,17 +47,17 @@ COLUMNS = (
 )
 _AT_ONCE = 500
 
-_STANDING = text("""
+_STANDING = text(f"""
 SELECT a.id, a.code, a.asset_class, a.title_regime, a.location,
   v.amount_paisa, v.low_paisa, v.high_paisa, v.basis_date, v.method, v.valuer, v.report_sha256,
   (SELECT o.amount_paisa FROM valuation o
    WHERE o.asset_id = a.id AND o.state = 'SUPERSEDED'
    ORDER BY o.basis_date DESC, o.id DESC LIMIT 1) AS before_paisa
-FROM asset a JOIN valuation v ON v.asset_id = a.id AND v.state IN ('ACCEPTED', 'STALE')
+FROM asset a JOIN valuation v ON v.asset_id = a.id AND v.state IN {STANDING}
 JOIN unnest(CAST(:classes AS text[]), CAST(:ages AS int[])) AS c(asset_class, age)
   ON c.asset_class = a.asset_class AND v.basis_date <= :day - c.age
 WHERE a.id > :after ORDER BY a.id LIMIT :limit
-""")
+""")  # noqa: S608 - states of our own
 
 
 def _rows(session: Session, question: Question[Which]) -> Iterator[Row]:

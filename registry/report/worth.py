@@ -1,7 +1,12 @@
-"""What an asset was worth at a moment: by the newest valuation of then that was ever accepted."""
+"""What an asset was worth at a moment: by the opinion that had been accepted, and stood, by then.
+
+One rule for every report: an opinion has its effect by being accepted, whatever day it is of.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
 from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,33 +14,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from registry.kernel.clock import day_of
 from registry.report.report import Question
-from registry.valuation.models import ValuationState
+from registry.report.subjects import as_recorded
 
-ACCEPTED = [
-    state.value
-    for state in (ValuationState.ACCEPTED, ValuationState.STALE, ValuationState.SUPERSEDED)
-]
-"""A valuation that was superseded was what the asset was worth until then."""
+STANDING = "('ACCEPTED', 'STALE')"
+"""The states of the opinion that stands for an asset; there is one at most."""
 
-_WORTH = text("""
-SELECT DISTINCT ON (asset_id) asset_id, amount_paisa, basis_date, state
-FROM valuation
-WHERE asset_id = ANY(:assets) AND state = ANY(:accepted)
-  AND basis_date <= :day AND recorded_at <= :moment
-ORDER BY asset_id, basis_date DESC, state = 'SUPERSEDED', id DESC
-""")
-
-
-# The same of each of many assets, beside whatever else is read of them: `valued.amount_paisa`.
-VALUED = """
-LEFT JOIN LATERAL (
-  SELECT amount_paisa FROM valuation
-  WHERE asset_id = a.id AND state = ANY(%(accepted)s)
-    AND basis_date <= %(day)s AND recorded_at <= %(moment)s
-  ORDER BY basis_date DESC, state = 'SUPERSEDED', id DESC LIMIT 1) valued ON true
-"""
+_WORTH = text(f"""
+SELECT asset_id, amount_paisa, basis_date FROM valuation
+WHERE asset_id = ANY(CAST(:assets AS uuid[])) AND state IN {STANDING}
+""")  # noqa: S608 - states of our own
 
 
 class Worth(NamedTuple):
@@ -43,28 +31,23 @@ class Worth(NamedTuple):
 
     asset_id: UUID
     amount_paisa: int
-    basis_date: Any
-    state: str
+    basis_date: date
 
 
-def when_valued(question: Question[Any]) -> dict[str, Any]:
-    """Give what both statements are told: which opinions count, and until when."""
-    return {
-        "accepted": ACCEPTED,
-        "day": day_of(question.moment),
-        "moment": question.moment,
-    }
-
-
-def worth_of(session: Session, question: Question[Any], asset_ids: set[UUID]) -> dict[UUID, Worth]:
+def worth_of(
+    session: Session, question: Question[Any], asset_ids: Collection[UUID]
+) -> dict[UUID, Worth]:
     """Return the worth of assets at the moment; whatever was never valued is left out."""
-    asked = when_valued(question) | {"assets": list(asset_ids)}
-    return {row.asset_id: Worth(*row) for row in session.execute(_WORTH, asked)}
+    if not asset_ids:
+        return {}
+    with as_recorded(session, question):
+        found = session.execute(_WORTH, {"assets": sorted(asset_ids)}).all()
+    return {row.asset_id: Worth(*row) for row in found}
 
 
-def part_of(worth_paisa: int | None, share: Fraction | None) -> int | None:
+def part_of(worth: Worth | None, share: Fraction | None) -> int | None:
     """Give a part of a worth; what is less than a paisa is left out, never rounded up."""
-    if worth_paisa is None or share is None:
+    if worth is None or share is None:
         return None
-    exact = worth_paisa * share
+    exact = worth.amount_paisa * share
     return exact.numerator // exact.denominator

@@ -10,8 +10,13 @@ import pytest
 
 from registry.asset.models import Asset
 from registry.kernel.clock import now, today
+from registry.title import service as titles
+from registry.tokenization.models import Tokenization
+from registry.valuation.models import Valuation
 from tests import factories as make
+from tests import standing
 from tests.api.house import House
+from tests.api.moves import minted, moves
 from tests.api.reports import Replayed, rows_of
 
 pytestmark = pytest.mark.db
@@ -88,3 +93,48 @@ def test_r_18__as_of__is_the_opinion_that_stood_then(house: House) -> None:
         "100.00",
         "100.00",
     ]
+
+
+def test_worth__of_a_moment__is_one_in_every_report(house: House) -> None:
+    """R-04, R-08, R-17 and R-18 beside each other: what had been accepted by then counts."""
+    chain = moves(house, 1)
+    chain.mine(minted(chain.buyers[0].wallet.address, 50))
+    with house.desk() as desk:
+        token = desk.session.get_one(Tokenization, chain.token_id)
+        asset = desk.session.get_one(Asset, token.asset_id)
+        standing.suspend(desk, asset)
+        stood = make.VALUE_PAISA
+        waiting = make.submit_value(desk, asset, stood + 100_00)
+        code, asset_id, declared = asset.code, asset.id, token.declared_fractions
+        part = 50 * token.economic_share
+        owner = titles.ownership_of(
+            desk.session,
+            titles.current_version(
+                desk.session, titles.title_of_asset(desk.session, asset_id).id
+            ),
+        ).shares[0].party_id  # fmt: skip
+    submitted = now().isoformat()
+    with house.desk() as desk:
+        make.accept_value(desk, desk.session.get_one(Valuation, waiting.id))
+    accepted = now().isoformat()
+
+    def paisa(row: dict[str, Any], name: str) -> int:
+        return int(row[name]["amount"].replace(".", ""))
+
+    def told(**when: str) -> set[int]:
+        [r_08] = rows_of(house, "R-08", token=chain.token_id, **when)
+        [r_17] = [row for row in rows_of(house, "R-17", **when) if row["asset"] == code]
+        [r_18] = [row for row in rows_of(house, "R-18", **when) if row["asset"] == code]
+        titled, held = (
+            [row for row in rows_of(house, "R-04", party=who, **when) if row["kind"] == kind]
+            for who, kind in (
+                (owner, "DIRECT_TITLE"), (chain.buyers[0].investor.party_id, "TOKEN"),
+            )
+        )  # fmt: skip
+        whole = {paisa(r_08, "value"), paisa(r_17, "value"), paisa(r_18, "amount")}
+        [worth] = whole | {paisa(row, "value") for row in titled}
+        assert [paisa(row, "value") for row in held] == [int(worth * part / declared)]
+        return {worth}
+
+    assert told() == told(as_of=accepted) == told(known_at=accepted) == {stood + 100_00}
+    assert told(as_of=submitted) == told(known_at=submitted) == {stood}
