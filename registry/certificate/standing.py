@@ -12,23 +12,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy.dialects.postgresql import array
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
 
 from registry.asset import service as assets
 from registry.asset.models import Asset
-from registry.captable import portfolio
+from registry.captable import entries, portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, Token
 from registry.certificate.content import terms_of
 from registry.certificate.models import Certificate, CertificateKind
 from registry.encumbrance import service as encumbrances
+from registry.investor import service as investors
+from registry.investor.models import Wallet
 from registry.journal.models import JournalEntry
 from registry.portfolio.movements import list_movements
+from registry.story.ground import PUBLIC_PLACES
 from registry.title import service as titles
 from registry.title.models import Title, TitleVersion
-from registry.title.versions import current_version
+from registry.title.versions import current_version, ownership_of
 from registry.tokenization import service as tokenizations
 
 
@@ -47,6 +51,8 @@ class Cause(StrEnum):
     TITLE_VERSION = "TITLE_VERSION"
     TITLE_STATE = "TITLE_STATE"
     ASSET_STATE = "ASSET_STATE"
+    ASSET_AMENDED = "ASSET_AMENDED"
+    NAME_AMENDED = "NAME_AMENDED"
     ENCUMBRANCE_ADDED = "ENCUMBRANCE_ADDED"
     ENCUMBRANCE_ENDED = "ENCUMBRANCE_ENDED"
     ENCUMBRANCE_VARIED = "ENCUMBRANCE_VARIED"
@@ -118,6 +124,37 @@ def _of_title(session: Session, certificate: Certificate) -> Iterator[Change]:
     asset = assets.get_asset(session, certificate.asset_id)
     yield from _of_state(session, certificate, Cause.TITLE_STATE, "title", title)
     yield from _of_state(session, certificate, Cause.ASSET_STATE, "asset", asset)
+    acts = _acts(str(asset.id), certificate.recorded_at).where(
+        col(JournalEntry.act) == "asset_amend_approve",
+        col(JournalEntry.facts)["changed"].has_any(array(_PRINTED)),
+    )
+    amended = session.exec(acts.order_by(col(JournalEntry.id)).limit(1)).first()
+    if amended is not None:
+        yield Change(Cause.ASSET_AMENDED, amended)
+    yield from _of_names(session, certificate, issued_on)
+
+
+_PRINTED = ("title_regime", *(f"location/{name}" for name in PUBLIC_PLACES))
+"""What certificates say of an asset, as an amendment names it; class and code are for good."""
+
+
+def _of_names(
+    session: Session, certificate: Certificate, issued_on: TitleVersion
+) -> Iterator[Change]:
+    """Tell whether somebody who is named was renamed: by the act, for persons' names are sealed."""
+    if certificate.investor_id is not None:
+        named = [investors.get_investor(session, certificate.investor_id).party_id]
+    else:
+        named = [share.party_id for share in ownership_of(session, issued_on).shares]
+    acts = select(JournalEntry.recorded_at).where(
+        col(JournalEntry.subject_id).in_([str(party_id) for party_id in named]),
+        col(JournalEntry.act) == "party_amended",
+        col(JournalEntry.facts)["fields"].has_any(array(("name", "name_ur"))),
+        col(JournalEntry.recorded_at) >= certificate.recorded_at,
+    )
+    renamed = session.exec(acts.order_by(col(JournalEntry.id)).limit(1)).first()
+    if renamed is not None:
+        yield Change(Cause.NAME_AMENDED, renamed)
 
 
 def _of_state(
@@ -197,6 +234,29 @@ def _of_holding(session: Session, certificate: Certificate, until: AsOfBlock) ->
             found = (number, block.mined_at if block is not None else None)
         if found is not None:
             yield Change(Cause.BALANCE, found[1], str(found[0]))
+    yield from _of_other_wallets(session, certificate, token, until)
+
+
+def _of_other_wallets(
+    session: Session, certificate: Certificate, token: Token, until: AsOfBlock
+) -> Iterator[Change]:
+    """Tell what came into wallets of the holder that had nothing, and what those hold since proven.
+
+    A certificate tells what somebody holds in all of theirs.
+    """
+    number = certificate.block_number
+    assert number is not None
+    others = select(Wallet).where(
+        col(Wallet.investor_id) == certificate.investor_id,
+        col(Wallet.address).not_in([bytes.fromhex(each) for each in certificate.told["wallets"]]),
+    )
+    for wallet in session.exec(others).all():
+        held, _ = entries.holding_at(session, token, wallet.address, number)
+        if held:
+            yield Change(Cause.BALANCE, wallet.proven_at)
+            continue
+        for moved in list_movements(session, token, wallet.address, number, until, 1)[:1]:
+            yield Change(Cause.BALANCE, moved.mined_at, str(moved.block_number))
 
 
 def _first_change(

@@ -18,6 +18,7 @@ from registry.asset.models import Asset
 from registry.captable import degraded
 from registry.certificate.models import Certificate
 from registry.certificate.verify import check_certificate
+from registry.investor.models import Wallet
 from registry.kernel.clock import now
 from registry.kernel.papers import Paper
 from registry.kernel.sealed_pdf import attachment_of
@@ -26,7 +27,7 @@ from registry.title.versions import current_version, replace_version, right_of
 from tests import factories as make
 from tests.api.house import House
 from tests.chain import anchored
-from tests.chain.market import FIRST, HELD, SECOND, Market
+from tests.chain.market import FIRST, HELD, ISSUER, SECOND, Market
 from tests.chain.market import desk as desk_of
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.test_certificates import (
@@ -39,7 +40,7 @@ from tests.chain.test_certificates import (
     take,
 )
 from tests.chain.test_verify_certificates import Desk, desk
-from tests.chain.world import address_of, key_of
+from tests.chain.world import Hand, address_of, key_of
 from tests.standing import suspend
 
 __all__ = ["desk", "house", "pytestmark"]
@@ -99,6 +100,60 @@ def test_verify__wallet_frozen_since__is_superseded(house: House, minted: Market
     (change,) = said["changes"]
     assert (said["state"], change["cause"], change["by"]) == ("SUPERSEDED", "BALANCE", str(number))
     assert standing(house, other)["state"] == "VALID"
+
+
+def send(market: Market, giver: int, taker: int, units: int) -> int:
+    """Have one wallet send to another, read the chain, and return the block."""
+    world = market.world
+    world.node.fund(address_of(key_of(giver)))
+    hand = Hand(world.node, key_of(giver))
+    hand.call("Token", market.suite().token, "transfer", address_of(key_of(taker)), units)
+    number = world.client.head().number
+    world.node.mine(5)
+    anchored.read_chain(world)
+    return number
+
+
+def give_wallet(market: Market, person: int, to: int) -> None:
+    """Have a wallet be another person's second one, proven now."""
+    with market.world.database.transaction() as session:
+        wallet = session.get_one(Wallet, market.wallet(person).id)
+        wallet.investor_id, wallet.proven_at = market.wallet(to).investor_id, now()
+        make.tell_acts(session)
+
+
+def test_verify__empty_wallet_of_the_holder_filled_since__is_superseded(
+    house: House, minted: Market
+) -> None:
+    minted.open()
+    send(minted, SECOND, ISSUER, HELD[SECOND])
+    give_wallet(minted, SECOND, to=FIRST)
+    certificate = certify_holding(house, minted)
+    record = take(house.caller(holder(minted, FIRST)), certificate)
+    assert record["content"]["units"] == str(HELD[FIRST])
+    assert standing(house, certificate)["state"] == "VALID"
+
+    number = send(minted, ISSUER, SECOND, 10)
+
+    said = standing(house, certificate)
+    (change,) = said["changes"]
+    assert (said["state"], change["cause"], change["by"]) == ("SUPERSEDED", "BALANCE", str(number))
+    assert standing(house, certify_holding(house, minted))["state"] == "VALID"
+
+
+def test_verify__holder_proved_a_wallet_that_held__is_superseded(
+    house: House, minted: Market
+) -> None:
+    certificate = certify_holding(house, minted)
+
+    give_wallet(minted, SECOND, to=FIRST)
+
+    said = standing(house, certificate)
+    (change,) = said["changes"]
+    assert (said["state"], change["cause"], change["by"]) == ("SUPERSEDED", "BALANCE", None)
+    assert change["at"] is not None
+    again = take(house.caller(holder(minted, FIRST)), certify_holding(house, minted))
+    assert again["content"]["units"] == str(HELD[FIRST] + HELD[SECOND])
 
 
 def test_verify__issued_before_freezes_were_told__is_superseded_where_it_was_silent(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
@@ -21,8 +23,10 @@ from registry.kernel.actor import Role
 from registry.kernel.canonical import record_hash
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.party import service as parties
+from registry.party.models import Party
 from registry.title import service as titles
-from registry.title.versions import current_version, replace_version, right_of
+from registry.title.versions import current_version, ownership_of, replace_version, right_of
 from tests import factories as make
 from tests import liens
 from tests import standing as states
@@ -128,9 +132,39 @@ def asset_suspended(desk: Desk, asset: Asset) -> None:
     states.suspend(desk, asset)
 
 
+def place_amended(desk: Desk, asset: Asset) -> None:
+    amend(desk, asset, location={**asset.location, "tehsil": "Model Town"})
+
+
+def regime_amended(desk: Desk, asset: Asset) -> None:
+    for kind in ("LDA_TRANSFER_DEED", "NDC"):
+        make.file_document(desk, asset, kind)
+    amend(desk, asset, title_regime="LDA_ALLOTMENT")
+
+
+def amend(desk: Desk, asset: Asset, **changes: Any) -> None:
+    states.approve_amendment(desk, asset, states.propose(desk, asset, **changes))
+
+
+def owner_renamed(desk: Desk, asset: Asset) -> None:
+    owner = desk.session.get_one(Party, owner_of(desk, asset))
+    parties.amend_party(
+        desk.session, desk.vault, MAKER, owner.id, owner.version, {"name": "Renamed"}
+    )
+
+
+def owner_of(desk: Desk, asset: Asset) -> UUID:
+    title = titles.title_of_asset(desk.session, asset.id)
+    (share,) = ownership_of(desk.session, current_version(desk.session, title.id)).shares
+    return share.party_id
+
+
 @pytest.mark.parametrize(
     ("happens", "cause", "by"),
     [
+        (place_amended, Cause.ASSET_AMENDED, None),
+        (regime_amended, Cause.ASSET_AMENDED, None),
+        (owner_renamed, Cause.NAME_AMENDED, None),
         (lien_added, Cause.ENCUMBRANCE_ADDED, None),
         (lien_discharged, Cause.ENCUMBRANCE_ENDED, None),
         (title_moved, Cause.TITLE_VERSION, "3"),
@@ -161,6 +195,17 @@ def test_standing__register_says_something_else__is_superseded_and_says_since_wh
     assert change.at is not None
     assert before <= change.at <= now()
     assert standing_of(desk.session, issue(desk, asset)).state is CertificateState.VALID
+
+
+def test_standing__what_is_not_printed_was_amended__holds(desk: Desk, asset: Asset) -> None:
+    issued = issue(desk, asset)
+    amend(desk, asset)
+    owner = desk.session.get_one(Party, owner_of(desk, asset))
+    parties.amend_party(
+        desk.session, desk.vault, MAKER, owner.id, owner.version, {"residence_country": "AE"}
+    )
+
+    assert standing_of(desk.session, issued).state is CertificateState.VALID
 
 
 def test_standing__asset_suspended_and_reinstated__holds_again(desk: Desk, asset: Asset) -> None:
