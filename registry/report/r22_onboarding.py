@@ -24,6 +24,7 @@ COLUMNS = (
     Column("blocked", Kind.FLAG),
     Column("overrides", says="The ids of other rules that failed and did not stop it"),
     Column("reason"),
+    Column("voided", Kind.TIME, says="From when on an approval counted no more"),
 )
 
 # Approvals of an asset are of its dossier; those of a mutation or a token have subjects of their
@@ -31,13 +32,15 @@ COLUMNS = (
 _STEPS = text("""
 SELECT * FROM (
   SELECT id, act AS step, actor AS person, NULL AS role, NULL::bytea AS hash, recorded_at AS at,
-    NULL::jsonb AS results, NULL::boolean AS blocked, facts ->> 'reason' AS reason
+    NULL::jsonb AS results, NULL::boolean AS blocked, facts ->> 'reason' AS reason,
+    NULL::timestamptz AS voided
   FROM journal_entry WHERE subject_id = :asset AND subject_kind = 'asset'
   UNION ALL
-  SELECT id, 'approval', person, role, dossier_hash, recorded_at, NULL, NULL, NULL
+  SELECT id, 'approval', person, role, dossier_hash, recorded_at, NULL, NULL, NULL,
+    CASE WHEN voided_at <= :until THEN voided_at END
   FROM approval WHERE subject_id = CAST(:asset AS uuid) AND subject_kind = 'asset'
   UNION ALL
-  SELECT id, 'rules ' || moment, run_by, NULL, NULL, recorded_at, results, blocked, NULL
+  SELECT id, 'rules ' || moment, run_by, NULL, NULL, recorded_at, results, blocked, NULL, NULL
   FROM rule_run WHERE asset_id = CAST(:asset AS uuid)) x
 WHERE id > :after AND at <= :until ORDER BY id LIMIT :limit
 """)
@@ -54,8 +57,9 @@ def _rows(session: Session, question: Question[OfAsset]) -> Iterator[Row]:
     for row in session.execute(_STEPS, asked):
         yield Row(
             (str(row.id),),
-            (row.step, row.person, row.role, row.hash, row.at, *_counts(row), row.reason),
-        )
+            (row.step, row.person, row.role, row.hash, row.at, *_counts(row), row.reason,
+             row.voided),
+        )  # fmt: skip
 
 
 def _counts(row: Any) -> tuple[int | None, int | None, str | None, bool | None, str | None]:

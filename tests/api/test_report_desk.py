@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
+from registry.asset.models import Asset
 from registry.complaint import service as complaints
 from registry.filing import suspicion
 from registry.incident import service as incidents
@@ -19,13 +21,14 @@ from registry.journal.leaves import bodies, canonical
 from registry.journal.models import JournalLeaf, JournalSeal, LeafKind
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
+from registry.onboarding import service as onboarding
 from registry.party.models import Party
 from tests import factories as make
-from tests import intakes
+from tests import intakes, standing
 from tests.api.house import Caller, House, problem_of
 from tests.api.reports import WHY, Replayed, ask, instant, person, read, rows_of
 from tests.db.past import journal_of
-from tests.factories import CHECKER, COMPLIANCE, Buyer
+from tests.factories import CHECKER, COMPLIANCE, MAKER, Buyer
 from tests.kyc import SECOND_OFFICER
 
 pytestmark = pytest.mark.db
@@ -302,6 +305,36 @@ def runs_as_stored(house: House, asset_id: str) -> list[tuple[Any, ...]]:
         told.append(
             (f"rules {run['moment']}", run["run_by"], len(run["results"]) - len(failed),
              len(failed), ", ".join(critical) or None, run["blocked"], ", ".join(others) or None)
+def test_r22__approval_that_was_voided__says_from_when_on(house: House) -> None:
+    with house.desk() as desk:
+        asset = make.in_review(desk, make.open_apartment(desk))
+        make.approve_all(desk, asset, but_the_last=True)
+        asset_id, code = asset.id, asset.code
+        onboarding.return_dossier(desk.session, CHECKER, asset_id, reason="Wrong area")
+    returned = now()
+    with house.desk() as desk:
+        asset = desk.session.get_one(Asset, asset_id)
+        corrected = standing.dossier_of(desk, asset)
+        details = {**corrected.details, "covered_area_sqft": "1481.00"}
+        onboarding.amend_dossier(
+            desk.session, MAKER, asset_id, version=asset.version,
+            dossier=replace(corrected, details=details),
+        )  # fmt: skip
+        make.submit(desk, asset)
+        make.approve_all(desk, asset)
+
+    def approvals(**when: str) -> list[datetime | None]:
+        rows = rows_of(house, "R-22", asset=code, **when)
+        return [instant(row["voided"]) for row in rows if row["step"] == "approval"]
+
+    kept = list(Replayed.of(house).rows("approval", subject_id=asset_id))
+    expected = [instant(row["voided_at"]) for row in sorted(kept, key=lambda row: row["id"])]
+    assert approvals() == expected
+    assert {moment is None for moment in expected} == {True, False}
+    before = approvals(as_of=returned.isoformat())
+    assert before == [None] * len(before) != []
+
+
         )  # fmt: skip
     return told
 
