@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import TextClause, text
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from registry.investor.service import find_own_party
 from registry.journal.models import READING
 from registry.journal.untold import OF_SUSPICION, OF_WATCH
+from registry.party.models import Party
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
 
@@ -100,8 +101,18 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "limit": question.fetch,
     }
     query = _READINGS if question.parameters.subject is None else _READINGS_OF
+    # Who looked at somebody, and why, tells of them.
+    question.parties.update(_parties_of(session, question.parameters.subject))
     for row in session.execute(query, asked):
         yield Row((str(row[0]),), tuple(row))
+
+
+def _parties_of(session: Session, subject: str | None) -> Sequence[UUID]:
+    try:
+        party_id = UUID(subject or "")
+    except ValueError:
+        return ()
+    return session.exec(select(Party.id).where(col(Party.id) == party_id)).all()
 
 
 WHO_LOOKED = Report(
@@ -111,4 +122,6 @@ WHO_LOOKED = Report(
     parameters=Parameters,
     columns=COLUMNS,
     rows=_rows,
+    # Whoever reads on is a reading too, which another page would tell of.
+    of_one_moment=True,
 )

@@ -231,10 +231,13 @@ def test_r_13__payer_who_is_an_officer__is_told_nothing_of_themselves(house: Hou
     for path, query in (
         ("/v1/journal", {"subject_id": filing}),
         ("/v1/reports/R-27", {"entity": filing}),
-        ("/v1/reports/R-24", {"subject": own}),
     ):
         assert items(regulator, path, **query)
         assert items(officer, path, **query) == []
+    asked = {"subject": own}
+    assert "R-13" in {row["subject"] for row in items(regulator, "/v1/reports/R-24", **asked)}
+    seen = {row["subject"] for row in items(officer, "/v1/reports/R-24", **asked)}
+    assert seen == {"R-24"}, "who asked for that, and no more"
     leaf = items(regulator, "/v1/reports/R-27", entity=filing)[0]["seq"]
     assert regulator.get(f"/v1/journal/{leaf}/proof").json()["entry"]
     assert officer.get(f"/v1/journal/{leaf}/proof").json()["entry"] is None

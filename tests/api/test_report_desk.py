@@ -100,6 +100,17 @@ def test_r24__of_a_person__is_every_reading_that_the_journal_has(
     assert Counter(row["act"] for row in rows)["personal_data_read"] >= 3
 
 
+def test_r24__of_a_person__is_a_reading_of_them_itself(house: House) -> None:
+    with house.desk() as desk:
+        party = str(make.person(desk).id)
+    assert rows_of(house, "R-24", subject=party) == []
+
+    [row] = rows_of(house, "R-24", subject=party, limit=1)
+
+    assert (row["act"], row["subject"], row["parties"]) == ("personal_data_read", "R-24", 1)
+    assert len(rows_of(house, "R-24", subject=party, limit=1)) == 2, "not the pages of its own"
+
+
 def test_r24__by_person_and_period__is_narrowed(house: House, looked: Party) -> None:
     rows = rows_of(house, "R-24", subject=str(looked.id), actor=COMPLIANCE.subject)
     assert {row["person"] for row in rows} == {COMPLIANCE.subject}
@@ -294,17 +305,6 @@ def test_r22__of_an_asset__has_each_step_and_approval_of_the_journal(house: Hous
     problem_of(ask(house, "R-22"), 422, "asset_or_key_required")
 
 
-def runs_as_stored(house: House, asset_id: str) -> list[tuple[Any, ...]]:
-    """Compute what R-22 says of the rules a second time, from what each run stored."""
-    query = "SELECT json_agg(r ORDER BY r.id) FROM rule_run r WHERE asset_id = :id"
-    told = []
-    for run in house.one(query, id=asset_id):
-        failed = [item for item in run["results"] if not item["passed"]]
-        critical = sorted(item["id"] for item in failed if item["severity"] == "CRITICAL")
-        others = sorted(item["id"] for item in failed if item["severity"] != "CRITICAL")
-        told.append(
-            (f"rules {run['moment']}", run["run_by"], len(run["results"]) - len(failed),
-             len(failed), ", ".join(critical) or None, run["blocked"], ", ".join(others) or None)
 def test_r22__approval_that_was_voided__says_from_when_on(house: House) -> None:
     with house.desk() as desk:
         asset = make.in_review(desk, make.open_apartment(desk))
@@ -335,6 +335,17 @@ def test_r22__approval_that_was_voided__says_from_when_on(house: House) -> None:
     assert before == [None] * len(before) != []
 
 
+def runs_as_stored(house: House, asset_id: str) -> list[tuple[Any, ...]]:
+    """Compute what R-22 says of the rules a second time, from what each run stored."""
+    query = "SELECT json_agg(r ORDER BY r.id) FROM rule_run r WHERE asset_id = :id"
+    told = []
+    for run in house.one(query, id=asset_id):
+        failed = [item for item in run["results"] if not item["passed"]]
+        critical = sorted(item["id"] for item in failed if item["severity"] == "CRITICAL")
+        others = sorted(item["id"] for item in failed if item["severity"] != "CRITICAL")
+        told.append(
+            (f"rules {run['moment']}", run["run_by"], len(run["results"]) - len(failed),
+             len(failed), ", ".join(critical) or None, run["blocked"], ", ".join(others) or None)
         )  # fmt: skip
     return told
 
