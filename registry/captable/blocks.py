@@ -90,7 +90,7 @@ class LostBranch:
     session
         Of the one repeatable transaction in which the branch was found.
     kept : int
-        The highest block of that branch which is still the chain's.
+        The highest block of that branch which is still the chain's; -1 where none is.
     last
         The block that is looked at; those of the branch between are meant, and this one.
     """

@@ -18,6 +18,10 @@ from registry.captable.orphans import OrphanBlock
 from registry.captable.service import block_at, first_block_since
 from registry.kernel.errors import Conflict, NotFound
 
+NOTHING_KEPT = -1
+"""The highest block that is still the chain's, where another chain was followed meanwhile: even the
+blocks that both have were recorded anew."""
+
 
 def known_block_at(
     session: Session,
@@ -53,14 +57,15 @@ def known_block_at(
             "block_not_synced", f"Block {as_of} was not known then; the last was {head}."
         )
     last = _last_lost(session, chain_id, known_at, as_of) if highest else None
-    if last is not None and kept is not None:
+    if last is not None:
+        below = NOTHING_KEPT if kept is None else kept.number
         return AsOfBlock(
             last.number,
             last.hash,
             last.mined_at,
             head - last.number,
             is_orphaned=True,
-            lost=LostBranch(session, chain_id, known_at, kept.number, last.number),
+            lost=LostBranch(session, chain_id, known_at, below, last.number),
             degraded=_degraded(session, chain_id),
         )
     found = _last_kept(session, chain_id, known_at, as_of)

@@ -6,15 +6,18 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 from structlog.testing import capture_logs
 
 from chain.sync.indexer import Indexer
+from registry.captable import entries, sums
 from registry.captable import service as captable
-from registry.captable import sums
+from registry.captable.branches import known_block_at
 from registry.captable.models import ChainBlock, SyncCursor, Token, TokenEvent
 from registry.captable.orphans import OrphanBlock
 from registry.captable.sums import SumDiffers
+from registry.captable.supply import supply_at
 from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle
@@ -257,6 +260,8 @@ def test_reorg__another_chain_for_a_while__projects_each_from_its_first_block(
     suite.mint(0, 5)
     suite.index()
     head = cursor_of(platform.database).number
+    with platform.database.reading() as session:
+        moment = session.connection().execute(text("SELECT clock_timestamp()")).scalar_one()
     (tmp_path / "other").mkdir()
     with Node(tmp_path / "other") as other:
         other.mine(head + 7)
@@ -271,3 +276,9 @@ def test_reorg__another_chain_for_a_while__projects_each_from_its_first_block(
 
     suite.assert_exact()
     assert suite.projected().supply == 5
+    with platform.database.reading() as session:
+        then = known_block_at(session, CHAIN_ID, None, moment)
+        token = session.exec(select(Token)).one()
+        held = [entry.balance_units for entry in entries.list_holders(session, token, then)]
+        assert (then.number, then.is_orphaned, held) == (head, True, [5])
+        assert supply_at(session, token, then) == 5
