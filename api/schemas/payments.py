@@ -71,6 +71,7 @@ class PaymentNotice(Body):
             reverses=reverses,
             amount_paisa=self.amount.paisa("/amount/amount"),
             received_at=self.received_at,
+            said=self.order_reference,
         )
 
 

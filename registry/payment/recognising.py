@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, col, or_, select
 
 from registry.kernel.rows import among
-from registry.offering.models import Payment, PaymentReversal
+from registry.offering.models import Order, Payment, PaymentReversal
 from registry.offering.references import read_references
 from registry.payment.matching import Facts, match
 from registry.payment.models import BankStatementLine, LineOutcome
@@ -329,7 +329,7 @@ def recognise_reversals(
         again = match([_facts_of(line) for line in lines], facts)
         left = [line for line, index in zip(lines, again, strict=True) if index is None]
         free = [row for row in ours if row.id not in reversals and row.id not in taken]
-        fresh = iter(_of_payments(left, free))
+        fresh = iter(_of_payments(session, left, free))
         for line, index in zip(lines, again, strict=True):
             row = undone[index] if index is not None else next(fresh)
             found[id(line)] = Undone(row, index is not None, ours)
@@ -344,14 +344,43 @@ def _own(reversal: PaymentReversal, payment: Payment, key: str) -> frozenset[str
     return frozenset() if payments else frozenset({name})
 
 
-def _of_payments(told: Sequence[Reversal], payments: Sequence[Payment]) -> list[Payment | None]:
-    """Say which payments are reversed; of a number that several have, nobody can."""
-    facts = [Facts(row.amount_paisa, _orders_in(row.order_reference)) for row in payments]
+def _of_payments(
+    session: Session, told: Sequence[Reversal], payments: Sequence[Payment]
+) -> list[Payment | None]:
+    """Say which payments are reversed; where it may be another's money, nobody can."""
+    orders = _orders_meant(session, payments)
+    facts = [Facts(row.amount_paisa, orders[row.id]) for row in payments]
     wanted = [Facts(line.amount_paisa, _orders_in(line.said)) for line in told]
     return [
         None
-        if index is None
-        or (line.number and sum(want.nearness(one) is not None for one in facts) > 1)
+        if index is None or _may_be_another(line, want, list(zip(payments, facts, strict=True)))
         else payments[index]
         for line, want, index in zip(told, wanted, match(wanted, facts), strict=True)
     ]
+
+
+def _orders_meant(session: Session, payments: Sequence[Payment]) -> Mapping[UUID, frozenset[str]]:
+    """Return what names the order of each payment: its words, and which order it was used for."""
+    ids = {row.order_id for row in payments if row.order_id is not None}
+    rows = session.exec(select(Order.id, Order.reference).where(among(col(Order.id), ids)))
+    names = {order_id: frozenset({reference}) for order_id, reference in rows}
+    return {
+        row.id: _orders_in(row.order_reference)
+        | (names[row.order_id] if row.order_id is not None else frozenset())
+        for row in payments
+    }
+
+
+def _may_be_another(line: Reversal, want: Facts, payments: Sequence[tuple[Payment, Facts]]) -> bool:
+    """Tell whether what is taken back is of a number, or a reference, that several have.
+
+    Of one order, which of its payments it is makes no difference, but where only a number is told.
+    """
+    near = [(shared, row) for row, it in payments if (shared := want.nearness(it)) is not None]
+    if len(near) == 1:
+        return False
+    key = key_of(line)
+    if line.number or any(key in numbers_in(row.rail_reference) for _, row in near):
+        return True
+    nearest = max(shared for shared, _ in near)
+    return len({row.order_id for shared, row in near if shared == nearest}) > 1

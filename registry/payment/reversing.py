@@ -57,6 +57,12 @@ def _refusal(reversal: Reversal, meant: Sequence[Payment]) -> RegistryError:
             f"{Money(reversal.amount_paisa)} were taken back of {Money(meant[0].amount_paisa)}.",
             remedy="A payment is taken back whole; ask the bank what this is.",
         )
+    if any(payment.state != PaymentState.REVERSED for payment in meant):
+        return Conflict(
+            "payment_not_reversible",
+            f"{reversal.reverses} names several payments, or not one of this order.",
+            remedy="Name the order whose payment is meant.",
+        )
     return Conflict(
         "payment_not_reversible",
         f"{reversal.reverses} was taken back by another reversal.",

@@ -295,6 +295,19 @@ def test_notice__taken_back_in_part__is_refused(house: House, order: Any) -> Non
     problem_of(response, 409, "reversal_amount_differs")
 
 
+def test_notice__taken_back_of_another_order__is_refused(
+    house: House, order: Any, sale: Any, who: Buyer
+) -> None:
+    came = notice(order)
+    house.notify(came)
+    with house.desk() as desk:
+        other = sales.order(desk, sale, who, units=1)
+    back = notice(other, bank_reference=f"REV-{order.id}", reverses=came["bank_reference"])
+
+    with house.unchanged():
+        problem_of(house.notify(back), 409, "payment_not_reversible")
+
+
 @pytest.mark.parametrize("said", ["MLK000000000000", "x' OR 1=1", None])
 def test_notice__of_no_order__is_kept_apart(house: House, order: Any, said: str | None) -> None:
     reference = secrets.token_hex(8)

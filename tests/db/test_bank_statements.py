@@ -21,7 +21,7 @@ from registry.ledger.models import Account
 from registry.offering import minting, orders, unwinding
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
 from registry.offering.money import Standing, standing_of
-from registry.payment import payouts, statements
+from registry.payment import allocating, payouts, statements
 from registry.payment.models import (
     BankStatement,
     BankStatementLine,
@@ -333,6 +333,68 @@ def test_import__notice_of_a_reversal_and_its_line__are_one(desk: Desk, order: O
     assert standing_of(desk.session, order.id) == Standing()
     with pytest.raises(Conflict, match="payment_not_reversible"):
         reverse_receipt(desk.session, BANK, Reversal("V3", "A", 70, now()))
+
+
+@pytest.fixture
+def numbered_of_two(desk: Desk, market: Market, order: Order) -> tuple[Order, Order]:
+    """Have the bank give two payments one number: of an order each, on two days."""
+    other = sales.order(desk, market.sale, market.buyer)
+    for each, day in ((order, "2026-07-14"), (other, "2026-07-15")):
+        read(desk, numbered(each, "1", day, statement=day))
+    return order, other
+
+
+def test_reverse__notice_of_a_number_that_names_the_order__takes_that_payment_back(
+    desk: Desk, numbered_of_two: tuple[Order, Order]
+) -> None:
+    first, second = numbered_of_two
+    reverse_receipt(desk.session, BANK, Reversal("V", "1", 70, now(), said=second.reference))
+
+    back = camt_entry(
+        "1", -70, said=second.reference, reversal=True, day="2026-07-16", name="NtryRef"
+    )
+    row = read(desk, camt(140, back, closing=70, day="2026-07-16"))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN]
+    assert standing_of(desk.session, first.id) == Standing(held=70)
+    assert standing_of(desk.session, second.id) == Standing()
+
+
+def test_reverse__notice_of_a_number_that_several_have__takes_none_back(
+    desk: Desk, numbered_of_two: tuple[Order, Order]
+) -> None:
+    with pytest.raises(Conflict, match="payment_not_reversible") as refused:
+        reverse_receipt(desk.session, BANK, Reversal("V", "1", 70, now()))
+
+    assert "names several payments" in refused.value.detail
+    assert [standing_of(desk.session, each.id).held for each in numbered_of_two] == [70, 70]
+
+
+def test_import__reversal_of_a_reference_of_two_orders__needs_to_name_one(
+    desk: Desk, market: Market, order: Order
+) -> None:
+    other = sales.order(desk, market.sale, market.buyer)
+    read(desk, csv_file(0, *[("A", 70, each.reference, "", "") for each in (order, other)]))
+
+    unclear = read(desk, csv_file(140, ("V1", -70, "", "", "A")))
+    clear = read(desk, csv_file(140, ("V2", -70, other.reference, "", "A")))
+
+    assert outcomes(desk, unclear) == [LineOutcome.DIFFERS]
+    assert outcomes(desk, clear) == [LineOutcome.BOOKED]
+    assert [standing_of(desk.session, each.id).held for each in (order, other)] == [70, 0]
+
+
+def test_reverse__names_the_order_that_treasury_assigned_it_to__is_of_it(
+    desk: Desk, order: Order
+) -> None:
+    digit = "1" if order.reference[5] == "0" else "0"
+    typed = order.reference[:5] + digit + order.reference[6:]
+    payment = book_receipt(desk.session, BANK, Receipt("A", typed, 70, now()))
+    allocating.assign_payment(desk.session, TREASURY, payment.id, order.id)
+
+    reverse_receipt(desk.session, BANK, Reversal("V", "A", 70, now(), said=order.reference))
+
+    assert standing_of(desk.session, order.id) == Standing()
 
 
 def test_import__that_takes_back__locks_tokens_before_orders(

@@ -91,7 +91,13 @@ def books(draw: st.DrawFn) -> Book:
             reference = draw(st.sampled_from(["RENT", "FLAT"]))
         paisa, order = draw(st.sampled_from([50, 70])), draw(st.sampled_from([None, 0, 1]))
         moved.append(Movement(number, day, paisa, order, reference))
-    return Book(form, moved)
+    return Book(form, [it for it in moved if it.back is None or _is_clear(it, moved)])
+
+
+def _is_clear(it: Movement, moved: Sequence[Movement]) -> bool:
+    """Tell whether it can be known whose money goes: the bank names no order with it."""
+    named = {one.order for one in moved if (one.reference, one.paisa) == (it.reference, -it.paisa)}
+    return len(named) == 1
 
 
 class Branch:
