@@ -19,12 +19,11 @@ from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry
 from registry.lifecycle.reasons import check_other_person
 from registry.offering.models import Order, OrderState, Payment, PaymentState, Refund
-from registry.offering.money import standing_of
 from registry.offering.orders import lock_orders
 from registry.offering.references import near_patterns
 from registry.offering.transfers import require_new_refund
 from registry.payment.rails import RAILS
-from registry.payment.receiving import use_for
+from registry.payment.receiving import allocate
 
 MOST_CANDIDATES = 5
 
@@ -44,8 +43,9 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
     Conflict
         ``payment_not_unallocated``, ``order_of_other_rail``.
     """
-    payment = _unallocated(session, payment_id)
+    # Orders before payments, as whoever books what a bank tells.
     found = lock_orders(session, [order_id])
+    payment = _unallocated(session, payment_id)
     if not found:
         raise NotFound("order", order_id)
     order = found[0]
@@ -64,19 +64,7 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
             told="Nothing but their word points to this order: another person confirms (APR-01).",
             remedy="Let another person of treasury assign it to the same order.",
         )
-    standing = standing_of(session, order.id)
-    sides, _ = use_for(order, standing, payment, (Account.UNALLOCATED, payment.id))
-    ledger.post(
-        session,
-        [NewEntry(EntryKind.ALLOCATION, f"allocation:{payment.id}", ("order", order.id), sides)],
-    )
-    payment.order_id, payment.state = order.id, PaymentState.ALLOCATED
-    session.add_all([payment, order])
-    session.flush()
-    journal.record(
-        session, actor, "payment_assigned", "order", order.id,
-        payment=str(payment.id), amount_paisa=str(payment.amount_paisa),
-    )  # fmt: skip
+    allocate(session, actor, [(payment, order)])
     return payment
 
 

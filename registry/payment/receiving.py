@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
-from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.ids import new_id
@@ -50,7 +50,7 @@ class Answer:
 
 
 def book_receipt(session: Session, rail: PaymentRail, receipt: Receipt) -> Payment:
-    """Book one receipt; the same again changes nothing.
+    """Book one receipt; the same again changes nothing, unless it names the order at last.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def book_receipt(session: Session, rail: PaymentRail, receipt: Receipt) -> Payme
     hold_files(session)
     known = recognise_notice(session, rail, receipt)
     if known.payment is not None and not known.differs:
-        return known.payment
+        if known.payment.state != PaymentState.UNALLOCATED:
+            return known.payment
+        receipt = replace(receipt, rail_reference=known.payment.rail_reference)
     [answer] = book_receipts(session, rail, [receipt])
     if answer.verdict == Verdict.DIFFERS:
         raise Conflict(
@@ -81,6 +83,8 @@ def book_receipts(
     taken_back: Collection[str] = (),
 ) -> list[Answer]:
     """Book receipts by set, and use each for its order; those of no order are kept apart.
+
+    One that was booked without its order, and names it now, is used for it.
 
     Orders are locked before payments are claimed, both in a fixed order, so that a notice and a
     statement that tell the same at one moment wait for each other. (To add a payment locks its
@@ -107,6 +111,7 @@ def book_receipts(
     claimed = _claim(session, rail, receipts, meant)
     known = {row.rail_reference: row for row in _payments(session, receipts)}
     _use(session, rail, [known[reference] for reference in claimed], orders)
+    _use_told_again(session, rail, receipts, meant, known=known, orders=orders)
     fresh = set(claimed)
     answers = []
     for receipt in receipts:
@@ -252,6 +257,58 @@ def _use(
         )  # fmt: skip
     used = {payment.order_id for payment in payments}
     update_many(session, [orders[each] for each in orders.keys() & used], ("state",))
+    ledger.post(session, entries)
+    session.flush()
+
+
+def _use_told_again(
+    session: Session,
+    rail: PaymentRail,
+    receipts: Sequence[Receipt],
+    meant: Mapping[str, tuple[UUID, str]],
+    *,
+    known: Mapping[str, Payment],
+    orders: Mapping[UUID, Order],
+) -> None:
+    """Use what lies unallocated for the order that it names now; the orders are locked."""
+    named: dict[UUID, tuple[UUID, str]] = {}
+    for receipt in receipts:
+        payment = known[receipt.rail_reference]
+        of_none = payment.state == PaymentState.UNALLOCATED and _is_same(payment, rail, receipt)
+        if of_none and (order := meant.get(receipt.said or "")):
+            named.setdefault(payment.id, order)
+    if not named:
+        return
+    locked = session.exec(
+        select(Payment)
+        .where(among(col(Payment.id), named))
+        .order_by(col(Payment.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    # Treasury may have assigned or returned one meanwhile.
+    free = [payment for payment in locked if payment.state == PaymentState.UNALLOCATED]
+    for payment in free:
+        payment.order_reference = named[payment.id][1]
+        payment.proposed_order_id = payment.proposed_by = None
+    allocate(session, THE_SYSTEM, [(payment, orders[named[payment.id][0]]) for payment in free])
+
+
+def allocate(session: Session, actor: Actor, pairs: Sequence[tuple[Payment, Order]]) -> None:
+    """Use locked, unallocated payments for locked orders, each for its own."""
+    standings = dict(standings_of(session, {order.id for _, order in pairs}))
+    entries = []
+    for payment, order in pairs:
+        source = (Account.UNALLOCATED, payment.id)
+        sides, standings[order.id] = use_for(order, standings[order.id], payment, source)
+        subject = ("order", order.id)
+        entries.append(NewEntry(EntryKind.ALLOCATION, f"allocation:{payment.id}", subject, sides))
+        payment.order_id, payment.state = order.id, PaymentState.ALLOCATED
+        session.add_all([payment, order])
+        journal.record(
+            session, actor, "payment_assigned", *subject,
+            payment=str(payment.id), amount_paisa=str(payment.amount_paisa),
+        )  # fmt: skip
     ledger.post(session, entries)
     session.flush()
 

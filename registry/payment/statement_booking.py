@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.kernel.rows import among
-from registry.offering.models import Refund
+from registry.offering.models import Payment, PaymentState, Refund
 from registry.payment.matching import Facts, match
 from registry.payment.models import BankStatementLine, LineOutcome, ProceedsPayout
 from registry.payment.rails import BANK, Receipt, Reversal, masked_payer
@@ -90,12 +90,22 @@ def _receive(
     keys = {key_of(it) for it in back}
     ends = {row.rail_reference for key in keys for row in known.get(key, ())}
     ends |= {it.rail_reference for place, it in fresh.items() if key_of(came[place]) in keys}
-    answers = book_receipts(session, BANK, list(fresh.values()), taken_back=ends)
+    again = [
+        replace(came[place], rail_reference=it.payment.rail_reference)
+        for place, it in seen.items()
+        if it.payment is not None and not it.differs and _is_of_none(it.payment)
+    ]
+    answers = book_receipts(session, BANK, [*fresh.values(), *again], taken_back=ends)
     booked = {
         place: (LineOutcome.BOOKED, answer.payment.id)
-        for place, answer in zip(fresh, answers, strict=True)
+        for place, answer in zip(fresh, answers[: len(fresh)], strict=True)
     }
     return booked | {place: _known(it) for place, it in seen.items() if place not in booked}
+
+
+def _is_of_none(payment: Payment) -> bool:
+    """Tell whether it lies unallocated, and what tells it again may name its order."""
+    return payment.state == PaymentState.UNALLOCATED
 
 
 def _known(it: Recognised) -> Found:

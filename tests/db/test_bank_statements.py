@@ -277,6 +277,65 @@ def test_import__refund_recorded_by_a_number__is_known_once(desk: Desk, order: O
     assert [outcomes(desk, row)[0] for row in found] == ["KNOWN", "KNOWN", "UNKNOWN"]
 
 
+def test_import__names_the_order_of_what_a_notice_told_without__uses_it(
+    desk: Desk, order: Order
+) -> None:
+    payment = book_receipt(desk.session, BANK, Receipt("A", None, 70, now()))
+    payment.proposed_order_id, payment.proposed_by = order.id, TREASURY.subject
+    entry = camt_entry("A", 70, said=f"flat {order.reference}")
+
+    row = read(desk, camt(0, entry, closing=70))
+    again = read(desk, camt(0, entry, camt_entry("B", 1), closing=71))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN]
+    assert outcomes(desk, again) == [LineOutcome.KNOWN, LineOutcome.BOOKED]
+    assert standing_of(desk.session, order.id) == Standing(held=70)
+    assert (payment.state, payment.order_id) == (PaymentState.ALLOCATED, order.id)
+    assert payment.order_reference == order.reference
+    assert payment.proposed_order_id is None
+    assert ledger.balance_of(desk.session, Account.UNALLOCATED) == -1
+    assert ledger.balance_of(desk.session, Account.BANK) == 71
+
+
+def test_import__names_the_order_and_takes_the_money_back__ends_with_nothing(
+    desk: Desk, order: Order
+) -> None:
+    book_receipt(desk.session, BANK, Receipt("A", None, 70, now()))
+    came = camt_entry("A", 70, said=order.reference)
+
+    row = read(desk, camt(0, came, camt_entry("A", -70, reversal=True), closing=0))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.BOOKED]
+    assert standing_of(desk.session, order.id) == Standing()
+    assert ledger.balance_of(desk.session, Account.UNALLOCATED) == 0
+
+
+def test_receive__notice_names_the_order_of_a_line_without__uses_it(
+    desk: Desk, order: Order
+) -> None:
+    entry = camt_entry("7", order.amount_paisa, name="NtryRef")
+    read(desk, camt(0, entry, closing=order.amount_paisa))
+    told = Receipt("7", order.reference, order.amount_paisa, datetime(2026, 7, 15, tzinfo=UTC))
+
+    found = [book_receipt(desk.session, BANK, told) for _ in range(2)]
+
+    assert {row.order_id for row in found} == {order.id}
+    assert order.state == OrderState.PAID
+    assert ledger.balance_of(desk.session, Account.BANK) == order.amount_paisa
+
+
+def test_receive__names_an_order_after_the_money_was_returned__stays_so(
+    desk: Desk, order: Order
+) -> None:
+    payment = book_receipt(desk.session, BANK, Receipt("A", None, 70, now()))
+    allocating.return_payment(desk.session, TREASURY, payment.id, rail_reference="OUT-7")
+
+    again = book_receipt(desk.session, BANK, Receipt("A", order.reference, 70, now()))
+
+    assert (again.state, again.order_id) == (PaymentState.RETURNED, None)
+    assert standing_of(desk.session, order.id) == Standing()
+
+
 def test_import__file_that_begins_later__books_the_earlier_line_alone(
     desk: Desk, order: Order
 ) -> None:
@@ -507,6 +566,31 @@ def test_import__told_by_notice_and_statement_at_one_moment__is_booked_once(
         assert standing_of(reader, order.id) == Standing(held=70)
         assert ledger.balance_of(reader, Account.BANK) == 70
         assert len(reader.exec(select(BankStatement)).all()) == 1
+
+
+def test_receive__names_the_order_while_treasury_assigns_it__is_used_once(
+    fresh_database: Database, vault: Vault, store: DocumentStore
+) -> None:
+    with fresh_database.transaction() as session:
+        desk = Desk(session, vault, store)
+        market = open_market(desk)
+        order = sales.order(desk, market.sale, market.buyer)
+        payment = book_receipt(session, BANK, Receipt("A", None, order.amount_paisa, now()))
+    told = Receipt("A", order.reference, order.amount_paisa, now())
+
+    found = together(
+        fresh_database,
+        [
+            lambda session: book_receipt(session, BANK, told),
+            lambda session: allocating.assign_payment(session, TREASURY, payment.id, order.id),
+            lambda session: book_receipt(session, BANK, told),
+        ],
+    )
+
+    refused = [item for item in found if isinstance(item, Exception)]
+    assert [type(item) for item in refused] in ([], [Conflict])
+    with fresh_database.reading() as reader:
+        assert standing_of(reader, order.id) == Standing(held=order.amount_paisa)
 
 
 # Payouts of what a sale has brought
