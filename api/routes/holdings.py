@@ -24,6 +24,7 @@ from registry.captable import entries, transfers
 from registry.captable.branches import first_known_since
 from registry.captable.claims import known_wallets, list_claim_changes
 from registry.captable.concentration import HolderKind, concentration_at
+from registry.captable.frozen import frozen_whole
 from registry.captable.history import list_changes
 from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferFilter, TransferNature
@@ -86,6 +87,7 @@ def get_wallet_holding(
         wallet=address,
         balance_units=balance,
         frozen_units=frozen,
+        wallet_frozen=bool(frozen_whole(session, at.token, at.block, [wallet])),
         identity=address_of(known.identity) if known else None,
         country=known.country if known else None,
         claims=[ClaimRead.of(claim) for claim in known.claims] if known else [],

@@ -55,6 +55,7 @@ class TransferRead(Read):
 class WalletHoldingRead(Read):
     """What one wallet held, at one block; zero where it never held any.
 
+    A wallet that is frozen as a whole (`wallet_frozen`) moves nothing, whatever is frozen of it.
     `identity` and `country` are those with which the token's registry knew it then, `claims` what
     was claimed about that identity; none where the wallet was not registered.
     """
@@ -62,6 +63,7 @@ class WalletHoldingRead(Read):
     wallet: str
     balance_units: BigInteger
     frozen_units: BigInteger
+    wallet_frozen: bool
     identity: str | None
     country: int | None
     claims: list[ClaimRead]

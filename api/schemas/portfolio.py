@@ -22,11 +22,15 @@ def share_of(share: Fraction) -> list[str]:
 
 
 class WalletPositionRead(Read):
-    """What one of your wallets holds of a token."""
+    """What one of your wallets holds of a token.
+
+    A wallet that is frozen as a whole (`wallet_frozen`) moves nothing, whatever is frozen of it.
+    """
 
     wallet: str
     balance_units: BigInteger
     frozen_units: BigInteger
+    wallet_frozen: bool
 
     @classmethod
     def of(cls, row: Holding) -> Self:
@@ -34,6 +38,7 @@ class WalletPositionRead(Read):
             wallet=address_of(row.wallet),
             balance_units=row.balance_units,
             frozen_units=row.frozen_units,
+            wallet_frozen=row.is_frozen,
         )
 
 

@@ -31,7 +31,10 @@ class StatementPeriodRead(Read):
 
 
 class StatementMovementRead(Read):
-    """One event of the chain in one wallet; `units` is below 0 for what the wallet gave."""
+    """One event of the chain in one wallet; `units` is below 0 for what the wallet gave.
+
+    WALLET_FROZEN and WALLET_RELEASED are of the wallet as a whole, and move nothing.
+    """
 
     kind: str
     time: datetime
@@ -64,9 +67,11 @@ class StatementHoldingRead(Read):
     wallet: str
     opening_units: BigInteger
     opening_frozen_units: BigInteger
+    opening_wallet_frozen: bool
     movements: list[StatementMovementRead]
     closing_units: BigInteger
     closing_frozen_units: BigInteger
+    closing_wallet_frozen: bool
 
     @classmethod
     def of(cls, row: HoldingAccount) -> Self:
@@ -76,9 +81,11 @@ class StatementHoldingRead(Read):
             wallet=address_of(row.wallet),
             opening_units=row.opening_units,
             opening_frozen_units=row.opening_frozen,
+            opening_wallet_frozen=row.opening_whole,
             movements=[StatementMovementRead.of(item) for item in row.movements],
             closing_units=row.closing_units,
             closing_frozen_units=row.closing_frozen,
+            closing_wallet_frozen=row.closing_whole,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, literal, update
+from sqlalchemy import ColumnElement, Integer, bindparam, literal, literal_column, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -39,6 +39,8 @@ class Holding:
     caught_up_to, refusal
         Those of the token (`captable.models.Token`): where one is not None, the numbers are not
         those of the chain's newest block.
+    is_frozen
+        Whether the wallet as a whole may not move them, whatever of them is frozen by number.
     """
 
     tokenization: Tokenization
@@ -47,6 +49,7 @@ class Holding:
     frozen_units: int
     caught_up_to: int | None = None
     refusal: str | None = None
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,24 @@ def list_holdings(session: Session, investor_id: UUID) -> Sequence[Holding]:
     """List what the investor's wallets hold now."""
     rows = _HELD_BY.all(session, investor_id=investor_id)
     return [
-        Holding(tokenization, wallet, int(has), int(locked), caught_up_to, refusal)
-        for tokenization, wallet, has, locked, caught_up_to, refusal in rows
+        Holding(tokenization, wallet, int(has), int(locked), caught_up_to, refusal, bool(whole))
+        for tokenization, wallet, has, locked, caught_up_to, refusal, whole in rows
     ]
 
 
+# By one probe of an index for each balance, which is over this kind alone: so it is written out.
+_FROZEN_WHOLE = (
+    sql_select(col(TokenEvent.extra)["frozen"].as_boolean())
+    .where(
+        col(TokenEvent.token_no) == col(Balance.token_no),
+        col(TokenEvent.target) == col(Balance.holder_no),
+        col(TokenEvent.kind) == literal_column(f"{EventKind.ADDRESS_FROZEN:d}", Integer),
+    )
+    .order_by(col(TokenEvent.block_number).desc(), col(TokenEvent.log_index).desc())
+    .limit(1)
+    .correlate(Balance)
+    .scalar_subquery()
+)
 _HELD_BY = Composed(
     sql_select(
         Tokenization,
@@ -156,6 +172,7 @@ _HELD_BY = Composed(
         col(Balance.frozen_units),
         col(Token.caught_up_to),
         col(Token.refusal),
+        _FROZEN_WHOLE,
     )
     .join(Token, col(Token.address) == col(Tokenization.token_address))
     .join(Balance, col(Balance.token_no) == col(Token.token_no))
@@ -171,15 +188,17 @@ _HELD_BY = Composed(
 
 def holding_in(session: Session, tokenization: Tokenization, wallet: bytes) -> Holding:
     """Return what a wallet, known to us or not, holds of one token now."""
-    balance = session.exec(
-        select(Balance)
+    row = session.exec(
+        select(Balance, _FROZEN_WHOLE)
         .join(Token, col(Token.token_no) == col(Balance.token_no))
         .join(Holder, col(Holder.holder_no) == col(Balance.holder_no))
         .where(col(Token.address) == tokenization.token_address, col(Holder.address) == wallet)
     ).first()
-    if balance is None:
+    if row is None:
         return Holding(tokenization, wallet, 0, 0)
-    return Holding(tokenization, wallet, int(balance.balance_units), int(balance.frozen_units))
+    balance, whole = row
+    has, locked = int(balance.balance_units), int(balance.frozen_units)
+    return Holding(tokenization, wallet, has, locked, is_frozen=bool(whole))
 
 
 def is_frozen(

@@ -21,7 +21,8 @@ class Movement:
     Parameters
     ----------
     kind
-        The nature of a transfer, or ``FROZEN`` and ``RELEASED``.
+        The nature of a transfer, ``FROZEN`` and ``RELEASED`` of units, or ``WALLET_FROZEN`` and
+        ``WALLET_RELEASED`` of the wallet as a whole.
     units
         What the wallet got, below 0 what it gave; a freeze moves nothing.
     frozen_units
@@ -41,11 +42,13 @@ class Movement:
 
 
 _FREEZES = f"""
-SELECT e.kind, e.block_number, e.log_index, b.mined_at, e.tx_hash, e.units
+SELECT e.kind, e.block_number, e.log_index, b.mined_at, e.tx_hash, coalesce(e.units, 0),
+  e.extra ->> 'frozen' = 'true'
 FROM token_event e
 JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = e.block_number
 WHERE e.token_no = %(token)s AND e.kind <> 1
-  AND e.kind IN ({EventKind.TOKENS_FROZEN:d}, {EventKind.TOKENS_UNFROZEN:d})
+  AND e.kind IN ({EventKind.TOKENS_FROZEN:d}, {EventKind.TOKENS_UNFROZEN:d},
+    {EventKind.ADDRESS_FROZEN:d})
   AND e.target = (SELECT holder_no FROM holder WHERE address = %(wallet)s)
   AND e.block_number > %(since)s AND e.block_number <= %(until)s
 ORDER BY e.block_number, e.log_index LIMIT %(limit)s
@@ -84,8 +87,13 @@ def list_movements(  # noqa: PLR0917
         "limit": limit + 1,
     }
     with cursor_of(session) as cursor:
-        for kind, number, index, mined_at, tx_hash, units in cursor.execute(_FREEZES, values):
-            frozen = int(units) * (1 if kind == EventKind.TOKENS_FROZEN else -1)
-            name = "FROZEN" if frozen > 0 else "RELEASED"
+        for kind, number, index, mined_at, tx_hash, units, whole in cursor.execute(
+            _FREEZES, values
+        ):
+            if kind == EventKind.ADDRESS_FROZEN:
+                name, frozen = "WALLET_FROZEN" if whole else "WALLET_RELEASED", 0
+            else:
+                frozen = int(units) * (1 if kind == EventKind.TOKENS_FROZEN else -1)
+                name = "FROZEN" if frozen > 0 else "RELEASED"
             found.append(Movement(name, number, index, mined_at, tx_hash, 0, frozen))
     return sorted(found, key=lambda item: (item.block_number, item.log_index))

@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from registry.captable.blocks import AsOfBlock
 from registry.captable.entries import holding_at
 from registry.captable.models import ChainBlock, SyncCursor, Token
-from registry.captable.portfolio import list_tokens_of
+from registry.captable.portfolio import is_frozen, list_tokens_of
 from registry.captable.service import block_at, find_tokens, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
@@ -36,7 +36,13 @@ MOST_MOVEMENTS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class HoldingAccount:
-    """One wallet's fractions of one token over the period."""
+    """One wallet's fractions of one token over the period.
+
+    Parameters
+    ----------
+    opening_whole, closing_whole
+        Whether the wallet as a whole was frozen then.
+    """
 
     tokenization: Tokenization
     wallet: bytes
@@ -45,6 +51,8 @@ class HoldingAccount:
     movements: Sequence[Movement]
     closing_units: int
     closing_frozen: int
+    opening_whole: bool = False
+    closing_whole: bool = False
 
     @property
     def adds_up(self) -> bool:
@@ -268,4 +276,8 @@ def _account(
     movements = list_movements(session, token, wallet, since, closing, MOST_MOVEMENTS)
     if not movements and before == after == (0, 0):
         return None
-    return HoldingAccount(tokenization, wallet, *before, movements, *after)
+    whole = [
+        block is not None and is_frozen(session, token, wallet, at_block=block.number)
+        for block in (opening, closing)
+    ]
+    return HoldingAccount(tokenization, wallet, *before, movements, *after, *whole)

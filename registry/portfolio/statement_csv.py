@@ -54,7 +54,7 @@ def _holding(statement: Statement, account: HoldingAccount, wallet: str) -> Iter
     head = (account.tokenization.symbol, wallet)
     yield _balance(
         statement, statement.opening_block, (*head, "OPENING"),
-        (account.opening_units, account.opening_frozen),
+        (account.opening_units, account.opening_frozen), whole=account.opening_whole,
     )  # fmt: skip
     for item in account.movements:
         yield (
@@ -72,16 +72,22 @@ def _holding(statement: Statement, account: HoldingAccount, wallet: str) -> Iter
         )
     yield _balance(
         statement, statement.closing_block, (*head, "CLOSING"),
-        (account.closing_units, account.closing_frozen),
+        (account.closing_units, account.closing_frozen), whole=account.closing_whole,
     )  # fmt: skip
 
 
-def _balance(statement: Statement, block: AsOfBlock | None, head: Row, units: Row) -> Row:
-    """Write a balance with the block at which it was read: its time, number and finality."""
+def _balance(
+    statement: Statement, block: AsOfBlock | None, head: Row, units: Row, *, whole: bool
+) -> Row:
+    """Write a balance with the block at which it was read: its time, number and finality.
+
+    Of a wallet that was frozen as a whole, its kind says so.
+    """
     if block is None:
         return (*head, "", "", *units, *[""] * 5)
     finality = statement.finality_of(block)
-    return (*head, block.mined_at.isoformat(), "", *units, "", block.number, "", "", finality)
+    kind = "WALLET_FROZEN" if whole else ""
+    return (*head, block.mined_at.isoformat(), kind, *units, "", block.number, "", "", finality)
 
 
 def _money(money: MoneyAccount) -> Iterator[Row]:

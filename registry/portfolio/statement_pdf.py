@@ -82,12 +82,16 @@ class _Writer:
             f"0x{account.wallet.hex()}",
             columns,
             [
-                self._row("", self._word("opening"), "", *opening, strong=True),
+                self._balance("opening", opening, whole=account.opening_whole),
                 *rows,
-                self._row("", self._word("closing"), "", *closing, strong=True),
+                self._balance("closing", closing, whole=account.closing_whole),
             ],
             numeric=(2, 3, 4),
         )
+
+    def _balance(self, name: str, units: Sequence[str], *, whole: bool) -> dict[str, Any]:
+        words = [self._word(name), *([self._word("wallet_frozen")] if whole else [])]
+        return self._row("", " · ".join(words), "", *units, strong=True)
 
     def _left_out(self, left: LeftOut) -> dict[str, Any]:
         note = self._row("", self._word("not_followed"))

@@ -22,6 +22,7 @@ from tests.api.moves import (
     burned,
     case_act,
     frozen,
+    frozen_whole,
     minted,
     moved,
     moves,
@@ -65,6 +66,7 @@ def story(house: House) -> Story:
     at["strange"] = chain.mine(moved(TWO, THREE, 1, forced=True))
     at["recovered"] = chain.mine(moved(LOST, other, 50, forced=True), recovered(LOST, other))
     at["burned"] = chain.mine(burned(ONE, 195))
+    at["whole"] = chain.mine(frozen_whole(THREE))
     return Story(chain, at)
 
 
@@ -194,6 +196,16 @@ def test_wallet__at_each_block__holds_what_the_cap_table_says(story: Story) -> N
         assert sum(int(row["balance_units"]) for row in table["items"]) == int(
             table["supply_units"]
         )
+
+
+def test_wallet__frozen_whole__says_so_from_that_block_on(story: Story) -> None:
+    told = {
+        number: story.read(f"wallets/{address_of(THREE)}", as_of=f"block:{number}")
+        for number in (story.at["burned"], story.at["whole"])
+    }
+
+    assert [row["wallet_frozen"] for row in told.values()] == [False, True]
+    assert {row["frozen_units"] for row in told.values()} == {"0"}
 
 
 def test_wallet__asked_by_an_investor__is_only_their_own(story: Story) -> None:

@@ -45,6 +45,18 @@ def test_portfolio__of_a_holder__is_exact_to_the_paisa(desk: Desk) -> None:
     assert portfolio.block.number == chain.token.block_number + 8
 
 
+def test_portfolio__wallet_is_frozen_whole__says_so_until_it_is_released(desk: Desk) -> None:
+    chain = ledger.live(desk, 3, 4)
+    holder, other = chain.holders
+    chain.freeze(holder.wallet.address)
+
+    (frozen,) = only(desk, holder, chain.chain_id).holdings
+    assert (frozen.frozen_units, frozen.is_frozen) == (0, True)
+    assert [each.is_frozen for each in only(desk, other, chain.chain_id).holdings] == [False]
+    chain.freeze(holder.wallet.address, frozen=False)
+    assert [each.is_frozen for each in only(desk, holder, chain.chain_id).holdings] == [False]
+
+
 def test_portfolio__of_all_holders__is_never_worth_more_than_the_asset(desk: Desk) -> None:
     chain = ledger.live(desk, 1, 1, 1)
     values = [only(desk, who, chain.chain_id).value_paisa or 0 for who in chain.holders]

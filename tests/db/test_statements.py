@@ -80,6 +80,30 @@ def test_statement__of_all_days__begins_with_nothing_and_has_every_movement(desk
     assert account.movements[1].counterparty == chain.holders[1].wallet.address
 
 
+def test_statement__wallet_was_frozen_whole__has_a_row_and_says_so_at_the_end(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, 10, days_ago=5)
+    who = chain.holders[0]
+    chain.started += timedelta(days=2)
+    chain.freeze(who.wallet.address)
+    read_to_now(chain)
+    chain.freeze(who.wallet.address, frozen=False)
+
+    over = made(desk, who, days(10, 2), chain.chain_id)
+    (account,), (later,) = over.holdings, made(desk, who, days(1, 0), chain.chain_id).holdings
+
+    assert [item.kind for item in account.movements] == ["MINTED", "WALLET_FROZEN"]
+    assert (account.opening_whole, account.closing_whole) == (False, True)
+    assert [item.kind for item in later.movements] == ["WALLET_RELEASED"]
+    assert (later.opening_whole, later.closing_whole) == (True, False)
+    rows = csv.DictReader(io.StringIO(statement_csv(over, lambda raw: raw.hex()).decode()))
+    told = [(row["row"], row["kind"]) for row in rows if row["wallet"]]
+    assert told[-2:] == [("MOVEMENT", "WALLET_FROZEN"), ("CLOSING", "WALLET_FROZEN")]
+    for language in Language:
+        assert statement_pdf(over, language).startswith(b"%PDF")
+
+
 def test_statements__of_days_that_follow__close_where_the_next_one_opens(desk: Desk) -> None:
     chain = moving(desk)
     mined = day_of(chain.block(0).mined_at)
