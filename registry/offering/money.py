@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from datetime import timedelta
 from typing import Self
 from uuid import UUID
 
@@ -202,7 +203,27 @@ def resume_paying(session: Session, order: Order, *, why: str) -> None:
     held = standing.held - offset + reused
     paid = held == order.amount_paisa
     order.state = OrderState.PAID if paid else OrderState.AWAITING_PAYMENT
+    if not paid:
+        renew_time_to_pay(session, order)
     session.add(order)
+
+
+def renew_time_to_pay(session: Session, order: Order) -> None:
+    """Give a locked order that waits for money again as long to pay as at first, if that is over.
+
+    Else the clock would end it within a minute. It is given once, and not beyond what an order has
+    that is placed as the sale's time ends: nobody keeps a sale open by paying and taking back.
+    """
+    offering = session.get_one(Offering, order.offering_id)
+    hours = offering.waiting_list_hours if order.waiting_entry_id else offering.payment_hours
+    moment = now()
+    if not hours or order.pay_until is None or order.pay_until > moment:
+        return
+    length = timedelta(hours=hours)
+    if order.pay_until > order.recorded_at + length:
+        return
+    last = moment if offering.closes_at is None else min(moment, offering.closes_at)
+    order.pay_until = max(order.pay_until, last + length)
 
 
 def _of_order(

@@ -16,8 +16,8 @@ from registry.kernel.rows import get_row
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
 from registry.ledger.service import NewEntry, Posting, move
-from registry.offering.models import Order, Payment, PaymentReversal, PaymentState
-from registry.offering.money import standing_of
+from registry.offering.models import Order, OrderState, Payment, PaymentReversal, PaymentState
+from registry.offering.money import renew_time_to_pay, standing_of
 from registry.offering.unwinding import end_if_repaid, lock_with_token
 from registry.payment.rails import PaymentRail, Reversal
 from registry.payment.receiving import split_postings
@@ -102,6 +102,8 @@ def reverse_payment(
 def _reverse_of_order(session: Session, rail: PaymentRail, payment: Payment, order: Order) -> None:
     split = take_back(order.state, standing_of(session, order.id), payment.amount_paisa)
     order.state = split.state
+    if order.state == OrderState.AWAITING_PAYMENT:
+        renew_time_to_pay(session, order)
     session.add(order)
     sides = split_postings(order.id, split, (rail.account, None), back=True)
     _book(session, payment, ("order", order.id), sides, owed_paisa=split.owed)

@@ -88,6 +88,21 @@ def test_notices__of_an_order_paid_in_parts__tell_buyer_and_issuer(
     assert sorted(int(row.facts["amount_paisa"]) for row in paid) == [1, order.amount_paisa - 1]
 
 
+def test_notices__of_too_much_and_too_late__tell_what_is_to_go_back(
+    desk: Desk, market: Market
+) -> None:
+    session, buyer = desk.session, market.buyer
+    order = sales.order(desk, market.sale, buyer, units=4)
+    start = publish_all(session)
+    sales.pay(desk, order, order.amount_paisa + 7)
+    sales.pay(desk, order, 5)
+    publish_all(session)
+
+    rows = notices.list_notices(session, buyer.actor.subject, after=start, limit=100)
+    due = [row.facts["amount_paisa"] for row in rows if row.kind == "payment.refund_due"]
+    assert due == ["7", "5"]
+
+
 def test_notices__of_a_cancelled_order__tell_of_the_refund(desk: Desk, market: Market) -> None:
     session, buyer = desk.session, market.buyer
     order = sales.order(desk, market.sale, buyer, units=4)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
@@ -16,6 +17,7 @@ from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
+from registry.notice.models import Notice
 from registry.offering import leaving, minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering, Order, OrderState, Payment, PaymentState
@@ -378,6 +380,51 @@ def test_reverse__before_the_mint__waits_for_money_again(desk: Desk, order: Orde
     assert reverse(desk, payment) is payment
     pay(desk, order, order.amount_paisa)
     assert order.state == OrderState.PAID
+
+
+def test_reverse__time_to_pay_is_over__begins_anew_once(
+    desk: Desk, sale: Offering, order: Order
+) -> None:
+    assert sale.payment_hours is not None
+    hours = timedelta(hours=sale.payment_hours)
+
+    def pass_time() -> None:
+        assert order.pay_until is not None
+        order.recorded_at -= 2 * hours
+        order.pay_until -= 2 * hours
+        desk.session.flush()
+
+    first = pay(desk, order, order.amount_paisa)
+    pass_time()
+    reverse(desk, first)
+
+    assert order.pay_until is not None
+    assert abs(order.pay_until - now() - hours) < timedelta(minutes=1)
+    assert leaving.list_unpaid(desk.session) == []
+    told = desk.session.exec(
+        select(Notice).where(Notice.kind == "order.awaiting_payment").order_by(col(Notice.id))
+    ).all()[-1]
+    assert datetime.fromisoformat(told.facts["pay_until"]) == order.pay_until
+    second = pay(desk, order, order.amount_paisa)
+    pass_time()
+    reverse(desk, second)
+    assert leaving.list_unpaid(desk.session) == [order.id]
+
+
+def test_reverse__after_the_time_of_the_sale__ends_no_later_than_its_last_order(
+    desk: Desk, sale: Offering, order: Order
+) -> None:
+    assert sale.payment_hours is not None
+    hours = timedelta(hours=sale.payment_hours)
+    payment = pay(desk, order, order.amount_paisa)
+    order.recorded_at -= 2 * hours
+    order.pay_until = order.recorded_at + hours
+    sale.closes_at = now() - hours / 2
+    desk.session.flush()
+
+    reverse(desk, payment)
+
+    assert order.pay_until == sale.closes_at + hours
 
 
 def test_reverse__with_an_excess__takes_the_excess_first(desk: Desk, order: Order) -> None:

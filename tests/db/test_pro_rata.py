@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
@@ -17,6 +17,7 @@ from registry.kernel.db import Database
 from registry.kernel.errors import Conflict
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
+from registry.notice.models import Notice
 from registry.offering import ending, minting, orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
@@ -101,6 +102,14 @@ def test_close__oversubscribed__allots_exactly_and_refunds_to_the_paisa(
         select(JournalEntry).where(JournalEntry.act == "offering_allotted")
     ).all()
     assert entry.facts["subscribed_units"] == "150"
+    for order, came in zip(book, paid, strict=True):
+        about = select(Notice).where(Notice.subject_id == order.id).order_by(col(Notice.id))
+        told = {notice.kind: notice.facts for notice in desk.session.exec(about)}
+        back = told["payment.refund_due"]["amount_paisa"]
+        assert back == str(came - order.amount_paisa)
+        minting_facts = told["order.minting"]
+        units = [minting_facts[name] for name in ("units", "subscribed_units", "allotted_units")]
+        assert units == [str(order.units), str(order.subscribed_units), str(order.units)]
 
 
 def test_refund__of_the_difference__leaves_what_was_allotted(desk: Desk, sale: Offering) -> None:
