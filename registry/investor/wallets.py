@@ -357,24 +357,6 @@ def retire_wallet(session: Session, wallet_id: UUID) -> None:
     )  # fmt: skip
 
 
-def verified_wallet(session: Session, investor_id: UUID) -> Wallet:
-    """Return the investor's wallet that carries an identity on chain.
-
-    Raises
-    ------
-    Conflict
-        ``identity_not_ready``.
-    """
-    for wallet in list_wallets(session, investor_id):
-        if wallet.state == WalletState.PROVEN and wallet.identity is not None:
-            return wallet
-    raise Conflict(
-        "identity_not_ready",
-        "The investor's identity is not on chain yet.",
-        remedy="Wait until the operation of the KYC approval is final.",
-    )
-
-
 def own_investor(
     session: Session, actor: Actor, investor_id: UUID, *, lock: bool = False
 ) -> Investor:

@@ -14,6 +14,7 @@ from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
+from registry.investor.verified import verified_wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
@@ -50,7 +51,7 @@ def plan_order_mints(
     chosen = wallets.get_wallets(session, {order.wallet_id for order in sold})
     for order in sold:
         if chosen[order.wallet_id].state != WalletState.PROVEN:
-            other = wallets.verified_wallet(session, order.investor_id)
+            other = verified_wallet(session, order.investor_id)
             order.wallet_id, chosen[other.id] = other.id, other
     mints = _plan_mints(
         session,
@@ -97,7 +98,7 @@ def plan_treasury_mint(
         [
             _Mint(
                 key or treasury_key(tokenization.id),
-                wallets.verified_wallet(session, holder.id),
+                verified_wallet(session, holder.id, prefers_own=True),
                 units,
                 ("tokenization", tokenization.id),
             )
@@ -128,7 +129,7 @@ def require_treasury(session: Session, tokenization: Tokenization) -> None:
         ``sanctions_hit_stands``.
     """
     holder = _treasury_of(session, tokenization)
-    wallet = wallets.verified_wallet(session, holder.id)
+    wallet = verified_wallet(session, holder.id, prefers_own=True)
     if not investors.may_hold(holder):
         raise Conflict(
             "treasury_not_ready",

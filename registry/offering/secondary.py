@@ -6,6 +6,7 @@ same, and the Settlement exchanges both (`registry.settlement`). Source: ADR 006
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,8 +19,8 @@ from registry.captable import service as captable
 from registry.captable.holders import minted_since
 from registry.captable.models import Token
 from registry.investor import service as investors
-from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
+from registry.investor.verified import verified_wallets
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now, written
@@ -233,13 +234,7 @@ def _seller_wallet(session: Session, tokenization: Tokenization) -> Wallet:
     holder = investors.find_investor_for(session, wrapper.party_id) if wrapper else None
     if holder is None:
         raise _not_ready("It has not enrolled.", "Have the wrapper's company enrol.")
-    own = [
-        wallet
-        for wallet in wallets.list_wallets(session, holder.id)
-        if wallet.state == WalletState.PROVEN
-        and wallet.identity is not None
-        and not wallet.is_custodial
-    ]
+    own = [wallet for wallet in _verified(session, holder.id) if not wallet.is_custodial]
     if not own:
         # The key of a custodial wallet sends no transaction, so it can give no allowance.
         raise _not_ready(
@@ -247,6 +242,10 @@ def _seller_wallet(session: Session, tokenization: Tokenization) -> Wallet:
             "Have the wrapper's company prove a wallet whose key it holds.",
         )
     return max(own, key=lambda wallet: _free_units(session, tokenization, wallet))
+
+
+def _verified(session: Session, investor_id: UUID) -> Sequence[Wallet]:
+    return verified_wallets(session, [investor_id]).get(investor_id, ())
 
 
 def _free_units(session: Session, tokenization: Tokenization, wallet: Wallet) -> int:
@@ -270,13 +269,24 @@ def _token(session: Session, tokenization: Tokenization) -> Token:
 
 def _require_held(session: Session, tokenization: Tokenization, wallet: Wallet, units: int) -> None:
     free = _free_units(session, tokenization, wallet)
-    if units > free:
-        raise Invalid(
-            "offer_exceeds_held",
-            f"{units} fractions are offered, the wrapper's wallet holds {free} that are free.",
-            field="/offered_units",
-            remedy=f"Offer at most {free}." if free else "There is nothing to sell.",
+    if units <= free:
+        return
+    kept = sum(
+        portfolio.holding_in(session, tokenization, other.address).balance_units
+        for other in _verified(session, wallet.investor_id)
+        if other.is_custodial
+    )
+    remedy = f"Offer at most {free}." if free else "There is nothing to sell."
+    if kept:
+        remedy = (
+            f"{kept} lie in its wallet in our custody: have them moved to this one by a recovery."
         )
+    raise Invalid(
+        "offer_exceeds_held",
+        f"{units} fractions are offered, the wrapper's wallet holds {free} that are free.",
+        field="/offered_units",
+        remedy=remedy,
+    )
 
 
 def _not_ready(why: str, remedy: str) -> Conflict:

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
 
-from registry.investor.models import Investor, Wallet
+from registry.investor.models import Investor, Wallet, WalletState
+from registry.investor.verified import verified_wallets
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, RegistryError
@@ -280,7 +281,8 @@ def _read_line(
     )
     if lock:
         query = query.with_for_update(of=WaitingEntry)
-    waiting = session.exec(query).all()
+    waiting: Sequence[tuple[WaitingEntry, Investor, Wallet]] = session.exec(query).all()
+    waiting = _with_usable_wallets(session, waiting)
     book = limits.read_book(
         session, tokenization, offering, {investor.id for _, investor, _ in waiting}
     )
@@ -288,8 +290,21 @@ def _read_line(
     return _Line(waiting, book, barred)
 
 
+def _with_usable_wallets(
+    session: Session, waiting: Sequence[tuple[WaitingEntry, Investor, Wallet]]
+) -> Sequence[tuple[WaitingEntry, Investor, Wallet]]:
+    """Take another wallet of whoever gave up, or lost, the one with which they wait."""
+    without = {investor.id for _, investor, wallet in waiting if wallet.state != WalletState.PROVEN}
+    if not without:
+        return waiting
+    others = {each: found[0] for each, found in verified_wallets(session, without).items()}
+    return [
+        (entry, investor, others.get(investor.id, wallet)) for entry, investor, wallet in waiting
+    ]
+
+
 def _offer(session: Session, offering: Offering, buyer: Buyer, entry: WaitingEntry) -> Order:
-    entry.state = WaitingState.OFFERED
+    entry.state, entry.wallet_id = WaitingState.OFFERED, buyer.wallet.id
     session.add(entry)
     return buying.reserve(
         session, THE_SYSTEM, offering, buyer, entry.units, waiting_entry_id=entry.id

@@ -19,6 +19,7 @@ from registry.encumbrance.service import NewEncumbrance
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
+from registry.investor.verified import verified_wallet
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.vault import Vault
@@ -193,7 +194,7 @@ def desk(session: Session, folder: Path) -> factories.Desk:
 def buyer_of(session: Session, who: Actor) -> factories.Buyer:
     investor = investors.find_investor_of(session, who.subject)
     assert investor is not None
-    return factories.Buyer(who, investor, wallets.verified_wallet(session, investor.id))
+    return factories.Buyer(who, investor, verified_wallet(session, investor.id))
 
 
 def pass_kyc(at: factories.Desk, who: Actor, investor: Investor, person: int) -> Operation:

@@ -16,8 +16,10 @@ from registry.investor.models import CustodialKey, Wallet, WalletState
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.db import Database
-from registry.kernel.errors import Conflict, Forbidden, NotFound
+from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.offering import secondary
 from registry.offering import service as offerings
+from registry.offering.terms import OfferTerms
 from registry.operation.models import Operation, OperationKind
 from registry.passkey.service import require_fresh
 from tests import cases as make_case
@@ -263,3 +265,45 @@ def test_require_fresh__token_of_an_issuer__tells_when_somebody_signed_in(desk: 
     assert is_fresh(desk, now() - timedelta(minutes=14))
     assert not is_fresh(desk, now() - timedelta(minutes=16))
     assert not is_fresh(desk, None)
+
+
+# What a wrapper keeps
+
+
+def test_mint__of_what_nobody_bought__goes_to_a_wallet_whose_key_the_wrapper_holds(
+    desk: Desk,
+) -> None:
+    wrapped = sales.wrapped_apartment(desk)
+    sale = sales.offering(desk, wrapped, offered_units=10)
+    issuer, first = wrapped.issuer, wrapped.issuer.wallet
+    custodial(desk, issuer.actor).identity = secrets.token_bytes(20)
+    own = make.proven_wallet(desk, issuer.actor, issuer.investor.id)
+    own.identity, first.state = secrets.token_bytes(20), WalletState.RETIRED
+    desk.session.flush()
+    sales.pay(desk, sales.order(desk, sale, make.buyer(desk), units=10))
+
+    planned = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
+
+    [rest] = [each for each in planned if each.subject_kind == "tokenization"]
+    assert rest.params["wallet_id"] == str(own.id)
+
+
+def test_sale__of_what_lies_in_custody__is_refused_and_says_where_it_lies(desk: Desk) -> None:
+    chain = ledger.live(desk, 10)
+    kept = custodial(desk, chain.wrapped.issuer.actor)
+    kept.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    chain.register(kept.address)
+    chain.move(chain.holders[0].wallet.address, kept.address, 7)
+
+    with pytest.raises(Invalid, match="offer_exceeds_held") as refused:
+        secondary.open_secondary(
+            desk.session,
+            COMPLIANCE,
+            chain.tokenization.id,
+            OfferTerms(offered_units=5),
+            price_paisa=1,
+        )
+
+    assert refused.value.remedy is not None
+    assert refused.value.remedy.startswith("7 lie in its wallet in our custody")

@@ -10,6 +10,7 @@ import pytest
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import KycState, WalletState
+from registry.investor.verified import verified_wallet
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound
@@ -184,11 +185,11 @@ def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> N
     wallet = make.proven_wallet(desk, who, investor.id)
 
     with pytest.raises(Conflict, match="identity_not_ready"):
-        wallets.verified_wallet(desk.session, investor.id)
+        verified_wallet(desk.session, investor.id)
 
     wallet.identity = secrets.token_bytes(20)
     desk.session.flush()
-    assert wallets.verified_wallet(desk.session, investor.id) == wallet
+    assert verified_wallet(desk.session, investor.id) == wallet
 
 
 def test_wallet__beyond_the_most__is_refused_and_challenges_do_not_count(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from registry.case import repository
 from registry.case.models import CaseKind, CaseState
 from registry.investor import wallets
 from registry.investor.models import WalletState
+from registry.investor.verified import verified_wallet
 from registry.kernel.clock import now
 from registry.operation.models import OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
@@ -48,7 +49,7 @@ def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: L
     assert make_case.held(chain, new.address) == 600
     who = chain.holders[0]
     new.identity = lost.identity
-    assert wallets.verified_wallet(desk.session, who.investor.id).id == new.id
+    assert verified_wallet(desk.session, who.investor.id).id == new.id
     for act in (
         lambda: wallets.challenge_wallet(
             desk.session, who.actor, who.investor.id, address=lost.address, message="Sign."

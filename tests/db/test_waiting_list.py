@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from sqlmodel import Session, col, select
 from registry.asset import service as assets
 from registry.asset.models import Asset, AssetState
 from registry.encumbrance.models import EncumbranceKind
-from registry.investor.models import KycState
+from registry.investor.models import KycState, WalletState
 from registry.journal.models import JournalEntry
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -257,6 +258,27 @@ def test_offer__who_may_not_buy_any_more__is_passed_over_and_stays(
     assert offered_to(desk, market.first) == []
     assert len(offered_to(desk, market.second)) == 1
     assert acts(desk, "waiting_list_passed_over") == 1
+
+
+@pytest.mark.parametrize("state", [WalletState.RETIRING, WalletState.RETIRED])
+def test_offer__who_gave_up_the_wallet_they_waited_with__is_offered_it_in_another(
+    desk: Desk, market: Market, state: WalletState
+) -> None:
+    who = market.first
+    entry = join(desk, market, who)
+    who.wallet.state = state
+    other = make.proven_wallet(desk, who.actor, who.investor.id)
+    desk.session.flush()
+
+    cancel(desk, market)  # while the other has no identity yet
+    assert waiting.due_lists(desk.session) == []
+    other.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    assert ring(desk) == 1
+
+    [order] = offered_to(desk, who)
+    assert (entry.state, entry.wallet_id) == (WaitingState.OFFERED, other.id)
+    assert order.wallet_id == other.id
 
 
 def asset_of(desk: Desk, market: Market) -> Asset:
