@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, String, cast, func
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -19,6 +19,8 @@ from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.compliance.terms import ComplianceTerms
 from registry.investor import service as investors
+from registry.investor.models import Investor
+from registry.journal.models import JournalEntry
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import among
 from registry.offering import secondary
@@ -36,6 +38,8 @@ from registry.tokenization.models import Tokenization
 
 MOST_ENDED = 3
 """So many orders of one sale may come to nothing, so that nobody holds it without paying."""
+_ENDED_BY_BUYER = ("order_withdrawn", "order_lapsed", "order_annulled")
+"""Acts that end an order which its buyer does not want, or does not pay for."""
 
 
 @dataclass(slots=True)
@@ -47,7 +51,7 @@ class Share:
     ordered, coming, held
         In fractions: of orders of the sale that reserve, of those that are under way, in wallets.
     ended
-        How many orders of the sale came to nothing.
+        How many orders of the sale came to nothing by their buyer's doing.
     """
 
     country: str
@@ -109,6 +113,7 @@ def read_book(
     countries = investors.countries_of(session, investor_ids)
     book = Book(tokenization, offering, terms, {each: Share(countries[each]) for each in countries})
     _read_orders(session, book)
+    _count_ended(session, book)
     is_limited = terms is not None and terms.max_holders is not None
     if offering.kind == OfferingKind.PRIMARY:
         if is_limited:
@@ -137,7 +142,6 @@ def _read_orders(session: Session, book: Book) -> None:
             col(Order.investor_id),
             units_in(RESERVING),
             units_in(UNDER_WAY),
-            func.count().filter(col(Order.state).in_(ENDED)),
         )
         .where(
             col(Order.offering_id) == book.offering.id,
@@ -145,9 +149,34 @@ def _read_orders(session: Session, book: Book) -> None:
         )
         .group_by(col(Order.investor_id))
     )
-    for investor_id, ordered, coming, ended in rows:
+    for investor_id, ordered, coming in rows:
         share = book.shares[investor_id]
-        share.ordered, share.coming, share.ended = int(ordered), int(coming), ended
+        share.ordered, share.coming = int(ordered), int(coming)
+
+
+def _count_ended(session: Session, book: Book) -> None:
+    """Count the orders that came to nothing by what their buyers did, or left undone.
+
+    How an order ended is what the journal says: its state does not tell a buyer who cancels from a
+    sale that ends before they have paid, or a mint that is refused.
+    """
+    by_buyer = (col(JournalEntry.act) == "order_cancelled") & (
+        col(JournalEntry.actor) == col(Investor.subject)
+    )
+    rows = session.exec(
+        select(Order.investor_id, func.count())
+        .join(Investor, col(Investor.id) == col(Order.investor_id))
+        .join(JournalEntry, col(JournalEntry.subject_id) == cast(col(Order.id), String))
+        .where(
+            col(Order.offering_id) == book.offering.id,
+            among(col(Order.investor_id), book.shares),
+            col(Order.state).in_(ENDED),
+            by_buyer | col(JournalEntry.act).in_(_ENDED_BY_BUYER),
+        )
+        .group_by(col(Order.investor_id))
+    )
+    for investor_id, ended in rows:
+        book.shares[investor_id].ended = ended
 
 
 def require_within(book: Book, investor_id: UUID, units: int) -> None:

@@ -268,3 +268,21 @@ def test_order__after_three_that_came_to_nothing__is_refused(
     with pytest.raises(Conflict, match="orders_came_to_nothing"):
         sales.order(desk, sale, buyer)
     assert sales.order(desk, sale, make.buyer(desk)).units
+
+
+@pytest.mark.parametrize(
+    "act", ["order_not_mintable", "order_not_allotted", "order_given_back", "order_cancelled"]
+)
+def test_order__after_three_that_others_ended__is_taken(
+    desk: Desk, sale: Offering, buyer: Buyer, act: str
+) -> None:
+    for _ in range(limits.MOST_ENDED):
+        ended = sales.order(desk, sale, buyer)
+        orders.release_orders(desk.session, COMPLIANCE, sale, [ended], act=act)
+
+    assert sales.order(desk, sale, buyer).units
+    for _ in range(limits.MOST_ENDED):
+        own = sales.order(desk, sale, buyer)
+        leaving.cancel_order(desk.session, buyer.actor, own.id)
+    with pytest.raises(Conflict, match="orders_came_to_nothing"):
+        sales.order(desk, sale, buyer)
