@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import column, func, literal, or_, select, table
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import BigInteger, String, column, func, literal, or_, select, table, union_all
 from sqlmodel import Session
 
 from registry.kernel.errors import Conflict
+from registry.kernel.rows import among
 
 PAID_OUT = ("refund", "proceeds_payout", "redemption_payout")
-"""Tables that say what a transfer has paid, each with its `rail_reference`.
+"""Tables that say what a transfer has paid, each with its `rail_reference` and `amount_paisa`.
 
 By name: two of them are of contexts above this one, and all of their writers ask here.
 """
@@ -40,6 +43,17 @@ def require_new_payout(session: Session, rail_reference: str) -> None:
         raise Conflict(
             "payout_reference_reused", "This bank reference was recorded as another transfer."
         )
+
+
+def sent_by(session: Session, rail_references: Collection[str]) -> Mapping[str, int]:
+    """Return what was recorded as sent by these references, in paisa."""
+    recorded = (
+        select(column("rail_reference", String), column("amount_paisa", BigInteger))
+        .select_from(table(name))
+        .where(among(column("rail_reference", String), rail_references))
+        for name in PAID_OUT
+    )
+    return {row.rail_reference: row.amount_paisa for row in session.execute(union_all(*recorded))}
 
 
 def _is_recorded(session: Session, rail_reference: str) -> bool:

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.kernel.rows import among
-from registry.offering.models import Payment, PaymentState, Refund
+from registry.offering.models import Payment, PaymentState
+from registry.offering.transfers import sent_by
 from registry.payment.matching import Facts, match
-from registry.payment.models import BankStatementLine, LineOutcome, ProceedsPayout
+from registry.payment.models import BankStatementLine, LineOutcome
 from registry.payment.rails import BANK, Receipt, Reversal, masked_payer
 from registry.payment.receiving import book_receipts
 from registry.payment.recognising import (
@@ -136,7 +137,7 @@ def _take_back(session: Session, back: Mapping[int, Reversal]) -> dict[int, Foun
 def _left(session: Session, left: Numbered) -> dict[int, LineOutcome]:
     """Hold what left against what treasury recorded: each transfer is recorded once."""
     names = {name for _, line in left for name in (line.reference, line.number) if name}
-    sent = _sent(session, names) if names else {}
+    sent = sent_by(session, names) if names else {}
     days = _days_left(session, sent) if sent else {}
     groups: defaultdict[str, list[tuple[int, StatementLine]]] = defaultdict(list)
     for place, line in left:
@@ -156,20 +157,6 @@ def _left(session: Session, left: Numbered) -> dict[int, LineOutcome]:
                 differs = facts and line.number is None
                 found[place] = LineOutcome.DIFFERS if differs else LineOutcome.UNKNOWN
     return found
-
-
-def _sent(session: Session, names: set[str]) -> dict[str, int]:
-    """Return what treasury recorded as sent by these references, in paisa."""
-    return {
-        reference: paisa
-        for table in (Refund, ProceedsPayout)
-        for reference, paisa in session.exec(
-            select(table.rail_reference, table.amount_paisa).where(
-                among(col(table.rail_reference), names)
-            )
-        )
-        if reference is not None
-    }
 
 
 def _days_left(session: Session, sent: Mapping[str, int]) -> dict[str, frozenset[date]]:

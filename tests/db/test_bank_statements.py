@@ -31,9 +31,10 @@ from registry.payment.models import (
 from registry.payment.rails import BANK, Receipt, Reversal
 from registry.payment.receiving import book_receipt
 from registry.payment.reversing import reverse_receipt
+from registry.redemption.repository import list_payouts
 from registry.tokenization import service as tokenizations
 from tests import factories as make
-from tests import sales
+from tests import redemptions, sales
 from tests.db.races import meanwhile, together
 from tests.db.stage import Stage, StageMaker
 from tests.factories import ACTORS, Buyer, Desk
@@ -149,6 +150,18 @@ def test_import__refund_payout_and_a_stranger__are_told_apart(desk: Desk, order:
     found = statements.list_lines(desk.session, row.id, outcome=unknown, after=0, limit=9)
     assert [line.bank_reference for line in found] == ["FEE", "REV"]
     assert statements.count_outcomes(desk.session, row.id)[unknown] == 2
+
+
+def test_import__payouts_of_a_redemption__are_known(desk: Desk) -> None:
+    made = redemptions.being_paid(desk)
+    redemptions.pay_all(desk, made.redemption)
+    sums = [row.amount_paisa for row in list_payouts(desk.session, made.redemption.id)]
+    left = [(f"RAAST-{number}", -paisa, "", "", "") for number, paisa in enumerate(sums)]
+    left[1] = ("RAAST-1", -1, "", "", "")
+
+    row = read(desk, csv_file(sum(sums), *left))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.DIFFERS, LineOutcome.KNOWN]
 
 
 def test_import__receipt_and_its_reversal_in_one_file__cancel_out(desk: Desk, order: Order) -> None:
