@@ -168,6 +168,8 @@ def enable_endpoint(session: Session, actor: Actor, endpoint_id: UUID) -> Webhoo
     endpoint = get_endpoint(session, actor, endpoint_id, lock=True)
     if endpoint.disabled_at is None:
         raise Conflict("webhook_enabled", "The endpoint is not disabled.")
+    # What was being published while it was disabled may have been queued after that.
+    abandon_pending(session, endpoint.id)
     endpoint.disabled_at = endpoint.disabled_because = endpoint.failing_since = None
     session.add(endpoint)
     session.flush()

@@ -23,6 +23,7 @@ from registry.webhook.models import DeliveryState, WebhookDelivery, WebhookEndpo
 from registry.webhook.outbox import PATIENCE, PAUSES, Lane
 from registry.webhook.secret import OVERLAP, secrets_of
 from tests import factories as make
+from tests.db.races import meanwhile
 
 pytestmark = pytest.mark.db
 
@@ -212,6 +213,25 @@ def test_note_failed__gone__disables_at_once(
     assert enabled.disabled_at is enabled.failing_since is None
     with pytest.raises(Conflict, match="webhook_enabled"):
         webhooks.enable_endpoint(session, owner, endpoint.id)
+
+
+def test_enable__queued_while_it_was_disabled__is_not_sent(
+    fresh_database: Database, vault: Vault, owner: Actor
+) -> None:
+    with fresh_database.transaction() as session:
+        endpoint, _ = webhooks.add_endpoint(session, vault, owner, url=URL)
+        tell(session, owner)
+    with fresh_database.transaction() as closing:
+        webhooks.disable_all(closing, owner, owner.subject, "It was left")
+        with meanwhile(fresh_database, outbox.publish_round) as published:
+            closing.commit()  # it still saw the endpoint enabled
+        assert published.result()
+
+    with fresh_database.transaction() as session:
+        webhooks.enable_endpoint(session, owner, endpoint.id)
+        assert claimed(session, vault) == []
+        states = {row.kind: row.state for row in deliveries(session, endpoint)}
+        assert states == {"order.paid": DeliveryState.ABANDONED}
 
 
 def test_retry__of_one_that_was_given_up__sends_it_anew(
