@@ -12,7 +12,7 @@ from registry.captable.portfolio import Holding
 from registry.kernel.messages import text_of
 from registry.offering.models import OrderState
 from registry.portfolio.holdings import Pending, Portfolio, Position
-from registry.tokenization.models import TokenizationState
+from registry.tokenization.models import Tokenization, TokenizationState
 from registry.valuation.models import ValuationState
 
 
@@ -174,12 +174,31 @@ class PortfolioTotalsRead(Read):
     pending: MoneyAmount
 
 
+class ReadAgainRead(Read):
+    """A token that is being read again, and stands at the block `caught_up_to`."""
+
+    token_id: UUID
+    symbol: str
+    name: str
+    caught_up_to: int
+
+    @classmethod
+    def of(cls, token: Tokenization, caught_up_to: int) -> Self:
+        return cls(
+            token_id=token.id, symbol=token.symbol, name=token.name, caught_up_to=caught_up_to
+        )
+
+
 class PortfolioRead(Read):
-    """What you hold at a block; `as_of_block` is null until the chain is read."""
+    """What you hold at a block; `as_of_block` is null until the chain is read.
+
+    Of the tokens in `read_again` you may hold some, too: it is not known yet.
+    """
 
     as_of_block: AsOfBlockRead | None
     totals: PortfolioTotalsRead
     holdings: list[HoldingRead]
+    read_again: list[ReadAgainRead]
 
     @classmethod
     def of(cls, row: Portfolio, confirmations_needed: int) -> Self:
@@ -193,4 +212,5 @@ class PortfolioRead(Read):
                 pending=MoneyAmount.of(row.pending_paisa),
             ),
             holdings=[HoldingRead.of(position) for position in row.positions],
+            read_again=[ReadAgainRead.of(token, number) for token, number in row.read_again],
         )

@@ -90,16 +90,26 @@ class StatementHoldingRead(Read):
 
 
 class StatementLeftOutRead(Read):
-    """A token of which the statement tells nothing: it is not followed any more, for a reason."""
+    """A token of which the statement tells nothing.
+
+    It is not followed any more (`refusal` says why), or it is being read again, and stands at the
+    block `caught_up_to`: whether you held any is not known yet.
+    """
 
     token_id: UUID
     symbol: str
-    refusal: str
+    refusal: str | None
+    caught_up_to: int | None
 
     @classmethod
     def of(cls, row: LeftOut) -> Self:
         token = row.tokenization
-        return cls(token_id=token.id, symbol=token.symbol, refusal=row.reason)
+        return cls(
+            token_id=token.id,
+            symbol=token.symbol,
+            refusal=row.reason,
+            caught_up_to=row.caught_up_to,
+        )
 
 
 class StatementEntryRead(Read):

@@ -173,7 +173,11 @@ class Token(SQLModel, table=True):
         of the platform's own, whose tokenization names them.
     """
 
-    __table_args__ = (UniqueConstraint("address", "chain_id", name="uq_token_address"),)
+    __table_args__ = (
+        UniqueConstraint("address", "chain_id", name="uq_token_address"),
+        # Those that are being read again: asked for with every portfolio.
+        Index("ix_token_read_apart", "chain_id", postgresql_where=text("caught_up_to IS NOT NULL")),
+    )
 
     token_no: int | None = Field(
         default=None, sa_column=Column(Integer, Identity(), primary_key=True)

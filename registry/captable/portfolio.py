@@ -164,6 +164,27 @@ _FROZEN_WHOLE = (
     .correlate(Balance)
     .scalar_subquery()
 )
+
+
+def list_read_again(session: Session, chain_id: int) -> Sequence[tuple[Tokenization, int]]:
+    """List the tokens of ours that are being read again, and up to which block each is by now.
+
+    Whoever got units of one later than that by a transfer is not known to hold any.
+    """
+    rows = _READ_AGAIN.all(session, chain_id=chain_id)
+    return [(tokenization, number) for tokenization, number in rows if number is not None]
+
+
+_READ_AGAIN = Composed(
+    sql_select(Tokenization, col(Token.caught_up_to))
+    .join(Token, col(Token.address) == col(Tokenization.token_address))
+    .where(
+        col(Token.chain_id) == bindparam("chain_id"),
+        col(Token.caught_up_to).is_not(None),
+        col(Token.refusal).is_(None),
+    )
+    .order_by(col(Tokenization.id))
+)
 _HELD_BY = Composed(
     sql_select(
         Tokenization,

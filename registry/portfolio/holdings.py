@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import Token
-from registry.captable.portfolio import Holding, list_holdings
+from registry.captable.portfolio import Holding, list_holdings, list_read_again
 from registry.captable.service import find_block_at
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among, among_named
@@ -119,10 +119,14 @@ class Portfolio:
     ----------
     block
         None where the chain has not been read yet, so that nobody holds anything.
+    read_again
+        Tokens of no position that are being read again, with the block up to which each is: some
+        of them may be held, too.
     """
 
     block: AsOfBlock | None
     positions: Sequence[Position]
+    read_again: Sequence[tuple[Tokenization, int]] = ()
 
     @property
     def value_paisa(self) -> int:
@@ -164,7 +168,8 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
         made.caught_up_to, made.refusal = holding.caught_up_to, holding.refusal
     _add_orders(session, investor_id, positions)
     _add_worth(session, positions)
-    return Portfolio(block, [positions[key] for key in sorted(positions)])
+    again = [row for row in list_read_again(session, chain_id) if row[0].id not in positions]
+    return Portfolio(block, [positions[key] for key in sorted(positions)], again)
 
 
 def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Position]) -> None:

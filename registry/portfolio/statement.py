@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from registry.captable.blocks import AsOfBlock
 from registry.captable.entries import holding_at
 from registry.captable.models import ChainBlock, SyncCursor, Token
-from registry.captable.portfolio import is_frozen, list_tokens_of
+from registry.captable.portfolio import is_frozen, list_read_again, list_tokens_of
 from registry.captable.service import block_at, find_tokens, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
@@ -66,10 +66,19 @@ class HoldingAccount:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A token of which nothing is told, since it is not followed any more, and why."""
+    """A token of which nothing is told: it is not followed any more, or is being read again.
+
+    Parameters
+    ----------
+    reason
+        Why it is not followed.
+    caught_up_to
+        The block up to which it is read again: whether the investor held any is not known yet.
+    """
 
     tokenization: Tokenization
-    reason: str
+    reason: str | None
+    caught_up_to: int | None = None
 
 
 class Finality(StrEnum):
@@ -148,7 +157,7 @@ def make_statement(
             remedy="Try again when the cap table is proven again; see /readyz.",
         )
     final = None if sync is None else sync.finalized_number
-    told = concerned.left_out
+    told = [*concerned.left_out, *_read_again(session, chain_id, concerned, closing)]
     return Statement(investor, period, now(), opening, closing, final, holdings, money, told)
 
 
@@ -242,6 +251,19 @@ def _concerned(session: Session, investor: Investor) -> _Concerned:
     }
     pairs = [(address, each.id) for address, found in named.items() for each in found]
     return _Concerned(tokens, pairs)
+
+
+def _read_again(
+    session: Session, chain_id: int, concerned: _Concerned, closing: AsOfBlock | None
+) -> list[LeftOut]:
+    """List the other tokens that are read again, and not to the end yet: any may have been held."""
+    if closing is None:
+        return []
+    return [
+        LeftOut(tokenization, None, caught_up_to)
+        for tokenization, caught_up_to in list_read_again(session, chain_id)
+        if caught_up_to < closing.number and tokenization.id not in concerned.tokens
+    ]
 
 
 def _holdings(

@@ -45,7 +45,8 @@ def statement_csv(statement: Statement, address_of: Callable[[bytes], str]) -> b
         writer.writerows(_holding(statement, account, address_of(account.wallet)))
     for left in statement.left_out:
         # Nothing is known of it, so no number stands there.
-        writer.writerow((left.tokenization.symbol, "", "NOT_FOLLOWED", *[""] * (len(HEADER) - 3)))
+        row = "NOT_FOLLOWED" if left.caught_up_to is None else "READ_AGAIN"
+        writer.writerow((left.tokenization.symbol, "", row, *[""] * (len(HEADER) - 3)))
     writer.writerows((*row, "") for row in _money(statement.money))
     return text.getvalue().encode()
 

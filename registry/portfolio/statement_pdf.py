@@ -94,7 +94,8 @@ class _Writer:
         return self._row("", " · ".join(words), "", *units, strong=True)
 
     def _left_out(self, left: LeftOut) -> dict[str, Any]:
-        note = self._row("", self._word("not_followed"))
+        name = "not_followed" if left.caught_up_to is None else "read_again"
+        note = self._row("", self._word(name))
         return self._section(left.tokenization.symbol, "", ("when", "what"), [note], numeric=())
 
     def _money(self, money: MoneyAccount) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tests.factories import MAKER, Desk
 
 pytestmark = pytest.mark.db
 
-BEFORE = "0089"
+BEFORE = "0093"
 OTHER = Vault(Fernet.generate_key().decode(), Fernet.generate_key().decode())
 ANOTHERS = "what is sealed of it opens with no key of PII_KEY, or is another's"
 ASIDE = (

@@ -146,5 +146,11 @@ def test_portfolio__token_is_not_read_to_the_newest_block__says_so(
     for balance in desk.session.exec(select(Balance).where(Balance.token_no == token.token_no)):
         desk.session.delete(balance)
     desk.session.flush()
+    for_nothing = read_portfolio(desk.session, who.investor.id, chain.chain_id)
+    assert for_nothing.positions == []
+    named = [(token.id, number) for token, number in for_nothing.read_again]
+    assert named == ([] if caught_up_to is None else [(chain.tokenization.id, caught_up_to)])
+    bought_of = read_portfolio(desk.session, chain.holders[1].investor.id, chain.chain_id)
+    assert bought_of.read_again == []
     bought = only(desk, chain.holders[1], chain.chain_id)
     assert (bought.units, bought.caught_up_to, bought.refusal) == (0, caught_up_to, refusal)

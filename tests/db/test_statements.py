@@ -350,6 +350,25 @@ def test_statement__a_token_that_was_bought_is_read_from_its_first_block__is_not
     assert [each.reason for each in made(desk, who, days(10, 0), chain.chain_id).left_out]
 
 
+def test_statement__a_token_that_came_by_a_transfer_is_read_again__is_named(desk: Desk) -> None:
+    chain = moving(desk)
+    token_apart(desk, chain, caught_up_to=2, refusal=None)
+    stranger = make.buyer(desk)  # as who got some later than that, for all that is known
+
+    statement = made(desk, stranger, days(10, 0), chain.chain_id)
+
+    [left] = statement.left_out
+    assert (left.tokenization.id, left.reason, left.caught_up_to) == (
+        chain.tokenization.id,
+        None,
+        2,
+    )
+    rows = statement_csv(statement, lambda address: address.hex()).decode().splitlines()
+    assert f"{chain.tokenization.symbol},,READ_AGAIN" in rows[1]
+    for language in Language:
+        assert statement_pdf(statement, language).startswith(b"%PDF")
+
+
 def next_holder(desk: Desk, chain: Ledger, order: Order) -> Buyer:
     """Let an order have bought of a token, of which the chain's history is lost for now."""
     sale = desk.session.get_one(Offering, order.offering_id)

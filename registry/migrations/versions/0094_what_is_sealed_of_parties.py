@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0094"
-down_revision = "0091"
+down_revision = "0093"
 branch_labels = None
 depends_on = None
 
