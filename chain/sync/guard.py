@@ -16,6 +16,7 @@ from sqlmodel import Session, col, func, select
 from chain.errors import RpcRefused, WrongChain
 from chain.node.client import ChainClient, hex_of
 from chain.node.finality import final_height
+from chain.sync.kept import kept_headers
 from registry.captable import degraded
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.kernel.db import Database
@@ -89,7 +90,8 @@ class Guard:
     def compare(self) -> int | None:
         """Return the lowest stored block that is not the node's, of those that were compared.
 
-        A cursor that is not the node's is none: following the chain takes that back.
+        A cursor that is not the node's is none: following the chain takes that back. Where it is,
+        a block below that the node does not give was not kept, and counts for nothing.
         """
         with self._database.reading() as session:
             cursor = session.get(SyncCursor, self._client.chain_id)
@@ -97,13 +99,13 @@ class Guard:
                 return None
             stored = self._sample(session, cursor)
         numbers = [*sorted(stored), cursor.number]
-        *headers, last = self._client.headers(numbers)
+        *headers, last = kept_headers(self._client, numbers)
         if last is None or last.hash != cursor.hash:
             return None
         wrong = [
             number
             for number, header in zip(numbers, headers, strict=False)
-            if header is None or header.hash != stored[number]
+            if header is not None and header.hash != stored[number]
         ]
         for number in wrong:
             log.error("stored_block_wrong", block=number, stored=hex_of(stored[number]))

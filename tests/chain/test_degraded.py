@@ -198,6 +198,14 @@ def test_other_chain_id__nothing_is_taken_back_and_the_reason_is_told(
     assert cursor_of(held.world.database).degraded is None
 
 
+def spoil(database: Database, number: int) -> None:
+    """Store another hash of a block, as nobody but a hand in the database does."""
+    with database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE chain_block SET hash = sha256(hash) WHERE number = :n"), {"n": number}
+        )
+
+
 def test_check__stored_hash_edited__is_found_taken_back_and_read_anew(held: Suite) -> None:
     database = held.world.database
     shuffle(held, seed=1, blocks=5)
@@ -205,10 +213,7 @@ def test_check__stored_hash_edited__is_found_taken_back_and_read_anew(held: Suit
     with database.reading() as session:
         numbers = session.exec(select(ChainBlock.number).order_by(col(ChainBlock.number))).all()
     wrong = numbers[-4]
-    with database.engine.begin() as connection:
-        connection.execute(
-            text("UPDATE chain_block SET hash = sha256(hash) WHERE number = :n"), {"n": wrong}
-        )
+    spoil(database, wrong)
     found = None
     for _ in range(50):
         found = guard_of(held).check_due()
@@ -232,6 +237,9 @@ class LongAgo(ChainClient):
     asked = 0
     last = 0
     any_header: Block
+
+    def block_number(self) -> int:
+        return self.last
 
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         self.asked += 1
