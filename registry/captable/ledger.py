@@ -57,6 +57,8 @@ class Numbered:
         """Look up the numbers; every token and every wallet that is named has one."""
         of_token = np.array([tokens.get(each, 0) for each in said.tokens], np.int64)
         of_wallet = np.array([holders.get(each, NOBODY) for each in said.wallets], np.int64)
+        # Another event may name the zero address, as one that is frozen say: then it has a number.
+        of_wallet[NOBODY] = NOBODY
         if not len(said):
             return cls(said, *(np.empty(0, np.int64),) * 3)
         return cls(said, of_token[said.token], of_wallet[said.source], of_wallet[said.target])

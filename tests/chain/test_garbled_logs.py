@@ -12,16 +12,18 @@ from sqlmodel import col, select
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
+from chain.proving.reconciler import Reconciler
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from registry.captable import catching_up
 from registry.captable import service as captable
-from registry.captable.models import Token
+from registry.captable.models import EventKind, Token, TokenEvent
 from registry.kernel.errors import Conflict
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite
 from tests.chain.test_adoption import read_all
 from tests.chain.test_control import changes, on_chain
+from tests.chain.test_reconciler import drained
 
 pytestmark = pytest.mark.chain
 
@@ -173,6 +175,35 @@ def test_country_of_a_wallet_that_is_not_registered__changes_nothing(
 
     assert suite.projected() == was
     other.assert_exact()
+
+
+@pytest.mark.parametrize("said", [("setAddressFrozen", False), ("freezePartialTokens", 0)])
+def test_event_that_names_the_zero_address__mints_and_burns_of_all_stay_what_they_are(
+    suite: Suite, other: Suite, said: tuple[str, bool | int]
+) -> None:
+    function, argument = said
+    suite.do(function, hex_of(bytes(20)), argument)
+    other.mint(0, 7)
+    other.do("burn", ADDRESSES[0], 2)
+    suite.index()
+    suite.mint(0, 3)
+    suite.do(function, hex_of(bytes(20)), argument)
+    other.do("burn", ADDRESSES[0], 1)
+    suite.index()
+
+    for each in (suite, other):
+        each.assert_exact()
+    with suite.world.database.reading() as session:
+        transfer = col(TokenEvent.kind) == EventKind.TRANSFER
+        parties = select(TokenEvent.source, TokenEvent.target).where(transfer)
+        assert all(None in pair for pair in session.exec(parties).all())
+    drained(Reconciler(suite.world.database, suite.world.client))
+
+    suite.world.node.roll_back(2)
+    suite.index()
+
+    for each in (suite, other):
+        each.assert_exact()
 
 
 class RefusesOne(ChainClient):

@@ -360,15 +360,14 @@ def _unfreeze(suite: Suite, act: Act) -> list[RawLog]:
 
 
 @does(What.STOP)
-def _stop(suite: Suite, act: Act) -> list[RawLog]:
-    suite.stopped.add(act.one)
-    return [event(suite.token, logs.ADDRESS_FROZEN, act.one, 1, CASE_AGENT)]
-
-
 @does(What.START)
-def _start(suite: Suite, act: Act) -> list[RawLog]:
-    suite.stopped.discard(act.one)
-    return [event(suite.token, logs.ADDRESS_FROZEN, act.one, 0, CASE_AGENT)]
+def _stop_or_start(suite: Suite, act: Act) -> list[RawLog]:
+    # T-REX takes the zero address as well.
+    wallets = (act.one,) if act.units else (act.one, ZERO)
+    is_stopped = act.what == What.STOP
+    (suite.stopped.update if is_stopped else suite.stopped.difference_update)(wallets)
+    said = [(logs.ADDRESS_FROZEN, wallet, int(is_stopped), CASE_AGENT) for wallet in wallets]
+    return [event(suite.token, *each) for each in said]
 
 
 @does(What.PAUSE)
