@@ -141,9 +141,10 @@ def run_sync(
     indexer = Indexer(writer.database, client)
     behind = CatchUp(writer.database, client)
     platform = ContractCatchUp(writer.database, client)
-    proving = Proving(
-        Reconciler(writer.database, client, holders_per_second=holders_per_second), stop
+    reconciler = Reconciler(
+        writer.database, client, holders_per_second=holders_per_second, stop=stop
     )
+    proving = Proving(reconciler, stop)
     watch = Watch(writer.database, client.chain_id)
     compacting = Compacting(writer.database, client.chain_id)
     labels = Labels(writer.database, client, is_ours=is_ours)

@@ -99,7 +99,8 @@ class Due:
         with self._database.reading() as session:
             cursor = session.get(SyncCursor, self._chain_id)
             token = session.get(Token, token_no)
-            if cursor is None or token is None:
+            # Refused, set apart or taken back since the turn began: nothing of it is claimed.
+            if cursor is None or token is None or not token.is_told_whole:
                 return None
             last = newest_proof(session, token_no)
             if last is None and self._is_small(session, token_no):

@@ -7,6 +7,7 @@ no run of its own and no memory (ADR 0037).
 
 from __future__ import annotations
 
+import threading
 import time
 
 import structlog
@@ -45,6 +46,8 @@ class Reconciler:
     ----------
     holders_per_second
         Budget of the sweep; what changed is proven whatever it costs.
+    stop
+        Ends the proving after the proof that is under way.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class Reconciler:
         client: ChainClient,
         *,
         holders_per_second: int = HOLDERS_PER_SECOND,
+        stop: threading.Event | None = None,
     ) -> None:
         self._database = database
         self._client = client
         self._calls = ManyCalls(client)
         self._holdings = HoldingReader(client)
         self._due = Due(database, client.chain_id, holders_per_second)
+        self._stop = stop or threading.Event()
 
     def reconcile_due(self) -> int:
         """Prove what changed, and go on with the sweep as far as the budget lasts.
@@ -77,7 +82,7 @@ class Reconciler:
 
     def _reconcile(self, token_no: int) -> int:
         made = 0
-        while (task := self._due.next_of(token_no)) is not None:
+        while not self._stop.is_set() and (task := self._due.next_of(token_no)) is not None:
             try:
                 outcome = self._prove(task.claimed)
             except RpcRefused as refused:
@@ -85,7 +90,9 @@ class Reconciler:
                 log.info("reconciliation_postponed", reason=refused.message)
                 break
             self._due.looked_at(token_no)
-            self._store(task, outcome)
+            if not self._store(task, outcome):
+                # The same would come again; in the next turn something else does.
+                break
             made += 1
             if task.claimed.amounts is not None or task.swept is not None:
                 # The sweep has time: whoever reads the chain asks the same node.
@@ -113,16 +120,18 @@ class Reconciler:
             cursor = session.get(SyncCursor, self._client.chain_id)
             return cursor is not None and cursor.degraded is not None
 
-    def _store(self, task: Task, outcome: Outcome) -> None:
+    def _store(self, task: Task, outcome: Outcome) -> bool:
+        """Keep what was found; False where it is no longer about what is projected."""
         claimed = task.claimed
         with self._database.transaction() as session:
             if not _stands(session, self._client.chain_id, claimed):
-                log.info("reconciliation_postponed", reason="the block was taken back meanwhile")
-                return
+                reason = "its block was taken back, or the token set apart, meanwhile"
+                log.info("reconciliation_postponed", reason=reason)
+                return False
             if task.swept is not None:
                 rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
             if not (task.is_news or task.is_last or outcome.differences):
-                return
+                return True
             last = newest_proof(session, claimed.token_no)
             differences = outcome.differences + _still_differing(last, claimed)
             session.add(
@@ -142,6 +151,7 @@ class Reconciler:
                 self._raise_alarm(session, claimed, differences, is_new=is_new)
             failpoints.reach("sync_before_proof")
         failpoints.reach("sync_after_proof")
+        return True
 
     def _raise_alarm(
         self, session: Session, claimed: Claimed, differences: list[Difference], *, is_new: bool
@@ -167,11 +177,12 @@ def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
     """Tell whether the proven block is still the projection's, and the token goes with it."""
     cursor = session.get_one(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
     block = session.get(ChainBlock, (chain_id, claimed.block_number))
-    token = session.get_one(Token, claimed.token_no)
+    token = session.get(Token, claimed.token_no)
     return (
         claimed.block_number <= cursor.number
         and block is not None
         and block.hash == claimed.block_hash
+        and token is not None
         and token.is_told_whole
     )
 

@@ -1,0 +1,99 @@
+"""A turn of the proving comes to an end, whatever happens to a token while it is proven."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlmodel import Session, col, select
+
+from chain.node.client import ChainClient
+from chain.proving.reconciler import Reconciler
+from registry.captable import catching_up
+from registry.captable.models import Reconciliation, Token
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.suite import Suite, cursor_of
+from tests.chain.test_reconciler import drained, held
+
+__all__ = ["held"]
+
+pytestmark = pytest.mark.chain
+
+MOST_CALLS = 50
+
+
+@pytest.fixture
+def other(held: Suite) -> Suite:
+    """Another token; both were proven, and have changed since."""
+    found = held.deploy("second")
+    found.register(0, 40)
+    held.index()
+    drained(Reconciler(held.world.database, held.world.client))
+    for each in (held, found):
+        each.mint(0, 5)
+    held.index()
+    return found
+
+
+class Interrupted(ChainClient):
+    """A node at whose first answer something happens beside it."""
+
+    happens: Callable[[], object] = staticmethod(lambda: None)
+    calls = 0
+
+    def request(self, method: str, *params: Any) -> Any:
+        if method == "eth_call":
+            self.calls += 1
+            assert self.calls < MOST_CALLS, "the turn does not come to an end"
+            if self.calls == 1:
+                self.happens()
+        return super().request(method, *params)
+
+
+def refused(session: Session, token: Token) -> None:
+    catching_up.refuse(session, token, "it moved what cannot be")
+
+
+def set_apart(session: Session, token: Token) -> None:
+    catching_up.set_apart(session, CHAIN_ID, [token.address], after=token.block_number)
+
+
+def proven(suite: Suite) -> set[bytes]:
+    """Name the tokens that are proven at the newest block."""
+    database = suite.world.database
+    with database.reading() as session:
+        query = (
+            select(Token.address)
+            .join(Reconciliation, col(Reconciliation.token_no) == col(Token.token_no))
+            .where(col(Reconciliation.block_number) == cursor_of(database).number)
+        )
+        return set(session.exec(query).all())
+
+
+@pytest.mark.parametrize("happens", [refused, set_apart])
+def test_reconcile__token_is_left_out_while_it_is_proven__the_others_are_proven(
+    held: Suite, other: Suite, happens: Callable[[Session, Token], None]
+) -> None:
+    def leave_out() -> None:
+        with held.world.database.transaction() as session:
+            token = session.exec(select(Token).where(col(Token.address) == held.token)).one()
+            happens(session, token)
+
+    client = Interrupted(held.world.node.url, CHAIN_ID)
+    client.happens = leave_out
+
+    assert Reconciler(held.world.database, client).reconcile_due()
+
+    assert proven(held) == {other.token}
+
+
+def test_reconcile__told_to_stop__ends_after_the_proof_under_way(held: Suite, other: Suite) -> None:
+    stop = threading.Event()
+    client = Interrupted(held.world.node.url, CHAIN_ID)
+    client.happens = stop.set
+
+    assert Reconciler(held.world.database, client, stop=stop).reconcile_due() == 1
+
+    assert proven(held) == {held.token} != {other.token}
