@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,10 +35,10 @@ from chain.node.answers import (
     read_header,
     read_number,
     read_receipt,
-    read_sent,
     read_simulated,
 )
 from chain.node.limits import TOO_MANY_REQUESTS, RateLimit
+from chain.node.sent import sent_by
 from chain.node.transport import ANSWER_BYTES, Transport, result_of
 from chain.node.wire import (
     decode_headers,
@@ -274,19 +274,22 @@ class ChainClient(Transport):
                 raise RpcInconsistent(f"asked for {hex_of(tx_hash)}, got another receipt")
         return found
 
-    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
-        """Return what transactions that are on chain asked for.
+    def transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        """Return what transactions asked for, given the number of the block of each.
 
         Raises
         ------
         NotKept
             The node does not know one whose log it gave.
         """
-        calls = [("eth_getTransactionByHash", (hex_of(tx_hash),)) for tx_hash in tx_hashes]
-        answers = self.batch(calls)
-        if None in answers:
-            raise NotKept(f"the node does not know {calls[answers.index(None)][1][0]}")
-        return list(map(read_sent, tx_hashes, answers))
+        found = self.kept_transactions(mined)
+        for lost in mined.keys() - found.keys():
+            raise NotKept(f"the node does not know {hex_of(lost)}")
+        return found
+
+    def kept_transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        """Return the same of those that the node has kept, see `chain.node.sent.sent_by`."""
+        return sent_by(self, mined)
 
     def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[msgspec.Raw]:
         """Return the logs of `addresses` in the blocks from `first` to `last`, as written."""

@@ -8,7 +8,7 @@ one node; where it fails or refuses, the next is asked. Transactions go to all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -308,8 +308,21 @@ class NodePool(ChainClient):
             "the receipts of a block", lambda client: client.emitters(block_hash)
         )
 
-    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
-        return self._voting.agreed("transactions", lambda client: client.transactions(tx_hashes))
+    def transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        return self._voting.agreed("transactions", lambda client: client.transactions(mined))
+
+    def kept_transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        """Return what enough nodes say; of which too few have kept one, it is left out."""
+        try:
+            return self.transactions(mined)
+        except NotKept:
+            if len(mined) == 1:
+                return {}
+        return {
+            tx_hash: sent
+            for each, number in mined.items()
+            for tx_hash, sent in self.kept_transactions({each: number}).items()
+        }
 
     def _height(self, wanted: int) -> int:
         """Return the agreed height; it is looked for again where it is below what is wanted."""

@@ -8,21 +8,49 @@ contract, they stay unknown, and what is unknown is left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import msgspec
+import structlog
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
 from chain.contracts.platform import RULE_MODULES
-from chain.node.client import Log, Sent, bytes_of
+from chain.errors import NotKept
+from chain.node.client import ChainClient, Log, Sent, bytes_of
 from chain.sync.decode import written
 from registry.captable.events import ProjectedEvent
 from registry.captable.models import EventKind
 
+log = structlog.get_logger()
+
+SETTLED_BLOCKS = 64
+"""Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
+
 _MODULES = (*RULE_MODULES, "TitleStatusModule")
+
+
+def transactions_of(client: ChainClient, said: Iterable[Log | ProjectedEvent]) -> dict[bytes, Sent]:
+    """Return the transactions of logs, by their hashes; without those that no node has kept.
+
+    Raises
+    ------
+    NotKept
+        One is missing of a block so near to the head that the node may yet come to it.
+    """
+    mined = {each.tx_hash: each.block_number for each in said}
+    if not mined:
+        return {}
+    kept = client.kept_transactions(mined)
+    lost = {each: number for each, number in mined.items() if each not in kept}
+    if lost:
+        if max(lost.values()) > client.block_number() - SETTLED_BLOCKS:
+            raise NotKept(f"the node does not know {len(lost)} transactions whose logs it gave")
+        log.warning("transactions_not_kept", count=len(lost), newest_block=max(lost.values()))
+    return kept
 
 
 def is_half_told(event: ProjectedEvent) -> bool:
@@ -32,22 +60,22 @@ def is_half_told(event: ProjectedEvent) -> bool:
     return event.kind == EventKind.CONTROL and (event.extra or {})["event"] == "ModuleInteraction"
 
 
-def told_whole(sent: Sent, event: ProjectedEvent, log: Log) -> ProjectedEvent:
+def told_whole(sent: Sent | None, event: ProjectedEvent, entry: Log) -> ProjectedEvent:
     """Add the wallet, or the function and its arguments, to an event that is half told."""
     if event.kind == EventKind.IDENTITY_UPDATED:
-        wallet = _updated(sent, event, log)
+        wallet = None if sent is None else _updated(sent, event, entry)
         return event if wallet is None else msgspec.structs.replace(event, target=wallet)
-    data = sent.data if sent.to == log.address else b""
+    data = sent.data if sent is not None and sent.to == entry.address else b""
     assert event.extra is not None
     said = event.extra["said"] | _interaction(event.extra["said"]["selector"], data)
     return msgspec.structs.replace(event, extra=event.extra | {"said": said})
 
 
-def _updated(sent: Sent, event: ProjectedEvent, log: Log) -> bytes | None:
+def _updated(sent: Sent, event: ProjectedEvent, entry: Log) -> bytes | None:
     """Tell whose identity a transaction replaced: by the registry itself, or by way of it."""
-    if log.topics[0] == _MODIFIED and sent.to == log.address:
+    if entry.topics[0] == _MODIFIED and sent.to == entry.address:
         function = contract("IdentityRegistryStorage").functions["modifyStoredIdentity"]
-    elif log.topics[0] == _MODIFIED or sent.to == log.address:
+    elif entry.topics[0] == _MODIFIED or sent.to == entry.address:
         function = contract("IdentityRegistry").functions["updateIdentity"]
     else:
         return None

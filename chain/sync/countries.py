@@ -19,13 +19,10 @@ from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.answers import BlockId, Log, bytes_of, call_params, hex_of, log_of
 from chain.node.client import ChainClient
 from chain.node.wire import wire_log
-from chain.sync.asked import asked_countries
+from chain.sync.asked import SETTLED_BLOCKS, asked_countries, transactions_of
 from chain.sync.decode import UndecodableLog
 
 log = structlog.get_logger()
-
-SETTLED_BLOCKS = 64
-"""Below the head: hardly ever taken back, and of a state that every node still has (128 blocks)."""
 
 _STORED = contract("IdentityRegistryStorage").events["IdentityStored"].topic
 
@@ -76,11 +73,10 @@ def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place
         else:
             known |= zip(map(_place, of_block), answers, strict=True)
     log.warning("historic_state_pruned", registrations=len(pruned))
-    hashes = list(dict.fromkeys(entry.tx_hash for entry in pruned))
-    sent = dict(zip(hashes, client.transactions(hashes), strict=True))
+    sent = transactions_of(client, pruned)
     for entry in pruned:
-        asked = sent[entry.tx_hash]
-        told = asked_countries(asked.data) if asked.to == entry.address else {}
+        asked = sent.get(entry.tx_hash)
+        told = asked_countries(asked.data) if asked and asked.to == entry.address else {}
         if (country := told.get(_wallet(entry))) is not None:
             known[_place(entry)] = country
         elif entry.block_hash in reverted:

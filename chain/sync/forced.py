@@ -3,8 +3,8 @@
 A token moves a holder's units without an agent in two ways only: the holder calls `transfer` or
 `batchTransfer`, or somebody spends an allowance by `transferFrom`, which logs an Approval of the
 holder right before the Transfer. Everything else is an agent's doing. Where that cannot be told
-(a holder that is a contract, called by another), the transfer is called forced: it is looked at
-once too often, never once too seldom.
+(a holder that is a contract, called by another; a transaction that no node has kept), the transfer
+is called forced: it is looked at once too often, never once too seldom.
 
 The CaseAgent, which is the only agent of a token that nobody meddled with, logs every act of its
 own. So a transfer is looked into only while the token has another agent, which it cannot get
@@ -15,12 +15,13 @@ Source: `erc3643-facts` section 6; T-REX 4.1.6, `Token.sol`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chain.node.client import ChainClient, Log, Sent
+from chain.node.client import ChainClient, Log
+from chain.sync.asked import transactions_of
 from chain.sync.decode import is_allowance_spent, is_own_transfer
 from chain.sync.watched import Watched
 from registry.captable.columns import TX_BYTES, Transfers
@@ -64,10 +65,10 @@ def mark_forced(
         approval = before.get((transfer.block_number, transfer.log_index - 1))
         if approval is None or not is_allowance_spent(approval, transfer):
             unclear[place] = transfer
-    sent = _transactions(client, unclear.values())
+    sent = transactions_of(client, unclear.values())
     for place, transfer in unclear.items():
-        asked = sent[transfer.tx_hash]
-        if not is_own_transfer(asked.sender, asked.to, asked.data, transfer):
+        asked = sent.get(transfer.tx_hash)
+        if asked is None or not is_own_transfer(asked.sender, asked.to, asked.data, transfer):
             forced.add(place)
     return transfers.with_forced(forced) if forced else transfers
 
@@ -127,8 +128,3 @@ def _first_after(transfers: Transfers, own: NDArray[np.intp], place: Place) -> i
     """Count how many of some transfers, which are in order, stand before a place."""
     blocks, indexes = transfers.block[own], transfers.log_index[own]
     return int(((blocks < place[0]) | ((blocks == place[0]) & (indexes < place[1]))).sum())
-
-
-def _transactions(client: ChainClient, events: Iterable[ProjectedEvent]) -> dict[bytes, Sent]:
-    hashes = list(dict.fromkeys(event.tx_hash for event in events))
-    return dict(zip(hashes, client.transactions(hashes), strict=True))

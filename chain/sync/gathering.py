@@ -15,7 +15,7 @@ from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import Block, ChainClient, Log, hex_of, log_of
 from chain.node.log_table import LogTable, read_table
 from chain.node.wire import WireLog
-from chain.sync.asked import is_half_told, told_whole
+from chain.sync.asked import is_half_told, told_whole, transactions_of
 from chain.sync.contract_events import read_contract_event
 from chain.sync.control import read_control
 from chain.sync.countries import countries_of
@@ -258,12 +258,9 @@ class Gathering:
     def _tell_whole(self) -> None:
         """Read from their transactions what the logs leave out that were just taken in."""
         half_told, self._half_told = self._half_told, []
-        if not half_told:
-            return
-        hashes = list(dict.fromkeys(entry.tx_hash for _, entry in half_told))
-        sent = dict(zip(hashes, self._client.transactions(hashes), strict=True))
+        sent = transactions_of(self._client, [entry for _, entry in half_told])
         for place, entry in half_told:
-            self.events[place] = told_whole(sent[entry.tx_hash], self.events[place], entry)
+            self.events[place] = told_whole(sent.get(entry.tx_hash), self.events[place], entry)
 
     def _add_countries(self) -> None:
         """Read the countries of the registrations that were just taken in."""

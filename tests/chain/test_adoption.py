@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
-from sqlmodel import select
+from sqlmodel import col, select
 
 from chain.node.client import ChainClient, hex_of
+from chain.node.sent import BY_HASH, BY_PLACE
 from chain.sync.adoption import AdoptionRefused, examine
+from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from registry.captable import catching_up, entries
 from registry.captable import service as captable
-from registry.captable.models import Token
+from registry.captable.events import FORCED
+from registry.captable.models import EventKind, Token, TokenEvent
 from registry.captable.projection import CursorMoved
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.errors import Conflict, Unavailable
@@ -25,6 +29,7 @@ from tests.chain.test_repair import milkiyat
 pytestmark = pytest.mark.chain
 
 GREATEST = 2**256 - 1
+IN_TURN = (col(TokenEvent.block_number), col(TokenEvent.log_index))
 LIVED = 10
 """Blocks at least of the token's life that the tests see."""
 TABLES = (
@@ -62,8 +67,22 @@ def adopt(suite: Suite) -> None:
         catching_up.adopt(session, THE_SYSTEM, CHAIN_ID, found)
 
 
-def read_all(suite: Suite) -> None:
-    behind = CatchUp(suite.world.database, suite.world.client)
+class Unindexed(ChainClient):
+    """Finds no transaction by its hash; where it keeps no blocks either, none at all."""
+
+    keeps_blocks = True
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        lost = {BY_HASH} if self.keeps_blocks else {BY_HASH, BY_PLACE}
+        answers = super().batch(calls)
+        return [
+            None if method in lost else answer
+            for (method, _), answer in zip(calls, answers, strict=True)
+        ]
+
+
+def read_all(suite: Suite, client: ChainClient | None = None) -> None:
+    behind = CatchUp(suite.world.database, client or suite.world.client)
     for _ in range(50):
         if not behind.advance():
             return
@@ -97,6 +116,49 @@ def test_adopt__token_with_a_past__is_read_from_its_first_block(stranger: Suite)
             for address in ADDRESSES:
                 held = entries.holding_at(session, token, address, number)
                 assert held == there.holders.get(address, (0, 0))
+
+
+@pytest.fixture
+def moved(suite: Suite) -> Suite:
+    """A stranger's token of which a holder, and then an agent, has moved units."""
+    suite.mint(0, 100)
+    suite.do("unpause")
+    suite.person(0).call("Token", suite.token, "transfer", ADDRESSES[1], 3)
+    suite.move(0, 1, 4)
+    forget(suite)
+    adopt(suite)
+    return suite
+
+
+def forced(suite: Suite) -> list[bool]:
+    """Tell of each transfer between wallets whether it is called forced."""
+    between = col(TokenEvent.source).is_not(None) & col(TokenEvent.target).is_not(None)
+    with suite.world.database.reading() as session:
+        query = select(TokenEvent.extra).where(between, col(TokenEvent.kind) == EventKind.TRANSFER)
+        return [extra == FORCED for extra in session.exec(query.order_by(*IN_TURN)).all()]
+
+
+def test_adopt__older_than_the_nodes_index_of_transactions__is_read(moved: Suite) -> None:
+    read_all(moved, Unindexed(moved.world.node.url, CHAIN_ID))
+
+    moved.assert_exact()
+    assert forced(moved) == [False, True]
+
+
+def test_adopt__transactions_are_not_kept__are_called_forced_where_the_node_comes_to_no_more(
+    moved: Suite,
+) -> None:
+    client = Unindexed(moved.world.node.url, CHAIN_ID)
+    client.keeps_blocks = False
+    read_all(moved, client)
+    assert forced(moved) == [], "a node may come to what is near the head"
+    moved.world.node.mine(SETTLED_BLOCKS)
+    moved.index()
+
+    read_all(moved, client)
+
+    moved.assert_exact()
+    assert forced(moved) == [True, True]
 
 
 def test_adopt__first_block__is_where_its_code_appeared(stranger: Suite) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -298,9 +298,9 @@ class Asked(ChainClient):
 
     asked = 0
 
-    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
-        self.asked += len(tx_hashes)
-        return super().transactions(tx_hashes)
+    def kept_transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        self.asked += len(mined)
+        return super().kept_transactions(mined)
 
 
 def test_transfers_while_the_only_agent_is_ours__ask_the_node_for_nothing(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,14 @@ import pytest
 from sqlmodel import col, select
 
 from chain.contracts.abi import contract
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.errors import NotKept, RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, Sent, hex_of
-from chain.sync.countries import SETTLED_BLOCKS
+from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.indexer import Indexer
 from registry.captable.models import EventKind, Holder, TokenEvent
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, catch_up
+from tests.chain.test_adoption import Unindexed
 
 pytestmark = pytest.mark.chain
 
@@ -37,14 +38,20 @@ class Pruned(ChainClient):
                 raise RpcRefused(method, -32000, "missing trie node", None)
         return super().batch(calls)
 
-    def transactions(self, tx_hashes: Sequence[bytes]) -> list[Sent]:
-        found = super().transactions(tx_hashes)
-        return [replace(sent, to=SOMEWHERE_ELSE) for sent in found] if self._indirect else found
+    def kept_transactions(self, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
+        found = super().kept_transactions(mined)
+        if self._indirect:
+            return {each: replace(sent, to=SOMEWHERE_ELSE) for each, sent in found.items()}
+        return found
 
     def _number_of(self, block: Any) -> int:
         if isinstance(block, str):
             return int(block, 16)
         return int(self.request("eth_getBlockByHash", block["blockHash"], False)["number"], 16)
+
+
+class Old(Unindexed, Pruned):
+    """Besides, it no longer finds transactions by their hashes."""
 
 
 @pytest.fixture
@@ -81,6 +88,32 @@ def test_countries__agent_called_the_registry__are_what_its_transactions_asked_f
 
     registered.assert_exact()
     assert countries_at_registration(registered)[ADDRESSES[5]] == 76
+
+
+def test_countries__node_indexes_no_old_transactions__are_what_those_of_the_blocks_asked_for(
+    registered: Suite,
+) -> None:
+    update(registered, 32)
+
+    registered.index(indexer_by(registered, Old(registered)))
+
+    registered.assert_exact()
+    assert countries_at_registration(registered)[ADDRESSES[5]] == 76
+
+
+def test_countries__transactions_are_not_kept__are_those_of_a_settled_block(
+    registered: Suite,
+) -> None:
+    update(registered, 32)
+    node = Old(registered)
+    node.keeps_blocks = False
+    with pytest.raises(NotKept):
+        catch_up(indexer_by(registered, node))
+    registered.world.node.mine(SETTLED_BLOCKS)
+
+    registered.index(indexer_by(registered, node))
+
+    registered.assert_exact()
 
 
 def test_countries__registered_in_one_batch__are_what_its_transaction_asked_for(

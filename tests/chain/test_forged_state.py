@@ -169,27 +169,28 @@ def test_pool__one_forges_why_a_contract_refuses__is_left_out(
 
 
 def transactions(found: ChainClient, receipt: Receipt) -> object:
-    return found.transactions([receipt.tx_hash])
+    return found.transactions({receipt.tx_hash: receipt.block_number})
 
 
 def emitters(found: ChainClient, receipt: Receipt) -> object:
     return found.emitters(receipt.block_hash)
 
 
-KEPT: dict[str, Callable[[ChainClient, Receipt], object]] = {
-    "eth_getTransactionByHash": transactions,
-    "eth_getBlockReceipts": emitters,
+BY_HASH, BY_PLACE = "eth_getTransactionByHash", "eth_getTransactionByBlockHashAndIndex"
+KEPT: dict[Callable[[ChainClient, Receipt], object], set[str]] = {
+    transactions: {BY_HASH, BY_PLACE},
+    emitters: {"eth_getBlockReceipts"},
 }
 
 
-@pytest.mark.parametrize("method", KEPT)
+@pytest.mark.parametrize("ask", KEPT)
 def test_pool__one_keeps_no_old_index__counts_as_no_answer(
-    held: Suite, three: list[Mirror], method: str
+    held: Suite, three: list[Mirror], ask: Callable[[ChainClient, Receipt], object]
 ) -> None:
-    ask, receipt = KEPT[method], held.mint(0, 7)
+    receipt = held.mint(0, 7)
     truth = ask(held.world.client, receipt)
     for number, mirror in enumerate(three):
-        mirror.lie = lambda request, told: None if request["method"] == method else told
+        mirror.lie = lambda request, told: None if request["method"] in KEPT[ask] else told
         found = pool(three)
         if number < 1:
             assert ask(found, receipt) == truth
@@ -197,6 +198,35 @@ def test_pool__one_keeps_no_old_index__counts_as_no_answer(
             with pytest.raises(RpcInconsistent):
                 ask(found, receipt)
         assert states(found) == [NodeState.HEALTHY] * 3
+
+
+def test_pool__none_indexes_old_transactions__they_are_found_in_their_blocks(
+    held: Suite, three: list[Mirror]
+) -> None:
+    receipt = held.mint(0, 7)
+    held.world.node.mine(2)
+    truth = transactions(held.world.client, receipt)
+    for mirror in three:
+        mirror.lie = lambda request, told: None if request["method"] == BY_HASH else told
+    found = pool(three)
+
+    assert transactions(found, receipt) == truth
+    assert states(found) == [NodeState.HEALTHY] * 3
+
+
+def test_pool__too_few_have_kept_one_of_two__the_other_is_told(
+    held: Suite, three: list[Mirror]
+) -> None:
+    lost, kept = held.mint(0, 7), held.mint(1, 8)
+    gone = [[hex_of(lost.tx_hash)], [hex_of(lost.block_hash), "0x0"]]
+    for mirror in three[:2]:
+        mirror.lie = lambda request, told: None if request["params"] in gone else told
+
+    found = pool(three).kept_transactions(
+        {each.tx_hash: each.block_number for each in (lost, kept)}
+    )
+
+    assert found == transactions(held.world.client, kept)
 
 
 def test_pool__one_gives_another_transaction__is_left_out(held: Suite, three: list[Mirror]) -> None:
@@ -210,9 +240,7 @@ def test_pool__one_gives_another_transaction__is_left_out(held: Suite, three: li
     three[0].lie = lie
     found = pool(three)
 
-    assert found.transactions([receipt.tx_hash]) == held.world.client.transactions(
-        [receipt.tx_hash]
-    )
+    assert transactions(found, receipt) == transactions(held.world.client, receipt)
     assert states(found)[0] == NodeState.INCONSISTENT
 
 

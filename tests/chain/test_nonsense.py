@@ -75,7 +75,7 @@ def receipts(found: ChainClient, tx_hash: bytes) -> Any:
 
 
 def transactions(found: ChainClient, tx_hash: bytes) -> Any:
-    return found.transactions([tx_hash])
+    return found.transactions({tx_hash: 0})
 
 
 def emitters(found: ChainClient, tx_hash: bytes) -> Any:

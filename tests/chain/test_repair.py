@@ -16,7 +16,7 @@ from api.reconcile_cli import add_reconcile
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.proving.repair import Repair
-from chain.sync.countries import SETTLED_BLOCKS
+from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.indexer import Indexer
 from chain.worker import run_sync
 from registry.captable import service as captable

@@ -103,6 +103,7 @@ class Node:
             "eth_getLogs": self._logs,
             "eth_getBlockReceipts": self._receipts,
             "eth_getTransactionByHash": self._transaction,
+            "eth_getTransactionByBlockHashAndIndex": self._transaction_at,
             "eth_getTransactionReceipt": self._receipt,
             "eth_call": self._call,
             "eth_getCode": lambda address, _: "0x60" if self._has_code(unhex(address)) else "0x",
@@ -264,6 +265,12 @@ class Node:
             "to": enhex(mined.outcome.to),
             "input": enhex(mined.outcome.data),
         }
+
+    def _transaction_at(self, digest: str, index: str) -> dict[str, Any] | None:
+        block, place = self._by_hash(digest), int(index, 16)
+        if block is None or place >= len(block.mined):
+            return None
+        return self._transaction(enhex(block.mined[place].act.hash))
 
     def _has_code(self, address: bytes) -> bool:
         if address == calls.MULTICALL:
