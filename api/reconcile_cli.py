@@ -204,7 +204,7 @@ def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
             if token.caught_up_to is None:
                 return
             say(f"read up to block {token.caught_up_to} of {cursor.number}")
-            if writer.hold():
+            if writer.hold() and not behind.rests(token_no):
                 behind.read_on(token_no)
             else:
                 time.sleep(LOOK_SECONDS)

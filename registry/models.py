@@ -13,6 +13,7 @@ import registry.bulk.models
 import registry.captable.contract_models
 import registry.captable.former_tokens
 import registry.captable.models
+import registry.captable.nodes
 import registry.captable.orphans
 import registry.captable.readings
 import registry.case.models

@@ -14,8 +14,8 @@ from api.metrics import observe
 from api.routes.router import open_router
 from api.schemas.common import address_of
 from registry.captable.degraded import difference_of, list_differing
-from registry.captable.models import NodeWatch, SyncCursor
-from registry.captable.nodes import list_nodes
+from registry.captable.models import SyncCursor
+from registry.captable.nodes import NodeWatch, list_nodes
 from registry.journal.health import is_broken
 from registry.kernel.clock import now
 from registry.kernel.settings import FollowedChain, Settings

@@ -14,8 +14,7 @@ from chain.errors import NoQuorum
 from chain.node.client import ChainClient
 from chain.node.nodes import NodePool
 from chain.node.pooled_node import NodeStatus
-from registry.captable.models import NodeWatch
-from registry.captable.nodes import record_nodes
+from registry.captable.nodes import NodeWatch, record_nodes
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.operation.errors import operation_problem

@@ -210,7 +210,7 @@ class Repair:
                 token.compliance = suite.compliance
                 first = token.block_number = min(token.block_number, suite.block_number)
             after = max(first, token.block_number) - 1
-            token.refusal = None
+            token.refusal = token.refused_at = None
             catching_up.begin_again(session, token, after=after)
 
     def _suite_with_storage(self) -> ProjectedToken | None:

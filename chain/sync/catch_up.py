@@ -33,6 +33,7 @@ from registry.captable import catching_up
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.projection import CursorMoved
+from registry.captable.refusals import refuse
 from registry.captable.sums import SumDiffers
 from registry.kernel.db import Database
 from registry.kernel.errors import RegistryError
@@ -77,7 +78,7 @@ class CatchUp:
         deadline, is_read_on = time.monotonic() + ADVANCE_SECONDS, False
         # Where there was no time for all, the next turn begins with those.
         for token in sorted(behind, key=lambda each: (each.token_no or 0) <= self._last):
-            if self._rests(token):
+            if self.rests(token.token_no or 0):
                 continue
             self._last = token.token_no or 0
             is_read_on |= self._try_on(token)
@@ -85,8 +86,9 @@ class CatchUp:
                 break
         return is_read_on
 
-    def _rests(self, token: Token) -> bool:
-        return time.monotonic() < self._rest_until.get(token.token_no or 0, 0.0)
+    def rests(self, token_no: int) -> bool:
+        """Tell whether a token is let be for a while: it could not be read on, or is doubted."""
+        return time.monotonic() < self._rest_until.get(token_no, 0.0)
 
     def _try_on(self, token: Token) -> bool:
         """Read on in a token; False where that is not possible now."""
@@ -143,7 +145,8 @@ class CatchUp:
         try:
             read = self._read(token, watched, cursor)
         except UndecodableLog as nonsense:
-            return self._refuse(token_no, f"it emitted what its ABI does not have: {nonsense}")
+            said = f"it emitted what its ABI does not have: {nonsense}"
+            return self._refuse(token_no, cursor, said)
         return read is None or self._apply(token_no, place, cursor, read)
 
     def _read(self, token: Token, watched: Watched, cursor: SyncCursor) -> ReadRange | None:
@@ -192,7 +195,8 @@ class CatchUp:
                 raise
             said = str(getattr(fault, "orig", fault)).splitlines()[0]
             # What it has may have come by a log that was left out long before.
-            return self._refuse(token_no, f"it moved what cannot be: {said}", from_first=True)
+            reason = f"it moved what cannot be: {said}"
+            return self._refuse(token_no, cursor, reason, from_first=True)
         self._pasts.forget(token.address)
         log.info(
             "token_caught_up" if joins else "token_catches_up",
@@ -234,28 +238,41 @@ class CatchUp:
         assert token.token_no is not None
         gone = "a reorg took its deployment back, and no contract stands at its address"
         if (cursor.finalized_number or 0) >= token.block_number:
-            return self._refuse(token.token_no, gone)
+            return self._refuse(token.token_no, cursor, gone)
         raise AdoptionRefused(f"{hex_of(token.address)} is waited for: {gone}.")
 
-    def _refuse(self, token_no: int, reason: str, *, from_first: bool = False) -> bool:
+    def _refuse(
+        self, token_no: int, cursor: SyncCursor, reason: str, *, from_first: bool = False
+    ) -> bool:
         """Project nothing of a token any more, unless another node tells otherwise.
+
+        Where there is one node only, it is asked again after a rest: what garbled its answer may
+        have passed by then.
 
         Parameters
         ----------
+        cursor
+            Where the chain stood when the token was read.
         from_first
             The other node is asked about all of its past.
 
         Returns
         -------
         bool
-            Whether another node is to be asked.
+            Whether another node is to be asked at once.
+
+        Raises
+        ------
+        CursorMoved
+            It stands elsewhere by now, and a reorg may have taken back what was read.
         """
         is_new = token_no not in self._doubted
         with self._database.transaction() as session:
+            lock_cursor(session, cursor)
             token = session.get_one(Token, token_no, with_for_update=True)
             if not is_new:
                 log.error("token_refused", token=hex_of(token.address), reason=reason)
-                catching_up.refuse(session, token, reason)
+                refuse(session, token, reason, at=cursor.number)
             elif from_first:
                 catching_up.begin_again(session, token, after=token.block_number - 1)
         self._pasts.forget(token.address)
@@ -263,9 +280,11 @@ class CatchUp:
             log.warning("token_doubted", token=hex_of(token.address), reason=reason)
             self._client.distrust(f"{hex_of(token.address)}: {reason}")
             self._doubted.add(token_no)
+            if self._client.is_one_node:
+                self._rest_until[token_no] = time.monotonic() + REST_SECONDS
         else:
             self._doubted.discard(token_no)
-        return is_new
+        return is_new and not self._client.is_one_node
 
 
 def joins_chain(end: ProjectedBlock, cursor: SyncCursor) -> bool:

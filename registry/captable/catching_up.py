@@ -30,7 +30,7 @@ from registry.captable.rewind import wallet_events, was_paused
 from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
-from registry.kernel.actor import THE_SYSTEM, Actor
+from registry.kernel.actor import Actor
 
 log = structlog.get_logger()
 
@@ -114,16 +114,6 @@ def is_impossible(fault: BaseException) -> bool:
     if isinstance(told, psycopg.errors.UniqueViolation):
         return told.diag.table_name == _EVENTS
     return isinstance(told, _IMPOSSIBLE)
-
-
-def refuse(session: Session, token: Token, reason: str) -> None:
-    """Project nothing of a token any more: what it says cannot be."""
-    token.refusal = reason
-    session.add(token)
-    session.flush()
-    journal.record(
-        session, THE_SYSTEM, "token_refused", "token", f"0x{token.address.hex()}", reason=reason
-    )
 
 
 def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: bool) -> None:

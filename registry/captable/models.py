@@ -87,42 +87,6 @@ class SyncCursor(SQLModel, table=True):
     degraded_since: AwareDatetime | None = instant()
 
 
-class NodeWatch(SQLModel, table=True):
-    """How one of several nodes of a chain stood when it was last heard (ADR 0034).
-
-    Parameters
-    ----------
-    position
-        Its place in RPC_URL, from 1; a chain with one node has no rows.
-    name
-        Host and port; the rest of its address may be a secret.
-    state
-        ``healthy``, ``disagrees``, or why it is left out.
-    lag_blocks
-        By how much it is behind the newest block that the nodes agree on.
-    """
-
-    __tablename__ = "node_watch"
-
-    chain_id: int = bigint(primary_key=True)
-    position: int = Field(primary_key=True)
-    name: str
-    state: str
-    detail: str
-    lag_blocks: int = bigint()
-    since: AwareDatetime = instant(nullable=False)
-    watched_at: AwareDatetime = instant(nullable=False)
-
-    @property
-    def is_healthy(self) -> bool:
-        return self.state == "healthy"
-
-    @property
-    def disagrees(self) -> bool:
-        """Whether no majority says that it is wrong, nor that it is right."""
-        return self.state == "disagrees"
-
-
 class ChainBlock(SQLModel, table=True):
     """A block that we believe in: those with events, and the end of each range.
 
@@ -163,8 +127,9 @@ class Token(SQLModel, table=True):
     caught_up_to
         The block to which it is projected while it is caught up beside its chain: after it was
         adopted, or repaired. None where it is projected together with its chain.
-    refusal
-        Why nothing of it is projected any more; None where it is.
+    refusal, refused_at
+        Why nothing of it is projected any more, and to which block its chain was read by then;
+        None where it is.
     is_adopted
         Somebody had it followed: no reorg takes it away with its deployment, of which nobody may
         tell us again.
@@ -177,6 +142,7 @@ class Token(SQLModel, table=True):
         UniqueConstraint("address", "chain_id", name="uq_token_address"),
         # Those that are being read again: asked for with every portfolio.
         Index("ix_token_read_apart", "chain_id", postgresql_where=text("caught_up_to IS NOT NULL")),
+        CheckConstraint("(refusal IS NULL) = (refused_at IS NULL)", name="ck_token_refused_at"),
     )
 
     token_no: int | None = Field(
@@ -193,6 +159,7 @@ class Token(SQLModel, table=True):
     paused: bool = True
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None
+    refused_at: int | None = bigint(default=None)
     is_adopted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     symbol: str | None = None
     name: str | None = None

@@ -24,6 +24,7 @@ from registry.captable.models import (
 )
 from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
 from registry.captable.readings import note_apart
+from registry.captable.refusals import withdraw_above
 from registry.captable.suites import WALLETS, store_suites, suites_before
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
@@ -64,6 +65,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
         kinds = undone.get(token_no, _Undone()).kinds
         _refold(session, token_no, kinds, is_rebuilt=token_no in suites)
     sums.require_equal(session, standing)
+    withdraw_above(session, chain_id, ancestor.number)
     taken = _cut_blocks(session, chain_id, ancestor)
     contracts.take_back(session, chain_id, ancestor.number)
     lost_seal.seal_taken(session, chain_id)
@@ -244,7 +246,8 @@ def _rewind_tokens(
 
 
 _AWAIT = """
-UPDATE token SET block_number = %(ancestor)s + 1, caught_up_to = %(ancestor)s, refusal = NULL
+UPDATE token SET block_number = %(ancestor)s + 1, caught_up_to = %(ancestor)s, refusal = NULL,
+  refused_at = NULL
 WHERE token_no = ANY(%(tokens)s::int4[])
 RETURNING address, old.block_number, old.refusal
 """

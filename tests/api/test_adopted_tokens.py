@@ -252,9 +252,9 @@ def test_export__token_is_not_followed_any_more__is_refused_and_a_waiting_one_fa
     house: House, ours: Moves, there: str
 ) -> None:
     job = opened(house, there, "csv", chain_id=OTHER)
-    refuse = "UPDATE token SET refusal = :reason WHERE chain_id = :chain"
+    refuse = "UPDATE token SET refusal = :reason, refused_at = :at WHERE chain_id = :chain"
     with house.database.transaction() as session:
-        values = {"reason": "it says what cannot be", "chain": OTHER}
+        values = {"reason": "it says what cannot be", "at": 1, "chain": OTHER}
         session.connection().execute(text(refuse), values)
     try:
         path = f"/v1/tokens/{there}/exports?chain_id={OTHER}"
@@ -264,6 +264,6 @@ def test_export__token_is_not_followed_any_more__is_refused_and_a_waiting_one_fa
         failed = read(house, job)
     finally:
         with house.database.transaction() as session:
-            session.connection().execute(text(refuse), values | {"reason": None})
+            session.connection().execute(text(refuse), values | {"reason": None, "at": None})
 
     assert (failed["state"], failed["problem"]["code"]) == ("FAILED", "token_refused")

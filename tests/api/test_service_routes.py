@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.captable.models import NodeWatch
+from registry.captable.nodes import NodeWatch
 from registry.journal.sealer import seal_all
 from registry.kernel.clock import now
 from registry.kernel.db import Database

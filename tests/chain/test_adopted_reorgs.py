@@ -132,7 +132,7 @@ def test_reorg__token_does_not_come_again__is_refused_once_that_is_final(
     assert not behind.advance()
     Guard(suite.world.database, suite.world.client, finality=2).note_final()
 
-    CatchUp(suite.world.database, suite.world.client).advance()
+    read_all(suite)
 
     with suite.world.database.reading() as session:
         with pytest.raises(Conflict, match="no contract stands"):

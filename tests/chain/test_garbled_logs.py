@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -11,16 +12,16 @@ from sqlmodel import col, select
 
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
-from chain.node.client import ChainClient, hex_of
+from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.reconciler import Reconciler
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.models import EventKind, Token, TokenEvent
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, Unavailable
 from tests.chain.nodes import CHAIN_ID
-from tests.chain.suite import ADDRESSES, Suite
+from tests.chain.suite import ADDRESSES, Suite, catch_up
 from tests.chain.test_adoption import read_all
 from tests.chain.test_control import changes, on_chain
 from tests.chain.test_reconciler import drained
@@ -204,6 +205,49 @@ def test_event_that_names_the_zero_address__mints_and_burns_of_all_stay_what_the
 
     for each in (suite, other):
         each.assert_exact()
+
+
+class Garbles(ChainClient):
+    """A node that gives a log of one address without its data, as long as it is unwell."""
+
+    address: bytes
+    is_well = False
+
+    def logs(self, addresses: Sequence[bytes], first: int, last: int) -> list[Raw]:
+        return list(map(self._garbled, super().logs(addresses, first, last)))
+
+    def logs_of_block(self, addresses: Sequence[bytes], block_hash: bytes) -> list[Raw]:
+        return list(map(self._garbled, super().logs_of_block(addresses, block_hash)))
+
+    def _garbled(self, written: Raw) -> Raw:
+        entry = json.loads(bytes(written))
+        is_meant = bytes_of(entry["topics"][0]) == topic("Token", "Unpaused")
+        if self.is_well or entry["address"] != hex_of(self.address) or not is_meant:
+            return written
+        return Raw(json.dumps(entry | {"data": "0x"}).encode())
+
+
+def test_one_node_garbles_a_log_for_a_moment__is_asked_again_after_a_rest_and_believed(
+    suite: Suite, other: Suite
+) -> None:
+    database = suite.world.database
+    client = Garbles(suite.world.node.url, CHAIN_ID)
+    client.address = suite.token
+    suite.do("unpause")
+    behind = CatchUp(database, client)
+    catch_up(Indexer(database, client))
+
+    behind.advance()
+    assert not behind.advance(), "it rests"
+    with database.reading() as session, pytest.raises(Unavailable, match="read again"):
+        captable.get_token(session, suite.token)
+    other.assert_exact()
+
+    client.is_well = True
+    behind._rest_until.clear()
+    behind.advance()
+
+    suite.assert_exact()
 
 
 class RefusesOne(ChainClient):

@@ -11,8 +11,7 @@ from chain.errors import NoQuorum
 from chain.node import quorum
 from chain.node.node_watch import NodeRecorder, QuorumWait
 from chain.node.nodes import connect
-from registry.captable.models import NodeWatch
-from registry.captable.nodes import list_nodes
+from registry.captable.nodes import NodeWatch, list_nodes
 from registry.operation.models import OperationState
 from tests.chain.market import Market
 from tests.chain.mirror import Mirror, of_another_branch

@@ -13,6 +13,7 @@ from chain.node.client import ChainClient
 from chain.proving.reconciler import Reconciler
 from registry.captable import catching_up
 from registry.captable.models import Reconciliation, Token
+from registry.captable.refusals import refuse
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, cursor_of
 from tests.chain.test_reconciler import drained, held
@@ -53,7 +54,7 @@ class Interrupted(ChainClient):
 
 
 def refused(session: Session, token: Token) -> None:
-    catching_up.refuse(session, token, "it moved what cannot be")
+    refuse(session, token, "it moved what cannot be", at=token.block_number)
 
 
 def set_apart(session: Session, token: Token) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 from structlog.testing import capture_logs
 
+from chain.node.client import hex_of
 from chain.sync.indexer import Indexer
 from registry.captable import entries, sums
 from registry.captable import service as captable
@@ -18,9 +19,13 @@ from registry.captable.models import ChainBlock, SyncCursor, Token, TokenEvent
 from registry.captable.orphans import OrphanBlock
 from registry.captable.sums import SumDiffers
 from registry.captable.supply import supply_at
+from registry.journal.models import JournalEntry
 from registry.kernel.db import Database
+from registry.kernel.errors import Conflict
 from tests.chain.nodes import CHAIN_ID, Node
 from tests.chain.suite import ADDRESSES, COUNTRIES, Suite, count, cursor_of, shuffle
+from tests.chain.test_adoption import read_all
+from tests.chain.test_garbled_logs import UNINDEXED, emit
 from tests.chain.world import World
 
 pytestmark = pytest.mark.chain
@@ -118,6 +123,53 @@ def test_reorg__new_branch_cannot_be__old_one_is_taken_back_all_the_same(
 
     held.index()
     held.assert_exact()
+
+
+def refusals(suite: Suite) -> list[str]:
+    """List what the journal says of refusals of a token."""
+    with suite.world.database.reading() as session:
+        told = select(JournalEntry.act).where(
+            col(JournalEntry.subject_id) == f"0x{suite.token.hex()}",
+            col(JournalEntry.act).startswith("token_refus"),
+        )
+        return list(session.exec(told.order_by(col(JournalEntry.id))).all())
+
+
+def test_reorg__takes_back_what_a_token_was_refused_for__it_is_followed_again(
+    held: Suite,
+) -> None:
+    code = held.world.client.code(held.token)
+    emit(held, held.token, [UNINDEXED])
+    held.index()
+    read_all(held)
+    assert refusals(held) == ["token_refused"]
+    held.world.node.mine(2)
+    held.index()
+
+    held.world.node.roll_back(3)
+    held.world.node.rpc("anvil_setCode", hex_of(held.token), hex_of(code))
+    shuffle(held, seed=1, blocks=2)
+    held.index()
+    read_all(held)
+
+    held.assert_exact()
+    assert refusals(held) == ["token_refused", "token_refusal_withdrawn"]
+
+
+def test_reorg__above_what_a_token_was_refused_for__it_stays_refused(held: Suite) -> None:
+    emit(held, held.token, [UNINDEXED])
+    held.index()
+    read_all(held)
+    held.world.node.mine(2)
+    held.index()
+
+    held.world.node.roll_back(1)
+    held.index()
+    read_all(held)
+
+    assert refusals(held) == ["token_refused"]
+    with held.world.database.reading() as session, pytest.raises(Conflict, match="followed"):
+        captable.get_token(session, held.token)
 
 
 def test_reorg__head_behind_the_cursor__cursor_goes_back_to_it(held: Suite) -> None:

@@ -315,6 +315,7 @@ def token_apart(
 ) -> None:
     token = chain.token
     token.caught_up_to, token.refusal = caught_up_to, refusal
+    token.refused_at = None if refusal is None else caught_up_to
     desk.session.add(token)
     desk.session.flush()
 
