@@ -143,7 +143,7 @@ def call_params(
     return call, hex(block) if isinstance(block, int) else block
 
 
-def _told(read: Callable[Given, Told]) -> Callable[Given, Told]:
+def sensible(read: Callable[Given, Told]) -> Callable[Given, Told]:
     """Let a reader raise `RpcInconsistent` where what it reads makes no sense."""
 
     @functools.wraps(read)
@@ -168,25 +168,25 @@ def _bytes(value: str) -> bytes:
     return bytes.fromhex(value[2:])
 
 
-@_told
+@sensible
 def read_number(value: Any) -> int:
     """Read a number as the node wrote it."""
     return _number(value)
 
 
-@_told
+@sensible
 def read_bytes(value: Any) -> bytes:
     """Read bytes as the node wrote them."""
     return _bytes(value)
 
 
-@_told
+@sensible
 def read_fees(answer: dict[str, Any] | None) -> tuple[int, ...]:
     """Read the base fees of ``eth_feeHistory``; a node without any tells null."""
     return tuple(map(_number, (answer or {}).get("baseFeePerGas") or ()))
 
 
-@_told
+@sensible
 def read_simulated(answer: Any) -> int:
     """Read the gas that the one call of ``eth_simulateV1`` has used.
 
@@ -204,13 +204,13 @@ def read_simulated(answer: Any) -> int:
     raise RpcRefused("eth_simulateV1", REVERTED, message, data)
 
 
-@_told
+@sensible
 def read_block(answer: Any) -> Block | None:
     """Read a header as the node wrote it."""
     return read_header(msgspec.convert(answer, WireHeader | None))
 
 
-@_told
+@sensible
 def read_header(header: WireHeader | None) -> Block | None:
     """Give the exact types of a header."""
     if header is None:
@@ -235,7 +235,7 @@ def _hashes(transactions: Sequence[Any]) -> tuple[str, ...]:
     return hashes
 
 
-@_told
+@sensible
 def log_of(entry: WireLog) -> Log:
     """Give the exact types of a log."""
     return Log(
@@ -255,7 +255,7 @@ def _read_log(entry: dict[str, Any]) -> Log:
     return log_of(msgspec.convert(entry, WireLog))
 
 
-@_told
+@sensible
 def read_receipt(answer: Any) -> Receipt | None:
     """Read a receipt as the node wrote it; one of a transaction in no block is none."""
     if answer is None or answer["blockNumber"] is None:
@@ -272,7 +272,7 @@ def read_receipt(answer: Any) -> Receipt | None:
     )
 
 
-@_told
+@sensible
 def read_sent(tx_hash: bytes, answer: Any) -> Sent:
     """Read a transaction as the node wrote it, which must be the one of that hash."""
     if _bytes(answer["hash"]) != tx_hash:
@@ -284,7 +284,7 @@ def read_sent(tx_hash: bytes, answer: Any) -> Sent:
     )
 
 
-@_told
+@sensible
 def read_emitters(receipts: Any) -> set[bytes]:
     """Read who has logs in a block, of all its receipts."""
     return {_bytes(entry["address"]) for each in receipts for entry in each["logs"]}

@@ -97,8 +97,14 @@ class HoldingReader:
                 ("eth_call", call_params(token, data, None, block_hash))
                 for data in asked[start : start + CALLS_AT_ONCE]
             ]
-            answers += [int(answer, 16) for answer in self._client.batch(calls)]
+            answers += [_amount(bytes_of(answer)) for answer in self._client.batch(calls)]
         return answers
+
+
+def _amount(told: bytes) -> int:
+    if len(told) < WORD:
+        raise RpcRefused("eth_call", 0, "the token tells no amount", None)
+    return int.from_bytes(told[:WORD], "big")
 
 
 def _word(number: int) -> bytes:

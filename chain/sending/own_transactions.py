@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from chain.errors import RpcInconsistent, RpcRefused
+from chain.node.answers import sensible
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.signing.digest import address_of_point, recovered_point
 from chain.signing.envelope import Signature, digest_of, seal
@@ -144,13 +145,20 @@ def _read_blocks(
     for number, block in zip(numbers, blocks, strict=True):
         if block is None:
             raise RpcInconsistent(f"the node misses block {number}, below its head")
-        place = number, bytes_of(block["hash"])
-        found += [
-            _read(client.chain_id, entry, *place)
-            for entry in block["transactions"]
-            if bytes_of(entry["from"]) in signers
-        ]
+        found += _read_block(client.chain_id, signers, number, block)
     return found
+
+
+@sensible
+def _read_block(
+    chain_id: int, signers: Collection[bytes], number: int, block: dict[str, Any]
+) -> list[OwnTransaction]:
+    place = number, bytes_of(block["hash"])
+    return [
+        _read(chain_id, entry, *place)
+        for entry in block["transactions"]
+        if bytes_of(entry["from"]) in signers
+    ]
 
 
 # -- which blocks hold them ------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chain.errors import RpcRefused
-from chain.node.client import ChainClient
+from chain.node.client import ChainClient, hex_of
 from chain.proving import holdings
 from chain.proving.holdings import HoldingReader
 from tests.chain.nodes import CHAIN_ID
@@ -96,11 +96,17 @@ def test_read__at_an_older_block__tells_what_was_then(held: Suite) -> None:
     assert found == EXPECTED
 
 
-def test_read__address_without_a_token__is_refused_or_empty_but_never_made_up(held: Suite) -> None:
-    client = Counting(held.world.node.url, CHAIN_ID)
+@pytest.mark.parametrize("kind", [Counting, Refusing])
+def test_read__address_without_a_token__is_refused(held: Suite, kind: type[Counting]) -> None:
+    with pytest.raises(RpcRefused, match="tells no amount"):
+        read(held, kind(held.world.node.url, CHAIN_ID), token=b"\x77" * 20)
 
-    with pytest.raises((RpcRefused, ValueError)):
-        read(held, client, token=b"\x77" * 20)
+
+def test_read__token_tells_less_than_a_word__is_refused(held: Suite) -> None:
+    held.world.node.rpc("anvil_setCode", hex_of(held.token), "0x600760005360016000f3")
+
+    with pytest.raises(RpcRefused, match="tells no amount"):
+        read(held, Refusing(held.world.node.url, CHAIN_ID))
 
 
 def test_read__unknown_block__is_refused(held: Suite) -> None:

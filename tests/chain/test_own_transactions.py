@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import RpcRefused
+from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, bytes_of
 from chain.sending.own_transactions import (
     BLOCKS_FOR_EACH,
@@ -60,6 +60,24 @@ class OnlyLatest(Counting):
         )
 
 
+class Nonsensical(Counting):
+    """A node that leaves fields of transactions out, or writes what is no number."""
+
+    field = ""
+    said: Any = None
+
+    def batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        answers = super().batch(calls)
+        for (method, _), answer in zip(calls, answers, strict=True):
+            if method == BLOCK:
+                answer["transactions"] = list(map(self._spoilt, answer["transactions"]))
+        return answers
+
+    def _spoilt(self, entry: dict[str, Any]) -> dict[str, Any]:
+        left = {name: said for name, said in entry.items() if name != self.field}
+        return left if self.said is None else left | {self.field: self.said}
+
+
 @pytest.fixture
 def far(minted: Market) -> tuple[Node, set[int], list[bytes]]:
     """Three transactions far from each other: their nonces and hashes."""
@@ -105,6 +123,21 @@ def test_find__node_cannot_tell_older_counts__every_block_is_read(
     client = kind(node)
     assert hashes(find_own(client, {OURS: nonces}, 0)) == sent
     assert client.asked.count(BLOCK) > 3 * FAR
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [("maxFeePerGas", None), ("v", None), ("from", None), ("nonce", "five"), ("hash", 5)],
+)
+def test_find__node_tells_nonsense_of_a_transaction__is_the_nodes_fault(
+    far: tuple[Node, set[int], list[bytes]], field: str, said: Any
+) -> None:
+    node, nonces, _ = far
+    client = Nonsensical(node)
+    client.field, client.said = field, said
+
+    with pytest.raises(RpcInconsistent, match="nonsense"):
+        find_own(client, {OURS: nonces}, 0)
 
 
 def test_find__asked_again__is_not_looked_for_until_its_block_has_gone(
