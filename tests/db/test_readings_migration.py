@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from registry.captable import catching_up
 from registry.captable.models import Token
 from registry.captable.readings import ReadingKind, TokenReading
+from registry.captable.refusals import refuse
 from registry.journal import service as journal
 from registry.journal.models import JournalEntry
 from registry.kernel import migrate
@@ -72,7 +72,7 @@ def test_upgrade__tokens_that_are_behind__are_read_again_only_where_anything_was
             )
             session.add(token)
             if address == OURS:
-                catching_up.refuse(session, token, "it moved what cannot be")
+                refuse(session, token, "it moved what cannot be", at=90)
         journal.record(session, THE_SYSTEM, "cap_table_degraded", "sync_cursor", 2, reason="so")
     migrate.downgrade(fresh_database, BEFORE)
 

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from registry.captable import catching_up
 from registry.captable.models import EventKind, ForcedAct
 from registry.captable.projection import open_cursor
+from registry.captable.refusals import refuse
 from registry.case.soundness import require_movable
 from registry.investor import wallets
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
@@ -203,7 +204,8 @@ def read_anew(part: Part) -> None:
 
 def refused(part: Part) -> None:
     read_anew(part)
-    catching_up.refuse(part.desk.session, part.chain.token, "It says what cannot be")
+    token = part.chain.token
+    refuse(part.desk.session, token, "It says what cannot be", at=token.block_number)
 
 
 def not_told_of(part: Part) -> None:
