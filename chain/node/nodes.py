@@ -318,11 +318,11 @@ class NodePool(ChainClient):
         except NotKept:
             if len(mined) == 1:
                 return {}
-        return {
-            tx_hash: sent
-            for each, number in mined.items()
-            for tx_hash, sent in self.kept_transactions({each: number}).items()
-        }
+        asked = list(mined.items())
+        half = len(asked) // 2
+        return self.kept_transactions(dict(asked[:half])) | self.kept_transactions(
+            dict(asked[half:])
+        )
 
     def _height(self, wanted: int) -> int:
         """Return the agreed height; it is looked for again where it is below what is wanted."""

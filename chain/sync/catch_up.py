@@ -142,19 +142,21 @@ class CatchUp:
             return self._await_contract(token, cursor)
         if place >= cursor.number:
             return self._join(token_no, cursor)
+        pace = self._pace.setdefault(token_no, Pace())
+        last = min(place + pace.blocks, cursor.number)
         try:
-            read = self._read(token, watched, cursor)
+            read = self._read(token, watched, cursor, pace, last)
         except UndecodableLog as nonsense:
             said = f"it emitted what its ABI does not have: {nonsense}"
-            return self._refuse(token_no, cursor, said)
+            return self._refuse(token_no, cursor, said, at=last)
         return read is None or self._apply(token_no, place, cursor, read)
 
-    def _read(self, token: Token, watched: Watched, cursor: SyncCursor) -> ReadRange | None:
-        """Read the next range; None where less of it, or a contract's past, comes next."""
+    def _read(
+        self, token: Token, watched: Watched, cursor: SyncCursor, pace: Pace, last: int
+    ) -> ReadRange | None:
+        """Read up to `last`; None where less of it, or a contract's past, comes next."""
         assert token.caught_up_to is not None
-        pace = self._pace.setdefault(token.token_no or 0, Pace())
         place = token.caught_up_to
-        last = min(place + pace.blocks, cursor.number)
         try:
             read = self._reader.read(watched, place + 1, last, cursor.head_number)
         except StillReading as pause:
@@ -196,7 +198,7 @@ class CatchUp:
             said = str(getattr(fault, "orig", fault)).splitlines()[0]
             # What it has may have come by a log that was left out long before.
             reason = f"it moved what cannot be: {said}"
-            return self._refuse(token_no, cursor, reason, from_first=True)
+            return self._refuse(token_no, cursor, reason, at=end.number, from_first=True)
         self._pasts.forget(token.address)
         log.info(
             "token_caught_up" if joins else "token_catches_up",
@@ -238,11 +240,17 @@ class CatchUp:
         assert token.token_no is not None
         gone = "a reorg took its deployment back, and no contract stands at its address"
         if (cursor.finalized_number or 0) >= token.block_number:
-            return self._refuse(token.token_no, cursor, gone)
+            return self._refuse(token.token_no, cursor, gone, at=cursor.number)
         raise AdoptionRefused(f"{hex_of(token.address)} is waited for: {gone}.")
 
     def _refuse(
-        self, token_no: int, cursor: SyncCursor, reason: str, *, from_first: bool = False
+        self,
+        token_no: int,
+        cursor: SyncCursor,
+        reason: str,
+        *,
+        at: int,
+        from_first: bool = False,
     ) -> bool:
         """Project nothing of a token any more, unless another node tells otherwise.
 
@@ -253,6 +261,8 @@ class CatchUp:
         ----------
         cursor
             Where the chain stood when the token was read.
+        at
+            The last block of the range that says so.
         from_first
             The other node is asked about all of its past.
 
@@ -272,7 +282,7 @@ class CatchUp:
             token = session.get_one(Token, token_no, with_for_update=True)
             if not is_new:
                 log.error("token_refused", token=hex_of(token.address), reason=reason)
-                refuse(session, token, reason, at=cursor.number)
+                refuse(session, token, reason, at=at)
             elif from_first:
                 catching_up.begin_again(session, token, after=token.block_number - 1)
         self._pasts.forget(token.address)

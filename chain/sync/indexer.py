@@ -305,7 +305,11 @@ class Indexer:
         self._client.check()
         found = common_ancestor(self._database, self._client, below=below)
         ancestor = projected(found or self._genesis())
-        branch = read_branch(self._reader, self._watched(), ancestor, head)
+        branch = None
+        if below is None:
+            # Otherwise most of it is what is taken back, and whoever follows would see no change.
+            watched = self._watched()
+            branch = read_branch(self._reader, watched, ancestor, head, self._pace.steps)
         failpoints.reach("sync_before_rewind")
         try:
             taken = self._rewind(cursor, head, ancestor, branch, is_reset=found is None)
@@ -342,6 +346,7 @@ class Indexer:
             failpoints.reach("sync_mid_rewind")
             if branch is not None:
                 branch.apply(session, chain_id)
+                failpoints.reach("sync_before_commit")
         return taken
 
     def _genesis(self) -> Block:

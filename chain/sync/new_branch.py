@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.errors import ChainError
 from chain.node.client import Block
 from chain.sync.decode import UndecodableLog
+from chain.sync.pace import Steps
 from chain.sync.ranges import RangeReader, ReadRange
 from chain.sync.suites import SuiteChanges
 from chain.sync.watched import Watched, read_watched
@@ -70,23 +71,32 @@ class NewBranch:
 
 
 def read_branch(
-    reader: RangeReader, watched: Watched, ancestor: ProjectedBlock, head: Block
+    reader: RangeReader,
+    watched: Watched,
+    ancestor: ProjectedBlock,
+    head: Block,
+    steps: Steps | None,
 ) -> NewBranch | None:
     """Read what stands above the ancestor.
+
+    Parameters
+    ----------
+    steps
+        See `chain.sync.ranges.RangeReader.read`.
 
     Returns
     -------
     NewBranch or None
-        None where nothing does, or what does is to be read with care: the blocks below are taken
-        back all the same, and whoever reads on finds out.
+        None where nothing does, or the node does not tell it so: the blocks below are taken back
+        all the same, and whoever reads on finds out, by narrower ranges.
     """
     first = ancestor.number + 1
     last = min(ancestor.number + MOST_BLOCKS, head.number)
     if last < first:
         return None
     try:
-        read = reader.read(watched, first, last, head.number)
-    except (RpcInconsistent, RpcRefused, UndecodableLog, SuiteChanges) as fault:
+        read = reader.read(watched, first, last, head.number, steps=steps)
+    except (ChainError, UndecodableLog, SuiteChanges) as fault:
         log.info("new_branch_later", first=first, last=last, reason=str(fault))
         return None
     follows = read.first.parent_hash == ancestor.hash

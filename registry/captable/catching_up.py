@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from registry.captable import bulk, sums
 from registry.captable.degraded import degrade
 from registry.captable.events import ProjectedRange, ProjectedToken
+from registry.captable.former_tokens import former_numbers
 from registry.captable.held import doubled
 from registry.captable.models import (
     ProofRound,
@@ -41,6 +42,7 @@ _EVENTS = "token_event"
 def adopt(session: Session, actor: Actor, chain_id: int, found: ProjectedToken) -> Token:
     """Begin to follow a token that stands already, from its first block."""
     token = Token(
+        token_no=former_numbers(session, chain_id, [found.address]).get(found.address),
         chain_id=chain_id,
         address=found.address,
         identity_registry=found.identity_registry,

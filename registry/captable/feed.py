@@ -267,10 +267,12 @@ def _lost_at(session: Session, chain_id: int, place: Place) -> datetime:
 
 def _below(session: Session, chain_id: int, number: int, moment: datetime) -> Place:
     """Return what was below a block of the branch that a reorg took at a moment."""
+    where = {"chain": chain_id, "number": number, "moment": moment}
     with cursor_of(session) as cursor:
-        below = cursor.execute(
-            _BELOW, {"chain": chain_id, "number": number, "moment": moment}
-        ).fetchone()
+        below = cursor.execute(_BELOW, where).fetchone()
+        if below is None:
+            # It was stored when the branch was taken, as the first of what was stored then.
+            below = cursor.execute(_ANCESTOR, where).fetchone()
     assert below is not None, "a reorg has a common ancestor"
     return Place(*below)
 
@@ -287,17 +289,20 @@ ORDER BY number DESC
 _LOWEST = """
 SELECT min(number) FROM orphan_block WHERE chain_id = %(chain)s AND orphaned_at = %(moment)s
 """
-# Of the branch of that moment, whether or not it was taken later.
-_BELOW = """
+# Of the branch of that moment, whether or not it was taken later. What was stored at that very
+# moment is of the branch that came instead, in the same transaction.
+_KNOWN = """
 SELECT number, hash FROM (
   SELECT number, hash FROM chain_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at <= %(moment)s
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {} %(moment)s
   UNION ALL
   SELECT number, hash FROM orphan_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at <= %(moment)s
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {} %(moment)s
     AND orphaned_at > %(moment)s) known
-ORDER BY number DESC LIMIT 1
+ORDER BY number {} LIMIT 1
 """
+_BELOW = _KNOWN.format("<", "<", "DESC")
+_ANCESTOR = _KNOWN.format("=", "=", "")
 
 # -- what came instead -----------------------------------------------------------------------
 

@@ -177,7 +177,7 @@ class Holder(SQLModel, table=True):
     __table_args__ = (CheckConstraint("octet_length(address) = 20", name="ck_holder_address"),)
 
     holder_no: int | None = Field(
-        default=None, sa_column=Column(Integer, Identity(), primary_key=True)
+        default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True)
     )
     address: bytes = binary(unique=True)
 

@@ -16,7 +16,7 @@ def refuse(session: Session, token: Token, reason: str, *, at: int) -> None:
     Parameters
     ----------
     at
-        The block to which its chain is read: it has said so in this one, or before.
+        The last block that was read of it: it has said so in this one, or before.
     """
     token.refusal, token.refused_at = reason, at
     session.add(token)

@@ -19,7 +19,7 @@ from registry.captable.events import (
     ProjectedRange,
     ProjectedToken,
 )
-from registry.captable.models import EventKind, ForcedAct, SyncCursor, Token
+from registry.captable.models import ChainBlock, EventKind, ForcedAct, SyncCursor, Token
 from registry.captable.projection import apply_range, open_cursor
 from registry.captable.rewind import rewind
 from registry.captable.service import find_token
@@ -70,6 +70,7 @@ class Moves:
         *events: dict[str, Any],
         deploy: bool = False,
         contracts: Sequence[dict[str, Any]] = (),
+        silent: int = 0,
     ) -> int:
         """Project one more block with these events, and return its number.
 
@@ -77,10 +78,12 @@ class Moves:
         ----------
         contracts
             Events of contracts that are no token's; they come after the others.
+        silent
+            So many blocks without an event before it, which nobody stores.
         """
         with self.house.database.transaction() as session:
             cursor = session.get_one(SyncCursor, self.chain_id)
-            number = cursor.number + 1
+            number = cursor.number + 1 + silent
             token = ProjectedToken(
                 address=self.token,
                 identity_registry=self.suite["identity_registry"],
@@ -155,12 +158,40 @@ class Moves:
         assert token is not None
         return token
 
+    def replace(self, after: int, branch: str, *blocks: tuple[int, dict[str, Any]]) -> None:
+        """Lose every block above `after`, and have these instead, in one transaction."""
+        with self.house.database.transaction() as session:
+            ancestor = self._stored(session, after)
+            rewind(session, self.chain_id, ancestor)
+            self.branch = branch
+            said = [
+                ProjectedEvent(
+                    token=self.token,
+                    block_number=number,
+                    log_index=0,
+                    **({"tx_hash": self.block(number).hash} | event),
+                )
+                for number, event in blocks
+            ]
+            found = ProjectedRange(
+                head_number=blocks[-1][0],
+                blocks=[self.block(number) for number, _ in blocks],
+                **split(said),
+            )
+            apply_range(session, self.chain_id, after=(after, ancestor.hash), found=found)
+
     def take_back_to(self, number: int, branch: str) -> None:
         """Lose every block above `number`; what is mined from now on is of another branch."""
-        ancestor = self.block(number)
         with self.house.database.transaction() as session:
-            rewind(session, self.chain_id, ancestor)
+            rewind(session, self.chain_id, self._stored(session, number))
         self.branch = branch
+
+    def _stored(self, session: Session, number: int) -> ProjectedBlock:
+        """Give a block of whichever branch has it; where none stored it, of this one."""
+        block = session.get(ChainBlock, (self.chain_id, number))
+        if block is None:
+            return self.block(number)
+        return ProjectedBlock(block.number, block.hash, block.parent_hash, block.mined_at)
 
 
 def moves(

@@ -107,6 +107,22 @@ def test_stream__blocks_while_it_is_open__come_one_by_one(house: House) -> None:
     assert two.id == f"{last}-{chain.block(last).hash.hex()}"
 
 
+def test_stream__new_branch_between_what_was_stored__is_told_whole(house: House) -> None:
+    chain = moves(house)
+    start = chain.mine(minted(ONE, 10))
+    with listening(chain) as stream:
+        stream.next()
+        lost = chain.mine(moved(ONE, TWO, 4), silent=4)
+        assert stream.next().data["block"]["number"] == lost
+        # In one transaction, and into blocks of which the old branch had stored none.
+        chain.replace(start, "other", (start + 2, moved(ONE, TWO, 3)), (lost + 1, minted(TWO, 1)))
+        gone, *told = stream.take(3)
+
+    assert (gone.kind, gone.data["number"]) == ("rolled_back", lost)
+    assert [event.data["block"]["number"] for event in told] == [start + 2, lost + 1]
+    assert held(chain) == {address_of(ONE): ("7", "0"), address_of(TWO): ("4", "0")}
+
+
 def test_stream__taken_up_again_after_each_event__misses_and_repeats_nothing(house: House) -> None:
     chain = moves(house)
     chain.mine(minted(ONE, 100))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from chain.errors import NotKept, RpcRefused
 from chain.node.client import Block, BlockId, ChainClient
@@ -130,9 +131,10 @@ def test_reorg__node_dropped_old_blocks__goes_back_to_one_that_it_kept(
     client = pruned(held, keeps=1, refuses=refuses)
     shuffle(held, seed=2, blocks=3)
 
-    Indexer(database, client).advance()
+    with capture_logs() as told:
+        assert Indexer(database, client).advance()
 
-    assert cursor_of(database).hash == ancestor.hash
+    assert [line["ancestor"] for line in told if line["event"] == "reorg"] == [ancestor.number]
     catch_up(Indexer(database, client))
     held.assert_exact()
 

@@ -10,8 +10,10 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 from structlog.testing import capture_logs
 
+from chain.errors import RpcUnavailable
 from chain.node.client import hex_of
 from chain.sync.indexer import Indexer
+from chain.sync.ranges import RangeReader
 from registry.captable import entries, sums
 from registry.captable import service as captable
 from registry.captable.branches import known_block_at
@@ -121,6 +123,42 @@ def test_reorg__new_branch_cannot_be__old_one_is_taken_back_all_the_same(
         assert Indexer(held.world.database, held.world.client).advance()
         assert cursor_of(held.world.database).hash == ancestor.hash
 
+    held.index()
+    held.assert_exact()
+
+
+def test_reorg__lost_branch_had_named_an_agent__new_one_is_read_with_other_eyes(
+    held: Suite,
+) -> None:
+    ancestor = held.world.client.head()
+    held.do("addAgent", ADDRESSES[0])
+    held.index()
+    held.world.node.roll_back(1)
+    shuffle(held, seed=2, blocks=2)
+
+    assert Indexer(held.world.database, held.world.client).advance()
+
+    assert cursor_of(held.world.database).hash == ancestor.hash
+    held.index()
+    held.assert_exact()
+
+
+def test_reorg__node_is_too_slow_for_the_new_branch__old_one_is_taken_back_all_the_same(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffle(held, seed=1, blocks=3)
+    held.index()
+    ancestor = held.world.node.roll_back(3)
+    shuffle(held, seed=2, blocks=4)
+
+    def slow(*_: object, **__: object) -> None:
+        raise RpcUnavailable("eth_getLogs: the answer takes too long")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RangeReader, "read", slow)
+        assert Indexer(held.world.database, held.world.client).advance()
+
+    assert cursor_of(held.world.database).hash == ancestor.hash
     held.index()
     held.assert_exact()
 
