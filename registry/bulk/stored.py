@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -12,7 +11,7 @@ from registry.bulk.source import read_pieces
 from registry.document import sealing
 from registry.document.content import store_sealed
 from registry.document.store import DocumentStore
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import Vault, said_in
 
 
 def store_file(vault: Vault, store: DocumentStore, job: BulkImport, file: BinaryIO) -> None:
@@ -29,9 +28,7 @@ def stored_rows(vault: Vault, store: DocumentStore, job: BulkImport) -> Iterator
     """
     assert job.sealed is not None, "an open import has its file"
     assert job.stored_as is not None
-    said = json.loads(vault.unseal(job.sealed))
-    if said["id"] != str(job.id):
-        raise SealBroken
+    said = said_in(vault.unseal(job.sealed), job.id, "key")
     with store.open(job.stored_as) as blob:
         chunks = sealing.unseal(blob, bytes.fromhex(said["key"]))
         yield from read_rows(job.file_format, read_pieces(_Chunks(chunks)))

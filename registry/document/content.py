@@ -14,7 +14,7 @@ from uuid import UUID
 from registry.document import sealing
 from registry.document.models import Document
 from registry.document.store import CHUNK_BYTES, DocumentStore
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import SealBroken, Vault, said_in
 
 
 def store_sealed(
@@ -94,10 +94,7 @@ def _unsealed(vault: Vault, document: Document) -> dict[str, Any]:
 
 
 def _opened(vault: Vault, document_id: UUID, sealed: bytes) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(vault.unseal(sealed))
-    if said["id"] != str(document_id):
-        raise SealBroken
-    return said
+    return said_in(vault.unseal(sealed), document_id, "key", "file_name")
 
 
 def _plain(blob: BinaryIO) -> Iterator[bytes]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
+from typing import Any
+from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -59,7 +62,18 @@ class Vault:
         return self.seal_bytes(text.encode())
 
     def unseal(self, sealed: bytes) -> str:
-        return self.unseal_bytes(sealed).decode()
+        """Open what `seal` sealed.
+
+        Raises
+        ------
+        SealBroken
+            Also of bytes that are no text: they were sealed as something else.
+        """
+        content = self.unseal_bytes(sealed)
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise SealBroken from error
 
     def seal_bytes(self, content: bytes) -> bytes:
         return self._seal.encrypt(content)
@@ -79,3 +93,26 @@ class Vault:
     def fingerprint(self, text: str) -> bytes:
         """Return the 32-byte keyed hash under which `text` can be looked up."""
         return hmac.new(self._index_key, text.encode(), hashlib.sha256).digest()
+
+
+def said_in(text: str, row_id: UUID, *names: str) -> dict[str, Any]:
+    """Read what was sealed of one row, as JSON that names it.
+
+    A seal that opens may still have been moved here, from another row or another column.
+
+    Parameters
+    ----------
+    names
+        What it says beside the id.
+
+    Raises
+    ------
+    SealBroken
+    """
+    try:
+        said: object = json.loads(text)
+    except ValueError as error:
+        raise SealBroken from error
+    if not isinstance(said, dict) or said.get("id") != str(row_id) or not said.keys() >= {*names}:
+        raise SealBroken
+    return said

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import Vault, said_in
 from registry.kyc.models import KycReview
 
 
@@ -91,7 +91,4 @@ def reseal(vault: Vault, review: KycReview) -> None:
 def _opened(vault: Vault, review: KycReview) -> dict[str, Any] | None:
     if review.sealed is None:
         return None
-    said: dict[str, Any] = json.loads(vault.unseal(review.sealed))
-    if said["id"] != str(review.id):
-        raise SealBroken
-    return said
+    return said_in(vault.unseal(review.sealed), review.id, "profile", "pep_position")

@@ -10,7 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from registry.kernel.rows import page_after
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import SealBroken, Vault, said_in
 from registry.kyc.models import KycPaper, KycReview
 from registry.kyc.profile import reseal
 
@@ -40,7 +40,7 @@ def reseal_one(session: Session, vault: Vault, row_id: UUID) -> bool:
         if review is not None:
             reseal(vault, review)
         if paper is not None:
-            said = json.loads(vault.unseal(paper.sealed))
+            said = said_in(vault.unseal(paper.sealed), paper.id, "key", "file_name")
             paper.sealed, paper.sealed_with = vault.seal(json.dumps(said)), vault.key_id
     except SealBroken:
         return False

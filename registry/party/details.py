@@ -10,7 +10,7 @@ from typing import Any
 
 from registry.kernel.errors import Invalid
 from registry.kernel.masking import mask_name
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import Vault, said_in
 from registry.party import rules
 from registry.party.models import NAMED_OPENLY, Party, PartyKind
 
@@ -128,10 +128,7 @@ def cnic_of(vault: Vault, party: Party) -> str | None:
     text = vault.unseal(party.cnic_sealed)
     if not text.startswith("{"):
         return text  # from before migration 0094, until the keys are rotated
-    said = json.loads(text)
-    if said["id"] != str(party.id):
-        raise SealBroken
-    cnic: str = said["cnic"]
+    cnic: str = said_in(text, party.id, "cnic")["cnic"]
     return cnic
 
 
@@ -145,9 +142,7 @@ def known_of(vault: Vault, party: Party) -> Details:
     public = {name: getattr(party, name) for name in _PUBLIC}
     if party.details_sealed is None:
         return Details(**public)
-    said = json.loads(vault.unseal(party.details_sealed))
-    if said["id"] != str(party.id):
-        raise SealBroken
+    said = said_in(vault.unseal(party.details_sealed), party.id, "known")
     known: dict[str, Any] = said["known"]
     if "dob" in known:
         known["dob"] = date.fromisoformat(known["dob"])

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from standardwebhooks.webhooks import Webhook
 
 from registry.kernel.clock import now
-from registry.kernel.vault import SealBroken, Vault
+from registry.kernel.vault import Vault, said_in
 from registry.webhook.models import WebhookEndpoint
 
 SECRET_BYTES = 32
@@ -65,8 +65,6 @@ def _seal(vault: Vault, endpoint: WebhookEndpoint, found: Sequence[str]) -> None
 
 
 def _opened(vault: Vault, endpoint: WebhookEndpoint) -> list[str]:
-    said = json.loads(vault.unseal(endpoint.sealed))
-    if said["id"] != str(endpoint.id):
-        raise SealBroken
+    said = said_in(vault.unseal(endpoint.sealed), endpoint.id, "secrets")
     found: list[str] = said["secrets"]
     return found

@@ -203,6 +203,17 @@ def test_rotate__what_opens_with_no_key__is_left_and_told(archive: Archive) -> N
     assert archive.rotated() == Left(0, 0)
 
 
+@pytest.mark.parametrize("moved", ["cnic_sealed = details_sealed", "details_sealed = cnic_sealed"])
+def test_rotate__party_with_a_seal_out_of_place__is_left_and_the_others_are_sealed_anew(
+    archive: Archive, moved: str
+) -> None:
+    with archive.database.transaction() as session:
+        statement = text(f"UPDATE party SET {moved} WHERE id = :id")
+        session.connection().execute(statement, {"id": archive.person})
+
+    assert archive.rotated() == Left(1, 0)
+
+
 def test_rotate__open_paper_with_a_twin__keeps_the_blob_of_the_twin(archive: Archive) -> None:
     vault = Vault(OLD, INDEX)
     with archive.database.transaction() as session:

@@ -53,6 +53,26 @@ def _anothers_details(party: Party, other: Party, _vault: Vault) -> None:
     party.details_sealed = other.details_sealed
 
 
+def _details_for_cnic(party: Party, _other: Party, _vault: Vault) -> None:
+    party.cnic_sealed = party.details_sealed
+
+
+def _cnic_for_details(party: Party, _other: Party, _vault: Vault) -> None:
+    party.details_sealed = party.cnic_sealed
+
+
+def _bare_cnic_for_details(party: Party, _other: Party, vault: Vault) -> None:
+    party.details_sealed = vault.seal("37405-7654321-9")
+
+
+def _number_for_details(party: Party, _other: Party, vault: Vault) -> None:
+    party.details_sealed = vault.seal("37405")
+
+
+def _no_text_for_cnic(party: Party, _other: Party, vault: Vault) -> None:
+    party.cnic_sealed = vault.seal_bytes(b"\xff\xd8")
+
+
 def _foreign_seal(party: Party, _other: Party, _vault: Vault) -> None:
     party.details_sealed = OTHER.seal("{}")
 
@@ -67,6 +87,11 @@ def _found_by_another(party: Party, _other: Party, vault: Vault) -> None:
         (_anothers_cnic, ANOTHERS),
         (_bare_cnic, _not_that("cnic_fingerprint")),
         (_anothers_details, ANOTHERS),
+        (_details_for_cnic, ANOTHERS),
+        (_cnic_for_details, ANOTHERS),
+        (_bare_cnic_for_details, ANOTHERS),
+        (_number_for_details, ANOTHERS),
+        (_no_text_for_cnic, ANOTHERS),
         (_foreign_seal, ANOTHERS),
         (_found_by_another, _not_that("iban_fingerprint")),
     ],

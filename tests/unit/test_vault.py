@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.kernel.vault import SealBroken, Vault, VaultKeyMalformed
+from registry.kernel.ids import new_id
+from registry.kernel.vault import SealBroken, Vault, VaultKeyMalformed, said_in
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +55,33 @@ def test_unseal__one_bit_changed__is_refused() -> None:
 
     with pytest.raises(SealBroken):
         Vault(OLD, INDEX).unseal(bytes(sealed))
+
+
+def test_unseal__bytes_that_are_no_text__is_refused() -> None:
+    vault = Vault(OLD, INDEX)
+
+    with pytest.raises(SealBroken):
+        vault.unseal(vault.seal_bytes(b"\xff\xd8"))
+
+
+ROW, ANOTHER = new_id(), new_id()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CNIC,
+        "35202",
+        "[]",
+        "{}",
+        json.dumps({"cnic": CNIC}),
+        json.dumps({"id": str(ROW), "known": {}}),
+        json.dumps({"id": str(ANOTHER), "cnic": CNIC}),
+    ],
+)
+def test_said_in__sealed_of_another_row_or_as_something_else__is_refused(text: str) -> None:
+    with pytest.raises(SealBroken):
+        said_in(text, ROW, "cnic")
 
 
 def test_fingerprint__old_key_dropped__finds_the_same_person() -> None:
