@@ -166,11 +166,7 @@ def _end(session: Session, chain_id: int, kept: Place, blocks: int) -> Place:
     if sync is None:
         return kept
     # A token of ours that is being read anew is waited for: what it says is in the past.
-    behind = session.exec(
-        select(func.min(Token.caught_up_to))
-        .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
-        .where(col(Token.chain_id) == chain_id, col(Token.refusal).is_(None))
-    ).one()
+    behind = _read_apart_to(session, chain_id)
     last = sync.number if behind is None else min(sync.number, behind)
     of_chain = select(ChainBlock).where(
         col(ChainBlock.chain_id) == chain_id,
@@ -183,6 +179,15 @@ def _end(session: Session, chain_id: int, kept: Place, blocks: int) -> Place:
     ).first()
     block = block or session.exec(of_chain.order_by(number).limit(1)).first()
     return kept if block is None else Place(block.number, block.hash)
+
+
+def _read_apart_to(session: Session, chain_id: int) -> int | None:
+    """Return to which block that token of ours is known that is the furthest behind its chain."""
+    return session.exec(
+        select(func.min(Token.caught_up_to))
+        .join(Tokenization, col(Tokenization.token_address) == col(Token.address))
+        .where(col(Token.chain_id) == chain_id, col(Token.refusal).is_(None))
+    ).one()
 
 
 def _take_back_above(session: Session, seen: ChainRound) -> None:
@@ -230,9 +235,16 @@ def look_at_hits(session: Session) -> int:
 
 
 def look_at_wallets(session: Session, chain_id: int) -> int:
-    """Ask about the wallets that were proven since; return how many alerts are new."""
-    policies, raised = alert_policies(session), 0
+    """Ask about the wallets that were proven since; return how many alerts are new.
+
+    None is passed over while a token of ours is being read again below the last block at which the
+    rules of the chain looked: what its wallets had there is not known. They never ask of it again.
+    """
     looked = _place_of(session.get(AlertCursor, f"chain:{chain_id}"))
+    behind = _read_apart_to(session, chain_id)
+    if behind is not None and behind < looked.number:
+        return 0
+    policies, raised = alert_policies(session), 0
     for wallets in _pages(
         session, WALLETS, proven.wallets_since, proven.WALLETS_AT_ONCE, lambda row: row
     ):
