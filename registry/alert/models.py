@@ -40,7 +40,8 @@ class Alert(Record, table=True):
     evidence
         What the rule saw, in figures and ids; never a name.
     chain_id, block_number, block_hash, tx_hash
-        Where the chain said it; None of what it did not.
+        Where the chain said it; None of what it did not. Of a wallet that was proven, the newest
+        transfer by which its party held so much.
     happened_at
         When the block was mined, the last payment came, the name was found, or the wallet proven.
     taken_back_at

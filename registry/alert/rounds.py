@@ -133,9 +133,11 @@ def note_chain(session: Session, seen: ChainRound) -> int:
     cursor = session.get(AlertCursor, key, with_for_update=True, populate_existing=True)
     if _place_of(cursor) != seen.begun:
         return 0
+    raised = 0
     if seen.kept != seen.begun:
-        _take_back_above(session, seen)
-    raised = sum(raise_alert(session, found) for found in seen.found)
+        taken = _take_back_above(session, seen)
+        raised = _ask_again(session, seen, {alert.party_id for alert in taken if alert.party_id})
+    raised += sum(raise_alert(session, found) for found in seen.found)
     cursor = cursor or AlertCursor(source=key)
     cursor.block_number, cursor.block_hash = seen.ended.number, seen.ended.hash
     session.add(cursor)
@@ -190,7 +192,7 @@ def _read_apart_to(session: Session, chain_id: int) -> int | None:
     ).one()
 
 
-def _take_back_above(session: Session, seen: ChainRound) -> None:
+def _take_back_above(session: Session, seen: ChainRound) -> Sequence[Alert]:
     """Take back what stands in blocks that the chain no longer has."""
     taken = session.exec(
         select(Alert)
@@ -210,6 +212,19 @@ def _take_back_above(session: Session, seen: ChainRound) -> None:
     ).all()
     for alert in taken:
         take_back(session, alert)
+    return taken
+
+
+def _ask_again(session: Session, seen: ChainRound, parties: set[UUID]) -> int:
+    """Ask about wallets of whom an alert was taken back: they may be large below as well.
+
+    The rules of the chain tell only who crosses in a block, and a wallet is proven once.
+    """
+    found = proven.find_in(
+        session, proven.wallets_of(session, parties), alert_policies(session),
+        chain_id=seen.chain_id, block_number=seen.kept.number,
+    )  # fmt: skip
+    return sum(raise_alert(session, item) for item in found)
 
 
 # -- rows that are only ever added -----------------------------------------------------------
@@ -239,10 +254,12 @@ def look_at_wallets(session: Session, chain_id: int) -> int:
 
     None is passed over while a token of ours is being read again below the last block at which the
     rules of the chain looked: what its wallets had there is not known. They never ask of it again.
+    Nor is one while that block is lost, until they have gone back.
     """
     looked = _place_of(session.get(AlertCursor, f"chain:{chain_id}"))
     behind = _read_apart_to(session, chain_id)
-    if behind is not None and behind < looked.number:
+    is_behind = behind is not None and behind < looked.number
+    if is_behind or _kept(session, chain_id, looked) != looked:
         return 0
     policies, raised = alert_policies(session), 0
     for wallets in _pages(

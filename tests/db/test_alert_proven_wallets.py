@@ -7,13 +7,22 @@ from typing import Any
 import pytest
 
 from registry.alert import rounds
-from registry.alert.models import AlertCursor
+from registry.alert.models import AlertCursor, AlertRule
 from registry.captable.catching_up import apply_part, begin_again
 from registry.captable.events import ProjectedEvent, ProjectedRange
 from registry.captable.models import EventKind
 from tests import ledger
 from tests.columns import split
-from tests.db.test_alerts import crossings, head, look, look_at_wallets, prove, wallets
+from tests.db.test_alerts import (
+    crossings,
+    head,
+    look,
+    look_at_wallets,
+    prove,
+    raised,
+    take_back,
+    wallets,
+)
 from tests.factories import Desk
 from tests.ledger import Ledger
 
@@ -51,3 +60,74 @@ def test_prove__while_the_token_is_read_again__is_told_once_it_is_read(desk: Des
     read_last_again(chain, last, event)
     assert look_at_wallets(desk, chain) == 1
     assert crossings(desk)[1:] == [(who.investor.party_id, "UP")]
+
+
+def standing(desk: Desk) -> list[tuple[object, str]]:
+    found = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)
+    return [
+        (alert.party_id, alert.evidence.get("proven_wallet", alert.evidence["direction"]))
+        for alert in found
+        if alert.taken_back_at is None
+    ]
+
+
+def test_reorg__takes_what_a_proven_wallet_held__takes_the_alert_back(desk: Desk) -> None:
+    chain = ledger.live(desk, 940, 60)
+    source, who = wallets(chain)[0], chain.holders[1]
+    look(desk, chain)
+    before = head(desk, chain)
+    chain.mine(moved(source, PROVEN, 40))
+    chain.pause()
+    look(desk, chain)
+    prove(desk, who, PROVEN)
+    assert look_at_wallets(desk, chain) == 1
+    told = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
+    assert (told.block_number, told.tx_hash) == (before + 1, b"\5" * 32)
+
+    take_back(desk, chain, before)
+    assert look_at_wallets(desk, chain) == 0, "the rules of the chain go back first"
+    assert look(desk, chain) == 0
+    assert standing(desk)[1:] == []
+
+    chain.move(source, PROVEN, 45)
+    assert look(desk, chain) == 1
+    assert standing(desk)[1:] == [(who.investor.party_id, "UP")]
+
+
+def test_reorg__takes_the_last_of_what_made_somebody_large__leaves_who_is_large_without_it(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, 940, 60)
+    source, who = wallets(chain)[0], chain.holders[1]
+    chain.move(source, PROVEN, 40)
+    look(desk, chain)
+    before = head(desk, chain)
+    chain.move(source, who.wallet.address, 1)
+    look(desk, chain)
+    prove(desk, who, PROVEN)
+    assert look_at_wallets(desk, chain) == 1
+
+    take_back(desk, chain, before)
+    look(desk, chain)
+
+    assert standing(desk)[1:] == [(who.investor.party_id, f"0x{PROVEN.hex()}")]
+    assert raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1].block_number == before
+
+
+def test_reorg__takes_the_block_that_told_of_somebody__asks_of_the_wallet_proven_since(
+    desk: Desk,
+) -> None:
+    chain = ledger.live(desk, 940, 60)
+    source, who = wallets(chain)[0], chain.holders[1]
+    chain.move(source, PROVEN, 40)
+    look(desk, chain)
+    before = head(desk, chain)
+    chain.move(source, who.wallet.address, 45)
+    assert look(desk, chain) == 1
+    prove(desk, who, PROVEN)
+    assert look_at_wallets(desk, chain) == 0, "they are told to be large"
+
+    take_back(desk, chain, before)
+    assert look(desk, chain) == 1
+
+    assert standing(desk)[1:] == [(who.investor.party_id, f"0x{PROVEN.hex()}")]
