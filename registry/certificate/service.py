@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.asset import service as assets
+from registry.asset.models import Asset
 from registry.captable import entries, portfolio
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
@@ -35,9 +36,10 @@ from registry.kernel.canonical import record_hash
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound, Unavailable
 from registry.kernel.ids import new_id
-from registry.kernel.rows import get_row, page_after
+from registry.kernel.rows import get_row, hold_rows, page_after
 from registry.kernel.vault import Vault
 from registry.party import service as parties
+from registry.party.models import Party
 from registry.title import service as titles
 from registry.title.models import TitleState, TitleVersion
 from registry.title.versions import current_version, ownership_of
@@ -81,7 +83,10 @@ def issue_title(
     if title.state not in IN_FORCE:
         raise Conflict("title_not_in_force", f"The title is {title.state}: it gives no right.")
     version = current_version(session, title.id)
-    for share in ownership_of(session, version).shares:
+    shares = ownership_of(session, version).shares
+    # What certificates print is held: whatever changes it later is told by an act of later.
+    hold_rows(session, Party, [share.party_id for share in shares])
+    for share in shares:
         journal.record(
             session, actor, "personal_data_read", "party", share.party_id,
             purpose=purpose, legal_basis=legal_basis,
@@ -139,8 +144,11 @@ def issue_holding(
             f"You held nothing of {tokenization.symbol} at block {block.number}, the newest final.",
             remedy="After a purchase, wait until its block is final.",
         )
+    hold_rows(session, Asset, [tokenization.asset_id])
+    hold_rows(session, Party, [investor.party_id])
     asset = assets.get_asset(session, tokenization.asset_id)
     title = titles.title_of_asset(session, asset.id)
+    session.refresh(title)
     version = current_version(session, title.id)
     head = Head(certificate_id=new_id(), issued_at=now(), asset=asset, title=title, version=version)
     content = holding_content(

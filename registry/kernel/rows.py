@@ -42,6 +42,18 @@ def get_row(
     return row
 
 
+def hold_rows(session: Session, table: type[Row], row_ids: Iterable[UUID]) -> None:
+    """Let nobody change some rows until this transaction is done, and read them as they are now.
+
+    Others may hold them as well, but not whoever means to change them.
+    """
+    key = cast("Any", table).__table__.c.id
+    rows = select(table).where(among(key, row_ids)).order_by(key)
+    session.execute(
+        rows.with_for_update(read=True), execution_options={"populate_existing": True}
+    ).all()
+
+
 def among(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     """Ask for the rows whose column has one of these values, in one parameter however many."""
     return cast(
