@@ -13,7 +13,7 @@ import time
 import structlog
 from sqlmodel import Session
 
-from chain.errors import RpcRefused
+from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.proving.claims import is_of_claims
 from chain.proving.difference import Difference
@@ -72,12 +72,25 @@ class Reconciler:
         -------
         int
             Proofs made.
+
+        Raises
+        ------
+        RpcInconsistent
+            The node contradicted itself about a token; all others had their turn.
         """
         self._due.fill()
-        made = sum(self._reconcile(token_no) for token_no in self._due.tokens())
+        made, faults = 0, []
+        for token_no in self._due.tokens():
+            try:
+                made += self._reconcile(token_no)
+            except RpcInconsistent as fault:
+                log.warning("reconciliation_failed", token_no=token_no, reason=str(fault))
+                faults.append(fault)
         if self._is_degraded():
             with self._database.transaction() as session:
                 lift(session, self._client.chain_id)
+        if faults:
+            raise faults[0]
         return made
 
     def _reconcile(self, token_no: int) -> int:

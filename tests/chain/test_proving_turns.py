@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
+from chain.errors import RpcInconsistent
 from chain.node.client import ChainClient
 from chain.proving.reconciler import Reconciler
 from registry.captable import catching_up
@@ -88,6 +89,24 @@ def test_reconcile__token_is_left_out_while_it_is_proven__the_others_are_proven(
     assert Reconciler(held.world.database, client).reconcile_due()
 
     assert proven(held) == {other.token}
+
+
+def test_reconcile__node_talks_nonsense_of_one_token__the_others_are_proven_and_it_is_raised(
+    held: Suite, other: Suite
+) -> None:
+    def contradict() -> None:
+        raise RpcInconsistent("the node answers nonsense")
+
+    client = Interrupted(held.world.node.url, CHAIN_ID)
+    client.happens = contradict
+    reconciler = Reconciler(held.world.database, client)
+
+    with pytest.raises(RpcInconsistent):
+        reconciler.reconcile_due()
+
+    assert proven(held) == {other.token}
+    reconciler.reconcile_due()
+    assert proven(held) == {held.token, other.token}
 
 
 def test_reconcile__told_to_stop__ends_after_the_proof_under_way(held: Suite, other: Suite) -> None:
