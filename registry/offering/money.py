@@ -214,7 +214,8 @@ def renew_time_to_pay(session: Session, order: Order) -> None:
     Else the clock would end it within a minute. It is given once, and not beyond what an order has
     that is placed as the sale's time ends: nobody keeps a sale open by paying and taking back.
     """
-    offering = session.get_one(Offering, order.offering_id)
+    with session.no_autoflush:  # the trigger that tells of the new state tells until when, too
+        offering = session.get_one(Offering, order.offering_id)
     hours = offering.waiting_list_hours if order.waiting_entry_id else offering.payment_hours
     moment = now()
     if not hours or order.pay_until is None or order.pay_until > moment:

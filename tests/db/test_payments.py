@@ -411,6 +411,29 @@ def test_reverse__time_to_pay_is_over__begins_anew_once(
     assert leaving.list_unpaid(desk.session) == [order.id]
 
 
+def test_reverse__by_whoever_has_not_read_the_sale__tells_the_new_time_to_pay(
+    desk: Desk, sale: Offering, order: Order
+) -> None:
+    assert sale.payment_hours is not None
+    assert order.pay_until is not None
+    hours = timedelta(hours=sale.payment_hours)
+    payment = pay(desk, order, order.amount_paisa)
+    order.recorded_at -= 2 * hours
+    order.pay_until -= 2 * hours
+    desk.session.flush()
+    desk.session.expunge_all()  # a notice of the bank begins a session of its own
+
+    reverse(desk, payment)
+
+    again = desk.session.get_one(Order, order.id)
+    assert again.pay_until is not None
+    assert again.pay_until > now()
+    told = desk.session.exec(
+        select(Notice).where(Notice.kind == "order.awaiting_payment").order_by(col(Notice.id))
+    ).all()[-1]
+    assert datetime.fromisoformat(told.facts["pay_until"]) == again.pay_until
+
+
 def test_reverse__after_the_time_of_the_sale__ends_no_later_than_its_last_order(
     desk: Desk, sale: Offering, order: Order
 ) -> None:
