@@ -13,6 +13,7 @@ from datetime import date
 
 _NAMES = ("orders", "days", "own")
 _ALL = len(_NAMES)
+_LEAST = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +28,36 @@ class Facts:
         On which the bank booked it, as statements say.
     own
         A reversal's own reference.
+    used_for
+        The order that a payment was used for though its words do not name it. Other words do not
+        contradict what a person decided: it may still be the same movement, if nothing is nearer.
     """
 
     amount_paisa: int
     orders: frozenset[str] = frozenset()
     days: frozenset[date] = frozenset()
     own: frozenset[str] = frozenset()
+    used_for: frozenset[str] = frozenset()
 
-    def nearness(self, other: Facts) -> int | None:
-        """Count the facts that both tell alike; None where they contradict each other."""
-        if self.amount_paisa != other.amount_paisa:
+    def nearness(self, known: Facts) -> int | None:
+        """Count the facts that both tell alike; None where they contradict each other.
+
+        One less where it was used for another order than the one that is told now.
+        """
+        if self.amount_paisa != known.amount_paisa:
             return None
         shared = 0
+        is_used_for = not self.orders.isdisjoint(known.used_for)
         for name in _NAMES:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if not mine or not theirs:
-                continue
-            if mine.isdisjoint(theirs):
-                return None
-            shared += 1
-        return shared
+            mine, theirs = getattr(self, name), getattr(known, name)
+            if name == "orders" and is_used_for:
+                shared += 1
+            elif mine and theirs:
+                if mine.isdisjoint(theirs):
+                    return None
+                shared += 1
+        is_used_otherwise = self.orders and known.used_for and not known.orders and not is_used_for
+        return shared - 1 if is_used_otherwise else shared
 
 
 def match(told: Sequence[Facts], known: Sequence[Facts]) -> list[int | None]:
@@ -106,7 +117,7 @@ class _Pairing:
             near = [(facts.nearness(self._known[index]), index) for index in ones]
             some = [(shared, index) for shared, index in near if shared is not None]
             self._near[line] = sorted(some, key=lambda edge: -edge[0])
-        for least in range(_ALL, -1, -1):
+        for least in range(_ALL, _LEAST - 1, -1):
             for line in lines:
                 if line not in self._index_of:
                     self._place(line, least)

@@ -181,6 +181,25 @@ def _orders_in(said: str | None) -> frozenset[str]:
     return frozenset(read_references(said or ""))
 
 
+def _orders_used(session: Session, payments: Sequence[Payment]) -> Mapping[UUID, str]:
+    """Return the references of the orders for which payments were used."""
+    ids = {row.order_id for row in payments if row.order_id is not None}
+    rows = session.exec(select(Order.id, Order.reference).where(among(col(Order.id), ids)))
+    names = {order_id: reference for order_id, reference in rows}  # noqa: C416 - rows are no pairs
+    return {row.id: names[row.order_id] for row in payments if row.order_id is not None}
+
+
+def _known_of(
+    row: Payment,
+    used_for: Mapping[UUID, str],
+    days: Mapping[UUID, frozenset[date]],
+    own: frozenset[str] = frozenset(),
+) -> Facts:
+    orders = _orders_in(row.order_reference)
+    used = frozenset({used_for[row.id]} if row.id in used_for else ())
+    return Facts(row.amount_paisa, orders, days.get(row.id, frozenset()), own, used - orders)
+
+
 def _facts_of(told: Receipt | Reversal) -> Facts:
     own = frozenset[str]()
     if isinstance(told, Reversal) and told.rail_reference != told.reverses:
@@ -218,19 +237,18 @@ def recognise_receipts(
     told with other facts, or another statement for one of this one's days. The two contradict
     each other, and somebody has to ask the bank. What has only a number contradicts nothing.
     """
-    days = _days_of(session, [row for rows in known.values() for row in rows], taken_back=False)
+    every = [row for rows in known.values() for row in rows]
+    days = _days_of(session, every, taken_back=False)
+    used_for = _orders_used(session, every)
     covered = [it.booked_on for it in told if it.booked_on]
     first, last = min(covered, default=date.min), max(covered, default=date.min)
-    names = _Names(row.rail_reference for rows in known.values() for row in rows)
+    names = _Names(row.rail_reference for row in every)
     found: dict[int, Recognised] = {}
     taken: set[UUID] = set()
     for key, lines in grouped(told).items():
         rows = [row for row in known.get(key, ()) if row.id not in taken]
         ours = [row for row in rows if row.rail == rail.name]
-        facts = [
-            Facts(row.amount_paisa, _orders_in(row.order_reference), days.get(row.id, frozenset()))
-            for row in ours
-        ]
+        facts = [_known_of(row, used_for, days) for row in ours]
         matched = match([_facts_of(line) for line in lines], facts)
         used = {ours[index].id for index in matched if index is not None}
         taken |= used
@@ -269,7 +287,8 @@ def recognise_notice(session: Session, rail: PaymentRail, told: Receipt) -> Reco
     """Hold a notice against what is known: nothing is new of a reference that was used."""
     rows = payments_of(session, [told]).get(told.rail_reference, ())
     ours = [row for row in rows if row.rail == rail.name]
-    facts = [Facts(row.amount_paisa, _orders_in(row.order_reference)) for row in ours]
+    used_for = _orders_used(session, ours)
+    facts = [_known_of(row, used_for, {}) for row in ours]
     [index] = match([_facts_of(told)], facts)
     if index is not None:
         return Recognised(ours[index])
@@ -304,6 +323,7 @@ def recognise_reversals(
     """
     rows = [row for rows in known.values() for row in rows if row.rail == rail.name]
     days = _days_of(session, rows, taken_back=True)
+    used_for = _orders_used(session, rows)
     reversals = {
         row.payment_id: row
         for row in session.exec(
@@ -318,18 +338,12 @@ def recognise_reversals(
         ours = [row for row in known.get(key, ()) if row.rail == rail.name]
         undone = [row for row in ours if row.id in reversals and row.id not in taken]
         facts = [
-            Facts(
-                row.amount_paisa,
-                _orders_in(row.order_reference),
-                days.get(row.id, frozenset()),
-                _own(reversals[row.id], row, key),
-            )
-            for row in undone
+            _known_of(row, used_for, days, _own(reversals[row.id], row, key)) for row in undone
         ]
         again = match([_facts_of(line) for line in lines], facts)
         left = [line for line, index in zip(lines, again, strict=True) if index is None]
         free = [row for row in ours if row.id not in reversals and row.id not in taken]
-        fresh = iter(_of_payments(session, left, free))
+        fresh = iter(_of_payments(left, free, used_for))
         for line, index in zip(lines, again, strict=True):
             row = undone[index] if index is not None else next(fresh)
             found[id(line)] = Undone(row, index is not None, ours)
@@ -345,42 +359,38 @@ def _own(reversal: PaymentReversal, payment: Payment, key: str) -> frozenset[str
 
 
 def _of_payments(
-    session: Session, told: Sequence[Reversal], payments: Sequence[Payment]
+    told: Sequence[Reversal], payments: Sequence[Payment], used_for: Mapping[UUID, str]
 ) -> list[Payment | None]:
-    """Say which payments are reversed; where it may be another's money, nobody can."""
-    orders = _orders_meant(session, payments)
-    facts = [Facts(row.amount_paisa, orders[row.id]) for row in payments]
+    """Say which payments are reversed; where it may be another's money, nobody can.
+
+    What names another order than the one that has the money takes nothing from it.
+    """
+    known = [_known_of(row, used_for, {}) for row in payments]
+    facts = [Facts(it.amount_paisa, it.orders | it.used_for) for it in known]
     wanted = [Facts(line.amount_paisa, _orders_in(line.said)) for line in told]
+    rows = list(zip(payments, facts, strict=True))
     return [
         None
-        if index is None or _may_be_another(line, want, list(zip(payments, facts, strict=True)))
+        if index is None or _may_be_another(line, want, payments[index], rows)
         else payments[index]
         for line, want, index in zip(told, wanted, match(wanted, facts), strict=True)
     ]
 
 
-def _orders_meant(session: Session, payments: Sequence[Payment]) -> Mapping[UUID, frozenset[str]]:
-    """Return what names the order of each payment: its words, and which order it was used for."""
-    ids = {row.order_id for row in payments if row.order_id is not None}
-    rows = session.exec(select(Order.id, Order.reference).where(among(col(Order.id), ids)))
-    names = {order_id: frozenset({reference}) for order_id, reference in rows}
-    return {
-        row.id: _orders_in(row.order_reference)
-        | (names[row.order_id] if row.order_id is not None else frozenset())
-        for row in payments
-    }
-
-
-def _may_be_another(line: Reversal, want: Facts, payments: Sequence[tuple[Payment, Facts]]) -> bool:
+def _may_be_another(
+    line: Reversal, want: Facts, found: Payment, payments: Sequence[tuple[Payment, Facts]]
+) -> bool:
     """Tell whether what is taken back is of a number, or a reference, that several have.
 
-    Of one order, which of its payments it is makes no difference, but where only a number is told.
+    Only those count that the line names best. Of one order, which of its payments it is makes no
+    difference, but where only a number is told.
     """
     near = [(shared, row) for row, it in payments if (shared := want.nearness(it)) is not None]
     if len(near) == 1:
         return False
-    key = key_of(line)
-    if line.number or any(key in numbers_in(row.rail_reference) for _, row in near):
-        return True
     nearest = max(shared for shared, _ in near)
-    return len({row.order_id for shared, row in near if shared == nearest}) > 1
+    meant = [row for shared, row in near if shared == nearest]
+    key = key_of(line)
+    if line.number or any(key in numbers_in(row.rail_reference) for row in (*meant, found)):
+        return [row.id for row in meant] != [found.id]
+    return len({row.order_id for row in meant}) > 1

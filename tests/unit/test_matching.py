@@ -27,10 +27,16 @@ some = st.builds(
     st.sampled_from([X, Y, frozenset[str]()]),
     st.sampled_from(DAYS),
 ) | st.builds(facts, st.sampled_from([50, 70]), st.sampled_from([X, Y, frozenset[str]()]))
-few = st.lists(some, max_size=5)
+used = st.builds(
+    Facts,
+    st.just(70),
+    st.sampled_from([X, frozenset[str]()]),
+    st.sampled_from([frozenset({DAYS[0]}), frozenset[date]()]),
+    used_for=st.just(Y),
+)
 
 
-@given(told=few, known=few)
+@given(told=st.lists(some, max_size=5), known=st.lists(some | used, max_size=5))
 def test_match__any__is_one_to_one_agrees_and_is_as_large_as_can_be(
     told: list[Facts], known: list[Facts]
 ) -> None:
@@ -63,6 +69,16 @@ def test_match__what_could_be_another_too__makes_room() -> None:
 
 def test_match__of_one_that_two_may_be__is_that_which_tells_more_alike() -> None:
     assert match([facts(), facts(70, X)], [facts(70, X)]) == [None, 0]
+
+
+def test_match__used_for_the_order_that_is_named__comes_before_what_nobody_named() -> None:
+    known = [facts(), Facts(70, used_for=X)]
+
+    assert match([facts(70, X)], known) == [1]
+    assert match([facts(70, Y)], known) == [0]
+    assert match([facts(70, Y)], known[1:]) == [0], (
+        "a person decided, so words are no contradiction"
+    )
 
 
 def test_match__many_equal_ones__are_matched_without_end_of_the_stack() -> None:

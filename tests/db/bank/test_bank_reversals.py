@@ -15,7 +15,7 @@ from registry.kernel.vault import Vault
 from registry.ledger import service as ledger
 from registry.ledger.models import Account
 from registry.offering import orders
-from registry.offering.models import Order, OrderState, Payment, PaymentState
+from registry.offering.models import Order, OrderState, Payment, PaymentState, Rail
 from registry.offering.money import Standing, standing_of
 from registry.payment import allocating, statements
 from registry.payment.models import (
@@ -27,7 +27,7 @@ from registry.payment.receiving import book_receipt
 from registry.payment.reversing import reverse_receipt
 from registry.tokenization import service as tokenizations
 from tests import sales
-from tests.db.bank.market import TREASURY, Market, numbered, open_market, outcomes, read
+from tests.db.bank.market import COLLEAGUE, TREASURY, Market, numbered, open_market, outcomes, read
 from tests.db.races import meanwhile, together
 from tests.factories import Desk
 from tests.statements import camt, camt_entry, csv_file
@@ -151,6 +151,38 @@ def test_reverse__notice_of_a_number_that_several_have__takes_none_back(
     assert [standing_of(desk.session, each.id).held for each in numbered_of_two] == [70, 70]
 
 
+def test_reverse__notice_of_a_number_that_names_the_order__leaves_what_nobody_named(
+    desk: Desk, order: Order
+) -> None:
+    read(desk, numbered(order, "1", "2026-07-14", statement="S1"))
+    entry = camt_entry("1", 70, day="2026-07-15", name="NtryRef")
+    read(desk, camt(70, entry, closing=140, day="2026-07-15"))
+
+    def told(own: str) -> Payment:
+        reversal = Reversal(own, "1", 70, now(), said=order.reference)
+        return reverse_receipt(desk.session, BANK, reversal)
+
+    assert told("V").order_id == order.id
+    assert standing_of(desk.session, order.id) == Standing()
+    assert ledger.balance_of(desk.session, Account.UNALLOCATED) == -70
+
+
+def test_import__two_reversals_of_a_number_that_name_one_order__take_one_payment_of_it_back(
+    desk: Desk, order: Order
+) -> None:
+    read(desk, numbered(order, "1", "2026-07-14", statement="S1"))
+    entry = camt_entry("1", 70, day="2026-07-15", name="NtryRef")
+    read(desk, camt(70, entry, closing=140, day="2026-07-15"))
+    back = camt_entry(
+        "1", -70, said=order.reference, reversal=True, day="2026-07-16", name="NtryRef"
+    )
+
+    row = read(desk, camt(140, back, back, closing=0, day="2026-07-16"))
+
+    assert outcomes(desk, row) == [LineOutcome.BOOKED, LineOutcome.UNKNOWN]
+    assert ledger.balance_of(desk.session, Account.UNALLOCATED) == -70
+
+
 def test_import__reversal_of_a_reference_of_two_orders__needs_to_name_one(
     desk: Desk, market: Market, order: Order
 ) -> None:
@@ -175,6 +207,26 @@ def test_reverse__names_the_order_that_treasury_assigned_it_to__is_of_it(
 
     reverse_receipt(desk.session, BANK, Reversal("V", "A", 70, now(), said=order.reference))
 
+    assert standing_of(desk.session, order.id) == Standing()
+
+
+def test_reverse__names_the_order_that_two_people_assigned_it_to__is_known_when_told_again(
+    desk: Desk, market: Market, order: Order
+) -> None:
+    other = sales.order(desk, market.sale, market.buyer)
+    other.rail = Rail.ONCHAIN_RUPEE
+    desk.session.flush()
+    payment = book_receipt(desk.session, BANK, Receipt("A", other.reference, 70, now()))
+    for person in (TREASURY, COLLEAGUE):
+        allocating.assign_payment(desk.session, person, payment.id, order.id)
+    told = Reversal("V", "A", 70, now(), said=order.reference)
+    reverse_receipt(desk.session, BANK, told)
+
+    again = reverse_receipt(desk.session, BANK, told)
+    row = read(desk, csv_file(70, ("V", -70, order.reference, "", "A")))
+
+    assert again.id == payment.id
+    assert outcomes(desk, row) == [LineOutcome.KNOWN]
     assert standing_of(desk.session, order.id) == Standing()
 
 

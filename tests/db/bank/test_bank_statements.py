@@ -217,6 +217,45 @@ def test_import__names_the_order_of_what_a_notice_told_without__uses_it(
     assert ledger.balance_of(desk.session, Account.BANK) == 71
 
 
+@pytest.mark.parametrize("told_by", ["statement", "notice"])
+def test_told_again__names_the_order_that_one_of_two_was_assigned_to__uses_no_other(
+    desk: Desk, order: Order, told_by: str
+) -> None:
+    price = order.amount_paisa
+    read(desk, camt(0, *[camt_entry("A", price)] * 2, closing=2 * price))
+    first, second = (
+        desk.session.exec(select(Payment).where(Payment.rail_reference == name)).one()
+        for name in ("A", "A#2")
+    )
+    allocating.assign_payment(desk.session, TREASURY, first.id, order.id)
+
+    if told_by == "statement":
+        named = camt_entry("A", price, said=order.reference)
+        row = read(desk, camt(0, camt_entry("A", price), named, closing=2 * price))
+        assert outcomes(desk, row) == [LineOutcome.KNOWN, LineOutcome.KNOWN]
+    else:
+        told = Receipt("A", order.reference, price, now())
+        assert book_receipt(desk.session, BANK, told).id == first.id
+
+    assert standing_of(desk.session, order.id) == Standing(held=price)
+    assert (second.state, second.order_id) == (PaymentState.UNALLOCATED, None)
+
+
+def test_import__numbered_and_assigned_then_told_with_other_words__is_known_not_new(
+    desk: Desk, order: Order
+) -> None:
+    price = order.amount_paisa
+    read(desk, camt(0, camt_entry("7", price, name="NtryRef"), closing=price))
+    payment = desk.session.exec(select(Payment)).one()
+    allocating.assign_payment(desk.session, TREASURY, payment.id, order.id)
+
+    entry = camt_entry("7", price, said="MLK000000000000", name="NtryRef")
+    row = read(desk, camt(0, entry, closing=price))
+
+    assert outcomes(desk, row) == [LineOutcome.KNOWN]
+    assert ledger.balance_of(desk.session, Account.BANK) == price
+
+
 def test_receive__notice_names_the_order_of_a_line_without__uses_it(
     desk: Desk, order: Order
 ) -> None:
