@@ -10,6 +10,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from registry.investor.models import KycState, WalletState
+from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Invalid
 from registry.notice import service as notices
@@ -17,6 +18,9 @@ from registry.notice.models import Notice
 from registry.offering import leaving
 from registry.offering.models import Offering, OfferingState, OrderState
 from registry.offering.unwinding import record_refund
+from registry.payment import allocating
+from registry.payment.rails import BANK, Receipt
+from registry.payment.receiving import book_receipt
 from registry.redemption.models import PayoutState
 from tests import factories as make
 from tests import sales
@@ -116,6 +120,28 @@ def test_notices__of_a_cancelled_order__tell_of_the_refund(desk: Desk, market: M
         "order.refund_due",
         "order.refunded",
         "payment.refunded",
+    ]
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_notices__of_money_for_an_order_that_has_ended__tell_of_it_once(
+    desk: Desk, market: Market, assigned: bool
+) -> None:
+    session, buyer = desk.session, market.buyer
+    order = sales.order(desk, market.sale, buyer, units=4)
+    leaving.cancel_order(session, buyer.actor, order.id)
+    start = publish_all(session)
+    if assigned:
+        mistyped = order.reference[:5] + "10"[order.reference[5] != "0"] + order.reference[6:]
+        payment = book_receipt(session, BANK, Receipt("late-1", mistyped, 5, now()))
+        allocating.assign_payment(session, TREASURY, payment.id, order.id)
+    else:
+        sales.pay(desk, order, 5)
+    publish_all(session)
+
+    assert sorted(told(session, buyer.actor.subject, after=start)) == [
+        "order.refund_due",
+        "payment.received",
     ]
 
 
