@@ -31,6 +31,7 @@ from registry.offering.models import (
     OfferingKind,
     Order,
     OrderState,
+    Rail,
 )
 from registry.offering.money import ENDED
 from registry.tokenization import compliance
@@ -38,8 +39,6 @@ from registry.tokenization.models import Tokenization
 
 MOST_ENDED = 3
 """So many orders of one sale may come to nothing, so that nobody holds it without paying."""
-_ENDED_BY_BUYER = ("order_withdrawn", "order_lapsed", "order_annulled")
-"""Acts that end an order which its buyer does not want, or does not pay for."""
 
 
 @dataclass(slots=True)
@@ -158,11 +157,13 @@ def _count_ended(session: Session, book: Book) -> None:
     """Count the orders that came to nothing by what their buyers did, or left undone.
 
     How an order ended is what the journal says: its state does not tell a buyer who cancels from a
-    sale that ends before they have paid, or a mint that is refused.
+    sale that ends before they have paid, or a mint that is refused. On chain nobody can pay before
+    the seller has signed; and an order that compliance annuls is none that its buyer ended.
     """
-    by_buyer = (col(JournalEntry.act) == "order_cancelled") & (
-        col(JournalEntry.actor) == col(Investor.subject)
-    )
+    act = col(JournalEntry.act)
+    is_cancelled = (act == "order_cancelled") & (col(JournalEntry.actor) == col(Investor.subject))
+    is_payable = (col(Order.rail) != Rail.ONCHAIN_RUPEE) | col(Order.trade_digest).is_not(None)
+    is_unpaid = (act == "order_lapsed") & is_payable
     rows = session.exec(
         select(Order.investor_id, func.count())
         .join(Investor, col(Investor.id) == col(Order.investor_id))
@@ -171,7 +172,7 @@ def _count_ended(session: Session, book: Book) -> None:
             col(Order.offering_id) == book.offering.id,
             among(col(Order.investor_id), book.shares),
             col(Order.state).in_(ENDED),
-            by_buyer | col(JournalEntry.act).in_(_ENDED_BY_BUYER),
+            is_cancelled | is_unpaid | (act == "order_withdrawn"),
         )
         .group_by(col(Order.investor_id))
     )

@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from registry.investor.models import KycState
 from registry.journal.models import JournalEntry
-from registry.kernel.actor import Role
+from registry.kernel.actor import THE_SYSTEM, Role
 from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -270,8 +270,35 @@ def test_order__after_three_that_came_to_nothing__is_refused(
     assert sales.order(desk, sale, make.buyer(desk)).units
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_order__after_three_trades_that_lapsed__is_refused_if_the_seller_had_signed(
+    desk: Desk, buyer: Buyer, signed: bool
+) -> None:
+    lapsed = sales.on_chain(desk, buyer, signed=signed)
+    sale = orders.get_offering(desk.session, lapsed.offering_id)
+    for _ in range(limits.MOST_ENDED):
+        lapsed = sales.order(desk, sale, buyer)
+        if signed:
+            lapsed.trade_digest = secrets.token_bytes(32)
+            lapsed.seller_signature = secrets.token_bytes(65)
+        orders.release_orders(desk.session, THE_SYSTEM, sale, [lapsed], act="order_lapsed")
+
+    if signed:
+        with pytest.raises(Conflict, match="orders_came_to_nothing"):
+            sales.order(desk, sale, buyer)
+    else:
+        assert sales.order(desk, sale, buyer).units
+
+
 @pytest.mark.parametrize(
-    "act", ["order_not_mintable", "order_not_allotted", "order_given_back", "order_cancelled"]
+    "act",
+    [
+        "order_not_mintable",
+        "order_not_allotted",
+        "order_given_back",
+        "order_cancelled",
+        "order_annulled",
+    ],
 )
 def test_order__after_three_that_others_ended__is_taken(
     desk: Desk, sale: Offering, buyer: Buyer, act: str
