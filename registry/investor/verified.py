@@ -47,9 +47,13 @@ def verified_wallet(session: Session, investor_id: UUID, *, prefers_own: bool = 
     """
     found = verified_wallets(session, [investor_id]).get(investor_id)
     if not found:
-        raise Conflict(
-            "identity_not_ready",
-            "The investor's identity is not on chain yet.",
-            remedy="Wait until the operation of the KYC approval is final.",
-        )
+        raise identity_not_ready()
     return min(found, key=lambda wallet: prefers_own and wallet.is_custodial)
+
+
+def identity_not_ready() -> Conflict:
+    return Conflict(
+        "identity_not_ready",
+        "The investor's identity is not on chain yet.",
+        remedy="Wait until the operation of the KYC approval is final.",
+    )

@@ -14,7 +14,7 @@ from registry.captable import service as captable
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
-from registry.investor.verified import verified_wallet
+from registry.investor.verified import identity_not_ready, verified_wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
@@ -25,7 +25,7 @@ from registry.offering.models import RESERVING, Offering, OfferingState, Order, 
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import FAILED, ON_CHAIN, Operation, OperationKind
-from registry.reconciliation.payable import require_receiver
+from registry.reconciliation.payable import receiving_wallets, require_receiver
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.registration import plan_registrations
@@ -49,21 +49,17 @@ def plan_order_mints(
         ``identity_not_ready``.
     """
     chosen = wallets.get_wallets(session, {order.wallet_id for order in sold})
-    for order in sold:
-        if chosen[order.wallet_id].state != WalletState.PROVEN:
-            other = verified_wallet(session, order.investor_id)
-            order.wallet_id, chosen[other.id] = other.id, other
-    mints = _plan_mints(
-        session,
-        actor,
-        tokenization,
-        [
-            _Mint(
-                f"mint:order:{order.id}", chosen[order.wallet_id], order.units, ("order", order.id)
-            )
-            for order in sold
-        ],
-    )
+    moved = [order for order in sold if chosen[order.wallet_id].state != WalletState.PROVEN]
+    others = receiving_wallets(session, {order.investor_id for order in moved})
+    for order in moved:
+        if (other := others.get(order.investor_id)) is None:
+            raise identity_not_ready()
+        order.wallet_id, chosen[other.id] = other.id, other
+    wanted = [
+        _Mint(f"mint:order:{order.id}", chosen[order.wallet_id], order.units, ("order", order.id))
+        for order in sold
+    ]
+    mints = _plan_mints(session, actor, tokenization, wanted)
     for order, mint in zip(sold, mints, strict=True):
         order.state, order.operation_id = OrderState.MINTING, mint.id
     update_many(session, sold, ("state", "operation_id", "wallet_id"))

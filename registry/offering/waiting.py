@@ -12,7 +12,6 @@ from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
 
 from registry.investor.models import Investor, Wallet, WalletState
-from registry.investor.verified import verified_wallets
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, RegistryError
@@ -30,7 +29,7 @@ from registry.offering.models import (
     WaitingEntry,
     WaitingState,
 )
-from registry.reconciliation.payable import barred_wallets
+from registry.reconciliation.payable import barred_wallets, receiving_wallets
 from registry.tokenization.models import Tokenization
 
 MOST_AT_ONCE = 100
@@ -295,9 +294,7 @@ def _with_usable_wallets(
 ) -> Sequence[tuple[WaitingEntry, Investor, Wallet]]:
     """Take another wallet of whoever gave up, or lost, the one with which they wait."""
     without = {investor.id for _, investor, wallet in waiting if wallet.state != WalletState.PROVEN}
-    if not without:
-        return waiting
-    others = {each: found[0] for each, found in verified_wallets(session, without).items()}
+    others = receiving_wallets(session, without)
     return [
         (entry, investor, others.get(investor.id, wallet)) for entry, investor, wallet in waiting
     ]

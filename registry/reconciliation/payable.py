@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.court_order import service as orders
 from registry.investor.models import Investor, Wallet
+from registry.investor.verified import verified_wallets
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import among
 from registry.reconciliation.models import CLOSED, ReconciliationBreak
@@ -98,4 +99,20 @@ def barred_wallets(session: Session, wallet_ids: Collection[UUID]) -> set[UUID]:
         wallet_id
         for wallet_id, address, party_id in rows
         if party_id in listed or any(orders.binds(order, party_id, address) for order in binding)
+    }
+
+
+def receiving_wallets(session: Session, investor_ids: Collection[UUID]) -> Mapping[UUID, Wallet]:
+    """Choose for each the wallet in which they are given fractions; who has none is absent.
+
+    It is the oldest that carries an identity and that nothing bars. Where all are barred it is the
+    oldest, and who gives says why it is not given.
+    """
+    if not investor_ids:
+        return {}
+    found = verified_wallets(session, investor_ids)
+    barred = barred_wallets(session, {each.id for some in found.values() for each in some})
+    return {
+        investor_id: min(some, key=lambda wallet: wallet.id in barred)
+        for investor_id, some in found.items()
     }

@@ -256,6 +256,26 @@ def test_close__wallet_lost_and_another_proven__mints_there(desk: Desk) -> None:
     assert planned[0].params["wallet_id"] == str(new.id) == str(order.wallet_id)
 
 
+@pytest.mark.parametrize("binds_all", [False, True])
+def test_close__wallet_lost_and_an_order_binds_the_oldest_other__mints_to_the_next_if_it_is_free(
+    desk: Desk, binds_all: bool
+) -> None:
+    sale, buyer = offering(desk, minimum_units=100), make.buyer(desk)
+    order = paid(desk, sale, buyer, 100)
+    others = [make.proven_wallet(desk, buyer.actor, buyer.investor.id) for _ in range(2)]
+    for other in others:
+        other.identity = buyer.wallet.identity
+    wallet_lost(desk, buyer)
+    for other in others if binds_all else others[:1]:
+        court.apply(desk, court.on_wallet(desk, other.address))
+
+    mints = close(desk, sale)[:1]
+
+    assert order.wallet_id == others[0 if binds_all else 1].id
+    refused = Mint().refusals(desk.session, mints)
+    assert [each.code for each in refused.values()] == (["dealing_on_hold"] if binds_all else [])
+
+
 @pytest.mark.parametrize("bar", [on_a_list, bound, bound_wallet])
 def test_order__of_whom_a_list_may_name_or_an_order_binds__is_refused(desk: Desk, bar: Bar) -> None:
     sale, buyer = offering(desk), make.buyer(desk)

@@ -281,6 +281,23 @@ def test_offer__who_gave_up_the_wallet_they_waited_with__is_offered_it_in_anothe
     assert order.wallet_id == other.id
 
 
+def test_offer__order_binds_the_oldest_of_their_other_wallets__is_offered_it_in_the_next(
+    desk: Desk, market: Market
+) -> None:
+    who = market.first
+    join(desk, market, who)
+    who.wallet.state = WalletState.RETIRED
+    others = [make.proven_wallet(desk, who.actor, who.investor.id) for _ in range(2)]
+    for other in others:
+        other.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    court.apply(desk, court.on_wallet(desk, others[0].address))
+
+    cancel(desk, market)
+
+    assert [order.wallet_id for order in offered_to(desk, who)] == [others[1].id]
+
+
 def asset_of(desk: Desk, market: Market) -> Asset:
     token = tokenizations.get_tokenization(desk.session, market.sale.tokenization_id)
     return assets.get_asset(desk.session, token.asset_id)
