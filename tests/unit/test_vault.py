@@ -78,6 +78,7 @@ ROW, ANOTHER = new_id(), new_id()
         json.dumps({"id": str(ROW), "known": {}}),
         json.dumps({"id": str(ANOTHER), "cnic": CNIC}),
     ],
+    ids=["plain", "a number", "a list", "nothing", "no id", "no CNIC", "of another row"],
 )
 def test_said_in__sealed_of_another_row_or_as_something_else__is_refused(text: str) -> None:
     with pytest.raises(SealBroken):
