@@ -215,7 +215,7 @@ def test_cap_table__projection_in_doubt__every_answer_says_so(fresh_house: House
     ("change", "status", "code"),
     [
         ("caught_up_to = 3", 503, "token_catching_up"),
-        ("refusal = 'it moved what cannot be'", 409, "token_refused"),
+        ("refusal = 'it moved what cannot be', refused_at = 3", 409, "token_refused"),
     ],
 )
 def test_cap_table__token_behind_or_refused__is_not_shown(

@@ -51,7 +51,11 @@ def _look_like_one_listed(desk: Desk, holder: Buyer) -> None:
     ("change", "status", "code"),
     [
         ("caught_up_to = 3", 503, "token_catching_up"),
-        ("refusal = 'it moved what cannot be', caught_up_to = 3", 409, "token_refused"),
+        (
+            "refusal = 'it cannot be', refused_at = 3, caught_up_to = 3",
+            409,
+            "token_refused",
+        ),
     ],
 )
 def test_reports__of_a_token_behind_or_refused__are_refused(

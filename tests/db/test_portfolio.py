@@ -135,6 +135,7 @@ def test_portfolio__token_is_not_read_to_the_newest_block__says_so(
     desk.session.get_one(Offering, order.offering_id).tokenization_id = chain.tokenization.id
     token = chain.token
     token.caught_up_to, token.refusal = caught_up_to, refusal
+    token.refused_at = None if refusal is None else token.block_number
     desk.session.add(token)
     desk.session.flush()
 

@@ -253,7 +253,8 @@ def test_watch__token_that_is_refused__holds_no_other_up(place: Place) -> None:
         desk = Desk(session, place.vault, place.store)
         ledger.live_beside(ledger.resumed(place.chain, desk), 10).freeze(one)
         place_of_first = select(Token).where(col(Token.address) == place.chain.address)
-        session.exec(place_of_first).one().refusal = "it moved what cannot be"
+        refused = session.exec(place_of_first).one()
+        refused.refusal, refused.refused_at = "it moved what cannot be", refused.block_number
     watch = Watch(place.database, place.chain.chain_id)
 
     assert watch.look() == 1
