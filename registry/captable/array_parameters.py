@@ -37,7 +37,7 @@ class Array:
 
 
 class ArrayDumper(Dumper):
-    """Hands an `Array` on as it is written; register it with a cursor's `adapters`."""
+    """Hands an `Array` on as it is written; see `captable.bulk.column_cursor`."""
 
     format = Format.BINARY
 
@@ -81,10 +81,6 @@ def addresses(values: Iterable[bytes]) -> Array:
 
 def _array(oid: int, element_oid: int, elements: Bytes) -> Array:
     """Write elements that take as many bytes each, none of them NULL."""
-    count, size = elements.shape
     # Dimensions, whether there are NULLs, type, number of elements, first index.
-    head = np.array([1, 0, element_oid, count, 1], ">i4").tobytes()
-    out = np.empty((count, 4 + size), np.uint8)
-    out[:, :4] = np.frombuffer(size.to_bytes(4, "big"), np.uint8)
-    out[:, 4:] = elements
-    return Array(oid, head + out.tobytes())
+    head = np.array([1, 0, element_oid, len(elements), 1], ">i4").tobytes()
+    return Array(oid, head + copy_rows.with_lengths(elements).tobytes())

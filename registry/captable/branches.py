@@ -56,7 +56,9 @@ def known_block_at(
         raise Conflict(
             "block_not_synced", f"Block {as_of} was not known then; the last was {head}."
         )
-    last = _last_lost(session, chain_id, known_at, as_of) if highest else None
+    last = highest
+    if highest is not None and as_of is not None:
+        last = _last_lost(session, chain_id, known_at, as_of)
     if last is not None:
         below = NOTHING_KEPT if kept is None else kept.number
         return AsOfBlock(

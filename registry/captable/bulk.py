@@ -43,6 +43,12 @@ def cursor_of(session: Session) -> Cursor[Any]:
     """Give the driver's own cursor in the session's transaction, having written what is pending."""
     session.flush()
     cursor: Cursor[Any] = session.connection().connection.cursor()  # type: ignore[assignment]
+    return cursor
+
+
+def column_cursor(session: Session) -> Cursor[Any]:
+    """Give a cursor that also takes columns as parameters."""
+    cursor = cursor_of(session)
     cursor.adapters.register_dumper(parameter.Array, parameter.ArrayDumper)
     return cursor
 
@@ -162,7 +168,7 @@ def lock_and_number(
     """
     numbers: dict[bytes, int] = {}
     holders: dict[bytes, int] = {}
-    with cursor_of(session) as cursor:
+    with column_cursor(session) as cursor:
         where = [chain_id, parameter.addresses(tokens), parameter.addresses(wallets)]
         for is_token, address, number in cursor.execute(_NUMBERS, where, binary=True):
             (numbers if is_token else holders)[address] = number
@@ -208,7 +214,7 @@ def read_holdings(session: Session, changes: Changes) -> Holdings:
     """Return balance and frozen part of each holder that changes, as they are now."""
     count = len(changes.token_no)
     balances, frozen, is_known = [0] * count, [0] * count, np.zeros(count, np.bool_)
-    with cursor_of(session) as cursor:
+    with column_cursor(session) as cursor:
         cursor.execute(
             # Python reads a text of digits several times as fast as the driver its decimals.
             _HOLDINGS,
@@ -253,7 +259,7 @@ def store_balances(session: Session, spans: Spans, is_known: NDArray[np.bool_]) 
         Who has a row already, shape (holders,): see `read_holdings`. Their tokens are locked.
     """
     last = spans.last
-    with cursor_of(session) as cursor:
+    with column_cursor(session) as cursor:
         for statement, chosen in ((_UPDATE_BALANCES, is_known), (_ADD_BALANCES, ~is_known)):
             if not chosen.any():
                 continue

@@ -152,12 +152,19 @@ def _put_arrays(
     head[:, 1:] = (1, 0, array.oid, 0, 1)
     head[:, 4] = counts
     _put(out, places, head.view(np.uint8))
-    size = array.elements.shape[1]
-    elements = np.empty((len(array.elements), _LENGTH + size), np.uint8)
-    elements[:, :_LENGTH] = np.frombuffer(size.to_bytes(4, "big"), np.uint8)
-    elements[:, _LENGTH:] = array.elements
+    elements = with_lengths(array.elements)
     within = np.arange(len(elements)) - np.repeat(np.cumsum(counts) - counts, counts)
-    _put(out, np.repeat(places + _ARRAY_HEAD, counts) + within * (_LENGTH + size), elements)
+    begins = np.repeat(places + _ARRAY_HEAD, counts) + within * elements.shape[1]
+    _put(out, begins, elements)
+
+
+def with_lengths(elements: Bytes) -> Bytes:
+    """Write the length of each element before it, as arrays have them."""
+    count, size = elements.shape
+    out = np.empty((count, _LENGTH + size), np.uint8)
+    out[:, :_LENGTH] = np.frombuffer(size.to_bytes(_LENGTH, "big"), np.uint8)
+    out[:, _LENGTH:] = elements
+    return out
 
 
 def _put(out: NDArray[np.uint8], places: NDArray[np.int64], content: Bytes) -> None:

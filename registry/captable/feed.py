@@ -294,15 +294,15 @@ SELECT min(number) FROM orphan_block WHERE chain_id = %(chain)s AND orphaned_at 
 _KNOWN = """
 SELECT number, hash FROM (
   SELECT number, hash FROM chain_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {} %(moment)s
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {when} %(moment)s
   UNION ALL
   SELECT number, hash FROM orphan_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {} %(moment)s
+  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {when} %(moment)s
     AND orphaned_at > %(moment)s) known
-ORDER BY number {} LIMIT 1
+ORDER BY number {order} LIMIT 1
 """
-_BELOW = _KNOWN.format("<", "<", "DESC")
-_ANCESTOR = _KNOWN.format("=", "=", "")
+_BELOW = _KNOWN.format(when="<", order="DESC")
+_ANCESTOR = _KNOWN.format(when="=", order="ASC")
 
 # -- what came instead -----------------------------------------------------------------------
 

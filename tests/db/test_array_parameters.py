@@ -11,7 +11,7 @@ from sqlmodel import Session
 from registry.captable import amounts
 from registry.captable import array_parameters as parameter
 from registry.captable.array_parameters import Array
-from registry.captable.bulk import cursor_of
+from registry.captable.bulk import column_cursor
 
 LARGEST = 2**256 - 1
 ADDRESSES = [bytes(20), b"\xff" * 20, bytes(range(20))]
@@ -38,7 +38,7 @@ ADDRESSES = [bytes(20), b"\xff" * 20, bytes(range(20))]
 def test_array__given_to_a_statement__is_what_it_was_made_of(
     session: Session, written: Array, kind: str, values: list[object]
 ) -> None:
-    with cursor_of(session) as cursor:
+    with column_cursor(session) as cursor:
         # Its type is told by the parameter itself, not by the statement.
         row = cursor.execute("SELECT a, pg_typeof(a)::text FROM (SELECT %s) x(a)", [written])
         told, name = row.fetchone() or (None, None)
