@@ -136,6 +136,7 @@ def test_two_indexers__range_commits_while_a_reorg_is_taken_back__state_is_exact
         assert slow_is_there.wait(PATIENCE_SECONDS)
         follower = Indexer(held.world.database, held.world.client)
         assert follower.advance()
+        shuffle(held, seed=5, blocks=2)
         with held.world.database.transaction() as session:
             cursor = follower._cursor(held.world.client.head())
             last = held.world.client.head()

@@ -8,6 +8,7 @@ from fractions import Fraction
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.alert import rounds
@@ -262,6 +263,10 @@ def test_rapid__taken_by_force_or_redeemed__is_no_departure(desk: Desk) -> None:
 
 
 def take_back(desk: Desk, chain: Ledger, number: int) -> None:
+    """Take blocks back that were stored before, as in a transaction of their own."""
+    desk.session.execute(
+        text("UPDATE chain_block SET recorded_at = recorded_at - interval '1 second'")
+    )
     rewind.rewind(desk.session, chain.chain_id, chain.block(number))
     desk.session.expire_all()
 

@@ -19,7 +19,8 @@ def test_worth__two_opinions_of_one_day__is_what_was_accepted_last(desk: Desk) -
     asset = make.open_apartment(desk)
     first = make.submit_value(desk, asset, 105_00)
     make.value(desk, asset, 100_00)
-    question = cast("Any", SimpleNamespace(moment=now()))
+    moment = now()
+    question = cast("Any", SimpleNamespace(moment=moment, known_at=moment))
     assert worth_of(desk.session, question, {asset.id})[asset.id].amount_paisa == 100_00
 
     make.accept_value(desk, first)
