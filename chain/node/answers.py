@@ -27,9 +27,8 @@ Given = ParamSpec("Given")
 Told = TypeVar("Told")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A block's header.
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """A block's header, of which a sync makes as many as there are blocks.
 
     Parameters
     ----------

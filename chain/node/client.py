@@ -63,6 +63,8 @@ __all__ = [
 ]
 
 TIMEOUT_SECONDS = 20.0
+HEADERS_AT_ONCE = 500
+"""In one round trip, which takes as long as forty headers; geth answers no more than a thousand."""
 SEND = "eth_sendRawTransaction"
 
 Answer = TypeVar("Answer")
@@ -323,7 +325,7 @@ class ChainClient(Transport):
     def headers(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return the headers of many blocks, in the order asked; None where there is none."""
         found: list[Block | None] = []
-        at_once = self._most_at_once
+        at_once = min(HEADERS_AT_ONCE, self._limit.most_at_once)
         for start in range(0, len(numbers), at_once):
             calls = [block_query(number) for number in numbers[start : start + at_once]]
             body = encode_batch([(method, params) for method, *params in calls])

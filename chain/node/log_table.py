@@ -106,11 +106,19 @@ class LogTable:
         return (known[place] for place in sorted(known))
 
 
-def read_table(logs: Sequence[msgspec.Raw], *, in_order: bool = True) -> LogTable:
+Patterns = dict[int, list[Pattern]]
+"""Those that were found, by the length of the logs that are written so."""
+
+
+def read_table(
+    logs: Sequence[msgspec.Raw], patterns: Patterns | None = None, *, in_order: bool = True
+) -> LogTable:
     """Read logs as the node wrote them.
 
     Parameters
     ----------
+    patterns
+        Known of earlier answers; those of this one are added.
     in_order
         Whether to leave them in the order in which they are given; otherwise they are put into
         that of the chain.
@@ -120,17 +128,18 @@ def read_table(logs: Sequence[msgspec.Raw], *, in_order: bool = True) -> LogTabl
     RpcInconsistent
         One is no log, or the node calls it removed.
     """
-    table = _Reading(logs).finished()
+    known: Patterns = {} if patterns is None else patterns
+    table = _Reading(logs, known).finished()
     if in_order:
         return table
     order = np.lexsort((table.index, table.block))
-    return _Reading([logs[place] for place in order.tolist()]).finished()
+    return _Reading([logs[place] for place in order.tolist()], known).finished()
 
 
 class _Reading:
     """Sorts logs by how they are written, and fills the table."""
 
-    def __init__(self, written: Sequence[msgspec.Raw]) -> None:
+    def __init__(self, written: Sequence[msgspec.Raw], patterns: Patterns) -> None:
         count = len(written)
         self.block = np.zeros(count, np.int64)
         self.index = np.zeros(count, np.int64)
@@ -140,17 +149,19 @@ class _Reading:
         self._others: dict[int, WireLog] = {}
         lengths = np.fromiter(map(len, written), np.int64, count)
         for length in np.unique(lengths).tolist():
-            self._read_of_length(np.flatnonzero(lengths == length), length)
+            known = patterns.setdefault(length, [])
+            self._read_of_length(known, np.flatnonzero(lengths == length), length)
 
     def finished(self) -> LogTable:
         plain = _joined(self._plain)
         return LogTable(self._written, self.block, self.index, self.block_hash, plain, self._others)
 
-    def _read_of_length(self, places: NDArray[np.intp], length: int) -> None:
-        patterns: list[Pattern] = []
+    def _read_of_length(
+        self, patterns: list[Pattern], places: NDArray[np.intp], length: int
+    ) -> None:
         for start in range(0, len(places), ROWS_AT_ONCE):
             some = places[start : start + ROWS_AT_ONCE]
-            text = b"".join([self._written[place] for place in some.tolist()])
+            text = b"".join(map(self._written.__getitem__, some.tolist()))
             self._read_matrix(patterns, some, np.frombuffer(text, np.uint8).reshape(-1, length))
 
     def _read_matrix(
@@ -159,16 +170,17 @@ class _Reading:
         """Read logs of one length by the patterns that are known, and those that they give."""
         is_left = np.ones(len(places), np.bool_)
         for pattern in patterns:
-            self._read_alike(pattern, places, matrix, is_left)
-        for row, place in enumerate(places.tolist()):
-            if is_left[row]:
-                found = pattern_of(matrix[row].tobytes())
-                if found is None:
-                    is_left[row] = False
-                    self._read_other(place)
-                else:
-                    patterns.append(found)
-                    self._read_alike(found, places, matrix, is_left)
+            if is_left.any():
+                self._read_alike(pattern, places, matrix, is_left)
+        while is_left.any():
+            row = int(is_left.argmax())
+            found = pattern_of(matrix[row].tobytes())
+            if found is None:
+                is_left[row] = False
+                self._read_other(int(places[row]))
+            else:
+                patterns.append(found)
+                self._read_alike(found, places, matrix, is_left)
         del patterns[:-KNOWN_PATTERNS]
 
     def _read_alike(

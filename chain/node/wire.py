@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.exceptions import HTTPError
 
 from chain.errors import RpcInconsistent, RpcRefused, RpcUnavailable
@@ -147,12 +147,19 @@ class Wire:
                     raise http_limit(response.status, response.headers) or RpcUnavailable(
                         f"{method}: HTTP {response.status} {response.reason or ''}".rstrip()
                     )
-                content = response.read(limit + 1, decode_content=True)
+                content = response.read(_most(response, limit), decode_content=True)
         except (HTTPError, OSError, ValueError) as error:
             raise RpcUnavailable(f"{method}: {type(error).__name__}: {error}") from error
         if len(content) > limit:
             raise RpcRefused(method, 0, f"the answer has more than {limit} bytes", None)
         return content
+
+
+def _most(response: BaseHTTPResponse, limit: int) -> int:
+    """Return how much to read: where more is asked for than there is, all of it is copied once."""
+    told = response.length_remaining
+    is_plain = "Content-Encoding" not in response.headers
+    return min(told, limit + 1) if told and is_plain else limit + 1
 
 
 def _way_to(url: str) -> tuple[HTTPConnectionPool, str, dict[str, str]]:

@@ -13,7 +13,7 @@ import msgspec
 
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.client import Block, ChainClient, Log, hex_of, log_of
-from chain.node.log_table import LogTable, read_table
+from chain.node.log_table import LogTable, Patterns, read_table
 from chain.node.wire import WireLog
 from chain.sync.asked import is_half_told, told_whole, transactions_of
 from chain.sync.contract_events import read_contract_event
@@ -77,6 +77,7 @@ class Gathering:
         self.logs = 0
         self._client = client
         self._transfers = TransferReader()
+        self._patterns: Patterns = {}
         self._told_by = told_by
         self._is_past = is_past
         self._registered: list[tuple[int, Log]] = []
@@ -108,7 +109,7 @@ class Gathering:
     def _read_piece(self, first: int, last: int) -> int:
         """Read up to `last`, or to the first block after which others are to be heard."""
         written = self._client.logs(self.watched.addresses, first, last)
-        logs = read_table(written)
+        logs = read_table(written, self._patterns)
         watched = self.watched
         if deployed := self._deployed(logs):
             addresses = [
@@ -117,7 +118,7 @@ class Gathering:
                 for item in (new.address, new.identity_registry, new.compliance)
             ]
             written = written + self._client.logs(addresses, first, last)
-            logs = read_table(written, in_order=False)
+            logs = read_table(written, self._patterns, in_order=False)
             watched = watched.with_tokens(deployed)
         changed = _first_change(watched, logs)
         if changed is not None and changed < last:
@@ -137,7 +138,7 @@ class Gathering:
             See `chain.sync.ranges.RangeReader.read_head`.
         """
         try:
-            logs = read_table(self._client.logs_of_block(addresses, block.hash))
+            logs = read_table(self._client.logs_of_block(addresses, block.hash), self._patterns)
         except RpcRefused:
             return False
         if not len(logs) or self._deployed(logs):

@@ -26,6 +26,7 @@ from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailabl
 from chain.node.client import Block, ChainClient
 from chain.sync.ancestor import common_ancestor
 from chain.sync.decode import UndecodableLog
+from chain.sync.memory import keep_freed
 from chain.sync.new_branch import NewBranch, read_branch
 from chain.sync.pace import Pace
 from chain.sync.ranges import RangeReader, ReadRange, projected
@@ -381,6 +382,7 @@ def _collector_put_off(*, far: bool) -> Iterator[None]:
     if not far:
         yield
         return
+    keep_freed()
     with _counting:
         _far_behind += 1
         gc.disable()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -169,7 +168,7 @@ def end_changed_meanwhile(node: Lying) -> None:
 
 def altered(header: Header, **fields: Any) -> Block:
     assert header is not None
-    return replace(header, **fields)
+    return change(header, **fields)
 
 
 @pytest.mark.parametrize("name", LIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from chain.errors import RateLimited, RpcInconsistent, RpcRefused, RpcUnavailable, WrongChain
+from chain.node import transport
 from chain.node.client import ChainClient
 
 pytestmark = pytest.mark.unit
@@ -30,6 +32,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.answer: Answer = lambda request: result_of(request, "0x1")
         self.status = 200
+        self.headers: dict[str, str] = {}
         node = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,6 +42,8 @@ class FakeNode:
                 body = found if isinstance(found, bytes) else json.dumps(found).encode()
                 self.send_response(node.status)
                 self.send_header("Content-Length", str(len(body)))
+                for name, value in node.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -126,6 +131,25 @@ def test_request__not_json_rpc__is_unavailable(node: FakeNode, status: int, body
         node.client.request("eth_chainId")
     with pytest.raises((RpcUnavailable, RpcInconsistent)):
         node.client.batch(CALLS)
+
+
+def test_request__compressed_answer__is_read_to_its_end(node: FakeNode) -> None:
+    """Its length is that of fewer bytes than it has."""
+    said = "0x" + "ab" * 50_000
+    node.headers = {"Content-Encoding": "gzip"}
+    node.answer = lambda request: gzip.compress(json.dumps(result_of(request, said)).encode())
+
+    assert node.client.request("eth_call") == said
+
+
+def test_request__answer_is_too_large__is_refused(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_BYTES", 1_000)
+    node.answer = lambda request: result_of(request, "0x" + "ab" * 1_000)
+
+    with pytest.raises(RpcRefused, match="more than 1000 bytes"):
+        node.client.request("eth_call")
 
 
 @pytest.mark.parametrize(
