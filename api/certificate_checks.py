@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from eth_abi.exceptions import DecodingError
 
+from chain.contracts.decoding import Garbled
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.proving.anchor_event import AnchorEvent, is_on_chain
 from chain.proving.anchored import NOTHING, root_at
@@ -51,7 +51,7 @@ def check_on_chain(record: Record, rpc_url: str, contract: str | None) -> list[s
     client.check()
     try:
         there = root_at(client, bytes_of(place.lower()), int(proof["tree_size"]))
-    except DecodingError:
+    except Garbled:
         there = NOTHING  # no such contract stands there
     if there.hex() != proof["root"]:
         raise PaperRefused(

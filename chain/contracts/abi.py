@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
+from eth_abi.abi import encode
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 
+from chain.contracts.decoding import Garbled, decode
 from chain.errors import Reverted
 from chain.node.client import Log
 
@@ -73,7 +73,13 @@ class Function:
         return self.selector + encode(self.inputs, arguments)
 
     def decode(self, answer: bytes) -> Any:
-        """Return the one value of an answer, or the tuple of several."""
+        """Return the one value of an answer, or the tuple of several.
+
+        Raises
+        ------
+        Garbled
+            It is no answer of this function.
+        """
         values = decode(self.outputs, answer)
         return values[0] if len(values) == 1 else values
 
@@ -98,14 +104,11 @@ class Event:
         kinds = [kind for _, kind in self.plain]
         if not any(map(_is_dynamic, kinds)) and len(log.data) != WORD_BYTES * len(kinds):
             raise ValueError(f"it has {len(log.data)} bytes of data")
-        try:
-            named = {
-                name: topic if _is_dynamic(kind) else decode([kind], topic)[0]
-                for (name, kind), topic in zip(self.indexed, log.topics[1:], strict=True)
-            }
-            values = decode(kinds, log.data)
-        except DecodingError as error:
-            raise ValueError(str(error)) from error
+        named = {
+            name: topic if _is_dynamic(kind) else decode([kind], topic)[0]
+            for (name, kind), topic in zip(self.indexed, log.topics[1:], strict=True)
+        }
+        values = decode(kinds, log.data)
         return named | dict(zip((name for name, _ in self.plain), values, strict=True))
 
 
@@ -204,7 +207,7 @@ def read_revert(data: bytes, message: str) -> Reverted:
             values = decode([kind for _, kind in inputs], body)
             names = [argument for argument, _ in inputs]
             return Reverted(shown, name, dict(zip(names, map(_plain, values), strict=True)))
-    except (DecodingError, UnicodeDecodeError):
+    except Garbled:
         return Reverted(shown, f"undecodable revert data 0x{data.hex()}", {})
     return Reverted(shown, message, {})
 

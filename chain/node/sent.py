@@ -30,6 +30,8 @@ class Node(Protocol):
 def sent_by(node: Node, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
     """Return what transactions asked for; those are left out that the node has not kept.
 
+    So are those that their block does not name: some chains leave their own out of it.
+
     Parameters
     ----------
     mined
@@ -38,7 +40,7 @@ def sent_by(node: Node, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
     Raises
     ------
     NotKept
-        A block is not there, or another one than the node gave the logs of.
+        A block is not there.
     """
     found = _answered(node, {each: (BY_HASH, (hex_of(each),)) for each in mined})
     lost = {each: number for each, number in mined.items() if each not in found}
@@ -47,18 +49,23 @@ def sent_by(node: Node, mined: Mapping[bytes, int]) -> dict[bytes, Sent]:
     numbers = sorted(set(lost.values()))
     blocks = dict(zip(numbers, node.headers(numbers), strict=True))
     calls = {each: _by_place(each, number, blocks[number]) for each, number in lost.items()}
+    named = {each: call for each, call in calls.items() if call is not None}
+    if not named:
+        return found
     try:
-        return found | _answered(node, calls)
+        return found | _answered(node, named)
     except RpcRefused as refused:
         if not refused.is_unknown_method:
             raise
         return found
 
 
-def _by_place(tx_hash: bytes, number: int, block: Block | None) -> Call:
-    named = [] if block is None else [each.lower() for each in block.transactions]
-    if block is None or hex_of(tx_hash) not in named:
+def _by_place(tx_hash: bytes, number: int, block: Block | None) -> Call | None:
+    if block is None:
         raise NotKept(f"the node does not know {hex_of(tx_hash)}, nor block {number} with it")
+    named = [each.lower() for each in block.transactions]
+    if hex_of(tx_hash) not in named:
+        return None
     return BY_PLACE, (hex_of(block.hash), hex(named.index(hex_of(tx_hash))))
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eth_abi.exceptions import DecodingError
 from sqlmodel import Session, col, select
 
 from chain.contracts.abi import contract
+from chain.contracts.decoding import Garbled
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
 from registry.anchor.models import JournalAnchor
@@ -99,7 +99,7 @@ def _at(
     length = seal.tree_size if seal else 0
     try:
         size, root = _head(client, place)
-    except (DecodingError, RpcRefused) as refused:
+    except (Garbled, RpcRefused) as refused:
         if isinstance(refused, RpcRefused) and not refused.is_revert:
             raise
         yield f"No {CONTRACT} answers at {hex_of(place)}"

@@ -3,7 +3,8 @@
 A call for each costs the node far more than the answer: ten thousand took half of a second. So the
 code of `HoldingReader` is handed along with the call (the state override of ``eth_call``, which
 geth, Erigon, Nethermind, Besu, Reth and anvil have), for an address where nothing is: it asks the
-token from within. Where a node knows no overrides, each is asked for by itself (ADR 0035).
+token from within. Where a node knows no overrides, each is asked for by itself (ADR 0035); so is
+each of a token that takes more gas than a call may have, even for a few.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from eth_utils.crypto import keccak
 
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
-from chain.node.client import ChainClient, bytes_of, call_params, hex_of
+from chain.node.client import BlockId, ChainClient, bytes_of, call_params, hex_of
 
 HOLDERS_AT_ONCE = 1_000
 """Of a T-REX token, some ten million gas; nodes allow calls of fifty."""
+FEWEST_HOLDERS = 50
+"""Of fewer, that they are asked at once saves nothing."""
 CALLS_AT_ONCE = 500
 IN_FLIGHT = 2
 """Calls: what one answer says is read while the node makes the next."""
@@ -33,7 +36,7 @@ class HoldingReader:
 
     def __init__(self, client: ChainClient) -> None:
         self._client = client
-        self._overrides = True
+        self._overrides: bool | None = None
 
     def read(self, token: bytes, holders: Sequence[bytes], block_hash: bytes) -> list[int]:
         """Return balance and frozen part of the first holder, of the second, and so on.
@@ -43,6 +46,9 @@ class HoldingReader:
         RpcRefused
             The node does not have the block, or the token refuses to tell.
         """
+        if self._overrides is None:
+            # Of nobody: whatever is refused then, it is not for the token's sake.
+            self._overrides = self._at_once(token, [], "latest") is not None
         pieces = [
             holders[start : start + HOLDERS_AT_ONCE]
             for start in range(0, len(holders), HOLDERS_AT_ONCE)
@@ -53,22 +59,23 @@ class HoldingReader:
 
     def _piece(self, token: bytes, holders: Sequence[bytes], block_hash: bytes) -> list[int]:
         found = self._at_once(token, holders, block_hash) if self._overrides else None
-        if found is None:
-            found = self._one_by_one(token, holders, block_hash)
-            # They were told, so it was the override that the node did not take.
-            self._overrides = False
-        return found
+        if found is not None:
+            return found
+        if not self._overrides or len(holders) <= FEWEST_HOLDERS:
+            return self._one_by_one(token, holders, block_hash)
+        half = len(holders) // 2
+        return self._piece(token, holders[:half], block_hash) + self._piece(
+            token, holders[half:], block_hash
+        )
 
-    def _at_once(
-        self, token: bytes, holders: Sequence[bytes], block_hash: bytes
-    ) -> list[int] | None:
+    def _at_once(self, token: bytes, holders: Sequence[bytes], block: BlockId) -> list[int] | None:
         """Ask from within; None where the node refuses, or ignores the code."""
         reader = contract("HoldingReader")
         words = [_PADDING + token, _word(2 * WORD), _word(len(holders))]
         data = b"".join(
             [reader.functions["read"].selector, *words, *(_PADDING + holder for holder in holders)]
         )
-        params = call_params(PLACE, data, None, block_hash)
+        params = call_params(PLACE, data, None, block)
         try:
             answer = self._client.request(
                 "eth_call", *params, {hex_of(PLACE): {"code": hex_of(reader.deployed)}}

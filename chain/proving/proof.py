@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eth_abi.exceptions import DecodingError
-
 from chain.contracts.abi import Function, contract
+from chain.contracts.decoding import Garbled
 from chain.node.client import ChainClient, hex_of
 from chain.proving.claims import questions
 from chain.proving.difference import Difference, differ
@@ -170,5 +169,5 @@ def _read(function: Function, answer: bytes | None) -> Any:
         return int.from_bytes(answer, "big")
     try:
         return function.decode(answer)
-    except DecodingError:
+    except Garbled:
         return f"undecodable 0x{answer.hex()}"

@@ -13,11 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 from sqlmodel import Session, col, select
 
 from chain.contracts.abi import Function, contract
+from chain.contracts.decoding import Garbled, decode
 from chain.errors import ChainError
 from chain.operations import EFFECTS
 from chain.operations.effect import Call, Chain
@@ -110,8 +109,8 @@ def _choose(
 def _elements(function: Function, call: Call, count: int) -> list[Element]:
     """Read what a call says of each of its rows: all of its lists that are as long as the batch."""
     try:
-        values = decode(list(function.inputs), call.data[4:])
-    except DecodingError:
+        values = decode(function.inputs, call.data[4:])
+    except Garbled:
         return []
     lists = [
         value

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from eth_abi.exceptions import DecodingError
-
 from chain.contracts.abi import contract
+from chain.contracts.decoding import Garbled
 from chain.errors import ChainError, RpcRefused
 from chain.node.client import ChainClient, bytes_of, hex_of
 from chain.sync.labels import read_label
@@ -112,7 +111,7 @@ def _ask_all(
             answers[question.name] = function.decode(
                 client.call(address, function.encode(*question.about))
             )
-        except (RpcRefused, DecodingError) as fault:
+        except (RpcRefused, Garbled) as fault:
             if isinstance(fault, RpcRefused) and not fault.is_revert:
                 raise
             missing.append(question.name)

@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import Function, contract
+from chain.contracts.decoding import Garbled, decode
 from chain.contracts.platform import RULE_MODULES
 from chain.errors import NotKept
 from chain.node.client import ChainClient, Log, Sent, bytes_of
@@ -114,8 +113,8 @@ def _arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
     if data[:4] != function.selector:
         return None
     try:
-        return tuple(decode(function.inputs, data[4:]))
-    except DecodingError:
+        return decode(function.inputs, data[4:])
+    except Garbled:
         return None
 
 

@@ -12,9 +12,9 @@ from itertools import groupby
 from operator import attrgetter
 
 import structlog
-from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import contract
+from chain.contracts.decoding import Garbled
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.answers import BlockId, Log, bytes_of, call_params, hex_of, log_of
 from chain.node.client import ChainClient
@@ -153,7 +153,7 @@ def _asked(
     for entry, answer in zip(registered, client.batch(calls), strict=True):
         try:
             countries.append(int(of_registry.decode(bytes_of(answer))))
-        except DecodingError as error:
+        except Garbled as error:
             said = f"{hex_of(entry.address)} tells no country: {error}"
             raise UndecodableLog(said, entry.address) from error
     return countries

@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 import structlog
-from eth_abi.exceptions import DecodingError
 
 from chain.contracts.abi import contract
+from chain.contracts.decoding import Garbled
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
 from registry.captable.events import TokenLabel
@@ -83,7 +83,7 @@ def _ask(client: ChainClient, address: bytes, name: str) -> Any:
     function = contract("Token").functions[name]
     try:
         return function.decode(client.call(address, function.encode()))
-    except (DecodingError, UnicodeDecodeError):
+    except Garbled:
         return None
     except RpcRefused as refused:
         if not refused.is_revert:

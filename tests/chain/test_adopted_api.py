@@ -30,7 +30,7 @@ from tests.api.test_exports import KINDS, check_schema, unpacked
 from tests.api.test_known_branches import written
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite
-from tests.chain.test_adoption import adopt, estranged, read_all
+from tests.chain.test_adoption import ENDLESS, adopt, estranged, read_all
 from tests.chain.test_eligibility_api import house_of
 from tests.factories import ACTORS
 
@@ -202,3 +202,9 @@ def test_read_label__token_that_does_not_tell__has_none(adopted: Suite, code: st
     adopted.world.node.rpc("anvil_setCode", hex_of(adopted.token), code)
 
     assert read_label(adopted.world.client, adopted.token) == TokenLabel()
+
+
+def test_read_label__text_without_an_end__has_none(adopted: Suite) -> None:
+    adopted.world.node.rpc("anvil_setCode", hex_of(adopted.token), ENDLESS)
+
+    assert read_label(adopted.world.client, adopted.token) == TokenLabel(decimals=32)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from eth_utils.crypto import keccak
 from sqlmodel import col, select
 
-from chain.node.client import ChainClient, hex_of
+from chain.node.client import Block, ChainClient, hex_of
 from chain.node.sent import BY_HASH, BY_PLACE
 from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.asked import SETTLED_BLOCKS
@@ -148,6 +149,25 @@ def test_adopt__older_than_the_nodes_index_of_transactions__is_read(moved: Suite
     assert forced(moved) == [False, True]
 
 
+def test_adopt__blocks_leave_transactions_out__are_called_forced(moved: Suite) -> None:
+    """As of chains that have transactions of their own, which stand in no block."""
+
+    class Unlisted(Unindexed):
+        def headers(self, numbers: Sequence[int]) -> list[Block | None]:
+            return [
+                None if header is None else msgspec.structs.replace(header, transactions=())
+                for header in super().headers(numbers)
+            ]
+
+    moved.world.node.mine(SETTLED_BLOCKS)
+    moved.index()
+
+    read_all(moved, Unlisted(moved.world.node.url, CHAIN_ID))
+
+    moved.assert_exact()
+    assert forced(moved) == [True, True]
+
+
 def test_adopt__transactions_are_not_kept__are_called_forced_where_the_node_comes_to_no_more(
     moved: Suite,
 ) -> None:
@@ -206,15 +226,22 @@ _ONE_BLOCK = {
 }
 
 
-@pytest.mark.parametrize("what", ["nothing", "other contract", "no registry"])
+ENDLESS = f"0x6020600052{'7f80' + '00' * 31}60205260406000f3"
+"""Code that answers every call with a text of 2^255 bytes."""
+
+
+@pytest.mark.parametrize("what", ["nothing", "other contract", "no registry", "endless"])
 def test_examine__what_is_no_token__is_refused_with_the_reason(stranger: Suite, what: str) -> None:
     place, said = {
         "nothing": (b"\x77" * 20, "has no code"),
         "other contract": (stranger.factory, "it has no version, identityRegistry"),
         "no registry": (stranger.token, "totalSupply"),
+        "endless": (stranger.token, "it has no version"),
     }[what]
     if what == "no registry":
         stranger.world.node.rpc("anvil_setCode", hex_of(place), "0x60006000fd")
+    if what == "endless":
+        stranger.world.node.rpc("anvil_setCode", hex_of(place), ENDLESS)
     with pytest.raises(AdoptionRefused, match=said):
         examine(stranger.world.client, place)
 

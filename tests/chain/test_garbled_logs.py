@@ -60,6 +60,11 @@ def renamed(version: bytes) -> tuple[list[bytes], bytes]:
     return [topic("Token", "UpdatedTokenInformation"), NOTHING, NOTHING, NOTHING], said
 
 
+ENDLESS = (
+    [topic("Token", "UpdatedTokenInformation"), NOTHING, NOTHING, NOTHING],
+    # The version begins at the second word, and has 2^255 bytes.
+    encode(["uint8", "uint256", "uint256"], [0, 64, 2**255]),
+)
 UNINDEXED = ([topic("Token", "OwnershipTransferred")], bytes(64))
 SHORT = ([topic("ModularCompliance", "ModuleAdded")], b"")
 APPROVAL = ([topic("Token", "Approval")], b"")
@@ -85,6 +90,7 @@ RECOUNTRIED = (
 NONSENSE = {
     "owner not indexed": ("token", [UNINDEXED]),
     "version is no text": ("token", [renamed(b"\xff")]),
+    "version has no end": ("token", [ENDLESS]),
     "rules log too little": ("compliance", [SHORT]),
     "allowance of nobody": ("token", [APPROVAL, MOVED]),
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chain.contracts.abi import contract
 from chain.errors import RpcInconsistent, RpcUnavailable
 from chain.node.client import hex_of, log_of
-from chain.node.log_table import Patterns, ROWS_AT_ONCE, read_table
+from chain.node.log_table import ROWS_AT_ONCE, Patterns, read_table
 from chain.node.wire import WireLog, decode_logs, wire_log
 from chain.sync.decode import UndecodableLog, read_event
 from chain.sync.gathering import Gathering
@@ -223,16 +223,16 @@ def test_table__one_character_of_an_answer_is_another__is_what_json_says_or_refu
 ) -> None:
     """Whatever it is that differs: what is in columns is exactly what a JSON parser reads."""
     logs = wire([entry(fact, index=number) for number, fact in enumerate(facts)])
-    known: Patterns = {}
+    patterns: Patterns = {}
     if data.draw(st.booleans(), "whether an answer came before"):
-        read_table(logs, known)
+        read_table(logs, patterns)
     chosen = data.draw(st.integers(0, len(logs) - 1))
     text = bytearray(bytes(logs[chosen]))
     text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.sampled_from(b'0fFgz"\\,:x '))
     logs[chosen] = msgspec.Raw(bytes(text))
 
     try:
-        table = read_table(logs, known)
+        table = read_table(logs, patterns)
     except (RpcInconsistent, RpcUnavailable):
         with pytest.raises((RpcInconsistent, RpcUnavailable, ValueError, OverflowError)):
             stands(wire_log(logs[chosen]))
