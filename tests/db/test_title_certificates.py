@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import col, select
 
 from registry.asset.models import Asset
-from registry.certificate import rotation
+from registry.certificate import audit, rotation
 from registry.certificate import service as certificates
 from registry.certificate.models import Certificate
 from registry.certificate.standing import Cause, CertificateState, standing_of
@@ -256,6 +256,33 @@ def test_content__altered_at_rest__is_not_handed_out(desk: Desk, asset: Asset) -
     with pytest.raises(Conflict) as refusal:
         certificates.content_of(desk.vault, issued)
     assert refusal.value.code == "certificate_altered"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "35202-1234567-1",
+        "[1]",
+        '"a name"',
+        '{"number": 1e400}',
+        '{"number": 123456789012345678901234567890}',
+        "",
+    ],
+)
+def test_content__something_else_that_opens_was_moved_here__is_told_by_the_audit(
+    desk: Desk, asset: Asset, said: str
+) -> None:
+    moved, whole = issue(desk, asset), issue(desk, asset)
+    moved.sealed = desk.vault.seal(said)
+    desk.session.flush()
+
+    with pytest.raises(Conflict, match="certificate_altered"):
+        certificates.content_of(desk.vault, moved)
+    # It goes on with what comes after.
+    assert list(audit.altered(desk.session, desk.vault)) == [
+        f"Row {moved.id} of certificate: its content is not what was issued"
+    ]
+    assert certificates.content_of(desk.vault, whole)
 
 
 def test_reseal__under_another_key__opens_as_before(desk: Desk, asset: Asset) -> None:
