@@ -60,8 +60,8 @@ def readyz(session: ReadSessionDep, services: ServicesDep, response: Response) -
     if cursor is None:
         reasons.append("the chain has not been read yet")
     else:
-        if cursor.degraded:
-            reasons.append(cursor.degraded)
+        # A token that differs may have been found since, while the chain is in doubt still.
+        reasons += dict.fromkeys(filter(None, (cursor.chain_doubt, cursor.degraded)))
         if cursor.checked_at < now() - SYNC_STALE_AFTER:
             reasons.append("the chain was not read for 30 seconds")
     nodes = list_nodes(session, services.settings.chain_id)

@@ -182,7 +182,7 @@ class Reconciler:
                 )  # fmt: skip
             return
         reason = difference_of(list_differing(session, chain_id, foreign=False))
-        degrade(session, chain_id, reason, token=name, **at)
+        degrade(session, chain_id, reason, is_of_chain=False, token=name, **at)
         sound_difference(session, chain_id, claimed.address)
 
 

@@ -32,6 +32,7 @@ from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
+from registry.kernel.clock import now
 
 log = structlog.get_logger()
 
@@ -159,10 +160,14 @@ def read_again(session: Session, wrong: SumDiffers) -> bool:
         session,
         token.chain_id,
         f"{wrong}; it is read again",
+        is_of_chain=False,
         token=f"0x{token.address.hex()}",
         held=str(wrong.held),
         supply=str(wrong.supply),
     )
+    token.doubted_since = now()
+    session.add(token)
+    session.flush()
     place = cursor.number if token.caught_up_to is None else token.caught_up_to
     begin_again(session, token, after=place)
     still = sums.find_differing(session, [token.token_no])

@@ -1,13 +1,16 @@
 """When the projection is not to be relied on: why, since when, and what ends it.
 
 Nobody has to say that it is over: each token is proven anew, and once all of them were proven
-since the alarm, none of them differing, it is lifted (ADR 0037). A token that was adopted is
-somebody else's: where it differs that is said of it alone, and stops nothing of the platform's own.
+since the alarm, none of them differing, it is lifted (ADR 0037). The alarm is for everybody to see.
+What is paid stops for all tokens only where the chain itself is in doubt; where one of them
+differs, or was read again, for that one. A token that was adopted is somebody else's: where it
+differs that is said of it alone, and stops nothing of the platform's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -27,18 +30,28 @@ log = structlog.get_logger()
 SUBJECT = "sync_cursor"
 
 
-def degrade(session: Session, chain_id: int, reason: str, **evidence: Any) -> None:
+def degrade(
+    session: Session, chain_id: int, reason: str, *, is_of_chain: bool = True, **evidence: Any
+) -> None:
     """Say that the projection is not to be relied on; told again, it is not journalled again.
 
     Parameters
     ----------
+    is_of_chain
+        Whether the chain itself is in doubt, and with it every token; else it is one token.
     evidence
         What makes us say so, for the journal and the log.
     """
     cursor = session.get(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
-    if cursor is None or cursor.degraded == reason:
+    if cursor is None:
+        return
+    # Another alarm may have come since, or this one ended but for a token that differs.
+    is_told = cursor.degraded == reason and (not is_of_chain or cursor.chain_doubt == reason)
+    if is_told:
         return
     cursor.degraded, cursor.degraded_since = reason, now()
+    if is_of_chain:
+        cursor.chain_doubt, cursor.chain_doubted_since = reason, cursor.degraded_since
     session.add(cursor)
     session.flush()
     log.error("cap_table_degraded", chain=chain_id, reason=reason, **evidence)
@@ -93,7 +106,8 @@ def lift(session: Session, chain_id: int) -> bool:
     """Say that all is well, once every token was proven as a whole since, and none differs.
 
     A token that is caught up beside its chain is waited for: it may be read again for this. Those
-    that were adopted are not.
+    that were adopted are not. What was said of the chain, or of one token, ends before the alarm
+    does where only another token still differs.
 
     Returns
     -------
@@ -103,7 +117,13 @@ def lift(session: Session, chain_id: int) -> bool:
     cursor = session.get(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
     if cursor is None or cursor.degraded is None:
         return True
-    if _unproven(session, cursor):
+    foreign = list_foreign(session, chain_id)
+    proofs = [pair for pair in _newest_proofs(session, chain_id) if pair[0].token_no not in foreign]
+    is_all_read = not _is_any_read_again(session, chain_id, but=foreign)
+    _lift_doubts(session, cursor, proofs, is_all_read=is_all_read)
+    if not is_all_read or not all(
+        _is_proven(session, *pair, cursor.degraded_since) and _is_clean(pair[1]) for pair in proofs
+    ):
         return False
     since = cursor.degraded_since
     log.warning("cap_table_recovered", chain=chain_id, was=cursor.degraded)
@@ -129,15 +149,19 @@ def list_differing(session: Session, chain_id: int, *, foreign: bool) -> list[by
 
 def doubt_of(session: Session, token: Token) -> str | None:
     """Say why what is told of an adopted token alone is not to be relied on; None where it is."""
-    newest = select(Reconciliation).where(
-        col(Reconciliation.token_no) == token.token_no, col(Reconciliation.void_since).is_(None)
-    )
-    proof = session.exec(newest.order_by(col(Reconciliation.id).desc()).limit(1)).first()
-    if proof is None or not proof.differences:
+    if not _differences_of(session, token):
         return None
     if token.token_no not in list_foreign(session, token.chain_id):
         return None
     return difference_of([token.address])
+
+
+def _differences_of(session: Session, token: Token) -> Sequence[dict[str, Any]]:
+    newest = select(Reconciliation).where(
+        col(Reconciliation.token_no) == token.token_no, col(Reconciliation.void_since).is_(None)
+    )
+    proof = session.exec(newest.order_by(col(Reconciliation.id).desc()).limit(1)).first()
+    return [] if proof is None else proof.differences
 
 
 def difference_of(tokens: Sequence[bytes]) -> str:
@@ -146,19 +170,61 @@ def difference_of(tokens: Sequence[bytes]) -> str:
     return f"the cap table of {names} differs from the chain"
 
 
-def _unproven(session: Session, cursor: SyncCursor) -> bool:
-    foreign = list_foreign(session, cursor.chain_id)
-    if _is_any_read_again(session, cursor.chain_id, but=foreign):
-        return True
-    for token, proof in _newest_proofs(session, cursor.chain_id):
-        if token.token_no in foreign:
-            continue
-        proven = session.get(ProofRound, token.token_no)
-        if proof is None or proof.differences or proven is None or proven.ended_at is None:
-            return True
-        if cursor.degraded_since is not None and proven.begun_at < cursor.degraded_since:
-            return True
-    return False
+def obstacle_of(session: Session, token: Token) -> str | None:
+    """Say why nothing may be paid by a token of ours, whatever its proof says; None where it may.
+
+    Others may differ meanwhile; where it differs itself, its newest proof says so.
+    """
+    cursor = session.get(SyncCursor, token.chain_id)
+    if cursor is None or cursor.degraded is None:
+        return None
+    if cursor.chain_doubt is not None:
+        return cursor.chain_doubt
+    if token.doubted_since is None:
+        return None
+    return f"it was read again at {token.doubted_since.isoformat()}, and is not proven as a whole"
+
+
+def is_doubtful(session: Session, token: Token) -> bool:
+    """Tell whether what is said of a token of ours is not to be acted on."""
+    return obstacle_of(session, token) is not None or bool(_differences_of(session, token))
+
+
+def _lift_doubts(
+    session: Session,
+    cursor: SyncCursor,
+    proofs: Sequence[tuple[Token, Reconciliation | None]],
+    *,
+    is_all_read: bool,
+) -> None:
+    """Say that the chain, or a token that was read again, is no longer in doubt."""
+    for token, proof in proofs:
+        since = token.doubted_since
+        if since is not None and _is_clean(proof) and _is_proven(session, token, proof, since):
+            token.doubted_since = None
+            session.add(token)
+    since = cursor.chain_doubted_since
+    # Proven, whatever was found: who differs is stopped by that, and nobody else for it.
+    is_proven = is_all_read and all(_is_proven(session, *pair, since) for pair in proofs)
+    if cursor.chain_doubt is not None and is_proven:
+        log.warning("chain_proven_again", chain=cursor.chain_id, was=cursor.chain_doubt)
+        cursor.chain_doubt = cursor.chain_doubted_since = None
+        session.add(cursor)
+    session.flush()
+
+
+def _is_proven(
+    session: Session, token: Token, proof: Reconciliation | None, since: datetime | None
+) -> bool:
+    """Tell whether a token was proven as a whole since a moment, whatever was found."""
+    proven = session.get(ProofRound, token.token_no)
+    if proof is None or proven is None or proven.ended_at is None:
+        return False
+    return since is None or proven.begun_at >= since
+
+
+def _is_clean(proof: Reconciliation | None) -> bool:
+    return proof is not None and not proof.differences
 
 
 def _is_any_read_again(session: Session, chain_id: int, *, but: Collection[int]) -> bool:

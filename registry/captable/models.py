@@ -71,6 +71,9 @@ class SyncCursor(SQLModel, table=True):
         The newest block that was final when we looked; a reorg below it is an alarm.
     degraded
         Why what is projected is not to be relied on; None where it is.
+    chain_doubt, chain_doubted_since
+        The reason where it is the chain itself, and with it every token: what is paid stops for
+        all of them. None where it is relied on, or only some tokens are not.
     """
 
     __tablename__ = "sync_cursor"
@@ -85,6 +88,8 @@ class SyncCursor(SQLModel, table=True):
     finalized_hash: bytes | None = binary(nullable=True, default=None)
     degraded: str | None = None
     degraded_since: AwareDatetime | None = instant()
+    chain_doubt: str | None = None
+    chain_doubted_since: AwareDatetime | None = instant()
 
 
 class ChainBlock(SQLModel, table=True):
@@ -130,6 +135,9 @@ class Token(SQLModel, table=True):
     refusal, refused_at
         Why nothing of it is projected any more, and to which block its chain was read by then;
         None where it is.
+    doubted_since
+        When its holders did not have its supply together, and it was read again for that; None
+        once it was proven as a whole since.
     is_adopted
         Somebody had it followed: no reorg takes it away with its deployment, of which nobody may
         tell us again.
@@ -160,6 +168,7 @@ class Token(SQLModel, table=True):
     caught_up_to: int | None = bigint(default=None)
     refusal: str | None = None
     refused_at: int | None = bigint(default=None)
+    doubted_since: AwareDatetime | None = instant()
     is_adopted: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     symbol: str | None = None
     name: str | None = None

@@ -10,6 +10,7 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
+from registry.captable.degraded import is_doubtful
 from registry.captable.models import TOLD, ChainBlock, EventKind, SyncCursor, Token, TokenEvent
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among_named
@@ -76,14 +77,13 @@ def first_minted_at(session: Session, token: Token) -> datetime | None:
 def is_gone(session: Session, token: Token) -> bool:
     """Tell whether no unit of a token exists any more, in blocks that stay.
 
-    Of a token that is read anew, or not followed, not everything is known; and a burn in a block
-    that is not final may be undone. Who relies on that nothing is left could not burn it then.
+    Of a token that is read anew, in doubt, or not followed, not everything is known; and a burn in
+    a block that is not final may be undone. Who relies on that nothing is left could not burn it
+    then.
     """
-    if not token.is_told_whole or token.supply_units:
+    if not token.is_told_whole or token.supply_units or is_doubtful(session, token):
         return False
     cursor = session.get_one(SyncCursor, token.chain_id)
-    if cursor.degraded is not None:
-        return False
     final = -1 if cursor.finalized_number is None else cursor.finalized_number
     moved = select(TokenEvent.block_number).where(
         col(TokenEvent.token_no) == token.token_no,

@@ -35,7 +35,7 @@ def settled_for_good(session: Session, digests: Collection[bytes]) -> set[bytes]
             col(ContractEvent.event) == SETTLED,
             among(_DIGEST, [_written(digest) for digest in digests]),
             col(ContractEvent.block_number) <= col(SyncCursor.finalized_number),
-            col(SyncCursor.degraded).is_(None),
+            col(SyncCursor.chain_doubt).is_(None),
         )
     )
     return {bytes.fromhex(digest.removeprefix("0x")) for digest in shown}
@@ -55,7 +55,7 @@ def is_read_for_good(session: Session, chain_id: int, moment: datetime) -> bool:
             col(ChainBlock.chain_id) == chain_id,
             col(ChainBlock.number) <= col(SyncCursor.finalized_number),
             col(ChainBlock.mined_at) > moment,
-            col(SyncCursor.degraded).is_(None),
+            col(SyncCursor.chain_doubt).is_(None),
             col(FollowedContract.name) == SETTLEMENT,
             col(FollowedContract.caught_up_to).is_(None),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
+from registry.captable import degraded
 from registry.captable import service as captable
 from registry.captable.models import Reconciliation
 from registry.kernel.errors import Conflict, Unavailable
@@ -51,19 +52,19 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
     Conflict
         ``cap_table_differs``: the newest proof found a difference. ``token_refused``.
     Unavailable
-        ``cap_table_degraded``: it is not to be relied on until everything is proven again.
-        ``token_catching_up``.
+        ``cap_table_degraded``: the chain, or the token, is not to be relied on until it is proven
+        again. ``token_catching_up``.
     """
     address = tokenization.token_address
     if address is None or captable.find_token(session, address) is None:
         return
     token = captable.get_token(session, address)
-    cursor = captable.sync_state(session, token.chain_id)
-    if cursor.degraded is not None:
+    obstacle = degraded.obstacle_of(session, token)
+    if obstacle is not None:
         raise Unavailable(
             "cap_table_degraded",
-            f"The cap table is not to be relied on: {cursor.degraded}. Nothing is paid by it until "
-            "every token is proven again, which happens by itself; try again then.",
+            f"The cap table is not to be relied on: {obstacle}. Nothing is paid by it until it is "
+            "proven again, which happens by itself; try again then.",
         )
     proof = captable.latest_reconciliation(session, address)
     if proof is not None and proof.differences:

@@ -131,6 +131,7 @@ def test_reorg__of_what_was_final__is_told_and_recovers_by_itself(
     cursor = cursor_of(database)
     assert cursor.degraded is not None
     assert f"blocks above {head.number} left the chain" in cursor.degraded
+    assert cursor.chain_doubt == cursor.degraded
     assert cursor.finalized_hash == head.hash
     with database.reading() as session:
         assert captable.block_at(session, CHAIN_ID, None).degraded == cursor.degraded
@@ -139,6 +140,7 @@ def test_reorg__of_what_was_final__is_told_and_recovers_by_itself(
     prove(held)
 
     assert cursor_of(database).degraded is None
+    assert cursor_of(database).chain_doubt is None
     assert acts(database) == ["cap_table_degraded", "cap_table_recovered"]
     guard_of(held).note_final()
     assert (cursor_of(database).finalized_number or 0) > head.number

@@ -16,6 +16,7 @@ from chain.proving.many_calls import MULTICALL3
 from chain.proving.reconciler import Reconciler
 from chain.sync.indexer import Indexer
 from registry.captable import service as captable
+from registry.captable.degraded import is_doubtful
 from registry.captable.models import ProofRound, Reconciliation, RegisteredWallet
 from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID
@@ -188,6 +189,23 @@ def test_reconcile__two_tokens_differ__one_repaired__stays_degraded_for_the_othe
     assert newest(other).differences == []
     assert newest(held).differences != []
     assert hex_of(held.token) in (cursor_of(held.world.database).degraded or "")
+
+
+def test_reconcile__one_token_differs__another_is_not_in_doubt(held: Suite) -> None:
+    other = held.deploy("second")
+    other.register(0, 40)
+    other.mint(0, 3_000)
+    held.index()
+    run(held.world.database, f"UPDATE balance SET balance_units = 7 WHERE {balance_of(held, 0)}")
+
+    assert reconcile(held)
+
+    cursor = cursor_of(held.world.database)
+    assert hex_of(held.token) in (cursor.degraded or "")
+    assert cursor.chain_doubt is None
+    with held.world.database.reading() as session:
+        assert is_doubtful(session, captable.get_token(session, held.token))
+        assert not is_doubtful(session, captable.get_token(session, other.token))
 
 
 def test_reconcile__block_left_the_chain_meanwhile__is_postponed(held: Suite) -> None:

@@ -78,6 +78,9 @@ def test_commit__somebody_changed_a_row__is_refused_and_the_token_read_again(
     assert (cursor.number, cursor.hash) == (was.number, was.hash)
     assert cursor.degraded is not None
     assert f"0x{held.token.hex()}" in cursor.degraded
+    # It is one token that is in doubt, and the others are not stopped for it.
+    assert cursor.chain_doubt is None
+    assert token_of(held).doubted_since is not None
     assert token_of(held).caught_up_to is not None
     with held.world.database.reading() as session:
         acts = session.exec(select(JournalEntry.act)).all()

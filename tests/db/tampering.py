@@ -45,5 +45,9 @@ def faults(database: Database) -> list[str]:
         return [found for found in check(session, batch=BATCH) if isinstance(found, str)]
 
 
-NEWEST_MIGRATION_UNDONE = "UPDATE alembic_version SET version_num = '0094'"
+NEWEST_MIGRATION_UNDONE = (
+    "ALTER TABLE sync_cursor DROP COLUMN chain_doubt, DROP COLUMN chain_doubted_since;"
+    " ALTER TABLE token DROP COLUMN doubted_since;"
+    " UPDATE alembic_version SET version_num = '0095'"
+)
 """By hand, as by somebody who wants the next start to migrate."""
