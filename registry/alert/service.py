@@ -32,7 +32,8 @@ log = structlog.get_logger()
 def raise_alert(session: Session, found: Found) -> bool:
     """Raise an alert, unless it was raised before; tell whether it is new.
 
-    One of the chain that a reorg had taken back stands again when its transaction comes back.
+    One of the chain that a reorg had taken back stands again when its transaction comes back, or of
+    a wallet that was proven another one by which its party holds as much.
     """
     known = session.exec(select(Alert).where(col(Alert.key) == found.key).with_for_update()).first()
     if known is not None:
@@ -62,10 +63,18 @@ def _stand_again(session: Session, alert: Alert, found: Found) -> None:
     place = found.place
     if place is None or (alert.taken_back_at is None and alert.block_hash == place.block_hash):
         return
+    former = {"tx_hash": _hex_of(alert.tx_hash), "evidence": dict(alert.evidence)}
     alert.block_number, alert.block_hash = place.block_number, place.block_hash
+    alert.tx_hash, alert.evidence = place.tx_hash, dict(found.evidence)
     alert.happened_at, alert.taken_back_at = found.happened_at, None
     session.add(alert)
-    _note(session, alert, "alert_stands_again")
+    stated = {"tx_hash": _hex_of(alert.tx_hash), "evidence": alert.evidence}
+    # An officer may have judged it by what it said before: the journal keeps that.
+    _note(session, alert, "alert_stands_again", **({} if stated == former else {"former": former}))
+
+
+def _hex_of(digest: bytes | None) -> str | None:
+    return None if digest is None else f"0x{digest.hex()}"
 
 
 def take_back(session: Session, alert: Alert) -> None:
@@ -76,10 +85,10 @@ def take_back(session: Session, alert: Alert) -> None:
     log.warning("alert_taken_back", alert=str(alert.id), rule=alert.rule)
 
 
-def _note(session: Session, alert: Alert, act: str) -> None:
+def _note(session: Session, alert: Alert, act: str, **facts: object) -> None:
     session.flush()
     place = {} if alert.block_number is None else {"block_number": str(alert.block_number)}
-    journal.record(session, THE_SYSTEM, act, "alert", alert.id, rule=alert.rule, **place)
+    journal.record(session, THE_SYSTEM, act, "alert", alert.id, rule=alert.rule, **place, **facts)
 
 
 def review_alert(session: Session, actor: Actor, alert_id: UUID, *, reason: str) -> Alert:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlmodel import col, select
 
 from registry.alert import rounds
 from registry.alert.models import AlertCursor, AlertRule
 from registry.captable.catching_up import apply_part, begin_again
 from registry.captable.events import ProjectedEvent, ProjectedRange
 from registry.captable.models import EventKind
+from registry.journal.models import JournalEntry
 from tests import ledger
 from tests.columns import split
 from tests.db.test_alerts import (
@@ -99,19 +101,28 @@ def test_reorg__takes_the_last_of_what_made_somebody_large__leaves_who_is_large_
 ) -> None:
     chain = ledger.live(desk, 940, 60)
     source, who = wallets(chain)[0], chain.holders[1]
-    chain.move(source, PROVEN, 40)
+    chain.mine(moved(source, PROVEN, 40))
     look(desk, chain)
     before = head(desk, chain)
     chain.move(source, who.wallet.address, 1)
     look(desk, chain)
     prove(desk, who, PROVEN)
     assert look_at_wallets(desk, chain) == 1
+    told = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
+    assert told.evidence["after_units"] == "101"
+    former = {"tx_hash": f"0x{(told.tx_hash or b'').hex()}", "evidence": dict(told.evidence)}
 
     take_back(desk, chain, before)
     look(desk, chain)
 
     assert standing(desk)[1:] == [(who.investor.party_id, f"0x{PROVEN.hex()}")]
-    assert raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1].block_number == before
+    again = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
+    assert (again.id, again.block_number, again.tx_hash) == (told.id, before, b"\5" * 32)
+    assert again.evidence["before_units"] == "60"
+    assert again.evidence["after_units"] == "100"
+    assert again.evidence["at_block"] == str(before)
+    query = select(JournalEntry).where(col(JournalEntry.act) == "alert_stands_again")
+    assert desk.session.exec(query).one().facts["former"] == former, "somebody may have judged it"
 
 
 def test_reorg__takes_the_block_that_told_of_somebody__asks_of_the_wallet_proven_since(
