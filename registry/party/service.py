@@ -112,12 +112,12 @@ def amend_party(  # noqa: PLR0917
     party = get_row(session, Party, party_id, kind="party", lock=True)
     if party.version != version:
         raise StaleVersion("party", str(version), str(party.version))
-    asked, changes = changes.keys(), dict(changes)
+    changes, before = dict(changes), personal.known_of(vault, party)
+    told = _told_of(party, before)
     country = changes.pop("residence_country", party.residence_country)
     party.residence_country = rules.check_country(country or "")
     if "ubo" in changes:
         party.ubo = declared(session, party, changes.pop("ubo") or ())
-    before = personal.known_of(vault, party)
     known = replace(before, **changes)
     if party.kind == PartyKind.NATURAL and party.cnic_sealed is None and known.passport is None:
         raise Invalid("cnic_required", "Without a CNIC the passport stays.", field="/passport")
@@ -127,9 +127,16 @@ def amend_party(  # noqa: PLR0917
         with session.no_autoflush:
             _refuse_known(session, party, _same_by_details(vault, party, known))
     session.flush()
-    fields = sorted(asked)
+    # What is said again as it stood is no correction: no paper that prints it is out of date.
+    fields = sorted(name for name, said in _told_of(party, known).items() if said != told[name])
     journal.record(session, actor, "party_amended", "party", party.id, fields=fields)
     return party
+
+
+def _told_of(party: Party, known: Details) -> Mapping[str, Any]:
+    """Give what `amend_party` may change, by the names under which it is asked for."""
+    details = {name: getattr(known, name) for name in personal.NAMES}
+    return details | {"residence_country": party.residence_country, "ubo": party.ubo}
 
 
 def _check_identifiers(new: NewParty) -> None:

@@ -24,6 +24,7 @@ from registry.kernel.canonical import record_hash
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound
 from registry.party import service as parties
+from registry.party.details import known_of
 from registry.party.models import Party
 from registry.title import service as titles
 from registry.title.versions import current_version, ownership_of, replace_version, right_of
@@ -201,10 +202,12 @@ def test_standing__what_is_not_printed_was_amended__holds(desk: Desk, asset: Ass
     issued = issue(desk, asset)
     amend(desk, asset)
     owner = desk.session.get_one(Party, owner_of(desk, asset))
-    parties.amend_party(
-        desk.session, desk.vault, MAKER, owner.id, owner.version, {"residence_country": "AE"}
-    )
+    # A form sends what it shows: the name as it stands is no other name.
+    changes = {"name": known_of(desk.vault, owner).name, "residence_country": "AE"}
+    parties.amend_party(desk.session, desk.vault, MAKER, owner.id, owner.version, changes)
 
+    (act,) = acts(desk, "party_amended")
+    assert act.facts == {"fields": ["residence_country"]}
     assert standing_of(desk.session, issued).state is CertificateState.VALID
 
 
