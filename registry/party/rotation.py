@@ -40,7 +40,9 @@ def reseal(session: Session, vault: Vault, party_ids: Collection[UUID]) -> None:
     """
     # Who was amended in the meantime, or sealed by another rotation, is none of them any more.
     query = select(Party).where(col(Party.id).in_(party_ids), _under_other_keys(vault))
-    locked = query.with_for_update().execution_options(populate_existing=True)
+    # In the order of everybody who locks several: else two of them could wait for each other.
+    ordered = query.order_by(col(Party.id))
+    locked = ordered.with_for_update().execution_options(populate_existing=True)
     parties = [each for each in session.exec(locked).all() if _seal_anew(vault, each)]
     update_many(session, parties, _NAMES)
     if parties:
