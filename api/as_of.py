@@ -143,6 +143,29 @@ def require_past(known_at: datetime | None) -> None:
         )
 
 
+def read_known_at(text: str | None) -> datetime | None:
+    """Return the moment that a command names, as the parameter `known_at` of a request is read.
+
+    Raises
+    ------
+    Invalid
+        ``request_invalid`` or ``known_at_in_future``.
+    """
+    if text is None:
+        return None
+    try:
+        known_at = _TIME.validate_python(text)
+    except ValidationError as error:
+        raise Invalid(
+            "request_invalid",
+            f"{text!r} is no time.",
+            field="known_at",
+            remedy='Write "2026-07-28T09:00:00Z".',
+        ) from error
+    require_past(known_at)
+    return known_at
+
+
 LegalSessionDep = Annotated[ReadSession, Depends(get_legal_session, scope="function")]
 """For every other read of legal facts: the same queries, on the tables or on their past."""
 

@@ -12,9 +12,10 @@ from eth_utils.address import to_checksum_address
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from api.as_of import read_as_of
+from api.as_of import ChainTime, read_as_of, read_known_at
 from api.schemas.common import HEX_ADDRESS
 from registry.captable import service as captable
+from registry.captable.branches import known_block_at
 from registry.captable.models import Token
 from registry.export.models import CapTableExport, ExportFormat
 from registry.export.service import new_export
@@ -34,6 +35,10 @@ FormatOption = Annotated[ExportFormat, typer.Option("--format", help="csv, or oc
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="RFC 3339 time or block:<number>; without it, now")
 ]
+KnownAtOption = Annotated[
+    str | None,
+    typer.Option("--known-at", help="RFC 3339 time: what was known then; without it, now"),
+]
 _console = Console(stderr=True)
 
 
@@ -46,15 +51,21 @@ def captable_commands(use_database: Callable[[Callable[[Database], None]], None]
         """Export cap tables."""
 
     @app.command("export")
-    def export(
+    def export(  # noqa: PLR0917 - typer's options
         token: TokenArgument,
         file: FileArgument,
         file_format: FormatOption = ExportFormat.CSV,
         as_of: AsOfOption = None,
+        known_at: KnownAtOption = None,
         chain: ChainOption = None,
     ) -> None:
         """Write who held TOKEN at a block to FILE, and say which block it was."""
-        use_database(lambda database: _export(database, (token, chain), file, file_format, as_of))
+
+        def work(database: Database) -> None:
+            when = ChainTime(read_as_of(as_of), read_known_at(known_at))
+            _export(database, (token, chain), file, file_format, when)
+
+        use_database(work)
 
     return app
 
@@ -64,7 +75,7 @@ def _export(
     named: tuple[str, int | None],
     file: Path,
     file_format: ExportFormat,
-    as_of: str | None,
+    when: ChainTime,
 ) -> None:
     part = file.with_name(f"{file.name}.part")
     progress = Progress(
@@ -77,8 +88,10 @@ def _export(
     try:
         with database.reading() as session, part.open("w+b") as out, progress:
             token = _find(session, *named)
-            block = captable.block_at(session, token.chain_id, read_as_of(as_of))
-            job = new_export(session, "command line", token, block, file_format)
+            block = known_block_at(session, token.chain_id, when.as_of, when.known_at)
+            job = new_export(
+                session, "command line", token, block, file_format, known_at=when.known_at
+            )
             task = progress.add_task("exporting", total=job.total)
             sha256, size = write_export(
                 session,

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from api.as_of import read_as_of
+from api.as_of import read_as_of, require_past
 from api.deps import (
     ActorDep,
     FinalityDep,
@@ -24,7 +24,7 @@ from api.routes.router import resource_router
 from api.schemas.common import Page, hash_of
 from api.schemas.exports import ExportRead, NewExport
 from api.token_at import WhichDep, find_named, needed_on
-from registry.captable import service as captable
+from registry.captable.branches import known_block_at
 from registry.export import service as exports
 from registry.export.models import CapTableExport
 from registry.export.writing import MEDIA_TYPES, SUFFIXES
@@ -43,11 +43,13 @@ def open_export(
     response: Response,
 ) -> ExportRead:
     """Ask for the cap table at a block as a file; a worker writes it."""
+    require_past(body.known_at)
     token = find_named(session, which)
-    block = captable.block_at(session, token.chain_id, read_as_of(body.as_of))
-    job = exports.open_export(session, actor, token, block, body.format)
+    block = known_block_at(session, token.chain_id, read_as_of(body.as_of), body.known_at)
+    job = exports.open_export(session, actor, token, block, body.format, known_at=body.known_at)
     response.headers["Location"] = f"/v1/exports/{job.id}"
-    return ExportRead.of(job, block, needed_on(session, services, token.chain_id, needed))
+    needed = needed_on(session, services, token.chain_id, needed)
+    return ExportRead.of(job, exports.block_of(session, job), needed)
 
 
 @router.get("/tokens/{token_id}/exports")

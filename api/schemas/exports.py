@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.common import AsOfBlockRead, Body, Read, address_of
+from api.schemas.common import AsOfBlockRead, Body, Instant, Read, address_of
 from api.schemas.progress import Progress
 from registry.captable.blocks import AsOfBlock
 from registry.export.models import OPEN_STATES, CapTableExport, ExportFormat, ExportState
@@ -16,10 +16,15 @@ from registry.kernel.clock import now
 
 
 class NewExport(Body):
-    """What to export: `as_of` is an RFC 3339 time or block:<number>; without it, now."""
+    """What to export: `as_of` is an RFC 3339 time or block:<number>; without it, now.
+
+    With `known_at` it is what the register knew at that time, as of the cap table itself: after a
+    reorg, the branch of then.
+    """
 
     format: ExportFormat
     as_of: Annotated[str | None, Field(max_length=64)] = None
+    known_at: Instant | None = None
 
 
 class ExportProgress(Progress):
@@ -44,6 +49,7 @@ class ExportRead(Read):
 
     `sha256` is the hash of the whole file. `as_of_block.finality` is `orphaned` where a reorg has
     taken the block since: then the file tells what the register knew, not what the chain says.
+    It is seen from today, also where `known_at` asked for what was known then.
     `token_id` is null for a token that was adopted: `chain` and `address` name it.
     """
 
@@ -59,6 +65,7 @@ class ExportRead(Read):
     size_bytes: int | None
     problem: ExportFault | None
     expires_at: datetime | None
+    known_at: datetime | None
     as_of_block: AsOfBlockRead
 
     @classmethod
@@ -76,5 +83,6 @@ class ExportRead(Read):
             size_bytes=job.size_bytes,
             problem=ExportFault.model_validate(job.problem) if job.problem else None,
             expires_at=job.expires_at,
+            known_at=job.known_at,
             as_of_block=AsOfBlockRead.of(block, needed),
         )

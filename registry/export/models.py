@@ -37,6 +37,9 @@ class CapTableExport(Record, table=True):
     ----------
     tokenization_id, token_address
         Which token, on the chain `chain_id`; an adopted one has no tokenization.
+    known_at
+        What the register knew then of the branch up to the block is what is written, whatever a
+        reorg took since; None for today's chain.
     total, done
         Holders, as they were counted when it was asked for, and anew where it is written; and how
         many of them are.
@@ -69,6 +72,7 @@ class CapTableExport(Record, table=True):
     block_number: int = bigint()
     block_hash: bytes = binary()
     mined_at: AwareDatetime = instant(nullable=False)
+    known_at: AwareDatetime | None = instant()
     total: int = bigint()
     done: int = bigint(default=0)
     size_bytes: int | None = bigint(nullable=True, default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -12,6 +13,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.degraded import doubt_of
 from registry.captable.models import ChainBlock, Token
 from registry.captable.portfolio import subject_of, tokenization_at
+from registry.captable.readings import require_known
 from registry.document.content import open_sealed
 from registry.document.store import DocumentStore
 from registry.export.models import CapTableExport, ExportFormat, ExportState
@@ -29,9 +31,22 @@ def open_export(
     token: Token,
     block: AsOfBlock,
     file_format: ExportFormat,
+    *,
+    known_at: datetime | None = None,
 ) -> CapTableExport:
-    """Ask for the cap table of a token at a block, as a file; a worker takes it up."""
-    job = new_export(session, actor.subject, token, block, file_format)
+    """Ask for the cap table of a token at a block, as a file; a worker takes it up.
+
+    Parameters
+    ----------
+    block, known_at
+        On the branch that was known then; None for today's.
+
+    Raises
+    ------
+    Conflict
+        ``token_read_since``.
+    """
+    job = new_export(session, actor.subject, token, block, file_format, known_at=known_at)
     session.add(job)
     session.flush()
     journal.record(
@@ -43,6 +58,7 @@ def open_export(
         format=file_format,
         chain_id=token.chain_id,
         block=block.number,
+        **({} if known_at is None else {"known_at": known_at.isoformat()}),
     )
     return job
 
@@ -53,8 +69,17 @@ def new_export(
     token: Token,
     block: AsOfBlock,
     file_format: ExportFormat,
+    *,
+    known_at: datetime | None = None,
 ) -> CapTableExport:
-    """Make an export that is not recorded anywhere yet."""
+    """Make an export that is not recorded anywhere yet.
+
+    Raises
+    ------
+    Conflict
+        ``token_read_since``.
+    """
+    require_known(session, token, known_at, block=block.number)
     tokenization = tokenization_at(session, token.chain_id, token.address)
     return CapTableExport(
         maker=maker,
@@ -65,7 +90,8 @@ def new_export(
         block_number=block.number,
         block_hash=block.hash,
         mined_at=block.mined_at,
-        total=count_rows(session, token, block.number),
+        known_at=known_at,
+        total=count_rows(session, token, block),
     )
 
 
@@ -118,7 +144,7 @@ def open_file(vault: Vault, store: DocumentStore, job: CapTableExport) -> Iterat
         raise Conflict(
             "export_expired",
             "The file of this export is gone.",
-            remedy="Ask for a new one as of the same block: its figures are the same.",
+            remedy="Ask for a new one as of the same block and known_at: its figures are the same.",
         )
     if job.state == ExportState.FAILED:
         raise Conflict(

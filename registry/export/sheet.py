@@ -10,8 +10,9 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import held_at
+from registry.captable.held import held_by
 from registry.captable.models import Token
 
 
@@ -52,6 +53,8 @@ class Sheet:
         None for a token that was adopted: the register knows nothing of how it was issued.
     known_since
         Day of the first block in which the token said anything.
+    known_at
+        As of which moment the chain is told; None for the chain of when it was written.
     generated_at
         When the export was asked for: the same export written twice is the same file.
     """
@@ -68,6 +71,7 @@ class Sheet:
     decimals: int | None
     issue: Issue | None
     known_since: date
+    known_at: datetime | None
     generated_at: datetime
 
     @property
@@ -78,6 +82,8 @@ class Sheet:
             f"block {self.block_number} {self.block_hash}, mined {self.mined_at.isoformat()}",
             f"{self.supply_units} units in circulation",
         ]
+        if self.known_at is not None:
+            said.append(f"as the register knew the chain at {self.known_at.isoformat()}")
         if self.issue is None:
             said.append(f"symbol {self.symbol}, name {self.name}, as the token tells them itself")
             said.append(
@@ -114,26 +120,26 @@ COPY (
 
 
 def stream_rows(
-    session: Session, token: Token, number: int, checksummed: Callable[[str], str]
+    session: Session, token: Token, block: AsOfBlock, checksummed: Callable[[str], str]
 ) -> Iterator[SheetRow]:
-    """Yield who held the token at block `number`, by address.
+    """Yield who held the token at `block`, by address.
 
     Parameters
     ----------
     checksummed
         Writes 40 hex digits as an EIP-55 address.
     """
-    query = _ROWS.format(held=held_at(token, number))
+    query = _ROWS.format(held=held_by(token, block))
     with cursor_of(session) as cursor, cursor.copy(query.encode()) as copy:
         copy.set_types(["text", "numeric", "numeric", "bool"])
         for address, balance, frozen, is_company in copy.rows():
             yield SheetRow(checksummed(address), int(balance), int(frozen), is_company)
 
 
-def count_rows(session: Session, token: Token, number: int) -> int:
-    """Count who held the token at block `number`."""
+def count_rows(session: Session, token: Token, block: AsOfBlock) -> int:
+    """Count who held the token at `block`."""
     with cursor_of(session) as cursor:
-        query = f"SELECT count(*) FROM ({held_at(token, number)}) x"  # noqa: S608 - ours
+        query = f"SELECT count(*) FROM ({held_by(token, block)}) x"  # noqa: S608 - ours
         found = cursor.execute(query.encode()).fetchone()
     assert found is not None, "a count has one row"
     return int(found[0])

@@ -17,15 +17,18 @@ from registry.tokenization.models import Tokenization
 from registry.wrapper import service as wrappers
 
 
-def sheet_of(session: Session, job: CapTableExport, token: Token, address: str) -> Sheet:
+def sheet_of(
+    session: Session, job: CapTableExport, token: Token, block: AsOfBlock, address: str
+) -> Sheet:
     """Say what an export says of its token, its issuer and its block.
 
     Parameters
     ----------
+    block
+        Of the export, on the branch that it is about.
     address
         Of the token, as EIP-55 writes it.
     """
-    block = AsOfBlock(job.block_number, job.block_hash, job.mined_at, 0)
     tokenization = (
         session.get_one(Tokenization, job.tokenization_id) if job.tokenization_id else None
     )
@@ -43,6 +46,7 @@ def sheet_of(session: Session, job: CapTableExport, token: Token, address: str) 
         supply_units=supply_at(session, token, block),
         issue=_issue_of(session, tokenization) if tokenization else None,
         known_since=_known_since(session, token) or job.mined_at.date(),
+        known_at=job.known_at,
         generated_at=job.recorded_at,
     )
 

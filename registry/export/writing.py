@@ -9,12 +9,14 @@ from typing import BinaryIO
 from sqlmodel import Session
 
 from registry.captable import service as captable
+from registry.captable.blocks import AsOfBlock
+from registry.captable.branches import same_block_at
 from registry.captable.models import Token
+from registry.captable.readings import require_known
 from registry.document.store import CHUNK_BYTES
 from registry.export.csv_file import write_csv
 from registry.export.models import CapTableExport, ExportFormat
 from registry.export.ocf import write_ocf
-from registry.export.service import block_of
 from registry.export.sheet import Advance, count_rows, stream_rows
 from registry.export.titling import sheet_of
 from registry.kernel.errors import Conflict
@@ -47,13 +49,14 @@ def write_export(
     Raises
     ------
     Conflict
-        ``export_block_lost``: a reorg took the block meanwhile. ``token_refused``.
+        ``export_block_lost``: a reorg took the block meanwhile. ``token_refused``,
+        ``token_read_since``.
     Unavailable
         ``token_catching_up``.
     """
-    token = _token_of(session, job)
-    sheet = sheet_of(session, job, token, checksummed(token.address.hex()))
-    rows = stream_rows(session, token, job.block_number, checksummed)
+    token, block = _found(session, job)
+    sheet = sheet_of(session, job, token, block, checksummed(token.address.hex()))
+    rows = stream_rows(session, token, block, checksummed)
     _WRITERS[job.format](sheet, rows, target, advance)
     target.flush()
     target.seek(0)
@@ -73,14 +76,21 @@ def count_holders(session: Session, job: CapTableExport) -> int:
     Conflict, Unavailable
         As `write_export`.
     """
-    return count_rows(session, _token_of(session, job), job.block_number)
+    return count_rows(session, *_found(session, job))
 
 
-def _token_of(session: Session, job: CapTableExport) -> Token:
-    if block_of(session, job).is_orphaned:
+def _found(session: Session, job: CapTableExport) -> tuple[Token, AsOfBlock]:
+    """Find the token, and the block on today's chain or on the branch of then."""
+    number, digest = job.block_number, job.block_hash
+    try:
+        block = same_block_at(session, job.chain_id, number, digest, job.known_at)
+    except Conflict as lost:
         raise Conflict(
             "export_block_lost",
-            f"Block {job.block_number} of this export is not on the chain any more.",
-            remedy="Ask for a new export.",
-        )
-    return captable.get_token(session, job.token_address, chain_id=job.chain_id)
+            f"Block {number} of this export is not on the chain any more.",
+            remedy="Ask for a new export, or with known_at for what was known of that block.",
+        ) from lost
+    token = captable.get_token(session, job.token_address, chain_id=job.chain_id)
+    # It may have been read again since it was asked for.
+    require_known(session, token, job.known_at, block=number)
+    return token, block

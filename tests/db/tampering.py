@@ -48,6 +48,7 @@ def faults(database: Database) -> list[str]:
 NEWEST_MIGRATION_UNDONE = (
     "ALTER TABLE sync_cursor DROP COLUMN chain_doubt, DROP COLUMN chain_doubted_since;"
     " ALTER TABLE token DROP COLUMN doubted_since;"
+    " ALTER TABLE cap_table_export DROP COLUMN known_at;"
     " UPDATE alembic_version SET version_num = '0095'"
 )
 """By hand, as by somebody who wants the next start to migrate."""

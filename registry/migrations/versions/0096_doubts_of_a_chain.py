@@ -1,6 +1,7 @@
 """Whether a chain is in doubt, or only some of its tokens: what is paid stops for those alone.
 
-An alarm that stands is taken for one of the chain, as it was until now.
+An alarm that stands is taken for one of the chain, as it was until now. An export remembers as of
+which moment it was asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def upgrade() -> None:
     op.add_column("sync_cursor", sa.Column("chain_doubt", sa.String()))
     op.add_column("sync_cursor", sa.Column("chain_doubted_since", sa.DateTime(timezone=True)))
     op.add_column("token", sa.Column("doubted_since", sa.DateTime(timezone=True)))
+    op.add_column("cap_table_export", sa.Column("known_at", sa.DateTime(timezone=True)))
     op.execute(
         "UPDATE sync_cursor SET chain_doubt = degraded,"
         " chain_doubted_since = coalesce(degraded_since, now()) WHERE degraded IS NOT NULL"
@@ -25,6 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("cap_table_export", "known_at")
     op.drop_column("token", "doubted_since")
     op.drop_column("sync_cursor", "chain_doubted_since")
     op.drop_column("sync_cursor", "chain_doubt")
