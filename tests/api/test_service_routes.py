@@ -163,6 +163,21 @@ def test_readyz__sync_behind_or_in_doubt__is_not_ready(
     assert response.json()["reasons"] == [reason]
 
 
+def test_readyz__a_token_differs_while_the_chain_is_in_doubt__names_both(
+    fresh_house: House,
+) -> None:
+    mint_to_many(fresh_house, 3)
+    with fresh_house.desk() as desk:
+        desk.session.connection().exec_driver_sql(
+            "UPDATE sync_cursor SET chain_doubt = 'a reorg', degraded = 'the supply differs'"
+        )
+
+    response = fresh_house.stranger().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["a reorg", "the supply differs"]
+
+
 @pytest.fixture
 def orphan(tmp_path: Path) -> Iterator[House]:
     """An API whose database is away."""
