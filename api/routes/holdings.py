@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
@@ -13,21 +16,23 @@ from api.routes.router import resource_router
 from api.schemas.claims import ClaimChangeRead, ClaimRead
 from api.schemas.common import Address, Page, address_of
 from api.schemas.holdings import (
+    CaseEffectRead,
     ConcentrationRead,
+    DatedTransferRead,
     HoldingChangeRead,
     HoldingChangesRead,
-    TransferRead,
     WalletHoldingRead,
 )
-from api.token_at import PagedDep, ProjectedDep
+from api.token_at import PagedDep, ProjectedAt, ProjectedDep
 from registry.captable import entries, transfers
 from registry.captable.branches import first_known_since
 from registry.captable.claims import known_wallets, list_claim_changes
 from registry.captable.concentration import HolderKind, concentration_at
 from registry.captable.frozen import frozen_whole
-from registry.captable.history import list_changes
+from registry.captable.history import HoldingChange, list_changes
 from registry.captable.registered import registered_at
 from registry.captable.transfers import TransferFilter, TransferNature
+from registry.case.effect import effective_days
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.kernel.actor import Actor
@@ -49,7 +54,7 @@ def list_transfers(
     nature: NaturesParam = None,
     wallet: WalletParam = None,
     since: SinceParam = None,
-) -> Page[TransferRead]:
+) -> Page[DatedTransferRead]:
     """List movements up to a block, in the order of the chain."""
     paging = at.paging
     wanted = TransferFilter(
@@ -63,7 +68,12 @@ def list_transfers(
     rows = transfers.list_transfers(
         session, at.token, wanted, after=paging.after_place, limit=paging.fetch
     )
-    return paging.page(rows, lambda row: f"{row.block_number}.{row.log_index}", TransferRead.of)
+    days = effective_days(session, {row.case_id for row in rows if row.case_id})
+    return paging.page(
+        rows,
+        lambda row: f"{row.block_number}.{row.log_index}",
+        lambda row: DatedTransferRead.dated(row, days),
+    )
 
 
 @router.get("/tokens/{token_id}/concentration")
@@ -129,8 +139,30 @@ def list_wallet_history(
     wallet = _visible(session, actor, address)
     after = int(paging.after) if paging.after else None
     rows = list_changes(session, at.token, wallet, until=at.block, after=after, limit=paging.fetch)
-    page = paging.page(rows, lambda row: str(row.block_number), HoldingChangeRead.of)
+    causes = _causes(session, at, wallet, rows)
+    page = paging.page(
+        rows,
+        lambda row: str(row.block_number),
+        lambda row: HoldingChangeRead.of(row, causes[row.block_number]),
+    )
     return HoldingChangesRead(items=page.items, next=page.next, as_of_block=at.block_read)
+
+
+def _causes(
+    session: ReadSessionDep, at: ProjectedAt, wallet: bytes, rows: Sequence[HoldingChange]
+) -> defaultdict[int, list[CaseEffectRead]]:
+    """Give the cases behind changes of a holding, by block."""
+    causes: defaultdict[int, list[CaseEffectRead]] = defaultdict(list)
+    if not rows:
+        return causes
+    until = replace(at.block, number=rows[-1].block_number)
+    found = transfers.list_cases_of(
+        session, at.token, wallet, since=rows[0].block_number, until=until
+    )
+    days = effective_days(session, {case_id for _, case_id in found})
+    for number, case_id in found:
+        causes[number].append(CaseEffectRead(case_id=case_id, effective_on=days.get(case_id)))
+    return causes
 
 
 def _visible(session: ReadSessionDep, actor: Actor, address: str) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Self
 from uuid import UUID
@@ -52,6 +53,22 @@ class TransferRead(Read):
         )
 
 
+class DatedTransferRead(TransferRead):
+    """One movement, with the time of its block and the day on which it holds in law.
+
+    `effective_on` is the day of the court order that the case obeys, else of the case's own paper,
+    as the register knows them now; null where neither names a day, and for what no case did:
+    that has its effect with its block.
+    """
+
+    effective_on: date | None
+
+    @classmethod
+    def dated(cls, row: TransferRow, days: Mapping[UUID, date]) -> Self:
+        day = days.get(row.case_id) if row.case_id else None
+        return cls(**dict(TransferRead.of(row)), effective_on=day)
+
+
 class WalletHoldingRead(Read):
     """What one wallet held, at one block; zero where it never held any.
 
@@ -70,8 +87,19 @@ class WalletHoldingRead(Read):
     as_of_block: AsOfBlockRead
 
 
+class CaseEffectRead(Read):
+    """A case by which units were moved or burned, and on which day that holds in law."""
+
+    case_id: UUID
+    effective_on: date | None
+
+
 class HoldingChangeRead(Read):
-    """What a wallet held from a block on, and what the block added to it."""
+    """What a wallet held from a block on, and what the block added to it.
+
+    `causes` are the cases by which units of it, or to it, were moved or burned in the block, each
+    with the day in law as of DatedTransferRead.
+    """
 
     block_number: int
     block_hash: str
@@ -80,9 +108,10 @@ class HoldingChangeRead(Read):
     frozen_units: BigInteger
     balance_change: BigInteger
     frozen_change: BigInteger
+    causes: list[CaseEffectRead]
 
     @classmethod
-    def of(cls, row: HoldingChange) -> Self:
+    def of(cls, row: HoldingChange, causes: Sequence[CaseEffectRead]) -> Self:
         return cls(
             block_number=row.block_number,
             block_hash=hash_of(row.block_hash),
@@ -91,6 +120,7 @@ class HoldingChangeRead(Read):
             frozen_units=row.frozen_units,
             balance_change=row.balance_change,
             frozen_change=row.frozen_change,
+            causes=list(causes),
         )
 
 

@@ -27,6 +27,10 @@ class TransferNature(StrEnum):
     RECOVERED = "RECOVERED"
 
 
+BY_CASE = (TransferNature.FORCED, TransferNature.RECOVERED, TransferNature.BURNED)
+"""What an agent may have done by a case, without the holder."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransferRow:
     """One Transfer log; a mint has no source, a burn no target.
@@ -88,8 +92,9 @@ CASE WHEN e.source IS NULL THEN '{TransferNature.MINTED}'
   WHEN c.kind IS NOT NULL OR e.extra ->> 'forced' = 'true' THEN '{TransferNature.FORCED}'
   ELSE '{TransferNature.TRANSFERRED}' END
 """
+_CASE = "c.extra ->> 'case_id'"
 _COLUMNS = f"""
-SELECT {_NATURE}, c.extra ->> 'case_id', e.block_number, b.mined_at, e.log_index, e.tx_hash,
+SELECT {_NATURE}, {_CASE}, e.block_number, b.mined_at, e.log_index, e.tx_hash,
   s.address, t.address, e.units
 """
 _NAMES = f"""
@@ -193,11 +198,42 @@ def list_transfers_of(
     return [(row[-1], _row(row[:-1])) for row in rows]
 
 
+def list_cases_of(
+    session: Session, token: Token, wallet: bytes, *, since: int, until: AsOfBlock
+) -> list[tuple[int, UUID]]:
+    """List by which cases units of a wallet, or to it, were moved or burned, and in which blocks.
+
+    Parameters
+    ----------
+    since
+        Number of the first block.
+    """
+    wanted = TransferFilter(natures=BY_CASE, wallet=wallet, since=since, until=until)
+    conditions, values = _conditions(wanted, None)
+    query = " ".join(
+        (
+            f"SELECT DISTINCT e.block_number, {_CASE}",
+            _source(wanted),
+            _NAMES,
+            f"WHERE {' AND '.join(conditions)} AND {_CASE} IS NOT NULL ORDER BY 1, 2",
+        )
+    )
+    query, known = of_branch(query, until, [int(token.token_no or 0)])
+    values |= known | {"token": token.token_no, "chain": token.chain_id}
+    with cursor_of(session) as cursor:
+        rows = cursor.execute(query.encode(), values).fetchall()
+    return [(number, _case_id(case)) for number, case in rows]
+
+
+def _case_id(said: str) -> UUID:
+    return UUID(bytes=bytes.fromhex(said)[16:])
+
+
 def _row(said: Sequence[Any]) -> TransferRow:
     nature, case, block_number, mined_at, log_index, tx_hash, source, target, units = said
     return TransferRow(
         TransferNature(nature),
-        UUID(bytes=bytes.fromhex(case)[16:]) if case else None,
+        _case_id(case) if case else None,
         block_number,
         mined_at,
         log_index,
@@ -241,13 +277,11 @@ def of_branch(
 def _compose(
     wanted: TransferFilter, token: Token, after: tuple[int, int] | None
 ) -> tuple[str, dict[str, Any]]:
-    lost = wanted.until.lost if wanted.until else None
     conditions, values = _conditions(wanted, after)
-    of_history = wanted.wallet is not None and lost is None
     query = " ".join(
         (
             _COLUMNS,
-            _OF_WALLET if of_history else "FROM {events} e",
+            _source(wanted),
             _NAMES,
             f"WHERE {' AND '.join(conditions)}",
             "ORDER BY e.block_number, e.log_index LIMIT %(limit)s",
@@ -255,6 +289,11 @@ def _compose(
     )
     query, known = of_branch(query, wanted.until, [int(token.token_no or 0)])
     return query, values | known
+
+
+def _source(wanted: TransferFilter) -> str:
+    lost = wanted.until.lost if wanted.until else None
+    return "FROM {events} e" if wanted.wallet is None or lost is not None else _OF_WALLET
 
 
 def _conditions(
