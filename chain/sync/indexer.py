@@ -269,8 +269,10 @@ class Indexer:
                 events=found.count,
             )
 
-    def _read_again(self, wrong: SumDiffers) -> None:
+    def _read_again(self, wrong: SumDiffers, *, back_to: int | None = None) -> None:
         """Mend the one token, so that the rest goes on, and tell that it was wrong.
+
+        See `registry.captable.catching_up.read_again`.
 
         Raises
         ------
@@ -278,7 +280,7 @@ class Indexer:
             The same range deploys it, so that nothing of it stands that could be mended.
         """
         with self._database.transaction() as session:
-            is_known = catching_up.read_again(session, wrong)
+            is_known = catching_up.read_again(session, wrong, back_to=back_to)
         if not is_known:
             raise RpcInconsistent(str(wrong)) from wrong
 
@@ -315,7 +317,7 @@ class Indexer:
         try:
             taken = self._rewind(cursor, head, ancestor, branch, is_reset=found is None)
         except SumDiffers as wrong:
-            self._read_again(wrong)
+            self._read_again(wrong, back_to=ancestor.number)
             raise CursorMoved("a token is read again, and the reorg followed then") from wrong
         failpoints.reach("sync_after_rewind")
         log.warning("reorg", was=cursor.number, ancestor=ancestor.number, blocks_taken_back=taken)

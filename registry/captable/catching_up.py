@@ -139,12 +139,18 @@ def join(session: Session, token: Token) -> None:
     note_joined(session, token)
 
 
-def read_again(session: Session, wrong: SumDiffers) -> bool:
+def read_again(session: Session, wrong: SumDiffers, *, back_to: int | None = None) -> bool:
     """Mend a token whose holders do not have its supply, and say that it was not to be relied on.
 
     Its balances are made anew from the history, up to where it is projected. Where the history
     is wrong too, nothing of it is believed and the token is read again from its first block.
     Either way it joins its chain only after what came since, and `degraded.lift` asks for a proof.
+
+    Parameters
+    ----------
+    back_to
+        Block to which a reorg goes back. The history must be right there as well: balances are
+        restored from it, and one that is wrong below the newest would refuse that for ever.
 
     Returns
     -------
@@ -171,6 +177,8 @@ def read_again(session: Session, wrong: SumDiffers) -> bool:
     place = cursor.number if token.caught_up_to is None else token.caught_up_to
     begin_again(session, token, after=place)
     still = sums.find_differing(session, [token.token_no])
+    if still is None and back_to is not None:
+        still = sums.find_differing_at(session, token.token_no, back_to)
     if still is not None:
         log.error("history_wrong", token=f"0x{token.address.hex()}", reason=str(still))
         begin_again(session, token, after=token.block_number - 1)
@@ -191,11 +199,6 @@ SELECT DISTINCT ON (holder_no) token_no, holder_no, balance_units, frozen_units,
 FROM balance_history WHERE token_no = %(token)s
 ORDER BY holder_no, block_number DESC
 """  # noqa: S608 - a number of our own
-_SUPPLY = """
-SELECT coalesce(sum(CASE WHEN source IS NULL THEN units ELSE 0 END)
-  - sum(CASE WHEN target IS NULL THEN units ELSE 0 END), 0)
-FROM token_event WHERE token_no = %(token)s AND kind = 1
-"""
 
 
 def begin_again(session: Session, token: Token, *, after: int) -> None:
@@ -216,7 +219,7 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
         cursor.execute(_CUT_ALL, where)
         cursor.execute("DELETE FROM balance WHERE token_no = %(token)s", where)
         cursor.execute(_BALANCES, where)
-        supply = cursor.execute(_SUPPLY, where).fetchone()
+        supply = cursor.execute(sums.MINTED, where).fetchone()
     assert supply is not None
     token.supply_units = int(supply[0])
     token.paused = was_paused(session, token.token_no)

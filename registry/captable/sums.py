@@ -7,6 +7,7 @@ whatever statement; so the look takes one row, however many holders there are (A
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 
 from sqlmodel import Session
 
@@ -41,6 +42,23 @@ _DIFFERING = """
 SELECT token_no, address, held_units, supply_units FROM token
 WHERE token_no = ANY(%(tokens)s) AND held_units <> supply_units ORDER BY token_no LIMIT 1
 """
+MINTED = """
+SELECT coalesce(sum(CASE WHEN source IS NULL THEN units ELSE 0 END)
+  - sum(CASE WHEN target IS NULL THEN units ELSE 0 END), 0) AS units
+FROM token_event WHERE token_no = %(token)s AND kind = 1 AND block_number <= %(after)s
+"""
+"""What there is of a token after a block, by its events."""
+# By the history, from which a reorg restores balances.
+_DIFFERING_AT = f"""
+WITH minted AS ({MINTED}),
+held AS (
+  SELECT coalesce(sum(balance_units), 0) AS units FROM (
+    SELECT DISTINCT ON (holder_no) balance_units FROM balance_history
+    WHERE token_no = %(token)s AND block_number <= %(after)s
+    ORDER BY holder_no, block_number DESC) AS newest)
+SELECT token_no, address, held.units, minted.units FROM token, held, minted
+WHERE token_no = %(token)s AND held.units <> minted.units
+"""  # noqa: S608 - no value in it
 
 
 def require_equal(session: Session, tokens: Collection[int]) -> None:
@@ -56,11 +74,19 @@ def require_equal(session: Session, tokens: Collection[int]) -> None:
         raise wrong
 
 
+def find_differing_at(session: Session, token_no: int, block: int) -> SumDiffers | None:
+    """Return what would be wrong with a token after its chain went back to a block."""
+    with cursor_of(session) as cursor:
+        row = cursor.execute(_DIFFERING_AT, {"token": token_no, "after": block}).fetchone()
+    return None if row is None else _told(*row)
+
+
 def find_differing(session: Session, tokens: Collection[int]) -> SumDiffers | None:
     """Return what is wrong with the first token whose holders do not have its supply."""
     with cursor_of(session) as cursor:
         row = cursor.execute(_DIFFERING, {"tokens": list(tokens)}).fetchone()
-    if row is None:
-        return None
-    token_no, address, held, supply = row
+    return None if row is None else _told(*row)
+
+
+def _told(token_no: int, address: bytes, held: Decimal, supply: Decimal) -> SumDiffers:
     return SumDiffers(token_no, address, int(held), int(supply))

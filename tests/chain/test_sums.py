@@ -10,10 +10,13 @@ from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from registry.captable.models import SyncCursor, Token
 from registry.captable.projection import CursorMoved
+from registry.captable.sums import find_differing_at
 from registry.journal.models import JournalEntry
 from registry.kernel.db import Database
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, REGISTERED, Suite, cursor_of, shuffle
+from tests.chain.test_reconciler import balance_of
+from tests.chain.test_reconciler import run as run_on_one
 
 pytestmark = pytest.mark.chain
 
@@ -126,6 +129,33 @@ def test_reorg__somebody_changed_a_row__is_followed_after_the_token_was_mended(
     held.assert_exact()
     with held.world.database.reading() as session:
         assert session.get_one(SyncCursor, CHAIN_ID).degraded is not None
+
+
+def test_reorg__goes_back_to_a_row_of_the_history_that_is_wrong__is_followed_and_exact(
+    held: Suite,
+) -> None:
+    database = held.world.database
+    for _ in range(5):
+        held.move(0, 1, 10)
+        held.index()
+    ancestor = cursor_of(database).number - 3
+    # What holds today is right, and so is every later row.
+    run_on_one(
+        database,
+        "UPDATE balance_at SET balance_units = balance_units + 1"
+        f" WHERE {balance_of(held, 0)} AND block_number = {ancestor}",
+    )
+    held.world.node.roll_back(3)
+    held.world.node.drop_pool()
+    shuffle(held, seed=2, blocks=4)
+
+    settle(held)
+
+    held.assert_exact()
+    token_no = token_of(held).token_no
+    assert token_no is not None
+    with database.reading() as session:
+        assert find_differing_at(session, token_no, ancestor) is None
 
 
 def test_held_units__whatever_happens_to_holders__are_their_sum(held: Suite) -> None:
