@@ -10,18 +10,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from registry.captable.bulk import cursor_of
+from registry.captable.feed import Place, kept_place
 from registry.captable.history import HoldingChange, list_changes_of_many
 from registry.captable.models import ChainBlock, EventKind, SyncCursor, Token
+from registry.kernel.errors import Invalid
 from registry.kernel.rows import among
 from registry.notice import service as notices
 from registry.notice.models import NoticeCursor
 from registry.notice.service import NewNotice
 from registry.tokenization.models import Tokenization
+
+log = structlog.get_logger()
 
 HOLDERS_AT_ONCE = 500
 
@@ -133,9 +138,12 @@ def _kept_place(session: Session, cursor: NoticeCursor) -> int:
 
     Blocks that were final and left the chain all the same are told anew as they came back.
     """
-    block = session.get(ChainBlock, (cursor.chain_id, cursor.block_number))
-    if block is not None and block.hash == cursor.block_hash:
-        return cursor.block_number
+    try:
+        place = Place(cursor.block_number, cursor.block_hash)
+        return kept_place(session, cursor.chain_id, place).number
+    except Invalid:
+        # No reorg took it: what is projected was read anew, and need not have kept this block.
+        log.warning("notices_lost_their_place", block=cursor.block_number)
     below = session.exec(
         select(ChainBlock.number)
         .where(
