@@ -20,6 +20,7 @@ from chain.proving.proof import Claimed
 from registry.captable import believed, rounds
 from registry.captable.claims_believed import read_claims
 from registry.captable.models import Reconciliation, SyncCursor, Token
+from registry.captable.readings import times_read_again
 from registry.captable.stream import read_all_holdings
 from registry.kernel.clock import now
 from registry.kernel.db import Database, ReadSession
@@ -127,7 +128,8 @@ class Due:
 
     def _whole(self, session: ReadSession, cursor: SyncCursor, token: Token) -> Task:
         amounts = read_all_holdings(session, token)
-        return Task(claim_of(cursor, token, amounts=amounts), None, is_last=False, is_news=True)
+        claimed = claim_of(session, cursor, token, amounts=amounts)
+        return Task(claimed, None, is_last=False, is_news=True)
 
     def _of_these(
         self,
@@ -139,6 +141,7 @@ class Due:
     ) -> Task:
         token_no = token.token_no or 0
         claimed = claim_of(
+            session,
             cursor,
             token,
             total=self._total(session, token_no, always=bool(suspects)),
@@ -163,6 +166,7 @@ class Due:
         self._budget -= len(swept)
         is_last = len(swept) < limit
         claimed = claim_of(
+            session,
             cursor,
             token,
             total=self._total(session, token_no, always=is_last),
@@ -225,7 +229,7 @@ def facts_of(
     return {"holders": facts, "claims": claims}
 
 
-def claim_of(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
+def claim_of(session: Session, cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
     """Give what is said of a token at the cursor's block, with what `more` says of holders."""
     assert token.token_no is not None
     return Claimed(
@@ -237,5 +241,6 @@ def claim_of(cursor: SyncCursor, token: Token, **more: Any) -> Claimed:
         block_hash=cursor.hash,
         supply=int(token.supply_units),
         paused=token.paused,
+        reading=times_read_again(session, token),
         **more,
     )

@@ -27,6 +27,8 @@ class Claimed:
 
     Parameters
     ----------
+    reading
+        How often the token had been read again when this was said of it.
     total : int or None
         What all holders have together; None where nobody added that up this time.
     holders
@@ -45,6 +47,7 @@ class Claimed:
     block_hash: bytes
     supply: int
     paused: bool
+    reading: int
     total: int | None = None
     holders: Sequence[HolderFacts] = ()
     amounts: Mapping[bytes, Holding] | None = None

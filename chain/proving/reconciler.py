@@ -24,7 +24,7 @@ from chain.proving.proof import SUM, Claimed, Outcome, prove, prove_amounts
 from registry.captable import rounds
 from registry.captable.degraded import degrade, difference_of, lift, list_differing
 from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token
-from registry.captable.readings import list_foreign
+from registry.captable.readings import list_foreign, times_read_again
 from registry.journal import service as journal
 from registry.kernel import failpoints
 from registry.kernel.actor import THE_SYSTEM
@@ -138,7 +138,7 @@ class Reconciler:
         claimed = task.claimed
         with self._database.transaction() as session:
             if not _stands(session, self._client.chain_id, claimed):
-                reason = "its block was taken back, or the token set apart, meanwhile"
+                reason = "its block was taken back, or the token set apart or read again, meanwhile"
                 log.info("reconciliation_postponed", reason=reason)
                 return False
             if task.swept is not None:
@@ -187,7 +187,10 @@ class Reconciler:
 
 
 def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
-    """Tell whether the proven block is still the projection's, and the token goes with it."""
+    """Tell whether the proven block is still the projection's, and the token goes with it.
+
+    One that was read again since may say something else of the same block.
+    """
     cursor = session.get_one(SyncCursor, chain_id, with_for_update=True, populate_existing=True)
     block = session.get(ChainBlock, (chain_id, claimed.block_number))
     token = session.get(Token, claimed.token_no)
@@ -197,6 +200,7 @@ def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
         and block.hash == claimed.block_hash
         and token is not None
         and token.is_told_whole
+        and times_read_again(session, token) == claimed.reading
     )
 
 

@@ -90,7 +90,8 @@ class Repair:
                     is_last = len(swept) < SLICE
                     sum_now = believed.sum_of_balances(session, self._token_no)
                     facts = facts_of(session, cursor, self._token_no, swept)
-                claimed = claim_of(cursor, token, **facts, total=sum_now if is_last else None)
+                    facts["total"] = sum_now if is_last else None
+                    claimed = claim_of(session, cursor, token, **facts)
                 try:
                     outcome = prove(self._calls, claimed)
                     break

@@ -34,12 +34,17 @@ def place_of(
 
 
 def advance(session: Session, token_no: int, after: int, upto: int, *, is_last: bool) -> None:
-    """Note that everybody after `after` and up to `upto` was proven; `FIRST` begins a round."""
-    held = session.get(ProofRound, token_no, with_for_update=True)
-    if held is None:
-        held = ProofRound(token_no=token_no, begun_at=now())
-    elif after == FIRST:
+    """Note that everybody after `after` and up to `upto` was proven; `FIRST` begins a round.
+
+    Where the round does not stand there any more it began anew meanwhile, and nothing is noted:
+    whoever comes before would count as proven.
+    """
+    held = session.get(ProofRound, token_no, with_for_update=True, populate_existing=True)
+    if after == FIRST:
+        held = held or ProofRound(token_no=token_no)
         held.begun_at, held.ended_at = now(), None
+    elif held is None or held.after_holder != after:
+        return
     held.after_holder = upto
     if is_last:
         held.ended_at = now()

@@ -12,12 +12,14 @@ from sqlmodel import Session, col, select
 from chain.errors import RpcInconsistent
 from chain.node.client import ChainClient
 from chain.proving.reconciler import Reconciler
-from registry.captable import catching_up
-from registry.captable.models import Reconciliation, Token
+from chain.sync.catch_up import CatchUp
+from registry.captable import catching_up, rounds
+from registry.captable.degraded import degrade
+from registry.captable.models import ProofRound, Reconciliation, Token
 from registry.captable.refusals import refuse
 from tests.chain.nodes import CHAIN_ID
-from tests.chain.suite import Suite, cursor_of
-from tests.chain.test_reconciler import drained, held
+from tests.chain.suite import Suite, count, cursor_of
+from tests.chain.test_reconciler import drained, held, run
 
 __all__ = ["held"]
 
@@ -89,6 +91,53 @@ def test_reconcile__token_is_left_out_while_it_is_proven__the_others_are_proven(
     assert Reconciler(held.world.database, client).reconcile_due()
 
     assert proven(held) == {other.token}
+
+
+def test_reconcile__token_is_read_again_while_a_slice_is_proven__counts_for_nothing(
+    held: Suite,
+) -> None:
+    database = held.world.database
+    drained(Reconciler(database, held.world.client))
+    # Half of a round was swept before.
+    run(database, "UPDATE proof_round SET ended_at = NULL, after_holder = 1")
+
+    def read_again() -> None:
+        with database.transaction() as session:
+            token = session.exec(select(Token).where(col(Token.address) == held.token)).one()
+            degrade(session, CHAIN_ID, "it is read again")
+            catching_up.begin_again(session, token, after=token.block_number - 1)
+        behind = CatchUp(database, held.world.client)
+        while behind.advance():
+            pass
+
+    client = Interrupted(held.world.node.url, CHAIN_ID)
+    client.happens = read_again
+
+    assert not Reconciler(database, client).reconcile_due()
+
+    assert count(database, ProofRound) == 0
+    assert cursor_of(database).degraded is not None
+    drained(Reconciler(database, held.world.client))
+    assert count(database, ProofRound, col(ProofRound.ended_at).is_not(None)) == 1
+    assert cursor_of(database).degraded is None
+
+
+@pytest.mark.parametrize("begins_anew", [False, True])
+def test_advance__round_does_not_stand_where_the_slice_begins__notes_nothing(
+    held: Suite, begins_anew: bool
+) -> None:
+    with held.world.database.transaction() as session:
+        token_no = session.exec(select(Token.token_no)).one()
+        assert token_no is not None
+        if begins_anew:
+            rounds.advance(session, token_no, rounds.FIRST, 3, is_last=False)
+
+        rounds.advance(session, token_no, 5, 9, is_last=True)
+
+        found = session.get(ProofRound, token_no)
+        assert (found and (found.after_holder, found.ended_at)) == (
+            (3, None) if begins_anew else None
+        )
 
 
 def test_reconcile__node_talks_nonsense_of_one_token__the_others_are_proven_and_it_is_raised(
