@@ -145,15 +145,14 @@ def begin(session: Session, token: Token) -> Place:
 
 
 def check_place(session: Session, token: Token, place: Place) -> None:
-    """Refuse a place that we never had.
+    """Refuse a place that we never had, or from which no way is kept to the chain of today.
 
     Raises
     ------
     Invalid
         ``event_id_unknown``.
     """
-    if not _is_kept(session, token.chain_id, place):
-        _lost_at(session, token.chain_id, place)
+    kept_place(session, token.chain_id, place)
 
 
 def kept_place(session: Session, chain_id: int, place: Place) -> Place:
@@ -162,7 +161,7 @@ def kept_place(session: Session, chain_id: int, place: Place) -> Place:
     Raises
     ------
     Invalid
-        ``event_id_unknown``: we never had such a block.
+        ``event_id_unknown``: we never had such a block, or do not know what was below it.
     """
     while not _is_kept(session, chain_id, place):
         moment = _lost_at(session, chain_id, place)
@@ -256,24 +255,37 @@ def _lost_at(session: Session, chain_id: int, place: Place) -> datetime:
         .limit(1)
     ).first()
     if newest is None or newest[0] != place.number:
-        raise Invalid(
-            "event_id_unknown",
-            "Last-Event-ID names a block that this chain never had here.",
-            field="Last-Event-ID",
-            remedy="Read the cap table anew, and follow the stream without an id.",
-        )
+        raise _unknown()
     return newest[1]
 
 
+def _unknown() -> Invalid:
+    return Invalid(
+        "event_id_unknown",
+        "Last-Event-ID names a block that this chain never had here.",
+        field="Last-Event-ID",
+        remedy="Read the cap table anew, and follow the stream without an id.",
+    )
+
+
 def _below(session: Session, chain_id: int, number: int, moment: datetime) -> Place:
-    """Return what was below a block of the branch that a reorg took at a moment."""
+    """Return what was below the lowest block of the branch that a reorg took at a moment.
+
+    Raises
+    ------
+    Invalid
+        ``event_id_unknown``: nothing below it is kept. A second reset of a chain once threw the
+        first block away that the one before had brought.
+    """
     where = {"chain": chain_id, "number": number, "moment": moment}
     with cursor_of(session) as cursor:
         below = cursor.execute(_BELOW, where).fetchone()
         if below is None:
-            # It was stored when the branch was taken, as the first of what was stored then.
+            # It was stored when the branch was taken, as the first of what was stored then; it may
+            # have taken the place of the lowest.
             below = cursor.execute(_ANCESTOR, where).fetchone()
-    assert below is not None, "a reorg has a common ancestor"
+    if below is None:
+        raise _unknown()
     return Place(*below)
 
 
@@ -294,15 +306,15 @@ SELECT min(number) FROM orphan_block WHERE chain_id = %(chain)s AND orphaned_at 
 _KNOWN = """
 SELECT number, hash FROM (
   SELECT number, hash FROM chain_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {when} %(moment)s
+  WHERE chain_id = %(chain)s AND number {below} %(number)s AND recorded_at {when} %(moment)s
   UNION ALL
   SELECT number, hash FROM orphan_block
-  WHERE chain_id = %(chain)s AND number < %(number)s AND recorded_at {when} %(moment)s
+  WHERE chain_id = %(chain)s AND number {below} %(number)s AND recorded_at {when} %(moment)s
     AND orphaned_at > %(moment)s) known
 ORDER BY number {order} LIMIT 1
 """
-_BELOW = _KNOWN.format(when="<", order="DESC")
-_ANCESTOR = _KNOWN.format(when="=", order="ASC")
+_BELOW = _KNOWN.format(below="<", when="<", order="DESC")
+_ANCESTOR = _KNOWN.format(below="<=", when="=", order="ASC")
 
 # -- what came instead -----------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def rewind(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     undeployed = sorted(tokens.keys() - standing)
     is_compacted = _is_compacted(session, chain_id, ancestor.number)
     suites = suites_before(session, tokens, ancestor.number)
-    undone = _take_events(session, chain_id, tokens, ancestor.number)
+    undone = _take_events(session, chain_id, tokens, ancestor)
     _take_history(session, tokens, ancestor.number)
     for token_no, told in undone.items():
         _rewind_balances(session, token_no, told.holders, ancestor.number, is_compacted)
@@ -126,7 +126,8 @@ def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> in
     return int(taken)
 
 
-# The events are moved, not read first and taken later: they are told to us as they go.
+# The events are moved, not read first and taken later: they are told to us as they go. Where the
+# chain was reset, its first block takes the place of another one, which is kept as well.
 _TAKE = """
 WITH gone AS (
   DELETE FROM token_event
@@ -146,7 +147,8 @@ kept AS (
     coalesce(tx_hashes, '{}'), coalesce(sources, '{}'), coalesce(targets, '{}'),
     coalesce(amounts, '{}'), coalesce(extras, '{}')
   FROM chain_block b LEFT JOIN told ON told.block_number = b.number
-  WHERE b.chain_id = %(chain)s AND b.number > %(ancestor)s
+  WHERE b.chain_id = %(chain)s AND b.number >= %(ancestor)s
+    AND (b.number > %(ancestor)s OR b.hash <> %(hash)s)
   ON CONFLICT (chain_id, hash, orphaned_at) DO UPDATE
   SET recorded_at = excluded.recorded_at, token_nos = excluded.token_nos,
     log_indexes = excluded.log_indexes, kinds = excluded.kinds, tx_hashes = excluded.tx_hashes,
@@ -189,13 +191,14 @@ class _Undone(NamedTuple):
 
 
 def _take_events(
-    session: Session, chain_id: int, tokens: Collection[int], ancestor: int
+    session: Session, chain_id: int, tokens: Collection[int], ancestor: ProjectedBlock
 ) -> dict[int, _Undone]:
     """Take what every token said above the ancestor, and keep it with its block as an orphan."""
     where = {
         "tokens": list(tokens),
         "chain": chain_id,
-        "ancestor": ancestor,
+        "ancestor": ancestor.number,
+        "hash": ancestor.hash,
         "moving": [int(kind) for kind in MOVING],
         "transfer": int(EventKind.TRANSFER),
     }

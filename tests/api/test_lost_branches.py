@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry.captable import feed
+from registry.alert import rounds
+from registry.alert.models import AlertCursor
+from registry.captable import feed, lost_seal
 from registry.captable.branches import known_block_at
 from registry.captable.history import list_changes
 from registry.captable.page import list_held
+from registry.captable.rewind import rewind
 from registry.captable.service import get_token
 from registry.captable.supply import supply_at
 from registry.captable.transfers import TransferFilter, list_transfers
+from registry.kernel.errors import Invalid
 from tests.api.house import House
 from tests.api.moves import Moves, minted, moved, moves, wallet_no
 
@@ -36,6 +40,18 @@ UPDATE orphan_block SET
   extras = extras || array_fill(NULL::jsonb, ARRAY[{count}])
 WHERE number = %s
 """
+
+
+def reset(chain: Moves, branch: str) -> None:
+    """Follow another chain, from its first block on, in which the token is deployed again."""
+    chain.branch = branch
+    with chain.house.database.transaction() as session:
+        rewind(session, chain.chain_id, chain.block(0))
+    chain.mine(deploy=True)
+
+
+def place_of(chain: Moves, number: int) -> feed.Place:
+    return feed.Place(number, chain.block(number).hash)
 
 
 @contextmanager
@@ -82,3 +98,52 @@ def test_lost_branch__others_said_much__one_token_is_read_in_little_memory(chain
     assert [each.news.number for each in told.news if isinstance(each.news, feed.BlockTaken)] == [
         last
     ]
+
+
+def test_place__chain_was_reset_twice__leads_to_the_newest_first_block(chain: Moves) -> None:
+    lost = chain.mine(minted(ONE, 100))
+    places = [place_of(chain, lost)]
+    reset(chain, "second")
+    places.append(place_of(chain, chain.mine(minted(ONE, 1))))
+    reset(chain, "third")
+    new = chain.mine(minted(TWO, 7))
+
+    with chain.house.database.reading() as session:
+        token = get_token(session, chain.token)
+        for place in places:
+            assert feed.kept_place(session, chain.chain_id, place) == place_of(chain, 0)
+        told = [each.news for each in feed.read_feed(session, token, places[0]).news]
+        assert list(lost_seal.altered(session)) == []
+
+    assert isinstance(told[0], feed.BlockTaken)
+    assert told[0].number == lost
+    assert [each.block.number for each in told if isinstance(each, feed.BlockAdded)] == [new]
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["as it is", "as it was thrown away once"])
+def test_rounds__chain_was_reset_twice_since__go_on_with_the_newest(
+    chain: Moves, is_kept: bool
+) -> None:
+    def look() -> tuple[int | None, bytes | None]:
+        with chain.house.database.transaction() as session:
+            seen = rounds.look_at_chain(session, chain.chain_id)
+            assert seen is not None
+            rounds.note_chain(session, seen)
+        with chain.house.database.reading() as session:
+            cursor = session.get_one(AlertCursor, f"chain:{chain.chain_id}")
+            return cursor.block_number, cursor.block_hash
+
+    lost = place_of(chain, chain.mine(minted(ONE, 100)))
+    assert look() == (lost.number, lost.hash)
+    reset(chain, "second")
+    reset(chain, "third")
+    new = place_of(chain, chain.mine(minted(TWO, 7)))
+    if not is_kept:
+        with chain.house.database.transaction() as session:
+            session.connection().exec_driver_sql("DELETE FROM orphan_block WHERE number = 0")
+        with chain.house.database.reading() as session:
+            token = get_token(session, chain.token)
+            with pytest.raises(Invalid, match="event_id_unknown"):
+                feed.check_place(session, token, lost)
+
+    assert look() == (new.number, new.hash)

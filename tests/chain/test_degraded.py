@@ -21,7 +21,9 @@ from chain.sync.catch_up import CatchUp
 from chain.sync.guard import Guard
 from chain.sync.indexer import Indexer
 from chain.worker import run_sync
+from registry.captable import lost_seal
 from registry.captable import service as captable
+from registry.captable.feed import Place, kept_place
 from registry.captable.models import ChainBlock, Token
 from registry.journal.models import JournalEntry
 from registry.kernel.db import Database
@@ -172,6 +174,30 @@ def test_chain_reset__reason_is_told(held: Suite) -> None:
     assert count(held.world.database, Token) == 0
     prove(held)
     assert cursor_of(held.world.database).degraded is None
+
+
+def test_chain_reset__again_with_another_first_block__old_places_lead_to_the_newest(
+    held: Suite,
+) -> None:
+    node, database = held.world.node, held.world.database
+    places = []
+    for _ in range(2):
+        cursor = cursor_of(database)
+        places.append(Place(cursor.number, cursor.hash))
+        first = held.world.client.block(0)
+        while held.world.client.block(0) == first:
+            # Its hash has the second in which the chain began.
+            node.kill()
+            node.start()
+        node.mine(3)
+        held.index()
+
+    first = held.world.client.block(0)
+    assert first is not None
+    with database.reading() as session:
+        for place in places:
+            assert kept_place(session, CHAIN_ID, place) == Place(0, first.hash)
+        assert list(lost_seal.altered(session)) == []
 
 
 def test_other_chain_id__nothing_is_taken_back_and_the_reason_is_told(
