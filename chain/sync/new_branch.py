@@ -53,9 +53,11 @@ class NewBranch:
             False where nothing was applied: the old branch had changed whose logs are read, or
             what the new one says cannot be. Both are seen to when the chain is read on.
         """
-        if read_watched(session, chain_id) != self.watched:
-            return False
         after = (self.ancestor.number, self.ancestor.hash)
+        if read_watched(session, chain_id) != self.watched:
+            reason = "the old branch had changed whose logs are read"
+            log.info("new_branch_later", first=after[0] + 1, reason=reason)
+            return False
         try:
             with session.begin_nested():
                 projection.apply_range(session, chain_id, after=after, found=self.read.found)

@@ -43,6 +43,8 @@ class Followed:
 
 # Transfers are left out for the planner: all of these events are in the small index. Their kind is
 # written out: of one that is given later, a plan that is kept could not tell that they are.
+# In the order of addresses, since an update moves a row: read twice it is the same, where nothing
+# changed.
 _FOLLOWED = f"""
 SELECT 'cursor', NULL, hash, NULL::bytea, NULL::bytea, NULL::bytea, number
 FROM sync_cursor WHERE chain_id = %(chain)s
@@ -64,6 +66,7 @@ SELECT 'agent', NULL, token, agent, NULL, NULL, block_number FROM (
     AND e.kind IN ({EventKind.AGENT_ADDED}, {EventKind.AGENT_REMOVED})
   ORDER BY e.token_no, e.target, e.block_number DESC, e.log_index DESC) AS newest
 WHERE kind = {EventKind.AGENT_ADDED}
+ORDER BY 1, 3
 """  # noqa: S608 - numbers of our own
 
 

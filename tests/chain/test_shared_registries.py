@@ -10,6 +10,7 @@ from eth_utils.address import to_checksum_address
 from sqlmodel import col, select
 
 from chain.node.client import hex_of
+from chain.sync.indexer import Indexer
 from registry.captable.degraded import degrade
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
@@ -105,6 +106,32 @@ def test_rewind__of_wallets_that_a_storage_told__is_exact(suite: Suite) -> None:
     suite.index()
 
     other.assert_exact()
+
+
+@pytest.mark.parametrize("share", [with_storage_of, with_registry_of], ids=["storage", "registry"])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_reorg__moved_one_of_two_that_share__new_branch_comes_in_the_same_turn(
+    suite: Suite, share: Callable[[Suite], Suite], lost: int
+) -> None:
+    both = (suite, share(suite))
+    adopted_all(*both)
+    # Written by one range: whichever of their rows lies first, taking one back puts it last.
+    both[1 - lost].mint(0, 5)
+    both[lost].mint(0, 5)
+    suite.index()
+    with suite.world.database.engine.begin() as connection:
+        # As autovacuum does before long: of so few rows no index is asked.
+        connection.exec_driver_sql("ANALYZE token")
+    suite.world.node.roll_back(1)
+    both[lost].mint(1, 7)
+    head = suite.world.node.mine(2)
+
+    assert Indexer(suite.world.database, suite.world.client).advance()
+
+    cursor = cursor_of(suite.world.database)
+    assert (cursor.number, cursor.hash) == (head.number, head.hash)
+    for each in both:
+        each.assert_exact()
 
 
 def test_repair__of_a_token_adopted_before_storages_were_followed__mends_it(suite: Suite) -> None:
