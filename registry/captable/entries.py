@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -165,6 +166,39 @@ def holding_at(session: Session, token: Token, address: bytes, number: int) -> t
             _HOLDING, {"token": token.token_no, "address": address, "block": number}
         ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+_FIRST_CHANGE = """
+SELECT c.number, c.mined_at
+FROM balance_history b
+JOIN chain_block c ON c.chain_id = %(chain)s AND c.number = b.block_number
+WHERE b.token_no = %(token)s
+  AND b.holder_no = (SELECT holder_no FROM holder WHERE address = %(address)s)
+  AND b.block_number > %(since)s AND b.block_number <= %(until)s
+  AND (b.balance_units, b.frozen_units) <> (%(units)s, %(frozen)s)
+ORDER BY b.block_number LIMIT 1
+"""
+
+
+def first_change(
+    session: Session, token: Token, address: bytes, held: tuple[int, int], *, since: int, until: int
+) -> tuple[int, datetime] | None:
+    """Return number and time of the first block that left an address with something else.
+
+    A transfer to itself, or back within its block, leaves it as it was.
+
+    Parameters
+    ----------
+    held
+        Balance and frozen part at block `since`; what comes after `until` is left out.
+    """
+    asked = {
+        "chain": token.chain_id, "token": token.token_no, "address": address,
+        "since": since, "until": until, "units": held[0], "frozen": held[1],
+    }  # fmt: skip
+    with cursor_of(session) as cursor:
+        row = cursor.execute(_FIRST_CHANGE, asked).fetchone()
+    return (row[0], row[1]) if row else None
 
 
 class _Held(NamedTuple):

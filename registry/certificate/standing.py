@@ -28,7 +28,6 @@ from registry.encumbrance import service as encumbrances
 from registry.investor import service as investors
 from registry.investor.models import Wallet
 from registry.journal.models import JournalEntry
-from registry.portfolio.movements import list_movements
 from registry.story.ground import PUBLIC_PLACES
 from registry.title import service as titles
 from registry.title.models import Title, TitleVersion
@@ -227,7 +226,7 @@ def _of_holding(session: Session, certificate: Certificate, until: AsOfBlock) ->
     token = captable.get_token(session, tokenization.token_address, chain_id=chain_id)
     for address, told in certificate.told["wallets"].items():
         wallet = bytes.fromhex(address)
-        found = _first_change(session, token, wallet, number, until)
+        found = _first_change(session, token, wallet, told, number, until)
         # The first certificates said nothing of wallets that are frozen whole.
         was_told = told[2:] == [True]
         if portfolio.is_frozen(session, token, wallet, at_block=number) != was_told:
@@ -255,16 +254,21 @@ def _of_other_wallets(
         if held:
             yield Change(Cause.BALANCE, wallet.proven_at)
             continue
-        for moved in list_movements(session, token, wallet.address, number, until, 1)[:1]:
-            yield Change(Cause.BALANCE, moved.mined_at, str(moved.block_number))
+        # Whether one that holds nothing is frozen, no certificate says.
+        filled = entries.first_change(
+            session, token, wallet.address, (0, 0), since=number, until=until.number
+        )
+        if filled is not None:
+            yield Change(Cause.BALANCE, filled[1], str(filled[0]))
 
 
-def _first_change(
-    session: Session, token: Token, wallet: bytes, since: int, until: AsOfBlock
+def _first_change(  # noqa: PLR0917
+    session: Session, token: Token, wallet: bytes, told: list[Any], since: int, until: AsOfBlock
 ) -> tuple[int, datetime | None] | None:
     """Return number and time of the first block that moved, froze or freed any of a wallet."""
-    moved = list_movements(session, token, wallet, since, until, 1)
-    found = [(each.block_number, each.mined_at) for each in moved[:1]]
+    held = int(told[0]), int(told[1])
+    moved = entries.first_change(session, token, wallet, held, since=since, until=until.number)
+    found: list[tuple[int, datetime | None]] = [] if moved is None else [moved]
     frozen = portfolio.first_freeze(session, token, wallet, since=since, until=until.number)
     if frozen is not None:
         found.append((frozen.number, frozen.mined_at))

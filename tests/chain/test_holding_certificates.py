@@ -141,6 +141,22 @@ def test_verify__empty_wallet_of_the_holder_filled_since__is_superseded(
     assert standing(house, certify_holding(house, minted))["state"] == "VALID"
 
 
+def test_verify__what_leaves_the_holder_with_the_same__holds(house: House, minted: Market) -> None:
+    minted.open()
+    send(minted, SECOND, ISSUER, HELD[SECOND])
+    give_wallet(minted, SECOND, to=FIRST)
+    certificate = certify_holding(house, minted)
+
+    freeze(minted, SECOND)
+    assert standing(house, certificate)["state"] == "VALID", "it holds nothing"
+    send(minted, FIRST, FIRST, 10)
+    assert standing(house, certificate)["state"] == "VALID"
+
+    number = send(minted, FIRST, ISSUER, 10)
+    (change,) = standing(house, certificate)["changes"]
+    assert (change["cause"], change["by"]) == ("BALANCE", str(number))
+
+
 def test_verify__holder_proved_a_wallet_that_held__is_superseded(
     house: House, minted: Market
 ) -> None:
