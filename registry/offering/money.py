@@ -209,22 +209,20 @@ def resume_paying(session: Session, order: Order, *, why: str) -> None:
 
 
 def renew_time_to_pay(session: Session, order: Order) -> None:
-    """Give a locked order that waits for money again as long to pay as at first, if that is over.
+    """Give a locked order that was paid, and waits for money again, as long to pay as at first.
 
-    Else the clock would end it within a minute. It is given once, and not beyond what an order has
-    that is placed as the sale's time ends: nobody keeps a sale open by paying and taking back.
+    Else the clock could end it within a minute, and count it against its buyer. It is given once
+    for each order: nobody keeps a sale open by paying and taking back. `pay_until` itself says
+    whether it was, for none has longer than its hours when it is placed.
     """
     with session.no_autoflush:  # the trigger that tells of the new state tells until when, too
         offering = session.get_one(Offering, order.offering_id)
     hours = offering.waiting_list_hours if order.waiting_entry_id else offering.payment_hours
-    moment = now()
-    if not hours or order.pay_until is None or order.pay_until > moment:
+    if not hours or order.pay_until is None:
         return
     length = timedelta(hours=hours)
-    if order.pay_until > order.recorded_at + length:
-        return
-    last = moment if offering.closes_at is None else min(moment, offering.closes_at)
-    order.pay_until = max(order.pay_until, last + length)
+    if order.pay_until <= order.recorded_at + length:
+        order.pay_until = max(order.pay_until, now() + length)
 
 
 def _of_order(

@@ -101,8 +101,9 @@ def reverse_payment(
 
 def _reverse_of_order(session: Session, rail: PaymentRail, payment: Payment, order: Order) -> None:
     split = take_back(order.state, standing_of(session, order.id), payment.amount_paisa)
+    was_paid = order.state == OrderState.PAID
     order.state = split.state
-    if order.state == OrderState.AWAITING_PAYMENT:
+    if was_paid and order.state == OrderState.AWAITING_PAYMENT:
         renew_time_to_pay(session, order)
     session.add(order)
     sides = split_postings(order.id, split, (rail.account, None), back=True)

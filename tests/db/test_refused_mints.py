@@ -15,7 +15,7 @@ from registry.investor import wallets
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
-from registry.offering import minting, unwinding
+from registry.offering import leaving, minting, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Offering, OfferingState, Order, OrderState, Payment
 from registry.operation.models import Operation, OperationKind, OperationState
@@ -250,6 +250,25 @@ def test_reopened__every_mint_refused__is_on_sale_again_with_what_was_paid(
     assert minting.due_failures(desk.session) == []
     again = offerings.close_and_mint(desk.session, COMPLIANCE, sale.tokenization_id)
     assert sum(int(mint.params["units"]) for mint in again) == sales.FRACTIONS
+
+
+def test_reopened__the_bank_took_the_money_of_one_back__gives_them_time_to_pay(
+    desk: Desk, sale: Offering, bought: list[Order]
+) -> None:
+    unpaid, long_ago = bought[0], timedelta(days=30)
+    assert unpaid.pay_until is not None
+    unpaid.recorded_at -= long_ago
+    unpaid.pay_until -= long_ago
+    sale.closes_at = now() - long_ago / 2
+    for mint in mints(desk):
+        mint.state = OperationState.REFUSED
+    take_back(desk, unpaid)
+
+    minting.reopen_sale(desk.session, sale.tokenization_id)
+
+    assert unpaid.state == OrderState.AWAITING_PAYMENT
+    assert unpaid.pay_until > now()
+    assert leaving.list_unpaid(desk.session) == []
 
 
 def test_reopened__after_an_order_was_given_back__sells_its_fractions_again(
