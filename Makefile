@@ -95,7 +95,7 @@ bench-api: setup  ## Figures: what phones ask most, beside a constant (BENCH_HOL
 bench-reports: setup  ## Figures: the first page of each regulators' report (BENCH_HOLDERS, BENCH_ASSETS)
 	@$(PY) -m bench.reports
 
-duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders, also after kill -9
+duel-reorg: setup  ## Reorgs on a real anvil: 0 differing holders within 2 s, also killed in the midst of each
 	@$(PY) -m bench.duel
 
 chaos-operations: setup  ## Operations once, whatever breaks (CHAOS_SCHEDULES, SEED to play one again)

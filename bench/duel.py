@@ -1,44 +1,57 @@
 """`make duel-reorg`: reorgs on a real anvil, and who holds what within two seconds of each.
 
-Another process follows the chain as `milkiyat` does. Each bout takes blocks away
-(`anvil_rollback`) and mines others with different transfers: longer, to the same height, shorter,
-deep, deeper than what the node calls final, and one while the sync is down. Then the holders of
-the database are compared with the chain's; and once more after kill -9 in the middle of the next
-reorg, and a restart. The peers fail several of these (`Ponder` 0.17.7 and `SQD` serve wrong
-balances until the head grows, or stop for good). Any difference ends it with exit code 1.
+Another process runs what `milkiyat sync` runs. Each bout takes blocks away (`anvil_rollback`) and
+mines others with different transfers: longer, to the same height, shorter, deep, deeper than what
+is final, and one while the sync is down. Then the holders of the database are compared with the
+chain's. Each is fought twice more, with the sync killed while it follows the reorg: with the old
+branch taken back and then, by the next one, before the COMMIT of both branches; and after it.
+Whoever is started last has to come to the same holders. The peers fail several of these (`Ponder`
+0.17.7 and `SQD` serve wrong balances until the head grows, or stop for good).
+
+The two seconds count from the last block of the new branch. Where the sync is started after that
+they count from where it begins, and what its start took is told beside them: it is forked from a
+process that has loaded Python and all imports, whose own start is told once.
+
+Final is what the node calls safe (FINALITY=safe), on anvil the block with 32 on top. What it calls
+finalized has 64, which 60 blocks do not reach. Where a bout goes below, the journal must tell of it
+with its reason, /readyz must answer 503 while the sync lies killed after its COMMIT, and the alarm
+must be lifted by itself; of all others there must be none.
+
+What fails, a holder that differs or a bout that takes longer, ends it with exit code 1.
 """
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.program import running_api
+from api.starting import load_settings
+from bench.duel_follower import Follower, following
+from bench.duel_ring import FINALITY, Reorg, Ring
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
 from bench.sync_chain import EMITTER_HOLDERS, Emitter
 from bench.sync_peers.ours import prepare_token
 from chain.embedded.anvil import HOST, launch
-from chain.node.client import Block, ChainClient, call_params, hex_of
-from registry.captable import service as captable
-from registry.captable.stream import stream_holders
+from chain.node.client import ChainClient, hex_of
 from registry.kernel import migrate
 from registry.kernel.db import Database
 from registry.kernel.embedded import EmbeddedPostgres
 
 WITHIN_SECONDS = 2.0
-GIVE_UP_SECONDS = 60.0
-LOOK_SECONDS = 0.02
-PER_BLOCK = 5
 HISTORY = 700
 STATES = 2_000
 """Blocks that the node can take away."""
-KILL_AFTER_SECONDS = 0.05
+NOWHERE = bytes(20)
+
+COMMITTED = "sync_after_rewind"
+FALLS: tuple[tuple[str, ...], ...] = ((), ("sync_mid_rewind", "sync_before_commit"), (COMMITTED,))
+"""Where the sync is killed, one after the other, before one may follow the reorg to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,147 +64,155 @@ class Bout:
         Blocks that are taken away, and that are mined instead.
     down
         Whether the sync is down meanwhile.
+    is_final
+        Whether it goes below what is final.
     """
 
     name: str
     depth: int
     mined: int
     down: bool = False
+    is_final: bool = False
 
 
 BOUTS = (
     Bout("3 blocks, longer", 3, 5),
     Bout("3 blocks, same height", 3, 3),
     Bout("6 blocks, shorter", 6, 2),
-    Bout("60 blocks", 60, 62),
-    Bout("600 blocks", 600, 601),
+    Bout("60 blocks", 60, 62, is_final=True),
+    Bout("600 blocks", 600, 601, is_final=True),
     Bout("12 blocks while the sync is down", 12, 12, down=True),
 )
 
 
-class Ring:
-    """The chain, the database, and the process that follows."""
+class Duel:
+    """All bouts, and which of them took too long."""
 
-    def __init__(self, client: ChainClient, database: Database, emitter: Emitter) -> None:
-        self.client = client
-        self.database = database
-        self.emitter = emitter
-        self.seed = 0
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self.slow: list[str] = []
 
-    @contextmanager
-    def follower(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Run the sync; it is killed at the end, as by kill -9."""
-        command = [sys.executable, "-m", "bench.duel_contender", self.database.url]
-        with subprocess.Popen(
-            [*command, self.client.rpc_url, str(CHAIN_ID)], stdout=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            try:
-                yield process
-            finally:
-                process.kill()
+    def fight(self, bout: Bout, falls: tuple[str, ...]) -> None:
+        """Reorganize, let the sync fall as often as it shall, and hold whoever is left to it."""
+        told = self._ring.alarms()
+        reorg = self._reorganize(bout) if bout.down else None
+        for failpoint in falls:
+            with following(failpoint) as sync:
+                if reorg is None:
+                    reorg = self._surprise(sync, bout)
+                sync.require_killed(failpoint)
+            self._require_fallen(reorg, failpoint)
+        with following() as sync:
+            if reorg is None:
+                reorg = self._surprise(sync, bout)
+            self._require_exact(sync, bout, falls, reorg)
+            self._ring.await_settled()
+            self._require_told(told, reorg)
 
-    def reorganize(self, depth: int, mined: int) -> None:
-        """Take blocks away, and mine others with transfers that were never there."""
-        later = self.client.head().timestamp + 1
-        self.client.request("anvil_rollback", depth)
-        self.client.request("anvil_dropAllTransactions")
-        self.client.request("evm_setNextBlockTimestamp", later)
-        self.mine(mined)
+    def _reorganize(self, bout: Bout) -> Reorg:
+        reorg = self._ring.reorganize(bout.depth, bout.mined)
+        assert (reorg.alarm is not None) == bout.is_final, f"{bout.name}: {reorg.alarm}"
+        return reorg
 
-    def mine(self, blocks: int) -> None:
-        self.emitter.resume()
-        for _ in range(blocks):
-            self.seed += 1
-            self.emitter.move(self.seed, PER_BLOCK)
+    def _surprise(self, sync: Follower, bout: Bout) -> Reorg:
+        """Reorganize what a sync follows; it stands at a block that only it can have read."""
+        self._ring.mine(1)
+        self._ring.await_settled()
+        if not sync.is_armed:
+            return self._reorganize(bout)
+        # Otherwise it may come to its end before the new branch has come to its own.
+        with sync.held_still():
+            return self._reorganize(bout)
 
-    def await_exact(self) -> float:
-        """Wait until the projection stands at the head, and return the seconds.
+    def _require_fallen(self, reorg: Reorg, failpoint: str) -> None:
+        """Make sure that it fell while it followed this reorg, and of what readers are told."""
+        place = reorg.head if failpoint == COMMITTED else reorg.lost
+        number = self._ring.cursor().number
+        if self._ring.cursor().hash != place.hash:
+            sys.exit(f"killed at {failpoint}, the sync left block {number}, not {place.number}")
+        if failpoint == COMMITTED and reorg.alarm is not None:
+            self._ring.require_ready(reorg.alarm)
 
-        Raises
-        ------
-        SystemExit
-            A holder differs there, or it never comes.
-        """
-        started = time.perf_counter()
-        head = self.client.head()
-        while time.perf_counter() - started < GIVE_UP_SECONDS:
-            with self.database.reading() as session:
-                cursor = captable.sync_state(session, CHAIN_ID)
-                if cursor.hash == head.hash:
-                    seconds = time.perf_counter() - started
-                    token = captable.get_token(session, self.emitter.token)
-                    held = {row[0]: row[1] for row in stream_holders(session, token, head.number)}
-                    break
-            time.sleep(LOOK_SECONDS)
-        else:
-            sys.exit(f"the sync did not come to block {head.number} in {GIVE_UP_SECONDS} s")
-        there = self._on_chain(head)
-        differing = [name for name in held | there if held.get(name) != there.get(name)]
-        if differing:
-            sys.exit(f"{len(differing)} of {len(there)} holders differ at block {head.number}")
-        return seconds
+    def _require_exact(
+        self, sync: Follower, bout: Bout, falls: tuple[str, ...], reorg: Reorg
+    ) -> None:
+        name = f"{bout.name}; killed at {', '.join(falls)}" if falls else bout.name
+        is_started_later = sync.began_at > reorg.stood_at
+        since = "where it syncs" if is_started_later else "the last block"
+        seconds = self._ring.await_exact(max(sync.began_at, reorg.stood_at))
+        against = f"{name}: {WITHIN_SECONDS} s from {since} to exact"
+        print_figure("duel.exact.s", seconds, "s", against=against, other=WITHIN_SECONDS)
+        if is_started_later:
+            _tell_start(sync, name)
+        if seconds > WITHIN_SECONDS:
+            self.slow.append(f"{name} ({seconds:.1f} s)")
 
-    def _on_chain(self, head: Block) -> dict[bytes, int]:
-        holders = self.emitter.holders()
-        answers = self.client.batch(
-            [
-                ("eth_call", call_params(self.emitter.token, data, None, head.hash))
-                for data in map(self.emitter.balance_call, holders)
-            ]
-        )
-        balances = {
-            holder: int(answer, 16) for holder, answer in zip(holders, answers, strict=True)
-        }
-        return {holder: units for holder, units in balances.items() if units}
+    def _require_told(self, told: list[tuple[str, str]], reorg: Reorg) -> None:
+        """Make sure that the alarm was raised and lifted where it had to be, and nowhere else."""
+        wanted = [] if reorg.alarm is None else [
+            ("cap_table_degraded", reorg.alarm), ("cap_table_recovered", reorg.alarm)
+        ]  # fmt: skip
+        found = self._ring.alarms()[len(told) :]
+        if found != wanted:
+            sys.exit(f"the journal tells {found} instead of {wanted}")
+        self._ring.require_ready(None)
+
+
+def _tell_start(sync: Follower, name: str) -> None:
+    against = f"{name}: what is not counted in the {WITHIN_SECONDS} s"
+    print_figure("duel.start.s", sync.start_seconds, "s", against=against, other=WITHIN_SECONDS)
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="milkiyat-duel-", ignore_cleanup_errors=True) as name,
-        EmbeddedPostgres(Path(name) / "postgres") as server,
-    ):
-        node = launch(Path(name), free_port(), CHAIN_ID, states=STATES)
-        try:
-            database = Database(server.start())
-            migrate.upgrade(database)
-            client = ChainClient(f"http://{HOST}:{node.port}", CHAIN_ID)
-            _fight(client, database)
-            database.dispose()
-        finally:
-            node.end()
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="milkiyat-duel-", ignore_cleanup_errors=True)
+            )
+        )
+        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        node = launch(folder, free_port(), CHAIN_ID, states=STATES)
+        stack.callback(node.end)
+        os.environ.update(
+            DATA_DIR=str(folder / "data"),
+            PORT=str(free_port()),
+            RPC_URL=f"http://{HOST}:{node.port}",
+            DATABASE_URL=server.start(),
+            LOG_LEVEL="error",
+            FINALITY=FINALITY,
+        )
+        settings = load_settings()
+        assert settings.database_url is not None
+        database = Database(settings.database_url.get_secret_value())
+        stack.callback(database.dispose)
+        migrate.upgrade(database)
+        api = stack.enter_context(running_api(settings, database))
+        client = ChainClient(f"http://{HOST}:{node.port}", CHAIN_ID)
+        _duel(client, database, api)
 
 
-def _fight(client: ChainClient, database: Database) -> None:
+def _duel(client: ChainClient, database: Database, api: str) -> None:
     emitter = Emitter.deploy(client, EMITTER_HOLDERS)
-    ring = Ring(client, database, emitter)
-    prepare_token(database, client, emitter.token, emitter.deployed_at)
+    # It says zero to whatever it does not know: also to which registry and which rules are its
+    # own. So they stand there, and say the same to every proof.
+    client.request("anvil_setCode", hex_of(NOWHERE), hex_of(client.code(emitter.token)))
+    prepare_token(database, client, emitter.token, emitter.deployed_at, NOWHERE, compliance=NOWHERE)
+    ring = Ring(client, database, emitter, api)
     ring.mine(HISTORY)
+    with following() as sync:
+        ring.await_settled()
+    _tell_start(sync, "the first time, with start of Python and imports")
+    duel = Duel(ring)
     for bout in BOUTS:
-        with ring.follower():
-            ring.await_exact()
-            if not bout.down:
-                ring.reorganize(bout.depth, bout.mined)
-                _tell(bout.name, ring.await_exact())
-        if bout.down:
-            ring.reorganize(bout.depth, bout.mined)
-            with ring.follower():
-                _tell(bout.name, ring.await_exact())
-        # Once more, and killed while it follows; then from what the database holds.
-        with ring.follower():
-            ring.reorganize(bout.depth, bout.mined)
-            time.sleep(KILL_AFTER_SECONDS)
-        with ring.follower():
-            _tell(f"{bout.name}; kill -9, restart", ring.await_exact())
-    print(f"{2 * len(BOUTS)} reorgs, 0 differing holders: {hex_of(emitter.token)}", flush=True)
-
-
-def _tell(name: str, seconds: float) -> None:
-    against = f"{name}: {WITHIN_SECONDS} s to exact"
-    print_figure("duel.exact.s", seconds, "s", against=against, other=WITHIN_SECONDS)
-    if seconds > WITHIN_SECONDS:
-        print(f"duel-reorg: {name} took {seconds:.1f} s", flush=True)
+        for falls in FALLS:
+            duel.fight(bout, falls)
+    reorgs = len(BOUTS) * len(FALLS)
+    if duel.slow:
+        sys.exit(
+            f"{len(duel.slow)} of {reorgs} reorgs took longer than {WITHIN_SECONDS} s: "
+            + "; ".join(duel.slow)
+        )
+    print(f"{reorgs} reorgs, 0 differing holders: {hex_of(emitter.token)}", flush=True)
 
 
 if __name__ == "__main__":

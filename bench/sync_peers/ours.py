@@ -24,6 +24,8 @@ def prepare_token(
     token: bytes,
     deployed_at: int,
     identity_registry: bytes = b"\x01" * 20,
+    *,
+    compliance: bytes = b"\x02" * 20,
 ) -> None:
     """Let the projection begin before the token, and know of it as if we had deployed it."""
     before = client.block(deployed_at - 1)
@@ -35,7 +37,7 @@ def prepare_token(
                 chain_id=client.chain_id,
                 address=token,
                 identity_registry=identity_registry,
-                compliance=b"\x02" * 20,
+                compliance=compliance,
                 block_number=deployed_at,
                 paused=False,
             )
