@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.court_order.receiving import barred_wallets
 from registry.investor import wallets
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict, RegistryError
 from registry.offering.buying import on_hold
 from registry.operation.models import Operation
-from registry.reconciliation.payable import barred_wallets
 
 
 def wallets_of(session: Session, operations: Sequence[Operation]) -> list[Wallet]:

@@ -18,10 +18,10 @@ from registry.case.layout import WHOLE, TokenUnits, lay_out, lay_out_lift, write
 from registry.case.models import FREEZES, Case, CaseKind, CaseLift
 from registry.case.repository import current_lift, get_case, list_own_acts
 from registry.court_order import service as orders
+from registry.court_order.receiving import receiving_wallet
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import WalletState
-from registry.investor.verified import verified_wallet
 from registry.journal import service as journal
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, Invalid
@@ -171,7 +171,7 @@ def _name_heirs(session: Session, new: NewCase) -> list[dict[str, Any]]:
     found = []
     for heir, investor in named:
         share = shares[investor.party_id]
-        wallet = verified_wallet(session, investor.id)
+        wallet = receiving_wallet(session, investor.id)
         soundness.require_receiver(session, wallet.address)
         found.append(
             {

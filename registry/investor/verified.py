@@ -32,25 +32,6 @@ def verified_wallets(
     return found
 
 
-def verified_wallet(session: Session, investor_id: UUID, *, prefers_own: bool = False) -> Wallet:
-    """Return the investor's oldest wallet that carries an identity on chain.
-
-    Parameters
-    ----------
-    prefers_own
-        Whether one whose key they hold comes before one in our custody, whose key sends nothing.
-
-    Raises
-    ------
-    Conflict
-        ``identity_not_ready``.
-    """
-    found = verified_wallets(session, [investor_id]).get(investor_id)
-    if not found:
-        raise identity_not_ready()
-    return min(found, key=lambda wallet: prefers_own and wallet.is_custodial)
-
-
 def identity_not_ready() -> Conflict:
     return Conflict(
         "identity_not_ready",

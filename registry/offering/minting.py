@@ -11,10 +11,11 @@ from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
 from registry.captable import service as captable
+from registry.court_order.receiving import receiving_wallet, replacements_of
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
-from registry.investor.verified import identity_not_ready, verified_wallet
+from registry.investor.verified import identity_not_ready
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict
@@ -25,7 +26,7 @@ from registry.offering.models import RESERVING, Offering, OfferingState, Order, 
 from registry.onboarding import approvals
 from registry.operation import service as operations
 from registry.operation.models import FAILED, ON_CHAIN, Operation, OperationKind
-from registry.reconciliation.payable import receiving_wallets, require_receiver
+from registry.reconciliation.payable import require_receiver
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.tokenization.registration import plan_registrations
@@ -49,10 +50,11 @@ def plan_order_mints(
         ``identity_not_ready``.
     """
     chosen = wallets.get_wallets(session, {order.wallet_id for order in sold})
-    moved = [order for order in sold if chosen[order.wallet_id].state != WalletState.PROVEN]
-    others = receiving_wallets(session, {order.investor_id for order in moved})
-    for order in moved:
-        if (other := others.get(order.investor_id)) is None:
+    others = replacements_of(session, chosen)
+    for order in sold:
+        if chosen[order.wallet_id].state == WalletState.PROVEN:
+            continue
+        if (other := others.get(order.wallet_id)) is None:
             raise identity_not_ready()
         order.wallet_id, chosen[other.id] = other.id, other
     wanted = [
@@ -94,7 +96,7 @@ def plan_treasury_mint(
         [
             _Mint(
                 key or treasury_key(tokenization.id),
-                verified_wallet(session, holder.id, prefers_own=True),
+                receiving_wallet(session, holder.id, prefers_own=True),
                 units,
                 ("tokenization", tokenization.id),
             )
@@ -125,7 +127,7 @@ def require_treasury(session: Session, tokenization: Tokenization) -> None:
         ``sanctions_hit_stands``.
     """
     holder = _treasury_of(session, tokenization)
-    wallet = verified_wallet(session, holder.id, prefers_own=True)
+    wallet = receiving_wallet(session, holder.id, prefers_own=True)
     if not investors.may_hold(holder):
         raise Conflict(
             "treasury_not_ready",

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
+from registry.court_order.receiving import barred_wallets, replacements_of
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor
@@ -21,7 +22,6 @@ from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
 from registry.offering import money
 from registry.offering.models import Offering, OfferingKind, Order, OrderState, WaitingEntry
-from registry.reconciliation.payable import barred_wallets
 
 Owned = TypeVar("Owned", Order, WaitingEntry)
 BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
@@ -64,12 +64,18 @@ def buys(session: Session, offering: Offering) -> ColumnElement[bool]:
     """Give the condition that an order buys something if its sale closes now.
 
     It is paid for, its investor may hold and has a proven wallet, no order binds them and no list
-    may name them: another one's mint would be refused. Whether a sale reached its minimum and who
-    gets how much is asked of the same orders.
+    may name them: another one's mint would be refused. An order on a wallet that they gave up since
+    is none on the one in which they are given the fractions. Whether a sale reached its minimum and
+    who gets how much is asked of the same orders.
     """
     paid = (col(Order.offering_id) == offering.id) & (col(Order.state) == OrderState.PAID)
-    barred = barred_wallets(session, session.exec(select(Order.wallet_id).where(paid)).all())
-    return paid & wallets.may_receive(col(Order.investor_id)) & ~among(col(Order.wallet_id), barred)
+    named = set(session.exec(select(Order.wallet_id).where(paid)))
+    others = replacements_of(session, named)
+    given = {each: others[each].id if each in others else each for each in named}
+    barred = barred_wallets(session, set(given.values()))
+    refused = [each for each, wallet_id in given.items() if wallet_id in barred]
+    may_receive = wallets.may_receive(col(Order.investor_id))
+    return paid & may_receive & ~among(col(Order.wallet_id), refused)
 
 
 def get_orders(session: Session, ids: Collection[UUID]) -> dict[UUID, Order]:

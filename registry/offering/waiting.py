@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
 
-from registry.investor.models import Investor, Wallet, WalletState
+from registry.court_order.receiving import barred_wallets, replacements_of
+from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.errors import Conflict, RegistryError
@@ -29,7 +30,6 @@ from registry.offering.models import (
     WaitingEntry,
     WaitingState,
 )
-from registry.reconciliation.payable import barred_wallets, receiving_wallets
 from registry.tokenization.models import Tokenization
 
 MOST_AT_ONCE = 100
@@ -293,11 +293,8 @@ def _with_usable_wallets(
     session: Session, waiting: Sequence[tuple[WaitingEntry, Investor, Wallet]]
 ) -> Sequence[tuple[WaitingEntry, Investor, Wallet]]:
     """Take another wallet of whoever gave up, or lost, the one with which they wait."""
-    without = {investor.id for _, investor, wallet in waiting if wallet.state != WalletState.PROVEN}
-    others = receiving_wallets(session, without)
-    return [
-        (entry, investor, others.get(investor.id, wallet)) for entry, investor, wallet in waiting
-    ]
+    others = replacements_of(session, {wallet.id for _, _, wallet in waiting})
+    return [(entry, investor, others.get(wallet.id, wallet)) for entry, investor, wallet in waiting]
 
 
 def _offer(session: Session, offering: Offering, buyer: Buyer, entry: WaitingEntry) -> Order:

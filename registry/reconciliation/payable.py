@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from registry.court_order import service as orders
-from registry.investor.models import Investor, Wallet
-from registry.investor.verified import verified_wallets
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import among
 from registry.reconciliation.models import CLOSED, ReconciliationBreak
 from registry.reconciliation.proofs import require_proven
-from registry.sanctions.hits import listed_among, require_unlisted
+from registry.sanctions.hits import require_unlisted
 from registry.tokenization.models import Tokenization
 
 
@@ -84,35 +80,3 @@ def require_receiver(
     """
     orders.require_unbound(session, party_id, wallet, tokenization_id)
     require_unlisted(session, party_id)
-
-
-def barred_wallets(session: Session, wallet_ids: Collection[UUID]) -> set[UUID]:
-    """Give those of many wallets whose holder `require_receiver` would refuse."""
-    rows = session.exec(
-        select(Wallet.id, Wallet.address, Investor.party_id)
-        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
-        .where(among(col(Wallet.id), wallet_ids))
-    ).all()
-    listed = listed_among(session, {party_id for _, _, party_id in rows})
-    binding = orders.list_binding(session)
-    return {
-        wallet_id
-        for wallet_id, address, party_id in rows
-        if party_id in listed or any(orders.binds(order, party_id, address) for order in binding)
-    }
-
-
-def receiving_wallets(session: Session, investor_ids: Collection[UUID]) -> Mapping[UUID, Wallet]:
-    """Choose for each the wallet in which they are given fractions; who has none is absent.
-
-    It is the oldest that carries an identity and that nothing bars. Where all are barred it is the
-    oldest, and who gives says why it is not given.
-    """
-    if not investor_ids:
-        return {}
-    found = verified_wallets(session, investor_ids)
-    barred = barred_wallets(session, {each.id for some in found.values() for each in some})
-    return {
-        investor_id: min(some, key=lambda wallet: wallet.id in barred)
-        for investor_id, some in found.items()
-    }

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from registry.asset import service as assets
+from registry.court_order.receiving import receiving_wallet
 from registry.document.store import FolderStore
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind
@@ -19,7 +20,6 @@ from registry.encumbrance.service import NewEncumbrance
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
-from registry.investor.verified import verified_wallet
 from registry.kernel.actor import THE_SYSTEM, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.vault import Vault
@@ -194,7 +194,7 @@ def desk(session: Session, folder: Path) -> factories.Desk:
 def buyer_of(session: Session, who: Actor) -> factories.Buyer:
     investor = investors.find_investor_of(session, who.subject)
     assert investor is not None
-    return factories.Buyer(who, investor, verified_wallet(session, investor.id))
+    return factories.Buyer(who, investor, receiving_wallet(session, investor.id))
 
 
 def pass_kyc(at: factories.Desk, who: Actor, investor: Investor, person: int) -> Operation:

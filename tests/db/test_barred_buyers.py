@@ -15,7 +15,7 @@ from registry.investor.models import KycState
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict
 from registry.kyc.models import KycReview, ReviewState
-from registry.offering import ending, orders, unwinding
+from registry.offering import ending, minting, orders, unwinding
 from registry.offering import service as offerings
 from registry.offering.models import Allotment, Offering, OfferingState, Order, OrderState
 from registry.offering.money import fault_of, standing_of
@@ -23,6 +23,7 @@ from registry.offering.secondary import seller_of
 from registry.operation.models import Operation
 from registry.sanctions import hits
 from registry.sanctions.models import SanctionsHit, Verdict
+from registry.tokenization import service as tokenizations
 from tests import court, sales
 from tests import factories as make
 from tests.deeds import refusal
@@ -256,24 +257,53 @@ def test_close__wallet_lost_and_another_proven__mints_there(desk: Desk) -> None:
     assert planned[0].params["wallet_id"] == str(new.id) == str(order.wallet_id)
 
 
-@pytest.mark.parametrize("binds_all", [False, True])
-def test_close__wallet_lost_and_an_order_binds_the_oldest_other__mints_to_the_next_if_it_is_free(
-    desk: Desk, binds_all: bool
+@pytest.mark.parametrize("bound_others", [0, 1, 2])
+@pytest.mark.parametrize("is_bound", [False, True], ids=["", "the_lost_one_is_bound"])
+def test_close__wallet_lost_and_orders_bind_some__mints_to_the_oldest_that_is_free(
+    desk: Desk, *, is_bound: bool, bound_others: int
 ) -> None:
     sale, buyer = offering(desk, minimum_units=100), make.buyer(desk)
+    paid(desk, sale, make.buyer(desk), 100)
     order = paid(desk, sale, buyer, 100)
     others = [make.proven_wallet(desk, buyer.actor, buyer.investor.id) for _ in range(2)]
     for other in others:
         other.identity = buyer.wallet.identity
     wallet_lost(desk, buyer)
-    for other in others if binds_all else others[:1]:
-        court.apply(desk, court.on_wallet(desk, other.address))
+    binding = [buyer.wallet] * is_bound + others[:bound_others]
+    for wallet in binding:
+        court.apply(desk, court.on_wallet(desk, wallet.address))
 
-    mints = close(desk, sale)[:1]
+    mints = close(desk, sale)
 
-    assert order.wallet_id == others[0 if binds_all else 1].id
-    refused = Mint().refusals(desk.session, mints)
-    assert [each.code for each in refused.values()] == (["dealing_on_hold"] if binds_all else [])
+    assert not Mint().refusals(desk.session, mints)
+    if bound_others < len(others):
+        assert order.state == OrderState.MINTING
+        assert order.wallet_id == others[bound_others].id
+    else:
+        assert order.state == OrderState.REFUND_DUE
+
+
+@pytest.mark.parametrize("is_custodial", [False, True])
+def test_close__an_order_binds_a_wallet_of_the_wrapper__mints_the_rest_to_a_free_one(
+    desk: Desk, *, is_custodial: bool
+) -> None:
+    wrapped = sales.wrapped_apartment(desk)
+    sale, holder = sales.offering(desk, wrapped), wrapped.issuer
+    free = make.proven_wallet(desk, holder.actor, holder.investor.id)
+    free.identity = holder.wallet.identity
+    if is_custodial:
+        free.is_custodial, free.challenge = True, None
+    paid(desk, sale, make.buyer(desk), 300)
+    bound_wallet(desk, holder)
+
+    [_, rest] = close(desk, sale)
+
+    assert rest.params["wallet_id"] == str(free.id)
+    token = tokenizations.get_tokenization(desk.session, sale.tokenization_id)
+    minting.require_treasury(desk.session, token)
+    court.apply(desk, court.on_wallet(desk, free.address))
+    code, _ = refusal(lambda: minting.require_treasury(desk.session, token))
+    assert code == "party_under_order"
 
 
 @pytest.mark.parametrize("bar", [on_a_list, bound, bound_wallet])

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from registry.court_order.receiving import receiving_wallet
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import KycState, WalletState
-from registry.investor.verified import verified_wallet
 from registry.kernel.actor import Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, NotFound
@@ -180,16 +180,16 @@ def test_may_hold__kyc__must_be_approved_and_in_force(
     assert investors.may_hold(investor) == allowed
 
 
-def test_verified_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> None:
+def test_receiving_wallet__identity_not_on_chain_yet__is_refused(desk: Desk) -> None:
     who, investor = make.enrolled(desk)
     wallet = make.proven_wallet(desk, who, investor.id)
 
     with pytest.raises(Conflict, match="identity_not_ready"):
-        verified_wallet(desk.session, investor.id)
+        receiving_wallet(desk.session, investor.id)
 
     wallet.identity = secrets.token_bytes(20)
     desk.session.flush()
-    assert verified_wallet(desk.session, investor.id) == wallet
+    assert receiving_wallet(desk.session, investor.id) == wallet
 
 
 def test_wallet__beyond_the_most__is_refused_and_challenges_do_not_count(desk: Desk) -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from registry.case import repository
 from registry.case.models import CaseKind, CaseState
+from registry.court_order.receiving import receiving_wallet
 from registry.investor import wallets
 from registry.investor.models import WalletState
-from registry.investor.verified import verified_wallet
 from registry.kernel.clock import now
 from registry.operation.models import OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
 from tests import cases as make_case
+from tests import court, ledger
 from tests import factories as make
-from tests import ledger
 from tests.factories import Desk
 from tests.ledger import Ledger
 
@@ -49,7 +49,7 @@ def test_recovery__links_recovers_and_retires_in_this_order(desk: Desk, chain: L
     assert make_case.held(chain, new.address) == 600
     who = chain.holders[0]
     new.identity = lost.identity
-    assert verified_wallet(desk.session, who.investor.id).id == new.id
+    assert receiving_wallet(desk.session, who.investor.id).id == new.id
     for act in (
         lambda: wallets.challenge_wallet(
             desk.session, who.actor, who.investor.id, address=lost.address, message="Sign."
@@ -174,6 +174,19 @@ def test_succession__divides_every_unit_of_every_wallet(desk: Desk, chain: Ledge
     assert left == {dead.wallet.address: 399, second.address: 201}
     make_case.approve(desk, case)
     assert len(make_case.execute(desk, case)) == 2, "one transaction for each wallet"
+
+
+def test_succession__an_order_binds_a_wallet_of_an_heir__goes_to_a_free_one(
+    desk: Desk, chain: Ledger
+) -> None:
+    heir = make.buyer(desk)
+    free = make.proven_wallet(desk, heir.actor, heir.investor.id)
+    free.identity = heir.wallet.identity
+    court.apply(desk, court.on_wallet(desk, heir.wallet.address))
+
+    case = make_case.opened(chain, CaseKind.SUCCESSION, heirs=make_case.heirs(heir))
+
+    assert [named["wallet"] for named in case.heirs] == [f"0x{free.address.hex()}"]
 
 
 def test_succession__heir_who_may_not_hold__is_refused(desk: Desk, chain: Ledger) -> None:
