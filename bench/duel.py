@@ -35,7 +35,7 @@ from bench.duel_follower import Follower, following
 from bench.duel_ring import FINALITY, Reorg, Ring
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
-from bench.sync_chain import EMITTER_HOLDERS, Emitter
+from bench.sync_chain import EMITTER_HOLDERS, NOWHERE, Emitter
 from bench.sync_peers.ours import prepare_token
 from chain.embedded.anvil import HOST, launch
 from chain.node.client import ChainClient, hex_of
@@ -47,7 +47,6 @@ WITHIN_SECONDS = 2.0
 HISTORY = 700
 STATES = 2_000
 """Blocks that the node can take away."""
-NOWHERE = bytes(20)
 
 COMMITTED = "sync_after_rewind"
 FALLS: tuple[tuple[str, ...], ...] = ((), ("sync_mid_rewind", "sync_before_commit"), (COMMITTED,))
@@ -193,9 +192,7 @@ def main() -> None:
 
 def _duel(client: ChainClient, database: Database, api: str) -> None:
     emitter = Emitter.deploy(client, EMITTER_HOLDERS)
-    # It says zero to whatever it does not know: also to which registry and which rules are its
-    # own. So they stand there, and say the same to every proof.
-    client.request("anvil_setCode", hex_of(NOWHERE), hex_of(client.code(emitter.token)))
+    emitter.stand_nowhere()
     prepare_token(database, client, emitter.token, emitter.deployed_at, NOWHERE, compliance=NOWHERE)
     ring = Ring(client, database, emitter, api)
     ring.mine(HISTORY)

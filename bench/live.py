@@ -33,7 +33,7 @@ from api.program import services
 from api.starting import load_settings
 from bench.figures import print_figure
 from bench.gas_node import CHAIN_ID, free_port
-from bench.sync_chain import EMITTER_HOLDERS, Emitter
+from bench.sync_chain import EMITTER_HOLDERS, NOWHERE, Emitter
 from bench.sync_peers.ours import prepare_token
 from bench.timing import percentile
 from chain.embedded.anvil import HOST, launch
@@ -109,9 +109,11 @@ class Bench:
             tokenization = sales.deployed(desk, sales.wrapped_apartment(desk))
             tokenization.token_address = emitter.token
             token_id = tokenization.id
-        # Its proofs ask a registry, in which nobody is registered: the same code once more.
-        registry, _ = emitter.create()
-        prepare_token(database, client, emitter.token, emitter.deployed_at, registry)
+        # Its proofs ask a registry, in which nobody is registered.
+        emitter.stand_nowhere()
+        prepare_token(
+            database, client, emitter.token, emitter.deployed_at, NOWHERE, compliance=NOWHERE
+        )
         return cls(settings, client, database, emitter, token_id)
 
     @contextlib.contextmanager

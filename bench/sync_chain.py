@@ -128,6 +128,10 @@ def _fill(client: ChainClient, workload: Workload) -> None:
     assert client.block_number() == before + blocks
 
 
+NOWHERE = bytes(20)
+"""What the token says of whatever it does not know: also of its registry and its rules."""
+
+
 class Emitter:
     """The token, and the one account that lets it move balances, a transaction a block."""
 
@@ -154,11 +158,17 @@ class Emitter:
         return emitter
 
     def create(self) -> tuple[bytes, int]:
-        """Deploy its code once more; the address, and the number of the block."""
+        """Deploy its code; the address, and the number of the block."""
         created = self._client.receipts([self.send(None, _bytecode())])[0]
         assert created is not None
         assert created.contract_address is not None
         return created.contract_address, created.block_number
+
+    def stand_nowhere(self) -> None:
+        """Have its own registry and rules, which it says are at zero, answer every proof."""
+        self._client.request(
+            "anvil_setCode", hex_of(NOWHERE), hex_of(self._client.code(self.token))
+        )
 
     def move(self, seed: int, transfers: int) -> None:
         """Mine a block of transfers that only this seed gives."""
