@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
 from sqlmodel import select
 
 from registry.captable.events import (
@@ -18,6 +19,7 @@ from registry.captable.events import (
 )
 from registry.captable.models import EventKind, Reconciliation, SyncCursor, Token
 from registry.captable.projection import apply_range, open_cursor
+from registry.captable.rewind import rewind
 from registry.kernel.clock import now
 from registry.operation.models import (
     Operation,
@@ -151,6 +153,16 @@ class Ledger:
 
     def unpause(self) -> None:
         self.mine({"kind": EventKind.UNPAUSED, "extra": {"agent": "0x00"}})
+
+    def take_back(self, ancestor: int) -> None:
+        """Let a reorg take what is above a block, all of it stored before, as it ever is.
+
+        A test is one transaction: without that it was stored at the moment of the reorg.
+        """
+        aged = "UPDATE chain_block SET recorded_at = recorded_at - interval '1 second'"
+        self.desk.session.execute(text(aged))
+        rewind(self.desk.session, self.chain_id, self.block(ancestor))
+        self.desk.session.expire_all()
 
     def stand_still(self) -> None:
         """Pause in a block that is final, as are all before it."""

@@ -22,7 +22,6 @@ from tests.db.test_alerts import (
     look_at_wallets,
     prove,
     raised,
-    take_back,
     wallets,
 )
 from tests.factories import Desk
@@ -86,7 +85,7 @@ def test_reorg__takes_what_a_proven_wallet_held__takes_the_alert_back(desk: Desk
     told = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[-1]
     assert (told.block_number, told.tx_hash) == (before + 1, b"\5" * 32)
 
-    take_back(desk, chain, before)
+    chain.take_back(before)
     assert look_at_wallets(desk, chain) == 0, "the rules of the chain go back first"
     assert look(desk, chain) == 0
     assert standing(desk)[1:] == []
@@ -112,7 +111,7 @@ def test_reorg__takes_the_last_of_what_made_somebody_large__leaves_who_is_large_
     assert told.evidence["after_units"] == "101"
     former = {"tx_hash": f"0x{(told.tx_hash or b'').hex()}", "evidence": dict(told.evidence)}
 
-    take_back(desk, chain, before)
+    chain.take_back(before)
     look(desk, chain)
 
     assert standing(desk)[1:] == [(who.investor.party_id, f"0x{PROVEN.hex()}")]
@@ -138,7 +137,7 @@ def test_reorg__takes_the_block_that_told_of_somebody__asks_of_the_wallet_proven
     prove(desk, who, PROVEN)
     assert look_at_wallets(desk, chain) == 0, "they are told to be large"
 
-    take_back(desk, chain, before)
+    chain.take_back(before)
     assert look(desk, chain) == 1
 
     assert standing(desk)[1:] == [(who.investor.party_id, f"0x{PROVEN.hex()}")]

@@ -16,7 +16,6 @@ from sqlmodel import Session, col, select
 
 from registry.alert import rounds
 from registry.alert.models import Alert, AlertRule
-from registry.captable import rewind
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import EventKind, SyncCursor
 from tests import ledger
@@ -191,9 +190,7 @@ def test_rounds__through_a_reorg__leave_standing_what_the_chain_says(
             mine(chain, move, f"then {number}")
             if number in cuts:
                 look(chain)
-        session = chain.desk.session
-        rewind.rewind(session, chain.chain_id, chain.block(fork))
-        session.expire_all()
+        chain.take_back(fork)
         chain.fork = fork
         for number, move in enumerate(instead):
             mine(chain, move, f"then {number}")

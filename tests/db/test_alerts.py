@@ -8,14 +8,12 @@ from fractions import Fraction
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.alert import rounds
 from registry.alert import service as alerts
 from registry.alert.models import Alert, AlertRule, AlertState
 from registry.alert.service import AlertFilter
-from registry.captable import rewind
 from registry.captable.models import ChainBlock, EventKind
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
@@ -262,15 +260,6 @@ def test_rapid__taken_by_force_or_redeemed__is_no_departure(desk: Desk) -> None:
 # Reorgs
 
 
-def take_back(desk: Desk, chain: Ledger, number: int) -> None:
-    """Take blocks back that were stored before, as in a transaction of their own."""
-    desk.session.execute(
-        text("UPDATE chain_block SET recorded_at = recorded_at - interval '1 second'")
-    )
-    rewind.rewind(desk.session, chain.chain_id, chain.block(number))
-    desk.session.expire_all()
-
-
 def head(desk: Desk, chain: Ledger) -> int:
     query = select(ChainBlock.number).where(col(ChainBlock.chain_id) == chain.chain_id)
     return max(desk.session.exec(query).all())
@@ -287,7 +276,7 @@ def test_reorg__block_of_an_alert_is_taken__says_so_and_keeps_the_evidence(desk:
     alerts.review_alert(desk.session, FIRST_OFFICER, alert.id, reason=WHY)
     evidence = dict(alert.evidence)
 
-    take_back(desk, chain, before)
+    chain.take_back(before)
     assert look(desk, chain) == 0
     desk.session.refresh(alert)
     assert alert.taken_back_at is not None
@@ -305,7 +294,7 @@ def test_reorg__transaction_comes_again_in_a_later_block__is_the_same_alert(desk
     look(desk, chain)
     (alert,) = raised(desk, AlertRule.LARGE_HOLDER_CROSSED)[1:]
 
-    take_back(desk, chain, before)
+    chain.take_back(before)
     look(desk, chain)
     chain.mine()
     chain.mine(event)
