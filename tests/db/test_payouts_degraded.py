@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from registry.captable import degraded
 from registry.captable.models import ProofRound, SyncCursor
+from registry.captable.supply import is_gone
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Unavailable
 from registry.reconciliation.proofs import require_proven
@@ -198,3 +199,19 @@ def test_pay__token_was_read_again_for_its_sum__waits_until_it_is_proven_as_a_wh
     sweep(desk, made.ledger)
     assert not degraded.lift(desk.session, made.ledger.chain_id)
     require_proven(desk.session, made.ledger.tokenization)
+
+
+def test_gone__another_token_differs__is_gone_all_the_same(desk: Desk) -> None:
+    chain = ledger.live(desk, *UNITS)
+    other = ledger.live_beside(chain, *UNITS)
+    for holder, units in zip(chain.holders, UNITS, strict=True):
+        chain.burn(holder.wallet.address, units)
+    chain.finalize()
+    find_difference(desk, other)
+
+    assert is_gone(desk.session, chain.token)
+    ledger.differ(desk, chain)
+    assert not is_gone(desk.session, chain.token)
+    ledger.prove(desk, chain)
+    degraded.degrade(desk.session, chain.chain_id, "blocks that were final left the chain")
+    assert not is_gone(desk.session, chain.token)
