@@ -27,8 +27,8 @@ class TransferNature(StrEnum):
     RECOVERED = "RECOVERED"
 
 
-BY_CASE = (TransferNature.FORCED, TransferNature.RECOVERED, TransferNature.BURNED)
-"""What an agent may have done by a case, without the holder."""
+MOVING_ACTS = (ForcedAct.FORCED_TRANSFER, ForcedAct.BURN, ForcedAct.RECOVERY)
+"""What an agent does to units by a case, but for freezing them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,8 @@ CASE WHEN e.source IS NULL THEN '{TransferNature.MINTED}'
   WHEN c.kind IS NOT NULL OR e.extra ->> 'forced' = 'true' THEN '{TransferNature.FORCED}'
   ELSE '{TransferNature.TRANSFERRED}' END
 """
-_CASE = "c.extra ->> 'case_id'"
 _COLUMNS = f"""
-SELECT {_NATURE}, {_CASE}, e.block_number, b.mined_at, e.log_index, e.tx_hash,
+SELECT {_NATURE}, c.extra ->> 'case_id', e.block_number, b.mined_at, e.log_index, e.tx_hash,
   s.address, t.address, e.units
 """
 _NAMES = f"""
@@ -139,6 +138,18 @@ FROM (
     ORDER BY e.block_number, e.log_index LIMIT %(limit)s) k
   ORDER BY k.block_number, k.log_index LIMIT %(limit)s) e
 """  # noqa: S608 - a number of our own
+# Of acts, not of transfers: those of a wallet are found by all of its history.
+_CASES = f"""
+SELECT DISTINCT e.block_number, e.extra ->> 'case_id' AS case_id
+FROM {{events}} e, holder h
+WHERE e.token_no = %(token)s AND e.kind = {EventKind.CASE_ACT:d}
+  -- Said for the planner: the index of what is no transfer.
+  AND e.kind <> {EventKind.TRANSFER:d}
+  AND e.block_number >= %(since)s AND e.block_number <= %(until)s
+  AND h.address = %(wallet)s AND (e.source = h.holder_no OR e.target = h.holder_no)
+  AND e.extra ->> 'act' = ANY(%(acts)s)
+ORDER BY 1, 2
+"""  # noqa: S608 - numbers of our own
 _IS_OF_WALLET = "(s.address = %(wallet)s OR t.address = %(wallet)s)"
 _TOLD = "(e.extra IS NOT NULL OR e.source IS NULL OR e.target IS NULL)"
 
@@ -208,18 +219,11 @@ def list_cases_of(
     since
         Number of the first block.
     """
-    wanted = TransferFilter(natures=BY_CASE, wallet=wallet, since=since, until=until)
-    conditions, values = _conditions(wanted, None)
-    query = " ".join(
-        (
-            f"SELECT DISTINCT e.block_number, {_CASE}",
-            _source(wanted),
-            _NAMES,
-            f"WHERE {' AND '.join(conditions)} AND {_CASE} IS NOT NULL ORDER BY 1, 2",
-        )
-    )
-    query, known = of_branch(query, until, [int(token.token_no or 0)])
-    values |= known | {"token": token.token_no, "chain": token.chain_id}
+    query, known = of_branch(_CASES, until, [int(token.token_no or 0)])
+    values = known | {
+        "token": token.token_no, "chain": token.chain_id, "wallet": wallet,
+        "since": since, "until": until.number, "acts": [act.value for act in MOVING_ACTS],
+    }  # fmt: skip
     with cursor_of(session) as cursor:
         rows = cursor.execute(query.encode(), values).fetchall()
     return [(number, _case_id(case)) for number, case in rows]
@@ -277,11 +281,13 @@ def of_branch(
 def _compose(
     wanted: TransferFilter, token: Token, after: tuple[int, int] | None
 ) -> tuple[str, dict[str, Any]]:
+    lost = wanted.until.lost if wanted.until else None
     conditions, values = _conditions(wanted, after)
+    of_history = wanted.wallet is not None and lost is None
     query = " ".join(
         (
             _COLUMNS,
-            _source(wanted),
+            _OF_WALLET if of_history else "FROM {events} e",
             _NAMES,
             f"WHERE {' AND '.join(conditions)}",
             "ORDER BY e.block_number, e.log_index LIMIT %(limit)s",
@@ -289,11 +295,6 @@ def _compose(
     )
     query, known = of_branch(query, wanted.until, [int(token.token_no or 0)])
     return query, values | known
-
-
-def _source(wanted: TransferFilter) -> str:
-    lost = wanted.until.lost if wanted.until else None
-    return "FROM {events} e" if wanted.wallet is None or lost is not None else _OF_WALLET
 
 
 def _conditions(
