@@ -106,6 +106,13 @@ class Gathering:
             self.watched,
         )
 
+    def is_new(self, address: bytes) -> bool:
+        """Tell whether a contract is of a token that is deployed in the range."""
+        return any(
+            address in {token.address, token.identity_registry, token.compliance}
+            for token in self.tokens
+        )
+
     def _read_piece(self, first: int, last: int) -> int:
         """Read up to `last`, or to the first block after which others are to be heard."""
         written = self._client.logs(self.watched.addresses, first, last)

@@ -17,6 +17,7 @@ import structlog
 from chain.errors import RpcInconsistent, RpcRefused
 from chain.node.bloom import may_hold
 from chain.node.client import Block, ChainClient
+from chain.sync.decode import UndecodableLog
 from chain.sync.forced import mark_forced
 from chain.sync.gathering import Gathering
 from chain.sync.near_head import check_near_head, near_head
@@ -106,7 +107,7 @@ class RangeReader:
         is_far = time.monotonic() - asked_at > FAR_SECONDS
         gathered = Gathering(self._client, watched, self._told_by)
         for start, end in _pieces(first, last, steps and (steps.far if is_far else steps.near)):
-            gathered.read(start, end)
+            _gather(gathered, start, end, is_narrow=first == last)
             if gathered.logs > MOST_LOGS and first < last:
                 raise RpcRefused(
                     "eth_getLogs", 0, f"the range has more than {MOST_LOGS} logs", None
@@ -225,6 +226,25 @@ def projected(block: Block) -> ProjectedBlock:
         parent_hash=block.parent_hash,
         mined_at=datetime.fromtimestamp(block.timestamp, UTC),
     )
+
+
+def _gather(gathered: Gathering, start: int, end: int, *, is_narrow: bool) -> None:
+    """Read a piece of a range.
+
+    Raises
+    ------
+    RpcRefused
+        A token that is deployed in the range says nonsense in it. There is no row of it yet that
+        could be set apart: a narrower range ends in between.
+    """
+    try:
+        gathered.read(start, end)
+    except UndecodableLog as nonsense:
+        if is_narrow or not gathered.is_new(nonsense.address):
+            raise
+        raise RpcRefused("eth_getLogs", 0, f"a new token cannot be read: {nonsense}", None) from (
+            nonsense
+        )
 
 
 def _pieces(first: int, last: int, step: int | None) -> Iterator[tuple[int, int]]:

@@ -72,6 +72,7 @@ MOVED = (
     [topic("Token", "Transfer"), *(wallet.rjust(32, b"\0") for wallet in ADDRESSES[:2])],
     (1).to_bytes(32, "big"),
 )
+DIRTY = ([topic("Token", "Transfer"), b"\xff" * 32, bytes(32)], (1).to_bytes(32, "big"))
 REGISTERED = (
     [
         topic("IdentityRegistry", "IdentityRegistered"),
@@ -140,6 +141,27 @@ def test_token_that_logs_nonsense__is_refused_and_the_rest_goes_on(
         pytest.raises(Conflict, match="its ABI does not have"),
     ):
         captable.get_token(session, suite.token)
+
+
+@pytest.mark.parametrize("said", [UNINDEXED, DIRTY], ids=["owner not indexed", "no address"])
+def test_new_token_that_logs_nonsense__in_one_range_with_its_deployment__is_refused(
+    suite: Suite, said: tuple[list[bytes], bytes]
+) -> None:
+    suite.index()
+    new = suite.deploy("second")
+    new.register(0, 40)
+    emit(suite, new.token, [said])
+    suite.mint(0, 5)
+
+    suite.index()
+    read_all(suite)
+
+    suite.assert_exact()
+    with (
+        suite.world.database.reading() as session,
+        pytest.raises(Conflict, match="its ABI does not have"),
+    ):
+        captable.get_token(session, new.token)
 
 
 def test_text_with_a_nul__is_kept_without_it(suite: Suite, other: Suite) -> None:
