@@ -152,8 +152,10 @@ def read_watched(
     Parameters
     ----------
     after
-        With the suite that the token had after this block, which may be another than it has now.
+        With the suite and the agents that the token had after this block, which may be others than
+        it has now.
     """
     suite = None if only is None else suite_at(session, only, after)
     with cursor_of(session) as cursor:
-        return watched_of(read_followed(cursor, chain_id, NAMES), only=suite)
+        found = read_followed(cursor, chain_id, NAMES, agents_after=after)
+    return watched_of(found, only=suite)

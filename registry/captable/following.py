@@ -45,7 +45,7 @@ class Followed:
 # written out: of one that is given later, a plan that is kept could not tell that they are.
 # In the order of addresses, since an update moves a row: read twice it is the same, where nothing
 # changed.
-_FOLLOWED = f"""
+_STATEMENT = f"""
 SELECT 'cursor', NULL, hash, NULL::bytea, NULL::bytea, NULL::bytea, number
 FROM sync_cursor WHERE chain_id = %(chain)s
 UNION ALL
@@ -63,22 +63,37 @@ SELECT 'agent', NULL, token, agent, NULL, NULL, block_number FROM (
     e.block_number
   FROM token t JOIN token_event e USING (token_no) JOIN holder h ON h.holder_no = e.target
   WHERE t.chain_id = %(chain)s AND e.kind <> {EventKind.TRANSFER}
-    AND e.kind IN ({EventKind.AGENT_ADDED}, {EventKind.AGENT_REMOVED})
+    AND e.kind IN ({EventKind.AGENT_ADDED}, {EventKind.AGENT_REMOVED}) {{since}}
   ORDER BY e.token_no, e.target, e.block_number DESC, e.log_index DESC) AS newest
 WHERE kind = {EventKind.AGENT_ADDED}
-ORDER BY 1, 3
+ORDER BY 1, 3, 4
 """  # noqa: S608 - numbers of our own
+_FOLLOWED = _STATEMENT.format(since="").encode()
+_FOLLOWED_THEN = _STATEMENT.format(since="AND e.block_number <= %(then)s").encode()
 
 
 def read_followed(
-    asking: Connection[Any] | Cursor[Any], chain_id: int, names: Collection[str]
+    asking: Connection[Any] | Cursor[Any],
+    chain_id: int,
+    names: Collection[str],
+    *,
+    agents_after: int | None = None,
 ) -> Followed:
-    """Read it; `names` are those of the platform's contracts that are to be told."""
-    where = {"chain": chain_id, "names": list(names)}
+    """Read it.
+
+    Parameters
+    ----------
+    names
+        Of the platform's contracts that are to be told.
+    agents_after
+        A block: agents are those of then. All else is as it is now.
+    """
+    where = {"chain": chain_id, "names": list(names), "then": agents_after}
+    statement = _FOLLOWED if agents_after is None else _FOLLOWED_THEN
     found = Followed(None, {}, {}, [], [])
     cursor = None
     for what, name, address, other, storage, compliance, number in asking.execute(
-        _FOLLOWED, where, binary=True
+        statement, where, binary=True
     ):
         if what == "cursor":
             cursor = (number, address)

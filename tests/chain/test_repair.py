@@ -18,6 +18,7 @@ from chain.node.client import ChainClient, hex_of
 from chain.proving.repair import Repair
 from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.indexer import Indexer
+from chain.sync.pace import FIRST_BLOCKS
 from chain.worker import run_sync
 from registry.captable import service as captable
 from registry.captable.models import Token
@@ -108,6 +109,19 @@ def test_reconcile__untouched__proves_everything(held: Suite) -> None:
     found = milkiyat(held, "reconcile", "--logs")
     assert found.exit_code == 0
     assert hex_of(held.token)[:20] in found.output
+
+
+def test_reconcile__an_agent_has_acted_and_is_none_any_more__proves_everything(
+    held: Suite,
+) -> None:
+    held.world.node.mine(FIRST_BLOCKS)
+    held.do("forcedTransfer", ADDRESSES[0], ADDRESSES[1], 1)
+    held.do("removeAgent", held.agent.address)
+    held.index()
+
+    found = milkiyat(held, "reconcile", "--logs")
+
+    assert found.exit_code == 0, found.output
 
 
 class Forgetful(ChainClient):
