@@ -80,9 +80,9 @@ def registered_at(
                 changed.append(holder_no)
         if changed:
             said = cursor.execute(_SAID, values | {"holders": changed}).fetchall()
-            found |= _fold(
-                numbers, {}, [(kind, target, extra or {}) for kind, target, extra in said]
-            )
+            # What replaced everybody names those too who have changed since, and not after.
+            names = {number: numbers[number] for number in changed}
+            found |= _fold(names, {}, [(kind, target, extra or {}) for kind, target, extra in said])
     if block.lost is not None:
         lost = [
             (event["kind"], event["target"], event["extra"] or {})

@@ -99,6 +99,27 @@ def test_replaced__registry_or_storage__wallets_are_those_of_the_new_one(
 
 
 @REPLACED
+def test_replaced__another_changed_since__who_changed_before_is_as_then(
+    suite: Suite, replaced: Replace
+) -> None:
+    other = with_others(suite)
+    suite.index()
+    replaced(suite, other)
+    other.agent.call("IdentityRegistry", other.registry, "updateCountry", ADDRESSES[1], 8)
+    then = suite.world.client.head().number
+    other.register(LATE, 276)
+    suite.index()
+    read_all(suite)
+
+    with suite.world.database.reading() as session:
+        token = captable.get_token(session, suite.token)
+        block = captable.block_at(session, CHAIN_ID, then)
+        found = registered_at(session, token, block, ADDRESSES)
+    assert found[ADDRESSES[1]].country == 8
+    assert ADDRESSES[LATE] not in found
+
+
+@REPLACED
 def test_replaced__and_taken_back__is_as_it_was(suite: Suite, replaced: Replace) -> None:
     other = with_others(suite)
     suite.index()
