@@ -125,6 +125,7 @@ class FaultyRpc(ABC):
     def reply(self, body: bytes, who: Answering) -> Reply:
         self.heard += 1
         if self.is_away:
+            self.met[Rpc.AWAY] += 1
             return Reply(None)
         asked = json.loads(body)
         is_batch = isinstance(asked, list)

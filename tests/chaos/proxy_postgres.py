@@ -29,6 +29,8 @@ class Cut(StrEnum):
     STATEMENT = "before a statement"
     COMMIT_UNSENT = "before COMMIT arrives"
     COMMIT_UNANSWERED = "after COMMIT, before its answer"
+    ALL = "all connections at once"
+    AWAY = "nobody is let in"
 
 
 @dataclass(slots=True)
@@ -37,6 +39,10 @@ class Order:
 
     cut: Cut
     skip: int = 0
+
+
+ORDERED = (Cut.STATEMENT, Cut.COMMIT_UNSENT, Cut.COMMIT_UNANSWERED)
+"""Those that wait for a statement."""
 
 
 class PostgresProxy:
@@ -92,6 +98,7 @@ class PostgresProxy:
 
     async def _cut_all(self) -> None:
         for connection in list(self._open):
+            self.met[Cut.ALL] += 1
             connection.cut()
 
     async def _end(self) -> None:
@@ -104,6 +111,7 @@ class PostgresProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_away:
+            self.met[Cut.AWAY] += 1
             writer.transport.abort()
             return
         connection = _Connection(self, reader, writer)

@@ -46,6 +46,8 @@ class Rpc(StrEnum):
     REORDERED = "batch reordered"
     MISSING = "batch without one answer"
     PARTLY_FAILED = "batch with one error"
+    MIXED_IDS = "batch with two ids exchanged"
+    AWAY = "nobody there"
 
 
 OF_SENDS = (
@@ -146,7 +148,7 @@ def answer(kind: Rpc, exchange: Exchange, dice: random.Random) -> Reply:
         return _heard(kind, exchange)
     if kind in OF_SENDS:
         return _sent(kind, exchange, dice)
-    if kind in OF_BATCHES:
+    if kind in {*OF_BATCHES, Rpc.MIXED_IDS}:
         return _batch(kind, exchange, dice)
     if kind == Rpc.STALE_STATE:
         head = int(exchange.control(HEAD, []), 16)
@@ -212,6 +214,9 @@ def _batch(kind: Rpc, exchange: Exchange, dice: random.Random) -> Reply:
         dice.shuffle(answers)
     elif kind == Rpc.MISSING:
         answers.pop(dice.randrange(len(answers)))
+    elif kind == Rpc.MIXED_IDS:
+        one, two = dice.sample(answers, 2)
+        one["id"], two["id"] = two["id"], one["id"]
     else:
         place = dice.randrange(len(answers))
         error = {"code": REFUSED, "message": "header not found"}

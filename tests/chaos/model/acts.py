@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 
 from tests.chaos.model import logs
 from tests.chaos.model.logs import RawLog, event, transfer, word
-from tests.chaos.model.state import GREATEST, ZERO, State, Suite
+from tests.chaos.model.state import GREATEST, ZERO, Suite
 
 
 def name(text: str) -> bytes:
@@ -53,6 +53,11 @@ class What(StrEnum):
     RECOVER = "recover"
     ADMIT = "admit another agent"
     DISMISS = "dismiss it"
+    PREPARE = "register people in a registry of nobody's"
+    REPLACE = "give a token another registry"
+    RULES = "give a token another compliance"
+    RENAME = "name a token and its version anew"
+    GARBLE = "log what the token's events do not have"
     NOISE = "somebody else's logs"
 
 
@@ -100,81 +105,25 @@ def need(condition: bool) -> None:
 
 
 Does = Callable[[Suite, Act], list[RawLog]]
-_DOES: dict[What, Does] = {}
+Keeps = Callable[[What], Callable[[Does], Does]]
+DOES: dict[What, Does] = {}
+"""Of registries and of units; what owners and agents do besides is in `control`."""
 
 
-def does(what: What) -> Callable[[Does], Does]:
-    def keep(function: Does) -> Does:
-        _DOES[what] = function
-        return function
+def kept_in(known: dict[What, Does]) -> Keeps:
+    """Give the decorator of what is done, which keeps it where it is looked for."""
 
-    return keep
+    def does(what: What) -> Callable[[Does], Does]:
+        def keep(function: Does) -> Does:
+            known[what] = function
+            return function
 
+        return keep
 
-def perform(state: State, act: Act) -> Outcome:
-    """Carry an act out; where it reverts, the state is as before."""
-    sender, to, data = _called(act)
-    if act.what == What.DEPLOY:
-        return Outcome(sender, to, data, tuple(_deploy(state, act)))
-    before = state.get(act.token)
-    if act.what == What.NOISE:
-        return Outcome(sender, to, data, tuple(_noise(act)))
-    if before is None:
-        return Outcome(sender, to, data)
-    after = before.copy()
-    try:
-        said = _DOES[act.what](after, act)
-    except Reverts:
-        return Outcome(sender, to, data)
-    state[act.token] = after
-    return Outcome(sender, to, data, tuple(said))
+    return does
 
 
-def _called(act: Act) -> tuple[bytes, bytes, bytes]:
-    """Give who calls what with which data: it tells a holder's own transfer from a forced one."""
-    signatures = {
-        What.TRANSFER: "transfer(address,uint256)",
-        What.BATCH: "batchTransfer(address[],uint256[])",
-        What.SPEND: "transferFrom(address,address,uint256)",
-        What.FORCE_ROGUE: "forcedTransfer(address,address,uint256)",
-    }
-    data = logs.topic(signatures.get(act.what, "executeCase(bytes32)"))[:4] + word(act.number)
-    if act.what in {What.TRANSFER, What.BATCH}:
-        return act.one, act.token, data
-    if act.what == What.SPEND:
-        return STRANGER, act.token, data
-    if act.what == What.FORCE_ROGUE:
-        return ROGUE, act.token, data
-    return OPERATOR, FACTORY if act.what == What.DEPLOY else CASE_AGENT, data
-
-
-def _deploy(state: State, act: Act) -> list[RawLog]:
-    if act.token in state:
-        return []
-    parts = [name(f"{part} of {act.token.hex()}") for part in ("ir", "irs", "tir", "ctr", "mc")]
-    suite = Suite(act.token, parts[0], parts[1], parts[4], agents={CASE_AGENT})
-    state[act.token] = suite
-    salt = keccak(text=f"salt {act.token.hex()}")
-    return [
-        event(suite.registry, logs.AGENT_ADDED, act.token),
-        event(act.token, logs.AGENT_ADDED, CASE_AGENT),
-        RawLog(
-            FACTORY,
-            (logs.DEPLOYED, word(act.token), salt),
-            b"".join(map(word, parts)),
-        ),
-    ]
-
-
-def _noise(act: Act) -> list[RawLog]:
-    """Log beside ours what only another contract may: never asked for, but in the filter."""
-    stranger = name(f"stranger {act.number % 4}")
-    return [
-        transfer(stranger, act.one, act.two, act.units),
-        RawLog(stranger, (logs.TRANSFER, word(act.one), word(act.two), word(act.units))),
-        RawLog(stranger, (logs.TRANSFER,), b"\x01"),
-        RawLog(stranger, (), act.number.to_bytes(8, "big")),
-    ][: 1 + act.units % 4]
+does = kept_in(DOES)
 
 
 # -- the identity registry ---------------------------------------------------------------------
@@ -340,58 +289,3 @@ def _recover(suite: Suite, act: Act) -> list[RawLog]:
     said.append(event(registry, logs.REMOVED, act.one, identity))
     said.append(event(token, logs.RECOVERY, act.one, act.two, identity))
     return [*said, _case_act(suite, act, RECOVERY, units)]
-
-
-# -- freezes, pauses, agents -------------------------------------------------------------------
-
-
-@does(What.FREEZE)
-def _freeze(suite: Suite, act: Act) -> list[RawLog]:
-    need(suite.free(act.one) >= act.units)
-    suite.lock(act.one, act.units)
-    return [event(suite.token, logs.TOKENS_FROZEN, act.one, data=word(act.units))]
-
-
-@does(What.UNFREEZE)
-def _unfreeze(suite: Suite, act: Act) -> list[RawLog]:
-    units = min(act.units, suite.locked(act.one))
-    suite.lock(act.one, -units)
-    return [event(suite.token, logs.TOKENS_UNFROZEN, act.one, data=word(units))]
-
-
-@does(What.STOP)
-@does(What.START)
-def _stop_or_start(suite: Suite, act: Act) -> list[RawLog]:
-    # T-REX takes the zero address as well.
-    wallets = (act.one,) if act.units else (act.one, ZERO)
-    is_stopped = act.what == What.STOP
-    (suite.stopped.update if is_stopped else suite.stopped.difference_update)(wallets)
-    said = [(logs.ADDRESS_FROZEN, wallet, int(is_stopped), CASE_AGENT) for wallet in wallets]
-    return [event(suite.token, *each) for each in said]
-
-
-@does(What.PAUSE)
-def _pause(suite: Suite, act: Act) -> list[RawLog]:
-    need(not suite.paused)
-    suite.paused = True
-    return [RawLog(suite.token, (logs.PAUSED,), word(CASE_AGENT))]
-
-
-@does(What.UNPAUSE)
-def _unpause(suite: Suite, act: Act) -> list[RawLog]:
-    need(suite.paused)
-    suite.paused = False
-    return [RawLog(suite.token, (logs.UNPAUSED,), word(CASE_AGENT))]
-
-
-@does(What.ADMIT)
-def _admit(suite: Suite, act: Act) -> list[RawLog]:
-    suite.agents.add(ROGUE)
-    return [event(suite.token, logs.AGENT_ADDED, ROGUE)]
-
-
-@does(What.DISMISS)
-def _dismiss(suite: Suite, act: Act) -> list[RawLog]:
-    need(ROGUE in suite.agents)
-    suite.agents.discard(ROGUE)
-    return [event(suite.token, logs.AGENT_REMOVED, ROGUE)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
@@ -73,15 +74,19 @@ def call(
     if (overridden or has_multicall) and to == MULTICALL and data[:4] == _AGGREGATE:
         return _aggregate(state, data[4:])
     for suite in state.values():
-        found = {suite.token: _OF_TOKEN, suite.registry: _OF_REGISTRY}.get(to, {})
+        found = _OF_TOKEN if to == suite.token else {}
+        if (registered := suite.registered_in(to)) is not None:
+            suite, found = replace(suite, registered=registered), _OF_REGISTRY  # noqa: PLW2901
         if data[:4] in found:
             return found[data[:4]](suite, data[4:])
     raise CallReverts
 
 
 def has_code(state: State, address: bytes) -> bool:
-    places = {place for suite in state.values() for place in (suite.token, suite.registry)}
-    return address in places | {FACTORY, CASE_AGENT}
+    return address in {FACTORY, CASE_AGENT} or any(
+        address in {suite.token, suite.compliance} or suite.registered_in(address) is not None
+        for suite in state.values()
+    )
 
 
 def _address(data: bytes) -> bytes:

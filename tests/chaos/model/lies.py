@@ -15,7 +15,10 @@ from typing import Any
 from tests.chaos.model.chain import Block
 
 LOGS, HEADER, TRANSACTION = "eth_getLogs", "eth_getBlockByNumber", "eth_getTransactionByHash"
+RECEIPTS, RECEIPT = "eth_getBlockReceipts", "eth_getTransactionReceipt"
 FAR_FUTURE = 2**63
+FAR_NUMBER = 2**64
+"""What no number of a block may be: beyond uint64."""
 
 
 class Kind(StrEnum):
@@ -35,7 +38,15 @@ class Kind(StrEnum):
     OTHER_HEADER = "the header of another block"
     LOST_HEADER = "the header of the branch that lost"
     FAR_FUTURE = "a header of a time that no calendar has"
+    FAR_NUMBER = "a header of a number beyond uint64"
+    FAR_BLOCK = "a log of a block beyond uint64"
+    FAR_INDEX = "a log of an index beyond uint64"
     NO_TRANSACTION = "null for a transaction that is there"
+    NO_RECEIPTS = "null for the receipts of a block that is there"
+    NO_RECEIPT = "null for a receipt that is there"
+    DEEP_NOTHING = "deep down, no logs where there are some"
+    DEEP_BLOCK = "deep down, no logs of one block"
+    DEEP_LOG = "deep down, all logs but one"
 
 
 OF_METHOD = {
@@ -43,8 +54,14 @@ OF_METHOD = {
     Kind.OTHER_HEADER: HEADER,
     Kind.LOST_HEADER: HEADER,
     Kind.FAR_FUTURE: HEADER,
+    Kind.FAR_NUMBER: HEADER,
     Kind.NO_TRANSACTION: TRANSACTION,
+    Kind.NO_RECEIPTS: RECEIPTS,
+    Kind.NO_RECEIPT: RECEIPT,
 }
+DEEP = (Kind.DEEP_NOTHING, Kind.DEEP_BLOCK, Kind.DEEP_LOG)
+"""Told where the sync reads no more headers than it must: no answer contradicts another."""
+NEAR = tuple(kind for kind in Kind if kind not in DEEP)
 
 
 @dataclass(slots=True)
@@ -82,24 +99,38 @@ class Liar:
     def forget(self) -> None:
         self._orders.clear()
 
-    def tell(self, method: str, result: Any) -> Any:
-        """Change an answer by the first lie that is meant for it and has something to change."""
+    def tell(self, method: str, result: Any, *, deep: Sequence[int]) -> Any:
+        """Change an answer by the first lie that is meant for it and has something to change.
+
+        Parameters
+        ----------
+        deep
+            Places of the logs that no closer look protects; of the lies of logs, only those of
+            `DEEP` are told where there are any.
+        """
         for lie in self._orders:
             if OF_METHOD.get(lie.kind, LOGS) != method or not result:
                 continue
+            if method == LOGS and (lie.kind in DEEP) != bool(deep):
+                continue
             if lie.skip > 0:
                 lie.skip -= 1
+                continue
+            changed = self._changed(lie.kind, method, result, deep)
+            if changed == result:
                 continue
             lie.times -= 1
             if lie.times == 0:
                 self._orders.remove(lie)
             self.told.append(lie.kind)
-            return self._changed(lie.kind, method, result)
+            return changed
         return result
 
-    def _changed(self, kind: Kind, method: str, result: Any) -> Any:
-        if kind in {Kind.NO_HEADER, Kind.NO_TRANSACTION}:
+    def _changed(self, kind: Kind, method: str, result: Any, deep: Sequence[int]) -> Any:
+        if method in {TRANSACTION, RECEIPTS, RECEIPT} or kind == Kind.NO_HEADER:
             return None
+        if kind in DEEP:
+            return _without_deep(kind, result, deep, self._dice)
         if method == HEADER:
             return _of_header(kind, result, self.lost)
         if kind == Kind.OLD_BRANCH:
@@ -110,6 +141,8 @@ class Liar:
 def _of_header(kind: Kind, header: dict[str, Any], lost: Sequence[Block]) -> Any:
     if kind == Kind.FAR_FUTURE:
         return header | {"timestamp": hex(FAR_FUTURE)}
+    if kind == Kind.FAR_NUMBER:
+        return header | {"number": hex(FAR_NUMBER + int(header["number"], 16))}
     number = int(header["number"], 16)
     if kind == Kind.OTHER_HEADER:
         return header | {"number": hex(number + 1), "hash": header["parentHash"]}
@@ -122,6 +155,19 @@ def _of_header(kind: Kind, header: dict[str, Any], lost: Sequence[Block]) -> Any
             }
             return header | {key: "0x" + value.hex() for key, value in changed.items()}
     return header
+
+
+def _without_deep(kind: Kind, found: Found, deep: Sequence[int], dice: random.Random) -> Found:
+    """Leave out of some logs, given by their places, all, or those of a block, or one."""
+    chosen = dice.choice(deep)
+    if kind == Kind.DEEP_NOTHING:
+        gone = set(deep)
+    elif kind == Kind.DEEP_BLOCK:
+        number = found[chosen]["blockNumber"]
+        gone = {place for place in deep if found[place]["blockNumber"] == number}
+    else:
+        gone = {chosen}
+    return [entry for place, entry in enumerate(found) if place not in gone]
 
 
 def _old(result: Found, lost: Sequence[Block]) -> Found:
@@ -180,5 +226,9 @@ _OF_LOGS: dict[Kind, Logs] = {
     Kind.ELSEWHERE: _one(
         lambda entry, _: {"blockNumber": hex(int(entry["blockNumber"], 16) + 500)}
     ),
+    Kind.FAR_BLOCK: _one(
+        lambda entry, _: {"blockNumber": hex(FAR_NUMBER + int(entry["blockNumber"], 16))}
+    ),
+    Kind.FAR_INDEX: _one(lambda _, __: {"logIndex": hex(FAR_NUMBER)}),
     Kind.GIBBERISH: _one(lambda _, __: {"logIndex": "0xzz"}),
 }

@@ -46,6 +46,8 @@ UPDATED = topic("IdentityUpdated(address,address)")
 COUNTRY = topic("CountryUpdated(address,uint16)")
 DEPLOYED = topic("TREXSuiteDeployed(address,address,address,address,address,address,string)")
 CASE_ACT = topic("CaseActExecuted(bytes32,address,uint8,uint64,address,address,uint256,address)")
+REGISTRY_SET = topic("IdentityRegistryAdded(address)")
+COMPLIANCE_SET = topic("ComplianceAdded(address)")
 INFORMATION = topic("UpdatedTokenInformation(string,string,uint8,string,address)")
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from tests.chaos.model import calls
+from tests.chaos.model.acts import FACTORY, Act
 from tests.chaos.model.chain import Block, Chain
 from tests.chaos.model.lies import LOGS, Liar
 from tests.chaos.model.state import State
 
 CHAIN_ID = 31337
 LIES_BELOW_HEAD = 100
+DEEP_BELOW_HEAD = 140
+"""From there down no header is read for its own sake (`chain.sync.near_head`)."""
 KEPT_STATES = 127
 UNKNOWN_BLOCK = -39001
 REFUSED, BAD_PARAMETERS, REVERTED = -32000, -32602, 3
@@ -49,6 +54,8 @@ class Habits:
         Whether `eth_call` takes overrides of code.
     has_multicall
         Whether Multicall3 stands on its chain.
+    hides
+        Whether its headers leave some transactions out, as those of the chain itself.
     """
 
     finality: int | None = 64
@@ -59,6 +66,21 @@ class Habits:
     prunes: bool = False
     lends_code: bool = True
     has_multicall: bool = False
+    hides: bool = False
+
+
+class Met(StrEnum):
+    """What this node does that another would not, as it is counted."""
+
+    FOREIGN = "answers of another chain"
+    LATE = "answers of a node that is behind"
+    TOO_WIDE = "range refused as too wide"
+    TOO_MANY = "range refused for too many logs"
+    PRUNED = "state refused as pruned"
+    NO_TAG = "tag of finality refused"
+    STUCK_TAG = "tag of finality that is stuck"
+    NO_BRANCH = "block of a lost branch refused"
+    HIDDEN = "header without one of its transactions"
 
 
 @dataclass(slots=True)
@@ -94,6 +116,9 @@ class Node:
         """By so many blocks the answers lag that `lags` names."""
         self.liar = Liar(seed)
         self.ambushes: list[Ambush] = []
+        self.met: Counter[Met] = Counter()
+        self.heard_of: set[bytes] = set()
+        """Hashes of the blocks of which it has told."""
         self._dice = random.Random(f"node {seed}")
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(CHAIN_ID + (self.foreign is not None)),
@@ -106,7 +131,7 @@ class Node:
             "eth_getTransactionByBlockHashAndIndex": self._transaction_at,
             "eth_getTransactionReceipt": self._receipt,
             "eth_call": self._call,
-            "eth_getCode": lambda address, _: "0x60" if self._has_code(unhex(address)) else "0x",
+            "eth_getCode": self._code,
         }
 
     @property
@@ -122,6 +147,7 @@ class Node:
                     raise Refusal(-32601, f"the method {method} does not exist")
                 result = self._methods[method](*asked.get("params", ()))
                 result = self._perhaps_lie(method, result)
+                self.met[Met.FOREIGN] += self.foreign is not None
                 found["result"] = result
             except Refusal as refusal:
                 found["error"] = {"code": refusal.code, "message": refusal.message}
@@ -129,14 +155,21 @@ class Node:
         return found
 
     def _perhaps_lie(self, method: str, result: Any) -> Any:
-        if method == LOGS and result and int(result[0]["blockNumber"], 16) < self._floor:
-            # Deep below the head no node was ever seen to.
-            return result
-        return self.liar.tell(method, result)
-
-    @property
-    def _floor(self) -> int:
-        return self.chain.head.number - LIES_BELOW_HEAD
+        deep: list[int] = []
+        if method == LOGS and result:
+            head = self.chain.head.number
+            numbers = [int(entry["blockNumber"], 16) for entry in result]
+            if numbers[0] < head - LIES_BELOW_HEAD:
+                floor = head - DEEP_BELOW_HEAD
+                deep = [
+                    place
+                    for place, number in enumerate(numbers)
+                    # Who deploys a token is believed: nobody asks about one that nobody named.
+                    if number < floor and unhex(result[place]["address"]) != FACTORY
+                ]
+                if not deep:
+                    return result
+        return self.liar.tell(method, result, deep=deep)
 
     def heal(self) -> None:
         with self.chain.lock:
@@ -159,6 +192,7 @@ class Node:
         canonical = self.chain.canonical
         # Another node behind the same address, which has not heard of the newest blocks.
         late = self._dice.randrange(self.behind + 1) if self.behind else 0
+        self.met[Met.LATE] += late > 0
         return canonical[max(len(canonical) - 1 - late, 0)]
 
     def _by_tag(self, tag: str) -> Block | None:
@@ -167,9 +201,11 @@ class Node:
             return head
         if tag in {"finalized", "safe"}:
             if self.habits.finality is None:
+                self.met[Met.NO_TAG] += 1
                 raise Refusal(BAD_PARAMETERS, f"invalid block tag {tag}")
             number = head.number - self.habits.finality
             if self.habits.stuck_at is not None:
+                self.met[Met.STUCK_TAG] += 1
                 number = min(self.habits.stuck_at, head.number)
             return self.chain.canonical[max(number, 0)]
         number = int(tag, 16) if tag != "earliest" else 0
@@ -178,6 +214,7 @@ class Node:
     def _by_hash(self, digest: str) -> Block | None:
         block = self.chain.known.get(unhex(digest))
         if block is not None and self.habits.forgets_branches and not self._is_canonical(block):
+            self.met[Met.NO_BRANCH] += 1
             return None
         return block
 
@@ -188,6 +225,9 @@ class Node:
     def _header(self, block: Block | None) -> dict[str, Any] | None:
         if block is None:
             return None
+        self.heard_of.add(block.hash)
+        told = [each.act for each in block.mined if not (self.habits.hides and _is_own(each.act))]
+        self.met[Met.HIDDEN] += len(told) < len(block.mined)
         return {
             "number": hex(block.number),
             "hash": enhex(block.hash),
@@ -199,7 +239,7 @@ class Node:
             "baseFeePerGas": "0x7",
             "miner": "0x" + "00" * 20,
             "extraData": "0x",
-            "transactions": [enhex(each.act.hash) for each in block.mined],
+            "transactions": [enhex(act.hash) for act in told],
         }
 
     # -- logs --------------------------------------------------------------------------------
@@ -215,6 +255,7 @@ class Node:
         else:
             first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
             if last - first + 1 > self.habits.widest:
+                self.met[Met.TOO_WIDE] += 1
                 raise Refusal(TOO_MANY, f"block range is limited to {self.habits.widest}")
             blocks = self.chain.canonical[first : min(last, self._head().number) + 1]
         found = [
@@ -224,6 +265,7 @@ class Node:
             if unhex(entry["address"]) in addresses
         ]
         if len(found) > self.habits.most_logs and len(blocks) > 1:
+            self.met[Met.TOO_MANY] += 1
             raise Refusal(TOO_MANY, f"query returned more than {self.habits.most_logs} results")
         return found
 
@@ -272,10 +314,10 @@ class Node:
             return None
         return self._transaction(enhex(block.mined[place].act.hash))
 
-    def _has_code(self, address: bytes) -> bool:
-        if address == calls.MULTICALL:
-            return self.habits.has_multicall
-        return calls.has_code(self._head().state, address)
+    def _code(self, address: str, where: Any = "latest") -> str:
+        if unhex(address) == calls.MULTICALL:
+            return "0x60" if self.habits.has_multicall else "0x"
+        return "0x60" if calls.has_code(self._state(where), unhex(address)) else "0x"
 
     # -- state -------------------------------------------------------------------------------
 
@@ -305,8 +347,14 @@ class Node:
         if block is None:
             raise Refusal(REFUSED, "header not found")
         if self.habits.prunes and block.number < self.chain.head.number - KEPT_STATES:
+            self.met[Met.PRUNED] += 1
             raise Refusal(REFUSED, "missing trie node")
         return block.state
+
+
+def _is_own(act: Act) -> bool:
+    """Tell whether a transaction is one that the chain makes by itself, here by chance."""
+    return act.number % 5 == 0
 
 
 def logs_of(block: Block) -> list[dict[str, Any]]:

@@ -31,6 +31,10 @@ USUAL = {
     What.ADMIT: 2,
     What.DISMISS: 1,
     What.MINT_ALL: 1,
+    What.PREPARE: 1,
+    What.REPLACE: 1,
+    What.RULES: 1,
+    What.RENAME: 1,
     What.NOISE: 5,
     What.DEPLOY: 2,
 }
@@ -78,6 +82,15 @@ class Crowd:
         two = self._other(what, suite)
         return self._act(what, suite.token, one, two, units=self._units(what, suite, one))
 
+    def garble(self, state: State) -> list[Act]:
+        """Have a token log what it cannot, and see to it that there is another one."""
+        token = self.dice.choice(list(state) or list(TOKENS))
+        other = self.dice.choice([each for each in TOKENS if each != token])
+        acts = [self._act(What.DEPLOY, other)]
+        acts += [self._act(What.REGISTER, other, wallet) for wallet in WALLETS[:2]]
+        acts += [self._act(What.MINT, other, wallet, units=500) for wallet in WALLETS[:2]]
+        return [*acts, self._act(What.GARBLE, token, units=self.dice.randrange(10**6))]
+
     def again(self, lost: Sequence[Block], count: int, state: State) -> list[list[Act]]:
         """Give the blocks of another branch: some of what was lost, elsewhere, and new things."""
         kept = [each.act for block in lost for each in block.mined if self.dice.random() < 0.5]
@@ -119,7 +132,7 @@ class Crowd:
         return self.dice.choice(WALLETS)
 
     def _units(self, what: What, suite: Suite, one: bytes) -> int:
-        if what in {What.REGISTER, What.COUNTRY}:
+        if what in {What.REGISTER, What.COUNTRY, What.PREPARE, What.REPLACE}:
             return self.dice.randrange(10**6)
         if what == What.MINT:
             return self.dice.choice((0, 1, 500, 10_000, 10**18))

@@ -7,8 +7,10 @@ loaded all of this once.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -18,8 +20,8 @@ from chain.contracts.abi import contract
 from chain.node import client as chain_client
 from chain.node import limits
 from chain.node.client import ChainClient
-from chain.sync import writer
-from registry.kernel import failpoints
+from chain.sync import catch_up, writer
+from registry.kernel import clock, failpoints
 from registry.kernel.db import Database
 from registry.kernel.settings import Finality
 from tests.chaos.model.node import CHAIN_ID
@@ -51,6 +53,8 @@ class Place:
         File that its words go to.
     failpoint
         Where it kills itself, see `registry.kernel.failpoints`.
+    clock_seconds
+        By so much the clock of its machine is ahead; that of the database is not.
     """
 
     database: str
@@ -58,6 +62,7 @@ class Place:
     finality: Finality
     log: Path
     failpoint: str | None = None
+    clock_seconds: int = 0
 
 
 def follow(place: Place) -> None:
@@ -73,6 +78,9 @@ def follow(place: Place) -> None:
     writer.BEAT_SECONDS = SILENT_SECONDS / 6
     writer.SILENT_SECONDS = SILENT_SECONDS
     vars(worker)["STANDBY_SECONDS"] = POLL_SECONDS
+    catch_up.REST_SECONDS = 5 * BACKOFF_SECONDS
+    if place.clock_seconds:
+        _set_clock(timedelta(seconds=place.clock_seconds))
     with place.log.open("a") as words:
         structlog.configure(
             processors=[
@@ -87,3 +95,15 @@ def follow(place: Place) -> None:
         client = ChainClient(place.rpc_url, CHAIN_ID, timeout_seconds=TIMEOUT_SECONDS)
         worker.run_sync(database, client, stop, finality=place.finality)
         database.dispose()
+
+
+def _set_clock(ahead: timedelta) -> None:
+    """Have every part of this program read the time of another clock."""
+    told = clock.now
+
+    def now() -> datetime:
+        return told() + ahead
+
+    for module in list(sys.modules.values()):
+        if vars(module).get("now") is told:
+            vars(module)["now"] = now

@@ -6,17 +6,18 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from tests.chaos.model.chain import Chain
+from tests.chaos.model.chain import Block, Chain
 from tests.chaos.model.node import Ambush, Node
-from tests.chaos.sync import memory
+from tests.chaos.sync import faults, memory
 from tests.chaos.sync.arena import Arena
+from tests.chaos.sync.faults import Seen
 from tests.chaos.sync.memory import Memory
 from tests.chaos.sync.people import Crowd
 from tests.chaos.sync.process import Place, follow
@@ -31,10 +32,16 @@ PEOPLE_OF_A_STEP = 100_000
 _ENDED = {0, -signal.SIGKILL, -signal.SIGTERM}
 """By itself, killed, or told to end before it was up."""
 
+# A sequence is not taken back with its transaction: it counts.
+_COUNTS = "CREATE SEQUENCE IF NOT EXISTS chaos_failures MINVALUE 0 START 0"
 _FAILS = """
 CREATE OR REPLACE FUNCTION chaos_fails() RETURNS trigger LANGUAGE plpgsql AS
-$$BEGIN RAISE EXCEPTION 'chaos' USING ERRCODE = {state}; END$$
+$$BEGIN
+  PERFORM nextval('chaos_failures');
+  RAISE EXCEPTION 'chaos' USING ERRCODE = {state};
+END$$
 """
+_CURSOR = "SELECT number, hash FROM sync_cursor"
 _TRIGGER = """
 CREATE TRIGGER chaos BEFORE INSERT OR UPDATE OR DELETE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION chaos_fails()
@@ -61,8 +68,11 @@ class Run:
         self._frozen: list[ForkServerProcess] = []
         self._armed: tuple[ForkServerProcess, str] | None = None
         self._reader: psycopg.Connection | None = None
-        self._broken: str | None = None
+        self._read_at: object = None
+        self._broken: tuple[str, str] | None = None
         self._saved_memories = 0
+        self.clock_seconds = 0
+        """By so much the clock of a sync is off that starts now."""
         arena.server.serve(self.node, schedule.seed)
         arena.proxy.heal()
         arena.proxy.met.clear()
@@ -76,6 +86,7 @@ class Run:
         self._end_reader()
         self.thaw()
         self.mend_table()
+        self.clock_seconds = 0
         self.keep_alive()
 
     def close(self) -> None:
@@ -88,14 +99,28 @@ class Run:
 
     def met(self) -> Counter[str]:
         """Count the faults that really happened."""
-        on_the_way = Counter(map(str, self.arena.server.met.elements())) + Counter(
-            self.node.liar.told
-        )
-        return self._met + on_the_way + Counter(map(str, self.arena.proxy.met.elements()))
+        server, node, proxy = self.arena.server, self.node, self.arena.proxy
+        told = [*server.met.elements(), *node.met.elements(), *proxy.met.elements()]
+        return self._met + Counter(map(str, told)) + Counter(node.liar.told) + self._said()
 
-    def note(self, what: str, times: int) -> None:
-        """Count what was looked at beside the faults."""
+    def note(self, what: str, times: int = 1) -> None:
+        """Count what has happened."""
         self._met[what] += times
+
+    def _said(self) -> Counter[str]:
+        """Count what the syncs said of what they met, and what was done on the chain."""
+        words = self._log.read_text("utf-8", errors="replace") if self._log.exists() else ""
+        found: Counter[str] = Counter()
+        for said, what in faults.SAID.items():
+            found[what] += words.count(said)
+        for block in self.chain.known.values():
+            before = self.chain.known.get(block.parent_hash, block).timestamp
+            found[Seen.SAME_TIME] += bool(block.number) and block.timestamp == before
+            found[Seen.BACKWARDS] += block.timestamp < before
+            for each in block.mined:
+                name = faults.did if each.outcome.logs else faults.reverted
+                found[name(each.act.what)] += 1
+        return +found
 
     # -- the chain ---------------------------------------------------------------------------
 
@@ -104,20 +129,48 @@ class Run:
             with self.chain.lock:
                 self.chain.mine((crowd or self.crowd).block(self.chain.head.state))
 
-    def reorganize(self, step: Step, crowd: Crowd) -> None:
+    def reorganize(self, step: Step, crowd: Crowd) -> bool:
+        """Let another branch win; tell whether the sync had heard of what it takes away."""
         with self.chain.lock:
             lost = self.chain.take_away(step.amount)
             self.node.liar.lost = lost
-            for acts in crowd.again(lost, step.more, self.chain.head.state):
+            came = [
                 self.chain.mine(acts)
+                for acts in crowd.again(lost, step.more, self.chain.head.state)
+            ]
+            is_heard_of = self.has_heard_of(lost)
+            if is_heard_of:
+                self._note_reorg(lost, came)
+            return is_heard_of
+
+    def has_heard_of(self, blocks: Sequence[Block]) -> bool:
+        """Tell whether the node has told the sync of any of these blocks."""
+        return any(block.hash in self.node.heard_of for block in blocks)
+
+    def _note_reorg(self, lost: Sequence[Block], came: Sequence[Block]) -> None:
+        if len(came) > len(lost):
+            self.note(Seen.LONGER)
+        else:
+            self.note(Seen.EQUAL if len(came) == len(lost) else Seen.SHORTER)
+        was, now = (
+            {each.act: (block.number, each.first_log) for block in blocks for each in block.mined}
+            for blocks in (lost, came)
+        )
+        self.note(Seen.GONE, len(was.keys() - now.keys()))
+        self.note(Seen.MOVED, sum(now[act] != was[act] for act in was.keys() & now.keys()))
 
     def people(self) -> Crowd:
         """Give a crowd of this step's own: when it acts must not change what others do."""
         return Crowd(f"crowd {self.schedule.seed} {self.step}", self.step * PEOPLE_OF_A_STEP)
 
     def ambush(self, step: Step, spring: Callable[[], object]) -> None:
+        def counted() -> None:
+            # A signal that reaches nobody, or a reorg of nothing, was none.
+            if spring() != 0:
+                self.note(faults.after_call(step.do, step.method))
+
         with self.chain.lock:
-            self.node.ambushes.append(Ambush(step.method, step.skip, spring))
+            self.node.ambushes.append(Ambush(step.method, step.skip, counted))
 
     def await_head(self, seconds: float) -> None:
         """Wait until the sync stands at the head, but no longer than so many seconds."""
@@ -138,23 +191,33 @@ class Run:
             self.schedule.finality,
             self._log,
             failpoint,
+            self.clock_seconds,
         )
         process = self.arena.processes.Process(target=follow, args=(place,), daemon=True)
         process.start()
         if failpoint:
             self._armed = process, failpoint
         self._processes.append(process)
+        self.note(Seen.CLOCK, bool(self.clock_seconds))
 
-    def signal_all(self, number: signal.Signals) -> None:
-        for process in self._processes:
-            if process.is_alive() and process.pid is not None:
-                os.kill(process.pid, number)
+    @property
+    def has_living(self) -> bool:
+        """Whether some sync is there, stopped or not."""
+        return any(process.is_alive() for process in self._processes)
+
+    def signal_all(self, number: signal.Signals) -> int:
+        """Send a signal to every sync; return how many there were."""
+        living = [process.pid for process in self._processes if process.is_alive()]
+        for pid in filter(None, living):
+            os.kill(pid, number)
+        return len(living)
 
     def end_all(self, number: signal.Signals) -> None:
         self.note_failpoint()
         self._armed = None
         self.thaw()
-        self.signal_all(number)
+        ended = {signal.SIGKILL: Seen.KILLED, signal.SIGTERM: Seen.ENDED}
+        self.note(ended[number], self.signal_all(number))
         for process in self._processes:
             process.join(END_SECONDS)
             if process.exitcode not in _ENDED:
@@ -164,7 +227,7 @@ class Run:
         self._processes.clear()
 
     def freeze(self) -> None:
-        self.signal_all(signal.SIGSTOP)
+        self.note(Seen.FROZEN, self.signal_all(signal.SIGSTOP))
         self._frozen += self._processes
 
     def thaw(self) -> None:
@@ -174,7 +237,8 @@ class Run:
     def note_failpoint(self) -> None:
         """Count a failpoint that has killed its process."""
         if self._armed is not None and self._armed[0].exitcode is not None:
-            self._met[self._armed[1]] += 1
+            process, failpoint = self._armed
+            self.note(failpoint.partition(":")[0], process.exitcode == -signal.SIGKILL)
             self._armed = None
 
     @property
@@ -202,22 +266,30 @@ class Run:
     def break_table(self, table: str, state: str) -> None:
         """Let every write to a table fail, as a full disk or a deadlock would."""
         with psycopg.connect(self._direct(), autocommit=True, options=PATIENT) as connection:
+            connection.execute(_COUNTS)
+            connection.execute("SELECT setval('chaos_failures', 0, false)")
             connection.execute(sql.SQL(_FAILS).format(state=sql.Literal(state)))
             connection.execute(sql.SQL(_TRIGGER).format(table=sql.Identifier(table)))
-        self._broken = table
+        self._broken = table, state
 
     def mend_table(self) -> None:
         if self._broken is not None:
+            table, state = self._broken
             with psycopg.connect(self._direct(), autocommit=True, options=PATIENT) as connection:
                 drop = sql.SQL("DROP TRIGGER IF EXISTS chaos ON {}")
-                connection.execute(drop.format(sql.Identifier(self._broken)))
+                connection.execute(drop.format(sql.Identifier(table)))
+                failed = connection.execute("SELECT nextval('chaos_failures')").fetchone()
+            self.note(faults.failing(state), failed[0] if failed else 0)
             self._broken = None
 
-    def cancel_statements(self) -> None:
-        self.arena.admin.execute(
-            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+    def cancel_statements(self) -> int:
+        """Cancel what runs; return how many statements there were."""
+        cancelled = self.arena.admin.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND state = 'active' AND backend_type = 'client backend'",
             [self.database],
-        )
+        ).fetchall()
+        return sum(is_sent for (is_sent,) in cancelled)
 
     def hold_snapshot(self) -> None:
         """Read everything and do not end: nothing that is deleted meanwhile may be vacuumed."""
@@ -225,9 +297,12 @@ class Run:
             self._reader = psycopg.connect(self._direct())
             self._reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._reader.execute("SELECT count(*) FROM token_event, balance_at")
+            self._read_at = self._reader.execute(_CURSOR).fetchone()
 
     def _end_reader(self) -> None:
         if self._reader is not None:
+            self._reader.rollback()
+            self.note(Seen.LONG_READER, self._reader.execute(_CURSOR).fetchone() != self._read_at)
             self._reader.close()
             self._reader = None
 
@@ -242,15 +317,19 @@ class Run:
 
     def restore(self) -> None:
         """Go on with what the backup holds, as after a lost disk."""
-        if self.backup is None:
-            return
+        assert self.backup is not None, "nothing was backed up"
         self._rest()
+        self.note(Seen.RESTORED, self._cursor_of(self.database) != self._cursor_of(self.backup))
         self.arena.drop(self.database)
         self.database, self.backup = self.backup, None
         self._broken = None
         # What was seen since then, nobody knows any more.
         del self.memories[self._saved_memories :]
         self.start()
+
+    def _cursor_of(self, database: str) -> object:
+        with psycopg.connect(self.arena.direct(database).replace("+psycopg", "")) as connection:
+            return connection.execute(_CURSOR).fetchone()
 
     def _rest(self) -> None:
         self.end_all(signal.SIGKILL)

@@ -12,6 +12,7 @@ from tests.chaos.model.lies import Kind, Lie
 from tests.chaos.proxy_postgres import Cut
 from tests.chaos.proxy_postgres import Order as Break
 from tests.chaos.rpc_faults import OF_BATCHES, Rpc
+from tests.chaos.sync.faults import Seen
 from tests.chaos.sync.run import Run
 from tests.chaos.sync.schedule import UNTIL_CAUGHT_UP, Do, Step
 
@@ -20,6 +21,8 @@ AWAY_SECONDS = 0.05
 BACK_SECONDS = 0.04
 """How long a branch is the chain that loses again."""
 
+CANCEL_SECONDS = 0.1
+"""How long every statement is cancelled that is caught."""
 PATIENCE_SECONDS = 1.5
 """How long a step waits for a sync that some fault may hold up."""
 
@@ -55,7 +58,8 @@ def _mine(run: Run, step: Step) -> None:
 
 @does(Do.REORG)
 def _reorg(run: Run, step: Step) -> None:
-    run.reorganize(step, run.people())
+    is_heard_of = run.reorganize(step, run.people())
+    run.note(Seen.WHILE_DOWN, is_heard_of and not run.is_followed)
 
 
 @does(Do.REORG_AND_BACK)
@@ -68,8 +72,9 @@ def _reorg_and_back(run: Run, step: Step) -> None:
         # Another reorg may have lain in wait for a call that came meanwhile, and gone deeper.
         together = zip(before, run.chain.canonical, strict=False)
         shared = sum(1 for old, new in together if old.hash == new.hash)
-        run.node.liar.lost = run.chain.take_away(len(run.chain.canonical) - shared)
+        lost = run.node.liar.lost = run.chain.take_away(len(run.chain.canonical) - shared)
         run.chain.put_back(before[shared:])
+        run.note(Seen.BACK, run.has_heard_of(lost))
 
 
 @does(Do.AMBUSH_REORG)
@@ -92,6 +97,24 @@ def _ambush_kill(run: Run, step: Step) -> None:
 @does(Do.AMBUSH_TERM)
 def _ambush_term(run: Run, step: Step) -> None:
     run.ambush(step, lambda: run.signal_all(signal.SIGTERM))
+
+
+@does(Do.TERM_IN_REORG)
+def _term_in_reorg(run: Run, step: Step) -> None:
+    people = run.people()
+    with run.chain.lock:
+        run.reorganize(step, people)
+
+        def end() -> None:
+            run.note(Seen.ENDED_IN_REORG, run.signal_all(signal.SIGTERM))
+
+        run.ambush(step, end)
+
+
+@does(Do.GARBLE)
+def _garble(run: Run, step: Step) -> None:
+    with run.chain.lock:
+        run.chain.mine(run.people().garble(run.chain.head.state))
 
 
 @does(Do.LIE)
@@ -167,7 +190,9 @@ def _sqlstate(run: Run, step: Step) -> None:
 
 @does(Do.CANCEL)
 def _cancel(run: Run, step: Step) -> None:
-    run.cancel_statements()
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while time.monotonic() < deadline:
+        run.note(Seen.CANCELLED, run.cancel_statements())
 
 
 @does(Do.LONG_READER)
@@ -200,6 +225,13 @@ def _term(run: Run, step: Step) -> None:
     run.start()
 
 
+@does(Do.CLOCK)
+def _clock(run: Run, step: Step) -> None:
+    run.end_all(signal.SIGTERM)
+    run.clock_seconds = step.amount
+    run.start()
+
+
 @does(Do.ARMED)
 def _armed(run: Run, step: Step) -> None:
     run.end_all(signal.SIGKILL)
@@ -208,6 +240,7 @@ def _armed(run: Run, step: Step) -> None:
 
 @does(Do.SECOND)
 def _second(run: Run, step: Step) -> None:
+    run.note(Seen.SECOND, run.has_living)
     run.start()
 
 
