@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from chain.contracts.abi import contract
 from chain.errors import RpcRefused
-from chain.node.client import BlockId, ChainClient, bytes_of, call_params, hex_of
+from chain.node.client import ChainClient, bytes_of, call_params, hex_of
 
 HOLDERS_AT_ONCE = 1_000
 """Of a T-REX token, some ten million gas; nodes allow calls of fifty."""
@@ -37,6 +37,8 @@ class HoldingReader:
     def __init__(self, client: ChainClient) -> None:
         self._client = client
         self._overrides: bool | None = None
+        self._most: dict[bytes, int] = {}
+        """Holders of a token that one call may read; 0 where each is asked for by itself."""
 
     def read(self, token: bytes, holders: Sequence[bytes], block_hash: bytes) -> list[int]:
         """Return balance and frozen part of the first holder, of the second, and so on.
@@ -48,34 +50,46 @@ class HoldingReader:
         """
         if self._overrides is None:
             # Of nobody: whatever is refused then, it is not for the token's sake.
-            self._overrides = self._at_once(token, [], "latest") is not None
+            self._overrides = self._at_once(token, [], block_hash) is not None
         pieces = [
             holders[start : start + HOLDERS_AT_ONCE]
             for start in range(0, len(holders), HOLDERS_AT_ONCE)
         ]
-        with ThreadPoolExecutor(IN_FLIGHT) as asking:
-            found = asking.map(lambda some: self._piece(token, some, block_hash), pieces)
-            return list(chain.from_iterable(found))
+        try:
+            with ThreadPoolExecutor(IN_FLIGHT) as asking:
+                found = asking.map(lambda some: self._piece(token, some, block_hash), pieces)
+                return list(chain.from_iterable(found))
+        except RpcRefused:
+            # Of a block that the node does not have, everything is refused: nothing was learned.
+            self._overrides = None
+            self._most.pop(token, None)
+            raise
 
     def _piece(self, token: bytes, holders: Sequence[bytes], block_hash: bytes) -> list[int]:
-        found = self._at_once(token, holders, block_hash) if self._overrides else None
-        if found is not None:
-            return found
-        if not self._overrides or len(holders) <= FEWEST_HOLDERS:
+        most = self._most.get(token, HOLDERS_AT_ONCE) if self._overrides else 0
+        if not most:
             return self._one_by_one(token, holders, block_hash)
+        if len(holders) <= most:
+            found = self._at_once(token, holders, block_hash)
+            if found is not None:
+                return found
+            self._most[token] = len(holders) // 2 if len(holders) > FEWEST_HOLDERS else 0
+            return self._piece(token, holders, block_hash)
         half = len(holders) // 2
         return self._piece(token, holders[:half], block_hash) + self._piece(
             token, holders[half:], block_hash
         )
 
-    def _at_once(self, token: bytes, holders: Sequence[bytes], block: BlockId) -> list[int] | None:
+    def _at_once(
+        self, token: bytes, holders: Sequence[bytes], block_hash: bytes
+    ) -> list[int] | None:
         """Ask from within; None where the node refuses, or ignores the code."""
         reader = contract("HoldingReader")
         words = [_PADDING + token, _word(2 * WORD), _word(len(holders))]
         data = b"".join(
             [reader.functions["read"].selector, *words, *(_PADDING + holder for holder in holders)]
         )
-        params = call_params(PLACE, data, None, block)
+        params = call_params(PLACE, data, None, block_hash)
         try:
             answer = self._client.request(
                 "eth_call", *params, {hex_of(PLACE): {"code": hex_of(reader.deployed)}}

@@ -22,7 +22,7 @@ from chain.proving.holdings import HoldingReader
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import SUM, Claimed, Outcome, prove, prove_amounts
 from registry.captable import rounds
-from registry.captable.degraded import degrade, difference_of, lift, list_differing
+from registry.captable.degraded import degrade, difference_of, doubt, lift, list_differing
 from registry.captable.models import ChainBlock, Reconciliation, SyncCursor, Token
 from registry.captable.readings import list_foreign, times_read_again
 from registry.journal import service as journal
@@ -183,6 +183,8 @@ class Reconciler:
             return
         reason = difference_of(list_differing(session, chain_id, foreign=False))
         degrade(session, chain_id, reason, is_of_chain=False, token=name, **at)
+        # A reorg may take the proof that says so with its block.
+        doubt(session, session.get_one(Token, claimed.token_no))
         sound_difference(session, chain_id, claimed.address)
 
 

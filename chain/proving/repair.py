@@ -25,6 +25,7 @@ from chain.proving.proof import prove
 from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, entries, rounds, soundness
+from registry.captable.degraded import doubt
 from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
@@ -212,6 +213,9 @@ class Repair:
                 first = token.block_number = min(token.block_number, suite.block_number)
             after = max(first, token.block_number) - 1
             token.refusal = token.refused_at = None
+            if cursor.degraded is not None:
+                # The proofs that differ go with what they are of.
+                doubt(session, token)
             catching_up.begin_again(session, token, after=after)
 
     def _suite_with_storage(self) -> ProjectedToken | None:

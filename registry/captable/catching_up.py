@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
 from registry.captable import bulk, sums
-from registry.captable.degraded import degrade
+from registry.captable.degraded import degrade, doubt
 from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.former_tokens import former_numbers
 from registry.captable.held import doubled
@@ -32,7 +32,6 @@ from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
-from registry.kernel.clock import now
 
 log = structlog.get_logger()
 
@@ -157,11 +156,13 @@ def read_again(session: Session, wrong: SumDiffers, *, back_to: int | None = Non
     bool
         False where there is no such token: the transaction that was refused had added it.
     """
-    token = session.get(Token, wrong.token_no, with_for_update=True, populate_existing=True)
+    token = session.get(Token, wrong.token_no, populate_existing=True)
     if token is None:
         return False
     assert token.token_no is not None
+    # The cursor first, as whoever lifts the alarm.
     cursor = session.get_one(SyncCursor, token.chain_id, with_for_update=True)
+    session.refresh(token, with_for_update=True)
     degrade(
         session,
         token.chain_id,
@@ -171,9 +172,7 @@ def read_again(session: Session, wrong: SumDiffers, *, back_to: int | None = Non
         held=str(wrong.held),
         supply=str(wrong.supply),
     )
-    token.doubted_since = now()
-    session.add(token)
-    session.flush()
+    doubt(session, token)
     place = cursor.number if token.caught_up_to is None else token.caught_up_to
     begin_again(session, token, after=place)
     still = sums.find_differing(session, [token.token_no])

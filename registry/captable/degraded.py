@@ -170,6 +170,16 @@ def difference_of(tokens: Sequence[bytes]) -> str:
     return f"the cap table of {names} differs from the chain"
 
 
+def doubt(session: Session, token: Token) -> None:
+    """Let nothing be paid by a token of ours until it is proven as a whole, and clean, from now on.
+
+    Once said it stays while the chain's alarm does; see `degrade`.
+    """
+    token.doubted_since = now()
+    session.add(token)
+    session.flush()
+
+
 def obstacle_of(session: Session, token: Token) -> str | None:
     """Say why nothing may be paid by a token of ours, whatever its proof says; None where it may.
 
@@ -182,7 +192,7 @@ def obstacle_of(session: Session, token: Token) -> str | None:
         return cursor.chain_doubt
     if token.doubted_since is None:
         return None
-    return f"it was read again at {token.doubted_since.isoformat()}, and is not proven as a whole"
+    return f"it differed at {token.doubted_since.isoformat()}, and is not proven as a whole since"
 
 
 def is_doubtful(session: Session, token: Token) -> bool:

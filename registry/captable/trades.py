@@ -55,7 +55,8 @@ def is_read_for_good(session: Session, chain_id: int, moment: datetime) -> bool:
             col(ChainBlock.chain_id) == chain_id,
             col(ChainBlock.number) <= col(SyncCursor.finalized_number),
             col(ChainBlock.mined_at) > moment,
-            col(SyncCursor.chain_doubt).is_(None),
+            # What was left out of one token may be left out of the settlement, too.
+            col(SyncCursor.degraded).is_(None),
             col(FollowedContract.name) == SETTLEMENT,
             col(FollowedContract.caught_up_to).is_(None),
         )

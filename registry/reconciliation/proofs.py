@@ -59,13 +59,6 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
     if address is None or captable.find_token(session, address) is None:
         return
     token = captable.get_token(session, address)
-    obstacle = degraded.obstacle_of(session, token)
-    if obstacle is not None:
-        raise Unavailable(
-            "cap_table_degraded",
-            f"The cap table is not to be relied on: {obstacle}. Nothing is paid by it until it is "
-            "proven again, which happens by itself; try again then.",
-        )
     proof = captable.latest_reconciliation(session, address)
     if proof is not None and proof.differences:
         first = proof.differences[0]
@@ -74,4 +67,11 @@ def require_proven(session: Session, tokenization: Tokenization) -> None:
             f"{_subject(first)}: {_detail(proof, first)} Nothing is paid by this cap table until "
             "a proof finds no difference.",
             rule=RULE,
+        )
+    obstacle = degraded.obstacle_of(session, token)
+    if obstacle is not None:
+        raise Unavailable(
+            "cap_table_degraded",
+            f"The cap table is not to be relied on: {obstacle}. Nothing is paid by it until it is "
+            "proven again, which happens by itself; try again then.",
         )

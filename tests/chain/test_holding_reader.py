@@ -45,11 +45,13 @@ class Refusing(Counting):
 class Limiting(Counting):
     """A node that lets one call read one holder."""
 
+    refused = 0
     LONGEST = 2 + 2 * (4 + 4 * 32)
     """Characters of the calldata: token, offset, length, one holder."""
 
     def request(self, method: str, *params: Any) -> Any:
         if method == "eth_call" and len(params[0]["data"]) > self.LONGEST:
+            self.refused += 1
             raise RpcRefused(method, -32000, "out of gas", None)
         return super().request(method, *params)
 
@@ -99,9 +101,13 @@ def test_read__overrides_are_refused__asks_for_each_and_never_tries_again(held: 
 
 def test_read__token_is_too_expensive_for_many__asks_for_fewer_at_once(held: Suite) -> None:
     client = Limiting(held.world.node.url, CHAIN_ID)
+    reader, head = HoldingReader(client), held.world.client.head()
 
-    assert read(held, client) == EXPECTED
-    assert (client.overriding, client.plain) == (1 + 3, 0)
+    assert reader.read(held.token, ADDRESSES[:3], head.hash) == EXPECTED
+    assert (client.overriding, client.plain, client.refused) == (1 + 3, 0, 1)
+
+    assert reader.read(held.token, ADDRESSES[:3], head.hash) == EXPECTED
+    assert (client.overriding, client.plain, client.refused) == (1 + 6, 0, 1)
 
 
 def test_read__overrides_are_ignored__asks_for_each(held: Suite) -> None:

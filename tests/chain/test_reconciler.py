@@ -208,6 +208,20 @@ def test_reconcile__one_token_differs__another_is_not_in_doubt(held: Suite) -> N
         assert not is_doubtful(session, captable.get_token(session, other.token))
 
 
+def test_reconcile__block_of_the_proof_is_taken_back__token_stays_in_doubt(held: Suite) -> None:
+    run(held.world.database, f"UPDATE balance SET frozen_units = 7 WHERE {balance_of(held, 0)}")
+    assert reconcile(held)
+    assert newest(held).differences != []
+
+    held.world.node.roll_back(1)
+    held.mint(1, 5)
+    held.index()
+
+    assert count(held.world.database, Reconciliation) == 0
+    with held.world.database.reading() as session:
+        assert is_doubtful(session, captable.get_token(session, held.token))
+
+
 def test_reconcile__block_left_the_chain_meanwhile__is_postponed(held: Suite) -> None:
     held.world.node.roll_back(1)
 
