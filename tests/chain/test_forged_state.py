@@ -260,5 +260,6 @@ def test_pool__one_ignores_code_that_is_lent__the_other_is_believed(
     amounts = HoldingReader(found).read(held.token, ADDRESSES[:5], block)
 
     assert amounts == HoldingReader(held.world.client).read(held.token, ADDRESSES[:5], block)
-    assert three[0].count("eth_call") + three[1].count("eth_call") < 5
+    # Of nobody first, then of all at once: each for itself would be ten calls of each node.
+    assert three[0].count("eth_call") + three[1].count("eth_call") < 10
     assert states(found) == [NodeState.HEALTHY] * 2
