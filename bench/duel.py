@@ -22,26 +22,20 @@ What fails, a holder that differs or a bout that takes longer, ends it with exit
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from api.program import running_api
-from api.starting import load_settings
 from bench.duel_follower import Follower, following
 from bench.duel_ring import FINALITY, Reorg, Ring
 from bench.figures import print_figure
-from bench.gas_node import CHAIN_ID, free_port
-from bench.sync_chain import EMITTER_HOLDERS, NOWHERE, Emitter
-from bench.sync_peers.ours import prepare_token
-from chain.embedded.anvil import HOST, launch
+from bench.gas_node import CHAIN_ID
+from bench.node_and_register import node_and_register, prepare_emitter
+from bench.sync_chain import EMITTER_HOLDERS, Emitter
 from chain.node.client import ChainClient, hex_of
 from registry.kernel import migrate
 from registry.kernel.db import Database
-from registry.kernel.embedded import EmbeddedPostgres
 
 WITHIN_SECONDS = 2.0
 HISTORY = 700
@@ -163,37 +157,19 @@ def _tell_start(sync: Follower, name: str) -> None:
 
 
 def main() -> None:
-    with contextlib.ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="milkiyat-duel-", ignore_cleanup_errors=True)
-            )
-        )
-        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        node = launch(folder, free_port(), CHAIN_ID, states=STATES)
-        stack.callback(node.end)
-        os.environ.update(
-            DATA_DIR=str(folder / "data"),
-            PORT=str(free_port()),
-            RPC_URL=f"http://{HOST}:{node.port}",
-            DATABASE_URL=server.start(),
-            LOG_LEVEL="error",
-            FINALITY=FINALITY,
-        )
-        settings = load_settings()
+    with node_and_register(states=STATES, FINALITY=FINALITY) as settings, ExitStack() as stack:
         assert settings.database_url is not None
+        assert settings.rpc_url is not None
         database = Database(settings.database_url.get_secret_value())
         stack.callback(database.dispose)
         migrate.upgrade(database)
         api = stack.enter_context(running_api(settings, database))
-        client = ChainClient(f"http://{HOST}:{node.port}", CHAIN_ID)
-        _duel(client, database, api)
+        _duel(ChainClient(settings.rpc_url, CHAIN_ID), database, api)
 
 
 def _duel(client: ChainClient, database: Database, api: str) -> None:
     emitter = Emitter.deploy(client, EMITTER_HOLDERS)
-    emitter.stand_nowhere()
-    prepare_token(database, client, emitter.token, emitter.deployed_at, NOWHERE, compliance=NOWHERE)
+    prepare_emitter(database, client, emitter)
     ring = Ring(client, database, emitter, api)
     ring.mine(HISTORY)
     with following() as sync:

@@ -14,14 +14,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -30,20 +28,17 @@ from websockets.sync.client import connect
 
 from api.auth.tokens import DevelopmentIssuer
 from api.program import services
-from api.starting import load_settings
 from bench.figures import print_figure
-from bench.gas_node import CHAIN_ID, free_port
-from bench.sync_chain import EMITTER_HOLDERS, NOWHERE, Emitter
-from bench.sync_peers.ours import prepare_token
+from bench.gas_node import CHAIN_ID
+from bench.node_and_register import node_and_register, prepare_emitter
+from bench.sync_chain import EMITTER_HOLDERS, Emitter
 from bench.timing import percentile
-from chain.embedded.anvil import HOST, launch
 from chain.node.client import ChainClient, hex_of
 from chain.node.heads import CLOSE_SECONDS, SUBSCRIBE, announcing
 from chain.sync.indexer import Indexer
 from registry.kernel import migrate
 from registry.kernel.actor import Role
 from registry.kernel.db import Database
-from registry.kernel.embedded import EmbeddedPostgres
 from registry.kernel.settings import Settings
 from tests import sales
 from tests.factories import ACTORS, Desk, put_on_panel
@@ -58,24 +53,8 @@ COMMIT_LIMIT_MS = 15.0
 
 
 def main() -> None:
-    with contextlib.ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="milkiyat-live-", ignore_cleanup_errors=True)
-            )
-        )
-        node = launch(folder, free_port(), CHAIN_ID)
-        stack.callback(node.end)
-        server = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        os.environ.update(
-            DATA_DIR=str(folder / "data"),
-            PORT=str(free_port()),
-            RPC_URL=f"http://{HOST}:{node.port}",
-            DATABASE_URL=server.start(),
-            LOG_LEVEL="error",
-            RATE_LIMIT_PRINCIPAL_PER_MINUTE="0",  # it asks as fast as it can
-        )
-        settings = load_settings()
+    # It asks as fast as it can.
+    with node_and_register(RATE_LIMIT_PRINCIPAL_PER_MINUTE="0") as settings:
         bench = Bench.prepare(settings)
         with bench.program(), Bare.listening(bench) as bare:
             bench.see_blocks(bare)
@@ -110,10 +89,7 @@ class Bench:
             tokenization.token_address = emitter.token
             token_id = tokenization.id
         # Its proofs ask a registry, in which nobody is registered.
-        emitter.stand_nowhere()
-        prepare_token(
-            database, client, emitter.token, emitter.deployed_at, NOWHERE, compliance=NOWHERE
-        )
+        prepare_emitter(database, client, emitter)
         return cls(settings, client, database, emitter, token_id)
 
     @contextlib.contextmanager
