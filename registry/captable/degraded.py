@@ -21,9 +21,9 @@ from sqlmodel import Session, col, select
 from registry.captable.events import ProjectedBlock
 from registry.captable.models import ProofRound, Reconciliation, SyncCursor, Token
 from registry.captable.readings import list_foreign
+from registry.captable.rounds import moment_after_rounds
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
-from registry.kernel.clock import now
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ def degrade(
     is_told = cursor.degraded == reason and (not is_of_chain or cursor.chain_doubt == reason)
     if is_told:
         return
-    cursor.degraded, cursor.degraded_since = reason, now()
+    cursor.degraded, cursor.degraded_since = reason, moment_after_rounds(session, chain_id)
     if is_of_chain:
         cursor.chain_doubt, cursor.chain_doubted_since = reason, cursor.degraded_since
     session.add(cursor)
@@ -175,7 +175,7 @@ def doubt(session: Session, token: Token) -> None:
 
     Once said it stays while the chain's alarm does; see `degrade`.
     """
-    token.doubted_since = now()
+    token.doubted_since = moment_after_rounds(session, token.chain_id)
     session.add(token)
     session.flush()
 
