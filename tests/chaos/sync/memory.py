@@ -21,9 +21,10 @@ from tests.chaos.model.node import CHAIN_ID
 Held = dict[bytes, tuple[int, int]]
 
 # A transaction that has begun says that it recorded then, though nobody sees it before its end: a
-# moment counts only where none is under way. Whoever would begin one meanwhile waits for the row.
+# moment counts only where none is under way. Who begins one after the moment waits for the row; who
+# began one before is seen, since we look after it.
 _AT_REST = """
-SELECT clock_timestamp(), number, hash FROM sync_cursor
+SELECT number, hash FROM sync_cursor
 WHERE NOT EXISTS (
   SELECT FROM pg_stat_activity
   WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL)
@@ -59,6 +60,7 @@ def look(url: str) -> Memory | None:
     try:
         with psycopg.connect(url) as connection:
             connection.execute("SELECT 1 FROM sync_cursor FOR UPDATE NOWAIT")
+            ((moment,),) = connection.execute("SELECT clock_timestamp()").fetchall()
             row = connection.execute(_AT_REST).fetchone()
             if row is None:
                 return None
@@ -67,7 +69,7 @@ def look(url: str) -> Memory | None:
                 seen = tokens.setdefault(token, Seen(int(supply), {}))
                 if holder is not None:
                     seen.holders[holder] = (int(balance), int(frozen))
-            moment, number, digest = row
+            number, digest = row
             return Memory(moment, number, digest, tokens) if tokens else None
     except (psycopg.errors.LockNotAvailable, psycopg.OperationalError):
         # A statement of the schedule's own faults may have hit us: then there is no memory of it.
