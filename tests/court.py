@@ -59,14 +59,9 @@ def on_wallet(desk: Desk, wallet: bytes, **changes: Any) -> CourtOrder:
 
 
 def on_amount(desk: Desk, chain: Ledger, units: int, **changes: Any) -> CourtOrder:
-    """Receive an order on so many fractions of the first holder."""
-    new = new_order(
-        OrderScope.AMOUNT,
-        wallet=chain.holders[0].wallet.address,
-        tokenization_id=chain.tokenization.id,
-        amount_units=units,
-        **changes,
-    )
+    """Receive an order on so many fractions, of the first holder where no wallet is named."""
+    said = {"wallet": chain.holders[0].wallet.address, "tokenization_id": chain.tokenization.id}
+    new = new_order(OrderScope.AMOUNT, amount_units=units, **(said | changes))
     return orders.receive_order(desk.session, REGULATOR, new)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.court_order.receiving import barred_wallets
+from registry.case.receiving import barred_wallets
 from registry.investor import wallets
 from registry.investor.models import Wallet
 from registry.kernel.errors import Conflict, RegistryError

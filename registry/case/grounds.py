@@ -11,7 +11,12 @@ from registry.captable import portfolio
 from registry.captable.models import ForcedAct
 from registry.case.layout import OPPOSITE, PlannedAct, is_over
 from registry.case.models import FREEZES, Case, CaseKind, CaseState
-from registry.case.repository import list_freezes, list_own_acts, successor_of
+from registry.case.repository import (
+    list_freezes,
+    list_own_acts,
+    read_recoveries,
+    successor_of,
+)
 from registry.case.soundness import deployed, find_holder, require_act, require_at_rest
 from registry.court_order import service as orders
 from registry.court_order.models import COMMANDING, ENDED, CourtOrder, CourtOrderState, OrderScope
@@ -76,8 +81,20 @@ def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
             return False
         left = frozen_in(session, act.tokenization_id, act.wallet) - act.units
         return left < wanted_units(session, act)
-    wanted = {successor_of(session, wallet) for wallet in orders.wallets_of(session, order)}
-    return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted
+    return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted_wallets(session, order)
+
+
+def wanted_wallets(session: Session, order: CourtOrder) -> set[bytes]:
+    """Return what an order on a party or a wallet wants frozen: whatever recoveries made of it.
+
+    The wallets that it names are among them, though nobody holds anything in one that was lost.
+    """
+    recoveries = read_recoveries(session)
+    return {
+        place
+        for wallet in orders.wallets_of(session, order)
+        for place in recoveries.places_of(wallet)
+    }
 
 
 def _wants_units(session: Session, order: CourtOrder, act: PlannedAct) -> bool:

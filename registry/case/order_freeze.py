@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from registry.captable import portfolio
 from registry.captable.models import ForcedAct
 from registry.case import imposed
+from registry.case.grounds import wanted_wallets
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
 from registry.case.repository import await_turn, get_case, list_freezes, successor_of
@@ -117,8 +118,7 @@ def _missing(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
         return
     # A freeze by KYC ends by itself, and then asks no order: it does not stand for one.
     frozen = frozen_wallets(session, lambda case: case.kyc_review_id is None)
-    named = orders.wallets_of(session, order)
-    for wallet in sorted({*named, *(successor_of(session, address) for address in named)}):
+    for wallet in sorted(wanted_wallets(session, order)):
         for tokenization in portfolio.list_tokens_of(session, wallet):
             if is_deployed(tokenization) and (tokenization.id, wallet) not in frozen:
                 yield PlannedAct(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -210,47 +210,64 @@ class Passage:
         return self.state != CaseState.EXECUTED
 
 
-def passages_of(session: Session, wallet: bytes) -> list[Passage]:
-    """List the recoveries by which the units of a wallet came to where they are, in their order."""
+@dataclass(frozen=True, slots=True)
+class Recoveries:
+    """The recoveries in force, by the wallet that each takes everything from.
+
+    Whoever asks about many wallets reads them once.
+    """
+
+    by_lost: Mapping[bytes, Passage]
+
+    @property
+    def left_behind(self) -> set[bytes]:
+        """The wallets that were emptied: the token leaves them frozen."""
+        return {lost for lost, passage in self.by_lost.items() if not passage.unfinished}
+
+    def passages_of(self, wallet: bytes) -> list[Passage]:
+        """List those by which the units of a wallet came to where they are, in their order."""
+        found: list[Passage] = []
+        while wallet in self.by_lost and self.by_lost[wallet] not in found:
+            found.append(self.by_lost[wallet])
+            wallet = self.by_lost[wallet].target
+        return found
+
+    def successor_of(self, wallet: bytes) -> bytes:
+        """Follow a wallet to the one that has its units now, or is about to."""
+        passages = self.passages_of(wallet)
+        return passages[-1].target if passages else wallet
+
+    def places_of(self, wallet: bytes) -> set[bytes]:
+        """Return the wallet and each that its units came to: they are in those not left behind."""
+        return {wallet, *(passage.target for passage in self.passages_of(wallet))}
+
+
+def read_recoveries(session: Session) -> Recoveries:
+    """Read which wallets were recovered, and to which."""
     rows = session.exec(
         select(Case.wallet, Case.id, Case.counterparty, Case.state).where(
             col(Case.kind) == CaseKind.RECOVERY, col(Case.state).in_(IN_FORCE)
         )
     )
-    moved = {lost: Passage(case_id, target or b"", state) for lost, case_id, target, state in rows}
-    found: list[Passage] = []
-    while wallet in moved and moved[wallet] not in found:
-        found.append(moved[wallet])
-        wallet = moved[wallet].target
-    return found
+    return Recoveries(
+        {
+            lost or b"": Passage(case_id, target or b"", state)
+            for lost, case_id, target, state in rows
+        }
+    )
 
 
 def successor_of(session: Session, wallet: bytes) -> bytes:
-    """Follow a wallet through its recoveries to the one that has its units now."""
-    passages = passages_of(session, wallet)
-    return passages[-1].target if passages else wallet
+    """Do as `Recoveries.successor_of`, of the recoveries in force now."""
+    return read_recoveries(session).successor_of(wallet)
+
+
+def places_of(session: Session, wallet: bytes) -> set[bytes]:
+    """Do as `Recoveries.places_of`, of the recoveries in force now."""
+    return read_recoveries(session).places_of(wallet)
 
 
 def find_unfinished(session: Session, wallet: bytes) -> Passage | None:
     """Return the recovery that has the units of a wallet on their way, if one has."""
-    return next((item for item in passages_of(session, wallet) if item.unfinished), None)
-
-
-def places_of(session: Session, wallet: bytes) -> set[bytes]:
-    """Return where the units of a wallet may be: in two wallets while a recovery is unfinished."""
-    places = set()
-    for passage in passages_of(session, wallet):
-        if passage.unfinished:
-            places.add(wallet)
-        wallet = passage.target
-    return places | {wallet}
-
-
-def list_left_behind(session: Session) -> set[bytes]:
-    """Return the wallets that recoveries have emptied: the token leaves them frozen."""
-    rows = session.exec(
-        select(Case.wallet).where(
-            col(Case.kind) == CaseKind.RECOVERY, col(Case.state) == CaseState.EXECUTED
-        )
-    )
-    return {wallet for wallet in rows if wallet is not None}
+    passages = read_recoveries(session).passages_of(wallet)
+    return next((item for item in passages if item.unfinished), None)

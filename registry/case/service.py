@@ -16,9 +16,9 @@ from registry.case.guards import MACHINE
 from registry.case.hashing import case_hash
 from registry.case.layout import WHOLE, TokenUnits, lay_out, lay_out_lift, write_acts
 from registry.case.models import FREEZES, Case, CaseKind, CaseLift
+from registry.case.receiving import receiving_wallet
 from registry.case.repository import current_lift, get_case, list_own_acts
 from registry.court_order import service as orders
-from registry.court_order.receiving import receiving_wallet
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import WalletState

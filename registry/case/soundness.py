@@ -21,7 +21,7 @@ from registry.case.repository import (
     find_other_recovery,
     find_unfinished,
     list_freezes,
-    passages_of,
+    places_of,
     successor_of,
     units_on_their_way,
 )
@@ -232,8 +232,7 @@ def require_freezes_settled(session: Session, recovery: Case) -> None:
     """
     for kind in FREEZES:
         for case, act in list_freezes(session, kind):
-            trail = {act.wallet, *(item.target for item in passages_of(session, act.wallet))}
-            if case.state in RUNNING and recovery.wallet in trail:
+            if case.state in RUNNING and recovery.wallet in places_of(session, act.wallet):
                 raise Conflict(
                     "case_acts_under_way",
                     f"Case {case.id} freezes this wallet, or frees it, at this moment.",

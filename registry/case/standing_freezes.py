@@ -10,7 +10,7 @@ from sqlmodel import Session
 from registry.captable import portfolio
 from registry.captable import service as captable
 from registry.case.models import Case, CaseKind
-from registry.case.repository import list_freezes, successor_of
+from registry.case.repository import list_freezes, read_recoveries
 from registry.tokenization import service as tokenizations
 
 
@@ -27,13 +27,16 @@ def frozen_wallets(session: Session, counts: Callable[[Case], bool]) -> set[tupl
         Which cases are looked at.
     """
     found = set()
+    recoveries = read_recoveries(session)
     for case, act in list_freezes(session, CaseKind.FREEZE_WALLET):
         if not counts(case):
             continue
         found.add((act.tokenization_id, act.wallet))
-        heir = successor_of(session, act.wallet)
-        if heir != act.wallet and _is_frozen(session, act.tokenization_id, heir):
-            found.add((act.tokenization_id, heir))
+        found |= {
+            (act.tokenization_id, heir)
+            for heir in recoveries.places_of(act.wallet) - {act.wallet}
+            if _is_frozen(session, act.tokenization_id, heir)
+        }
     return found
 
 

@@ -1,4 +1,4 @@
-"""Finding orders, and whom they bind."""
+"""Finding orders, and the wallets that they name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from registry.court_order.models import (
     COMMANDING,
     CourtOrder,
     CourtOrderState,
-    OrderScope,
 )
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import today
-from registry.kernel.errors import Conflict
 from registry.kernel.rows import get_row, page_after
 
 _VARIED = (col(CourtOrder.state) == CourtOrderState.AUTHENTICATED) & col(
@@ -66,50 +64,6 @@ def list_binding(session: Session) -> Sequence[CourtOrder]:
         .where(col(CourtOrder.state).in_(BINDING) | _VARIED)
         .order_by(col(CourtOrder.id))
     ).all()
-
-
-def binds(
-    order: CourtOrder, party_id: UUID, wallet: bytes | None, tokenization_id: UUID | None = None
-) -> bool:
-    """Tell whether an order that binds now binds all that a party has, or all that is in a wallet.
-
-    Parameters
-    ----------
-    wallet
-        None where it is about no wallet: then only an order on the party binds.
-    tokenization_id
-        Where it is about the fractions of a token: then an order on some of them in the wallet
-        binds as well.
-    """
-    if order.party_id == party_id:
-        return True
-    if wallet is None or order.wallet != wallet:
-        return False
-    if order.scope == OrderScope.AMOUNT:
-        return tokenization_id is not None and order.tokenization_id == tokenization_id
-    return order.scope == OrderScope.WALLET
-
-
-def require_unbound(
-    session: Session,
-    party_id: UUID,
-    wallet: bytes | None = None,
-    tokenization_id: UUID | None = None,
-) -> None:
-    """Refuse a dealing of a party or a wallet that an order binds.
-
-    The parameters are those of `binds`.
-
-    Raises
-    ------
-    Conflict
-        ``party_under_order``.
-    """
-    orders = list_binding(session)
-    if any(binds(order, party_id, wallet, tokenization_id) for order in orders):
-        raise Conflict(
-            "party_under_order", "An order of a court or of the state forbids this dealing."
-        )
 
 
 def wallets_of(session: Session, order: CourtOrder) -> list[bytes]:

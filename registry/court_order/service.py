@@ -13,12 +13,10 @@ from registry.court_order.commands import put_on_title
 from registry.court_order.guards import MACHINE, is_bound_otherwise
 from registry.court_order.models import CourtOrder, OrderScope
 from registry.court_order.repository import (
-    binds,
     due_orders,
     get_order,
     list_binding,
     list_orders,
-    require_unbound,
     wallets_of,
 )
 from registry.document import sources
@@ -283,7 +281,6 @@ __all__ = [
     "NewOrder",
     "apply_order",
     "authenticate_order",
-    "binds",
     "confirm_order",
     "decision_hash",
     "due_orders",
@@ -295,6 +292,5 @@ __all__ = [
     "receive_order",
     "reject_order",
     "require_end",
-    "require_unbound",
     "wallets_of",
 ]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.court_order import service as court_orders
+from registry.case.bound import require_unbound
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState
@@ -116,7 +116,7 @@ def require_buyer(session: Session, investor: Investor | None, wallet: Wallet | 
         ``wallet_not_proven``, ``party_under_order``, ``dealing_on_hold``.
     """
     buyer = require_ready(investor, wallet)
-    court_orders.require_unbound(session, buyer.investor.party_id, buyer.wallet.address)
+    require_unbound(session, buyer.investor.party_id, buyer.wallet.address)
     if listed_among(session, [buyer.investor.party_id]):
         # A buyer is not told that a list may name them (no tipping-off, AMLA 2010 s.7).
         raise on_hold()

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
 from registry.captable import service as captable
-from registry.court_order.receiving import receiving_wallet, replacements_of
+from registry.case.receiving import receiving_wallet, replacements_of
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet, WalletState

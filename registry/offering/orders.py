@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
-from registry.court_order.receiving import barred_wallets, replacements_of
+from registry.case.receiving import barred_wallets, replacements_of
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import exists, func, update
 from sqlmodel import Session, col, select
 
-from registry.court_order.receiving import barred_wallets, replacements_of
+from registry.case.receiving import barred_wallets, replacements_of
 from registry.investor.models import Investor, Wallet
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from registry.captable.models import Balance, EventKind, Holder, RegisteredWallet, Token, TokenEvent
 from registry.case import repository as cases
+from registry.case.grounds import wanted_wallets
 from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
+from registry.kernel.rows import among
 from registry.reconciliation.views import Difference, TokenView
 from registry.tokenization import service as tokenizations
 from registry.tokenization.guards import find_alive
@@ -62,10 +64,9 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
     ]
     in_force_ids = {order.id for order in binding}
     wanted, amounts = frozen_by_cases(session, view.tokenization.id, under=in_force_ids)
-    left_behind = cases.list_left_behind(session)
+    left_behind = cases.read_recoveries(session).left_behind
     for order in binding:
-        for address in orders.wallets_of(session, order):
-            wanted |= {address, cases.successor_of(session, address)}
+        wanted |= wanted_wallets(session, order)
         if order.scope == OrderScope.AMOUNT and order.tokenization_id == view.tokenization.id:
             amounts[_wallet_of(session, order)] += order.amount_units or 0
     found += [
@@ -81,7 +82,7 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
             f"0x{address.hex()}:units",
             f"{units} fractions are frozen, orders and cases want {int(amounts[address])}.",
         )
-        for address, units in sorted(frozen_units(session, token).items())
+        for address, units in sorted(_frozen_by_successor(session, token).items())
         if units > amounts[address]
     ]
     return found
@@ -99,6 +100,7 @@ def frozen_by_cases(
     """
     wallets: set[bytes] = set()
     amounts: dict[bytes, int] = defaultdict(int)
+    recoveries = cases.read_recoveries(session)
     for kind in FREEZES:
         for case, act in cases.list_freezes(session, kind):
             if act.tokenization_id != tokenization_id or case.order_id in under:
@@ -109,9 +111,9 @@ def frozen_by_cases(
                 continue
             if kind == CaseKind.FREEZE_WALLET:
                 # A recovery takes the freeze along, and leaves it on the lost wallet too.
-                wallets |= {act.wallet, cases.successor_of(session, act.wallet)}
+                wallets |= recoveries.places_of(act.wallet)
             else:
-                amounts[cases.successor_of(session, act.wallet)] += int(act.units or 0)
+                amounts[recoveries.successor_of(act.wallet)] += int(act.units or 0)
     return wallets, amounts
 
 
@@ -153,37 +155,32 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
         assert order.tokenization_id is not None
         _, kept = frozen_by_cases(session, order.tokenization_id, under=ids)
         for other in others:
-            if (
-                other.scope == OrderScope.AMOUNT
-                and other.wallet == order.wallet
-                and other.tokenization_id == order.tokenization_id
-            ):
+            if (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id):
                 kept[_wallet_of(session, other)] += other.amount_units or 0
+        wallet = _wallet_of(session, order)
         return all(
-            _frozen_of(session, order, token) <= kept[_wallet_of(session, order)]
+            _frozen_by_successor(session, token)[wallet] <= kept[wallet]
             for token in _tokens_of(session, order)
         )
-    wanted = {place for other in others for place in _places_of(session, other)}
-    free = _places_of(session, order) - wanted
+    free = wanted_wallets(session, order) - cases.read_recoveries(session).left_behind
+    for other in others:
+        free -= wanted_wallets(session, other)
     return all(
         (free - _kept_frozen(session, token, ids)).isdisjoint(frozen_addresses(session, token))
         for token in _tokens_of(session, order)
     )
 
 
-def _places_of(session: Session, order: CourtOrder) -> set[bytes]:
-    """Return the addresses that an order wants frozen, as they are now."""
-    return {
-        place
-        for address in orders.wallets_of(session, order)
-        for place in cases.places_of(session, address)
-    }
+def _frozen_by_successor(session: Session, token: Token) -> Counter[bytes]:
+    """Return how many fractions are frozen of each wallet and of those that have become it.
 
-
-def _frozen_of(session: Session, order: CourtOrder, token: Token) -> int:
-    """Return how many fractions are frozen wherever those of an order's wallet may be."""
-    places = cases.places_of(session, order.wallet or b"")
-    return sum(units for place, units in frozen_units(session, token).items() if place in places)
+    While a recovery is unfinished they may be in either.
+    """
+    recoveries = cases.read_recoveries(session)
+    found: Counter[bytes] = Counter()
+    for address, units in frozen_units(session, token).items():
+        found[recoveries.successor_of(address)] += units
+    return found
 
 
 def _freezes_still(session: Session, order: CourtOrder) -> bool:
@@ -206,30 +203,39 @@ def _obeyed_by(session: Session, order: CourtOrder, token: Token) -> bool:
     if order.scope == OrderScope.ASSET:
         return token.paused or not order.pause_wanted
     if order.scope == OrderScope.AMOUNT:
-        frozen = frozen_units(session, token).get(_wallet_of(session, order), 0)
+        frozen = _frozen_by_successor(session, token)[_wallet_of(session, order)]
         return frozen >= int(order.amount_units or 0) + _claimed_before(session, order)
-    registered = set(_registered(session, token))
-    to_freeze = registered.intersection(orders.wallets_of(session, order))
+    to_freeze = _holders_among(session, token, wanted_wallets(session, order))
     return to_freeze <= frozen_addresses(session, token)
 
 
 def _claimed_before(session: Session, order: CourtOrder) -> int:
     """Return how many fractions older orders want frozen beside this one: each wants its own."""
+    wallet = _wallet_of(session, order)
     return sum(
         int(other.amount_units or 0)
         for other in orders.list_binding(session)
-        if other.scope == OrderScope.AMOUNT and other.id < order.id
-        and (other.wallet, other.tokenization_id) == (order.wallet, order.tokenization_id)
-    )  # fmt: skip
+        if other.id < order.id
+        and (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id)
+        and _wallet_of(session, other) == wallet
+    )
 
 
-def _registered(session: Session, token: Token) -> Sequence[bytes]:
-    """List the addresses that can hold the token."""
-    return session.exec(
-        select(Holder.address)
-        .join(RegisteredWallet, col(RegisteredWallet.holder_no) == col(Holder.holder_no))
-        .where(col(RegisteredWallet.token_no) == token.token_no)
-    ).all()
+def _holders_among(session: Session, token: Token, wallets: Collection[bytes]) -> set[bytes]:
+    """Return those of some wallets that hold the token, or are registered for it."""
+    of_token = (
+        select(Balance.holder_no).where(
+            col(Balance.token_no) == token.token_no, col(Balance.balance_units) > 0
+        ),
+        select(RegisteredWallet.holder_no).where(col(RegisteredWallet.token_no) == token.token_no),
+    )
+    rows = session.exec(
+        select(Holder.address).where(
+            among(col(Holder.address), wallets),
+            or_(*(col(Holder.holder_no).in_(numbers) for numbers in of_token)),
+        )
+    )
+    return set(rows)
 
 
 def _tokens_of(session: Session, order: CourtOrder) -> Sequence[Token]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.court_order import service as orders
+from registry.case.bound import require_unbound
 from registry.kernel.errors import Conflict
 from registry.reconciliation.models import CLOSED, ReconciliationBreak
 from registry.reconciliation.proofs import require_proven
@@ -78,5 +78,5 @@ def require_receiver(
     Conflict
         ``party_under_order``, ``sanctions_hit_stands``.
     """
-    orders.require_unbound(session, party_id, wallet, tokenization_id)
+    require_unbound(session, party_id, wallet, tokenization_id)
     require_unlisted(session, party_id)

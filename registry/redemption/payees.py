@@ -5,18 +5,17 @@ What is held stays theirs: it is asked again, of how things stand then, when som
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlmodel import Session
 
 from registry.captable import service as captable
 from registry.case import repository as cases
+from registry.case.bound import Bound
 from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES
 from registry.case.soundness import find_holder
-from registry.court_order import service as orders
-from registry.court_order.models import CourtOrder
 from registry.investor import service as investors
 from registry.kernel.errors import Conflict
 from registry.reconciliation.freezes import frozen_addresses, frozen_units
@@ -28,7 +27,7 @@ from registry.tokenization.models import Tokenization
 def obstacle_of(
     payout: RedemptionPayout,
     tokenization: Tokenization,
-    binding: Sequence[CourtOrder],
+    bound: Bound,
     frozen: Collection[bytes],
 ) -> str | None:
     """Tell why a payout is held as soon as paying begins; None where nothing says so.
@@ -38,8 +37,8 @@ def obstacle_of(
 
     Parameters
     ----------
-    binding
-        Every order that binds now.
+    bound
+        What the orders that bind now bind.
     frozen
         Addresses of which some fractions are frozen now.
     """
@@ -47,9 +46,7 @@ def obstacle_of(
         return "nobody has proven the address"
     if payout.address in frozen:
         return "fractions are frozen on chain"
-    if any(
-        orders.binds(order, payout.party_id, payout.address, tokenization.id) for order in binding
-    ):
+    if bound.binds(payout.party_id, payout.address, tokenization.id):
         return "an order binds the holder"
     return None
 
@@ -108,15 +105,14 @@ def _is_frozen(session: Session, payout: RedemptionPayout, tokenization: Tokeniz
     A burn undoes the freeze of fractions, and a token that has ended keeps its frozen wallets for
     ever: there the cases alone tell what stands.
     """
+    recoveries = cases.read_recoveries(session)
     by_people = (
-        act
+        recoveries.successor_of(act.wallet)
         for kind in FREEZES
         for case, act in cases.list_freezes(session, kind)
         if case.document_id is not None and act.tokenization_id == tokenization.id
     )
-    if any(
-        payout.address in (act.wallet, cases.successor_of(session, act.wallet)) for act in by_people
-    ):
+    if recoveries.successor_of(payout.address) in by_people:
         return True
     if tokenization.state in NOTHING_ON_CHAIN:
         return False

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from registry.bill_of_lading import possession
 from registry.bill_of_lading import service as bills
 from registry.bill_of_lading.models import BillOfLading
-from registry.court_order import service as orders
+from registry.case.bound import read_bound
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 from registry.kernel.allotment import allot
@@ -106,10 +106,10 @@ def start_paying(session: Session, actor: Actor, redemption_id: UUID) -> Redempt
     if redemption.record_block is not None:
         require_record(session, redemption)
     lifecycle.fire(session, actor, MACHINE, redemption, "pay")
-    binding = orders.list_binding(session)
+    bound = read_bound(session)
     frozen = frozen_units(session, look_at(session, tokenization.id).token)
     payouts = list_payouts(session, redemption.id)
-    obstacles = [obstacle_of(payout, tokenization, binding, frozen) for payout in payouts]
+    obstacles = [obstacle_of(payout, tokenization, bound, frozen) for payout in payouts]
     held = []
     for payout, reason in zip(payouts, obstacles, strict=True):
         if reason is not None:

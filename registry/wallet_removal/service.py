@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from registry.captable import portfolio
+from registry.case.bound import require_unbound
 from registry.case.models import Case, CaseState
-from registry.court_order import service as court_orders
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
@@ -100,7 +100,7 @@ def keep_wallet(session: Session, operation: Operation) -> None:
 
 def _require_unused(session: Session, wallet: Wallet) -> None:
     investor = investors.get_investor(session, wallet.investor_id)
-    court_orders.require_unbound(session, investor.party_id, wallet.address)
+    require_unbound(session, investor.party_id, wallet.address)
     linking = operations.find_by_key(session, f"create_identity:0x{wallet.address.hex()}")
     is_linking = linking is not None and linking.state not in FAILED and wallet.identity is None
     uses = {

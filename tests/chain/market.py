@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from sqlmodel import Session
 
 from registry.asset import service as assets
-from registry.court_order.receiving import receiving_wallet
+from registry.case.receiving import receiving_wallet
 from registry.document.store import FolderStore
 from registry.encumbrance import service as encumbrances
 from registry.encumbrance.models import EncumbranceKind

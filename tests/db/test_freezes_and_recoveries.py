@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from registry.captable.models import EventKind
 from registry.case import execution, order_freeze
 from registry.case.layout import TokenUnits
 from registry.case.models import Case, CaseKind, CaseState
+from registry.case.receiving import barred_wallets
 from registry.case.repository import list_acts
 from registry.court_order.models import CourtOrderState
+from registry.investor import wallets
+from registry.offering.buying import require_buyer
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.freezes import (
     frozen_addresses,
@@ -231,3 +236,154 @@ def test_signed__succession_of_what_an_order_is_freezing_since__is_refused(
 
     said = make_case.code_of(lambda: execution.require_act(desk.session, operation))
     assert said == "units_frozen"
+
+
+def recovered(chain: Ledger, *, wallet: bytes | None = None, frozen_units: int = 0) -> bytes:
+    """Recover a wallet, by default the first, as the token does: the lost one is nobody's now."""
+    lost = wallet or chain.holders[0].wallet.address
+    terms = {} if wallet is None else {"wallet": wallet}
+    recovery = make_case.executing(chain, CaseKind.RECOVERY, **terms)
+    make_case.carry_out(chain, recovery)
+    assert recovery.state == CaseState.EXECUTED
+    new = recovery.counterparty
+    assert new is not None
+    chain.register(new)
+    if lost in frozen_addresses(chain.desk.session, chain.token):
+        chain.freeze(new)
+    if frozen_units:
+        chain.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": lost, "units": frozen_units})
+        chain.freeze_units(new, frozen_units)
+    chain.mine({"kind": EventKind.IDENTITY_REMOVED, "target": lost})
+    return new
+
+
+def test_apply__order_on_a_wallet_that_was_recovered__is_in_force_once_the_new_one_is_frozen(
+    desk: Desk, chain: Ledger
+) -> None:
+    new = recovered(chain)
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    [case] = cases_of(desk, order)
+    assert case.wallet == new
+    assert reconciliation.list_obeyed(desk.session) == []
+    assert reconciliation.confirm_order(desk.session, order.id).state == CourtOrderState.APPLYING
+
+    make_case.fail(chain, case)
+    assert (case.state, order_freeze.list_unfrozen(desk.session)) == (CaseState.INCOMPLETE, [])
+    assert reconciliation.list_obeyed(desk.session) == [], "the chain refused it"
+
+    make_case.execute(desk, case)
+    assert confirmed(desk, chain, order).state == CourtOrderState.IN_FORCE
+    assert ord_01(desk, chain) == []
+    chain.freeze(new, frozen=False)
+    assert ord_01(desk, chain) == [f"order:{order.id}"]
+
+
+def test_recovery__of_a_wallet_under_an_order__frees_nothing_that_ord_01_would_not_name(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    confirmed(desk, chain, order)
+    new = recovered(chain)
+    assert ord_01(desk, chain) == []
+
+    chain.freeze(new, frozen=False)
+    assert ord_01(desk, chain) == [f"order:{order.id}"]
+    assert order_freeze.list_unfrozen(desk.session) == [order.id]
+
+
+def test_order__on_a_wallet_that_was_recovered_twice__follows_it_to_where_its_units_are(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_wallet(desk, chain.holders[0].wallet.address))
+    confirmed(desk, chain, order)
+    second = recovered(chain)
+    halted = make_case.executing(chain, CaseKind.RECOVERY, wallet=second)
+    make_case.fail(chain, halted)
+    assert order_freeze.list_unfrozen(desk.session) == [], "the first recovery froze the second"
+    assert ord_01(desk, chain) == []
+
+    chain.freeze(second, frozen=False)
+    assert ord_01(desk, chain) == [f"order:{order.id}"]
+    assert order_freeze.list_unfrozen(desk.session) == [order.id]
+    order_freeze.impose(desk.session, order.id)
+    for case in cases_of(desk, order):
+        make_case.carry_out(chain, case)
+    assert ord_01(desk, chain) == []
+
+    make_case.execute(desk, halted)
+    make_case.carry_out(chain, halted)
+    third = halted.counterparty
+    assert third is not None
+    chain.register(third)
+    chain.mine({"kind": EventKind.IDENTITY_REMOVED, "target": second})
+    assert ord_01(desk, chain) == [f"order:{order.id}"]
+    chain.freeze(third)
+    assert ord_01(desk, chain) == []
+
+
+def test_deal__in_the_new_wallet_of_one_that_an_order_names__is_refused(
+    desk: Desk, chain: Ledger
+) -> None:
+    holder = chain.holders[0]
+    new = wallets.find_wallet(desk.session, recovered(chain))
+    assert new is not None
+    new.identity = secrets.token_bytes(20)
+    desk.session.flush()
+    require_buyer(desk.session, holder.investor, new)
+    assert barred_wallets(desk.session, {new.id}) == set()
+
+    apply(desk, court.on_wallet(desk, holder.wallet.address))
+    said = refusal(lambda: require_buyer(desk.session, holder.investor, new))
+    assert said == ("party_under_order", None)
+    assert barred_wallets(desk.session, {new.id, chain.holders[1].wallet.id}) == {new.id}
+
+
+def test_amounts__of_a_wallet_and_of_the_one_that_it_became__add_up(
+    desk: Desk, chain: Ledger
+) -> None:
+    """The first order has all the 600 that there are; the second one has to wait for its own."""
+    first = apply(desk, court.on_amount(desk, chain, 600))
+    confirmed(desk, chain, first)
+    new = recovered(chain, frozen_units=600)
+    second = apply(desk, court.on_amount(desk, chain, 50, wallet=new))
+    assert cases_of(desk, second) == []
+    assert reconciliation.list_obeyed(desk.session) == []
+    assert reconciliation.confirm_order(desk.session, second.id).state == CourtOrderState.APPLYING
+
+    chain.move(chain.holders[1].wallet.address, new, 50)
+    assert order_freeze.list_unfrozen(desk.session) == [second.id]
+    order_freeze.impose(desk.session, second.id)
+    assert confirmed(desk, chain, second).state == CourtOrderState.IN_FORCE
+    vacate(desk, first)
+    assert reconciliation.list_released(desk.session) == []
+    assert lifted(desk, chain, first).state == CourtOrderState.VACATED
+    assert frozen_units(desk.session, chain.token) == {new: 50}
+    assert ord_01(desk, chain) == []
+
+
+def test_vacate__amount_of_a_wallet_that_became_another__leaves_what_that_one_owes(
+    desk: Desk, chain: Ledger
+) -> None:
+    first = apply(desk, court.on_amount(desk, chain, 100))
+    confirmed(desk, chain, first)
+    new = recovered(chain, frozen_units=100)
+    second = apply(desk, court.on_amount(desk, chain, 50, wallet=new))
+    confirmed(desk, chain, second)
+
+    vacate(desk, first)
+    assert lifted(desk, chain, first).state == CourtOrderState.VACATED
+    assert frozen_units(desk.session, chain.token) == {new: 50}
+    assert ord_01(desk, chain) == []
+
+
+def test_amount__while_a_recovery_has_it_on_its_way__stands_where_it_is(
+    desk: Desk, chain: Ledger
+) -> None:
+    order = apply(desk, court.on_amount(desk, chain, 100))
+    confirmed(desk, chain, order)
+    halted_recovery(desk, chain)
+    assert ord_01(desk, chain) == []
+
+    lost = chain.holders[0].wallet.address
+    chain.mine({"kind": EventKind.TOKENS_UNFROZEN, "target": lost, "units": 1})
+    assert ord_01(desk, chain) == [f"order:{order.id}"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from registry.court_order.receiving import receiving_wallet
+from registry.case.receiving import receiving_wallet
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import KycState, WalletState

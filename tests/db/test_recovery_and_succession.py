@@ -8,7 +8,7 @@ import pytest
 
 from registry.case import repository
 from registry.case.models import CaseKind, CaseState
-from registry.court_order.receiving import receiving_wallet
+from registry.case.receiving import receiving_wallet
 from registry.investor import wallets
 from registry.investor.models import WalletState
 from registry.kernel.clock import now

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.court_order.repository import binds, list_binding
+from registry.case.bound import read_bound
 from registry.investor.models import Investor, Wallet, WalletState
 from registry.investor.verified import identity_not_ready, verified_wallets
 from registry.kernel.rows import among
@@ -22,11 +22,11 @@ def barred_wallets(session: Session, wallet_ids: Collection[UUID]) -> set[UUID]:
         .where(among(col(Wallet.id), wallet_ids))
     ).all()
     listed = listed_among(session, {party_id for _, _, party_id in rows})
-    binding = list_binding(session)
+    bound = read_bound(session)
     return {
         wallet_id
         for wallet_id, address, party_id in rows
-        if party_id in listed or any(binds(order, party_id, address) for order in binding)
+        if party_id in listed or bound.binds(party_id, address)
     }
 
 
