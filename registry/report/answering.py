@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -65,6 +66,11 @@ class Answer:
 class Desk:
     """Answers one question with one report.
 
+    Parameters
+    ----------
+    parties
+        Of whom the answer tells, once it is given.
+
     Raises
     ------
     Forbidden
@@ -99,6 +105,7 @@ class Desk:
         self._writer = Writer(report.columns, house.chain_id, house.address_of, asking.reveal)
         self._names = [column.name for column in report.columns]
         self.content = ContentHash.begin(self._names)
+        self.parties: Collection[UUID] = self.question.parties
         self._last: Key | None = None
 
     def page(self) -> Answer:
@@ -107,11 +114,14 @@ class Desk:
         assert limit is not None
         # Workers that the planner would start for it take longer than a page of few rows.
         self._session.connection().execute(_NO_WORKERS)
-        found = list(islice(self.report.rows(self._session, self.question), limit + 1))
-        items = [self._item(row) for row in found[:limit]]
-        is_last = len(found) <= limit
+        rows = self.report.rows(self._session, self.question)
+        found = list(islice(rows, limit))
+        # Whom the row beyond tells of nobody reads.
+        self.parties = frozenset(self.question.parties)
+        is_last = next(rows, None) is None
+        items = [self._item(row) for row in found]
         record = self._sealed(is_last=is_last) | {"items": items}
-        return Answer(record, None if is_last else self._key_of(found[limit - 1]))
+        return Answer(record, None if is_last else self._key_of(found[-1]))
 
     def _key_of(self, row: Row) -> Key:
         """Give the key behind which the next page begins, and what it is to be of."""
@@ -194,9 +204,9 @@ def note_reading(session: Session, actor: Actor, desk: Desk, file_format: str) -
     journal.record_reading(
         session,
         actor,
-        "personal_data_read" if report.is_personal or question.parties else "report_read",
+        "personal_data_read" if report.is_personal or desk.parties else "report_read",
         ("report", report.code),
-        question.parties,
+        desk.parties,
         purpose=asked.purpose,
         legal_basis=asked.legal_basis,
         roles=sorted(actor.roles),

@@ -1,8 +1,8 @@
-"""Persons in a report: opened one by one, noted for the journal, masked by their columns."""
+"""Persons in a report: opened as rows tell of them, noted for the journal, masked by columns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ def cnic_column(name: str = "cnic") -> Column:
 
 
 def person_of(question: Question[Any], party: Party | None) -> Person:
-    """Open what is known of a party."""
+    """Open what is known of a party, for the row that tells of it."""
     if party is None:
         return NOBODY
     question.parties.add(party.id)
@@ -47,10 +47,22 @@ def person_of(question: Question[Any], party: Party | None) -> Person:
     return Person(party.id, name, known.father_or_spouse_name, cnic_of(question.vault, party))
 
 
+class People(dict[UUID | None, Person]):
+    """Persons by party, each opened and noted when the first row asks for it; None is nobody."""
+
+    def __init__(self, question: Question[Any], parties: Mapping[UUID, Party]) -> None:
+        super().__init__({None: NOBODY})
+        self._question, self._parties = question, parties
+
+    def __missing__(self, party_id: UUID) -> Person:
+        self[party_id] = person = person_of(self._question, self._parties[party_id])
+        return person
+
+
 def people_of(
     session: Session, question: Question[Any], party_ids: Collection[UUID | None]
-) -> dict[UUID | None, Person]:
-    """Open what is known of several parties, in one statement; None is nobody."""
+) -> People:
+    """Read several parties in one statement, of whom rows tell: also those of one beyond a page."""
     wanted = {party_id for party_id in party_ids if party_id is not None}
     found = session.exec(select(Party).where(col(Party.id).in_(wanted))).all() if wanted else ()
-    return {None: NOBODY} | {party.id: person_of(question, party) for party in found}
+    return People(question, {party.id: party for party in found})

@@ -22,7 +22,7 @@ from registry.ownership.solver import Path
 from registry.party.models import NAMED_OPENLY, Party
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
-from registry.report.people import NOBODY, Person, cnic_column, name_column, people_of
+from registry.report.people import Person, cnic_column, name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.subjects import OfAsset, asset_of
 from registry.tokenization import service as tokenizations
@@ -85,8 +85,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     )
     people = people_of(session, question, {line.party_id for _, line in page})
     for place, line in page:
-        person = people.get(line.party_id, NOBODY)
-        yield Row((place,), (*_values(line, person), threshold))
+        yield Row((place,), (*_values(line, people[line.party_id]), threshold))
 
 
 def _values(line: _Line, person: Person) -> tuple[Any, ...]:

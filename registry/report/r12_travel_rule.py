@@ -6,9 +6,10 @@ nothing is known, and the row says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -170,11 +171,10 @@ _NOBODY = _Side()
 
 def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
     moved = _moved(session, question)
-    # No more persons are opened than are read.
     while some := list(islice(moved, question.at_once(AT_ONCE))):
         sides = _sides(session, question, [each.row for each in some])
         for row, token_id, paisa in some:
-            given, taken = sides.get(row.source, _NOBODY), sides.get(row.target, _NOBODY)
+            given, taken = sides(row.source), sides(row.target)
             yield Row(
                 row.key,
                 (row.mined_at, row.tx_hash, token_id, row.units, paisa,
@@ -225,7 +225,8 @@ def _written(side: _Side, address: bytes) -> tuple[Any, ...]:
 
 def _sides(
     session: Session, question: Question[Any], found: Sequence[_Found]
-) -> Mapping[bytes, _Side]:
+) -> Callable[[bytes], _Side]:
+    """Read whose the wallets are; each is opened when the first row tells of it."""
     addresses = {address for row in found for address in (row.source, row.target)}
     rows = session.exec(
         select(Wallet.address, Party)
@@ -233,7 +234,14 @@ def _sides(
         .join(Party, col(Party.id) == col(Investor.party_id))
         .where(among(col(Wallet.address), sorted(addresses)))
     )
-    return {address: _side(question, party) for address, party in rows}
+    parties = {address: party for address, party in rows}  # noqa: C416 - rows are no pairs to mypy
+
+    @cache
+    def side(address: bytes) -> _Side:
+        party = parties.get(address)
+        return _NOBODY if party is None else _side(question, party)
+
+    return side
 
 
 def _side(question: Question[Any], party: Party) -> _Side:

@@ -104,8 +104,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         # A chain's clock may be ahead of ours: of now, all that it has done is told.
         latest = None if question.is_of_now else until
         hashes = _hashes(session, found, {"chain": question.chain_id, "until": latest})
-    question.parties.update(row.party_id for row in found if row.party_id is not None)
     for row in found:
+        if row.party_id is not None:
+            question.parties.add(row.party_id)
         minutes = (
             (row.in_force_at - row.received_at) // timedelta(minutes=1)
             if (row.in_force_at)

@@ -117,7 +117,6 @@ class _Line:
 
 def _rows(session: Session, question: Question[OfLand]) -> Iterator[Row]:
     lines = _lines(session, question)
-    # No more persons are opened than are read.
     while some := list(islice(lines, question.at_once(_PEOPLE_AT_ONCE))):
         ids = {line.party_id for line in some}
         people = people_of(session, question, ids)

@@ -60,8 +60,9 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
             "limit": question.fetch,
         }
         found = session.execute(_ALL, asked).all()
-    question.parties.update(row.party_id for row in found if row.party_id is not None)
     for row in found:
+        if row.party_id is not None:
+            question.parties.add(row.party_id)
         yield Row((str(row.id),), tuple(row)[: len(COLUMNS)])
 
 

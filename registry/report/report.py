@@ -117,8 +117,9 @@ class Question(Generic[P]):
     at_most
         Of the whole: of how many rows there is an answer. Whoever finds one more is refused.
     parties
-        Whose details were opened, or of whom a row tells by their id, for the journal;
-        `registry.report.people` notes those that it opens.
+        Who is asked about, whose details were opened, or of whom a row tells by their id, for the
+        journal; `registry.report.people` notes those that it opens. Whom a row tells of is noted
+        when it is made, and not before: the row beyond a page is read, and nobody sees it.
     """
 
     parameters: P
@@ -163,7 +164,7 @@ class Report(Generic[P]):
     ----------
     rows
         Yields the rows in the order of their keys, from behind `after` on; what it yields beyond
-        `limit` or `at_most` is not read.
+        `limit` or `at_most` is not read. Each is made when it is asked for (`Question.parties`).
     speaks_of_chain
         Then `as_of` may be a block; there is no answer without one, unless it `counts_holders` too.
     counts_holders
