@@ -102,7 +102,11 @@ class CourtOrderRead(OfPerson):
     applied_at: datetime | None
     in_force_at: datetime | None
     minutes_to_apply: Annotated[
-        int | None, Field(description="From its receipt until the chain showed it; whole minutes")
+        int | None,
+        Field(
+            description="From its receipt until the chain first showed it, whatever varied it"
+            " since; whole minutes"
+        ),
     ]
     lifted_at: datetime | None
     state: CourtOrderState

@@ -60,7 +60,8 @@ class CourtOrder(Record, table=True):
     document_sha256
         Of the order itself; `document_id` is that paper where it is filed under the asset.
     received_at, applied_at, in_force_at, lifted_at
-        When it reached us, the register obeyed it, the chain showed it, and it ended.
+        When it reached us, the register first obeyed it, the chain first showed it, and it ended;
+        it binds from then on also while a variation waits.
     pause_wanted
         Whether a token of the asset was live when the order was applied, and had to be paused.
     """

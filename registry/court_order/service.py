@@ -232,6 +232,7 @@ def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
     An asset gets the encumbrance that blocks everything: it is suspended, its title is in
     dispute, a mutation that waits for its officer is stayed, its live token is paused. A party
     or a wallet is barred from new dealings; the freeze on chain is seen by the reconciliation.
+    One that was varied has bound since it was applied first, and keeps that time.
 
     Raises
     ------
@@ -242,7 +243,7 @@ def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
     """
     order = get_order(session, order_id, lock=True)
     lifecycle.fire(session, actor, MACHINE, order, "apply", scope=order.scope)
-    order.applied_at = now()
+    order.applied_at = order.applied_at or now()
     if order.scope == OrderScope.ASSET and order.encumbrance_id is None:
         put_on_title(session, actor, order)
     session.flush()
@@ -251,6 +252,8 @@ def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
 
 def confirm_order(session: Session, order_id: UUID, *, chain_obeys: bool) -> CourtOrder:
     """Put an applied order in force once register and chain obey; else say that it waits.
+
+    It keeps the time at which it was so first, whatever varied it since.
 
     Parameters
     ----------
@@ -265,13 +268,16 @@ def confirm_order(session: Session, order_id: UUID, *, chain_obeys: bool) -> Cou
     order = get_order(session, order_id, lock=True)
     given = {"chain_obeys": chain_obeys}
     event = "confirmed" if chain_obeys else "retry"
-    changes = {"in_force_at": now()} if chain_obeys else {}
+    changes = {"in_force_at": order.in_force_at or now()} if chain_obeys else {}
     lifecycle.change(session, THE_SYSTEM, MACHINE, order, event, given=given, changes=changes)
     return order
 
 
 def minutes_to_apply(order: CourtOrder) -> int | None:
-    """Return how long it took from the receipt until the chain showed it, in whole minutes."""
+    """Return how long it took from the receipt until the chain first showed it, in whole minutes.
+
+    A variation does not change it: the order has bound since.
+    """
     if order.in_force_at is None:
         return None
     return (order.in_force_at - order.received_at) // timedelta(minutes=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -38,12 +38,27 @@ COLUMNS = (
     Column("party", Kind.ID),
     Column("wallet", Kind.ADDRESS),
     Column("received", Kind.TIME),
-    Column("applied", Kind.TIME),
-    Column("in_force", Kind.TIME),
-    Column("minutes_to_apply", Kind.COUNT),
+    Column("applied", Kind.TIME, says="When the register first obeyed it"),
+    Column(
+        "in_force",
+        Kind.TIME,
+        says="When the chain first showed it; it binds since then, also while a variation waits",
+    ),
+    Column(
+        "minutes_to_apply",
+        Kind.COUNT,
+        says="From `received` to `in_force`, of the order as it came in: no variation changes it",
+    ),
     Column("tx", Kind.HASH),
     Column("amount", Kind.UNITS),
     Column("lifted", Kind.TIME),
+    Column("varied", Kind.TIME, says="When its last variation was recorded"),
+    Column(
+        "variation_in_force",
+        Kind.TIME,
+        says="When the chain showed the order as it was varied last, also what it binds more;"
+        " nothing while that waits",
+    ),
 )
 
 _ORDERS = text("""
@@ -53,6 +68,22 @@ FROM court_order
 WHERE id > :after AND (CAST(:state AS text) IS NULL OR state = :state)
   AND (CAST(:authority AS text) IS NULL OR authority = :authority)
 ORDER BY id LIMIT :limit
+""")
+# A variation, and when it is obeyed, is told by the journal: the order keeps its first times. By
+# time first: by id alone the server may walk all of it.
+_VARIED = text("""
+SELECT o.id, v.recorded_at, c.recorded_at
+FROM unnest(CAST(:orders AS uuid[])) AS o(id)
+CROSS JOIN LATERAL (
+  SELECT id, recorded_at FROM journal_entry
+  WHERE subject_id = o.id::text AND subject_kind = 'court_order' AND act = 'court_order_vary'
+    AND recorded_at <= :until
+  ORDER BY recorded_at DESC, id DESC LIMIT 1) v
+LEFT JOIN LATERAL (
+  SELECT recorded_at FROM journal_entry
+  WHERE subject_id = o.id::text AND subject_kind = 'court_order' AND act = 'court_order_confirmed'
+    AND (recorded_at, id) > (v.recorded_at, v.id) AND recorded_at <= :until
+  ORDER BY recorded_at, id LIMIT 1) c ON true
 """)
 # What a case under the order had done on chain first, alone or carried by a batch.
 _BY_CASE = text("""
@@ -104,6 +135,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         # A chain's clock may be ahead of ours: of now, all that it has done is told.
         latest = None if question.is_of_now else until
         hashes = _hashes(session, found, {"chain": question.chain_id, "until": latest})
+        varied = _varied(session, found, until)
     for row in found:
         if row.party_id is not None:
             question.parties.add(row.party_id)
@@ -114,8 +146,17 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         )
         yield Row(
             (str(row.id),),
-            (*row[:12], minutes, hashes.get(row.id), row.amount_units, row.lifted_at),
-        )
+            (*row[:12], minutes, hashes.get(row.id), row.amount_units, row.lifted_at,
+             *varied.get(row.id, (None, None))),
+        )  # fmt: skip
+
+
+def _varied(
+    session: Session, found: Sequence[Found[Any]], until: datetime
+) -> Mapping[UUID, tuple[datetime, datetime | None]]:
+    """Return when each order was varied last, and when that was in force."""
+    asked = {"orders": [row.id for row in found if row.applied_at is not None], "until": until}
+    return {order_id: (at, obeyed) for order_id, at, obeyed in session.execute(_VARIED, asked)}
 
 
 def _hashes(

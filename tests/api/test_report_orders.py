@@ -13,10 +13,12 @@ from eth_utils.address import to_checksum_address
 
 from registry.asset.models import Asset
 from registry.captable.models import EventKind
+from registry.court_order import lifting
+from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder
 from registry.filing import suspicion
 from registry.kernel.actor import Role
-from registry.kernel.clock import now
+from registry.kernel.clock import now, today
 from registry.kernel.ids import new_id
 from registry.kyc_standing import service as standing
 from registry.operation import service as operations
@@ -81,23 +83,39 @@ def ordered(house: House, ours: Moves) -> Ordered:
 
 
 def orders_by_journal(house: House, at: datetime | None) -> list[tuple[Any, ...]]:
-    """Compute R-16 a second time, from the journal."""
-    return sorted(
-        (row["id"], row["scope"], row["state"], *_times(row), _minutes(row), row["amount_units"])
-        for row in Replayed.of(house).rows("court_order", at=at)
-    )
+    """Compute R-16 a second time, from the journal: each time is the first that was ever written.
+
+    What the row says last of it does not matter, nor what the minutes are counted from there.
+    """
+    replayed = Replayed.of(house)
+    first: dict[tuple[str, str], datetime | None] = {}
+    for fact in replayed.facts:
+        if fact["table"] == "court_order" and (at is None or _recorded(fact) <= at):
+            for name in TIMES:
+                if fact["image"][name] is not None:
+                    first.setdefault((fact["row_id"], name), instant(fact["image"][name]))
+    found = []
+    for row in replayed.rows("court_order", at=at):
+        times = [first.get((row["id"], name)) for name in TIMES]
+        minutes = _whole_minutes(times[0], times[2])
+        found.append((row["id"], row["scope"], row["state"], *times, minutes, row["amount_units"]))
+    return sorted(found)
 
 
-def _times(row: dict[str, Any]) -> tuple[datetime | None, ...]:
-    names = ("received_at", "applied_at", "in_force_at", "lifted_at")
-    return tuple(instant(row[name]) for name in names)
+TIMES = ("received_at", "applied_at", "in_force_at", "lifted_at")
 
 
-def _minutes(row: dict[str, Any]) -> int | None:
-    received, in_force = instant(row["received_at"]), instant(row["in_force_at"])
-    if received is None or in_force is None:
+def _recorded(fact: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(fact["recorded_at"])
+
+
+def _whole_minutes(begun: datetime | None, ended: datetime | None) -> int | None:
+    if begun is None or ended is None:
         return None
-    return int((in_force - received).total_seconds() // 60)
+    minutes = 0
+    while begun + timedelta(minutes=minutes + 1) <= ended:
+        minutes += 1
+    return minutes
 
 
 def test_r16__orders__are_those_of_the_journal_now_and_then(house: House, ordered: Ordered) -> None:
@@ -114,6 +132,57 @@ def test_r16__orders__are_those_of_the_journal_now_and_then(house: House, ordere
     assert (lifted["order"], lifted["minutes_to_apply"]) == (ordered.order_id, 17)
     assert rows_of(house, "R-16", authority="Supreme Court") == []
     problem_of(ask(house, "R-16", state="GONE"), 422, "request_invalid")
+
+
+def test_r16__varied__keeps_when_it_first_bound_and_tells_of_the_variation(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It binds throughout, also while it waits to be applied again."""
+    with house.desk() as desk:
+        chain = ledger.live(desk, 600, 400)
+        wallet = chain.holders[0].wallet.address
+        received = now() - timedelta(minutes=17)
+        order = court.apply(desk, court.on_wallet(desk, wallet, received_at=received))
+        chain.freeze(wallet)
+        reconciliation.confirm_order(desk.session, order.id)
+
+    def told(**when: str) -> dict[str, Any]:
+        [row] = [row for row in rows_of(house, "R-16", **when) if row["order"] == str(order.id)]
+        return row
+
+    first = told()
+    assert (first["minutes_to_apply"], first["varied"], first["variation_in_force"]) == (
+        17, None, None,
+    )  # fmt: skip
+    with house.desk() as desk:
+        lifting.vary_order(
+            desk.session, COMPLIANCE, order.id, document_sha256=secrets.token_bytes(32),
+            ends_on=today() + timedelta(days=9),
+        )  # fmt: skip
+    waiting = told()
+    monkeypatch.setattr(orders, "now", lambda: now() + timedelta(days=150))
+    with house.desk() as desk:
+        orders.apply_order(desk.session, court.SECOND_COMPLIANCE, order.id)
+        reconciliation.confirm_order(desk.session, order.id)
+    monkeypatch.undo()
+    last = told()
+
+    acts = {
+        entry["act"]: instant(entry["acted_at"])
+        for entry in journal_of(house.database)
+        if entry["kind"] == "act" and entry["subject_id"] == str(order.id)
+    }
+    assert (waiting["state"], last["state"]) == ("AUTHENTICATED", "IN_FORCE")
+    for row in (waiting, last):
+        for name in ("received", "applied", "in_force", "minutes_to_apply"):
+            assert row[name] == first[name], name
+        assert instant(row["varied"]) == acts["court_order_vary"]
+    assert waiting["variation_in_force"] is None
+    assert instant(last["variation_in_force"]) == acts["court_order_confirmed"]
+    assert told(as_of=waiting["varied"])["variation_in_force"] is None
+    read_order = house.caller(Role.COMPLIANCE).get(f"/v1/court_orders/{order.id}").json()
+    assert read_order["minutes_to_apply"] == 17
+    assert instant(read_order["in_force_at"]) == instant(first["in_force"])
 
 
 def test_r16__executed_by_a_case__names_the_transaction(house: House, ours: Moves) -> None:
