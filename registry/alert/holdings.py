@@ -1,27 +1,24 @@
 """Rules of the chain: a holder became large or no longer is, and one bought and left at once.
 
-Everything is told by how a block left a holder, so that it is the same however the blocks are cut
-into rounds. All wallets of a party are one holder; a wallet that nobody has proven is one of its
-own. Shares are of the declared fractions, which are what exists while a token lives (TOK-02): the
-mint of one buyer makes no other one smaller.
+Everything is told by how a block left a holder, and by the most that it had within the block, so
+that it is the same however the blocks are cut into rounds. All wallets of a party are one holder; a
+wallet that nobody has proven is one of its own. Shares are of the declared fractions, which are
+what exists while a token lives (TOK-02): the mint of one buyer makes no other one smaller.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
-from uuid import UUID
 
 from sqlmodel import Session
 
+from registry.alert.departures import departures_of
 from registry.alert.finding import ChainPlace, Found
 from registry.alert.models import AlertRule
-from registry.alert.policy import AlertPolicies, AlertPolicy
+from registry.alert.policy import AlertPolicies
+from registry.alert.steps import Span, Step, Subject, Touched, steps_of
 from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind
 from registry.kernel.clock import now
@@ -78,77 +75,6 @@ SELECT party_id, holder_no, address, units FROM (
   FROM begun) x
 WHERE of_all >= %(least)s ORDER BY party_id, holder_no
 """  # noqa: S608 - numbers of our own
-_MOVEMENTS = f"""
-SELECT e.block_number, b.hash, b.mined_at, e.tx_hash, e.source, e.target, e.units,
-  e.source IS NOT NULL AND e.target IS NOT NULL AND e.extra ->> 'forced' IS DISTINCT FROM 'true'
-  AND NOT EXISTS (
-    SELECT FROM token_event c WHERE c.token_no = e.token_no AND c.block_number = e.block_number
-    AND c.kind <> {EventKind.TRANSFER:d}
-    AND c.kind IN ({EventKind.CASE_ACT:d}, {EventKind.RECOVERY:d}) AND c.tx_hash = e.tx_hash)
-FROM token_event e
-JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = e.block_number
-WHERE e.token_no = %(token)s AND e.block_number > %(after)s AND e.block_number <= %(until)s
-  AND e.kind = {EventKind.TRANSFER:d}
-  AND (e.source = ANY(%(holders)s) OR e.target = ANY(%(holders)s))
-ORDER BY e.block_number, e.log_index
-"""  # noqa: S608 - numbers of our own
-_EARLIER = """
-SELECT h.holder_no, h.block_number, b.mined_at, h.balance_units
-FROM balance_history h
-JOIN chain_block b ON b.chain_id = %(chain)s AND b.number = h.block_number
-WHERE h.token_no = %(token)s AND h.holder_no = ANY(%(holders)s) AND h.block_number <= %(after)s
-ORDER BY h.block_number
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The blocks of one round: those above `after`, up to `until`."""
-
-    chain_id: int
-    after: int
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """A token that moved."""
-
-    token_no: int
-    tokenization_id: UUID
-    declared: int
-
-
-@dataclass(slots=True)
-class Subject:
-    """One holder: a party with its wallets, or a wallet of nobody."""
-
-    party_id: UUID | None
-    wallet: bytes
-    begun: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"party:{self.party_id}" if self.party_id else f"wallet:{self.wallet.hex()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one block changed what a subject has.
-
-    Parameters
-    ----------
-    has_given
-        The subject itself gave some of it away in this block.
-    """
-
-    block_number: int
-    block_hash: bytes
-    mined_at: datetime
-    tx_hash: bytes
-    before: int
-    after: int
-    has_given: bool
 
 
 def find_in(session: Session, span: Span, policies: AlertPolicies) -> Iterator[Found]:
@@ -161,10 +87,12 @@ def find_in(session: Session, span: Span, policies: AlertPolicies) -> Iterator[F
         ]
     for token in touched:
         subjects = _candidates(session, token, span, policies)
-        steps = _steps(session, token, span, subjects) if subjects else {}
+        steps = steps_of(session, token, span, subjects) if subjects else {}
         for subject in subjects:
-            yield from _crossings(span, token, subject, steps[subject.name], policies)
-            yield from _departures(session, span, token, subject, steps[subject.name], policies)
+            its = steps[subject.name]
+            yield from _crossings(span, token, subject, its, policies)
+            for step, gone in departures_of(session, span, token, subject, its, policies):
+                yield _found(AlertRule.RAPID_IN_AND_OUT, span, token, subject, step, "", **gone)
 
 
 def _candidates(
@@ -186,41 +114,6 @@ def _candidates(
     return list(found.values())
 
 
-def _steps(
-    session: Session, token: Touched, span: Span, subjects: Sequence[Subject]
-) -> Mapping[str, list[Step]]:
-    """Fold the movements of each subject into one step for each block that changed it."""
-    owner = {number: subject for subject in subjects for number in subject.begun}
-    holds = {subject.name: sum(subject.begun.values()) for subject in subjects}
-    steps: dict[str, list[Step]] = defaultdict(list)
-    values = {
-        "chain": span.chain_id,
-        "token": token.token_no,
-        "after": span.after,
-        "until": span.until,
-        "holders": list(owner),
-    }
-    with cursor_of(session) as cursor:
-        for number, digest, mined_at, tx_hash, source, target, units, own in cursor.execute(
-            _MOVEMENTS, values
-        ):
-            giver, taker = owner.get(source), owner.get(target)
-            if giver is taker:
-                continue
-            for subject, change in ((giver, -int(units)), (taker, int(units))):
-                if subject is None:
-                    continue
-                known, has = steps[subject.name], holds[subject.name]
-                given = change < 0 and bool(own)
-                before = has
-                if known and known[-1].block_number == number:
-                    last = known.pop()
-                    before, given = last.before, given or last.has_given
-                holds[subject.name] = has + change
-                known.append(Step(number, digest, mined_at, tx_hash, before, has + change, given))
-    return steps
-
-
 def _crossings(
     span: Span, token: Touched, subject: Subject, steps: Sequence[Step], policies: AlertPolicies
 ) -> Iterator[Found]:
@@ -237,80 +130,6 @@ def _crossings(
                 threshold_share=str(policy.large_share),
                 threshold_units=str(threshold),
             )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """What a subject had from a moment on."""
-
-    since: datetime
-    block_number: int
-    units: int
-
-
-def _departures(  # noqa: PLR0917
-    session: Session,
-    span: Span,
-    token: Touched,
-    subject: Subject,
-    steps: Sequence[Step],
-    policies: AlertPolicies,
-) -> Iterator[Found]:
-    """Give where a subject gave away by itself what it had bought a short time before."""
-    levels: list[_Level] | None = None
-    for place, step in enumerate(steps):
-        policy = policies.at(step.mined_at)
-        least = ceil(policy.rapid_least_share * token.declared)
-        # A step that ends above what would be left of the smallest holding may still be a
-        # departure from a larger one; one that begins below can be none.
-        floor = ceil(policy.rapid_left_share * least)
-        if not step.has_given or step.after >= step.before or step.before < floor:
-            continue
-        if levels is None:
-            levels = _earlier(session, span, token, subject)
-        known = [*levels, *(_Level(s.mined_at, s.block_number, s.after) for s in steps[:place])]
-        gone = _departure(known, step, least, policy)
-        if gone is not None:
-            yield _found(AlertRule.RAPID_IN_AND_OUT, span, token, subject, step, "", **gone)
-
-
-def _departure(
-    levels: Sequence[_Level], step: Step, least: int, policy: AlertPolicy
-) -> dict[str, Any] | None:
-    opened = step.mined_at - policy.rapid_window
-    inside = [level for level in levels if level.since > opened]
-    outside = [level for level in levels if level.since <= opened]
-    at_first = outside[-1].units if outside else 0
-    most = max((level.units for level in inside), default=0)
-    kept: Fraction = policy.rapid_left_share * most
-    if most < least or at_first > kept or step.after > kept or step.before <= kept:
-        return None
-    bought = next(level for level in inside if level.units > kept)
-    return {
-        "bought_at": bought.since.isoformat(),
-        "bought_in_block": str(bought.block_number),
-        "most_units": str(most),
-        "days": policy.rapid_window.days,
-    }
-
-
-def _earlier(session: Session, span: Span, token: Touched, subject: Subject) -> list[_Level]:
-    """Give what the subject had in all its wallets together before the round."""
-    values = {
-        "chain": span.chain_id,
-        "token": token.token_no,
-        "after": span.after,
-        "holders": list(subject.begun),
-    }
-    has: dict[int, int] = {}
-    levels: list[_Level] = []
-    with cursor_of(session) as cursor:
-        for holder_no, number, mined_at, units in cursor.execute(_EARLIER, values):
-            has[holder_no] = int(units)
-            if levels and levels[-1].block_number == number:
-                levels.pop()
-            levels.append(_Level(mined_at, number, sum(has.values())))
-    return levels
 
 
 def _found(  # noqa: PLR0917

@@ -23,6 +23,7 @@ from registry.alert.finding import Found
 from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
 from registry.alert.policy import alert_policies
 from registry.alert.service import raise_alert, take_back
+from registry.alert.steps import Span
 from registry.captable.feed import Place, kept_place
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.journal import service as journal
@@ -122,7 +123,7 @@ def look_at_chain(
     ended = _end(session, chain_id, kept, blocks)
     if ended == begun:
         return None
-    span = holdings.Span(chain_id, kept.number, ended.number)
+    span = Span(chain_id, kept.number, ended.number)
     found = list(holdings.find_in(session, span, alert_policies(session)))
     return ChainRound(chain_id, begun, kept, ended, found)
 

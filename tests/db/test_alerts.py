@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -233,6 +234,71 @@ def test_rapid__bought_and_left_within_the_days__is_told(desk: Desk) -> None:
     chain.move(other, one, 5)
     look(desk, chain)
     assert departures(desk) == [alert], "it has left already"
+
+
+def given(source: bytes, target: bytes, units: int) -> dict[str, Any]:
+    return {"kind": EventKind.TRANSFER, "source": source, "target": target, "units": units}
+
+
+@pytest.mark.parametrize("passed", [500, 450])
+def test_rapid__passed_on_within_one_block__is_told(desk: Desk, passed: int) -> None:
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    (one,) = wallets(chain)
+    between, other = b"\7" * 20, b"\x08" * 20
+    chain.mine(given(one, between, 500), given(between, other, passed))
+    look(desk, chain)
+
+    (alert,) = departures(desk)
+    assert alert.wallet == between
+    block = alert.block_number
+    assert alert.evidence == {
+        "before_units": "0",
+        "after_units": str(500 - passed),
+        "declared_units": "1000",
+        "bought_at": alert.happened_at.isoformat(),
+        "bought_in_block": str(block),
+        "most_units": "500",
+        "days": 30,
+    }
+    if passed < 500:
+        chain.move(between, other, 500 - passed)
+        look(desk, chain)
+        assert departures(desk) == [alert], "it has left already"
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_rapid__most_of_it_passed_on_within_one_block_and_the_rest_later__is_told(
+    desk: Desk, is_cut: bool
+) -> None:
+    """What it had at most it had within a block, of which 6 of 50 are left: of so little by itself
+    nothing is told."""
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    (one,) = wallets(chain)
+    between, other = b"\7" * 20, b"\x08" * 20
+    chain.mine(given(one, between, 50), given(between, other, 44))
+    if is_cut:
+        look(desk, chain)
+        assert departures(desk) == []
+    chain.move(between, other, 6)
+    look(desk, chain)
+
+    (alert,) = departures(desk)
+    assert (alert.wallet, alert.evidence["most_units"]) == (between, "50")
+    assert (alert.evidence["before_units"], alert.evidence["after_units"]) == ("6", "0")
+    assert alert.evidence["bought_in_block"] == str((alert.block_number or 0) - 1)
+
+
+def test_rapid__taken_by_force_within_the_block_it_came__is_no_departure(desk: Desk) -> None:
+    chain = ledger.live(desk, 1000)
+    look(desk, chain)
+    (one,) = wallets(chain)
+    between = b"\7" * 20
+    chain.mine(given(one, between, 50), given(between, one, 50) | {"extra": {"forced": True}})
+    look(desk, chain)
+
+    assert departures(desk) == []
 
 
 def test_rapid__after_the_days_or_of_little__is_nothing(desk: Desk) -> None:
