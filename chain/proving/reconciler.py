@@ -158,6 +158,7 @@ class Reconciler:
                     differences=differences,
                 )
             )
+            _tell(session, self._client.chain_id, claimed, differences)
             session.flush()
             if differences:
                 is_new = last is None or not last.differences
@@ -186,6 +187,15 @@ class Reconciler:
         # A reorg may take the proof that says so with its block.
         doubt(session, session.get_one(Token, claimed.token_no))
         sound_difference(session, chain_id, claimed.address)
+
+
+def _tell(session: Session, chain_id: int, claimed: Claimed, differences: list[Difference]) -> None:
+    """Write the act of a proof: its row is sealed, and asks for one (ADR 0071)."""
+    journal.record(
+        session, THE_SYSTEM, "cap_table_proven", "token", hex_of(claimed.address),
+        chain_id=chain_id, block=claimed.block_number, block_hash=hex_of(claimed.block_hash),
+        differences=len(differences),
+    )  # fmt: skip
 
 
 def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:

@@ -31,7 +31,7 @@ from registry.captable.rewind import wallet_events, was_paused
 from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
 from registry.journal import service as journal
-from registry.kernel.actor import Actor
+from registry.kernel.actor import THE_SYSTEM, Actor
 
 log = structlog.get_logger()
 
@@ -227,7 +227,15 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
     of_token = col(RegisteredWallet.token_no) == token.token_no
     session.execute(delete(RegisteredWallet).where(of_token))
     session.execute(delete(ProofRound).where(col(ProofRound.token_no) == token.token_no))
-    session.execute(
+    _void_proofs(session, token, after)
+    note_begun(session, token, ReadingKind.READ_AGAIN, after=after)
+    session.expire_all()
+    fold_wallets(session, wallet_events(session, token.token_no))
+
+
+def _void_proofs(session: Session, token: Token, after: int) -> None:
+    """Have proofs say nothing any more of what is thrown away, and the journal tell of it."""
+    void = session.scalars(
         update(Reconciliation)
         .where(
             col(Reconciliation.token_no) == token.token_no,
@@ -235,7 +243,10 @@ def begin_again(session: Session, token: Token, *, after: int) -> None:
             col(Reconciliation.void_since).is_(None),
         )
         .values(void_since=func.now())
-    )
-    note_begun(session, token, ReadingKind.READ_AGAIN, after=after)
-    session.expire_all()
-    fold_wallets(session, wallet_events(session, token.token_no))
+        .returning(col(Reconciliation.id))
+    ).all()
+    if void:
+        journal.record(
+            session, THE_SYSTEM, "proofs_voided", "token", f"0x{token.address.hex()}",
+            chain_id=token.chain_id, after_block=after, proofs=len(void),
+        )  # fmt: skip

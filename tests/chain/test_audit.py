@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from sqlalchemy import text
+from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from api.audit_cli import add_audit
@@ -16,10 +17,14 @@ from api.deps import Services
 from chain.contracts.abi import contract
 from chain.following import client_of
 from chain.node.client import bytes_of, hex_of
+from chain.proving.reconciler import Reconciler
+from chain.proving.repair import Repair
 from chain.sync.adoption import examine
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
-from registry.captable import catching_up
+from registry.captable import catching_up, rewind
+from registry.captable.events import ProjectedBlock
+from registry.captable.models import ChainBlock
 from registry.certificate import service as certificates
 from registry.document.store import FolderStore
 from registry.journal.sealer import seal_all
@@ -99,6 +104,8 @@ def scene(minted: Market, tmp_path: Path) -> Iterator[Scene]:
             make.tell_acts(session)
         seal_all(world.database)
         anchored.anchor(world)
+        assert Reconciler(world.database, world.client).reconcile_due() > 0
+        seal_all(world.database)
         yield Scene(house, minted, folder, house.services)
 
 
@@ -186,10 +193,21 @@ def test_audit__untouched__finds_nothing(scene: Scene) -> None:
             "UPDATE journal_anchor SET root = sha256('another')",
             "SELECT 'Row ' || id || ' of journal_anchor' FROM journal_anchor",
         ),
+        (
+            ("UPDATE reconciliation SET differences = '[{\"what\": \"supply\"}]' WHERE id ="
+            " (SELECT min(id::text)::uuid FROM reconciliation)"),
+            "SELECT 'Row ' || min(id::text) || ' of reconciliation' FROM reconciliation",
+        ),
+        (
+            ("UPDATE reconciliation SET void_since = now() WHERE id ="
+            " (SELECT min(id::text)::uuid FROM reconciliation)"),
+            "SELECT 'Row ' || min(id::text) || ' of reconciliation' FROM reconciliation",
+        ),
     ],
     ids=[
         "lost block", "act", "sealed image", "title version", "title share", "asset", "transfer",
         "registration", "claim", "block", "document's hash", "certificate", "anchor",
+        "proof", "proof void",
     ],
 )  # fmt: skip
 def test_audit__row_changed_by_hand__is_named(scene: Scene, statement: str, row: str) -> None:
@@ -216,6 +234,28 @@ def test_audit__balance_changed_by_hand__is_named(scene: Scene, table: str) -> N
     assert code == 1
     assert f"Row {hex_of(holder)}" in said
     assert f"of {table}, token" in said
+
+
+def test_audit__proofs_void_or_taken_back__finds_nothing(scene: Scene) -> None:
+    """Reading again makes a proof void, a reorg takes it: both have their acts."""
+    world = scene.market.world
+    token_no = scene.one("SELECT token_no FROM reconciliation")
+    assert isinstance(token_no, int)
+
+    Repair(world.database, world.client, token_no, lambda _: None).read_again(1)
+
+    assert scene.one("SELECT count(*) FROM reconciliation WHERE void_since IS NULL") == 0
+    code, said = scene.audit("--offline")
+    assert code == 0, said
+
+    with world.database.transaction() as session:
+        stood = session.exec(select(ChainBlock).order_by(col(ChainBlock.number)).limit(1)).one()
+        ancestor = ProjectedBlock(stood.number, stood.hash, stood.parent_hash, stood.mined_at)
+        rewind.rewind(session, stood.chain_id, ancestor)
+
+    assert scene.one("SELECT count(*) FROM reconciliation") == 0
+    code, said = scene.audit("--offline")
+    assert code == 0, said
 
 
 def test_audit__transfer_deleted__is_missing(scene: Scene) -> None:
