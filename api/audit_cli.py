@@ -15,6 +15,7 @@ from api.schemas.common import HEX_ADDRESS
 from chain.errors import RpcUnavailable, WrongChain
 from chain.following import client_of
 from chain.node.client import ChainClient, bytes_of
+from chain.proving import carried
 from chain.proving.audit import ChainAudit
 from chain.proving.contract_repair import ContractRepair
 from registry.captable import lost_seal
@@ -29,6 +30,7 @@ from registry.kernel.db import Database
 from registry.kyc import audit as reviews
 from registry.kyc.models import KycPaper
 from registry.offering.audit import faults
+from registry.operation import planned
 from registry.party import audit as parties
 
 UseAll = Callable[[Callable[[Services, ChainClient], None]], None]
@@ -114,6 +116,10 @@ def _everything(
     say("the blocks that reorgs took")
     with made.database.reading() as session:
         yield from lost_seal.altered(session)
+    say("the operations, and what carried them out")
+    with made.database.reading() as session:
+        yield from planned.altered(session)
+        yield from carried.astray(session)
     if not offline:
         yield from _our_chain(made.database, client, named)
         yield from _other_chains(made)
@@ -143,6 +149,8 @@ def _our_chain(database: Database, client: ChainClient, named: bytes | None) -> 
     catch_up_contracts(database, client, ContractRepair(database, client, say))
     yield from work.contracts()
     yield from _tokens(database, client, work)
+    say("transactions that operation_attempt does not have")
+    yield from carried.missing(database, client)
 
 
 def _other_chains(made: Services) -> Iterator[str]:

@@ -24,6 +24,7 @@ from registry.operation.models import (
     OperationKind,
     OperationState,
 )
+from registry.operation.planned import tell_of
 
 
 def group(ready: Sequence[Operation], most: int) -> list[list[UUID]]:
@@ -85,6 +86,7 @@ def bind(
     batch.key = f"batch:{batch.id}"
     session.add(batch)
     session.flush()
+    tell_of(session, THE_SYSTEM, batch)
     session.execute(
         update(Operation)
         .where(among(col(Operation.id), [row.id for row in rows]))

@@ -26,6 +26,7 @@ from registry.operation.models import (
     SignerWatch,
     given_up_key,
 )
+from registry.operation.planned import HASH, tell
 
 WAKE_CHANNEL = "milkiyat_operation"
 """PostgreSQL channel on which the worker hears, at commit, that there is something to do."""
@@ -87,8 +88,9 @@ def plan_all(
     missing = {new.key: new for new in wanted if new.key not in found}
     if missing:
         rows = [_row(actor, new) for new in missing.values()]
-        added = session.scalars(insert_many(Operation, rows).returning(Operation))
-        found |= {operation.key: operation for operation in added}
+        added = session.execute(insert_many(Operation, rows).returning(Operation, HASH)).all()
+        found |= {operation.key: operation for operation, _ in added}
+        tell(session, actor, {operation.id: sha256 for operation, sha256 in added})
         _add_dependencies(session, missing, found)
         for kind in sorted({new.kind.value for new in missing.values()}):
             wake(session, kind)

@@ -45,6 +45,7 @@ from tests.factories import MAKER
 pytestmark = pytest.mark.chain
 
 OTHER = 10
+MINT = "(SELECT min(id::text)::uuid FROM operation WHERE kind = 'mint')"
 WHY = {"purpose": "Sale of a flat", "legal_basis": "Application of the owner"}
 
 
@@ -203,11 +204,68 @@ def test_audit__untouched__finds_nothing(scene: Scene) -> None:
             " (SELECT min(id::text)::uuid FROM reconciliation)"),
             "SELECT 'Row ' || min(id::text) || ' of reconciliation' FROM reconciliation",
         ),
+        (
+            f"UPDATE operation SET params = params || '{{\"units\": \"7\"}}' WHERE id = {MINT}",
+            f"SELECT 'Row ' || {MINT} || ' of operation is not what the journal says was planned'",
+        ),
+        (
+            f"UPDATE operation SET requested_by = 'an officer' WHERE id = {MINT}",
+            f"SELECT 'Row ' || {MINT} || ' of operation is not what the journal says was planned'",
+        ),
+        (
+            ("INSERT INTO operation (id, recorded_at, kind, key, state, subject_kind, subject_id,"
+            " requested_by, params, result) SELECT '019a0000-0000-7000-8000-000000000001',"
+            " recorded_at, kind, 'forged', 'final', subject_kind, subject_id, requested_by, params,"
+            f" result FROM operation WHERE id = {MINT}"),
+            ("SELECT 'Row 019a0000-0000-7000-8000-000000000001 of operation was never planned, as"
+            " the journal tells'"),
+        ),
+        (
+            f"DELETE FROM operation WHERE id = {MINT}",
+            f"SELECT 'Row ' || {MINT} || ' of operation is gone'",
+        ),
+        (
+            f"DELETE FROM operation_attempt WHERE operation_id = {MINT}",
+            (f"SELECT 'Row ' || {MINT} || ' of operation is final, and operation_attempt has no"
+            " transaction of it in a block'"),
+        ),
+        (
+            (f"WITH gone AS (DELETE FROM operation_attempt WHERE operation_id = {MINT})"
+            f" UPDATE operation SET state = 'refused', signer = NULL, nonce = NULL"
+            f" WHERE id = {MINT}"),
+            (f"SELECT 'Row 0x' || encode(tx_hash, 'hex') || ' of operation_attempt is gone: that"
+            f" transaction carried out operation ' || {MINT} FROM operation_attempt"
+            f" WHERE operation_id = {MINT}"),
+        ),
+        (
+            f"UPDATE operation SET state = 'reverted' WHERE id = {MINT}",
+            (f"SELECT 'Row ' || {MINT} || ' of operation is reverted, and row 0x' ||"
+            f" encode(tx_hash, 'hex') FROM operation_attempt WHERE operation_id = {MINT}"),
+        ),
+        (
+            ("UPDATE operation_attempt SET operation_id = (SELECT min(id::text)::uuid"
+            f" FROM operation), seq = 7 WHERE operation_id = {MINT}"),
+            (f"SELECT 'of operation ' || min(id::text) || ', and carried out operation ' || {MINT}"
+            " FROM operation"),
+        ),
+        (
+            f"UPDATE operation_attempt SET raw = raw || '\\x00' WHERE operation_id = {MINT}",
+            (f"SELECT 'Row 0x' || encode(tx_hash, 'hex') || ' of operation_attempt: its bytes are"
+            f" not' FROM operation_attempt WHERE operation_id = {MINT}"),
+        ),
+        (
+            (f"UPDATE operation_attempt SET block_number = block_number + 1"
+            f" WHERE operation_id = {MINT}"),
+            (f"SELECT 'Row ' || {MINT} || ' of operation is final, and row 0x' ||"
+            f" encode(tx_hash, 'hex') FROM operation_attempt WHERE operation_id = {MINT}"),
+        ),
     ],
     ids=[
         "lost block", "act", "sealed image", "title version", "title share", "asset", "transfer",
         "registration", "claim", "block", "document's hash", "certificate", "anchor",
-        "proof", "proof void",
+        "proof", "proof void", "instruction", "who instructed", "forged instruction",
+        "instruction gone", "transaction gone", "transaction forgotten", "instruction undone",
+        "transaction of another", "bytes of a transaction", "block of a transaction",
     ],
 )  # fmt: skip
 def test_audit__row_changed_by_hand__is_named(scene: Scene, statement: str, row: str) -> None:
