@@ -32,6 +32,7 @@ from registry.kyc.models import KycPaper
 from registry.offering.audit import faults
 from registry.operation import planned
 from registry.party import audit as parties
+from registry.sanctions import audit as screenings
 
 UseAll = Callable[[Callable[[Services, ChainClient], None]], None]
 EVERY = 10_000
@@ -107,6 +108,9 @@ def _everything(
     say("the parties")
     with made.database.reading() as session:
         yield from parties.altered(session, made.vault)
+    say("who was screened")
+    with made.database.reading() as session:
+        yield from screenings.passed_over(session, made.vault)
     say("the reviews")
     with made.database.reading() as session:
         yield from reviews.altered(session, made.vault)

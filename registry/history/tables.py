@@ -153,7 +153,7 @@ KEPT_TABLES: tuple[LegalTable | SealedTable, ...] = (*LEGAL_TABLES, *SEALED_TABL
 
 NOT_LEGAL: dict[str, str] = {
     "kyc_paper": "belongs to its review for good",
-    "sanctions_screening": "who was screened against what",
+    "sanctions_screening": "who was screened, which registry.sanctions.audit does again",
     "custodial_key": "where a key lies, which no right hangs on",
     "bulk_import": "work in progress; what it records stands in tables of its own",
     "bulk_import_row": "what became of a row of a file",

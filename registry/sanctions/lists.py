@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from sqlalchemy import func
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import ColumnElement, func
+from sqlmodel import Session, col, not_, or_, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
@@ -26,6 +26,8 @@ _CHUNK_BYTES = 256 * 1024
 _COUNTS = or_(
     col(SanctionsList.needs_confirmation).is_(False), col(SanctionsList.confirmed_by).is_not(None)
 )
+WAITS: ColumnElement[bool] = not_(_COUNTS)
+"""The condition of editions that another officer has not confirmed yet."""
 
 
 def import_list(session: Session, actor: Actor, content: BinaryIO) -> SanctionsList:

@@ -117,6 +117,15 @@ def _not_screened(edition: SanctionsList) -> ColumnElement[bool]:
     )
 
 
+def of_screened(edition: SanctionsList) -> SelectOfScalar[Party]:
+    """Ask for the parties that stand as they were screened against an edition, as is noted."""
+    return (
+        select(Party)
+        .join(SanctionsScreening, col(SanctionsScreening.party_id) == col(Party.id))
+        .where(col(Party.kind).in_(SCREENED_KINDS), ~_not_screened(edition))
+    )
+
+
 def count_left(session: Session, edition: SanctionsList) -> int:
     """Count who is still to be screened against the edition that counts."""
     return session.exec(select(func.count()).select_from(_due(edition).subquery())).one()
@@ -152,12 +161,9 @@ def _screen(
     edition: SanctionsList,
     read: Read,
 ) -> list[SanctionsHit]:
-    index, entries = read
-    known = known_of(vault, party)
-    party_print = _print(vault, known)
+    party_print, found = matches_of(vault, party, read)
     new = []
-    for entry_id, score in index.matches(_subject(party, known)).items():
-        entry = entries[entry_id]
+    for entry, score in found:
         added = session.scalars(
             insert(SanctionsHit)
             .values(
@@ -183,6 +189,21 @@ def _screen(
             )  # fmt: skip
     _note(session, party, edition)
     return new
+
+
+def matches_of(
+    vault: Vault, party: Party, read: Read
+) -> tuple[bytes, list[tuple[SanctionsEntry, int]]]:
+    """Give the hash of what is compared of a party, and the entries that it matches, with scores.
+
+    Raises
+    ------
+    SealBroken
+    """
+    index, entries = read
+    known = known_of(vault, party)
+    matches = index.matches(_subject(party, known))
+    return _print(vault, known), [(entries[each], score) for each, score in matches.items()]
 
 
 def _note(session: Session, party: Party, edition: SanctionsList) -> None:

@@ -30,6 +30,7 @@ from registry.document.store import FolderStore
 from registry.journal.sealer import seal_all
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.settings import FollowedChain
+from registry.sanctions import lists
 from registry.title import service as titles
 from tests import factories as make
 from tests.api.house import House
@@ -40,7 +41,8 @@ from tests.chain.stage import Stage
 from tests.chain.suite import ADDRESSES, catch_up
 from tests.chain.test_eligibility_api import house_of
 from tests.chain.world import PLATFORM, address_of, ask, key_of
-from tests.factories import MAKER
+from tests.factories import COMPLIANCE, MAKER
+from tests.sanctioned import file_of
 
 pytestmark = pytest.mark.chain
 
@@ -332,6 +334,34 @@ def test_audit__transfer_deleted__is_missing(scene: Scene) -> None:
     assert code == 1
     assert f"{where}, of token_event" in said
     assert "it is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            ("INSERT INTO sanctions_screening SELECT p.id, l.id, p.version, now()"
+            " FROM party AS p, sanctions_list AS l WHERE p.id = :party"),
+            "Row {party} of sanctions_screening says that the party was screened: it matches",
+        ),
+    ],
+    ids=["never screened"],
+)  # fmt: skip
+def test_audit__name_on_the_list_passed_over__is_named(
+    scene: Scene, statement: str, sentence: str
+) -> None:
+    with scene.house.database.transaction() as session:
+        desk = make.Desk(session, scene.house.services.vault, FolderStore(scene.folder))
+        party_id = make.person(desk, name="Mohd Usman Barlasi").id
+        lists.import_list(session, COMPLIANCE, file_of())
+        make.tell_acts(session)
+    assert scene.audit("--offline")[0] == 0
+    scene.meddle(statement, party=party_id)
+
+    code, said = scene.audit("--offline")
+
+    assert code == 1
+    assert sentence.format(party=party_id) in said
 
 
 def test_audit__paper_changed_in_the_store__is_named(scene: Scene) -> None:
