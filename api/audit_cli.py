@@ -18,6 +18,7 @@ from chain.node.client import ChainClient, bytes_of
 from chain.proving import carried
 from chain.proving.audit import ChainAudit
 from chain.proving.contract_repair import ContractRepair
+from registry.alert.audit import unraised
 from registry.captable import lost_seal
 from registry.captable.contract_models import ContractEvent, FollowedContract
 from registry.captable.models import ChainBlock, SyncCursor, Token
@@ -111,6 +112,9 @@ def _everything(
     say("who was screened")
     with made.database.reading() as session:
         yield from screenings.passed_over(session, made.vault)
+    say("the alerts")
+    with made.database.reading() as session:
+        yield from unraised(session)
     say("the reviews")
     with made.database.reading() as session:
         yield from reviews.altered(session, made.vault)

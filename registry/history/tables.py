@@ -193,7 +193,7 @@ NOT_LEGAL: dict[str, str] = {
     "contract_event": "projected from the chain, whose past is told by block",
     "followed_contract": "how far our contracts are read",
     "cap_table_export": "a copy of what is projected, with its block",
-    "alert_cursor": "how far the rules of alerts have looked",
+    "alert_cursor": "how far the rules of alerts have looked, see registry.alert.audit",
     "sync_cursor": "how far the chain is read",
     "proof_round": "how far a proof of the projection has gone",
     "journal_anchor": "which roots go on chain, whose own events tell the rest",

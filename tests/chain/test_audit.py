@@ -33,6 +33,7 @@ from registry.kernel.settings import FollowedChain
 from registry.sanctions import lists
 from registry.title import service as titles
 from tests import factories as make
+from tests import intakes
 from tests.api.house import House
 from tests.chain import anchored
 from tests.chain.market import FIRST, KEYS, Market
@@ -344,16 +345,24 @@ def test_audit__transfer_deleted__is_missing(scene: Scene) -> None:
             " FROM party AS p, sanctions_list AS l WHERE p.id = :party"),
             "Row {party} of sanctions_screening says that the party was screened: it matches",
         ),
+        (
+            ("INSERT INTO alert_cursor (source, last_id) SELECT 'hits', max(id::text)::uuid"
+            " FROM sanctions_hit WHERE party_id = :party HAVING count(*) > 0"),
+            "Row hits of alert_cursor lies behind hit",
+        ),
     ],
-    ids=["never screened"],
+    ids=["never screened", "no alert"],
 )  # fmt: skip
 def test_audit__name_on_the_list_passed_over__is_named(
     scene: Scene, statement: str, sentence: str
 ) -> None:
     with scene.house.database.transaction() as session:
         desk = make.Desk(session, scene.house.services.vault, FolderStore(scene.folder))
-        party_id = make.person(desk, name="Mohd Usman Barlasi").id
-        lists.import_list(session, COMPLIANCE, file_of())
+        if "alert_cursor" in statement:
+            party_id = intakes.listed_party(desk)
+        else:
+            party_id = make.person(desk, name="Mohd Usman Barlasi").id
+            lists.import_list(session, COMPLIANCE, file_of())
         make.tell_acts(session)
     assert scene.audit("--offline")[0] == 0
     scene.meddle(statement, party=party_id)
