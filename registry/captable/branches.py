@@ -16,6 +16,7 @@ from registry.captable.blocks import AsOfBlock, LostBlock, LostBranch
 from registry.captable.models import ChainBlock, SyncCursor
 from registry.captable.orphans import OrphanBlock
 from registry.captable.service import block_at, first_block_since
+from registry.captable.times import first_since
 from registry.kernel.errors import Conflict, NotFound
 
 NOTHING_KEPT = -1
@@ -118,16 +119,7 @@ def first_known_since(
     """Return what `first_block_since` does, of the branch of `until`."""
     if until.lost is None or not isinstance(since, datetime):
         return first_block_since(session, chain_id, since)
-    kept = session.exec(
-        select(ChainBlock.number)
-        .where(
-            col(ChainBlock.chain_id) == chain_id,
-            col(ChainBlock.number) <= until.kept,
-            col(ChainBlock.mined_at) >= since,
-        )
-        .order_by(col(ChainBlock.mined_at), col(ChainBlock.number))
-        .limit(1)
-    ).first()
+    kept = first_since(session, chain_id, since, upto=until.kept)
     if kept is not None:
         return kept
     lost = until.lost.first_since(since)

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk, sums
+from registry.captable import bulk, sums, times
 from registry.captable.degraded import degrade, doubt
 from registry.captable.events import ProjectedRange, ProjectedToken
 from registry.captable.former_tokens import former_numbers
@@ -121,6 +121,7 @@ def is_impossible(fault: BaseException) -> bool:
 def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: bool) -> None:
     """Apply the next range of a token, and let it join its chain if that was the last."""
     bulk.add_blocks(session, token.chain_id, found.blocks)
+    times.note_added(session, token.chain_id, found.blocks)
     apply_events(session, token.chain_id, found.transfers, found.events)
     if joins:
         join(session, token)

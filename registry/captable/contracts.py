@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk
+from registry.captable import bulk, times
 from registry.captable.contract_models import ContractEvent, FollowedContract
 from registry.captable.events import ProjectedContractEvent, ProjectedRange
 from registry.operation.models import PlatformContract
@@ -88,6 +88,7 @@ def apply_part(
 ) -> None:
     """Apply the next range of one contract, and let it join its chain if that was the last."""
     bulk.add_blocks(session, contract.chain_id, found.blocks)
+    times.note_added(session, contract.chain_id, found.blocks)
     append(session, contract.chain_id, found.contract_events)
     contract.caught_up_to = None if joins else found.end.number
     session.add(contract)

@@ -74,6 +74,10 @@ class SyncCursor(SQLModel, table=True):
     chain_doubt, chain_doubted_since
         The reason where it is the chain itself, and with it every token: what is paid stops for
         all of them. None where it is relied on, or only some tokens are not.
+    latest_mined_at
+        The greatest time of a block that is projected.
+    unordered_upto
+        Above this block none is of a time before that of an earlier one; None where none is at all.
     """
 
     __tablename__ = "sync_cursor"
@@ -90,6 +94,8 @@ class SyncCursor(SQLModel, table=True):
     degraded_since: AwareDatetime | None = instant()
     chain_doubt: str | None = None
     chain_doubted_since: AwareDatetime | None = instant()
+    latest_mined_at: AwareDatetime | None = instant()
+    unordered_upto: int | None = bigint(default=None)
 
 
 class ChainBlock(SQLModel, table=True):

@@ -16,6 +16,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.held import HELD, held_by
 from registry.captable.models import Token
+from registry.captable.times import LAST_AT
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,16 +70,15 @@ def find_block(
 
 
 _NO_BLOCK_IS_AFTER = 2**63 - 1
+_NUMBERED = """
+SELECT number, hash, mined_at FROM chain_block
+WHERE chain_id = c.chain_id AND number <= %(by)s ORDER BY number DESC LIMIT 1
+"""
 _BLOCK = {
     by: f"""
 SELECT c.number, c.head_number, c.degraded, b.number, b.hash, b.mined_at
-FROM sync_cursor c LEFT JOIN LATERAL (
-  SELECT number, hash, mined_at FROM chain_block
-  WHERE chain_id = c.chain_id AND {column} <= %(by)s ORDER BY {order} LIMIT 1) b ON true
+FROM sync_cursor c LEFT JOIN LATERAL ({last}) b ON true
 WHERE c.chain_id = %(chain)s
-""".encode()  # noqa: S608 - names of our own
-    for by, column, order in (
-        ("number", "number", "number DESC"),
-        ("time", "mined_at", "mined_at DESC, number DESC"),
-    )
+""".encode()  # noqa: S608 - statements of our own
+    for by, last in (("number", _NUMBERED), ("time", LAST_AT))
 }

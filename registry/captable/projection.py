@@ -30,6 +30,7 @@ from registry.captable.models import (
 )
 from registry.captable.readings import note_apart
 from registry.captable.suites import WALLETS, fold_suites
+from registry.captable.times import STEPPED, times_of
 from registry.kernel import failpoints
 from registry.kernel.clock import now
 
@@ -50,6 +51,7 @@ def open_cursor(
             hash=start.hash,
             head_number=head_number,
             checked_at=now(),
+            latest_mined_at=start.mined_at,
         )
         session.add(cursor)
         bulk.copy_blocks(session, chain_id, [start])
@@ -77,7 +79,7 @@ def apply_range(
     SumDiffers
         See `apply_events`.
     """
-    _step(session, chain_id, after=after, to=found.end, head_number=found.head_number)
+    _step(session, chain_id, after=after, found=found)
     if others := found.blocks[:-1]:
         bulk.copy_blocks(session, chain_id, others)
     transfers, events = found.transfers, found.events
@@ -121,13 +123,14 @@ def _add_tokens(session: Session, chain_id: int, found: Sequence[ProjectedToken]
     return {row.address for row in apart}
 
 
-_MOVE = """
+_TO = """
 UPDATE sync_cursor SET number = %(to_number)s, hash = %(to_hash)s, head_number = %(head)s,
   checked_at = %(now)s
-WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s
 """
+_FROM = " WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s"
+_MOVE = _TO + _FROM
 _STEP = f"""
-WITH moved AS ({_MOVE} RETURNING chain_id)
+WITH moved AS ({_TO}, {STEPPED} {_FROM} RETURNING chain_id)
 INSERT INTO chain_block (chain_id, number, hash, parent_hash, mined_at)
 SELECT chain_id, %(to_number)s, %(to_hash)s, %(to_parent)s, %(to_time)s FROM moved
 """  # noqa: S608 - a statement of our own
@@ -159,11 +162,11 @@ def _step(
     chain_id: int,
     *,
     after: tuple[int, bytes],
-    to: ProjectedBlock,
-    head_number: int,
+    found: ProjectedRange,
 ) -> None:
-    """Move the cursor to a block that is new, and store that, in one statement."""
-    where = _move_of(chain_id, after, to, head_number)
+    """Move the cursor to the end of a range, and store that block, in one statement."""
+    to = found.end
+    where = _move_of(chain_id, after, to, found.head_number) | times_of(found.blocks)
     where |= {"to_parent": to.parent_hash, "to_time": to.mined_at}
     with bulk.cursor_of(session) as cursor:
         moved = cursor.execute(_STEP, where).rowcount

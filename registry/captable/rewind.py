@@ -26,6 +26,7 @@ from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
 from registry.captable.readings import note_apart
 from registry.captable.refusals import withdraw_above
 from registry.captable.suites import WALLETS, store_suites, suites_before
+from registry.captable.times import CUT
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
@@ -99,24 +100,27 @@ def _is_compacted(session: Session, chain_id: int, number: int) -> bool:
 
 
 # The ancestor itself stays, with the moment when we stored it.
-_CUT = """
+_CUT = f"""
 WITH above AS (
   DELETE FROM chain_block WHERE chain_id = %(chain)s AND number > %(number)s RETURNING number),
 other AS (
   DELETE FROM chain_block
   WHERE chain_id = %(chain)s AND number = %(number)s AND hash <> %(hash)s),
 moved AS (
-  UPDATE sync_cursor SET number = %(number)s, hash = %(hash)s, checked_at = %(now)s
+  UPDATE sync_cursor SET number = %(number)s, hash = %(hash)s, checked_at = %(now)s, {CUT}
   WHERE chain_id = %(chain)s)
 SELECT (SELECT count(*) FROM above), EXISTS (
   SELECT FROM chain_block
   WHERE chain_id = %(chain)s AND number = %(number)s AND hash = %(hash)s)
-"""
+"""  # noqa: S608 - a statement of our own
 
 
 def _cut_blocks(session: Session, chain_id: int, ancestor: ProjectedBlock) -> int:
     """Forget what is above the ancestor, where the cursor stands from now on."""
-    where = {"chain": chain_id, "number": ancestor.number, "hash": ancestor.hash, "now": now()}
+    where = {
+        "chain": chain_id, "number": ancestor.number, "hash": ancestor.hash,
+        "mined_at": ancestor.mined_at, "now": now(),
+    }  # fmt: skip
     with bulk.cursor_of(session) as cursor:
         row = cursor.execute(_CUT, where).fetchone()
     assert row is not None

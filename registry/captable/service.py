@@ -17,7 +17,6 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.models import (
-    ChainBlock,
     EventKind,
     Reconciliation,
     SyncCursor,
@@ -25,6 +24,7 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.page import find_block
+from registry.captable.times import first_since
 from registry.kernel.errors import Conflict, NotFound, Unavailable
 from registry.kernel.reading import Composed
 from registry.operation.models import PlatformContract
@@ -177,12 +177,7 @@ def first_block_since(session: Session, chain_id: int, since: int | datetime | N
     """Return the number of the first block not before `since`; far ahead where there is none."""
     if since is None or isinstance(since, int):
         return since
-    found = session.exec(
-        select(ChainBlock.number)
-        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) >= since)
-        .order_by(col(ChainBlock.mined_at), col(ChainBlock.number))
-        .limit(1)
-    ).first()
+    found = first_since(session, chain_id, since)
     return sync_state(session, chain_id).number + 1 if found is None else found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 from uuid import UUID
@@ -20,10 +20,10 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.entries import holding_at
 from registry.captable.models import ChainBlock, SyncCursor, Token
 from registry.captable.portfolio import is_frozen, list_read_again, list_tokens_of
-from registry.captable.service import block_at, find_tokens, sync_state
+from registry.captable.service import find_block_at, find_tokens, sync_state
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
-from registry.kernel.errors import Invalid, Unavailable
+from registry.kernel.errors import Invalid, NotFound, Unavailable
 from registry.offering.models import Offering, Order, OrderState
 from registry.portfolio.money import MoneyAccount, read_money
 from registry.portfolio.movements import Movement, list_movements
@@ -194,15 +194,10 @@ def _require_all_read(session: Session, chain_id: int, period: Period) -> None:
 
 def _block_before(session: Session, chain_id: int, moment: datetime) -> AsOfBlock | None:
     """Return the last block before a moment; None where there is none, or no chain was read."""
-    if session.get(SyncCursor, chain_id) is None:
+    try:
+        return find_block_at(session, chain_id, moment - timedelta.resolution)
+    except NotFound:
         return None
-    first = session.exec(
-        select(ChainBlock.number)
-        .where(col(ChainBlock.chain_id) == chain_id, col(ChainBlock.mined_at) < moment)
-        .order_by(col(ChainBlock.number).desc())
-        .limit(1)
-    ).first()
-    return None if first is None else block_at(session, chain_id, first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -73,6 +74,7 @@ def differences(
             for token in session.exec(select(Token).where(col(Token.chain_id) == CHAIN_ID)).all()
         }
         found += _blocks_differ(stored, blocks, truth)
+        found += _times_differ(cursor, [blocks[number] for number in sorted(stored)])
         found += _differ("tokens", set(tokens), set(truth.events))
         look = Look(session, truth, is_pruned=is_pruned)
         known = [tokens[address] for address in tokens.keys() & truth.events.keys()]
@@ -108,11 +110,10 @@ def _some_block(
     """Take a block by chance, by its number or by its time."""
     number = dice.randrange(len(blocks))
     moment = blocks[number].timestamp
-    # By a time: the last block of that second, if what happened last was not before that in time.
+    # By a time: the last block that is not after it. Which one that is can be told of what we keep,
+    # the blocks with events, if none of those below is after it.
     last = max(block.number for block in blocks if block.timestamp <= moment)
-    times = [block.timestamp for block in blocks[: last + 1]]
-    busy = max((block.number for block in blocks[: last + 1] if block.mined), default=0)
-    is_told = times[busy] == max(times[: busy + 1]) and max(times) <= moment
+    is_told = all(block.timestamp <= moment for block in blocks[: last + 1] if block.mined)
     if dice.random() < BY_TIME and is_told:
         return last, captable.block_at(session, CHAIN_ID, datetime.fromtimestamp(moment, UTC))
     return number, captable.block_at(session, CHAIN_ID, number)
@@ -143,6 +144,16 @@ def _blocks_differ(stored: Mapping[int, bytes], blocks: list[Block], truth: Trut
     missing = sorted(with_events - stored.keys())
     found = [f"stored blocks of other branches: {strange[:SHOWN]}"] if strange else []
     return found + ([f"blocks with events are not stored: {missing[:SHOWN]}"] if missing else [])
+
+
+def _times_differ(cursor: SyncCursor, stored: list[Block]) -> Iterator[str]:
+    """Say where a block that is of a time before an earlier one's would not be looked for."""
+    reached = accumulate((block.timestamp for block in stored), max)
+    late = [
+        block.number for block, most in zip(stored, reached, strict=True) if block.timestamp < most
+    ]
+    if late and (cursor.unordered_upto is None or cursor.unordered_upto < late[-1]):
+        yield f"times: ordered above {cursor.unordered_upto}, and {late[-1]} is late"
 
 
 def _speaks(block: Block, truth: Truth) -> bool:
