@@ -13,10 +13,10 @@ from chain.contracts.platform import platform_address
 from chain.node.client import bytes_of, hex_of
 from chain.operations.claim_signing import sign_claims
 from chain.operations.effect import Call, Chain, PlainEffect
-from chain.operations.wallets import raise_any, wallets_of, without_kyc
+from chain.operations.wallets import raise_any, superseded, wallets_of, without_kyc
 from chain.signing.policies import SignerRole
 from registry.investor.models import Wallet
-from registry.kernel.errors import RegistryError
+from registry.kernel.errors import Conflict, RegistryError
 from registry.operation.models import Operation
 
 CLAIM_FIELDS = {
@@ -39,13 +39,13 @@ class AddClaim(PlainEffect):
     records_mined = False
 
     def check(self, session: Session, operation: Operation) -> None:
-        """Refuse a claim for somebody whose KYC no longer stands."""
+        """Refuse a claim for somebody whose KYC no longer stands, or stands by a newer review."""
         raise_any(self.refusals(session, [operation]))
 
     def refusals(
         self, session: Session, operations: Sequence[Operation]
     ) -> Mapping[UUID, RegistryError]:
-        return without_kyc(session, operations)
+        return {**superseded(session, operations), **without_kyc(session, operations)}
 
     def prepare(self, session: Session, chain: Chain, operation: Operation) -> Call:
         return self.fold(session, chain, [operation])
@@ -57,15 +57,27 @@ class AddClaim(PlainEffect):
         issuer = platform_address(session, chain.chain_id, "ClaimIssuer")
         # The chain's own clock: the store refuses a claim issued after the block it is in.
         issued_at = chain.client.head().timestamp
+        wallets = wallets_of(session, operations)
+        _refuse_two_of_one(wallets)
         claims = [
             _claim(operation, wallet, issued_at)
-            for operation, wallet in zip(operations, wallets_of(session, operations), strict=True)
+            for operation, wallet in zip(operations, wallets, strict=True)
         ]
         typed_data = claims_typed_data(chain.chain_id, issuer, claims)
         signature = sign_claims(session, chain, operations, typed_data)
         values = [tuple(claim[name] for name in CLAIM_FIELDS) for claim in claims]
         issue = contract("ClaimIssuer").functions["issue"]
         return Call(bytes_of(issuer), issue.encode(values, signature), too_early=SAME_SECOND)
+
+
+def _refuse_two_of_one(wallets: Sequence[Wallet]) -> None:
+    """Refuse two claims about one identity in one call.
+
+    The store would refuse the second, as issued in the same second, and by that name the whole
+    call would wait for a later one, for ever. Parted, the older is refused as superseded.
+    """
+    if len({wallet.identity for wallet in wallets}) < len(wallets):
+        raise Conflict("claim_superseded", "Of two claims about one identity, one is superseded.")
 
 
 def _claim(operation: Operation, wallet: Wallet, issued_at: int) -> dict[str, Any]:

@@ -33,6 +33,21 @@ def without_kyc(session: Session, operations: Sequence[Operation]) -> Mapping[UU
     }
 
 
+def superseded(session: Session, operations: Sequence[Operation]) -> Mapping[UUID, RegistryError]:
+    """Give the claims of another review than the one by which the investor's KYC was passed."""
+    wanted = {operation.id: _wallet_id(operation) for operation in operations}
+    evidence = wallets.evidence_of(session, set(wanted.values()))
+    return {
+        operation.id: Conflict(
+            "claim_superseded",
+            "The investor's KYC was passed anew, and has a claim of its own.",
+            remedy="See to the claim of the newest review.",
+        )
+        for operation in operations
+        if bytes.fromhex(operation.params["evidence_sha256"]) != evidence[wanted[operation.id]]
+    }
+
+
 def not_deliverable(
     session: Session, operations: Sequence[Operation]
 ) -> Mapping[UUID, RegistryError]:

@@ -306,6 +306,16 @@ def wallets_that_may_hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
     return {wallet for wallet, state, valid_until in rows if is_in_force(state, valid_until)}
 
 
+def evidence_of(session: Session, ids: Collection[UUID]) -> dict[UUID, bytes | None]:
+    """Give, of many wallets, the hash of the review by which their investor last passed KYC."""
+    rows = session.exec(
+        select(Wallet.id, Investor.kyc_evidence_sha256)
+        .join(Investor, col(Investor.id) == col(Wallet.investor_id))
+        .where(among(col(Wallet.id), ids))
+    )
+    return dict(rows.all())
+
+
 def may_receive(investor_id: Mapped[UUID]) -> ColumnElement[bool]:
     """Give the condition that an investor may hold now, and has a wallet to receive in.
 

@@ -46,14 +46,8 @@ def under(market: Market, *, without_issue: bool = False, **claim_issuer: Any) -
 
 
 def claim(market: Market, person: int) -> Operation:
-    return market.plan(
-        OperationKind.ADD_CLAIM,
-        f"one more claim {person}",
-        wallet_id=str(market.wallet(person).id),
-        topic=1,
-        expires_at=2_000_000_000,
-        evidence_sha256="ab" * 32,
-    )
+    before = market.find(OperationKind.ADD_CLAIM, person)
+    return market.plan(OperationKind.ADD_CLAIM, f"one more claim {person}", **before.params)
 
 
 def find(market: Market, operation: Operation) -> Operation:

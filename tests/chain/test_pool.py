@@ -254,14 +254,8 @@ def test_claim_key__cannot_sign__the_claim_waits_and_no_agent_rests(market: Mark
     world = market.world
     trouble = SignerUnavailable("gcp-kms:key answers 429 RESOURCE_EXHAUSTED.")
     broken = replace(world.chain, claim_signer=Key(99, trouble=trouble))
-    claim = market.plan(
-        OperationKind.ADD_CLAIM,
-        "one more claim",
-        wallet_id=str(market.wallet(FIRST).id),
-        topic=1,
-        expires_at=2_000_000_000,
-        evidence_sha256="ab" * 32,
-    )
+    before = market.find(OperationKind.ADD_CLAIM, FIRST)
+    claim = market.plan(OperationKind.ADD_CLAIM, "one more claim", **before.params)
     ours = replace(world, chain=broken)
     ours.settle()
 
