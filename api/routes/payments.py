@@ -127,8 +127,16 @@ def get_payment(
 def assign_payment(
     payment_id: UUID, body: PaymentAssign, session: SessionDep, actor: ActorDep
 ) -> PaymentRead:
-    """Use money of no order for one; for one that it does not point to, as the second person."""
-    return PaymentRead.of(allocating.assign_payment(session, actor, payment_id, body.order_id))
+    """Use money of no order for one, or for what another payment owes.
+
+    For a debt, or an order that it does not point to, as the second person.
+    """
+    if body.order_id is not None:
+        row = allocating.assign_payment(session, actor, payment_id, body.order_id)
+    else:
+        assert body.payment_id is not None, "the schema asks for one of the two"
+        row = allocating.assign_to_debt(session, actor, payment_id, body.payment_id)
+    return PaymentRead.of(row)
 
 
 @router.post("/payments/{payment_id}/return", dependencies=IDEMPOTENT)

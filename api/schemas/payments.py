@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sqlmodel import Session
 
 from api.schemas.common import Body, DatedInstant, MoneyAmount, OfPerson, Read, ShortText
@@ -78,7 +78,8 @@ class PaymentNotice(Body):
 class PaymentRead(OfPerson):
     """A payment; `order_reference` is what it said, as far as it could be read.
 
-    With a `proposed_order_id` it waits for another person to assign it to that order.
+    With a `proposed_order_id` it waits for another person to assign it to that order, and with a
+    `proposed_payment_id` to what that payment owes. It has made good what `owing_payment_id` owed.
     """
 
     id: UUID
@@ -88,7 +89,9 @@ class PaymentRead(OfPerson):
     order_id: UUID | None
     order_reference: str | None
     payer_hint: str | None
+    owing_payment_id: UUID | None
     proposed_order_id: UUID | None
+    proposed_payment_id: UUID | None
     proposed_by: str | None
     amount: MoneyAmount
     received_at: datetime
@@ -167,9 +170,18 @@ class PaymentWithCandidates(PaymentRead):
 
 
 class PaymentAssign(Body):
-    """The order that a payment is meant for."""
+    """What a payment is meant for: an order, or what another payment owes; one of them."""
 
-    order_id: UUID
+    order_id: UUID | None = None
+    payment_id: Annotated[
+        UUID | None, Field(description="A payment of which /v1/receivables lists what is owed")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.order_id is None) == (self.payment_id is None):
+            raise ValueError("send either order_id or payment_id")
+        return self
 
 
 class PostingRead(Read):

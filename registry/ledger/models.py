@@ -49,7 +49,7 @@ ASSETS = PLACES | {Account.RECEIVABLE}
 class EntryKind(StrEnum):
     RECEIPT = "RECEIPT"
     ALLOCATION = "ALLOCATION"
-    """Money of an unknown reference is given to its order."""
+    """Money of an unknown reference is given to its order, or makes good what a payment owes."""
     RELEASE = "RELEASE"
     """What was held for an order is to go back."""
     ALLOTMENT = "ALLOTMENT"

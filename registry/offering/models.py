@@ -310,6 +310,8 @@ class PaymentState(StrEnum):
     ALLOCATED = "ALLOCATED"
     RETURNED = "RETURNED"
     """It belonged to no order, and went back."""
+    PAID_DEBT = "PAID_DEBT"
+    """It made good what was owed of another payment."""
     REVERSED = "REVERSED"
     """The bank took it back."""
 
@@ -327,18 +329,26 @@ class Payment(Record, table=True):
         What it said it is for, as far as we could read it; numbers of people are masked.
     payer_hint
         Who sent it, masked before it comes here.
-    proposed_order_id, proposed_by
-        For which order somebody of treasury would use it, though nothing points to that one.
+    owing_payment_id
+        Of which other payment it made good what was owed.
+    proposed_order_id, proposed_payment_id, proposed_by
+        For which order, or debt of a payment, somebody of treasury would use it, though nothing
+        points to that one.
     """
 
     __table_args__ = (
         CheckConstraint("amount_paisa > 0", name="ck_payment_amount"),
         CheckConstraint(
-            "(proposed_order_id IS NULL) = (proposed_by IS NULL)", name="ck_payment_proposed"
+            "num_nonnulls(proposed_order_id, proposed_payment_id) = num_nonnulls(proposed_by)",
+            name="ck_payment_proposed",
         ),
         CheckConstraint(
             "state = 'REVERSED' OR (state = 'ALLOCATED') = (order_id IS NOT NULL)",
             name="ck_payment_order",
+        ),
+        CheckConstraint(
+            "state = 'REVERSED' OR (state = 'PAID_DEBT') = (owing_payment_id IS NOT NULL)",
+            name="ck_payment_owing",
         ),
         # What came on one day (reports of currency transactions).
         # All that the payments of a day add up to stands in it (R-13).
@@ -357,7 +367,9 @@ class Payment(Record, table=True):
     state: PaymentState = enumeration(PaymentState)
     amount_paisa: int = bigint()
     received_at: AwareDatetime = instant(nullable=False)
+    owing_payment_id: UUID | None = Field(default=None, foreign_key="payment.id")
     proposed_order_id: UUID | None = Field(default=None, foreign_key="purchase_order.id")
+    proposed_payment_id: UUID | None = Field(default=None, foreign_key="payment.id")
     proposed_by: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Use cases of treasury on money of no order that we know: give it to its order, or back."""
+"""Use cases of treasury on money of no order: give it to its order or to a debt, or back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sqlmodel import Session, col, or_, select
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.money import Money
 from registry.kernel.rows import get_row, page_after
 from registry.ledger import service as ledger
 from registry.ledger.models import Account, EntryKind
-from registry.ledger.service import NewEntry
+from registry.ledger.service import NewEntry, move
 from registry.lifecycle.reasons import check_other_person
 from registry.offering.models import Order, OrderState, Payment, PaymentState, Refund
 from registry.offering.orders import lock_orders
@@ -57,29 +58,97 @@ def assign_payment(session: Session, actor: Actor, payment_id: UUID, order_id: U
         )
     if not _is_pointed_to(session, payment, order):
         if payment.proposed_order_id != order.id:
-            return _propose(session, actor, payment, order)
-        check_other_person(
-            actor,
-            payment.proposed_by,
-            told="Nothing but their word points to this order: another person confirms (APR-01).",
-            remedy="Let another person of treasury assign it to the same order.",
-        )
+            return _propose(session, actor, payment, order_id=order.id)
+        _require_another(actor, payment, "order")
     allocate(session, actor, [(payment, order)])
     return payment
+
+
+def assign_to_debt(session: Session, actor: Actor, payment_id: UUID, owing_id: UUID) -> Payment:
+    """Use money of no order for what is owed of a payment that was returned, and then taken back.
+
+    Nothing points to a debt: the first who says so proposes it, and somebody else carries it out.
+
+    Raises
+    ------
+    NotFound
+        There is no such payment.
+    Forbidden
+        ``checker_is_maker``.
+    Conflict
+        ``payment_not_unallocated``, ``payment_owes_nothing``, ``payment_exceeds_debt``.
+    """
+    # Both in the order of ids; of two payments of one debt the second sees what is left.
+    for each in sorted({payment_id, owing_id}):
+        get_row(session, Payment, each, kind="payment", lock=True)
+    payment = _unallocated(session, payment_id)
+    _require_owed(session, payment, owing_id)
+    if payment.proposed_payment_id != owing_id:
+        return _propose(session, actor, payment, owing_id=owing_id)
+    _require_another(actor, payment, "payment")
+    payment.owing_payment_id, payment.state = owing_id, PaymentState.PAID_DEBT
+    session.add(payment)
+    subject = ("payment", owing_id)
+    sides = move(
+        payment.amount_paisa,
+        debit=(Account.UNALLOCATED, payment.id),
+        credit=(Account.RECEIVABLE, owing_id),
+    )
+    ledger.post(
+        session, [NewEntry(EntryKind.ALLOCATION, f"allocation:{payment.id}", subject, sides)]
+    )
+    session.flush()
+    journal.record(
+        session, actor, "payment_assigned", *subject,
+        payment=str(payment.id), amount_paisa=str(payment.amount_paisa),
+    )  # fmt: skip
+    return payment
+
+
+def _require_owed(session: Session, payment: Payment, owing_id: UUID) -> None:
+    owed = ledger.balance_of(session, Account.RECEIVABLE, owing_id)
+    if owed <= 0:
+        raise Conflict(
+            "payment_owes_nothing",
+            "Nothing is owed of this payment.",
+            remedy="Name a payment of /v1/receivables; what an order owes is paid by its order_id.",
+        )
+    if payment.amount_paisa > owed:
+        raise Conflict(
+            "payment_exceeds_debt",
+            f"{Money(payment.amount_paisa)} came, and {Money(owed)} are owed.",
+            remedy="Return it at /v1/payments/{id}/return, and ask for what is owed.",
+        )
 
 
 def _is_pointed_to(session: Session, payment: Payment, order: Order) -> bool:
     return any(each.id == order.id for each in suggest_orders(session, payment))
 
 
-def _propose(session: Session, actor: Actor, payment: Payment, order: Order) -> Payment:
-    payment.proposed_order_id, payment.proposed_by = order.id, actor.subject
+def _propose(
+    session: Session,
+    actor: Actor,
+    payment: Payment,
+    *,
+    order_id: UUID | None = None,
+    owing_id: UUID | None = None,
+) -> Payment:
+    payment.proposed_order_id, payment.proposed_payment_id = order_id, owing_id
+    payment.proposed_by = actor.subject
     session.add(payment)
     session.flush()
-    journal.record(
-        session, actor, "payment_assignment_proposed", "payment", payment.id, order=str(order.id)
-    )
+    meant = {"order": str(order_id)} if order_id else {"owing_payment": str(owing_id)}
+    journal.record(session, actor, "payment_assignment_proposed", "payment", payment.id, **meant)
     return payment
+
+
+def _require_another(actor: Actor, payment: Payment, kind: str) -> None:
+    check_other_person(
+        actor,
+        payment.proposed_by,
+        told=f"Nothing but their word points to this {kind}: another person confirms (APR-01).",
+        remedy=f"Let another person of treasury assign it to the same {kind}.",
+    )
 
 
 def return_payment(

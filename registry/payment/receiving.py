@@ -290,7 +290,7 @@ def _use_told_again(
     free = [payment for payment in locked if payment.state == PaymentState.UNALLOCATED]
     for payment in free:
         payment.order_reference = named[payment.id][1]
-        payment.proposed_order_id = payment.proposed_by = None
+        payment.proposed_order_id = payment.proposed_payment_id = payment.proposed_by = None
     allocate(session, THE_SYSTEM, [(payment, orders[named[payment.id][0]]) for payment in free])
 
 

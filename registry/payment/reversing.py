@@ -31,7 +31,7 @@ def reverse_receipt(session: Session, rail: PaymentRail, reversal: Reversal) -> 
     """Book that a notice takes a payment back; told again, it changes nothing.
 
     Money that no mint has used leaves the order, which waits for it again; what was used, or sent
-    back already, its buyer owes from now on.
+    back already, its buyer owes from now on, and what had made good a debt is owed again.
 
     Raises
     ------
@@ -112,14 +112,18 @@ def _reverse_of_order(session: Session, rail: PaymentRail, payment: Payment, ord
 
 
 def _reverse_of_nobody(session: Session, rail: PaymentRail, payment: Payment) -> None:
-    gone = payment.state == PaymentState.RETURNED
-    sides = move(
-        payment.amount_paisa,
-        debit=(Account.RECEIVABLE if gone else Account.UNALLOCATED, payment.id),
-        credit=(rail.account, None),
-    )
-    owed = payment.amount_paisa if gone else 0
-    _book(session, payment, ("payment", payment.id), sides, owed_paisa=owed)
+    owing_id = _owing_of(payment)
+    debit = (Account.RECEIVABLE, owing_id) if owing_id else (Account.UNALLOCATED, payment.id)
+    sides = move(payment.amount_paisa, debit=debit, credit=(rail.account, None))
+    owed = payment.amount_paisa if owing_id else 0
+    _book(session, payment, ("payment", owing_id or payment.id), sides, owed_paisa=owed)
+
+
+def _owing_of(payment: Payment) -> UUID | None:
+    """Give the payment of which it is owed from now on; None where the money lies unused."""
+    if payment.state == PaymentState.RETURNED:
+        return payment.id
+    return payment.owing_payment_id
 
 
 def _book(

@@ -181,6 +181,39 @@ def test_receivables__taken_back_while_minted__are_listed_to_compliance(
     assert owed[str(order.id)] == money(order.amount_paisa)
 
 
+def test_receivables__of_a_payment__end_by_a_new_one_that_two_people_assign(house: House) -> None:
+    treasury = house.caller(Role.TREASURY)
+    colleague = house.caller(make.actor(Role.TREASURY, subject="the-other-treasury"))
+    owing, payment, larger = (come(house, "rent", paisa) for paisa in (700, 700, 701))
+    returned = {"rail_reference": secrets.token_hex(4)}
+    assert treasury.post(f"/v1/payments/{owing['id']}/return", returned).is_success
+    back = house.notify(
+        {
+            "bank_reference": secrets.token_hex(8),
+            "reverses": owing["rail_reference"],
+            "amount": money(700),
+            "received_at": datetime.now(UTC).isoformat(),
+        }
+    )
+    assert back.json()["state"] == "REVERSED"
+    path, debt = f"/v1/payments/{payment['id']}/assign", {"payment_id": owing["id"]}
+
+    with house.unchanged():
+        both = debt | {"order_id": str(uuid4())}
+        problem_of(treasury.post(path, both), 422, "request_invalid")
+        too_much = treasury.post(f"/v1/payments/{larger['id']}/assign", debt)
+        problem_of(too_much, 409, "payment_exceeds_debt")
+        of_none = treasury.post(path, {"payment_id": larger["id"]})
+        problem_of(of_none, 409, "payment_owes_nothing")
+    assert treasury.post(path, debt).json()["proposed_payment_id"] == owing["id"]
+    problem_of(treasury.post(path, debt), 403, "checker_is_maker")
+    answer = colleague.post(path, debt).json()
+
+    assert (answer["state"], answer["owing_payment_id"]) == ("PAID_DEBT", owing["id"])
+    listed = treasury.get("/v1/receivables").json()["items"]
+    assert owing["id"] not in [item["subject_id"] for item in listed]
+
+
 def everything(house: House, role: Role, path: str, **query: Any) -> list[dict[str, Any]]:
     """Read a list to its end, two at a time."""
     found, more = [], house.caller(role).get(path, limit=2, **WHY, **query).json()

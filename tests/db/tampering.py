@@ -46,7 +46,9 @@ def faults(database: Database) -> list[str]:
 
 
 NEWEST_MIGRATION_UNDONE = (
-    "ALTER TABLE sync_cursor DROP COLUMN latest_mined_at, DROP COLUMN unordered_upto;"
-    " UPDATE alembic_version SET version_num = '0097'"
+    "ALTER TABLE payment DROP COLUMN proposed_payment_id, DROP COLUMN owing_payment_id;"
+    " ALTER TABLE payment ADD CONSTRAINT ck_payment_proposed"
+    " CHECK ((proposed_order_id IS NULL) = (proposed_by IS NULL));"
+    " UPDATE alembic_version SET version_num = '0098'"
 )
 """By hand, as by somebody who wants the next start to migrate."""
