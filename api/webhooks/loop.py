@@ -122,6 +122,7 @@ class Notices:
                     session,
                     message.delivery_id,
                     outcome.fault,
+                    until=message.until,
                     status=outcome.status,
                     wait=outcome.wait,
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -50,9 +50,17 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message that this worker may send now."""
+    """A message that this worker may send now.
+
+    Parameters
+    ----------
+    until
+        When another worker may; it names this try, for each takes the message until a moment of
+        its own, whereas the owner of an endpoint lets the tries be counted anew.
+    """
 
     delivery_id: UUID
+    until: datetime
     owner: str
     url: str
     message_id: UUID
@@ -147,9 +155,10 @@ def claim(
         How many tries of whom this worker has under way in the lane.
     """
     moment = now()
+    until = moment + LEASE
     values = {
         "now": moment,
-        "until": moment + LEASE,
+        "until": until,
         "failing": lane is Lane.FAILING,
         "each": _EACH[lane],
         "most": EACH_OWNER[lane],
@@ -171,11 +180,13 @@ def claim(
         except SealBroken:
             # An alarm, and no reason to hold up everybody else's.
             log.error("webhook_secret_lost", endpoint=str(endpoint.id))  # noqa: TRY400
-            note_failed(session, delivery.id, "its secret does not open any more")
+            fault = "its secret does not open any more"
+            note_failed(session, delivery.id, fault, until=until)
             continue
         found.append(
             Outgoing(
                 delivery.id,
+                until,
                 endpoint.owner,
                 endpoint.url,
                 delivery.message_id,
@@ -187,7 +198,7 @@ def claim(
 
 
 def note_delivered(session: Session, delivery_id: UUID, status: int) -> None:
-    """Record that a receiver has taken a message."""
+    """Record that a receiver has taken a message, in whichever try of it."""
     delivery, endpoint = _locked(session, delivery_id)
     delivery.answer_status, delivery.fault = status, None
     _end(delivery, DeliveryState.DELIVERED)
@@ -200,19 +211,24 @@ def note_failed(
     delivery_id: UUID,
     fault: str,
     *,
+    until: datetime,
     status: int | None = None,
     wait: timedelta | None = None,
 ) -> None:
     """Record that a try failed: it is tried again later, or given up.
 
+    A message that its owner sends again since, or another worker, goes on as if it had not.
+
     Parameters
     ----------
+    until
+        Which try: the `Outgoing.until` of it.
     wait
         What the receiver asked for (Retry-After).
     """
     delivery, endpoint = _locked(session, delivery_id)
     delivery.answer_status, delivery.fault = status, fault
-    if delivery.state == DeliveryState.PENDING:
+    if delivery.state == DeliveryState.PENDING and delivery.next_at == until:
         if delivery.attempts > len(PAUSES):
             _end(delivery, DeliveryState.ABANDONED)
         else:

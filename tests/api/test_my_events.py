@@ -24,6 +24,7 @@ from api.webhooks.loop import Notices
 from api.webhooks.posting import Outcome, Poster
 from registry.captable.models import SyncCursor, Token
 from registry.kernel.actor import Actor, Role
+from registry.kernel.clock import now
 from registry.kernel.ids import new_id
 from registry.notice import service as notices
 from registry.portfolio.telling import tell_holdings
@@ -399,7 +400,7 @@ def test_webhook__to_a_network_of_our_own__is_refused(house: House, person: Acto
 
 def outgoing(url: str) -> Outgoing:
     payload = {"type": "webhook.test", "timestamp": "now", "data": {}}
-    return Outgoing(new_id(), "somebody", url, new_id(), payload, [new_secret()])
+    return Outgoing(new_id(), now(), "somebody", url, new_id(), payload, [new_secret()])
 
 
 def post(url: str, *, allow_loopback: bool = False) -> Outcome:

@@ -20,7 +20,7 @@ from registry.notice import service as notices
 from registry.webhook import outbox, rotation
 from registry.webhook import service as webhooks
 from registry.webhook.models import DeliveryState, WebhookDelivery, WebhookEndpoint
-from registry.webhook.outbox import PATIENCE, PAUSES, Lane
+from registry.webhook.outbox import PATIENCE, PAUSES, Lane, Outgoing
 from registry.webhook.secret import OVERLAP, secrets_of
 from tests import factories as make
 from tests.db.races import meanwhile
@@ -55,7 +55,22 @@ def deliveries(session: Session, endpoint: WebhookEndpoint) -> list[WebhookDeliv
 
 
 def claimed(session: Session, vault: Vault, lane: Lane = Lane.WELL) -> list[UUID]:
-    return [item.delivery_id for item in outbox.claim(session, vault, lane, 100)]
+    return [item.delivery_id for item in tries(session, vault, lane)]
+
+
+def tries(session: Session, vault: Vault, lane: Lane = Lane.WELL) -> list[Outgoing]:
+    return outbox.claim(session, vault, lane, 100)
+
+
+def fail(
+    session: Session,
+    sent: Outgoing,
+    fault: str = "it answered 500",
+    *,
+    status: int | None = None,
+    wait: timedelta | None = None,
+) -> None:
+    outbox.note_failed(session, sent.delivery_id, fault, until=sent.until, status=status, wait=wait)
 
 
 def let_time_come(session: Session) -> None:
@@ -132,15 +147,15 @@ def test_note_failed__again_and_again__grows_its_pauses_and_is_given_up(
     waits = []
     lane = Lane.WELL
     for _ in range(len(PAUSES)):
-        (sent,) = claimed(session, vault, lane)
-        outbox.note_failed(session, sent, "it answered 500", status=500)
+        (sent,) = tries(session, vault, lane)
+        fail(session, sent, status=500)
         row = deliveries(session, endpoint)[0]
         assert row.next_at is not None
         waits.append(row.next_at - now())
         let_time_come(session)
         lane = Lane.FAILING
-    (sent,) = claimed(session, vault, lane)
-    outbox.note_failed(session, sent, "it answered 500", status=500)
+    (sent,) = tries(session, vault, lane)
+    fail(session, sent, status=500)
 
     assert waits == sorted(waits)
     assert waits[-1] > timedelta(hours=19)
@@ -154,8 +169,8 @@ def test_note_failed__receiver_asks_for_more_time__gets_it(
 ) -> None:
     tell(session, owner)
     publish(session)
-    (sent,) = claimed(session, vault)
-    outbox.note_failed(session, sent, "it answered 429", status=429, wait=timedelta(hours=1))
+    (sent,) = tries(session, vault)
+    fail(session, sent, "it answered 429", status=429, wait=timedelta(hours=1))
 
     row = deliveries(session, endpoint)[0]
     assert row.next_at is not None
@@ -186,8 +201,8 @@ def test_note_failed__for_days__disables_and_tells_the_owner(
     endpoint.failing_since = now() - PATIENCE
     session.add(endpoint)
     publish(session)
-    (sent,) = claimed(session, vault, Lane.FAILING)
-    outbox.note_failed(session, sent, "ConnectError: refused")
+    (sent,) = tries(session, vault, Lane.FAILING)
+    fail(session, sent, "ConnectError: refused")
     publish(session)
 
     assert endpoint.disabled_because is not None
@@ -205,8 +220,8 @@ def test_note_failed__gone__disables_at_once(
 ) -> None:
     tell(session, owner)
     publish(session)
-    (sent,) = claimed(session, vault)
-    outbox.note_failed(session, sent, "it answered 410", status=410)
+    (sent,) = tries(session, vault)
+    fail(session, sent, "it answered 410", status=410)
 
     assert endpoint.disabled_at is not None
     enabled = webhooks.enable_endpoint(session, owner, endpoint.id)
@@ -246,6 +261,35 @@ def test_retry__of_one_that_was_given_up__sends_it_anew(
 
     assert claimed(session, vault) == [delivery.id]
     assert deliveries(session, endpoint)[0].message_id == delivery.message_id
+
+
+def test_note_failed__its_owner_retried_it_meanwhile__leaves_the_new_try_alone(
+    session: Session, vault: Vault, owner: Actor, endpoint: WebhookEndpoint
+) -> None:
+    tell(session, owner)
+    publish(session)
+    (old,) = tries(session, vault)
+    webhooks.disable_endpoint(session, owner, endpoint, "The receiver answered 410 Gone.")
+    webhooks.enable_endpoint(session, owner, endpoint.id)
+    session.expire_all()
+    webhooks.retry_delivery(session, owner, old.delivery_id)
+    fail(session, old, wait=timedelta(hours=1))
+
+    row = deliveries(session, endpoint)[0]
+    assert row.state == DeliveryState.PENDING
+    assert row.next_at is not None
+    assert row.next_at - now() <= PAUSES[0]
+    let_time_come(session)
+    # The endpoint is known to fail since the old try.
+    (new,) = tries(session, vault, Lane.FAILING)
+    assert new.delivery_id == old.delivery_id
+    # The old one counts for nothing while the new one, which is the first again, is under way.
+    fail(session, old)
+    assert deliveries(session, endpoint)[0].next_at == new.until
+    fail(session, new, wait=timedelta(hours=1))
+    row = deliveries(session, endpoint)[0]
+    assert (row.attempts, row.next_at is not None) == (1, True)
+    assert row.next_at != new.until
 
 
 def test_rotate_secret__for_a_day__both_sign(session: Session, vault: Vault, owner: Actor) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.webhooks.posting import Outcome, Poster
+from registry.kernel.clock import now
 from registry.kernel.ids import new_id
 from registry.webhook.outbox import Outgoing
 from registry.webhook.secret import new_secret
@@ -46,7 +47,7 @@ def test_post__name_of_any_alphabet__is_looked_up_and_certified_as_it_is_written
         poster = Poster(allow_loopback=False, client=client)
         payload = {"type": "webhook.test", "timestamp": "now", "data": {}}
         message = Outgoing(
-            new_id(), "somebody", f"https://{name}/hook", new_id(), payload, [new_secret()]
+            new_id(), now(), "somebody", f"https://{name}/hook", new_id(), payload, [new_secret()]
         )
         try:
             return await poster.post(message)
