@@ -24,20 +24,28 @@ MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 _SEAL_BYTES = 12
 
-_OF_BLOCK = re.compile(r"([0-9]{1,15})-([0-9a-f]{64}) (.+)")
+_OF_BLOCK = re.compile(r"([0-9]{1,15})-([0-9a-f]{64})(?:-([0-9]{1,9}))? (.+)")
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
 
 
 class PageBlock(NamedTuple):
-    """The block of which the first page of a list is, and so all others."""
+    """The block of which the first page of a list is, and so all others.
+
+    Parameters
+    ----------
+    reading
+        How often what was known of the token up to this block had been thrown away by then.
+    """
 
     number: int
     hash: bytes
+    reading: int = 0
 
     def __str__(self) -> str:
-        return f"{self.number}-{self.hash.hex()}"
+        again = f"-{self.reading}" if self.reading else ""
+        return f"{self.number}-{self.hash.hex()}{again}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,8 @@ class Paging:
     after : str | None
         The last key of the page before, as the list itself writes it.
     block
-        Of which all pages of the list are, where it speaks of one.
+        Tells of which block all pages of the list are, where it speaks of one. It is asked only
+        where there is a next page.
     """
 
     limit: int
@@ -57,7 +66,7 @@ class Paging:
     _secret: bytes
     _request: Request
     _response: Response
-    block: PageBlock | None = None
+    block: Callable[[], PageBlock] | None = None
 
     @property
     def after_id(self) -> UUID | None:
@@ -92,7 +101,7 @@ class Paging:
 
     def follow(self, key: str) -> str:
         """Give the cursor of the page behind `key`, and name that page in the Link header."""
-        following = _seal(self._secret, key if self.block is None else f"{self.block} {key}")
+        following = _seal(self._secret, key if self.block is None else f"{self.block()} {key}")
         # A filter may be given more than once.
         asked = self._request.query_params.multi_items()
         query = [(name, value) for name, value in asked if name != "cursor"]
@@ -100,8 +109,10 @@ class Paging:
         self._response.headers["Link"] = f'<{url}>; rel="next"'
         return following
 
-    def of_first(self) -> Paging:
+    def of_first(self) -> tuple[Paging, PageBlock | None]:
         """Read of which block the first page was, in a list that speaks of one.
+
+        None where this is the first.
 
         Raises
         ------
@@ -109,12 +120,12 @@ class Paging:
             ``cursor_invalid``: it was given before cursors said so.
         """
         if self.after is None:
-            return self
+            return self, None
         told = _OF_BLOCK.fullmatch(self.after)
         if told is None:
             raise Invalid("cursor_invalid", "This cursor is of an older version: begin again.")
-        block = PageBlock(int(told[1]), bytes.fromhex(told[2]))
-        return replace(self, after=told[3], block=block)
+        block = PageBlock(int(told[1]), bytes.fromhex(told[2]), int(told[3] or 0))
+        return replace(self, after=told[4]), block
 
     @property
     def headers(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ on the platform's chain or on one of FOLLOWED_CHAINS, has none, and is known by 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -23,8 +24,8 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at, same_block_at
 from registry.captable.degraded import doubt_of
 from registry.captable.models import Token
-from registry.captable.readings import require_known
-from registry.kernel.errors import Invalid, NotFound
+from registry.captable.readings import require_known, times_read_again_below
+from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.settings import Settings
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
@@ -201,18 +202,26 @@ async def get_paged_at(
     NotFound
         The chain has no such token here.
     Conflict
-        ``page_block_lost``.
+        ``page_block_lost``, ``page_read_anew``.
     Invalid
         ``cursor_invalid``.
     """
-    paging = paging.of_first()
+    placed, first = paging.of_first()
 
     def find() -> PagedAt:
-        at = _look(session, services, which, needed, when, first=paging.block)
-        block = PageBlock(at.block.number, at.block.hash)
-        return PagedAt(at.token, at.block, at.block_read, replace(paging, block=block))
+        at = _look(session, services, which, needed, when, first=first)
+        block = partial(_page_block, session, at, first)
+        return PagedAt(at.token, at.block, at.block_read, replace(placed, block=block))
 
     return Later(find)
+
+
+def _page_block(session: Session, at: ProjectedAt, first: PageBlock | None) -> PageBlock:
+    """Give the block of all pages: as the first one said, or as it is to be said there."""
+    if first is not None:
+        return first
+    reading = times_read_again_below(session, at.token, at.block.number)
+    return PageBlock(at.block.number, at.block.hash, reading)
 
 
 def _look(
@@ -228,13 +237,34 @@ def _look(
     block = (
         known_block_at(session, token.chain_id, when.as_of, when.known_at)
         if first is None
-        else same_block_at(session, token.chain_id, *first, when.known_at)
+        else same_block_at(session, token.chain_id, first.number, first.hash, when.known_at)
     )
     require_known(session, token, when.known_at, block=block.number)
+    if first is not None:
+        _require_same_reading(session, token, first)
     if block.degraded is None and not isinstance(which.token_id, UUID):
         block = replace(block, degraded=doubt_of(session, token))
     final = needed_on(session, services, token.chain_id, needed)
     return ProjectedAt(token, block, AsOfBlockRead.of(block, final))
+
+
+def _require_same_reading(session: Session, token: Token, first: PageBlock) -> None:
+    """Refuse to go on with a list of which the first page is of what was thrown away since.
+
+    Block and hash are the same then, and what the pages before said may be of another cap table.
+
+    Raises
+    ------
+    Conflict
+        ``page_read_anew``.
+    """
+    if times_read_again_below(session, token, first.number) != first.reading:
+        raise Conflict(
+            "page_read_anew",
+            f"The token was repaired and read again up to block {first.number}, of which the "
+            "pages before are: they may be wrong.",
+            remedy="Begin again without a cursor.",
+        )
 
 
 TokenDep = Annotated[TokenAt, Depends(get_token_at)]

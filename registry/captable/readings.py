@@ -12,12 +12,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, ColumnElement, DateTime, func, text, update
+from sqlalchemy import Column, ColumnElement, DateTime, bindparam, func, text, update
+from sqlalchemy import select as sql_select
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from registry.captable.models import Token
 from registry.kernel.columns import bigint, enumeration, instant
 from registry.kernel.errors import Conflict
+from registry.kernel.reading import Composed
 from registry.tokenization.models import Tokenization
 
 
@@ -106,6 +108,21 @@ def times_read_again(session: Session, token: Token) -> int:
         col(TokenReading.kind) == ReadingKind.READ_AGAIN,
     )
     return session.exec(query).one()
+
+
+_REREAD_BELOW = Composed(
+    sql_select(func.count()).where(
+        col(TokenReading.token_no) == bindparam("token_no"),
+        col(TokenReading.kind) == ReadingKind.READ_AGAIN,
+        col(TokenReading.after_block) < bindparam("block"),
+    )
+)
+
+
+def times_read_again_below(session: Session, token: Token, block: int) -> int:
+    """Return how often something that was known of a token up to a block was thrown away."""
+    (count,) = _REREAD_BELOW.scalars(session, token_no=token.token_no, block=block)
+    return count
 
 
 def require_known(session: Session, token: Token, known_at: datetime | None, *, block: int) -> None:

@@ -277,6 +277,37 @@ def test_list__block_kept_or_known_at_given__goes_on_over_a_reorg(held: Moves, w
         assert answer.json()["items"]
 
 
+@pytest.mark.parametrize("what", PAGED)
+def test_list__token_is_read_again_between_two_pages__says_so(held: Moves, what: str) -> None:
+    wrong = FIRST_BLOCK + 3
+    link = first_and_next(held, what)[1]
+    moment = held.house.one("SELECT clock_timestamp()").isoformat()
+    known = first_and_next(held, what, known_at=moment)[1]
+    held.read_again(wrong - 1)
+    caller = held.house.caller(Role.AUDITOR)
+    problem_of(caller.ask("GET", link), 503, "token_catching_up")
+    said = ({"kind": EventKind.PAUSED}, moved(HIGH, MIDDLE, 6))
+    held.read_apart(said, first=wrong, joins=True)
+
+    problem_of(caller.ask("GET", link), 409, "page_read_anew")
+    problem_of(caller.ask("GET", known), 409, "token_read_since")
+    anew = first_and_next(held, what)[1]
+    assert caller.ask("GET", anew).status_code == 200
+
+
+def test_list__token_is_read_again_above_its_block__goes_on(held: Moves) -> None:
+    table = {"as_of": f"block:{FIRST_BLOCK + 2}"}
+    first, following = first_and_next(held, "cap_table", **table)
+    held.read_again(FIRST_BLOCK + 2)
+    held.read_apart((moved(HIGH, MIDDLE, 6),), first=FIRST_BLOCK + 3, joins=True)
+
+    answer = held.house.caller(Role.AUDITOR).ask("GET", following)
+
+    assert answer.status_code == 200, answer.text
+    rows = [*first["items"], *answer.json()["items"]]
+    assert [row["balance_units"] for row in rows] == ["30", "70"]
+
+
 def test_cursor__from_before_it_named_a_block__is_refused(held: Moves) -> None:
     path = f"/v1/tokens/{held.token_id}/cap_table"
     key = held.house.services.settings.token_key
