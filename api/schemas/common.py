@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
@@ -76,6 +77,13 @@ Units = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,17})$")]
 
 BigInteger = Annotated[int, PlainSerializer(str, return_type=str)]
 """An integer that may pass 2^53, written as a string."""
+
+ExactFraction = tuple[BigInteger, BigInteger]
+"""Numerator and denominator, in lowest terms."""
+
+
+def exact(value: Fraction) -> ExactFraction:
+    return (value.numerator, value.denominator)
 
 
 HEX_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")

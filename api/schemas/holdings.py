@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Self
 from uuid import UUID
 
 from api.schemas.claims import ClaimRead
-from api.schemas.common import AsOfBlockRead, BigInteger, Read, address_of, hash_of
+from api.schemas.common import (
+    AsOfBlockRead,
+    BigInteger,
+    ExactFraction,
+    Read,
+    address_of,
+    exact,
+    hash_of,
+)
 from registry.captable.concentration import Concentration, HolderKind
 from registry.captable.history import HoldingChange
 from registry.captable.transfers import TransferNature, TransferRow
-
-ExactFraction = tuple[BigInteger, BigInteger]
-"""Numerator and denominator, in lowest terms."""
-
-
-def exact(value: Fraction) -> ExactFraction:
-    return (value.numerator, value.denominator)
 
 
 class TransferRead(Read):

@@ -11,10 +11,12 @@ from api.schemas.claims import ClaimRead
 from api.schemas.common import (
     AsOfBlockRead,
     BigInteger,
+    ExactFraction,
     OfPerson,
     Read,
     WithAddresses,
     address_of,
+    exact,
     hash_of,
 )
 from registry.captable.claims import KnownWallet
@@ -98,7 +100,7 @@ class CapTableRow(Read):
     account: str
     balance_units: BigInteger
     frozen_units: BigInteger
-    share: tuple[int, int]
+    share: ExactFraction
 
     @classmethod
     def of(cls, entry: HeldUnits, *, chain_id: int, supply: int) -> Self:
@@ -109,7 +111,7 @@ class CapTableRow(Read):
             account=f"eip155:{chain_id}:{wallet}",
             balance_units=entry.balance_units,
             frozen_units=entry.frozen_units,
-            share=(part.numerator, part.denominator),
+            share=exact(part),
         )
 
 

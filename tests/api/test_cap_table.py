@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -74,10 +75,25 @@ def test_cap_table__now__shows_everybody_and_sums_to_the_supply(
     assert sorted(units) == [units for _, _, units in minted.mints]
     assert sum(units) == int(table["supply_units"])
     assert all(isinstance(row["balance_units"], str) for row in table["items"])
-    assert sum(row["share"][0] / row["share"][1] for row in table["items"]) == pytest.approx(1)
+    assert sum(Fraction(*map(int, row["share"])) for row in table["items"]) == 1
     assert table["as_of_block"]["number"] == LAST_BLOCK
     assert table["as_of_block"]["hash"] == f"0x{block(LAST_BLOCK).hash.hex()}"
     assert all(row["account"] == f"eip155:31337:{row['wallet']}" for row in table["items"])
+
+
+@pytest.mark.parametrize("what", ["cap_table", "holders"])
+def test_share__beyond_2_to_the_53__is_two_strings_and_exact(house: House, what: str) -> None:
+    chain = moves(house)
+    chain.mine(move.minted(LOW, 2**60 + 1), move.minted(HIGH, 2**61))
+    path = f"/v1/tokens/{chain.token_id}/{what}"
+
+    low, high = house.caller(Role.AUDITOR).get(path, **WHY).json()["items"]
+
+    supply = 2**60 + 1 + 2**61
+    assert (low["share"], high["share"]) == (
+        [str(2**60 + 1), str(supply)],
+        [str(2**61), str(supply)],
+    )
 
 
 @pytest.mark.parametrize("after", range(HOLDERS + 1))

@@ -95,7 +95,7 @@ def table_at(chain: Moves, as_of: str) -> dict[str, tuple[int, int, Fraction]]:
         row["wallet"]: (
             int(row["balance_units"]),
             int(row["frozen_units"]),
-            Fraction(*row["share"]),
+            Fraction(*map(int, row["share"])),
         )
         for row in found["items"]
     }
