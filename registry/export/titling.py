@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlmodel import Session, col, select
@@ -45,7 +45,7 @@ def sheet_of(
         mined_at=job.mined_at,
         supply_units=supply_at(session, token, block),
         issue=_issue_of(session, tokenization) if tokenization else None,
-        known_since=_known_since(session, token) or job.mined_at.date(),
+        known_since=_known_since(session, token) or _day(job.mined_at),
         known_at=job.known_at,
         generated_at=job.recorded_at,
     )
@@ -62,7 +62,7 @@ def _issue_of(session: Session, tokenization: Tokenization) -> Issue:
         issuer_id=issuer.id,
         issuer_name=issuer.name,
         issuer_country=issuer.residence_country,
-        issuer_since=wrapper.recorded_at.date(),
+        issuer_since=_day(wrapper.recorded_at),
     )
 
 
@@ -77,4 +77,8 @@ def _known_since(session: Session, token: Token) -> date | None:
         .order_by(col(TokenEvent.block_number))
         .limit(1)
     ).first()
-    return mined_at.date() if mined_at else None
+    return _day(mined_at) if mined_at else None
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

@@ -63,6 +63,7 @@ class Database:
                 # What a statement was given may name a person, and faults are logged.
                 hide_parameters=True,
             )
+            event.listen(self.engine, "connect", _tell_in_utc)
             event.listen(self.engine, "checkout", _require_open)
             self._reader = self.engine.execution_options(
                 postgresql_readonly=True, isolation_level="REPEATABLE READ"
@@ -167,6 +168,18 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _tell_in_utc(connection: psycopg.Connection, *_: object) -> None:
+    """Have a new connection tell times in UTC, whatever server, role or PGTZ say.
+
+    `options` of the connection would do it for the first two alone, and instead of the options
+    that somebody gave. The server says at the start in which zone it is.
+    """
+    if connection.info.parameter_status("TimeZone") != "UTC":
+        connection.autocommit = True
+        connection.execute("SET timezone TO 'UTC'")
+        connection.autocommit = False
 
 
 def _require_open(connection: psycopg.Connection, *_: object) -> None:
