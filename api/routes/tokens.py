@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from api.as_of import ChainTimeDep
 from api.deps import ActorDep, ReadSessionDep, ServicesDep, SessionDep, VaultDep
 from api.pagination import Paging, PagingDep
 from api.routes.router import resource_router
@@ -157,7 +158,14 @@ def list_control_changes(at: PagedDep, session: ReadSessionDep) -> Page[ControlC
 
 
 @router.get("/tokens/{token_id}/reconciliations")
-def list_reconciliations(at: ProjectedDep, session: ReadSessionDep) -> list[ReconciliationRead]:
-    """List the proofs up to a block that cap table and chain agree, newest first."""
-    rows = captable.list_reconciliations(session, at.token, until=at.block.kept, limit=100)
+def list_reconciliations(
+    at: ProjectedDep, session: ReadSessionDep, when: ChainTimeDep
+) -> list[ReconciliationRead]:
+    """List the proofs up to a block that cap table and chain agree, newest first.
+
+    With `known_at` those that were made by then. A proof at a block that a reorg took is not kept.
+    """
+    rows = captable.list_reconciliations(
+        session, at.token, until=at.block.kept, known_at=when.known_at, limit=100
+    )
     return [ReconciliationRead.of(row) for row in rows]

@@ -223,10 +223,24 @@ def latest_reconciliation(session: Session, token_address: bytes) -> Reconciliat
 
 
 def list_reconciliations(
-    session: Session, token: Token, *, until: int | None = None, limit: int
+    session: Session,
+    token: Token,
+    *,
+    until: int | None = None,
+    known_at: datetime | None = None,
+    limit: int,
 ) -> Sequence[Reconciliation]:
-    """List the proofs of a token's projection, void ones too, newest first, up to `until`."""
+    """List the proofs of a token's projection, void ones too, newest first, up to `until`.
+
+    Parameters
+    ----------
+    known_at
+        Those that were made by then. One that was void only later is of a token that was read
+        again since, of which `require_known` refuses to tell.
+    """
     query = _PROOFS.where(col(Reconciliation.token_no) == token.token_no).limit(limit)
+    if known_at is not None:
+        query = query.where(col(Reconciliation.recorded_at) <= known_at)
     if until is not None:
         query = query.where(col(Reconciliation.block_number) <= until)
     return session.exec(query).all()

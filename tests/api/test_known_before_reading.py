@@ -125,23 +125,42 @@ def test_is_impossible__of_rows_that_are_there_already__only_a_log_told_twice(
     assert catching_up.is_impossible(fault.value) == (table == "token_event")
 
 
+def proven(chain: Moves, number: int, *differences: dict[str, str]) -> Reconciliation:
+    with chain.house.database.transaction() as session:
+        proof = Reconciliation(
+            token_no=captable.get_token(session, chain.token).token_no or 0,
+            block_number=number,
+            block_hash=chain.block(number).hash,
+            holders=2,
+            projected_supply_units=100,
+            chain_supply_units=100,
+            differences=list(differences),
+        )
+        session.add(proof)
+    return proof
+
+
+def test_proofs__known_at__are_those_that_were_made_by_then(house: House) -> None:
+    chain = moves(house)
+    number = chain.mine(minted(ONE, 100))
+    before = now()
+    first = proven(chain, number)
+    between = now()
+    second = proven(chain, number)
+
+    told = [known(chain, moment, "reconciliations") for moment in (before, between, now())]
+
+    ids = [[row["id"] for row in answer.json()] for answer in told]
+    assert ids == [[], [str(first.id)], [str(second.id), str(first.id)]]
+
+
 def test_proofs__of_a_token_that_was_read_again__stay_and_are_void(house: House) -> None:
     chain = moves(house)
     chain.mine(minted(ONE, 100))
     wrong = chain.mine(moved(ONE, TWO, 1))
     difference = {"what": "balance", "holder": f"0x{TWO.hex()}", "database": "1", "chain": "9"}
-    with house.database.transaction() as session:
-        token = captable.get_token(session, chain.token)
-        proof = Reconciliation(
-            token_no=token.token_no or 0,
-            block_number=wrong,
-            block_hash=chain.block(wrong).hash,
-            holders=2,
-            projected_supply_units=100,
-            chain_supply_units=100,
-            differences=[difference],
-        )
-        session.add(proof)
+    proof = proven(chain, wrong, difference)
+    before = now()
     chain.read_again(wrong - 1)
     chain.read_apart([moved(ONE, TWO, 9)], first=wrong, joins=True)
 
@@ -149,5 +168,6 @@ def test_proofs__of_a_token_that_was_read_again__stay_and_are_void(house: House)
     (row,) = house.caller(Role.REGULATOR).get(path).json()
     assert (row["id"], row["differences"]) == (str(proof.id), [difference])
     assert row["void_since"] is not None
+    problem_of(known(chain, before, "reconciliations"), 409, "token_read_since")
     with house.database.reading() as session:
         assert captable.latest_reconciliation(session, chain.token) is None
