@@ -31,7 +31,11 @@ from registry.party.service import masked_cnic
 
 
 class TokenRead(Read):
-    """A token as the chain's events tell it."""
+    """A token as the chain's events tell it.
+
+    `state` is that of today, also with `as_of` or `known_at`: it is the register's own, not the
+    chain's. That of a time is told by `/v1/tokenizations/{id}` with `as_of`.
+    """
 
     id: UUID
     symbol: str

@@ -15,10 +15,12 @@ from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.receipt import service as receipts
 from registry.title import service as titles
+from registry.tokenization.models import Tokenization, TokenizationState
 from tests import court, liens, sales
 from tests import factories as make
 from tests import goods as lots
 from tests.api.house import House, problem_of
+from tests.api.moves import moves
 from tests.api.reports import WHY
 
 pytestmark = pytest.mark.db
@@ -261,3 +263,17 @@ def test_tokenization__known_at__is_as_it_stood_then(story: Story) -> None:
 
     assert story.read(path, known_at=told())["state"] == "STRUCTURED"
     problem_of(story.get(path, known_at=story.moments["freed"]), 404, "not_found")
+
+
+def test_token__asked_of_the_past__has_the_state_of_today(house: House) -> None:
+    chain = moves(house)
+    caller, before = house.caller(Role.AUDITOR), told()
+    state = caller.get(f"/v1/tokens/{chain.token_id}").json()["state"]
+    with house.database.transaction() as session:
+        session.get_one(Tokenization, chain.token_id).state = TokenizationState.UNWINDING
+
+    def read(what: str) -> str:
+        return str(caller.get(f"/v1/{what}/{chain.token_id}", as_of=before).json()["state"])
+
+    assert state != "UNWINDING"
+    assert (read("tokens"), read("tokenizations")) == ("UNWINDING", state)
