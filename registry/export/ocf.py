@@ -3,7 +3,8 @@
 It is the position at one block, not its history: each wallet is a stakeholder that was issued one
 security of as many units as it holds. A wallet's name is its address: who is behind it is for
 `/v1/tokens/{id}/holders`, where the reason is asked for. The date of the securities, and `as_of`,
-is the day of the block in UTC.
+is the day of the block in UTC. A security has its id and its number (`custom_id`) by its wallet, so
+both are the same at every block.
 
 Of an adopted token the register knows no issuer and no price, and the schemas want both: the issuer
 is then named by the token's account (CAIP-10), of country ZZ (user-assigned in ISO 3166-1, unknown
@@ -73,7 +74,7 @@ def _stakeholders(
     done = 0
     for row in rows:
         done += 1
-        issuances.write(_line(_issuance(sheet, row, done)))
+        issuances.write(_line(_issuance(sheet, row)))
         yield {
             "object_type": "STAKEHOLDER",
             "id": _id(sheet, row.wallet, "stakeholder"),
@@ -87,13 +88,13 @@ def _stakeholders(
     advance(done)
 
 
-def _issuance(sheet: Sheet, row: SheetRow, number: int) -> Json:
+def _issuance(sheet: Sheet, row: SheetRow) -> Json:
     is_frozen = row.frozen_units > 0
     return {
         "object_type": "TX_STOCK_ISSUANCE",
         "id": _id(sheet, row.wallet, "issuance"),
         "security_id": _id(sheet, row.wallet, "security"),
-        "custom_id": f"{sheet.symbol}-{number}",
+        "custom_id": _number(sheet, row.wallet),
         "date": _day(sheet),
         "stakeholder_id": _id(sheet, row.wallet, "stakeholder"),
         "stock_class_id": str(sheet.token_id),
@@ -215,6 +216,11 @@ def _line(item: Json) -> bytes:
 
 def _id(sheet: Sheet, wallet: str, what: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"eip155:{sheet.chain_id}:{sheet.address}:{wallet}:{what}"))
+
+
+def _number(sheet: Sheet, wallet: str) -> str:
+    """Number a certificate, at every block alike: an adopted token may change its symbol."""
+    return f"{sheet.symbol if sheet.issue else sheet.address}-{wallet}"
 
 
 def _day(sheet: Sheet) -> str:

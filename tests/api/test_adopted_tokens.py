@@ -177,6 +177,9 @@ def test_ocf__of_an_adopted_token__is_valid_and_says_what_is_not_known(
     said = " ".join(manifest["comments"] + manifest["issuer"]["comments"])
     assert "adopted" in said
     assert ("10^6 units" in said) == (label.decimals is not None)
+    # Its symbol may be another tomorrow: the numbers of its securities are not.
+    numbers = {tx["custom_id"] for tx in json.loads(files["transactions.ocf.json"])["items"]}
+    assert numbers == {f"{there}-{wallet}" for wallet in THERE}
     package = Captable.load(io.BytesIO(response.content))
     names = {item.id: item.name.legal_name for item in package.stakeholders}
     held = {names[tx.stakeholder_id]: int(tx.quantity.root) for tx in package.transactions}
