@@ -82,12 +82,12 @@ def test_cap_table__now__shows_everybody_and_sums_to_the_supply(
 
 
 @pytest.mark.parametrize("what", ["cap_table", "holders"])
-def test_share__beyond_2_to_the_53__is_two_strings_and_exact(house: House, what: str) -> None:
-    chain = moves(house)
+def test_share__beyond_2_to_the_53__is_two_strings_and_exact(fresh_house: House, what: str) -> None:
+    chain = moves(fresh_house)
     chain.mine(move.minted(LOW, 2**60 + 1), move.minted(HIGH, 2**61))
     path = f"/v1/tokens/{chain.token_id}/{what}"
 
-    low, high = house.caller(Role.AUDITOR).get(path, **WHY).json()["items"]
+    low, high = fresh_house.caller(Role.AUDITOR).get(path, **WHY).json()["items"]
 
     supply = 2**60 + 1 + 2**61
     assert (low["share"], high["share"]) == (
