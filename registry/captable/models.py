@@ -6,6 +6,7 @@ way of a bulk load (ADR 0005). Only `chain.sync.indexer` writes here.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import IntEnum, StrEnum
 from math import inf
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     UniqueConstraint,
     text,
 )
@@ -76,8 +78,8 @@ class SyncCursor(SQLModel, table=True):
         all of them. None where it is relied on, or only some tokens are not.
     latest_mined_at
         The greatest time of a block that is projected.
-    unordered_upto
-        Above this block none is of a time before that of an earlier one; None where none is at all.
+    set_back
+        No block is of a time by more than this before that of an earlier one; None where none is.
     """
 
     __tablename__ = "sync_cursor"
@@ -95,7 +97,7 @@ class SyncCursor(SQLModel, table=True):
     chain_doubt: str | None = None
     chain_doubted_since: AwareDatetime | None = instant()
     latest_mined_at: AwareDatetime | None = instant()
-    unordered_upto: int | None = bigint(default=None)
+    set_back: timedelta | None = Field(default=None, sa_column=Column(Interval))
 
 
 class ChainBlock(SQLModel, table=True):

@@ -35,8 +35,9 @@ def place_of(
         return FIRST
     if held.ended_at is None:
         return held.after_holder
-    # A round from the future was dated by a clock that has been put right since.
-    return None if due_before <= held.begun_at <= now() else FIRST
+    # Dated ahead by an alarm, a round rests from its end; one that ended in the future was dated
+    # by a clock that has been put right since.
+    return None if due_before <= min(held.begun_at, held.ended_at) <= now() else FIRST
 
 
 def advance(session: Session, token_no: int, after: int, upto: int, *, is_last: bool) -> None:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import select
 
+from chain.proving.due import ROUND_EVERY
 from chain.proving.reconciler import Reconciler
 from registry.captable import degraded, rounds
 from registry.captable.models import ProofRound, SyncCursor
 from registry.kernel.clock import now
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, cursor_of
-from tests.chain.test_reconciler import drained, held, something_happens
+from tests.chain.test_reconciler import balance_of, drained, held, run, something_happens
 
 __all__ = ["held"]
 
@@ -64,6 +65,27 @@ def test_alarm__after_a_round_of_a_clock_ahead__waits_for_another_round(
         assert not degraded.lift(session, CHAIN_ID)
 
     assert prove(held).degraded is None
+
+
+def test_round__dated_ahead_by_an_alarm_that_stays__rests_all_the_same(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, DAY)
+    alarm(held)
+    monkeypatch.undo()
+    run(
+        held.world.database,
+        f"UPDATE balance SET balance_units = balance_units + 1 WHERE {balance_of(held, 0)}",
+    )
+
+    # It comes to an end.
+    assert prove(held).degraded is not None
+
+    with held.world.database.reading() as session:
+        proven = session.exec(select(ProofRound)).one()
+        assert proven.begun_at > now()
+        due = now() - ROUND_EVERY
+        assert rounds.place_of(session, proven.token_no, due_before=due, void_before=None) is None
 
 
 def test_round__dated_in_the_future__does_not_rest_until_then(

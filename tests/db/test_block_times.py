@@ -50,9 +50,11 @@ class Chain:
         apply_range(self.session, self.id, after=(cursor.number, cursor.hash), found=found)
 
     def take_back(self, ancestor: int) -> None:
-        """Lose all blocks above one that is stored."""
-        cursor, row = self.cursor(), self.session.get_one(ChainBlock, (self.id, ancestor))
-        kept = ProjectedBlock(ancestor, row.hash, row.parent_hash, row.mined_at)
+        """Lose all blocks above one, stored or not."""
+        cursor, row = self.cursor(), self.session.get(ChainBlock, (self.id, ancestor))
+        kept = self.block(ancestor)
+        if row is not None:
+            kept = ProjectedBlock(ancestor, row.hash, row.parent_hash, row.mined_at)
         after = (cursor.number, cursor.hash)
         move_cursor(self.session, self.id, after=after, to=kept, head_number=cursor.number)
         rewind(self.session, self.id, kept)
@@ -89,12 +91,11 @@ class Chain:
             since = first_known_since(self.session, self.id, moment, newest)
             assert since == (newest.number + 1 if first is None else first), f"since {second}"
 
-    def unordered(self) -> int | None:
-        """Give the highest block that is of a time before that of an earlier one."""
-        stored = self.stored()
-        reached = accumulate(stored.values(), max)
-        late = [each for (each, at), most in zip(stored.items(), reached, strict=True) if at < most]
-        return max(late, default=None)
+    def set_back(self) -> timedelta:
+        """Give by how much a block is of a time before that of an earlier one."""
+        stored = list(self.stored().values())
+        reached = accumulate(stored, max)
+        return max(most - at for at, most in zip(stored, reached, strict=True))
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_block_at__times_rise_again_below_the_greatest__each_is_found(
         chain.mine(*each)
 
     chain.require_told()
-    assert chain.cursor().unordered_upto == (5 if at_once else 4)
+    assert chain.cursor().set_back == timedelta(seconds=5)
 
 
 def test_block_at__times_only_rise__no_block_is_looked_at(chain: Chain) -> None:
@@ -131,7 +132,20 @@ def test_block_at__times_only_rise__no_block_is_looked_at(chain: Chain) -> None:
     chain.mine(1)
     chain.mine(4, 9)
 
-    assert chain.cursor().unordered_upto is None
+    assert chain.cursor().set_back is None
+    chain.require_told()
+
+
+def test_block_at__lost_branch_leaves_a_late_block_that_was_not_stored__is_noted(
+    chain: Chain,
+) -> None:
+    chain.mine(10)
+    chain.mine(4, 20, stored=lambda _: False)
+    assert chain.cursor().set_back is None
+
+    chain.take_back(2)
+
+    assert chain.cursor().set_back == timedelta(seconds=6)
     chain.require_told()
 
 
@@ -145,7 +159,7 @@ def test_block_at__anything_happens_to_the_chain__is_what_counting_says(
         left_out = sorted(set(range(len(chain.seconds))) - set(numbers_kept))
         act = dice.random()
         if act < 0.2 and len(numbers_kept) > 1:
-            chain.take_back(dice.choice(numbers_kept[:-1]))
+            chain.take_back(dice.randrange(len(chain.seconds) - 1))
         elif act < 0.4 and left_out and not chain.branch:
             chain.add(sorted(dice.sample(left_out, dice.randint(1, len(left_out)))))
         else:
@@ -153,6 +167,5 @@ def test_block_at__anything_happens_to_the_chain__is_what_counting_says(
             steps = [start + dice.randint(-4 if falls else 0, 4) for _ in range(dice.randint(1, 4))]
             chain.mine(*steps, stored=lambda _: dice.random() < 0.6)
 
-        unordered, upto = chain.unordered(), chain.cursor().unordered_upto
-        assert unordered is None or (upto is not None and upto >= unordered)
+        assert chain.set_back() <= (chain.cursor().set_back or timedelta(0))
         chain.require_told()

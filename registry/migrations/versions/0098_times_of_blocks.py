@@ -1,4 +1,4 @@
-"""How far up times of blocks may go back: up to there a moment is not looked up by the index."""
+"""By how much times of blocks went back at most: within that the index of times is not believed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("sync_cursor", sa.Column("latest_mined_at", sa.DateTime(timezone=True)))
-    op.add_column("sync_cursor", sa.Column("unordered_upto", sa.BigInteger()))
+    op.add_column("sync_cursor", sa.Column("set_back", sa.Interval()))
     op.execute("""
         UPDATE sync_cursor c SET
           latest_mined_at = (
             SELECT max(mined_at) FROM chain_block b WHERE b.chain_id = c.chain_id),
-          unordered_upto = (
-            SELECT max(number) FROM (
-              SELECT number, mined_at, max(mined_at) OVER (ORDER BY number) AS reached
-              FROM chain_block b WHERE b.chain_id = c.chain_id) told
-            WHERE mined_at < reached)
+          set_back = (
+            SELECT nullif(max(reached - mined_at), interval '0') FROM (
+              SELECT mined_at, max(mined_at) OVER (ORDER BY number) AS reached
+              FROM chain_block b WHERE b.chain_id = c.chain_id) told)
     """)
 
 
 def downgrade() -> None:
-    op.drop_column("sync_cursor", "unordered_upto")
+    op.drop_column("sync_cursor", "set_back")
     op.drop_column("sync_cursor", "latest_mined_at")

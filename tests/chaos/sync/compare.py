@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
@@ -148,12 +148,10 @@ def _blocks_differ(stored: Mapping[int, bytes], blocks: list[Block], truth: Trut
 
 def _times_differ(cursor: SyncCursor, stored: list[Block]) -> Iterator[str]:
     """Say where a block that is of a time before an earlier one's would not be looked for."""
-    reached = accumulate((block.timestamp for block in stored), max)
-    late = [
-        block.number for block, most in zip(stored, reached, strict=True) if block.timestamp < most
-    ]
-    if late and (cursor.unordered_upto is None or cursor.unordered_upto < late[-1]):
-        yield f"times: ordered above {cursor.unordered_upto}, and {late[-1]} is late"
+    times = [block.timestamp for block in stored]
+    late = max(most - each for each, most in zip(times, accumulate(times, max), strict=True))
+    if timedelta(seconds=late) > (cursor.set_back or timedelta(0)):
+        yield f"times: set back by {late} s, and {cursor.set_back} is told"
 
 
 def _speaks(block: Block, truth: Truth) -> bool:
