@@ -57,11 +57,12 @@ class Bound:
 def read_bound(session: Session) -> Bound:
     """Read what orders bind now."""
     binding = orders.list_binding(session)
-    recoveries = read_recoveries(session)
+    naming = [(order, order.wallet) for order in binding if order.wallet is not None]
+    # Every purchase and payout asks: what became of wallets matters only where an order names one.
+    recoveries = read_recoveries(session) if naming else Recoveries({})
     named = [
-        (order.scope, recoveries.successor_of(order.wallet), order.tokenization_id)
-        for order in binding
-        if order.wallet is not None
+        (order.scope, recoveries.successor_of(wallet), order.tokenization_id)
+        for order, wallet in naming
     ]
     return Bound(
         frozenset(order.party_id for order in binding if order.party_id is not None),

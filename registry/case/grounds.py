@@ -12,6 +12,7 @@ from registry.captable.models import ForcedAct
 from registry.case.layout import OPPOSITE, PlannedAct, is_over
 from registry.case.models import FREEZES, Case, CaseKind, CaseState
 from registry.case.repository import (
+    Recoveries,
     list_freezes,
     list_own_acts,
     read_recoveries,
@@ -37,8 +38,9 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
     """
     require_at_rest(session, case)
     holding = [order for order in orders.list_binding(session) if _commands(order)]
+    recoveries = read_recoveries(session)
     for act in [*acts, *_ended_acts(session, case)]:
-        if successor_of(session, act.wallet) != act.wallet:
+        if recoveries.successor_of(act.wallet) != act.wallet:
             raise Conflict(
                 "wallet_recovered",
                 f"0x{act.wallet.hex()} was recovered since this lift was opened.",
@@ -48,7 +50,7 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
             require_act(session, case, act, deployed(session, act.tokenization_id))
         _require_standing(session, act)
         for order in holding:
-            if _wants_frozen(session, order, act):
+            if _wants_frozen(session, order, act, recoveries):
                 raise Conflict(
                     "order_in_force",
                     f"Order {order.id} wants this frozen.",
@@ -75,21 +77,24 @@ def _commands(order: CourtOrder) -> bool:
     return order.state != CourtOrderState.LIFTING
 
 
-def _wants_frozen(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
+def _wants_frozen(
+    session: Session, order: CourtOrder, act: PlannedAct, recoveries: Recoveries
+) -> bool:
     if order.scope == OrderScope.AMOUNT:
-        if act.units is None or not _wants_units(session, order, act):
+        if act.units is None or not _wants_units(order, act, recoveries):
             return False
         left = frozen_in(session, act.tokenization_id, act.wallet) - act.units
-        return left < wanted_units(session, act)
-    return act.act == ForcedAct.UNFREEZE_WALLET and act.wallet in wanted_wallets(session, order)
+        return left < _wanted_units(session, act, recoveries)
+    if act.act != ForcedAct.UNFREEZE_WALLET:
+        return False
+    return act.wallet in wanted_wallets(session, order, recoveries)
 
 
-def wanted_wallets(session: Session, order: CourtOrder) -> set[bytes]:
+def wanted_wallets(session: Session, order: CourtOrder, recoveries: Recoveries) -> set[bytes]:
     """Return what an order on a party or a wallet wants frozen: whatever recoveries made of it.
 
     The wallets that it names are among them, though nobody holds anything in one that was lost.
     """
-    recoveries = read_recoveries(session)
     return {
         place
         for wallet in orders.wallets_of(session, order)
@@ -97,11 +102,11 @@ def wanted_wallets(session: Session, order: CourtOrder) -> set[bytes]:
     }
 
 
-def _wants_units(session: Session, order: CourtOrder, act: PlannedAct) -> bool:
+def _wants_units(order: CourtOrder, act: PlannedAct, recoveries: Recoveries) -> bool:
     return (
         order.scope == OrderScope.AMOUNT
         and order.tokenization_id == act.tokenization_id
-        and successor_of(session, order.wallet or b"") == act.wallet
+        and recoveries.successor_of(order.wallet or b"") == act.wallet
     )
 
 
@@ -111,12 +116,12 @@ def frozen_in(session: Session, tokenization_id: UUID, wallet: bytes) -> int:
     return portfolio.holding_in(session, tokenization, wallet).frozen_units
 
 
-def wanted_units(session: Session, act: PlannedAct) -> int:
+def _wanted_units(session: Session, act: PlannedAct, recoveries: Recoveries) -> int:
     """Return how many units of an act's wallet the orders that command want frozen, together."""
     return sum(
         int(order.amount_units or 0)
         for order in orders.list_binding(session)
-        if _commands(order) and _wants_units(session, order, act)
+        if _commands(order) and _wants_units(order, act, recoveries)
     )
 
 
@@ -133,8 +138,9 @@ def _require_standing(session: Session, act: PlannedAct) -> None:
 
 def wanted_by_order(session: Session, act: PlannedAct) -> bool:
     """Tell whether an order in force wants the wallet of an act frozen."""
+    recoveries = read_recoveries(session)
     return any(
-        _commands(order) and _wants_frozen(session, order, act)
+        _commands(order) and _wants_frozen(session, order, act, recoveries)
         for order in orders.list_binding(session)
     )
 

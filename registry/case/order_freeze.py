@@ -19,7 +19,7 @@ from registry.case import imposed
 from registry.case.grounds import wanted_wallets
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
-from registry.case.repository import await_turn, get_case, list_freezes, successor_of
+from registry.case.repository import await_turn, get_case, list_freezes, read_recoveries
 from registry.case.soundness import find_holder, free_units, is_deployed
 from registry.case.standing_freezes import frozen_wallets
 from registry.court_order import lifting
@@ -118,7 +118,7 @@ def _missing(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
         return
     # A freeze by KYC ends by itself, and then asks no order: it does not stand for one.
     frozen = frozen_wallets(session, lambda case: case.kyc_review_id is None)
-    for wallet in sorted(wanted_wallets(session, order)):
+    for wallet in sorted(wanted_wallets(session, order, read_recoveries(session))):
         for tokenization in portfolio.list_tokens_of(session, wallet):
             if is_deployed(tokenization) and (tokenization.id, wallet) not in frozen:
                 yield PlannedAct(
@@ -131,13 +131,14 @@ def _missing_units(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
     tokenization = tokenizations.get_tokenization(session, order.tokenization_id)
     if not is_deployed(tokenization):
         return
-    wallet = successor_of(session, order.wallet or b"")
+    recoveries = read_recoveries(session)
+    wallet = recoveries.successor_of(order.wallet or b"")
     own = sum(
         int(act.units or 0)
         for case, act in list_freezes(session, CaseKind.FREEZE_UNITS)
         if case.order_id == order.id
         and act.tokenization_id == tokenization.id
-        and successor_of(session, act.wallet) == wallet
+        and recoveries.successor_of(act.wallet) == wallet
     )
     free = free_units(session, tokenization, wallet)
     units = min(int(order.amount_units or 0) - own, free)

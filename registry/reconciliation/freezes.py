@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from sqlmodel import Session, col, or_, select
@@ -13,6 +15,7 @@ from registry.case import repository as cases
 from registry.case.grounds import wanted_wallets
 from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
+from registry.case.repository import Recoveries
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.kernel.rows import among
@@ -47,6 +50,61 @@ def frozen_units(session: Session, token: Token) -> dict[bytes, int]:
     return {address: int(units) for address, units in rows.all()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The orders that bind now, and what recoveries made of the wallets that they name.
+
+    It is the same for each order, so it is read once.
+    """
+
+    binding: Sequence[CourtOrder]
+    recoveries: Recoveries
+
+    def wallet_of(self, order: CourtOrder) -> bytes:
+        """Return the wallet of an order on an amount, as it is now: recoveries take it along."""
+        return self.recoveries.successor_of(order.wallet or b"")
+
+    def claimed_before(self, order: CourtOrder) -> int:
+        """Return how many fractions older orders want frozen beside this one: each its own."""
+        wallet = self.wallet_of(order)
+        return sum(
+            int(other.amount_units or 0)
+            for other in self.binding
+            if other.id < order.id
+            and (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id)
+            and self.wallet_of(other) == wallet
+        )
+
+
+def _read_standing(session: Session) -> _Standing:
+    return _Standing(orders.list_binding(session), cases.read_recoveries(session))
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """What a token shows frozen now: each is read when an order first asks for it."""
+
+    session: Session
+    token: Token
+    recoveries: Recoveries
+
+    @cached_property
+    def addresses(self) -> set[bytes]:
+        """The addresses that it refuses to move."""
+        return frozen_addresses(self.session, self.token)
+
+    @cached_property
+    def units(self) -> Counter[bytes]:
+        """How many fractions are frozen of each wallet and of those that have become it.
+
+        While a recovery is unfinished they may be in either.
+        """
+        found: Counter[bytes] = Counter()
+        for address, units in frozen_units(self.session, self.token).items():
+            found[self.recoveries.successor_of(address)] += units
+        return found
+
+
 def order_differences(session: Session, view: TokenView) -> list[Difference]:
     """ORD-01: an order in force has its freeze on chain, and a freeze has its order.
 
@@ -54,27 +112,26 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
     """
     if view.tokenization.state in NOTHING_ON_CHAIN:
         return []
-    token = view.token
-    binding = orders.list_binding(session)
+    standing = _read_standing(session)
+    binding, recoveries = standing.binding, standing.recoveries
+    frozen = _Frozen(session, view.token, recoveries)
     in_force = [order for order in binding if order.state == CourtOrderState.IN_FORCE]
     found = [
         Difference("ORD-01", f"order:{order.id}", "The order is in force, the chain does not obey.")
         for order in in_force
-        if _concerns(session, order, view) and not _obeyed_by(session, order, token)
+        if _concerns(session, order, view) and not _obeyed_by(order, standing, frozen)
     ]
     in_force_ids = {order.id for order in binding}
-    wanted, amounts = frozen_by_cases(session, view.tokenization.id, under=in_force_ids)
-    left_behind = cases.read_recoveries(session).left_behind
+    wanted, amounts = frozen_by_cases(session, view.tokenization.id, recoveries, under=in_force_ids)
     for order in binding:
-        wanted |= wanted_wallets(session, order)
+        wanted |= wanted_wallets(session, order, recoveries)
         if order.scope == OrderScope.AMOUNT and order.tokenization_id == view.tokenization.id:
-            amounts[_wallet_of(session, order)] += order.amount_units or 0
+            amounts[standing.wallet_of(order)] += order.amount_units or 0
     found += [
         Difference(
             "ORD-01", f"0x{address.hex()}", "The address is frozen without an order or a case."
         )
-        for address in sorted(frozen_addresses(session, token) - wanted)
-        if address not in left_behind
+        for address in sorted(frozen.addresses - wanted - recoveries.left_behind)
     ]
     found += [
         Difference(
@@ -82,14 +139,18 @@ def order_differences(session: Session, view: TokenView) -> list[Difference]:
             f"0x{address.hex()}:units",
             f"{units} fractions are frozen, orders and cases want {int(amounts[address])}.",
         )
-        for address, units in sorted(_frozen_by_successor(session, token).items())
+        for address, units in sorted(frozen.units.items())
         if units > amounts[address]
     ]
     return found
 
 
 def frozen_by_cases(
-    session: Session, tokenization_id: UUID, *, under: Collection[UUID] = ()
+    session: Session,
+    tokenization_id: UUID,
+    recoveries: Recoveries,
+    *,
+    under: Collection[UUID] = (),
 ) -> tuple[set[bytes], dict[bytes, int]]:
     """Return which addresses cases freeze for a token, and how many units of which.
 
@@ -100,7 +161,6 @@ def frozen_by_cases(
     """
     wallets: set[bytes] = set()
     amounts: dict[bytes, int] = defaultdict(int)
-    recoveries = cases.read_recoveries(session)
     for kind in FREEZES:
         for case, act in cases.list_freezes(session, kind):
             if act.tokenization_id != tokenization_id or case.order_id in under:
@@ -121,11 +181,6 @@ def _rests_on_order(case: Case) -> bool:
     return case.document_id is None and case.order_id is not None
 
 
-def _wallet_of(session: Session, order: CourtOrder) -> bytes:
-    """Return the wallet of an order on an amount, as it is now: recoveries take freezes along."""
-    return cases.successor_of(session, order.wallet or b"")
-
-
 def _concerns(session: Session, order: CourtOrder, view: TokenView) -> bool:
     if order.scope == OrderScope.ASSET:
         return order.asset_id == view.tokenization.asset_id
@@ -136,7 +191,11 @@ def _concerns(session: Session, order: CourtOrder, view: TokenView) -> bool:
 
 def chain_obeys(session: Session, order: CourtOrder) -> bool:
     """Tell whether every token that the order concerns shows what it wants."""
-    return all(_obeyed_by(session, order, token) for token in _tokens_of(session, order))
+    standing = _read_standing(session)
+    return all(
+        _obeyed_by(order, standing, _Frozen(session, token, standing.recoveries))
+        for token in _tokens_of(session, order)
+    )
 
 
 def chain_released(session: Session, order: CourtOrder) -> bool:
@@ -149,38 +208,23 @@ def chain_released(session: Session, order: CourtOrder) -> bool:
         return True
     if _freezes_still(session, order):
         return False
-    others = [other for other in orders.list_binding(session) if other.id != order.id]
+    standing = _read_standing(session)
+    recoveries = standing.recoveries
+    shown = [_Frozen(session, token, recoveries) for token in _tokens_of(session, order)]
+    others = [other for other in standing.binding if other.id != order.id]
     ids = {order.id, *(other.id for other in others)}
     if order.scope == OrderScope.AMOUNT:
         assert order.tokenization_id is not None
-        _, kept = frozen_by_cases(session, order.tokenization_id, under=ids)
+        _, kept = frozen_by_cases(session, order.tokenization_id, recoveries, under=ids)
         for other in others:
             if (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id):
-                kept[_wallet_of(session, other)] += other.amount_units or 0
-        wallet = _wallet_of(session, order)
-        return all(
-            _frozen_by_successor(session, token)[wallet] <= kept[wallet]
-            for token in _tokens_of(session, order)
-        )
-    free = wanted_wallets(session, order) - cases.read_recoveries(session).left_behind
+                kept[standing.wallet_of(other)] += other.amount_units or 0
+        wallet = standing.wallet_of(order)
+        return all(frozen.units[wallet] <= kept[wallet] for frozen in shown)
+    free = wanted_wallets(session, order, recoveries) - recoveries.left_behind
     for other in others:
-        free -= wanted_wallets(session, other)
-    return all(
-        (free - _kept_frozen(session, token, ids)).isdisjoint(frozen_addresses(session, token))
-        for token in _tokens_of(session, order)
-    )
-
-
-def _frozen_by_successor(session: Session, token: Token) -> Counter[bytes]:
-    """Return how many fractions are frozen of each wallet and of those that have become it.
-
-    While a recovery is unfinished they may be in either.
-    """
-    recoveries = cases.read_recoveries(session)
-    found: Counter[bytes] = Counter()
-    for address, units in frozen_units(session, token).items():
-        found[recoveries.successor_of(address)] += units
-    return found
+        free -= wanted_wallets(session, other, recoveries)
+    return all((free - _kept_frozen(frozen, ids)).isdisjoint(frozen.addresses) for frozen in shown)
 
 
 def _freezes_still(session: Session, order: CourtOrder) -> bool:
@@ -193,32 +237,22 @@ def _freezes_still(session: Session, order: CourtOrder) -> bool:
     return session.exec(on_their_way).first() is not None
 
 
-def _kept_frozen(session: Session, token: Token, ids: Collection[UUID]) -> set[bytes]:
+def _kept_frozen(frozen: _Frozen, ids: Collection[UUID]) -> set[bytes]:
     """Return the addresses that cases of their own keep frozen."""
-    tokenization = tokenizations.find_by_address(session, token.address)
-    return frozen_by_cases(session, tokenization.id, under=ids)[0] if tokenization else set()
+    tokenization = tokenizations.find_by_address(frozen.session, frozen.token.address)
+    if tokenization is None:
+        return set()
+    return frozen_by_cases(frozen.session, tokenization.id, frozen.recoveries, under=ids)[0]
 
 
-def _obeyed_by(session: Session, order: CourtOrder, token: Token) -> bool:
+def _obeyed_by(order: CourtOrder, standing: _Standing, frozen: _Frozen) -> bool:
     if order.scope == OrderScope.ASSET:
-        return token.paused or not order.pause_wanted
+        return frozen.token.paused or not order.pause_wanted
     if order.scope == OrderScope.AMOUNT:
-        frozen = _frozen_by_successor(session, token)[_wallet_of(session, order)]
-        return frozen >= int(order.amount_units or 0) + _claimed_before(session, order)
-    to_freeze = _holders_among(session, token, wanted_wallets(session, order))
-    return to_freeze <= frozen_addresses(session, token)
-
-
-def _claimed_before(session: Session, order: CourtOrder) -> int:
-    """Return how many fractions older orders want frozen beside this one: each wants its own."""
-    wallet = _wallet_of(session, order)
-    return sum(
-        int(other.amount_units or 0)
-        for other in orders.list_binding(session)
-        if other.id < order.id
-        and (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id)
-        and _wallet_of(session, other) == wallet
-    )
+        wanted = int(order.amount_units or 0) + standing.claimed_before(order)
+        return frozen.units[standing.wallet_of(order)] >= wanted
+    wallets = wanted_wallets(frozen.session, order, frozen.recoveries)
+    return _holders_among(frozen.session, frozen.token, wallets) <= frozen.addresses
 
 
 def _holders_among(session: Session, token: Token, wallets: Collection[bytes]) -> set[bytes]:
