@@ -12,10 +12,10 @@ from uuid import UUID
 
 from eth_utils.crypto import keccak
 from rlp.exceptions import RLPException
-from sqlalchemy import text
+from sqlalchemy import text, union
 from sqlmodel import Session, col, select
 
-from chain.node.client import ChainClient, hex_of
+from chain.node.client import ChainClient, Sent, hex_of
 from chain.sending.trailer import read_ids
 from chain.signing.envelope import read_signed
 from registry.kernel.db import Database
@@ -23,6 +23,7 @@ from registry.kernel.rows import among
 from registry.operation.models import (
     IN_FLIGHT,
     ON_CHAIN,
+    NonceStream,
     Operation,
     OperationAttempt,
     OperationKind,
@@ -100,7 +101,8 @@ def astray(session: Session) -> Iterator[str]:
 
 
 def missing(database: Database, client: ChainClient) -> Iterator[str]:
-    """Find transactions of tokens that name an operation of ours, and have no row."""
+    """Find transactions of tokens that our keys sent for an operation, and that have no row."""
+    told: set[bytes] = set()
     asked = {"chain": client.chain_id, "limit": AT_ONCE, "token": -1, "block": -1, "log": -1}
     while True:
         with database.reading() as session:
@@ -108,15 +110,17 @@ def missing(database: Database, client: ChainClient) -> Iterator[str]:
         if not found:
             return
         sent = client.kept_transactions({bytes(row.tx_hash): row.block_number for row in found})
-        named = {tx: ids[-1] for tx, each in sent.items() if (ids := read_ids(each.data))}
         with database.reading() as session:
-            ours = _batches(session, named.values())
-        for tx, operation_id in named.items():
-            if operation_id in ours:
-                yield (
-                    f"Row {hex_of(tx)} of operation_attempt is gone: that transaction carried out "
-                    f"operation {operation_id}"
-                )
+            ours = _ours(session, client.chain_id, sent)
+        for tx, operation_id in ours.items():
+            # The logs of one may stand on two pages.
+            if tx in told:
+                continue
+            told.add(tx)
+            yield (
+                f"Row {hex_of(tx)} of operation_attempt is gone: that transaction carried out "
+                f"operation {operation_id}"
+            )
         token, block, log, _ = found[-1]
         asked |= {"token": token, "block": block, "log": log}
 
@@ -164,6 +168,28 @@ def _fault(owner: Operation, ids: Sequence[UUID], kept: _Kept) -> str | None:
     if more and all(each in kept.batches for each in carried):
         return f"it did not carry out operation {min(more)}, which is bound to {owner.id}"
     return None
+
+
+def _ours(session: Session, chain_id: int, sent: Mapping[bytes, Sent]) -> dict[bytes, UUID]:
+    """Give the operation that each transaction of ours carried out; of others nothing.
+
+    The ids are public: whoever sends a transaction may copy one to the end of its data. A key is
+    ours where its nonces are counted here, or an operation was sent by it.
+    """
+    named = {tx: ids[-1] for tx, each in sent.items() if (ids := read_ids(each.data))}
+    known = _batches(session, named.values())
+    found = {tx: operation_id for tx, operation_id in named.items() if operation_id in known}
+    senders = {sent[tx].sender for tx in found}
+    keys = session.execute(
+        union(
+            select(NonceStream.signer).where(
+                col(NonceStream.chain_id) == chain_id, among(col(NonceStream.signer), senders)
+            ),
+            select(Operation.signer).where(among(col(Operation.signer), senders)),
+        )
+    )
+    ours = {bytes(key) for (key,) in keys}
+    return {tx: operation_id for tx, operation_id in found.items() if sent[tx].sender in ours}
 
 
 def _batches(session: Session, ids: Collection[UUID]) -> dict[UUID, UUID | None]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from chain.contracts.abi import contract
 from chain.proving import carried
 from registry.operation import planned
 from registry.operation.models import OperationKind, OperationState
+from tests.chain.bench import Bench
 from tests.chain.faults import AfterEstimate
 from tests.chain.market import FIRST, Market
-from tests.chain.test_batches import ALL_OF, freeze, of_kind, registered
+from tests.chain.test_alarm import make_agent, person
+from tests.chain.test_batches import ALL_OF, address, freeze, of_kind, registered
 
 pytestmark = pytest.mark.chain
 
@@ -31,6 +35,18 @@ def faults(market: Market) -> list[str]:
         return [*planned.altered(session), *carried.astray(session)]
 
 
+def missing(market: Market) -> list[str]:
+    return list(carried.missing(market.world.database, market.world.client))
+
+
+def forget(market: Market, operation_id: UUID) -> None:
+    """Take away every transaction of an operation, past all triggers."""
+    with market.world.database.engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        gone = text("DELETE FROM operation_attempt WHERE operation_id = :id")
+        assert connection.execute(gone, {"id": operation_id}).rowcount > 0
+
+
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
@@ -47,7 +63,7 @@ def test_batch__changed_by_hand__is_named(fair: Market, statement: str, sentence
     fair.world.settle()
     fair.suite().index()
     assert faults(fair) == []
-    assert list(carried.missing(fair.world.database, fair.world.client)) == []
+    assert missing(fair) == []
 
     with fair.world.database.engine.begin() as connection:
         assert connection.execute(text(statement)).rowcount > 0
@@ -55,18 +71,33 @@ def test_batch__changed_by_hand__is_named(fair: Market, statement: str, sentence
     assert sentence in "; ".join(faults(fair))
 
 
-def test_batch__forgotten_with_its_transaction__is_found_on_chain(fair: Market) -> None:
+@pytest.mark.parametrize("at_once", [carried.AT_ONCE, 1], ids=["one page", "a page for each log"])
+def test_batch__forgotten_with_its_transaction__is_found_on_chain(
+    fair: Market, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(carried, "AT_ONCE", at_once)
     fair.world.settle()
     fair.suite().index()
     (batch_id,) = {row.batch_id for row in of_kind(fair.world, OperationKind.MINT)}
+    assert batch_id is not None
 
-    with fair.world.database.engine.begin() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        given = {"id": batch_id}
-        connection.execute(text("DELETE FROM operation_attempt WHERE operation_id = :id"), given)
+    forget(fair, batch_id)
 
-    (found,) = carried.missing(fair.world.database, fair.world.client)
+    (found,) = missing(fair)
     assert found.endswith(f"is gone: that transaction carried out operation {batch_id}")
+
+
+def test_missing__id_of_ours_copied_by_another_key__is_no_transaction_of_ours(bench: Bench) -> None:
+    minted = of_kind(bench.market.world, OperationKind.MINT)[0]
+    stranger = person(bench, 6)
+    make_agent(bench, stranger.address)
+    frozen = contract("Token").functions["setAddressFrozen"].encode(address(FIRST), True)
+
+    sent = stranger.send(bench.market.suite().token, frozen + minted.id.bytes)
+    bench.market.world.node.mined(sent)
+    bench.index()
+
+    assert missing(bench.market) == []
 
 
 def test_batch__reverted_and_sent_in_parts__is_as_it_was_planned(fair: Market) -> None:
@@ -78,4 +109,4 @@ def test_batch__reverted_and_sent_in_parts__is_as_it_was_planned(fair: Market) -
     fair.suite().index()
 
     assert faults(fair) == []
-    assert list(carried.missing(fair.world.database, fair.world.client)) == []
+    assert missing(fair) == []
