@@ -47,13 +47,28 @@ WHERE o.state = ANY (:done) AND NOT EXISTS (
   WHERE x.operation_id = coalesce(o.batch_id, o.id) AND x.block_number IS NOT NULL)
 ORDER BY o.id
 """)
+# A holder's own transfer, of which there are thousands to each of ours, is none of ours, but for a
+# trade that the Settlement carries out. Each half has a small index (`captable.models`).
 _UNKNOWN = text("""
 SELECT e.token_no, e.block_number, e.log_index, e.tx_hash
-FROM token_event e
+FROM (
+  SELECT token_no, block_number, log_index, tx_hash FROM token_event WHERE kind <> 1
+  UNION ALL
+  SELECT token_no, block_number, log_index, tx_hash FROM token_event
+  WHERE kind = 1 AND (extra IS NOT NULL OR source IS NULL OR target IS NULL)
+) e
 WHERE e.token_no IN (SELECT token_no FROM token WHERE chain_id = :chain)
   AND (e.token_no, e.block_number, e.log_index) > (:token, :block, :log)
   AND NOT EXISTS (SELECT FROM operation_attempt x WHERE x.tx_hash = e.tx_hash)
 ORDER BY 1, 2, 3 LIMIT :limit
+""")
+_UNKNOWN_TRADES = text("""
+SELECT -1 AS token_no, e.block_number, e.log_index, e.tx_hash
+FROM contract_event e
+WHERE e.event = 'Settled' AND e.chain_id = :chain
+  AND (e.block_number, e.log_index) > (:block, :log)
+  AND NOT EXISTS (SELECT FROM operation_attempt x WHERE x.tx_hash = e.tx_hash)
+ORDER BY 2, 3 LIMIT :limit
 """)
 
 
@@ -101,15 +116,15 @@ def astray(session: Session) -> Iterator[str]:
 
 
 def missing(database: Database, client: ChainClient) -> Iterator[str]:
-    """Find transactions of tokens that our keys sent for an operation, and that have no row."""
+    """Find transactions of tokens that our keys sent for an operation, and that have no row.
+
+    Told is also of how many that cannot be said, since the node has not kept them.
+    """
     told: set[bytes] = set()
-    asked = {"chain": client.chain_id, "limit": AT_ONCE, "token": -1, "block": -1, "log": -1}
-    while True:
-        with database.reading() as session:
-            found = session.execute(_UNKNOWN, asked).all()
-        if not found:
-            return
-        sent = client.kept_transactions({bytes(row.tx_hash): row.block_number for row in found})
+    lost: set[bytes] = set()
+    for mined in _unknown(database, client.chain_id):
+        sent = client.kept_transactions(mined)
+        lost |= mined.keys() - sent.keys()
         with database.reading() as session:
             ours = _ours(session, client.chain_id, sent)
         for tx, operation_id in ours.items():
@@ -121,8 +136,25 @@ def missing(database: Database, client: ChainClient) -> Iterator[str]:
                 f"Row {hex_of(tx)} of operation_attempt is gone: that transaction carried out "
                 f"operation {operation_id}"
             )
-        token, block, log, _ = found[-1]
-        asked |= {"token": token, "block": block, "log": log}
+    if lost:
+        yield (
+            f"Of the transactions of tokens that operation_attempt does not have, {len(lost)} were "
+            "not looked at: the node has not kept them"
+        )
+
+
+def _unknown(database: Database, chain_id: int) -> Iterator[dict[bytes, int]]:
+    """Give what may be ours of the transactions without a row: the block of each, by pages."""
+    for statement in (_UNKNOWN, _UNKNOWN_TRADES):
+        asked = {"chain": chain_id, "limit": AT_ONCE, "token": -1, "block": -1, "log": -1}
+        while True:
+            with database.reading() as session:
+                found = session.execute(statement, asked).all()
+            if not found:
+                break
+            yield {bytes(row.tx_hash): row.block_number for row in found}
+            token, block, log, _ = found[-1]
+            asked |= {"token": token, "block": block, "log": log}
 
 
 def _astray(session: Session, rows: Sequence[tuple[OperationAttempt, Operation]]) -> Iterator[str]:

@@ -13,9 +13,12 @@ from chain.proving import carried
 from registry.operation import planned
 from registry.operation.models import OperationKind, OperationState
 from tests.chain.bench import Bench
+from tests.chain.dealing import Dealing
 from tests.chain.faults import AfterEstimate
-from tests.chain.market import FIRST, Market
-from tests.chain.test_alarm import make_agent, person
+from tests.chain.market import FIRST, SECOND, Market
+from tests.chain.nodes import CHAIN_ID
+from tests.chain.test_adoption import Unindexed
+from tests.chain.test_alarm import Asked, make_agent, person
 from tests.chain.test_batches import ALL_OF, address, freeze, of_kind, registered
 
 pytestmark = pytest.mark.chain
@@ -98,6 +101,54 @@ def test_missing__id_of_ours_copied_by_another_key__is_no_transaction_of_ours(be
     bench.index()
 
     assert missing(bench.market) == []
+
+
+def test_missing__transfer_of_a_holder__is_not_asked_for(bench: Bench) -> None:
+    minted = of_kind(bench.market.world, OperationKind.MINT)[0]
+    bench.market.open()
+    bench.index()
+    client = Asked(bench.market.world.node.url, CHAIN_ID)
+    assert list(carried.missing(bench.market.world.database, client)) == []
+    before, client.asked = client.asked, 0
+
+    moved = contract("Token").functions["transfer"].encode(address(SECOND), 10)
+    sent = person(bench, FIRST).send(bench.market.suite().token, moved + minted.id.bytes)
+    bench.market.world.node.mined(sent)
+    bench.index()
+
+    assert list(carried.missing(bench.market.world.database, client)) == []
+    assert client.asked == before
+
+
+def test_missing__settlement_forgotten__is_found_on_chain(
+    minted: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried, "AT_ONCE", 1)
+    dealing = Dealing.begin(minted)
+    operation = dealing.plan(dealing.agreed())
+    dealing.world.settle()
+    dealing.index()
+    assert missing(dealing.market) == []
+
+    forget(dealing.market, operation.id)
+
+    (found,) = missing(dealing.market)
+    assert found.endswith(f"is gone: that transaction carried out operation {operation.id}")
+
+
+def test_missing__node_has_not_kept_them__says_how_many(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried, "AT_ONCE", 1)
+    client = Unindexed(bench.market.world.node.url, CHAIN_ID)
+    client.keeps_blocks = False
+    mint = of_kind(bench.market.world, OperationKind.MINT)[0]
+    assert list(carried.missing(bench.market.world.database, client)) == []
+
+    forget(bench.market, mint.id)
+
+    (found,) = carried.missing(bench.market.world.database, client)
+    assert "does not have, 1 were not looked at: the node has not kept them" in found
 
 
 def test_batch__reverted_and_sent_in_parts__is_as_it_was_planned(fair: Market) -> None:
