@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -54,7 +55,7 @@ def departures_of(  # noqa: PLR0917
 
     Each comes with what is evidence of it.
     """
-    levels: list[_Level] | None = None
+    past: _Past | None = None
     for place, step in enumerate(steps):
         policy = policies.at(step.mined_at)
         least = ceil(policy.rapid_least_share * token.declared)
@@ -63,11 +64,17 @@ def departures_of(  # noqa: PLR0917
         floor = ceil(policy.rapid_left_share * least)
         if not step.has_given or step.after >= step.most or step.most < floor:
             continue
-        if levels is None:
+        # Whoever keeps more than what would be left of all that there is (TOK-02) keeps too much
+        # of whatever it had: the past, which is long of who trades all the time, is not read.
+        if step.after > policy.rapid_left_share * token.declared:
+            continue
+        if past is None:
             opened = min(each.mined_at for each in steps) - policy.rapid_window
-            levels = _earlier(session, span, token, subject, opened)
-        known = [*levels, *(level for each in steps[:place] for level in _levels_of(each))]
-        gone = _departure(known, step, least, policy)
+            past = _Past(session, token, subject, _ends(session, span, token, subject), opened)
+        since = [level for each in steps[:place] for level in _levels_of(each)]
+        if _is_ruled_out([*past.ends, *since], step, token, policy):
+            continue
+        gone = _departure([*past.levels, *since], step, least, policy)
         if gone is not None:
             yield step, gone
 
@@ -82,19 +89,58 @@ def _levels_of(step: Step) -> Iterator[_Level]:
         yield _Level(step.mined_at, step.block_number, step.after)
 
 
-def _departure(
-    levels: Sequence[_Level], step: Step, least: int, policy: AlertPolicy
-) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Had:
+    """What a subject had in the days before a step.
+
+    Parameters
+    ----------
+    inside
+        From when they began, in their order.
+    at_first
+        When they began.
+    """
+
+    inside: Sequence[_Level]
+    at_first: int
+
+    @property
+    def most(self) -> int:
+        return max(level.units for level in self.inside)
+
+
+def _had(levels: Sequence[_Level], step: Step, policy: AlertPolicy) -> _Had:
     opened = step.mined_at - policy.rapid_window
     own = _Level(step.mined_at, step.block_number, step.peak)
     inside = [*(level for level in levels if level.since > opened), own]
     outside = [level for level in levels if level.since <= opened]
-    at_first = outside[-1].units if outside else 0
-    most = max(level.units for level in inside)
+    return _Had(inside, outside[-1].units if outside else 0)
+
+
+def _is_ruled_out(ends: Sequence[_Level], step: Step, token: Touched, policy: AlertPolicy) -> bool:
+    """Tell whether no more that it had within blocks could make the step a departure.
+
+    What blocks left says what it had at first, and of the most no more than that it was not less.
+    Of a departure what may be kept lies from what it had at first up to below what it had last.
+    """
+    had = _had(ends, step, policy)
+    left = policy.rapid_left_share
+    return (
+        step.most <= left * had.most
+        or had.at_first >= step.most
+        or had.at_first > left * token.declared
+    )
+
+
+def _departure(
+    levels: Sequence[_Level], step: Step, least: int, policy: AlertPolicy
+) -> dict[str, Any] | None:
+    had = _had(levels, step, policy)
+    most = had.most
     kept: Fraction = policy.rapid_left_share * most
-    if most < least or at_first > kept or step.after > kept or step.most <= kept:
+    if most < least or had.at_first > kept or step.after > kept or step.most <= kept:
         return None
-    bought = next(level for level in inside if level.units > kept)
+    bought = next(level for level in had.inside if level.units > kept)
     return {
         "bought_at": bought.since.isoformat(),
         "bought_in_block": str(bought.block_number),
@@ -103,16 +149,42 @@ def _departure(
     }
 
 
-def _earlier(
-    session: Session, span: Span, token: Touched, subject: Subject, opened: datetime
-) -> list[_Level]:
-    """Give what the subject had in all its wallets together before the round.
+@dataclass
+class _Past:
+    """What a subject had in all its wallets together before the round.
 
     Parameters
     ----------
+    ends
+        What each block left that changed it.
     opened
         From when on the most within a block counts.
     """
+
+    session: Session
+    token: Touched
+    subject: Subject
+    ends: Sequence[_Level]
+    opened: datetime
+
+    @cached_property
+    def levels(self) -> Sequence[_Level]:
+        """What it had within blocks besides: of these every event of the token is read."""
+        blocks = [end.block_number for end in self.ends if end.since > self.opened]
+        rises = _rises(self.session, self.token, self.subject, blocks)
+        levels: list[_Level] = []
+        before = 0
+        for end in self.ends:
+            # As `_levels_of` has it.
+            if end.block_number in rises:
+                levels.append(replace(end, units=before + rises[end.block_number]))
+            levels.append(end)
+            before = end.units
+        return levels
+
+
+def _ends(session: Session, span: Span, token: Touched, subject: Subject) -> list[_Level]:
+    """Give what each block before the round left the subject that left it more or less."""
     values = {
         "chain": span.chain_id,
         "token": token.token_no,
@@ -127,17 +199,8 @@ def _earlier(
             if ends and ends[-1].block_number == number:
                 ends.pop()
             ends.append(_Level(mined_at, number, sum(has.values())))
-    rises = _rises(session, token, subject, [e.block_number for e in ends if e.since > opened])
-    levels: list[_Level] = []
-    before = 0
-    for end in ends:
-        # As `_levels_of` has it.
-        if end.units != before:
-            if end.block_number in rises:
-                levels.append(replace(end, units=before + rises[end.block_number]))
-            levels.append(end)
-        before = end.units
-    return levels
+    before = [0, *(end.units for end in ends)]
+    return [end for end, units in zip(ends, before, strict=False) if end.units != units]
 
 
 def _rises(

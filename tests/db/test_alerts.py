@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlmodel import Session, col, select
 
+from registry.alert import departures as departing
 from registry.alert import rounds
 from registry.alert import service as alerts
 from registry.alert.models import Alert, AlertRule, AlertState
 from registry.alert.service import AlertFilter
+from registry.captable.bulk import cursor_of
 from registry.captable.models import ChainBlock, EventKind
 from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role
@@ -288,6 +292,59 @@ def test_rapid__most_of_it_passed_on_within_one_block_and_the_rest_later__is_tol
     assert (alert.wallet, alert.evidence["most_units"]) == (between, "50")
     assert (alert.evidence["before_units"], alert.evidence["after_units"]) == ("6", "0")
     assert alert.evidence["bought_in_block"] == str((alert.block_number or 0) - 1)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "is_past_read"),
+    [(200, False), (60, True)],
+    ids=["more_than_a_tenth_of_all", "as_much_as_at_first"],
+)
+def test_rapid__trades_all_the_time_and_keeps_its_inventory__has_no_events_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, inventory: int, is_past_read: bool
+) -> None:
+    """In its blocks lie all events of the token: to read them is as much as the token trades."""
+    chain = ledger.live(desk, 1000 - inventory, inventory, days_ago=50)
+    chain.started += timedelta(days=40)
+    one, maker = wallets(chain)
+    for _ in range(3):
+        chain.move(maker, one, 5)
+        chain.move(one, maker, 5)
+    look(desk, chain)
+    chain.move(maker, one, 5)
+
+    read: list[str] = []
+
+    @contextmanager
+    def noting(session: Session) -> Iterator[Any]:
+        with cursor_of(session) as cursor:
+
+            def execute(query: str, values: dict[str, Any]) -> Any:
+                read.append(query)
+                return cursor.execute(query, values)
+
+            yield SimpleNamespace(execute=execute)
+
+    monkeypatch.setattr(departing, "cursor_of", noting)
+    look(desk, chain)
+
+    assert departures(desk) == []
+    assert len(read) == is_past_read
+    assert not any("token_event" in query for query in read)
+
+
+def test_rapid__had_at_first_what_is_left_of_the_most_within_a_block__is_told(desk: Desk) -> None:
+    """What blocks left it does not rule that out: 50 are a tenth of the 500 that it had in one."""
+    chain = ledger.live(desk, 950, 50, days_ago=50)
+    chain.started += timedelta(days=40)
+    one, other = wallets(chain)
+    chain.mine(given(one, other, 450), given(other, one, 440))
+    look(desk, chain)
+    chain.move(other, one, 10)
+    look(desk, chain)
+
+    last = departures(desk)[-1]
+    assert (last.evidence["before_units"], last.evidence["after_units"]) == ("60", "50")
+    assert last.evidence["most_units"] == "500"
 
 
 def test_rapid__taken_by_force_within_the_block_it_came__is_no_departure(desk: Desk) -> None:
