@@ -1,8 +1,9 @@
 """Holding the rounds of the rules against what they had to find, of hits and of payments.
 
 How far they have looked is a row that every round writes, and whoever moves it on has what lies
-between never looked at. Of hits and payments the rules can be asked again: they say today what they
-said then. What those of the chain say hangs on whose a wallet is by now (ADR 0071).
+between never looked at. Of hits and payments the rules can be asked again: a cursor is of the
+thresholds with which it looked, and with others there is another one. What those of the chain say
+hangs on whose a wallet is by now (ADR 0071).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlmodel import Session, col, select
 from registry.alert import listed, structuring
 from registry.alert.models import Alert, AlertCursor, AlertRule
 from registry.alert.policy import alert_policies
-from registry.alert.rounds import HITS, NO_ID, PAYMENTS
+from registry.alert.rounds import NO_ID, hits_source, payments_source
 from registry.kernel.rows import among
 
 R = TypeVar("R")
@@ -29,7 +30,9 @@ def unraised(session: Session) -> Iterator[str]:
 
 
 def _unraised_hits(session: Session) -> Iterator[str]:
-    passed, policies = _passed(session, HITS), alert_policies(session)
+    policies = alert_policies(session)
+    source = hits_source(policies)
+    passed = _passed(session, source)
     for page in _pages(session, listed.hits_since, NO_ID, lambda hit: hit.id):
         found = listed.find_in([hit for hit in page if hit.id <= passed], policies)
         keys = [item.key for item in found]
@@ -37,13 +40,15 @@ def _unraised_hits(session: Session) -> Iterator[str]:
         for item in found:
             if item.key not in raised:
                 yield (
-                    f"Row {HITS} of alert_cursor lies behind hit {item.evidence['hit_id']} of "
+                    f"Row {source} of alert_cursor lies behind hit {item.evidence['hit_id']} of "
                     "sanctions_hit, of which no alert was raised"
                 )
 
 
 def _unraised_payments(session: Session) -> Iterator[str]:
-    passed, policies = _passed(session, PAYMENTS), alert_policies(session)
+    policies = alert_policies(session)
+    source = payments_source(policies)
+    passed = _passed(session, source)
     read = structuring.booked_since
     # Of whoever has paid since, all payments are looked at once more by the next round.
     due = {party for page in _pages(session, read, passed, _entry) for _, party in page}
@@ -59,7 +64,7 @@ def _unraised_payments(session: Session) -> Iterator[str]:
             named = set(found.evidence["payments"])
             if not any(found.party_id == party and named <= known for party, known in told):
                 yield (
-                    f"Row {PAYMENTS} of alert_cursor lies behind payments of party "
+                    f"Row {source} of alert_cursor lies behind payments of party "
                     f"{found.party_id}, up to {found.evidence['payments'][-1]}, of which no alert "
                     "was raised"
                 )

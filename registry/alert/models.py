@@ -86,7 +86,7 @@ class AlertCursor(SQLModel, table=True):
     Parameters
     ----------
     source
-        ``chain:<id>``, ``payments``, ``hits`` or ``wallets``.
+        ``chain:<id>`` or ``wallets``; ``payments:`` or ``hits:`` and with which thresholds.
     block_number, block_hash
         Of a chain: the last block.
     last_id

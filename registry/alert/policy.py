@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -74,6 +75,20 @@ class AlertPolicies:
     def least_large_share(self) -> Fraction:
         """The lowest that ever held: whoever never had as much has crossed none."""
         return self.large_holder.least
+
+    @property
+    def of_hits(self) -> str:
+        """What decides of which hits there is an alert; it is not dated, and so is today's."""
+        return str(self.at(now()).least_score)
+
+    @property
+    def of_payments(self) -> str:
+        """What decides on payments, as a hash; the limit may be set for days that are over, too."""
+        policy = self.at(now())
+        limits = [(str(each.valid_from), str(each.value)) for each in self.ctr.changes]
+        window = policy.structuring_window.total_seconds()
+        said = [window, policy.least_payments, policy.rails, str(self.ctr.original.value), limits]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def alert_policies(session: Session) -> AlertPolicies:

@@ -21,7 +21,7 @@ from sqlmodel import Session, col, select
 from registry.alert import holdings, listed, proven, structuring
 from registry.alert.finding import Found
 from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
-from registry.alert.policy import alert_policies
+from registry.alert.policy import AlertPolicies, alert_policies
 from registry.alert.service import raise_alert, take_back
 from registry.alert.steps import Span
 from registry.captable.feed import Place, kept_place
@@ -231,11 +231,25 @@ def _ask_again(session: Session, seen: ChainRound, parties: set[UUID]) -> int:
 # -- rows that are only ever added -----------------------------------------------------------
 
 
+def payments_source(policies: AlertPolicies) -> str:
+    """Name the cursor of payments by the thresholds with which they were looked at.
+
+    With others they are looked at from the start, which raises nothing twice.
+    """
+    return f"{PAYMENTS}:{policies.of_payments}"
+
+
+def hits_source(policies: AlertPolicies) -> str:
+    """Name the cursor of hits, as that of payments."""
+    return f"{HITS}:{policies.of_hits}"
+
+
 def look_at_payments(session: Session) -> int:
     """Ask about the payments that were booked since; return how many alerts are new."""
     policies, raised = alert_policies(session), 0
+    source = payments_source(policies)
     for entries in _pages(
-        session, PAYMENTS, structuring.booked_since, structuring.ENTRIES_AT_ONCE, lambda row: row[0]
+        session, source, structuring.booked_since, structuring.ENTRIES_AT_ONCE, lambda row: row[0]
     ):
         for found in structuring.find_of(session, {party for _, party in entries}, policies):
             raised += _raise_group(session, found)
@@ -245,7 +259,8 @@ def look_at_payments(session: Session) -> int:
 def look_at_hits(session: Session) -> int:
     """Ask about the hits that were found since; return how many alerts are new."""
     policies, raised = alert_policies(session), 0
-    for hits in _pages(session, HITS, listed.hits_since, listed.HITS_AT_ONCE, lambda row: row.id):
+    source = hits_source(policies)
+    for hits in _pages(session, source, listed.hits_since, listed.HITS_AT_ONCE, lambda row: row.id):
         raised += sum(raise_alert(session, item) for item in listed.find_in(hits, policies))
     return raised
 

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from registry.alert import rounds
 from registry.alert.models import Alert, AlertCursor, AlertRule
+from registry.alert.policy import alert_policies
 from registry.document.store import DocumentStore
 from registry.kernel.clock import now
 from registry.kernel.db import Database
@@ -61,7 +62,8 @@ def test_round__while_somebody_writes__goes_on_from_before_they_began(
                 writer.commit()
             with fresh_database.transaction() as session:
                 rounds.look_at_payments(session)
-                reached = session.get_one(AlertCursor, rounds.PAYMENTS).last_id
+                source = rounds.payments_source(alert_policies(session))
+                reached = session.get_one(AlertCursor, source).last_id
             assert reached is not None
             assert (reached <= first_id_of(began - rounds.LONGEST_LEAD)) is other_is_writing
 
