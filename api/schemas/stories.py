@@ -210,7 +210,8 @@ class StoryTokenRead(Read):
 class ChecksRead(Read):
     """When it was last checked: the register's rules, and the cap table against the chain.
 
-    `rules_hold` and `cap_table_holds` say how that ended; null where it was not checked yet.
+    `rules_hold` and `cap_table_holds` say how that ended; null where it was not checked yet. Of a
+    cap table that does not change, one check an hour is told.
     """
 
     rules_run_at: datetime | None

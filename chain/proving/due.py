@@ -48,7 +48,8 @@ class Task:
     is_last
         No holder is left in the round.
     is_news
-        Something changed, differed when it was last looked at, or never was: worth a row.
+        Something changed, differed when it was last looked at, or never was: worth a row, whatever
+        the newest one says.
     """
 
     claimed: Claimed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import structlog
 from sqlmodel import Session
@@ -28,6 +29,7 @@ from registry.captable.readings import list_foreign, times_read_again
 from registry.journal import service as journal
 from registry.kernel import failpoints
 from registry.kernel.actor import THE_SYSTEM
+from registry.kernel.clock import day_of, now
 from registry.kernel.db import Database
 from registry.reconciliation.alarm import sound_difference
 
@@ -37,6 +39,8 @@ HOLDERS_PER_SECOND = 1_000
 LOOK_AGAIN_SECONDS = (0.1, 0.4)
 """Pauses before what differs is asked again. A node that is just mining was seen to answer of the
 newest block with the state of the next; and a break stops payouts."""
+RECORD_EVERY = timedelta(hours=1)
+"""How often a row says of an idle token that it was proven; each stays in the journal for good."""
 
 
 class Reconciler:
@@ -143,9 +147,12 @@ class Reconciler:
                 return False
             if task.swept is not None:
                 rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
-            if not (task.is_news or task.is_last or outcome.differences):
+            is_found = task.is_news or bool(outcome.differences)
+            if not (is_found or task.is_last):
                 return True
             last = newest_proof(session, claimed.token_no)
+            if not is_found and _says_enough(session, self._client.chain_id, last):
+                return True
             differences = outcome.differences + _still_differing(last, claimed)
             session.add(
                 Reconciliation(
@@ -196,6 +203,23 @@ def _tell(session: Session, chain_id: int, claimed: Claimed, differences: list[D
         chain_id=chain_id, block=claimed.block_number, block_hash=hex_of(claimed.block_hash),
         differences=len(differences),
     )  # fmt: skip
+
+
+def _says_enough(session: Session, chain_id: int, last: Reconciliation | None) -> bool:
+    """Tell whether a round that found nothing would say no more than the newest proof does.
+
+    The round itself is kept as such (`ProofRound`), and ends alarms. Of each day there is a row
+    soon after its beginning: R-09 asks for the first after the day of a statement.
+    """
+    if last is None or last.differences:
+        return False
+    moment, since = now(), session.get_one(SyncCursor, chain_id).degraded_since
+    return (
+        # One from the future was dated by a clock that has been put right since.
+        moment - RECORD_EVERY < last.recorded_at <= moment
+        and day_of(last.recorded_at) == day_of(moment)
+        and (since is None or since < last.recorded_at)
+    )
 
 
 def _stands(session: Session, chain_id: int, claimed: Claimed) -> bool:
