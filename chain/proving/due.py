@@ -48,8 +48,7 @@ class Task:
     is_last
         No holder is left in the round.
     is_news
-        Something changed, differed when it was last looked at, or never was: worth a row, whatever
-        the newest one says.
+        Something changed, or was never looked at: worth a row, whatever the newest one says.
     """
 
     claimed: Claimed
@@ -119,7 +118,7 @@ class Due:
                     return self._whole(session, cursor, token)
                 place: int | None = rounds.FIRST
             elif changed is not None or suspects:
-                return self._of_these(session, cursor, token, changed or [], suspects)
+                return self._of_these(session, cursor, token, changed, suspects)
             else:
                 place = self._place(session, token_no, cursor)
             is_news = changed is not None or last is None
@@ -137,7 +136,7 @@ class Due:
         session: ReadSession,
         cursor: SyncCursor,
         token: Token,
-        changed: list[int],
+        changed: list[int] | None,
         suspects: set[bytes],
     ) -> Task:
         token_no = token.token_no or 0
@@ -146,9 +145,9 @@ class Due:
             cursor,
             token,
             total=self._total(session, token_no, always=bool(suspects)),
-            **facts_of(session, cursor, token_no, changed, suspects),
+            **facts_of(session, cursor, token_no, changed or [], suspects),
         )
-        return Task(claimed, None, is_last=False, is_news=True)
+        return Task(claimed, None, is_last=False, is_news=changed is not None)
 
     def _slice(
         self,

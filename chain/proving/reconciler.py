@@ -7,6 +7,7 @@ no run of its own and no memory (ADR 0037).
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from datetime import timedelta
@@ -147,13 +148,10 @@ class Reconciler:
                 return False
             if task.swept is not None:
                 rounds.advance(session, claimed.token_no, *task.swept, is_last=task.is_last)
-            is_found = task.is_news or bool(outcome.differences)
-            if not (is_found or task.is_last):
-                return True
             last = newest_proof(session, claimed.token_no)
-            if not is_found and _says_enough(session, self._client.chain_id, last):
-                return True
             differences = outcome.differences + _still_differing(last, claimed)
+            if _is_told(session, self._client.chain_id, task, last, differences):
+                return True
             session.add(
                 Reconciliation(
                     token_no=claimed.token_no,
@@ -205,14 +203,34 @@ def _tell(session: Session, chain_id: int, claimed: Claimed, differences: list[D
     )  # fmt: skip
 
 
-def _says_enough(session: Session, chain_id: int, last: Reconciliation | None) -> bool:
-    """Tell whether a round that found nothing would say no more than the newest proof does.
+def _is_told(
+    session: Session,
+    chain_id: int,
+    task: Task,
+    last: Reconciliation | None,
+    differences: list[Difference],
+) -> bool:
+    """Tell whether a row would say no more than the newest proof does.
+
+    A token that goes on differing is looked at again every few seconds, and each row is sealed.
+    """
+    if task.is_news or last is None or not _are_same(differences, last.differences):
+        return False
+    return not task.is_last or _is_of_lately(session, chain_id, last)
+
+
+def _are_same(ours: list[Difference], others: list[Difference]) -> bool:
+    """Compare differences in whatever order they were found."""
+    written = [sorted(json.dumps(each, sort_keys=True) for each in both) for both in (ours, others)]
+    return written[0] == written[1]
+
+
+def _is_of_lately(session: Session, chain_id: int, last: Reconciliation) -> bool:
+    """Tell whether the row of a round that has ended can be done without.
 
     The round itself is kept as such (`ProofRound`), and ends alarms. Of each day there is a row
     soon after its beginning: R-09 asks for the first after the day of a statement.
     """
-    if last is None or last.differences:
-        return False
     moment, since = now(), session.get_one(SyncCursor, chain_id).degraded_since
     return (
         # One from the future was dated by a clock that has been put right since.

@@ -111,6 +111,31 @@ def test_round__finds_a_difference__leaves_a_row_at_once(proven: Suite) -> None:
     assert cursor_of(proven.world.database).degraded is not None
 
 
+def look_again(suite: Suite) -> None:
+    """Look at what differs: whoever has just begun does not wait for the five seconds."""
+    assert Reconciler(suite.world.database, suite.world.client).reconcile_due()
+
+
+def test_look__at_what_goes_on_differing__leaves_a_row_only_where_it_differs_otherwise(
+    proven: Suite,
+) -> None:
+    database, spoilt = proven.world.database, f"WHERE {balance_of(proven, 1)}"
+    run(database, f"UPDATE balance SET frozen_units = 7 {spoilt}")
+    go_round(proven)
+    rows = kept(proven)
+
+    for _ in range(3):
+        look_again(proven)
+    assert kept(proven) == rows
+
+    run(database, f"UPDATE balance SET frozen_units = 8 {spoilt}")
+    look_again(proven)
+    assert kept(proven) == rows + 1
+    run(database, f"UPDATE balance SET frozen_units = 10 {spoilt}")
+    look_again(proven)
+    assert newest(proven).differences == []
+
+
 def test_round__after_a_difference_is_mended__leaves_a_row_and_ends_the_alarm(
     proven: Suite,
 ) -> None:
