@@ -62,7 +62,7 @@ INSERT INTO token_event (token_no, block_number, log_index, kind, tx_hash, sourc
 units) SELECT 1, 1 + (n - 1) / :per_block, (n - 1) % :per_block, 1, sha256(int8send(n)), 1 +
 (hashint8extended(n, 1) & 2147483647) % :holders, 1 + (hashint8extended(n, 2) & 2147483647) %
 :holders, 1 + (hashint8extended(n, 3) & 2147483647) % 1000 FROM generate_series(:holders + 1,
-:holders + :transfers) AS n;
+CAST(:holders AS bigint) + :transfers) AS n;
 CREATE UNLOGGED TABLE change AS SELECT *, row_number() OVER holder AS place, count(*) FILTER
 (WHERE block_number <= :final) OVER (PARTITION BY holder_no) AS final, lag(block_number) OVER
 holder AS before_block, lag(units) OVER holder AS before_units, max(units) OVER holder AS most,

@@ -27,8 +27,8 @@ from chain.sync.watched import Part, Watched
 from registry.captable.columns import Transfers
 from registry.captable.events import ProjectedContractEvent, ProjectedEvent, ProjectedToken
 from registry.captable.models import EventKind
-from registry.captable.projection import OF_WALLETS
 from registry.captable.suites import WALLETS
+from registry.captable.wallets import OF_WALLETS
 
 MOST_CHANGES = 100
 """Of a token's suite in one block."""

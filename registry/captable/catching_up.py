@@ -25,11 +25,12 @@ from registry.captable.models import (
     SyncCursor,
     Token,
 )
-from registry.captable.projection import apply_events, fold_wallets
+from registry.captable.projection import apply_events
 from registry.captable.readings import ReadingKind, note_begun, note_joined
 from registry.captable.rewind import wallet_events, was_paused
 from registry.captable.suites import store_suites, suites_before
 from registry.captable.sums import SumDiffers
+from registry.captable.wallets import fold_wallets
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM, Actor
 

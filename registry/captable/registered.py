@@ -15,8 +15,8 @@ from sqlmodel import Session
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
 from registry.captable.models import EventKind, Token
-from registry.captable.projection import OF_WALLETS
 from registry.captable.suites import WALLETS, WAS
+from registry.captable.wallets import OF_WALLETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ from registry.captable.models import (
     Token,
     TokenEvent,
 )
-from registry.captable.projection import OF_WALLETS, WalletEvent, fold_wallets
 from registry.captable.readings import note_apart
 from registry.captable.refusals import withdraw_above
 from registry.captable.suites import WALLETS, store_suites, suites_before
 from registry.captable.times import CUT
+from registry.captable.wallets import OF_WALLETS, WalletEvent, fold_wallets
 from registry.journal import service as journal
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.clock import now
