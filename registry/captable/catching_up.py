@@ -121,8 +121,7 @@ def is_impossible(fault: BaseException) -> bool:
 
 def apply_part(session: Session, token: Token, found: ProjectedRange, *, joins: bool) -> None:
     """Apply the next range of a token, and let it join its chain if that was the last."""
-    bulk.add_blocks(session, token.chain_id, found.blocks)
-    times.note_added(session, token.chain_id, found.blocks)
+    times.add_blocks(session, token.chain_id, found.blocks)
     apply_events(session, token.chain_id, found.transfers, found.events)
     if joins:
         join(session, token)

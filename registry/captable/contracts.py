@@ -87,8 +87,7 @@ def apply_part(
     session: Session, contract: FollowedContract, found: ProjectedRange, *, joins: bool
 ) -> None:
     """Apply the next range of one contract, and let it join its chain if that was the last."""
-    bulk.add_blocks(session, contract.chain_id, found.blocks)
-    times.note_added(session, contract.chain_id, found.blocks)
+    times.add_blocks(session, contract.chain_id, found.blocks)
     append(session, contract.chain_id, found.contract_events)
     contract.caught_up_to = None if joins else found.end.number
     session.add(contract)

@@ -80,8 +80,9 @@ def times_of(blocks: Sequence[ProjectedBlock]) -> dict[str, datetime | timedelta
     return {"earliest": in_order[0], "latest": in_order[-1], "fall": fall}
 
 
-def note_added(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:
-    """Note the times of blocks that were added below the cursor."""
+def add_blocks(session: Session, chain_id: int, blocks: Sequence[ProjectedBlock]) -> None:
+    """Store blocks below the cursor, of which some may be there already, and note their times."""
+    bulk.add_blocks(session, chain_id, blocks)
     if not blocks:
         return
     numbers = [block.number for block in blocks]

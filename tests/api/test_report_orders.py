@@ -62,21 +62,27 @@ class Ordered:
     before: datetime
 
 
+def freeze_in_force(desk: Desk) -> tuple[ledger.Ledger, CourtOrder]:
+    """Have a wallet frozen by an order that was received 17 minutes ago, on a chain of its own."""
+    chain = ledger.live(desk, 600, 400)
+    wallet = chain.holders[0].wallet.address
+    received = now() - timedelta(minutes=17)
+    order = court.apply(desk, court.on_wallet(desk, wallet, received_at=received))
+    chain.freeze(wallet)
+    reconciliation.confirm_order(desk.session, order.id)
+    return chain, order
+
+
 @pytest.fixture(scope="module")
 def ordered(house: House, ours: Moves) -> Ordered:
     with house.desk() as desk:
-        chain = ledger.live(desk, 600, 400)
-        wallet = chain.holders[0].wallet.address
-        received = now() - timedelta(minutes=17)
-        order = court.apply(desk, court.on_wallet(desk, wallet, received_at=received))
-        chain.freeze(wallet)
-        reconciliation.confirm_order(desk.session, order.id)
+        chain, order = freeze_in_force(desk)
         court.on_wallet(desk, chain.holders[1].wallet.address)
     before = now()
     with house.desk() as desk:
         resumed = ledger.resumed(chain, desk)
         court.vacate(desk, desk.session.get_one(CourtOrder, order.id))
-        resumed.freeze(wallet, frozen=False)
+        resumed.freeze(chain.holders[0].wallet.address, frozen=False)
         reconciliation.lift_order(desk.session, order.id)
     assert ours
     return Ordered(str(order.id), before)
@@ -139,12 +145,7 @@ def test_r16__varied__keeps_when_it_first_bound_and_tells_of_the_variation(
 ) -> None:
     """It binds throughout, also while it waits to be applied again."""
     with house.desk() as desk:
-        chain = ledger.live(desk, 600, 400)
-        wallet = chain.holders[0].wallet.address
-        received = now() - timedelta(minutes=17)
-        order = court.apply(desk, court.on_wallet(desk, wallet, received_at=received))
-        chain.freeze(wallet)
-        reconciliation.confirm_order(desk.session, order.id)
+        _, order = freeze_in_force(desk)
 
     def told(**when: str) -> dict[str, Any]:
         [row] = [row for row in rows_of(house, "R-16", **when) if row["order"] == str(order.id)]

@@ -11,7 +11,7 @@ from itertools import accumulate
 import pytest
 from sqlmodel import Session, col, select
 
-from registry.captable import bulk, times
+from registry.captable import times
 from registry.captable.branches import first_known_since
 from registry.captable.events import ProjectedBlock, ProjectedRange
 from registry.captable.models import ChainBlock, SyncCursor
@@ -63,9 +63,7 @@ class Chain:
 
     def add(self, added: Sequence[int]) -> None:
         """Store blocks below the cursor that were left out, as a token that is read behind does."""
-        blocks = [self.block(each) for each in added]
-        bulk.add_blocks(self.session, self.id, blocks)
-        times.note_added(self.session, self.id, blocks)
+        times.add_blocks(self.session, self.id, [self.block(each) for each in added])
 
     def cursor(self) -> SyncCursor:
         return self.session.get_one(SyncCursor, self.id, populate_existing=True)
