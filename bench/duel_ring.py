@@ -14,6 +14,7 @@ from bench.gas_node import CHAIN_ID
 from bench.sync_chain import Emitter
 from chain.node.client import Block, ChainClient, call_params
 from registry.captable import service as captable
+from registry.captable.degraded import SUBJECT
 from registry.captable.models import SyncCursor
 from registry.captable.stream import stream_holders
 from registry.journal.models import JournalEntry
@@ -149,7 +150,8 @@ class Ring:
     def alarms(self) -> list[Alarm]:
         """List what the journal tells of the projection as a whole, oldest first."""
         with self._database.reading() as session:
-            query = select(JournalEntry).where(col(JournalEntry.act).startswith("cap_table_"))
+            # Of single tokens, that they are proven again is told beside it.
+            query = select(JournalEntry).where(JournalEntry.subject_kind == SUBJECT)
             entries = session.exec(query.order_by(col(JournalEntry.id))).all()
         return [(each.act, each.facts.get("reason") or each.facts["was"]) for each in entries]
 
