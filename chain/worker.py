@@ -32,6 +32,7 @@ from chain.sync.contract_catch_up import ContractCatchUp
 from chain.sync.guard import Guard
 from chain.sync.indexer import Indexer
 from chain.sync.labels import Labels
+from chain.sync.untold import Untold
 from chain.sync.watch import Watch
 from chain.sync.writer import STANDBY_SECONDS, Writer
 from registry.alert.rounds import take_round
@@ -146,6 +147,7 @@ def run_sync(
     )
     proving = Proving(reconciler, stop)
     watch = Watch(writer.database, client.chain_id)
+    untold = Untold(writer.database, client)
     compacting = Compacting(writer.database, client.chain_id)
     labels = Labels(writer.database, client, is_ours=is_ours)
     nodes = NodeRecorder(database, client)
@@ -168,6 +170,7 @@ def run_sync(
                 return 0.0
             guard.note_final()
             if is_ours:
+                untold.turn()
                 watch.look()
             compacting.turn()
             labels.turn()
