@@ -128,6 +128,7 @@ def _start(
     if asked.party is not None:
         if session.get(Party, asked.party) is None:
             raise NotFound("party", asked.party)
+        question.parties.add(asked.party)
         return {party_node(asked.party): ALL}, ()
     if asked.token is not None:
         tokenization = tokenizations.get_deployed(session, asked.token)

@@ -13,11 +13,11 @@ import pytest
 from registry.kernel.actor import Role
 from registry.kernel.clock import day_of, now
 from registry.report.catalogue import CATALOGUE
-from tests import court, intakes
+from tests import court, intakes, owning
 from tests import factories as make
 from tests.api.house import House
 from tests.api.moves import FIRST_MINED, Moves, minted, moved, moves
-from tests.api.reports import ask, person, read
+from tests.api.reports import ask, person, read, rows_of
 
 pytestmark = pytest.mark.db
 
@@ -124,6 +124,21 @@ def test_report__page_that_names_nobody__notes_whom_its_row_is_about(
     pages = pages_of_one(house, code)
 
     assert [parties for _, parties in pages] == [{party} for party in told.subjects[code]]
+
+
+def test_r_06__asked_of_a_party__notes_it_too_on_every_page(house: House) -> None:
+    with house.desk() as desk:
+        company = make.company(desk)
+        owners = make.person(desk), make.person(desk)
+        owning.declare(desk, company, owning.shares(10, *((owner, 5) for owner in owners)))
+        asked = str(company.id)
+
+    pages = pages_of_one(house, "R-06", party=asked)
+
+    assert {row["party"] for row, _ in pages} == {str(owner.id) for owner in owners}
+    for row, parties in pages:
+        assert parties == {asked, row["party"]}
+    assert {row["subject"] for row in rows_of(house, "R-24", subject=asked)} >= {"R-06"}
 
 
 @pytest.mark.parametrize("code", ["R-05", "R-12", "R-16"])
