@@ -217,7 +217,8 @@ def note_failed(
 ) -> None:
     """Record that a try failed: it is tried again later, or given up.
 
-    A message that its owner sends again since, or another worker, goes on as if it had not.
+    A message that its owner sends again since, or another worker, goes on as if it had not. Nor
+    does a 410 disable an endpoint that was enabled again since: all that waited was given up first.
 
     Parameters
     ----------
@@ -228,7 +229,8 @@ def note_failed(
     """
     delivery, endpoint = _locked(session, delivery_id)
     delivery.answer_status, delivery.fault = status, fault
-    if delivery.state == DeliveryState.PENDING and delivery.next_at == until:
+    is_its_last = delivery.state == DeliveryState.PENDING and delivery.next_at == until
+    if is_its_last:
         if delivery.attempts > len(PAUSES):
             _end(delivery, DeliveryState.ABANDONED)
         else:
@@ -237,7 +239,7 @@ def note_failed(
     endpoint.failing_since = endpoint.failing_since or now()
     session.add_all([delivery, endpoint])
     session.flush()
-    if status == GONE:
+    if status == GONE and is_its_last:
         disable_endpoint(session, THE_SYSTEM, endpoint, "The receiver answered 410 Gone.")
     elif now() - endpoint.failing_since >= PATIENCE:
         since = endpoint.failing_since.date()

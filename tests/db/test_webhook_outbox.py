@@ -230,6 +230,28 @@ def test_note_failed__gone__disables_at_once(
         webhooks.enable_endpoint(session, owner, endpoint.id)
 
 
+def test_note_failed__gone_told_of_a_try_before_it_was_enabled__disables_it_no_second_time(
+    session: Session, vault: Vault, owner: Actor, endpoint: WebhookEndpoint
+) -> None:
+    for _ in range(3):
+        tell(session, owner)
+    publish(session)
+    first, second, third = tries(session, vault)
+    fail(session, first, "it answered 410", status=410)
+    webhooks.enable_endpoint(session, owner, endpoint.id)
+    fail(session, second, "it answered 410", status=410)
+    assert endpoint.disabled_at is None
+
+    session.expire_all()
+    webhooks.retry_delivery(session, owner, third.delivery_id)
+    fail(session, third, "it answered 410", status=410)
+    assert endpoint.disabled_at is None
+    (again,) = tries(session, vault, Lane.FAILING)
+    assert again.delivery_id == third.delivery_id
+    fail(session, again, "it answered 410", status=410)
+    assert endpoint.disabled_at is not None
+
+
 def test_enable__queued_while_it_was_disabled__is_not_sent(
     fresh_database: Database, vault: Vault, owner: Actor
 ) -> None:
