@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from registry.captable import bulk
 from registry.captable.events import ProjectedBlock
@@ -120,3 +121,21 @@ def first_since(
         *where, col(ChainBlock.mined_at) <= mined_at + cursor.set_back
     )
     return min(session.exec(near))
+
+
+def newest_final(chain_id: int) -> SelectOfScalar[datetime]:
+    """Ask for the time of the newest final block, by which a day is over or is not.
+
+    An earlier block that is later than the day does not tell it: where the clock was set back,
+    more blocks of that day may come. That it will be set back once more nobody can know.
+    """
+    final = select(SyncCursor.finalized_number).where(col(SyncCursor.chain_id) == chain_id)
+    return (
+        select(ChainBlock.mined_at)
+        .where(
+            col(ChainBlock.chain_id) == chain_id,
+            col(ChainBlock.number) <= final.scalar_subquery(),
+        )
+        .order_by(col(ChainBlock.number).desc())
+        .limit(1)
+    )

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.contract_models import ContractEvent, FollowedContract
 from registry.captable.models import ChainBlock, SyncCursor
+from registry.captable.times import newest_final
 from registry.kernel.rows import among
 
 SETTLEMENT, SETTLED = "Settlement", "Settled"
@@ -44,24 +45,23 @@ def settled_for_good(session: Session, digests: Collection[bytes]) -> set[bytes]
 def is_read_for_good(session: Session, chain_id: int, moment: datetime) -> bool:
     """Tell whether every block up to a moment is known and final: what is not there never was.
 
-    That takes a final block of later: of a node that stands still, or of a chain at rest, nobody
-    knows what comes. Times of blocks only rise.
+    That takes a newest final block of later: of a node that stands still, or of a chain at rest,
+    nobody knows what comes.
     """
-    later = (
-        select(ChainBlock.number)
-        .join(SyncCursor, col(SyncCursor.chain_id) == col(ChainBlock.chain_id))
-        .join(FollowedContract, col(FollowedContract.chain_id) == col(ChainBlock.chain_id))
+    is_all_read = (
+        select(FollowedContract.name)
+        .join(SyncCursor, col(SyncCursor.chain_id) == col(FollowedContract.chain_id))
         .where(
-            col(ChainBlock.chain_id) == chain_id,
-            col(ChainBlock.number) <= col(SyncCursor.finalized_number),
-            col(ChainBlock.mined_at) > moment,
+            col(FollowedContract.chain_id) == chain_id,
             # What was left out of one token may be left out of the settlement, too.
             col(SyncCursor.degraded).is_(None),
             col(FollowedContract.name) == SETTLEMENT,
             col(FollowedContract.caught_up_to).is_(None),
         )
+        .exists()
     )
-    return session.exec(later.limit(1)).first() is not None
+    newest = session.exec(newest_final(chain_id).where(is_all_read)).first()
+    return newest is not None and newest > moment
 
 
 def mined_at(session: Session, digest: bytes) -> datetime | None:

@@ -18,9 +18,10 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.entries import holding_at
-from registry.captable.models import ChainBlock, SyncCursor, Token
+from registry.captable.models import SyncCursor, Token
 from registry.captable.portfolio import is_frozen, list_read_again, list_tokens_of
 from registry.captable.service import find_block_at, find_tokens, sync_state
+from registry.captable.times import newest_final
 from registry.investor.models import Investor, Wallet
 from registry.kernel.clock import now
 from registry.kernel.errors import Invalid, NotFound, Unavailable
@@ -162,7 +163,7 @@ def make_statement(
 
 
 def _require_all_read(session: Session, chain_id: int, period: Period) -> None:
-    """Ask that a final block was mined when the period was over: what came before it is known.
+    """Ask that the newest final block was mined when the period was over: all of that is known.
 
     The sync may be behind or stand still. The newest block that is known would then be taken for
     the last of the period, however far before its end.
@@ -174,17 +175,8 @@ def _require_all_read(session: Session, chain_id: int, period: Period) -> None:
             f"What is known of the chain is not to be relied on: {cursor.degraded}.",
             remedy="Try again when the cap table is proven again; see /readyz.",
         )
-    final = -1 if cursor.finalized_number is None else cursor.finalized_number
-    later = session.exec(
-        select(ChainBlock.number)
-        .where(
-            col(ChainBlock.chain_id) == chain_id,
-            col(ChainBlock.mined_at) >= period.ends_at,
-            col(ChainBlock.number) <= final,
-        )
-        .limit(1)
-    ).first()
-    if later is None:
+    newest = session.exec(newest_final(chain_id)).first()
+    if newest is None or newest < period.ends_at:
         raise Unavailable(
             "statement_not_complete",
             f"The chain is not read to the end of {period.last} yet, or that is not final.",
