@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Self
 from uuid import UUID
 
-from api.schemas.common import AsOfBlockRead, BigInteger, MoneyAmount, Read, address_of
+from api.schemas.common import (
+    AsOfBlockRead,
+    BigInteger,
+    ExactFraction,
+    MoneyAmount,
+    Read,
+    address_of,
+    exact,
+)
 from registry.captable.portfolio import Holding
 from registry.kernel.messages import text_of
 from registry.offering.models import OrderState
 from registry.portfolio.holdings import Pending, Portfolio, Position
 from registry.tokenization.models import Tokenization, TokenizationState
 from registry.valuation.models import ValuationState
-
-
-def share_of(share: Fraction) -> list[str]:
-    """Write an exact share: numerator and denominator, which may pass 2^53."""
-    return [str(share.numerator), str(share.denominator)]
 
 
 class WalletPositionRead(Read):
@@ -108,8 +110,8 @@ class HoldingRead(Read):
     state: TokenizationState
     balance_units: BigInteger
     frozen_units: BigInteger
-    share: list[str]
-    asset_share: list[str]
+    share: ExactFraction
+    asset_share: ExactFraction
     pending_units: BigInteger
     pending: list[PendingRead]
     value: MoneyAmount | None
@@ -134,8 +136,8 @@ class HoldingRead(Read):
             state=token.state,
             balance_units=row.units,
             frozen_units=row.frozen_units,
-            share=share_of(row.share),
-            asset_share=share_of(row.asset_share),
+            share=exact(row.share),
+            asset_share=exact(row.asset_share),
             pending_units=sum(item.units for item in row.pending),
             pending=[PendingRead.of(item) for item in row.pending],
             value=MoneyAmount.of_known(row.value_paisa),

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
 
-from api.schemas.common import BigInteger, MoneyAmount, Read, address_of
-from api.schemas.portfolio import share_of
+from api.schemas.common import BigInteger, ExactFraction, MoneyAmount, Read, address_of, exact
 from registry.asset.models import AssetClass, AssetState
 from registry.document.models import Document, DocumentState
 from registry.encumbrance.models import Effect, EncumbranceKind
@@ -188,7 +187,7 @@ class StoryTokenRead(Read):
     name: str
     state: TokenizationState
     declared_fractions: BigInteger
-    economic_share: list[str]
+    economic_share: ExactFraction
     price: MoneyAmount
     address: str | None
 
@@ -201,7 +200,7 @@ class StoryTokenRead(Read):
             name=token.name,
             state=token.state,
             declared_fractions=token.declared_fractions,
-            economic_share=share_of(token.economic_share),
+            economic_share=exact(token.economic_share),
             price=MoneyAmount.of(token.price_paisa),
             address=address_of(token.token_address) if token.token_address else None,
         )
