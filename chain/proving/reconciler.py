@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 from sqlmodel import Session
 
-from chain.errors import RpcInconsistent, RpcRefused
+from chain.errors import NoQuorum, RpcInconsistent, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.proving.claims import is_of_claims
 from chain.proving.difference import Difference
@@ -82,13 +82,19 @@ class Reconciler:
         ------
         RpcInconsistent
             The node contradicted itself about a token; all others had their turn.
+        NoQuorum
+            So did the nodes among themselves; or they do not agree on the chain, and nobody had.
         """
         self._due.fill()
-        made, faults = 0, []
+        made = 0
+        faults: list[RpcInconsistent | NoQuorum] = []
         for token_no in self._due.tokens():
             try:
                 made += self._reconcile(token_no)
-            except RpcInconsistent as fault:
+            except (RpcInconsistent, NoQuorum) as fault:
+                if isinstance(fault, NoQuorum):
+                    # Where they do not even agree on a head, this says so in its place.
+                    self._client.head()
                 log.warning("reconciliation_failed", token_no=token_no, reason=str(fault))
                 faults.append(fault)
         if self._is_degraded():

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from chain.errors import RpcInconsistent
+from chain.errors import ChainError, NoQuorum, RpcInconsistent
+from chain.node.answers import Block
 from chain.node.client import ChainClient
 from chain.proving.reconciler import Reconciler
 from chain.sync.catch_up import CatchUp
@@ -140,22 +141,54 @@ def test_advance__round_does_not_stand_where_the_slice_begins__notes_nothing(
         )
 
 
-def test_reconcile__node_talks_nonsense_of_one_token__the_others_are_proven_and_it_is_raised(
-    held: Suite, other: Suite
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RpcInconsistent("the node answers nonsense"),
+        NoQuorum("nodes_disagree", "The nodes disagree about eth_call of a block: 1 against 2."),
+    ],
+)
+def test_reconcile__nobody_can_be_believed_of_one_token__the_others_are_proven_and_it_is_raised(
+    held: Suite, other: Suite, fault: ChainError
 ) -> None:
     def contradict() -> None:
-        raise RpcInconsistent("the node answers nonsense")
+        raise fault
 
     client = Interrupted(held.world.node.url, CHAIN_ID)
     client.happens = contradict
     reconciler = Reconciler(held.world.database, client)
 
-    with pytest.raises(RpcInconsistent):
+    with pytest.raises(type(fault)):
         reconciler.reconcile_due()
 
     assert proven(held) == {other.token}
     reconciler.reconcile_due()
     assert proven(held) == {held.token, other.token}
+
+
+class Divided(Interrupted):
+    """Nodes that agree on no block any more, once they were asked of a token."""
+
+    def head(self) -> Block:
+        if self.calls:
+            raise NoQuorum("nodes_disagree", "The nodes disagree about block 9: none has it.")
+        return super().head()
+
+
+def test_reconcile__nodes_do_not_agree_on_the_chain__no_other_token_is_asked_about(
+    held: Suite, other: Suite
+) -> None:
+    def contradict() -> None:
+        raise NoQuorum("too_few_nodes", "eth_call of a block: only 1 nodes answered.")
+
+    client = Divided(held.world.node.url, CHAIN_ID)
+    client.happens = contradict
+
+    with pytest.raises(NoQuorum, match="disagree about block 9"):
+        Reconciler(held.world.database, client).reconcile_due()
+
+    assert client.calls == 1
+    assert proven(held) == set()
 
 
 def test_reconcile__told_to_stop__ends_after_the_proof_under_way(held: Suite, other: Suite) -> None:
