@@ -196,6 +196,8 @@ def _raced(request: Request, _error: Exception) -> JSONResponse:
 
 
 def _database_away(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(getattr(error, "orig", error), psycopg.errors.QueryCanceled):
+        return _database_slow(request, error)
     log.error("database_away", path=request.url.path, reason=str(error))
     return problem(
         503,
@@ -203,6 +205,18 @@ def _database_away(request: Request, error: Exception) -> JSONResponse:
         "The database does not answer. Nothing was changed.",
         headers={"Retry-After": "2"},
         remedy="Repeat the request under the same Idempotency-Key.",
+        instance=request.url.path,
+    )
+
+
+def _database_slow(request: Request, error: Exception) -> JSONResponse:
+    log.warning("statement_stopped", path=request.url.path, reason=str(error))
+    return problem(
+        503,
+        "database_too_slow",
+        "The database took too long over this request, and was stopped. Nothing was changed.",
+        headers={"Retry-After": "10"},
+        remedy="Ask for less at once, or repeat it later under the same Idempotency-Key.",
         instance=request.url.path,
     )
 

@@ -154,32 +154,44 @@ def running_api(settings: Settings, database: Database) -> Iterator[str]:
         The message names the setting PORT.
     """
     check_port(settings)
-    server = uvicorn.Server(server_config(settings, _served(settings, database)))
-    thread = threading.Thread(target=server.run, name="api", daemon=True)
-    thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise PortTaken(f"The API did not come up on {settings.host}:{settings.port}.")
-        time.sleep(0.01)
-    try:
-        yield f"http://{settings.host}:{settings.port}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with _served(settings, database) as served:
+        server = uvicorn.Server(server_config(settings, served))
+        thread = threading.Thread(target=server.run, name="api", daemon=True)
+        thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise PortTaken(f"The API did not come up on {settings.host}:{settings.port}.")
+            time.sleep(0.01)
+        try:
+            yield f"http://{settings.host}:{settings.port}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def serve_api(settings: Settings, database: Database) -> None:
     """Serve the API from this process until it is told to stop."""
     check_port(settings)
-    uvicorn.Server(server_config(settings, _served(settings, database))).run()
+    with _served(settings, database) as served:
+        uvicorn.Server(server_config(settings, served)).run()
 
 
-def _served(settings: Settings, database: Database) -> FastAPI:
+@contextlib.contextmanager
+def _served(settings: Settings, database: Database) -> Iterator[FastAPI]:
+    """Give the application, on connections of its own: those of others have no limit of time."""
     # The routes take seconds to load, which every other part and command would wait for.
     from api.app import create_app  # noqa: PLC0415
 
-    return create_app(services(settings, database))
+    own = Database(
+        database.url,
+        pool_size=database.pool_size,
+        statement_seconds=settings.statement_timeout_seconds,
+    )
+    try:
+        yield create_app(services(settings, own))
+    finally:
+        own.dispose()
 
 
 def server_config(settings: Settings, served: FastAPI) -> uvicorn.Config:

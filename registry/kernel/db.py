@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 import psycopg
@@ -37,6 +38,8 @@ class Database:
     ----------
     url : str
         ``postgresql+psycopg://user:password@host:port/name``; the driver may be left out.
+    statement_seconds
+        The server stops what takes longer; 0: as long as server, role and URL let it take.
 
     Raises
     ------
@@ -44,7 +47,7 @@ class Database:
         The URL cannot be understood.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 12) -> None:
+    def __init__(self, url: str, *, pool_size: int = 12, statement_seconds: int = 0) -> None:
         self.pool_size = pool_size
         try:
             parsed = make_url(url)
@@ -64,6 +67,8 @@ class Database:
                 hide_parameters=True,
             )
             event.listen(self.engine, "connect", _tell_in_utc)
+            if statement_seconds:
+                event.listen(self.engine, "connect", partial(_limit_statements, statement_seconds))
             event.listen(self.engine, "checkout", _require_open)
             self._reader = self.engine.execution_options(
                 postgresql_readonly=True, isolation_level="REPEATABLE READ"
@@ -177,9 +182,22 @@ def _tell_in_utc(connection: psycopg.Connection, *_: object) -> None:
     that somebody gave. The server says at the start in which zone it is.
     """
     if connection.info.parameter_status("TimeZone") != "UTC":
-        connection.autocommit = True
-        connection.execute("SET timezone TO 'UTC'")
-        connection.autocommit = False
+        _set_for_good(connection, b"SET timezone TO 'UTC'")
+
+
+def _limit_statements(seconds: int, connection: psycopg.Connection, *_: object) -> None:
+    """Have the server stop each statement of a new connection that takes longer.
+
+    Once for a connection, so that no request has to say it.
+    """
+    _set_for_good(connection, f"SET statement_timeout TO '{seconds}s'".encode())
+
+
+def _set_for_good(connection: psycopg.Connection, setting: bytes) -> None:
+    """Set what a transaction that is taken back does not take back."""
+    connection.autocommit = True
+    connection.execute(setting)
+    connection.autocommit = False
 
 
 def _require_open(connection: psycopg.Connection, *_: object) -> None:

@@ -7,7 +7,17 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, any_, bindparam, func, literal, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    any_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlalchemy.orm.attributes import set_committed_value
@@ -19,6 +29,9 @@ from registry.kernel.errors import NotFound
 
 Row = TypeVar("Row", bound=SQLModel)
 Selected = TypeVar("Selected")
+
+MANY_ROWS = 10_000
+"""A statement that writes so many may take as long as it takes."""
 
 
 def get_row(
@@ -99,8 +112,15 @@ def add_many(session: Session, rows: Sequence[SQLModel]) -> None:
         return
     table = type(rows[0])
     names = cast("Any", table).__table__.columns.keys()
+    if len(rows) >= MANY_ROWS:
+        take_time(session)
     said = [{name: _written(getattr(row, name)) for name in names} for row in rows]
     session.execute(insert_many(table, said))
+
+
+def take_time(session: Session) -> None:
+    """Let statements take as long as they take, to the end of this transaction."""
+    session.connection().execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def _written(value: Any) -> Any:
@@ -124,6 +144,8 @@ def update_many(session: Session, rows: Sequence[SQLModel], names: Sequence[str]
         return
     table = type(rows[0])
     stored = cast("Any", table).__table__
+    if len(rows) >= MANY_ROWS:
+        take_time(session)
     said = [{name: _written(getattr(row, name)) for name in ("id", *names)} for row in rows]
     new = _recordset(table, said)
     for row in rows:

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     devnet_port: int = Field(default=8545, ge=1, le=65535)
 
     database_url: SecretStr | None = None
+    statement_timeout_seconds: int = Field(default=60, ge=0, le=24 * 60 * 60)
+    """How long one statement of a request may take; 0: without end."""
     rpc_url: str | None = None
     """One node, or several with commas between them (ADR 0034)."""
     rpc_quorum: int | None = Field(default=None, ge=1)

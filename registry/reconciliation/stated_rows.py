@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from registry.captable.bulk import cursor_of
 from registry.kernel.errors import Invalid, NotFound
+from registry.kernel.rows import take_time
 
 MAX_ROWS = 2_000_000
 MAX_FILE_BYTES = 192 * 1024 * 1024
@@ -107,6 +108,7 @@ def lay_out(session: Session, rows: Iterable[StatedRow], *, field: str) -> int:
     NotFound
         A party is not in the register.
     """
+    take_time(session)
     with cursor_of(session) as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.stated")
         cursor.execute(_TABLE)
