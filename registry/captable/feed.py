@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
+from registry.captable.degraded import doubt_of
 from registry.captable.models import ChainBlock, EventKind, Token
 from registry.captable.orphans import OrphanBlock
 from registry.captable.readings import times_read_again
@@ -196,8 +197,10 @@ def read_feed(session: Session, token: Token, since: Place) -> Feed:
         feed.is_void = True
         return feed
     blocks = _blocks_after(session, token, feed.place.number)
-    for number, digest, mined_at, head in blocks[:BLOCKS_AT_ONCE]:
-        block = AsOfBlock(number, digest, mined_at, max(head - number, 0))
+    doubt = doubt_of(session, found) if blocks else None
+    for number, digest, mined_at, head, degraded in blocks[:BLOCKS_AT_ONCE]:
+        confirmations = max(head - number, 0)
+        block = AsOfBlock(number, digest, mined_at, confirmations, degraded=degraded or doubt)
         feed.place = Place(number, digest, since.reading)
         feed.news.append(Told(feed.place, _added(session, token, block)))
     feed.more = len(blocks) > BLOCKS_AT_ONCE
@@ -319,7 +322,7 @@ _ANCESTOR = _KNOWN.format(below="<=", when="=", order="ASC")
 # -- what came instead -----------------------------------------------------------------------
 
 _BLOCKS = """
-SELECT e.block_number, b.hash, b.mined_at, c.head_number
+SELECT e.block_number, b.hash, b.mined_at, c.head_number, c.degraded
 FROM (SELECT DISTINCT block_number FROM token_event
       WHERE token_no = %(token)s AND block_number > %(after)s
       ORDER BY block_number LIMIT %(limit)s) e
@@ -357,7 +360,7 @@ ORDER BY e.log_index
 
 def _blocks_after(
     session: Session, token: Token, number: int
-) -> Sequence[tuple[int, bytes, datetime, int]]:
+) -> Sequence[tuple[int, bytes, datetime, int, str | None]]:
     values = {
         "token": token.token_no,
         "chain": token.chain_id,
