@@ -48,6 +48,8 @@ class ExportWorker:
         self._vault = vault
         self._store = store
         self._checksummed = checksummed
+        self._waiting: set[UUID] = set()
+        """Of which it is said already: a token may be read for hours, and is asked for often."""
 
     def turn(self, stop: Event) -> bool:
         """Write one export to its end, or until `stop`; tell whether there was one.
@@ -56,25 +58,27 @@ class ExportWorker:
 
         Raises
         ------
-        Unavailable
-            Nothing else can be written.
+        StoreUnreachable
+            None can be written.
         """
         self._forget_files()
         with self._database.reading() as session:
-            waits: Unavailable | None = None
             for job in self._open_jobs(session):
                 try:
                     self._carry_out(session, job, stop)
                 except StoreUnreachable:
                     raise  # for every other one as well
                 except Unavailable as error:
-                    log.info("export_waits", export_id=str(job.id), code=error.code)
-                    waits = error
+                    self._note_waiting(job.id, error)
                 else:
+                    self._waiting.discard(job.id)
                     return True
-            if waits is not None:
-                raise waits  # tried again when that answers
             return False
+
+    def _note_waiting(self, export_id: UUID, error: Unavailable) -> None:
+        if export_id not in self._waiting:
+            self._waiting.add(export_id)
+            log.info("export_waits", export_id=str(export_id), code=error.code)
 
     def _carry_out(self, session: Session, job: CapTableExport, stop: Event) -> None:
         try:
