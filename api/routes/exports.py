@@ -87,7 +87,7 @@ def get_export_content(
 ) -> Response:
     """Take the file, as it lies in the store: a slow reader holds no connection of ours."""
     job = exports.get_export(session, export_id)
-    content = exports.open_file(vault, store, job)
+    content = exports.open_file(session, vault, store, job)
     said = _shown(session, job, needed_on(session, services, job.chain_id, needed))
     return StreamingResponse(
         content, media_type=MEDIA_TYPES[job.format], headers=_headers(job, said)

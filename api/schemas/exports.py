@@ -50,6 +50,8 @@ class ExportRead(Read):
     `sha256` is the hash of the whole file. `as_of_block.finality` is `orphaned` where a reorg has
     taken the block since: then the file tells what the register knew, not what the chain says.
     It is seen from today, also where `known_at` asked for what was known then.
+    `as_of_block.degraded` also says that the token was read again since the file was written: its
+    content is then refused.
     `token_id` is null for a token that was adopted: `chain` and `address` name it.
     """
 

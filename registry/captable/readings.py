@@ -125,6 +125,27 @@ def times_read_again_below(session: Session, token: Token, block: int) -> int:
     return count
 
 
+def is_read_again_since(session: Session, token: Token, moment: datetime, *, block: int) -> bool:
+    """Tell whether something that was known of a token up to a block was thrown away since.
+
+    Told by when it had been read, since a repair that was under way at that moment counts, and
+    one that had ended does not: nothing is told of a token in between.
+
+    Parameters
+    ----------
+    moment
+        When a transaction that knew the token began, by the database's own clock.
+    """
+    joined = col(TokenReading.joined_at)
+    query = select(TokenReading.number).where(
+        col(TokenReading.token_no) == token.token_no,
+        col(TokenReading.kind) == ReadingKind.READ_AGAIN,
+        col(TokenReading.after_block) < block,
+        joined.is_(None) | (joined > moment),
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
 def require_known(session: Session, token: Token, known_at: datetime | None, *, block: int) -> None:
     """Refuse to tell what was known of a token at a moment of which nothing is kept.
 

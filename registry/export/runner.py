@@ -31,6 +31,7 @@ KEPT_FOR = timedelta(days=7)
 """A file is kept for so long: the same one can be had again from its block."""
 TOLD_EVERY_ROWS = 20_000
 _LOCK_FAMILY = 0x6D65  # any number that no other pair of advisory locks begins with
+_SNAPSHOT = text("SELECT now()")
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:family, hashtext(:name))")
 
 
@@ -121,7 +122,9 @@ class ExportWorker:
                 self._tell(job.id, done=done)
 
         total = count_holders(session, job)
-        self._tell(job.id, done=0, total=total, state=ExportState.RUNNING, started_at=now())
+        # By the database's clock: what is repaired after its snapshot is told from before it.
+        snapshot = session.connection().execute(_SNAPSHOT).scalar_one()
+        self._tell(job.id, done=0, total=total, state=ExportState.RUNNING, started_at=snapshot)
         with tempfile.TemporaryFile() as file:
             sha256, size = write_export(session, job, file, advance, self._checksummed)
             file.seek(0)

@@ -13,7 +13,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.degraded import doubt_of
 from registry.captable.models import ChainBlock, Token
 from registry.captable.portfolio import subject_of, tokenization_at
-from registry.captable.readings import require_known
+from registry.captable.readings import is_read_again_since, require_known
 from registry.document.content import open_sealed
 from registry.document.store import DocumentStore
 from registry.export.models import CapTableExport, ExportFormat, ExportState
@@ -117,7 +117,7 @@ def list_exports(
 
 
 def block_of(session: Session, job: CapTableExport) -> AsOfBlock:
-    """Return the block of an export, and whether a reorg has taken it since."""
+    """Return the block of an export, whether a reorg has taken it since, and what is in doubt."""
     block = session.get(ChainBlock, (job.chain_id, job.block_number))
     cursor = captable.sync_state(session, job.chain_id)
     token = captable.find_token(session, job.token_address, chain_id=job.chain_id)
@@ -128,17 +128,32 @@ def block_of(session: Session, job: CapTableExport) -> AsOfBlock:
         job.mined_at,
         max(cursor.head_number - job.block_number, 0),
         is_orphaned=block is None or block.hash != job.block_hash,
-        degraded=cursor.degraded or doubt,
+        degraded=_spoilt(session, token, job) or cursor.degraded or doubt,
     )
 
 
-def open_file(vault: Vault, store: DocumentStore, job: CapTableExport) -> Iterator[bytes]:
+def _spoilt(session: Session, token: Token | None, job: CapTableExport) -> str | None:
+    """Say why the file of an export may be wrong, though block and hash are those of the chain."""
+    if token is None or job.sha256 is None:
+        return None
+    assert job.started_at is not None, "an export that is written was begun"
+    if not is_read_again_since(session, token, job.started_at, block=job.block_number):
+        return None
+    return (
+        f"The token was repaired and read again up to block {job.block_number} since this export "
+        "was written: its figures may be wrong."
+    )
+
+
+def open_file(
+    session: Session, vault: Vault, store: DocumentStore, job: CapTableExport
+) -> Iterator[bytes]:
     """Open the file of an export and yield it; it is whole and unaltered before this returns.
 
     Raises
     ------
     Conflict
-        ``export_not_ready``, ``export_failed`` or ``export_expired``.
+        ``export_not_ready``, ``export_failed``, ``export_expired`` or ``export_read_since``.
     """
     if job.state == ExportState.EXPIRED:
         raise Conflict(
@@ -155,6 +170,13 @@ def open_file(vault: Vault, store: DocumentStore, job: CapTableExport) -> Iterat
             "export_not_ready",
             f"{job.done} of {job.total} rows are written.",
             remedy="Look at the export until its state is DONE.",
+        )
+    token = captable.find_token(session, job.token_address, chain_id=job.chain_id)
+    if (spoilt := _spoilt(session, token, job)) is not None:
+        raise Conflict(
+            "export_read_since",
+            spoilt,
+            remedy="Ask for a new one as of the same block, without known_at.",
         )
     assert job.stored_as is not None
     assert job.sealed is not None

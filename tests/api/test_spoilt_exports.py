@@ -1,11 +1,17 @@
-"""Exports whose token changed meanwhile, or that cannot be stored: none stops the others."""
+"""Exports whose token changed since, or that cannot be stored: each says so, none stops others."""
 
 from __future__ import annotations
 
-import pytest
+import csv
+import io
+from typing import Any
 
-from registry.export import runner
-from tests.api.house import House
+import pytest
+from sqlmodel import Session
+
+from registry.export import runner, writing
+from registry.export.models import CapTableExport
+from tests.api.house import House, problem_of
 from tests.api.moves import minted, moves, wallet_no
 from tests.api.test_exports import open_export, read, take, work
 
@@ -49,3 +55,55 @@ def test_export__database_does_not_take_it__fails_and_the_next_is_written(
     failed = read(fresh_house, first)
     assert (failed["state"], failed["problem"]["code"]) == ("FAILED", "internal_error")
     assert read(fresh_house, second)["state"] == "DONE"
+
+
+def test_export__token_read_again_afterwards__says_so_and_is_not_handed_out(
+    fresh_house: House,
+) -> None:
+    chain = moves(fresh_house)
+    early = chain.mine(minted(wallet_no(0), 9))
+    block = chain.mine(minted(wallet_no(1), 1))
+    before, of_block = (open_export(chain, "csv", as_of=f"block:{n}") for n in (early, block))
+    work(fresh_house)
+    assert read(fresh_house, of_block)["as_of_block"]["degraded"] is None
+
+    chain.read_again(block - 1)
+    assert_spoilt(fresh_house, of_block)
+    chain.read_apart([minted(wallet_no(1), 2)], first=block, joins=True)
+    assert_spoilt(fresh_house, of_block)
+
+    # What is below is as it was, and so is what is written since.
+    anew = open_export(chain, "csv", as_of=f"block:{block}")
+    work(fresh_house)
+    for job, units in ((before, ["9"]), (anew, ["9", "2"])):
+        assert read(fresh_house, job)["as_of_block"]["degraded"] is None
+        rows = csv.DictReader(io.StringIO(take(fresh_house, job).text))
+        assert sorted(row["balance_units"] for row in rows) == sorted(units)
+
+
+def assert_spoilt(house: House, job: Any) -> None:
+    said = read(house, job)
+    assert said["state"] == "DONE"
+    assert "read again" in said["as_of_block"]["degraded"]
+    problem_of(take(house, job), 409, "export_read_since")
+
+
+def test_export__token_read_again_while_it_is_written__says_so(
+    fresh_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repair is none that its snapshot has, and may have begun before it did."""
+    chain = moves(fresh_house)
+    block = chain.mine(minted(wallet_no(0), 9))
+    job = open_export(chain, "csv")
+    counted = writing.count_holders
+
+    def repaired(session: Session, of: CapTableExport) -> int:
+        total = counted(session, of)
+        chain.read_again(block - 1)
+        chain.read_apart([minted(wallet_no(0), 8)], first=block, joins=True)
+        return total
+
+    monkeypatch.setattr(runner, "count_holders", repaired)
+    work(fresh_house)
+
+    assert_spoilt(fresh_house, job)
