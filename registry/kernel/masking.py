@@ -29,10 +29,26 @@ PERSONAL_FIELDS = frozenset(
 )
 """Fields whose values are not logged, whatever they look like."""
 
-_CNIC = re.compile(r"(?<![0-9])[0-9]{5}-?[0-9]{7}-?[0-9](?![0-9])")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
-_PASSPORT = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{7}(?![A-Za-z0-9])")
-_NTN = re.compile(r"(?<![0-9-])[0-9]{7}-[0-9](?![0-9-])")
+# Arabic-Indic digits, those of Urdu keyboards too, and whatever people put between groups: blanks,
+# dashes as word processors make them, marks of the direction of writing.
+_D = "0-9\u0660-\u0669\u06f0-\u06f9"
+_DASH = r"-\u2010-\u2015\u2212"
+_APART = rf"[{_DASH}\s\u200b-\u200f]{{0,3}}"
+_ALONE, _ENDS = rf"(?<![A-Za-z{_D}])", rf"(?![A-Za-z{_D}])"
+
+# What is that long and hexadecimal is a hash, an address or an id, whose digits are nobody's.
+_HASH = rf"{_ALONE}(?:0x)?[0-9A-Fa-f]{{32,}}{_ENDS}"
+_CNIC = rf"(?<![{_D}])[{_D}]{{5}}{_APART}[{_D}]{{7}}{_APART}[{_D}](?![{_D}])"
+_IBAN = rf"{_ALONE}[A-Z]{{2}}[{_D}]{{2}}(?: ?[A-Z{_D}]{{4}}){{3,7}}(?: ?[A-Z{_D}]{{1,3}})?\b"
+# In small letters its groups look like words, so that each but the bank's has a digit.
+_SMALL_IBAN = (
+    rf"{_ALONE}(?i:[A-Z]{{2}}[{_D}]{{2}} ?[A-Z{_D}]{{4}}"
+    rf"(?: ?(?=[A-Z]{{0,3}}[{_D}])[A-Z{_D}]{{4}}){{2,6}}"
+    rf"(?: ?(?=[A-Z]{{0,2}}[{_D}])[A-Z{_D}]{{1,3}})?)\b"
+)
+_PASSPORT = rf"{_ALONE}[A-Za-z]{{2}}[{_D}]{{7}}{_ENDS}"
+_NTN = rf"(?<![{_D}{_DASH}])[{_D}]{{7}}[{_DASH}][{_D}](?![{_D}{_DASH}])"
+_NUMBER = re.compile("|".join((f"({_HASH})", _CNIC, _IBAN, _SMALL_IBAN, _PASSPORT, _NTN)))
 
 
 def mask_cnic(cnic: str) -> str:
@@ -57,10 +73,7 @@ def mask_number(number: str) -> str:
 
 def mask_text(text: str) -> str:
     """Hide every number in a text that looks like a person's: for logs and for the journal."""
-    text = _CNIC.sub(HIDDEN, text)
-    text = _IBAN.sub(HIDDEN, text)
-    text = _PASSPORT.sub(HIDDEN, text)
-    return _NTN.sub(HIDDEN, text)
+    return _NUMBER.sub(lambda found: found[1] or HIDDEN, text)
 
 
 def mask_fields(value: Any) -> Any:

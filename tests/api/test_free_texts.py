@@ -189,6 +189,23 @@ def test_text__answer_to_the_one_who_wrote_it__hides_the_numbers_too(house: Hous
     assert CNIC not in kept
 
 
+def test_journal__reason_with_a_number_in_urdu__hides_it(house: House) -> None:
+    with house.desk() as desk:
+        paper = make.file_document(desk, make.open_apartment(desk), "NEC", verified=False)
+    reason = {"reason": "شناختی کارڈ ۳۷۴۰۵-۱۲۳۴۵۶۷-۹ کسی اور کا ہے"}
+    verifier = house.caller(Role.DOCUMENT_VERIFIER)
+    answer = verifier.post(f"/v1/documents/{paper.id}/reject", reason, key="said in Urdu")
+    assert answer.status_code == 200, answer.text
+
+    read = house.caller(Role.AUDITOR).get("/v1/journal", subject_id=str(paper.id))
+    facts = [entry["facts"] for entry in read.json()["items"]]
+
+    assert [said["reason"] for said in facts if "reason" in said] == [
+        "شناختی کارڈ *** کسی اور کا ہے"
+    ]
+    assert answer.json()["reason"] == "شناختی کارڈ *** کسی اور کا ہے"
+
+
 FILE_NAME = f"CNIC {CNIC} Ahmed Khan.pdf"
 
 

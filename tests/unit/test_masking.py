@@ -33,6 +33,10 @@ PERSON = {
 }
 NUMBERS = ["37405-7654321-9", "3740576543219", "QX1234567", "PK36SCBL0000001123456702"]
 NUMBERS += ["PK36 SCBL 0000 0011 2345 6702", "7654321-8"]
+# As people type them, or as their keyboards and word processors write them.
+NUMBERS += ["35202 1234567 1", "۳۵۲۰۲-۱۲۳۴۵۶۷-۱", "٣٥٢٠٢١٢٣٤٥٦٧١", "35202–1234567–1"]  # noqa: RUF001
+NUMBERS += ["35202 - 1234567 - 1", "35202-\u200f1234567-\u200f1", "7654321–8", "۷۶۵۴۳۲۱-۸"]  # noqa: RUF001
+NUMBERS += ["pk36scbl0000001123456702", "Pk36 scbl 0000 0011 2345 6702", "ab1234567"]
 HARMLESS = [
     "LHR-APT-0001",
     "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
@@ -41,6 +45,20 @@ HARMLESS = [
     "block 23456789 of chain 31337",
     "2026-11-24T02:01:16.622211+00:00",
     "506700GE1G29325QX363",
+    "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+    "5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+    "sha256:ab12" + "c0ffee" * 10,
+    "ab12c0ffee00ab12c0ffee00ab12c0ff",
+    # Thirteen digits in a row, which one hash in a hundred has.
+    "0xc0ffee3520212345671a" + "be" * 22,
+    "c0ffee3520212345671a" + "be" * 6,
+    "MLK0A1B2C3D4E5F60",
+    "mlk 0a1b 2c3d 4e5f 60",
+    "MLK123456789012 34",
+    "at12 this lady came with four sons",
+    "2026-11-24 13:05:07.622211, 24/11/2026, ۲۴-۱۱-۲۰۲۶",  # noqa: RUF001
+    "PKR 12,345,678.90 of 35202 1234567.89",
+    "1234567 8",
 ]
 
 
