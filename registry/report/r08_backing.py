@@ -65,9 +65,12 @@ LEFT JOIN title_share s ON s.version_id = v.id AND s.party_id = w.party_id
 WHERE w.asset_id = :asset
 """)
 
+# One that has run out or was renewed since was looked at all the same; one that was found forged
+# proves no title.
 _CHECKED = text("""
 SELECT max(verified_at) FROM document
 WHERE asset_id = :asset AND kind = ANY(:proofs) AND verified_at <= :moment
+  AND state IN ('VERIFIED', 'EXPIRED', 'SUPERSEDED')
 """)
 
 # Goods lie in a warehouse, whose receipt names it; bullion in the vault that certifies it. What is
@@ -102,6 +105,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
     worth = worth_of(session, question, {asset.id}).get(asset.id)
     with as_recorded(session, question):
         state = session.execute(_STATE, asked).scalar_one_or_none()
+        checked = session.execute(_CHECKED, asked).scalar()
         custody = session.execute(_CUSTODY, asked).one()
     yield Row(
         (str(tokenization.id),),
@@ -109,8 +113,7 @@ def _rows(session: Session, question: Question[OfToken]) -> Iterator[Row]:
          tokenization.declared_fractions, supply,
          *_backing(tokenization, supply, worth, int(session.execute(_DEBT, asked).scalar_one())),
          *_wrapper(session, question, asked),
-         session.execute(_CHECKED, asked).scalar(),
-         *custody),
+         checked, *custody),
     )  # fmt: skip
 
 

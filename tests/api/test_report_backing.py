@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from registry.asset.law import law_of
 from registry.asset.models import Asset, AssetClass
 from registry.document import service as documents
 from registry.kernel.clock import now, today
@@ -18,7 +19,7 @@ from tests import factories as make
 from tests import goods, sales, standing
 from tests.api.house import House
 from tests.api.moves import moves
-from tests.api.reports import Replayed, rows_of
+from tests.api.reports import Replayed, instant, rows_of
 from tests.dossiers import open_sample
 from tests.factories import VERIFIER, Desk
 from tests.goods import QTY, WAREHOUSE
@@ -80,6 +81,32 @@ def test_r_08__policy_that_was_revoked__insures_nothing_since(house: House) -> N
 
     assert insured_until(as_of=then) == insured_until(known_at=then) == str(ends)
     assert insured_until() is None
+
+
+def test_r_08__proof_that_was_found_forged__checked_no_title(house: House) -> None:
+    token_id = moves(house).token_id
+    with house.desk() as desk:
+        tokenization = desk.session.get_one(Tokenization, token_id)
+        asset = desk.session.get_one(Asset, tokenization.asset_id)
+        forged_id = make.file_document(desk, asset, min(law_of(asset).regime.title_proof)).id
+    then = now().isoformat()
+    with house.desk() as desk:
+        documents.revoke_document(desk.session, VERIFIER, forged_id, reason="Found forged.")
+    journal = Replayed.of(house)
+    forged = instant(journal.one("document", id=forged_id)["verified_at"])
+    others = [
+        instant(row["verified_at"])
+        for kind in law_of(asset).regime.title_proof
+        for row in journal.rows("document", asset_id=asset.id, kind=kind, state="VERIFIED")
+    ]
+
+    def checked(**when: str) -> datetime | None:
+        [row] = rows_of(house, "R-08", token=token_id, **when)
+        return instant(row["title_checked_at"])
+
+    assert checked(as_of=then) == checked(known_at=then) == forged
+    assert checked() == max(at for at in others if at)
+    assert checked() != forged
 
 
 def test_r_08__bullion__lies_in_the_vault_whose_certificate_stands(house: House) -> None:
