@@ -24,7 +24,7 @@ from datetime import UTC
 from typing import IO, Any, BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
-from registry.export.sheet import Advance, Issue, Sheet, SheetRow
+from registry.export.sheet import Advance, Issue, Sheet, SheetRow, utc_day
 from registry.kernel.money import Money
 
 VERSION = "1.2.0"
@@ -95,7 +95,7 @@ def _issuance(sheet: Sheet, row: SheetRow) -> Json:
         "id": _id(sheet, row.wallet, "issuance"),
         "security_id": _id(sheet, row.wallet, "security"),
         "custom_id": _number(sheet, row.wallet),
-        "date": _day(sheet),
+        "date": utc_day(sheet.mined_at).isoformat(),
         "stakeholder_id": _id(sheet, row.wallet, "stakeholder"),
         "stock_class_id": str(sheet.token_id),
         "quantity": str(row.balance_units),
@@ -140,7 +140,7 @@ def _manifest(sheet: Sheet, files: Json) -> Json:
         "ocf_version": VERSION,
         "file_type": "OCF_MANIFEST_FILE",
         "issuer": _issuer(sheet) if sheet.issue is None else _known_issuer(sheet.issue),
-        "as_of": _day(sheet),
+        "as_of": utc_day(sheet.mined_at).isoformat(),
         "generated_at": sheet.generated_at.astimezone(UTC).isoformat(),
         "comments": sheet.told,
         "stock_plans_files": [],
@@ -221,10 +221,6 @@ def _id(sheet: Sheet, wallet: str, what: str) -> str:
 def _number(sheet: Sheet, wallet: str) -> str:
     """Number a certificate, at every block alike: an adopted token may change its symbol."""
     return f"{sheet.symbol if sheet.issue else sheet.address}-{wallet}"
-
-
-def _day(sheet: Sheet) -> str:
-    return sheet.mined_at.astimezone(UTC).date().isoformat()
 
 
 def _price(issue: Issue | None) -> Json:

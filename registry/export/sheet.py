@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -92,6 +92,11 @@ class Sheet:
         if self.decimals:
             said.append(f"the token shows 10^{self.decimals} units as 1")
         return said
+
+
+def utc_day(moment: datetime) -> date:
+    """Return the day of a moment in UTC, of which all dates in an export are."""
+    return moment.astimezone(UTC).date()
 
 
 class SheetRow(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlmodel import Session, col, select
@@ -11,7 +11,7 @@ from registry.captable.blocks import AsOfBlock
 from registry.captable.models import ChainBlock, Token, TokenEvent
 from registry.captable.supply import supply_at
 from registry.export.models import CapTableExport
-from registry.export.sheet import Issue, Sheet
+from registry.export.sheet import Issue, Sheet, utc_day
 from registry.party import service as parties
 from registry.tokenization.models import Tokenization
 from registry.wrapper import service as wrappers
@@ -45,7 +45,7 @@ def sheet_of(
         mined_at=job.mined_at,
         supply_units=supply_at(session, token, block),
         issue=_issue_of(session, tokenization) if tokenization else None,
-        known_since=_known_since(session, token) or _day(job.mined_at),
+        known_since=_known_since(session, token) or utc_day(job.mined_at),
         known_at=job.known_at,
         generated_at=job.recorded_at,
     )
@@ -62,7 +62,7 @@ def _issue_of(session: Session, tokenization: Tokenization) -> Issue:
         issuer_id=issuer.id,
         issuer_name=issuer.name,
         issuer_country=issuer.residence_country,
-        issuer_since=_day(wrapper.recorded_at),
+        issuer_since=utc_day(wrapper.recorded_at),
     )
 
 
@@ -77,8 +77,4 @@ def _known_since(session: Session, token: Token) -> date | None:
         .order_by(col(TokenEvent.block_number))
         .limit(1)
     ).first()
-    return _day(mined_at) if mined_at else None
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()
+    return utc_day(mined_at) if mined_at else None
