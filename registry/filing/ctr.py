@@ -115,13 +115,14 @@ def file_ctr(session: Session, actor: Actor, filing_id: UUID, *, reference: str)
     Forbidden
         ``checker_is_maker``.
     Conflict
-        ``filing_reference_reused``, ``transition_refused``.
+        ``filing_reference_reused``, ``ctr_payments_changed``, ``transition_refused``.
     """
     filing = get_filing(session, actor, filing_id, lock=True)
     require_new_reference(session, CtrFiling, reference, of=filing_id)
+    paid = {str(payment.id) for payment in payments_of(session, filing.party_id, filing.day)}
     lifecycle.change(
         session, actor, CTR, filing, "file",
-        given={"reference": reference},
+        given={"reference": reference, "paid": paid},
         changes={"filed_by": actor.subject, "filed_at": now(), "filed_reference": reference},
         reference=reference,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.kernel.errors import Invalid
+from registry.kernel.errors import Conflict, Invalid
 from registry.lifecycle.reasons import require_other_person, require_reason
 from registry.lifecycle.service import Attempt, guard
 
@@ -22,6 +22,17 @@ def somebody_else_files_it_by_a_reference(attempt: Try) -> None:
             "filing_reference_missing",
             "What is filed has the reference that the FMU gave it.",
             field="/reference",
+        )
+
+
+@guard(CTR, "file")
+def what_it_names_was_paid(attempt: Try) -> None:
+    """Between the two officers the bank may take money back, or it turns out to be another's."""
+    if not set(attempt.record.payment_ids) <= attempt.given["paid"]:
+        raise Conflict(
+            "ctr_payments_changed",
+            "A payment of this report was taken back, or is not of this party any more.",
+            remedy="Withdraw it, and prepare one of that day anew.",
         )
 
 

@@ -20,6 +20,9 @@ from registry.investor.models import Investor
 from registry.kernel.actor import Actor, Role, system_subject
 from registry.kernel.clock import now, today
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.offering.models import Order
+from registry.payment.rails import BANK, Reversal
+from registry.payment.reversing import reverse_receipt
 from registry.production import readings, stock
 from registry.production.models import ReadingState
 from registry.production.stock import NewAudit
@@ -112,6 +115,30 @@ def test_ctr__of_a_day__adds_up_what_came_that_day(desk: Desk) -> None:
     ctr.withdraw_ctr(desk.session, FIRST_OFFICER, filing.id, reason="Of another account.")
     again = ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=filing.party_id, day=YESTERDAY)
     assert again.id != filing.id
+
+
+def test_ctr__money_that_the_bank_took_back_since__is_not_filed(desk: Desk) -> None:
+    buyer = intakes.paid_yesterday(desk, 200_000_000)
+    party = buyer.investor.party_id
+    order = desk.session.exec(
+        select(Order).where(col(Order.investor_id) == buyer.investor.id)
+    ).one()
+    intakes.paid(desk, order, 5_000_000, ago=timedelta(days=1))
+
+    def prepare() -> CtrFiling:
+        return ctr.prepare_filing(desk.session, FIRST_OFFICER, party_id=party, day=YESTERDAY)
+
+    filing = prepare()
+    first, second = ctr.payments_of(desk.session, party, YESTERDAY)
+    reference = first.rail_reference
+    back = Reversal(f"REV-{reference}", reference, first.amount_paisa, now())
+    reverse_receipt(desk.session, BANK, back)
+
+    with pytest.raises(Conflict, match="ctr_payments_changed"):
+        ctr.file_ctr(desk.session, SECOND_OFFICER, filing.id, reference="CTR/OLD")
+    ctr.withdraw_ctr(desk.session, FIRST_OFFICER, filing.id, reason="Taken back by the bank.")
+    anew = ctr.file_ctr(desk.session, SECOND_OFFICER, prepare().id, reference="CTR/NEW")
+    assert (anew.total_paisa, anew.payment_ids) == (second.amount_paisa, [str(second.id)])
 
 
 def test_ctr__of_a_day_that_is_not_over_or_without_money__is_refused(desk: Desk) -> None:
