@@ -34,7 +34,7 @@ Groups = Mapping[str, Sequence[Payment]]
 
 
 def hold_notices(session: Session) -> None:
-    """Have notices wait until this file is booked, and wait for those that are being booked."""
+    """Have notices and files wait until this file is booked, and wait for those being booked."""
     session.execute(select(func.pg_advisory_xact_lock(_TURN)))
 
 

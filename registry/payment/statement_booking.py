@@ -20,7 +20,6 @@ from registry.payment.receiving import book_receipts
 from registry.payment.recognising import (
     Groups,
     Recognised,
-    hold_notices,
     key_of,
     midnight,
     numbers_in,
@@ -37,11 +36,10 @@ Numbered = Sequence[tuple[int, StatementLine]]
 
 
 def book_lines(session: Session, lines: Sequence[StatementLine]) -> list[Found]:
-    """Say what each line is, and book what is new.
+    """Say what each line is, and book what is new; whoever calls it holds notices.
 
     Receipts come first, in one set: what the file takes back may have come in it.
     """
-    hold_notices(session)
     booked = [(place, line) for place, line in enumerate(lines) if line.booked]
     came = {place: _receipt(line) for place, line in booked if line.amount_paisa > 0}
     back = {place: _reversal(line, line.reverses) for place, line in booked if line.reverses}

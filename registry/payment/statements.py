@@ -25,6 +25,7 @@ from registry.payment.models import (
     LineOutcome,
     StatementFormat,
 )
+from registry.payment.recognising import hold_notices
 from registry.payment.statement_booking import Found, book_lines
 from registry.payment.statement_files import (
     StatementFile,
@@ -50,6 +51,8 @@ def import_statement(session: Session, actor: Actor, content: bytes) -> tuple[Ba
     """
     is_xml = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") or content[:2] in _UTF_16
     read = check_statement(read_camt(content) if is_xml else read_csv(content))
+    # Another day that is being read is what this one follows.
+    hold_notices(session)
     row = BankStatement(
         sha256=hashlib.sha256(content).digest(),
         file_format=StatementFormat.CAMT_053 if is_xml else StatementFormat.CSV,

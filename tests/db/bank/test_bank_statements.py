@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from registry.document.store import DocumentStore
 from registry.kernel.clock import now
@@ -29,7 +29,7 @@ from registry.payment.reversing import reverse_receipt
 from registry.redemption.repository import list_payouts
 from tests import redemptions, sales
 from tests.db.bank.market import TREASURY, numbered, open_market, outcomes, read
-from tests.db.races import together
+from tests.db.races import meanwhile, together
 from tests.factories import Desk
 from tests.statements import camt, camt_entry, csv_file
 
@@ -313,6 +313,20 @@ def test_import__days_that_do_not_follow__shows_the_gap(desk: Desk) -> None:
     second = read(desk, camt(75, camt_entry("B", 5), closing=80))
 
     assert (first.gap_paisa, second.gap_paisa) == (None, 5)
+
+
+def test_import__two_days_at_once__follow_one_another(fresh_database: Database) -> None:
+    first = camt(0, camt_entry("A", 70), closing=70)
+    second = camt(70, camt_entry("B", 5, day="2026-07-16"), closing=75, day="2026-07-16")
+
+    def next_day(session: Session) -> BankStatement:
+        return statements.import_statement(session, TREASURY, second)[0]
+
+    with fresh_database.transaction() as session:
+        statements.import_statement(session, TREASURY, first)
+        with meanwhile(fresh_database, next_day) as told:
+            session.commit()
+        assert told.result().gap_paisa == 0
 
 
 def test_import__contradicts_itself__books_nothing(desk: Desk, order: Order) -> None:
