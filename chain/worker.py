@@ -175,6 +175,11 @@ def run_sync(
             compacting.turn()
             labels.turn()
             proving.reach_head()
+        except BaseException:
+            # Whether it still is the head, or our chain at all, is not known.
+            proving.leave_head()
+            raise
+        else:
             if is_behind:
                 return 0.0
             return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS

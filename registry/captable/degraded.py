@@ -106,8 +106,9 @@ def lift(session: Session, chain_id: int) -> bool:
     """Say that all is well, once every token was proven as a whole since, and none differs.
 
     A token that is caught up beside its chain is waited for: it may be read again for this. Those
-    that were adopted are not. What was said of the chain, or of one token, ends before the alarm
-    does where only another token still differs.
+    that were adopted are not, unless the chain has no other: then they are to be proven, whatever
+    is found. Where there is no token at all the chain has to be looked at since. What was said of
+    the chain, or of one token, ends before the alarm does where only another token still differs.
 
     Returns
     -------
@@ -118,14 +119,19 @@ def lift(session: Session, chain_id: int) -> bool:
     if cursor is None or cursor.degraded is None:
         return True
     foreign = list_foreign(session, chain_id)
-    proofs = [pair for pair in _newest_proofs(session, chain_id) if pair[0].token_no not in foreign]
+    newest = _newest_proofs(session, chain_id)
+    own = [pair for pair in newest if pair[0].token_no not in foreign]
     is_all_read = not _is_any_read_again(session, chain_id, but=foreign)
+    # Where nothing is ours, what others have there is all that tells of the chain.
+    proofs = own or newest
     _lift_doubts(session, cursor, proofs, is_all_read=is_all_read)
-    if not is_all_read or not all(
-        _is_proven(session, *pair, cursor.degraded_since) and _is_clean(pair[1]) for pair in proofs
+    since = cursor.degraded_since
+    if (
+        not is_all_read
+        or not all(_is_clean(proof) for _, proof in own)
+        or not _are_proven(session, cursor, proofs, since)
     ):
         return False
-    since = cursor.degraded_since
     log.warning("cap_table_recovered", chain=chain_id, was=cursor.degraded)
     journal.record(
         session, THE_SYSTEM, "cap_table_recovered", SUBJECT, chain_id,
@@ -215,12 +221,27 @@ def _lift_doubts(
             session.add(token)
     since = cursor.chain_doubted_since
     # Proven, whatever was found: who differs is stopped by that, and nobody else for it.
-    is_proven = is_all_read and all(_is_proven(session, *pair, since) for pair in proofs)
+    is_proven = is_all_read and _are_proven(session, cursor, proofs, since)
     if cursor.chain_doubt is not None and is_proven:
         log.warning("chain_proven_again", chain=cursor.chain_id, was=cursor.chain_doubt)
         cursor.chain_doubt = cursor.chain_doubted_since = None
         session.add(cursor)
     session.flush()
+
+
+def _are_proven(
+    session: Session,
+    cursor: SyncCursor,
+    proofs: Sequence[tuple[Token, Reconciliation | None]],
+    since: datetime | None,
+) -> bool:
+    """Tell whether tokens were proven since a moment; without any, whether the chain was read."""
+    if proofs:
+        return all(_is_proven(session, *pair, since) for pair in proofs)
+    if _is_any_read_again(session, cursor.chain_id, but=()):
+        return False
+    # Whoever reads it has found our cursor on it since, and there is no cap table to prove.
+    return since is None or cursor.checked_at > since
 
 
 def _is_proven(
