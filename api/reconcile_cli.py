@@ -91,7 +91,11 @@ def _reconcile(
     is_whole = _contracts(database, client, repair=repair) if logs or repair else True
     table = _table("token", "block", "holders", "supply", "result")
     found: list[tuple[str, dict[str, Any]]] = []
-    for token in tokens_of(database, client.chain_id, named):
+    for listed in tokens_of(database, client.chain_id, named):
+        # Whoever syncs goes on meanwhile: it may be set apart by now, or gone with its block.
+        token = _as_it_stands(database, listed)
+        if token is None:
+            continue
         assert token.token_no is not None
         work = Repair(database, client, token.token_no, say)
         if token.refusal is not None and repair:
@@ -228,6 +232,12 @@ def tokens_of(database: Database, chain_id: int, named: str | None) -> list[Toke
     if named is not None and not found:
         raise NotFound("token", named)
     return found
+
+
+def _as_it_stands(database: Database, listed: Token) -> Token | None:
+    with database.reading() as session:
+        found: Token | None = session.get(Token, listed.token_no)
+        return found
 
 
 def _id_of(text: str) -> UUID:

@@ -212,6 +212,9 @@ class Repair:
                 token.compliance = suite.compliance
                 first = token.block_number = min(token.block_number, suite.block_number)
             after = max(first, token.block_number) - 1
+            if token.caught_up_to is not None:
+                # Set apart meanwhile, maybe: what is above its place was never read.
+                after = min(after, token.caught_up_to)
             token.refusal = token.refused_at = None
             if cursor.degraded is not None:
                 # The proofs that differ go with what they are of.

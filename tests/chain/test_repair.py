@@ -12,7 +12,8 @@ from msgspec import Raw
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from api.reconcile_cli import add_reconcile
+from api import reconcile_cli
+from api.reconcile_cli import add_reconcile, tokens_of
 from chain.errors import RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.proving.repair import Repair
@@ -20,6 +21,7 @@ from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.indexer import Indexer
 from chain.sync.pace import FIRST_BLOCKS
 from chain.worker import run_sync
+from registry.captable import catching_up
 from registry.captable import service as captable
 from registry.captable.models import Token
 from registry.kernel.errors import Unavailable
@@ -212,4 +214,46 @@ def test_repair__killed_after_the_rewinding__next_run_goes_on(held: Suite) -> No
         captable.get_token(session, held.token)
 
     assert milkiyat(held, "reconcile", "--logs").exit_code == 0
+    held.assert_exact()
+
+
+def left_behind(suite: Suite) -> int:
+    """Set the token apart, and let its chain go on without it; give its place."""
+    place = cursor_of(suite.world.database).number
+    with suite.world.database.transaction() as session:
+        catching_up.set_apart(session, CHAIN_ID, [suite.token], after=place)
+    shuffle(suite, seed=7, blocks=10)
+    suite.index()
+    return place
+
+
+@pytest.mark.parametrize("further", [5, None])
+def test_read_again__token_is_apart__its_place_does_not_move_over_what_was_not_read(
+    held: Suite, further: int | None
+) -> None:
+    database = held.world.database
+    place = left_behind(held)
+    with database.reading() as session:
+        token_no = session.exec(select(Token.token_no)).one()
+    assert token_no is not None
+    work = Repair(database, held.world.client, token_no, lambda _: None)
+
+    work.read_again(None if further is None else place + further)
+
+    with database.reading() as session:
+        assert session.get_one(Token, token_no).caught_up_to == place
+    assert milkiyat(held, "reconcile", "--logs").exit_code == 0
+    held.assert_exact()
+
+
+def test_reconcile__token_is_set_apart_after_they_were_listed__is_caught_up_first(
+    held: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tokens_of(held.world.database, CHAIN_ID, None)
+    left_behind(held)
+    monkeypatch.setattr(reconcile_cli, "tokens_of", lambda *_: listed)
+
+    found = milkiyat(held, "reconcile")
+
+    assert found.exit_code == 0, found.output
     held.assert_exact()
