@@ -20,6 +20,8 @@ HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 900.0
 """Then the stream ends, and whoever still may read it comes back with its last id."""
 LAST_WORD_SECONDS = 1.0
+APART_SECONDS = 1.0
+"""How often a stream looks that stays where it is although what it follows has moved on."""
 RETRY_MS = 1000
 
 LastEventId = Annotated[
@@ -84,12 +86,16 @@ class Look(Generic[Where]):
         Whether there is more to read at once.
     is_last
         Whether the stream ends after these events.
+    is_apart
+        Whether it is not told by what it follows when there is more: that may stand elsewhere for
+        hours, while the place stays.
     """
 
     place: Where
     events: Iterable[bytes]
     more: bool
     is_last: bool = False
+    is_apart: bool = False
 
 
 async def follow(
@@ -123,9 +129,11 @@ async def follow(
             said = clock()
         if found.is_last:
             return
-        if not found.more:
-            left = said + HEARTBEAT_SECONDS - clock()
-            await live.moved_from(what, place, max(left, 0))
+        left = max(said + HEARTBEAT_SECONDS - clock(), 0)
+        if found.is_apart:
+            await asyncio.sleep(min(APART_SECONDS, left))
+        elif not found.more:
+            await live.moved_from(what, place, left)
         if clock() >= said + HEARTBEAT_SECONDS:
             yield position(place)
             said = clock()

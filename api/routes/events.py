@@ -35,7 +35,7 @@ class Reader:
             needed = needed_on(session, self.services, self.token.chain_id, self.needed)
             feed = read_feed(session, self.token, place)
         events = _written(feed, needed)
-        return Look(feed.place, events, feed.more, is_last=feed.is_void)
+        return Look(feed.place, events, feed.more, is_last=feed.is_void, is_apart=feed.is_apart)
 
 
 def _written(feed: Feed, needed: int) -> Iterator[bytes]:

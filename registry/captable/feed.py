@@ -131,12 +131,15 @@ class Feed:
     is_void
         What was told before is not to be relied on: whoever follows has to read the token anew,
         and then goes on from the place, where they are told the same until it has caught up.
+    is_apart
+        The place stays below the cursor of the chain, since the token is read beside it.
     """
 
     place: Place
     news: list[Told] = field(default_factory=list)
     more: bool = False
     is_void: bool = False
+    is_apart: bool = False
 
 
 def begin(session: Session, token: Token) -> Place:
@@ -204,7 +207,8 @@ def read_feed(session: Session, token: Token, since: Place) -> Feed:
         feed.place = Place(number, digest, since.reading)
         feed.news.append(Told(feed.place, _added(session, token, block)))
     feed.more = len(blocks) > BLOCKS_AT_ONCE
-    if not feed.more and found.caught_up_to is None:
+    feed.is_apart = not feed.more and found.caught_up_to is not None
+    if not (feed.more or feed.is_apart):
         feed.place = begin(session, found)
     return feed
 

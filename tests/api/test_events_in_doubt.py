@@ -1,15 +1,18 @@
-"""The stream of a token that is not to be relied on: each block says so, as the pages do."""
+"""The stream of a token that is in doubt, which each block says, or that is read apart."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
 from sqlmodel import Session
 
+from api import sse
+from api.routes import events
 from registry.captable.degraded import degrade, difference_of
 from registry.captable.events import ProjectedToken
-from registry.captable.feed import BlockAdded, begin, read_feed
+from registry.captable.feed import BlockAdded, Feed, Place, begin, read_feed
 from registry.captable.models import Reconciliation, Token
 from registry.captable.projection import open_cursor
 from registry.captable.service import find_token
@@ -33,6 +36,30 @@ def test_stream__projection_in_doubt__each_block_says_why(fresh_house: House) ->
             degrade(session, chain.chain_id, "a reorg")
         chain.mine(moved(ONE, TWO, 4))
         assert stream.next().data["block"]["degraded"] == "a reorg"
+
+
+def test_stream__token_is_read_apart__asks_the_database_seldom(
+    fresh_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def counted(session: Session, token: Token, since: Place) -> Feed:
+        looks.append(time.monotonic())
+        return read_feed(session, token, since)
+
+    chain = moves(fresh_house)
+    place = chain.mine(minted(ONE, 10))
+    monkeypatch.setattr(events, "read_feed", counted)
+    with listening(chain) as stream:
+        stream.next()
+        chain.set_apart()
+        chain.mine()
+        time.sleep(0.5)  # by now it knows that the cursor is elsewhere
+        seen = len(looks)
+        time.sleep(3 * sse.APART_SECONDS)
+        assert 1 <= len(looks) - seen <= 4
+        chain.read_apart([moved(ONE, TWO, 4)], first=place + 1, joins=True)
+        assert stream.next().data["block"]["number"] == place + 1
 
 
 def test_feed__adopted_token_differs__each_block_says_so(fresh_house: House) -> None:
