@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -43,6 +43,12 @@ class Reading:
         for row in shown:
             self.parties |= row.told_parties()
             self.investors |= row.told_investors()
+        return answer
+
+    def of_investors(self, answer: A, investors: Collection[UUID]) -> A:
+        """Do the same where it names wallets: of nobody's it tells of nobody."""
+        self.rows = len(investors)
+        self.investors.update(investors)
         return answer
 
 

@@ -175,7 +175,7 @@ ACCESS: Mapping[str, frozenset[Role]] = {
     "lint_tokenization": READERS,
     "dry_run_tokenization": READERS,
     "ask_what_if": READERS,
-    "check_eligibility": EVERYONE,  # an outsider about movements of their own
+    "check_eligibility": EVERYONE,  # who oversees nobody about movements of their own
     # tokens
     "list_followed_tokens": READERS,
     "get_token": EVERYONE,

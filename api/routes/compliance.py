@@ -1,7 +1,7 @@
 """/v1/compliance and /v1/eligibility: what the rules of a token do, before anybody feels it.
 
 Nothing here changes anything, so none of it takes an Idempotency-Key. The node is asked after
-the database was let go.
+the database was let go. Whose wallets an answer tells of is noted, as of every reading of a person.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from api.deps import ActorDep, FinalityDep, ReadSessionDep, ServicesDep, TurnDep
+from api.reading import ReadingDep
 from api.routes.router import resource_router
 from api.schemas.compliance import ComplianceLint, LintRead
 from api.schemas.eligibility import (
@@ -51,16 +52,18 @@ def dry_run_tokenization(
     tokenization_id: UUID,
     body: DryRunBody,
     services: ServicesDep,
+    reading: ReadingDep,
     actor: ActorDep,
     _turn: TurnDep,
 ) -> DryRunRead:
     """Mint proposed allotments on paper, and let the node run the deployment without sending it."""
     proposed = [item.proposed() for item in body.allotments]
     with services.database.reading() as session:
-        found = dry_run(session, tokenization_id, proposed)
+        found = dry_run(session, actor, tokenization_id, proposed)
     deployment = run_deployment(services.database, services.node, tokenization_id)
     tells_all = eligibility.sees_everybody(actor)
-    return DryRunRead.of(found, proposed, deployment, tells_all=tells_all)
+    answer = DryRunRead.of(found, proposed, deployment, tells_all=tells_all)
+    return reading.of_investors(answer, found.concerns)
 
 
 @router.post("/tokens/{token_id}/what_if")
@@ -82,6 +85,7 @@ def check_eligibility(
     body: EligibilityQuestion,
     needed: FinalityDep,
     services: ServicesDep,
+    reading: ReadingDep,
     actor: ActorDep,
     _turn: TurnDep,
 ) -> EligibilityRead:
@@ -97,4 +101,5 @@ def check_eligibility(
             units=int(body.units),
         )
     found = explain(services.database, services.node, question)
-    return EligibilityRead.of(question, found, needed)
+    answer = EligibilityRead.of(question, found, needed)
+    return reading.of_investors(answer, question.concerns)

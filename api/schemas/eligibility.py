@@ -14,6 +14,7 @@ from api.schemas.common import (
     BigInteger,
     Body,
     Country,
+    OfPerson,
     Read,
     WithAddresses,
     address_of,
@@ -106,7 +107,7 @@ class ChainAnswerRead(Read):
     arguments: WithAddresses | None
 
 
-class EligibilityRead(Read):
+class EligibilityRead(OfPerson):
     """Every rule, and the chain's own answer at the same block.
 
     `agrees` is false where the chain says other than we do; that is an alarm on our side.
@@ -216,7 +217,7 @@ class DeploymentRehearsed(Read):
         )
 
 
-class DryRunRead(Read):
+class DryRunRead(OfPerson):
     """What would be refused, and why.
 
     `rest` is what the wrapper would be minted; null where nothing is left, or where the wrapper

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,9 +12,11 @@ from sqlmodel import Session
 from registry.compliance.dry_run import Allotment, Outcome, rehearse
 from registry.compliance.facts import Claim, WalletFacts
 from registry.compliance.lint import lint
+from registry.eligibility.service import own_wallets, owners_of, sees_everybody
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor, Wallet
+from registry.kernel.actor import Actor
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid
 from registry.kernel.ids import new_id
@@ -56,6 +58,8 @@ class Rehearsal:
     rest : Outcome | None
         None where nothing is left, or no wallet of the wrapper is known; then `rest_units` says
         how much has nowhere to go.
+    concerns : frozenset[UUID]
+        The investors of whose wallets it tells: whoever is told of them is noted.
     """
 
     tokenization: Tokenization
@@ -63,10 +67,15 @@ class Rehearsal:
     rest_units: int
     rest: Outcome | None
     findings: Sequence[RuleResult]
+    concerns: frozenset[UUID]
 
 
-def dry_run(session: Session, tokenization_id: UUID, proposed: Sequence[Proposed]) -> Rehearsal:
+def dry_run(
+    session: Session, actor: Actor, tokenization_id: UUID, proposed: Sequence[Proposed]
+) -> Rehearsal:
     """Mint proposed allotments by our own rules, in order, and then the rest.
+
+    To who may not read investors, a wallet that is not their own is as one of nobody.
 
     Raises
     ------
@@ -90,30 +99,40 @@ def dry_run(session: Session, tokenization_id: UUID, proposed: Sequence[Proposed
             f"{total} fractions are allotted, {declared} are declared.",
             field="/allotments",
         )
+    known = _wallets_known_to(session, actor, proposed)
     allotments = [
-        Allotment(_receiver(session, item, place, moment), item.units)
+        Allotment(_receiver(session, item, place, moment, known), item.units)
         for place, item in enumerate(proposed)
     ]
     treasury = _treasury(session, tokenization)
     if total < declared and treasury is not None:
         allotments.append(Allotment(_known(session, treasury), declared - total))
+    rest = allotments[len(proposed) :]
     terms = compliance.terms_of(tokenization)
     outcomes = rehearse(allotments, terms, declared, moment)
     return Rehearsal(
         tokenization=tokenization,
         outcomes=outcomes[: len(proposed)],
         rest_units=declared - total,
-        rest=outcomes[-1] if len(outcomes) > len(proposed) else None,
+        rest=outcomes[-1] if rest else None,
         findings=lint(terms, compliance.lint_facts(session, tokenization)),
+        concerns=owners_of(session, known | {item.receiver.address for item in rest}),
     )
 
 
-def _receiver(session: Session, item: Proposed, place: int, moment: datetime) -> WalletFacts:
+def _wallets_known_to(session: Session, actor: Actor, proposed: Sequence[Proposed]) -> set[bytes]:
+    asked = {item.wallet for item in proposed if item.wallet is not None}
+    return asked if sees_everybody(actor) else asked & own_wallets(session, actor)
+
+
+def _receiver(
+    session: Session, item: Proposed, place: int, moment: datetime, known: Collection[bytes]
+) -> WalletFacts:
     if item.country is not None:
         alpha2 = check_country(item.country, field=f"/allotments/{place}/country")
         return _anybody(alpha2, moment)
     assert item.wallet is not None, "the schema asks for one of the two"
-    wallet = wallets.find_wallet(session, item.wallet)
+    wallet = wallets.find_wallet(session, item.wallet) if item.wallet in known else None
     return _known(session, wallet) if wallet else WalletFacts(address=item.wallet)
 
 

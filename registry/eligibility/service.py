@@ -6,11 +6,11 @@ is for `chain.eligibility` to read at the same block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from registry.captable import entries, portfolio
 from registry.captable import service as captable
@@ -27,14 +27,15 @@ from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
 from registry.kernel.actor import Actor, Role
 from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.rows import among
 from registry.offering import orders
 from registry.rulebook.service import RuleResult
 from registry.tokenization import compliance
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
 
-OUTSIDERS = frozenset({Role.INVESTOR, Role.ISSUER})
-"""Who may ask about movements of their own alone."""
+OVERSEERS = (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
+"""Who may read investors; anybody else asks about movements of their own alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Question:
         20 bytes; no sender asks of a mint.
     own : bool
         Whether the receiving wallet is the asker's, or the asker may know of everybody's.
+    concerns : frozenset[UUID]
+        The investors whose wallets these are: whoever is told of them is noted.
     """
 
     tokenization_id: UUID
@@ -54,6 +57,7 @@ class Question:
     sender: bytes | None
     units: int
     own: bool = True
+    concerns: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def pose(
     Conflict
         ``wallet_not_proven``: the investor has no wallet to receive with.
     """
-    mine = _own_wallets(session, actor)
+    mine = own_wallets(session, actor)
     sees_all = sees_everybody(actor)
     if wallet is None:
         assert investor_id is not None, "the schema asks for one of the two"
@@ -110,17 +114,25 @@ def pose(
         sender=sender,
         units=units,
         own=sees_all or wallet in mine,
+        concerns=owners_of(session, [it for it in (wallet, sender) if it]),
     )
 
 
 def sees_everybody(actor: Actor) -> bool:
     """Tell whether the caller may know what is true of wallets that are not theirs."""
-    return bool(actor.roles - OUTSIDERS)
+    return actor.has(*OVERSEERS)
 
 
-def _own_wallets(session: Session, actor: Actor) -> set[bytes]:
+def own_wallets(session: Session, actor: Actor) -> set[bytes]:
+    """Return the addresses that the caller has proven."""
     investor = investors.find_investor_of(session, actor.subject)
     return set() if investor is None else set(_proven(session, investor.id))
+
+
+def owners_of(session: Session, addresses: Collection[bytes]) -> frozenset[UUID]:
+    """Return the investors whose wallets these are; many a wallet is nobody's."""
+    found = select(Wallet.investor_id).where(among(col(Wallet.address), addresses))
+    return frozenset(session.exec(found))
 
 
 def _proven(session: Session, investor_id: UUID) -> dict[bytes, Wallet]:

@@ -14,6 +14,7 @@ from eth_utils.address import to_checksum_address
 from chain.sync.indexer import Indexer
 from registry.compliance.terms import ComplianceTerms
 from registry.investor import service as investors
+from registry.investor import wallets
 from registry.kernel.actor import Actor, Role
 from registry.kernel.clock import now
 from registry.operation.models import OperationState
@@ -27,6 +28,8 @@ from tests.chain.world import World, address_of, key_of
 pytestmark = pytest.mark.chain
 
 STRANGER = to_checksum_address(b"\x77" * 20)
+WHY = {"purpose": "inspection 12/2026", "legal_basis": "section 4 of the Act"}
+OVERSEERS = {Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR}
 
 
 @contextlib.contextmanager
@@ -58,6 +61,20 @@ def ask(house: House, market: Market, who: Actor | Role, **body: Any) -> Any:
     response = house.caller(who).post("/v1/eligibility", said)
     assert response.status_code == 200, response.text
     return response.json()
+
+
+def readings(house: House) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = house.one(
+        "SELECT coalesce(json_agg(json_build_array(actor, facts) ORDER BY id), '[]'::json) "
+        "FROM journal_entry WHERE act = 'personal_data_read'"
+    )
+    return found
+
+
+def party_of(market: Market, person: int) -> str:
+    with market.world.database.reading() as session:
+        investor = investors.get_investor(session, market.wallet(person).investor_id)
+        return str(investor.party_id)
 
 
 def failed(answer: Any) -> list[str]:
@@ -144,6 +161,59 @@ def test_eligibility__of_a_stranger__is_told_without_what_is_known_of_them(
     assert failed(mine) == failed(theirs)
     assert details(mine) == ["No KYC of the receiver is approved."]
     assert details(theirs) == [None]
+
+
+def test_eligibility__of_others__is_not_told_to_who_may_not_read_investors(
+    house: House, minted: Market
+) -> None:
+    said = {"token_id": str(minted.deal.tokenization_id), "units": "1"}
+    with house.unchanged():
+        for role in sorted(set(Role) - OVERSEERS):
+            caller = house.caller(make.actor(role, Role.INVESTOR, subject=f"some-{role}"))
+            for asked in (
+                {"investor_id": str(minted.wallet(SECOND).investor_id)},
+                {"wallet": wallet_of(SECOND)},
+                {"wallet": wallet_of(SECOND), "from": wallet_of(FIRST)},
+                {"wallet": STRANGER},
+            ):
+                problem_of(caller.post("/v1/eligibility", said | asked), 404, "not_found")
+
+
+def test_eligibility__of_others__is_noted_of_whom_and_why(house: House, minted: Market) -> None:
+    said = {"token_id": str(minted.deal.tokenization_id), "units": "1"}
+    investor = {"investor_id": str(minted.wallet(SECOND).investor_id)}
+    moved = {"wallet": wallet_of(SECOND), "from": wallet_of(FIRST)}
+    for role in sorted(OVERSEERS):
+        caller = house.caller(role)
+        for asked, persons in ((investor, {SECOND}), (moved, {FIRST, SECOND})):
+            answer = caller.post("/v1/eligibility", said | asked, params=WHY)
+            assert answer.status_code == 200, answer.text
+            who, facts = readings(house)[-1]
+            assert who == make.ACTORS[role].subject
+            assert set(facts["parties"]) == {party_of(minted, person) for person in persons}
+            assert (facts["rows"], facts["purpose"]) == (len(persons), WHY["purpose"])
+        with house.unchanged():
+            nobody = caller.post("/v1/eligibility", said | {"wallet": STRANGER}, params=WHY)
+            assert nobody.status_code == 200, nobody.text
+            if role != Role.COMPLIANCE:
+                problem_of(caller.post("/v1/eligibility", said | investor), 422, "purpose_required")
+
+
+def test_eligibility__by_an_investor_of_another__is_noted(house: House, minted: Market) -> None:
+    body = {"wallet": wallet_of(SECOND), "from": wallet_of(FIRST)}
+    asker = actor_of(minted, FIRST)
+
+    ask(house, minted, asker, **body)
+
+    who, facts = readings(house)[-1]
+    assert (who, facts["roles"]) == (asker.subject, ["investor"])
+    assert party_of(minted, SECOND) in facts["parties"]
+
+
+def test_eligibility__of_oneself__is_answered_and_not_noted(house: House, minted: Market) -> None:
+    mine = {"investor_id": str(minted.wallet(FIRST).investor_id)}
+    with house.unchanged():
+        assert ask(house, minted, actor_of(minted, FIRST), **mine)["wallet"] == wallet_of(FIRST)
 
 
 def test_eligibility__bad_questions__are_refused(house: House, minted: Market) -> None:
@@ -258,6 +328,30 @@ def test_dry_run__approved_terms__tells_refusals_and_the_gas_of_the_deployment(
     assert found["rest"]["wallet"] == wallet_of(ISSUER)
     assert found["deployment"]["would_pass"]
     assert 3_000_000 < int(found["deployment"]["gas"]) < 8_000_000
+
+
+def test_dry_run__of_others_wallets__tells_who_may_not_read_investors_nothing_of_them(
+    platform: World, proposal: Proposal, tmp_path: Path
+) -> None:
+    units, place = "400", f"/v1/tokenizations/{proposal.tokenization_id}/dry_run"
+    body = {"allotments": [{"units": units, "wallet": wallet_of(FIRST)}]}
+    nobody = {"allotments": [{"units": units, "wallet": STRANGER}]}
+
+    def refusals(house: House, who: Actor | Role, body: Any) -> Any:
+        answer = house.caller(who).post(place, body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["allotments"][0]["refused_by"]
+
+    with house_of(platform, tmp_path / "api") as house:
+        theirs = refusals(house, Role.OPERATIONS, body)
+        assert theirs == refusals(house, Role.OPERATIONS, nobody) != []
+        assert refusals(house, Role.COMPLIANCE, body) == []
+        with platform.database.reading() as session:
+            known = wallets.find_wallet(session, address_of(key_of(FIRST)))
+            assert known is not None
+            party = investors.get_investor(session, known.investor_id).party_id
+        told = [(who, str(party) in facts["parties"]) for who, facts in readings(house)]
+    assert [who for who, of_them in told if of_them] == [make.COMPLIANCE.subject]
 
 
 def test_dry_run__deployment__is_what_the_worker_then_carries_out(
