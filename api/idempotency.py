@@ -49,6 +49,7 @@ def keep_instead(request: Request, answer: BaseModel) -> None:
 class HashedBody:
     """A request's body, hashed as it streams by: a large paper is never whole in memory.
 
+    What it asks for is its path and its query besides, so that these are hashed first.
     The boundary of a multipart body is left out: clients choose it anew for each try.
 
     Parameters
@@ -59,7 +60,9 @@ class HashedBody:
 
     def __init__(self, request: Request) -> None:
         self._receive = request.receive
-        self._digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+        # One without a query is hashed as ever: its answers may have been kept for long.
+        asked = f"?{query}" if (query := request.url.query) else ""
+        self._digest = hashlib.sha256(f"{request.method} {request.url.path}{asked}\n".encode())
         _, options = parse_options_header(request.headers.get("content-type"))
         self._boundary = options.get(b"boundary", b"")
         self._tail = b""

@@ -44,7 +44,7 @@ def claim(session: Session, principal: str, key: str, request_hash: bytes) -> St
     if stored is not None and stored.request_hash != request_hash:
         raise Invalid(
             "idempotency_key_reused",
-            "This Idempotency-Key named a request with another body.",
+            "This Idempotency-Key named a request with another body, path or query.",
             remedy="Use a new key for a new request.",
         )
     return stored

@@ -152,6 +152,22 @@ def test_export__of_our_own_token_by_its_address__is_that_of_its_tokenization(
     assert job["id"] in {item["id"] for item in listed}
 
 
+def test_export__of_another_chain_under_the_same_key__is_refused(
+    house: House, ours: Moves, there: str
+) -> None:
+    caller, path = house.caller(Role.REGULATOR), f"/v1/tokens/{there}/exports"
+    chains = (ours.chain_id, OTHER)
+    here, other = (f"{path}?chain_id={chain}" for chain in chains)
+    first = caller.post(here, {"format": "csv"}, key="of one chain")
+    assert first.json()["chain"] == f"eip155:{ours.chain_id}"
+
+    reused = caller.post(other, {"format": "csv"}, key="of one chain")
+
+    problem_of(reused, 422, "idempotency_key_reused")
+    again = caller.post(here, {"format": "csv"}, key="of one chain")
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+
+
 @pytest.mark.parametrize("label", [TokenLabel(), LABEL], ids=["unnamed", "named"])
 def test_ocf__of_an_adopted_token__is_valid_and_says_what_is_not_known(
     house: House, ours: Moves, there: str, label: TokenLabel

@@ -28,7 +28,9 @@ def messages(content: bytes, cuts: Sequence[int]) -> list[Message]:
     return [*pieces, {"type": "http.request", "body": b"", "more_body": False}]
 
 
-def hash_of(content_type: bytes, waiting: list[Message], path: str = "/v1/assets") -> bytes:
+def hash_of(
+    content_type: bytes, waiting: list[Message], path: str = "/v1/assets", query: bytes = b""
+) -> bytes:
     async def receive() -> Message:
         return waiting.pop(0)
 
@@ -36,7 +38,7 @@ def hash_of(content_type: bytes, waiting: list[Message], path: str = "/v1/assets
         "type": "http",
         "method": "POST",
         "path": path,
-        "query_string": b"",
+        "query_string": query,
         "headers": [(b"content-type", content_type), (b"host", b"x")],
     }
     return asyncio.run(HashedBody(Request(scope, receive)).hash())
@@ -80,6 +82,13 @@ def test_hash__same_content_at_another_path__is_another() -> None:
     one, two = (hash_of(b"", messages(b"{}", []), path) for path in ("/v1/assets", "/v1/parties"))
 
     assert one != two
+
+
+def test_hash__same_content_with_another_query__is_another() -> None:
+    queries = (b"", b"chain_id=1", b"chain_id=2")
+    hashes = {hash_of(b"", messages(b"{}", []), query=query) for query in queries}
+
+    assert len(hashes) == len(queries)
 
 
 def test_hash__caller_went_away__is_no_hash() -> None:
