@@ -11,16 +11,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.investor.models import Investor
 from registry.ledger.models import Account, EntryKind, LedgerEntry, LedgerPosting
-from registry.notice.models import Notice
 from registry.offering.models import Order
 
 OF_THE_BUYER = (Account.ORDER, Account.REFUND_DUE, Account.RECEIVABLE)
+
+# A payout does not keep when it was paid: the act in the journal tells.
+_PAID = text("""
+SELECT p.redemption_id, j.recorded_at, p.amount_paisa
+FROM redemption_payout p
+JOIN journal_entry j ON j.subject_id = CAST(p.redemption_id AS text)
+  AND j.act = 'redemption_payout_paid' AND j.facts ->> 'payout' = CAST(p.id AS text)
+WHERE p.party_id = :party AND p.state = 'PAID'
+  AND j.recorded_at >= :begins AND j.recorded_at < :ends
+ORDER BY j.recorded_at, p.id
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +148,11 @@ def _movements(
 def _payouts(
     session: Session, investor: Investor, begins_at: datetime, ends_at: datetime
 ) -> list[PaidOut]:
-    """List the payouts by the moment at which each was told to be paid."""
-    rows = session.exec(
-        select(Notice)
-        .where(
-            col(Notice.principal) == investor.subject,
-            col(Notice.kind) == "payout.paid",
-            col(Notice.recorded_at) >= begins_at,
-            col(Notice.recorded_at) < ends_at,
-        )
-        .order_by(col(Notice.recorded_at), col(Notice.id))
+    """List the payouts by the moment at which each was recorded as paid.
+
+    Both the payout and the act are sealed; what was told of it is not.
+    """
+    rows = session.execute(
+        _PAID, {"party": investor.party_id, "begins": begins_at, "ends": ends_at}
     )
-    return [
-        PaidOut(row.subject_id, row.recorded_at, int(row.facts["amount_paisa"])) for row in rows
-    ]
+    return [PaidOut(row.redemption_id, row.recorded_at, row.amount_paisa) for row in rows]

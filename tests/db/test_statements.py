@@ -21,12 +21,14 @@ from registry.ledger.models import EntryKind
 from registry.offering import leaving, minting
 from registry.offering.models import Offering, Order, OrderState
 from registry.offering.unwinding import record_refund
+from registry.portfolio.money import PaidOut, read_money
 from registry.portfolio.period import Period, month_of, months_since, read_period
 from registry.portfolio.statement import Statement, make_statement
 from registry.portfolio.statement_csv import statement_csv
 from registry.portfolio.statement_pdf import statement_pdf
+from registry.redemption.repository import list_payouts
 from tests import factories as make
-from tests import ledger, sales
+from tests import ledger, redemptions, sales
 from tests.factories import Buyer, Desk
 from tests.ledger import Ledger
 from tests.redemptions import TREASURY
@@ -223,6 +225,35 @@ def test_statement__of_money__has_what_came_was_used_and_went_back(desk: Desk) -
     chain = ledger.live(desk, 10)
     read_to_now(chain)
     assert made(desk, buyer, days(9, 2), chain.chain_id).money.movements == []
+
+
+def test_statement__of_money__has_payouts_whatever_became_of_their_notices(desk: Desk) -> None:
+    redeeming = redemptions.being_paid(desk)
+    redemptions.pay_all(desk, redeeming.redemption)
+    who, period = redeeming.ledger.holders[0], days(0, 0)
+    [due] = [
+        row
+        for row in list_payouts(desk.session, redeeming.redemption.id)
+        if row.party_id == who.investor.party_id
+    ]
+
+    def paid_out() -> list[PaidOut]:
+        money = read_money(desk.session, who.investor, period.begins_at, period.ends_at)
+        return list(money.payouts)
+
+    before = paid_out()
+    connection = desk.session.connection()
+    connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+    connection.exec_driver_sql("DELETE FROM notice WHERE kind = 'payout.paid'")
+    connection.exec_driver_sql("SET LOCAL session_replication_role = origin")
+
+    assert [(each.redemption_id, each.amount_paisa) for each in before] == [
+        (redeeming.redemption.id, due.amount_paisa)
+    ]
+    assert paid_out() == before
+    yesterday = days(1, 1)
+    told = read_money(desk.session, who.investor, yesterday.begins_at, yesterday.ends_at)
+    assert told.payouts == []
 
 
 def test_statement_csv__its_rows__add_up_by_themselves(desk: Desk) -> None:
