@@ -31,7 +31,7 @@ Compared = TypeVar("Compared", bound=Said)
 
 
 Kept = Callable[[int, int], tuple[Watched, AbstractSet[Compared]]]
-Told = Callable[[ProjectedRange], AbstractSet[Compared]]
+Told = Callable[[ProjectedRange, AbstractSet[Compared]], AbstractSet[Compared]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def wrong_events(
     """Give the events of one block that are kept wrongly, in the order of the chain."""
     watched, stored = kept(number, number)
     reader = RangeReader(client, Pasts(client, turn_seconds=math.inf).told)
-    logged = told(reader.read(watched, number, number, number).found)
+    logged = told(reader.read(watched, number, number, number).found, stored)
     ours = {(entry.block_number, entry.log_index): entry for entry in stored - logged}
     theirs = {(entry.block_number, entry.log_index): entry for entry in logged - stored}
     return [
@@ -84,7 +84,7 @@ def first_wrong_block(
     kept
         From the first to the last of some blocks: whose logs are read, and what is kept of them.
     told
-        The same of what was read.
+        The same of what was read; where that cannot tell, what is kept stands.
     on_right
         Told of each block up to which all is right.
 
@@ -104,7 +104,7 @@ def first_wrong_block(
         except RpcRefused as refused:
             pace.halve(last - place, refused)
             continue
-        if wrong := told(read.found) ^ stored:
+        if wrong := told(read.found, stored) ^ stored:
             return min(entry.block_number for entry in wrong)
         pasts.forget_all()
         pace.answered(last - place, read.logs)

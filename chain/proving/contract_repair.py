@@ -60,7 +60,7 @@ class ContractRepair:
             self._client,
             number,
             kept=lambda first, last: (watched, self._kept(contract, first, last)),
-            told=lambda found: set(map(_said, found.contract_events)),
+            told=lambda found, _: set(map(_said, found.contract_events)),
         )
 
     def first_wrong_log(self, contract: FollowedContract) -> int | None:
@@ -79,7 +79,7 @@ class ContractRepair:
             self._client,
             range(contract.read_from, end + 1),
             kept=lambda first, last: (watched, self._kept(contract, first, last)),
-            told=lambda found: set(map(_said, found.contract_events)),
+            told=lambda found, _: set(map(_said, found.contract_events)),
         )
 
     def _kept(self, contract: FollowedContract, first: int, last: int) -> set[_Said]:

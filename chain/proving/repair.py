@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, entries, rounds, soundness
 from registry.captable.degraded import doubt
-from registry.captable.events import ProjectedRange, ProjectedToken
+from registry.captable.events import ProjectedEvent, ProjectedRange, ProjectedToken
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
 from registry.captable.readings import list_foreign
@@ -235,7 +236,8 @@ class Repair:
             return None
 
 
-def _told(found: ProjectedRange) -> set[_Said]:
+def _told(found: ProjectedRange, kept: AbstractSet[_Said]) -> set[_Said]:
+    extras = {(said.block_number, said.log_index): said.extra for said in kept}
     return {
         _Said(
             each.block_number,
@@ -245,10 +247,17 @@ def _told(found: ProjectedRange) -> set[_Said]:
             each.source,
             each.target,
             each.units,
-            _written(each.extra),
+            _written(_as_kept(each, extras.get((each.block_number, each.log_index)))),
         )
         for each in found.everything()
     }
+
+
+def _as_kept(told: ProjectedEvent, kept: str | None) -> dict[str, Any] | None:
+    """Let the country stand that is kept, where the node told that of a later block only."""
+    if not told.has_newer_country or told.extra is None or kept is None:
+        return told.extra
+    return told.extra | {"country": json.loads(kept).get("country")}
 
 
 def _stored(session: Session, token_no: int, first: int, last: int) -> set[_Said]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 import structlog
 
@@ -30,8 +31,21 @@ Place = tuple[int, int]
 """Number of a block, index of a log in it."""
 
 
-def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
-    """Return the country of each registration, ISO 3166-1 numeric.
+class Country(NamedTuple):
+    """The country of a registration, ISO 3166-1 numeric.
+
+    Parameters
+    ----------
+    is_newer
+        As of a later block: it may have been changed since, or deleted, which is 0.
+    """
+
+    number: int
+    is_newer: bool
+
+
+def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[Country]:
+    """Return the country of each registration.
 
     Parameters
     ----------
@@ -48,13 +62,14 @@ def countries_of(client: ChainClient, registered: Sequence[Log]) -> list[int]:
         A registry tells no country of a wallet that it says it has registered.
     """
     try:
-        return _asked(client, registered)
+        return [Country(number, is_newer=False) for number in _asked(client, registered)]
     except RpcRefused as refused:
         known = _known_or_told(client, registered)
         untold = [entry for entry in registered if _place(entry) not in known]
-        newer = _later(client, untold, refused)
-        known |= zip(map(_place, untold), newer, strict=True)
-        return [known[_place(entry)] for entry in registered]
+        newer = dict(zip(map(_place, untold), _later(client, untold, refused), strict=True))
+        known |= newer
+        places = map(_place, registered)
+        return [Country(known[place], place in newer) for place in places]
 
 
 def _known_or_told(client: ChainClient, registered: Sequence[Log]) -> dict[Place, int]:

@@ -277,8 +277,10 @@ class Gathering:
         for (place, _), country in zip(registered, countries, strict=True):
             event = self.events[place]
             assert event.extra is not None
-            extra = event.extra | {"country": country}
-            self.events[place] = msgspec.structs.replace(event, extra=extra)
+            extra = event.extra | {"country": country.number}
+            self.events[place] = msgspec.structs.replace(
+                event, extra=extra, has_newer_country=country.is_newer
+            )
 
 
 def _first_change(watched: Watched, logs: LogTable) -> int | None:

@@ -30,6 +30,8 @@ class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         Addresses; a mint has no source, a burn no target.
     units : int | None
         Whole fractions, where the event moves or freezes any.
+    has_newer_country
+        The country in `extra` is that of a later block: nobody could tell that of its own.
     """
 
     token: bytes
@@ -41,6 +43,7 @@ class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     target: bytes | None = None
     units: int | None = None
     extra: dict[str, Any] | None = None
+    has_newer_country: bool = False
 
 
 def event_of(transfers: Transfers, place: int) -> ProjectedEvent:

@@ -18,10 +18,12 @@ from registry.captable.models import EventKind, Holder, TokenEvent
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, catch_up
 from tests.chain.test_adoption import Unindexed
+from tests.chain.test_repair import edit, milkiyat
 
 pytestmark = pytest.mark.chain
 
 SOMEWHERE_ELSE = b"\x77" * 20
+OF_REGISTRATION = f"kind = {EventKind.IDENTITY_REGISTERED:d} AND (extra->>'country')::int = 76"
 
 
 class Pruned(ChainClient):
@@ -178,3 +180,23 @@ def test_countries__head_replaced_while_it_is_asked__are_not_believed(registered
 
     with pytest.raises(RpcInconsistent, match="changed while"):
         catch_up(indexer_by(registered, node))
+
+
+def test_countries__told_of_a_later_block__are_held_against_nothing(registered: Suite) -> None:
+    """The wallet is gone by then, as after a recovery: its country is 0 there, and was not."""
+    registered.index()
+    registered.agent.call("IdentityRegistry", registered.registry, "deleteIdentity", ADDRESSES[5])
+    node = Pruned(registered, indirect=True)
+    registered.world.node.mine(SETTLED_BLOCKS)
+    registered.index()
+
+    found = milkiyat(registered, "reconcile", "--logs", "--repair", client=node)
+
+    assert found.exit_code == 0, found.output
+    assert "differs" not in found.output
+    assert countries_at_registration(registered)[ADDRESSES[5]] == 76
+    # All else of such an event is compared as ever.
+    edit(registered, f"UPDATE token_event SET tx_hash = '\\x00' WHERE {OF_REGISTRATION}")
+    found = milkiyat(registered, "reconcile", "--logs", client=node)
+    assert found.exit_code == 1
+    assert "differs since block" in found.output
