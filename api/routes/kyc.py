@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import File, Form, Response, UploadFile
 from fastapi.responses import StreamingResponse
+from sqlmodel import Session
 
 from api.accepted import AcceptDep
 from api.deps import ActorDep, ReadSessionDep, SessionDep, StoreDep, VaultDep
@@ -20,15 +21,22 @@ from api.schemas.investors import InvestorRead, KycDecision
 from api.schemas.kyc import AssessmentFields, KycDocumentRead, KycReviewRead, ProfileFields
 from api.schemas.operations import OperationRead
 from registry.investor import service as investors
+from registry.kernel.actor import Actor
 from registry.kernel.errors import Invalid, NotFound
+from registry.kernel.vault import Vault
 from registry.kyc import decision, papers, repository
 from registry.kyc import service as kyc
-from registry.kyc.models import ReviewState
+from registry.kyc.models import KycReview, ReviewState
 from registry.kyc_standing import service as standing
 
 router = resource_router("kyc")
 
 Kind = Annotated[str, Form(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")]
+
+
+def _read(session: Session, actor: Actor, vault: Vault, review: KycReview) -> KycReviewRead:
+    tells_all = kyc.may_read_assessment(session, actor, review)
+    return KycReviewRead.of(vault, review, tells_all=tells_all)
 
 
 @router.post("/investors/{investor_id}/kyc_reviews", status_code=201, dependencies=IDEMPOTENT)
@@ -43,7 +51,7 @@ def open_kyc_review(
     """Open a KYC review, or a renewal: of yourself, or as compliance for an investor."""
     review = kyc.open_review(session, vault, actor, investor_id, body.profile())
     response.headers["Location"] = f"/v1/kyc_reviews/{review.id}"
-    return KycReviewRead.of(vault, review)
+    return _read(session, actor, vault, review)
 
 
 @router.get("/investors/{investor_id}/kyc_reviews")
@@ -59,7 +67,7 @@ def list_investor_kyc_reviews(
     if not actor.has(*kyc.OVERSEERS) and not actor.is_person_of(investor.subject):
         raise NotFound("investor", investor_id)
     rows = repository.list_reviews_of(session, investor_id)
-    return reading.of([KycReviewRead.of(vault, row) for row in rows])
+    return reading.of([_read(session, actor, vault, row) for row in rows])
 
 
 @router.get("/kyc_reviews")
@@ -67,12 +75,13 @@ def list_kyc_reviews(
     session: ReadSessionDep,
     reading: ReadingDep,
     paging: PagingDep,
+    actor: ActorDep,
     vault: VaultDep,
     state: ReviewState | None = None,
 ) -> Page[KycReviewRead]:
     """List reviews, for instance those that wait for a recommendation or a decision."""
     rows = repository.list_reviews(session, state=state, after=paging.after_id, limit=paging.fetch)
-    page = paging.page(rows, lambda row: str(row.id), lambda row: KycReviewRead.of(vault, row))
+    page = paging.page(rows, lambda row: str(row.id), lambda row: _read(session, actor, vault, row))
     return reading.of(page)
 
 
@@ -87,7 +96,7 @@ def get_kyc_review(
     """Read a review; its words are hidden, save for a stated reason."""
     review = repository.get_review(session, review_id)
     kyc.require_readable(session, actor, review)
-    return reading.of(KycReviewRead.of(vault, review))
+    return reading.of(_read(session, actor, vault, review))
 
 
 @router.post("/kyc_reviews/{review_id}/profile", dependencies=IDEMPOTENT)
@@ -96,7 +105,7 @@ def replace_kyc_profile(
 ) -> KycReviewRead:
     """Replace what a draft says."""
     review = kyc.amend_profile(session, vault, actor, review_id, body.profile())
-    return KycReviewRead.of(vault, review)
+    return _read(session, actor, vault, review)
 
 
 @router.post(
@@ -156,7 +165,7 @@ def submit_kyc_review(
     review_id: UUID, session: SessionDep, actor: ActorDep, vault: VaultDep
 ) -> KycReviewRead:
     """Hand a review in."""
-    return KycReviewRead.of(vault, kyc.submit_review(session, vault, actor, review_id))
+    return _read(session, actor, vault, kyc.submit_review(session, vault, actor, review_id))
 
 
 @router.post("/kyc_reviews/{review_id}/withdraw", dependencies=IDEMPOTENT)
@@ -164,7 +173,7 @@ def withdraw_kyc_review(
     review_id: UUID, session: SessionDep, actor: ActorDep, vault: VaultDep
 ) -> KycReviewRead:
     """Take a review back; a KYC that is in force stays so."""
-    return KycReviewRead.of(vault, kyc.withdraw_review(session, actor, review_id))
+    return _read(session, actor, vault, kyc.withdraw_review(session, actor, review_id))
 
 
 @router.post("/kyc_reviews/{review_id}/recommend", dependencies=IDEMPOTENT)
@@ -173,7 +182,7 @@ def recommend_kyc_review(
 ) -> KycReviewRead:
     """Judge a review as its first officer: risk, political exposure, and what to decide."""
     review = decision.recommend_review(session, vault, actor, review_id, body.assessment())
-    return KycReviewRead.of(vault, review)
+    return _read(session, actor, vault, review)
 
 
 @router.post("/kyc_reviews/{review_id}/return", dependencies=IDEMPOTENT)
@@ -182,7 +191,7 @@ def return_kyc_review(
 ) -> KycReviewRead:
     """Give a review back to be completed."""
     review = decision.return_review(session, actor, review_id, reason=body.reason)
-    return KycReviewRead.of(vault, review)
+    return _read(session, actor, vault, review)
 
 
 @router.post("/investors/{investor_id}/kyc", status_code=202, dependencies=IDEMPOTENT)

@@ -67,7 +67,10 @@ class KycDocumentRead(OfPerson):
 class KycReviewRead(OfPerson):
     """A review. `review_sha256` is what the second officer decides on, once it is recommended.
 
-    `profile` is null where the decision was recorded before reviews were kept.
+    `profile` is null where the decision was recorded before reviews were kept. What the officers
+    make of somebody is not told to them (no tipping-off, AMLA 2010 s.7): `maker`,
+    `recommendation`, `risk`, `is_pep`, `pep_position` and `review_sha256` are null, `reason` too
+    unless the review was returned to them, and `end_reason` of a revocation says no more.
     """
 
     id: UUID
@@ -94,15 +97,37 @@ class KycReviewRead(OfPerson):
     end_reason: FreeText | None
 
     @classmethod
-    def of(cls, vault: Vault, review: KycReview) -> Self:
+    def of(cls, vault: Vault, review: KycReview, *, tells_all: bool) -> Self:
         profile = profile_of(vault, review)
         sha256 = review.review_sha256
-        return cls(
+        read = cls(
             **review.model_dump(exclude={"sealed", "sealed_with", "review_sha256"}),
             profile=_shown(profile) if profile else None,
             pep_position=pep_position_of(vault, review),
             review_sha256=sha256.hex() if sha256 is not None else None,
         )
+        return read if tells_all else read.model_copy(update=_untold(review))
+
+
+_OF_THE_OFFICERS = (
+    "maker",
+    "recommendation",
+    "risk",
+    "is_pep",
+    "pep_position",
+    "review_sha256",
+)
+_REVOKED = "The KYC was revoked."
+
+
+def _untold(review: KycReview) -> dict[str, str | None]:
+    """Give what an applicant reads in the place of what the officers make of them."""
+    said: dict[str, str | None] = dict.fromkeys(_OF_THE_OFFICERS)
+    if review.state != ReviewState.DRAFT:
+        said["reason"] = None
+    if review.state == ReviewState.REVOKED:
+        said["end_reason"] = _REVOKED
+    return said
 
 
 def _shown(profile: Profile) -> ProfileRead:

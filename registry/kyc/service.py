@@ -109,6 +109,12 @@ def require_readable(session: Session, actor: Actor, review: KycReview) -> None:
         raise NotFound("kyc_review", review.id)
 
 
+def may_read_assessment(session: Session, actor: Actor, review: KycReview) -> bool:
+    """Tell whether somebody oversees, and is not whom the officers judge (AMLA 2010, s. 7)."""
+    investor = investors.get_investor(session, review.investor_id)
+    return actor.has(*OVERSEERS) and not actor.is_person_of(investor.subject)
+
+
 def draft(session: Session, actor: Actor, review_id: UUID) -> KycReview:
     """Return a review that the caller may still change, locked.
 
