@@ -62,13 +62,14 @@ def list_sanctions_hits(
     session: ReadSessionDep,
     reading: ReadingDep,
     paging: PagingDep,
+    actor: ActorDep,
     vault: VaultDep,
     state: HitState | None = None,
     party_id: UUID | None = None,
 ) -> Page[SanctionsHitRead]:
     """List hits, for instance those that wait for a decision."""
     rows = hits.list_hits(
-        session, state=state, party_id=party_id, after=paging.after_id, limit=paging.fetch
+        session, actor, state=state, party_id=party_id, after=paging.after_id, limit=paging.fetch
     )
     page = paging.page(
         rows, lambda row: str(row.id), lambda row: SanctionsHitRead.of(session, vault, row)
@@ -78,10 +79,14 @@ def list_sanctions_hits(
 
 @router.get("/sanctions_hits/{hit_id}")
 def get_sanctions_hit(
-    hit_id: UUID, session: ReadSessionDep, reading: FullReadingDep, vault: VaultDep
+    hit_id: UUID,
+    session: ReadSessionDep,
+    reading: FullReadingDep,
+    actor: ActorDep,
+    vault: VaultDep,
 ) -> SanctionsHitRead:
     """Read a hit; the party's own details are read at /v1/parties, for a stated reason."""
-    return reading.of(SanctionsHitRead.of(session, vault, hits.get_hit(session, hit_id)))
+    return reading.of(SanctionsHitRead.of(session, vault, hits.get_hit(session, actor, hit_id)))
 
 
 @router.post("/sanctions_hits/{hit_id}/recommend", dependencies=IDEMPOTENT)

@@ -41,7 +41,7 @@ def may_read(actor: Actor) -> bool:
 def untold_to(session: Session, person: str, *, may_know: bool) -> Untold:
     """Say what of the journal is not told to somebody.
 
-    Whoever may hold tokens is told there of no case, no alert and no CTR, whomever it is about: the
+    Whoever may hold tokens is told there of no case, alert, CTR or hit, whomever it is about: the
     numbers of the journal have no gaps, and one entry alone that is not told would tell them.
 
     Parameters

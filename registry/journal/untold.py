@@ -1,4 +1,4 @@
-"""What of the journal not everybody is told: suspicions, alerts and filings (AMLA 2010, s. 7).
+"""What of the journal not everybody is told: suspicions, alerts, filings, hits (AMLA 2010, s. 7).
 
 Its hashes and numbers are told to every reader, so that nothing can be taken out of it unseen.
 """
@@ -12,7 +12,8 @@ from registry.journal.leaves import Body
 from registry.journal.models import LeafKind
 
 CASES, CASE_READINGS = ("str_case",), ("R-14", "list_str_cases")
-WATCHES, WATCH_READINGS = ("alert", "ctr_filing"), ("list_alerts", "R-13", "list_ctr_filings")
+WATCHES = ("alert", "ctr_filing", "sanctions_hit")
+WATCH_READINGS = ("list_alerts", "R-13", "list_ctr_filings", "R-15", "list_sanctions_hits")
 
 
 def _entries(kinds: Sequence[str], readings: Sequence[str]) -> str:
@@ -26,7 +27,7 @@ def _listed(names: Sequence[str]) -> str:
 OF_SUSPICION = _entries(CASES, CASE_READINGS)
 """Entries that tell of a suspicion: what became of a case, who looked at one."""
 OF_WATCH = _entries(WATCHES, WATCH_READINGS)
-"""The same of alerts, and of reports of currency transactions (CTR)."""
+"""The same of alerts, of reports of currency transactions (CTR), and of hits on a list."""
 
 
 def tells_of_suspicion(body: Body) -> bool:
@@ -35,7 +36,7 @@ def tells_of_suspicion(body: Body) -> bool:
 
 
 def tells_of_watch(body: Body) -> bool:
-    """Tell whether what is sealed speaks of an alert or a CTR; `OF_WATCH` says it in SQL."""
+    """Tell whether what is sealed speaks of an alert, a CTR or a hit; `OF_WATCH` says it in SQL."""
     return _speaks_of(body, WATCHES, WATCH_READINGS)
 
 

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from registry.captable.bulk import cursor_of
 from registry.captable.frozen import FROZEN_WHOLE
 from registry.captable.held import HELD_BY_ONE, ever_held
+from registry.investor.service import find_own_party
 from registry.report.people import name_column, people_of
 from registry.report.report import Column, Kind, Question, Report, Row
 from registry.report.report import Parameters as Asked
@@ -48,6 +49,7 @@ COLUMNS = (
 # A hit keeps only how it stands; what was decided by then is told by the journal. Before that, and
 # once it is open again, nothing is decided, whoever recommended what.
 # One that stands over several editions, which say the same of the person, is of each of them.
+# Of themselves nobody reads it.
 # By time first: by id alone the server may walk the whole journal from its end.
 _HITS = text("""
 SELECT h.id, h.party_id, coalesce(CAST(:list AS uuid), e.list_id) AS list_id, h.reference,
@@ -62,6 +64,7 @@ LEFT JOIN LATERAL (
     AND act IN ('sanctions_hit_confirmed', 'sanctions_hit_reopened')
   ORDER BY recorded_at DESC, id DESC LIMIT 1) j ON true
 WHERE h.id > :after AND h.recorded_at <= :until
+  AND (CAST(:own AS uuid) IS NULL OR h.party_id <> :own)
   AND (CAST(:list AS uuid) IS NULL OR EXISTS (
     SELECT FROM sanctions_entry n WHERE n.list_id = :list
       AND n.reference = e.reference AND n.entry_sha256 = e.entry_sha256))
@@ -99,6 +102,7 @@ def _rows(session: Session, question: Question[Parameters]) -> Iterator[Row]:
         "after": question.after[0] if question.after else UUID(int=0),
         "until": min(question.moment, question.known_at),
         "list": question.parameters.list_version,
+        "own": find_own_party(session, question.reader),
         "limit": question.fetch,
     }
     found = session.execute(_HITS, asked).all()

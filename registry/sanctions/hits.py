@@ -1,7 +1,8 @@
 """Use cases on hits: one officer says what it is, another decides, and it may be opened again.
 
 Nobody says anything of a hit who is enrolled for its party, or for whoever is behind or in front of
-it.
+it. Whom a hit is about never sees it, also where they hold a role that reads hits: for them it does
+not exist (no tipping-off, AMLA 2010 s.7).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from registry.investor import service as investors
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.clock import now
-from registry.kernel.errors import Conflict
+from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.rows import among, get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.sanctions.models import HitState, SanctionsHit, Verdict
@@ -156,26 +157,33 @@ def _record(
     )  # fmt: skip
 
 
-def get_hit(session: Session, hit_id: UUID) -> SanctionsHit:
-    """Return the hit.
+def get_hit(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
+    """Return the hit, save to whom it is about.
 
     Raises
     ------
     NotFound
     """
-    return get_row(session, SanctionsHit, hit_id, kind="sanctions_hit")
+    hit = get_row(session, SanctionsHit, hit_id, kind="sanctions_hit")
+    if investors.find_own_party(session, actor.person) == hit.party_id:
+        raise NotFound("sanctions_hit", hit_id)
+    return hit
 
 
 def list_hits(
     session: Session,
+    actor: Actor,
     *,
     state: str | None,
     party_id: UUID | None,
     after: UUID | None,
     limit: int,
 ) -> Sequence[SanctionsHit]:
-    """List hits in the order in which they were found."""
+    """List hits in the order in which they were found, save those about the caller."""
     query = select(SanctionsHit)
+    own = investors.find_own_party(session, actor.person)
+    if own is not None:
+        query = query.where(col(SanctionsHit.party_id) != own)
     if state is not None:
         query = query.where(col(SanctionsHit.state) == state)
     if party_id is not None:

@@ -6,12 +6,17 @@ from datetime import date
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
-from registry.kernel.actor import Role
+from registry.kernel.actor import Actor, Role
 from registry.party.models import PartyKind
+from registry.sanctions import lists
+from registry.sanctions.models import SanctionsList
 from registry.sanctions.screening import screen_due
 from tests import factories as make
-from tests.api.house import House, problem_of
+from tests.api.house import Caller, House, problem_of
+from tests.api.reports import WHY
+from tests.db.past import journal_of
 from tests.kyc import FIRST_OFFICER, SECOND_OFFICER
 from tests.sanctioned import ENTRIES, Entry, file_of, xml_of
 
@@ -88,3 +93,54 @@ def test_list__of_far_fewer__is_confirmed_by_another_officer(house: House) -> No
     confirmed = second.post(path).json()
     assert (confirmed["confirmed_by"], confirmed["is_current"]) == (SECOND_OFFICER.subject, True)
     problem_of(second.post(path), 409, "sanctions_list_counts")
+
+
+def test_hit__of_somebody_who_is_an_officer__is_told_nothing_of_themselves(house: House) -> None:
+    with house.desk() as desk:
+        who, investor = make.enrolled(desk)
+        own, other = (
+            make.person(
+                desk, kind=PartyKind.NATURAL, name="Mohd Usman Barlasi",
+                dob=date(1971, 3, 4), nationality="PK",
+            )
+            for _ in range(2)
+        )  # fmt: skip
+        investor.party_id = own.id
+        if desk.session.exec(select(SanctionsList)).first() is None:
+            lists.import_list(desk.session, FIRST_OFFICER, file_of())
+    while screen_due(house.database, house.services.vault):
+        pass
+    regulator = house.caller(Role.REGULATOR)
+    officer = house.caller(Actor(who.subject, frozenset({Role.AUDITOR})))
+
+    def items(caller: Caller, path: str, **query: str) -> list[dict[str, Any]]:
+        answer = caller.get(path, **(WHY | {"limit": 200} | query)).raise_for_status().json()
+        found: list[dict[str, Any]] = answer["items"]
+        return found
+
+    def parties(caller: Caller) -> list[set[str]]:
+        listed = {row["party_id"] for row in items(caller, "/v1/sanctions_hits")}
+        return [listed, {row["party"] for row in items(caller, "/v1/reports/R-15")}]
+
+    both = {str(own.id), str(other.id)}
+    assert all(told >= both for told in parties(regulator))
+    assert all(told & both == {str(other.id)} for told in parties(officer))
+    [hit] = [row["id"] for row in items(regulator, "/v1/sanctions_hits", party_id=str(own.id))]
+    assert regulator.get(f"/v1/sanctions_hits/{hit}", **WHY).status_code == 200
+    problem_of(officer.get(f"/v1/sanctions_hits/{hit}", **WHY), 404, "not_found")
+    verdict = {"verdict": "FALSE_POSITIVE", "reason": "Another name."}
+    path = f"/v1/sanctions_hits/{hit}/recommend"
+    assert house.caller(FIRST_OFFICER).post(path, verdict).status_code == 200
+
+    # Nor are the acts upon the hit, the row itself, and who read it.
+    journal_of(house.database)  # seals everything
+    for path, query in (
+        ("/v1/journal", {"subject_id": hit}),
+        ("/v1/reports/R-27", {"entity": hit}),
+    ):
+        assert items(regulator, path, **query)
+        assert items(officer, path, **query) == []
+    asked = {"subject": str(own.id)}
+    read = {row["subject"] for row in items(regulator, "/v1/reports/R-24", **asked)}
+    assert read >= {"R-15", "list_sanctions_hits", hit}
+    assert {row["subject"] for row in items(officer, "/v1/reports/R-24", **asked)} <= {"R-24"}
