@@ -81,7 +81,7 @@ def _wants_frozen(
     session: Session, order: CourtOrder, act: PlannedAct, recoveries: Recoveries
 ) -> bool:
     if order.scope == OrderScope.AMOUNT:
-        if act.units is None or not _wants_units(order, act, recoveries):
+        if act.units is None or not wants_units(order, act, recoveries):
             return False
         left = frozen_in(session, act.tokenization_id, act.wallet) - act.units
         return left < _wanted_units(session, act, recoveries)
@@ -102,7 +102,8 @@ def wanted_wallets(session: Session, order: CourtOrder, recoveries: Recoveries) 
     }
 
 
-def _wants_units(order: CourtOrder, act: PlannedAct, recoveries: Recoveries) -> bool:
+def wants_units(order: CourtOrder, act: PlannedAct, recoveries: Recoveries) -> bool:
+    """Tell whether an order is on an amount of the token and the wallet of an act."""
     return (
         order.scope == OrderScope.AMOUNT
         and order.tokenization_id == act.tokenization_id
@@ -121,7 +122,19 @@ def _wanted_units(session: Session, act: PlannedAct, recoveries: Recoveries) -> 
     return sum(
         int(order.amount_units or 0)
         for order in orders.list_binding(session)
-        if _commands(order) and _wants_units(order, act, recoveries)
+        if _commands(order) and wants_units(order, act, recoveries)
+    )
+
+
+def lacked_units(session: Session, order: CourtOrder, recoveries: Recoveries) -> int:
+    """Return how many units an order on an amount wants that no case of its own freezes."""
+    wallet = recoveries.successor_of(order.wallet or b"")
+    return int(order.amount_units or 0) - sum(
+        int(act.units or 0)
+        for case, act in list_freezes(session, CaseKind.FREEZE_UNITS)
+        if case.order_id == order.id
+        and act.tokenization_id == order.tokenization_id
+        and recoveries.successor_of(act.wallet) == wallet
     )
 
 

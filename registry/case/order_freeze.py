@@ -16,11 +16,11 @@ from sqlmodel import Session, col, select
 from registry.captable import portfolio
 from registry.captable.models import ForcedAct
 from registry.case import imposed
-from registry.case.grounds import wanted_wallets
+from registry.case.grounds import lacked_units, wanted_wallets
 from registry.case.layout import PlannedAct
 from registry.case.models import Case, CaseKind, CaseLift
-from registry.case.repository import await_turn, get_case, list_freezes, read_recoveries
-from registry.case.soundness import find_holder, free_units, is_deployed
+from registry.case.repository import await_turn, get_case, read_recoveries
+from registry.case.soundness import free_units, is_deployed
 from registry.case.standing_freezes import frozen_wallets
 from registry.court_order import lifting
 from registry.court_order import service as orders
@@ -46,6 +46,8 @@ def apply_order(session: Session, actor: Actor, order_id: UUID) -> CourtOrder:
     Conflict
         ``order_over``, ``source_not_verified``, ``transition_refused``.
     """
+    # The turn before the order: whoever has the turn may let this order take over units.
+    await_turn(session)
     order = orders.apply_order(session, actor, order_id)
     impose(session, order.id)
     return order
@@ -85,10 +87,10 @@ def impose(session: Session, order_id: UUID) -> list[Operation]:
         ``order_not_in_force``.
     NotFound
     """
+    await_turn(session)
     order = orders.get_order(session, order_id, lock=True)
     if order.state not in COMMANDING:
         raise Conflict("order_not_in_force", f"The order is {order.state}: it freezes nothing.")
-    await_turn(session)
     planned: list[Operation] = []
     for wallet, acts in groupby(list(_missing(session, order)), lambda act: act.wallet):
         planned += _impose(session, order, wallet, list(acts))
@@ -98,17 +100,8 @@ def impose(session: Session, order_id: UUID) -> list[Operation]:
 def _impose(
     session: Session, order: CourtOrder, wallet: bytes, acts: Sequence[PlannedAct]
 ) -> list[Operation]:
-    holder = find_holder(session, wallet)
-    case = Case(
-        kind=KIND_OF[acts[0].act],
-        legal_basis=f"{order.kind} of {order.authority}, {order.case_no}",
-        reason=f"Order {order.id} wants it frozen.",
-        order_id=order.id,
-        wallet=wallet,
-        investor_id=holder.id if holder else None,
-        maker=f"order:{order.id}",
-    )
-    return imposed.impose(session, case, acts)
+    kind = KIND_OF[acts[0].act]
+    return imposed.impose(session, imposed.freeze_by_order(session, order, kind, wallet), acts)
 
 
 def _missing(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
@@ -133,15 +126,8 @@ def _missing_units(session: Session, order: CourtOrder) -> Iterator[PlannedAct]:
         return
     recoveries = read_recoveries(session)
     wallet = recoveries.successor_of(order.wallet or b"")
-    own = sum(
-        int(act.units or 0)
-        for case, act in list_freezes(session, CaseKind.FREEZE_UNITS)
-        if case.order_id == order.id
-        and act.tokenization_id == tokenization.id
-        and recoveries.successor_of(act.wallet) == wallet
-    )
     free = free_units(session, tokenization, wallet)
-    units = min(int(order.amount_units or 0) - own, free)
+    units = min(lacked_units(session, order, recoveries), free)
     if units > 0:
         yield PlannedAct(
             act=ForcedAct.FREEZE_UNITS,
@@ -165,6 +151,8 @@ def list_unfrozen(session: Session) -> list[UUID]:
 def release(session: Session, case_id: UUID) -> list[Operation]:
     """Undo a freeze by an order that has ended, unless another order wants the same.
 
+    What orders on an amount lack they take over; the rest is freed.
+
     Raises
     ------
     Conflict
@@ -186,7 +174,7 @@ def release(session: Session, case_id: UUID) -> list[Operation]:
 
 
 def list_releasable(session: Session, order_id: UUID | None = None) -> Sequence[UUID]:
-    """List the freezes by orders that have ended, and that no other order wants.
+    """List the freezes by orders that have ended, but for wallets that another order wants.
 
     Parameters
     ----------

@@ -122,10 +122,22 @@ def happened(session: Session, act: CaseAct) -> bool:
     return is_projected(session, act)
 
 
+def is_taken_over(session: Session, act: CaseAct) -> bool:
+    """Tell whether an act only says that units changed their case: its operation does another."""
+    if act.operation_id is None:
+        return False
+    said = operations.get_operation(session, act.operation_id).params
+    return said["case_id"] != str(act.case_id) or act.number not in said["numbers"]
+
+
 def is_projected(session: Session, act: CaseAct) -> bool:
-    """Tell whether the agent's own log of an act is projected, be it final or not."""
+    """Tell whether the agent's own log of an act is projected, be it final or not.
+
+    Units that changed their case are frozen, or freed of it, by no log.
+    """
     return (
-        session.exec(
+        is_taken_over(session, act)
+        or session.exec(
             select(TokenEvent.token_no).where(
                 col(TokenEvent.kind) == EventKind.CASE_ACT,
                 col(TokenEvent.extra)["case_id"].as_string() == chain_id_of(act.case_id).hex(),

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from registry.captable.models import EventKind, ForcedAct, Holder, Token, TokenEvent
 from registry.case.models import Case, CaseAct
+from registry.case.repository import is_taken_over
 from registry.operation import service as operations
 from registry.operation.models import (
     Operation,
@@ -216,7 +217,7 @@ def _known_act(
             col(Case.approved_by).is_not(None) | col(Case.document_id).is_(None),
         )
     ).first()
-    if row is None or row.wallet != names.get(event.source):
+    if row is None or is_taken_over(session, row) or row.wallet != names.get(event.source):
         return None
     whole = row.units is None
     same_units = whole or int(row.units or 0) == int(event.units or 0)

@@ -85,7 +85,8 @@ LEFT JOIN LATERAL (
     AND (recorded_at, id) > (v.recorded_at, v.id) AND recorded_at <= :until
   ORDER BY recorded_at, id LIMIT 1) c ON true
 """)
-# What a case under the order had done on chain first, alone or carried by a batch.
+# What a case under the order had done on chain first, alone or carried by a batch. What it took
+# over from another case that one had done: it counts where there is nothing else.
 _BY_CASE = text("""
 SELECT DISTINCT ON (c.order_id) c.order_id, x.tx_hash
 FROM legal_case c JOIN case_act a ON a.case_id = c.id AND a.lift_id IS NULL
@@ -94,7 +95,7 @@ JOIN operation_attempt x ON x.operation_id = coalesce(o.batch_id, o.id)
 LEFT JOIN chain_block b ON b.chain_id = :chain AND b.number = x.block_number
 WHERE c.order_id = ANY(:orders) AND x.block_number IS NOT NULL
   AND (b.mined_at IS NULL OR CAST(:until AS timestamptz) IS NULL OR b.mined_at <= :until)
-ORDER BY c.order_id, x.block_number, a.number
+ORDER BY c.order_id, o.subject_id = CAST(c.id AS text) DESC, x.block_number, a.number
 """)
 # An order on an asset pauses its live token, or finds it paused. Which pause that is our clock
 # tells, for a chain's may lag: the first until the order was in force, or the last before it, since

@@ -167,3 +167,40 @@ def test_order_on_an_amount__applied_and_vacated__freezes_and_frees_so_many_unit
     assert court.read(path)["state"] == "VACATED"
     assert court.bench.watch() == 0
     assert court.bench.breaks() == []
+
+
+def test_two_orders_on_amounts__older_one_vacated__leaves_its_units_to_the_other(
+    court: Court,
+) -> None:
+    token_id = str(court.bench.market.deal.tokenization_id)
+    all_of_it = court.on_token("balanceOf")
+
+    def applied(units: int) -> str:
+        path = court.receive(scope="AMOUNT", tokenization_id=token_id, amount_units=str(units))
+        court.apply(path)
+        court.follow()
+        return path
+
+    def told() -> Any:
+        return {row["order"]: row["tx"] for row in rows_of(court.house, "R-16")}
+
+    first, second = applied(all_of_it - 10), applied(40)
+    assert court.on_token("getFrozenTokens") == all_of_it
+    assert court.read(second)["state"] == "APPLYING"
+    by_whom = told()
+
+    court.vacate(first)
+    court.follow()
+    assert court.on_token("getFrozenTokens") == 40
+    assert court.read(first)["state"] == "VACATED"
+    court.follow()
+    assert court.read(second)["state"] == "IN_FORCE"
+    assert told() == by_whom, "each by what it froze itself"
+    assert court.ord_01() == []
+
+    court.vacate(second)
+    court.follow()
+    assert court.on_token("getFrozenTokens") == 0
+    assert court.read(second)["state"] == "VACATED"
+    assert court.bench.watch() == 0
+    assert court.bench.breaks() == []
