@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, ColumnElement, DateTime, bindparam, func, text, update
+from sqlalchemy import Column, ColumnElement, DateTime, bindparam, exists, func, text, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -20,6 +20,7 @@ from registry.captable.models import Token
 from registry.kernel.columns import bigint, enumeration, instant
 from registry.kernel.errors import Conflict
 from registry.kernel.reading import Composed
+from registry.operation.models import PlatformContract
 from registry.tokenization.models import Tokenization
 
 
@@ -87,16 +88,20 @@ def note_joined(session: Session, token: Token) -> None:
     )
 
 
+IS_OURS = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
+"""The platform stands on the token's chain."""
+
+
 def list_foreign(session: Session, chain_id: int) -> AbstractSet[int]:
-    """Return the numbers of the adopted tokens of a chain of which none is tokenized here."""
-    query = (
-        select(Token.token_no)
-        .outerjoin(Tokenization, col(Tokenization.token_address) == col(Token.address))
-        .where(
-            col(Token.chain_id) == chain_id,
-            col(Token.is_adopted),
-            col(Tokenization.id).is_(None),
-        )
+    """Return the numbers of the adopted tokens of a chain of which none is tokenized here.
+
+    Where the platform does not stand nothing is, whatever address a token has there.
+    """
+    is_tokenized = (
+        exists().where(col(Tokenization.token_address) == col(Token.address)).correlate(Token)
+    )
+    query = select(Token.token_no).where(
+        col(Token.chain_id) == chain_id, col(Token.is_adopted), ~(is_tokenized & IS_OURS)
     )
     return {number for number in session.exec(query) if number is not None}
 

@@ -10,7 +10,6 @@ from sqlalchemy import (
     LargeBinary,
     any_,
     bindparam,
-    exists,
 )
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
@@ -24,10 +23,10 @@ from registry.captable.models import (
     TokenEvent,
 )
 from registry.captable.page import find_block
+from registry.captable.readings import IS_OURS
 from registry.captable.times import first_since
 from registry.kernel.errors import Conflict, NotFound, Unavailable
 from registry.kernel.reading import Composed
-from registry.operation.models import PlatformContract
 
 
 def get_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token:
@@ -87,17 +86,16 @@ def find_tokens(session: Session, addresses: Collection[bytes]) -> dict[bytes, T
     return {token.address: token for token in rows}
 
 
-_IS_OURS = exists().where(col(PlatformContract.chain_id) == col(Token.chain_id))
 _BY_ADDRESS = (
     sql_select(Token)
     .where(col(Token.address) == bindparam("address", type_=LargeBinary))
-    .order_by(_IS_OURS.desc())
+    .order_by(IS_OURS.desc())
     .limit(1)
 )
 _TOKENS = Composed(
     sql_select(Token)
     .where(col(Token.address) == any_(bindparam("addresses", type_=ARRAY(LargeBinary))))
-    .order_by(_IS_OURS)
+    .order_by(IS_OURS)
 )
 _TOKEN = Composed(_BY_ADDRESS)
 _TOKEN_OF_CHAIN = Composed(_BY_ADDRESS.where(col(Token.chain_id) == bindparam("chain_id")))
