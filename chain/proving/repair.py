@@ -207,12 +207,10 @@ class Repair:
             token = session.get_one(Token, self._token_no, with_for_update=True)
             cursor = session.get_one(SyncCursor, chain_id)
             first = cursor.number + 1 if first_bad is None else first_bad
+            begins = token.block_number
             if suite is not None:
-                token.identity_registry = suite.identity_registry
-                token.identity_storage = suite.identity_storage
-                token.compliance = suite.compliance
-                first = token.block_number = min(token.block_number, suite.block_number)
-            after = max(first, token.block_number) - 1
+                first = begins = min(begins, suite.block_number)
+            after = max(first, begins) - 1
             if token.caught_up_to is not None:
                 # Set apart meanwhile, maybe: what is above its place was never read.
                 after = min(after, token.caught_up_to)
@@ -221,6 +219,13 @@ class Repair:
                 # The proofs that differ go with what they are of.
                 doubt(session, token)
             catching_up.begin_again(session, token, after=after)
+            if suite is not None:
+                # Only now: events of before may have another one to go back to, without a storage.
+                token.block_number = begins
+                token.identity_registry = suite.identity_registry
+                token.identity_storage = suite.identity_storage
+                token.compliance = suite.compliance
+                session.add(token)
 
     def _suite_with_storage(self) -> ProjectedToken | None:
         """Look at an adopted token of which no storage is known; None for any other."""

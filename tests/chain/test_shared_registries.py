@@ -10,8 +10,10 @@ from eth_utils.address import to_checksum_address
 from sqlmodel import col, select
 
 from chain.node.client import hex_of
+from chain.proving.repair import Repair
 from chain.sync.indexer import Indexer
 from registry.captable.degraded import degrade
+from registry.captable.models import Token
 from registry.journal.models import JournalEntry
 from registry.kernel.actor import Role
 from tests.chain.nodes import CHAIN_ID
@@ -134,7 +136,23 @@ def test_reorg__moved_one_of_two_that_share__new_branch_comes_in_the_same_turn(
         each.assert_exact()
 
 
-def test_repair__of_a_token_adopted_before_storages_were_followed__mends_it(suite: Suite) -> None:
+def token_of(suite: Suite) -> Token:
+    with suite.world.database.reading() as session:
+        return session.exec(select(Token).where(col(Token.address) == suite.token)).one()
+
+
+WAS = """
+UPDATE token_event e SET extra = extra || jsonb_build_object('was', jsonb_build_object(
+  'identity_registry', encode(t.identity_registry, 'hex'), 'identity_storage', NULL,
+  'compliance', encode(t.compliance, 'hex')))
+FROM token t WHERE t.token_no = e.token_no AND extra->>'event' = 'ComplianceAdded'
+"""
+
+
+@pytest.mark.parametrize("has_changed", [False, True], ids=["as it was", "suite changed since"])
+def test_repair__of_a_token_adopted_before_storages_were_followed__mends_it(
+    suite: Suite, has_changed: bool
+) -> None:
     other = with_storage_of(suite)
     adopted_all(other)
     # As it was read then.
@@ -145,9 +163,15 @@ def test_repair__of_a_token_adopted_before_storages_were_followed__mends_it(suit
         )
         connection.exec_driver_sql("DELETE FROM token_event WHERE kind IN (8, 9, 10, 11)")
         connection.exec_driver_sql("DELETE FROM registered_wallet")
+        if has_changed:
+            assert connection.exec_driver_sql(WAS).rowcount >= 1
     live(suite, other)
     suite.index()
     assert milkiyat(other, "reconcile", hex_of(other.token)).exit_code == 1
+    number = token_of(other).token_no
+    assert number is not None
+    Repair(suite.world.database, suite.world.client, number, lambda _: None).read_again(None)
+    assert token_of(other).identity_storage is not None
 
     repaired = milkiyat(other, "reconcile", hex_of(other.token), "--repair")
 
