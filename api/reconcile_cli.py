@@ -22,7 +22,7 @@ from chain.proving.repair import Proven, Repair
 from chain.sync.adoption import examine
 from chain.sync.catch_up import CatchUp
 from chain.sync.contract_catch_up import ContractCatchUp
-from chain.sync.writer import Writer
+from chain.sync.writer import STANDBY_SECONDS, Writer
 from registry.captable import catching_up
 from registry.captable.models import SyncCursor, Token
 from registry.kernel.actor import Actor, Role
@@ -35,6 +35,8 @@ ChainOption = Annotated[
     int | None, typer.Option("--chain", help="Id of a chain of FOLLOWED_CHAINS; by default ours")
 ]
 LOOK_SECONDS = 0.5
+HELP_SECONDS = 10.0
+"""So long the writer's role is kept; then a service that was started meanwhile gets its turn."""
 CLAIMS_REMAIN = (
     "Claims still differ, although every event that they are made of is as the chain logs it, or"
     " cannot be compared. Then it is not the register that can mend them: ask another node of"
@@ -195,9 +197,13 @@ def _repair(
 
 
 def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
-    """Wait until a token is caught up, by whoever syncs; where nobody does, do it here."""
+    """Wait until a token is caught up, by whoever syncs; where nobody does, do it here.
+
+    Where its chain has yet to be read so far, that is a sync's to do, and needs the role.
+    """
     writer = Writer(database, client)
     behind = CatchUp(writer.database, client)
+    let_go_at = time.monotonic() + HELP_SECONDS
     try:
         while True:
             with database.reading() as session:
@@ -207,8 +213,19 @@ def catch_up(database: Database, client: ChainClient, token_no: int) -> None:
                 raise Conflict("token_refused", f"It is not followed any more: {token.refusal}.")
             if token.caught_up_to is None:
                 return
-            say(f"read up to block {token.caught_up_to} of {cursor.number}")
-            if writer.hold() and not behind.rests(token_no):
+            is_ahead = token.caught_up_to > cursor.number
+            if is_ahead:
+                say(
+                    f"its chain is read up to block {cursor.number} only: waiting for a sync, such "
+                    f"as that of milkiyat serve, to come to block {token.caught_up_to}"
+                )
+            else:
+                say(f"read up to block {token.caught_up_to} of {cursor.number}")
+            if is_ahead or time.monotonic() > let_go_at:
+                writer.release()
+                time.sleep(2 * STANDBY_SECONDS)
+                let_go_at = time.monotonic() + HELP_SECONDS
+            elif writer.hold() and not behind.rests(token_no):
                 behind.read_on(token_no)
             else:
                 time.sleep(LOOK_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -10,12 +11,14 @@ import pytest
 from eth_utils.crypto import keccak
 from sqlmodel import col, select
 
+from api import reconcile_cli
 from chain.node.client import Block, ChainClient, hex_of
 from chain.node.sent import BY_HASH, BY_PLACE
 from chain.sync.adoption import AdoptionRefused, examine
 from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
+from chain.sync.writer import Writer
 from registry.captable import catching_up, entries
 from registry.captable import service as captable
 from registry.captable.events import FORCED
@@ -26,6 +29,7 @@ from registry.kernel.errors import Conflict, Unavailable
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import ADDRESSES, Suite, catch_up, cursor_of, shuffle
 from tests.chain.test_repair import milkiyat
+from tests.chain.test_worker import eventually
 
 pytestmark = pytest.mark.chain
 
@@ -310,3 +314,24 @@ def test_token_that_mints_the_greatest_number__is_exact(suite: Suite) -> None:
         assert int(token.supply_units) == GREATEST
         number = cursor_of(suite.world.database).number
         assert entries.holding_at(session, token, ADDRESSES[1], number) == (GREATEST, 0)
+
+
+def test_adopted_before_its_chain_is_read_so_far__leaves_the_role_to_who_reads_it(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(reconcile_cli, "say", said.append)
+    other = suite.deploy("second")
+    suite.world.node.mine(5)
+    writer = Writer(suite.world.database, suite.world.client)
+    with ThreadPoolExecutor(1) as pool:
+        adopted = pool.submit(milkiyat, suite, "tokens", "adopt", hex_of(other.token))
+        eventually(lambda: len(said) > 1)
+        # Whoever keeps it beats, so that nobody else is ever given it.
+        eventually(writer.hold)
+        catch_up(Indexer(writer.database, suite.world.client))
+        writer.release()
+        assert adopted.result(60).exit_code == 0
+
+    other.assert_exact()
+
