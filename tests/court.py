@@ -6,7 +6,11 @@ import secrets
 from typing import Any
 from uuid import UUID
 
+from sqlmodel import col, select
+
 from registry.asset.models import Asset
+from registry.case import order_freeze
+from registry.case.models import Case
 from registry.court_order import lifting
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, OrderScope
@@ -15,6 +19,7 @@ from registry.encumbrance.models import EncumbranceKind
 from registry.kernel.actor import Role
 from registry.kernel.clock import now, today
 from registry.reconciliation import service as reconciliation
+from tests import cases as make_case
 from tests import factories as make
 from tests.factories import ACTORS, CHECKER, COMPLIANCE, Desk
 from tests.ledger import Ledger
@@ -74,6 +79,16 @@ def authenticate(desk: Desk, order: CourtOrder) -> CourtOrder:
 def apply(desk: Desk, order: CourtOrder) -> CourtOrder:
     authenticate(desk, order)
     return orders.apply_order(desk.session, SECOND_COMPLIANCE, order.id)
+
+
+def frozen_for(chain: Ledger, order: CourtOrder) -> CourtOrder:
+    """Apply an order, have the chain freeze all for it that it can, and confirm it."""
+    desk = chain.desk
+    authenticate(desk, order)
+    order_freeze.apply_order(desk.session, SECOND_COMPLIANCE, order.id)
+    for case in desk.session.exec(select(Case).where(col(Case.order_id) == order.id)).all():
+        make_case.carry_out(chain, case)
+    return reconciliation.confirm_order(desk.session, order.id)
 
 
 def in_force(desk: Desk, order: CourtOrder) -> CourtOrder:

@@ -17,6 +17,7 @@ from registry.case.repository import (
     list_own_acts,
     read_recoveries,
     successor_of,
+    units_by_order,
 )
 from registry.case.soundness import deployed, find_holder, require_act, require_at_rest
 from registry.court_order import service as orders
@@ -50,7 +51,9 @@ def require_liftable(session: Session, case: Case, acts: Iterable[PlannedAct]) -
             require_act(session, case, act, deployed(session, act.tokenization_id))
         _require_standing(session, act)
         for order in holding:
-            if _wants_frozen(session, order, act, recoveries):
+            if _wants_frozen(session, order, act, recoveries) or _would_lack(
+                session, case, order, act, recoveries
+            ):
                 raise Conflict(
                     "order_in_force",
                     f"Order {order.id} wants this frozen.",
@@ -88,6 +91,19 @@ def _wants_frozen(
     if act.act != ForcedAct.UNFREEZE_WALLET:
         return False
     return act.wallet in wanted_wallets(session, order, recoveries)
+
+
+def _would_lack(
+    session: Session, case: Case, order: CourtOrder, act: PlannedAct, recoveries: Recoveries
+) -> bool:
+    """Tell whether an order on units of the wallet has less of its own than it wants.
+
+    Until then it rests on what others froze, and not all of them may end that at once.
+    """
+    if act.units is None or not wants_units(order, act, recoveries):
+        return False
+    own = units_by_order(session, act.tokenization_id, recoveries)[order.id, act.wallet]
+    return own - (act.units if case.order_id == order.id else 0) < int(order.amount_units or 0)
 
 
 def wanted_wallets(session: Session, order: CourtOrder, recoveries: Recoveries) -> set[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,7 +21,7 @@ from registry.case.models import (
 )
 from registry.kernel.rows import get_row, page_after
 from registry.operation import service as operations
-from registry.operation.models import Operation, OperationState
+from registry.operation.models import ON_CHAIN, Operation, OperationState
 
 _LIFTING = (
     CaseState.LIFT_OPENED,
@@ -29,6 +30,9 @@ _LIFTING = (
     CaseState.LIFT_INCOMPLETE,
     CaseState.LIFTED,
 )
+
+UnitsByOrder = Counter[tuple[UUID, bytes]]
+"""By order and wallet, each wallet as the one that it has become."""
 
 # Cases that exclude each other are rows of their own: two executed at once would not meet.
 _TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('case_execution', 0))")
@@ -174,6 +178,32 @@ def list_freezes(session: Session, kind: CaseKind) -> Sequence[tuple[Case, CaseA
         .order_by(col(Case.id), col(CaseAct.number))
     )
     return list(rows.all())
+
+
+def units_by_order(session: Session, tokenization_id: UUID, recoveries: Recoveries) -> UnitsByOrder:
+    """Return how many units of a token the cases under each order have frozen on chain."""
+    whole = col(CaseAct.lift_id).is_(None) & col(Case.state).not_in(
+        (CaseState.EXECUTING, CaseState.INCOMPLETE)
+    )
+    rows = session.exec(
+        select(Case.order_id, CaseAct.wallet, CaseAct.units, CaseAct.lift_id)
+        .join(CaseAct, col(CaseAct.case_id) == col(Case.id))
+        .join(Operation, col(Operation.id) == col(CaseAct.operation_id))
+        .where(
+            col(Case.kind) == CaseKind.FREEZE_UNITS,
+            col(Case.state).in_(IN_FORCE),
+            col(Case.order_id).is_not(None),
+            col(CaseAct.tokenization_id) == tokenization_id,
+            # A whole case has happened, also where another attempt than its operation did it.
+            whole | col(Operation.state).in_(ON_CHAIN),
+        )
+    )
+    found: UnitsByOrder = Counter()
+    for order_id, wallet, units, lift_id in rows:
+        assert order_id is not None
+        signed = int(units or 0) if lift_id is None else -int(units or 0)
+        found[order_id, recoveries.successor_of(wallet)] += signed
+    return found
 
 
 def units_on_their_way(

@@ -15,7 +15,7 @@ from registry.case import repository as cases
 from registry.case.grounds import wanted_wallets
 from registry.case.layout import NOTHING_ON_CHAIN
 from registry.case.models import FREEZES, RUNNING, Case, CaseKind, CaseState
-from registry.case.repository import Recoveries
+from registry.case.repository import Recoveries, UnitsByOrder
 from registry.court_order import service as orders
 from registry.court_order.models import CourtOrder, CourtOrderState, OrderScope
 from registry.kernel.rows import among
@@ -64,16 +64,16 @@ class _Standing:
         """Return the wallet of an order on an amount, as it is now: recoveries take it along."""
         return self.recoveries.successor_of(order.wallet or b"")
 
-    def claimed_before(self, order: CourtOrder) -> int:
-        """Return how many fractions older orders want frozen beside this one: each its own."""
-        wallet = self.wallet_of(order)
-        return sum(
-            int(other.amount_units or 0)
+    def older_than(self, order: CourtOrder) -> list[CourtOrder]:
+        """List the orders whose fractions come before those of this one, where some were taken.
+
+        What one has that is being lifted is let go at this moment, so it comes before nobody's.
+        """
+        return [
+            other
             for other in self.binding
-            if other.id < order.id
-            and (other.scope, other.tokenization_id) == (order.scope, order.tokenization_id)
-            and self.wallet_of(other) == wallet
-        )
+            if other.id < order.id and other.state != CourtOrderState.LIFTING
+        ]
 
 
 def _read_standing(session: Session) -> _Standing:
@@ -82,7 +82,7 @@ def _read_standing(session: Session) -> _Standing:
 
 @dataclass(frozen=True)
 class _Frozen:
-    """What a token shows frozen now: each is read when an order first asks for it."""
+    """What a token shows frozen now, and for whom: each is read when an order first asks for it."""
 
     session: Session
     token: Token
@@ -103,6 +103,14 @@ class _Frozen:
         for address, units in frozen_units(self.session, self.token).items():
             found[self.recoveries.successor_of(address)] += units
         return found
+
+    @cached_property
+    def units_of_orders(self) -> UnitsByOrder:
+        """How many of them were frozen for which order: nobody else's count for it."""
+        tokenization = tokenizations.find_by_address(self.session, self.token.address)
+        if tokenization is None:
+            return Counter()
+        return cases.units_by_order(self.session, tokenization.id, self.recoveries)
 
 
 def order_differences(session: Session, view: TokenView) -> list[Difference]:
@@ -249,8 +257,10 @@ def _obeyed_by(order: CourtOrder, standing: _Standing, frozen: _Frozen) -> bool:
     if order.scope == OrderScope.ASSET:
         return frozen.token.paused or not order.pause_wanted
     if order.scope == OrderScope.AMOUNT:
-        wanted = int(order.amount_units or 0) + standing.claimed_before(order)
-        return frozen.units[standing.wallet_of(order)] >= wanted
+        wanted, wallet = int(order.amount_units or 0), standing.wallet_of(order)
+        own = frozen.units_of_orders
+        before = sum(own[other.id, wallet] for other in standing.older_than(order))
+        return own[order.id, wallet] >= wanted and frozen.units[wallet] >= before + wanted
     wallets = wanted_wallets(frozen.session, order, frozen.recoveries)
     return _holders_among(frozen.session, frozen.token, wallets) <= frozen.addresses
 

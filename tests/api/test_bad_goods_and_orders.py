@@ -77,9 +77,8 @@ def _build(house: House, desk: Desk) -> Port:
     lots.pledge(desk, pledged, lots.side(desk))
     box, reference = lots.container(next(make.numbers)), f"BAD{next(make.numbers)}"
     chain = ledger.live(desk, 600, 400)
-    amount = court.apply(desk, court.on_amount(desk, chain, 10))
-    chain.freeze_units(chain.holders[0].wallet.address, 10)
-    reconciliation.confirm_order(desk.session, amount.id)
+    amount = court.frozen_for(chain, court.on_amount(desk, chain, 10))
+    chain.freeze_units(chain.holders[0].wallet.address, 1)
     found = reconciliation.run_checks(desk.session, chain.tokenization.id)[0]
     issued = lots.issued(desk)
     return Port(

@@ -350,26 +350,19 @@ def test_end__of_an_order_that_nobody_applied__is_refused(desk: Desk) -> None:
 
 def _amount_in_force(desk: Desk) -> CourtOrder:
     chain = ledger.live(desk, 1000)
-    wallet = chain.holders[0].wallet.address
-    order = court.apply(desk, court.on_amount(desk, chain, 300))
-    chain.freeze_units(wallet, 300)
-    return reconciliation.confirm_order(desk.session, order.id)
+    return court.frozen_for(chain, court.on_amount(desk, chain, 300))
 
 
 def test_amounts__of_two_orders__are_both_to_be_frozen(desk: Desk) -> None:
     chain = ledger.live(desk, 1000)
-    wallet = chain.holders[0].wallet.address
-    first = court.apply(desk, court.on_amount(desk, chain, 300))
-    chain.freeze_units(wallet, 300)
-    reconciliation.confirm_order(desk.session, first.id)
+    first = court.frozen_for(chain, court.on_amount(desk, chain, 300))
 
     second = court.apply(desk, court.on_amount(desk, chain, 200))
     reconciliation.confirm_order(desk.session, second.id)
     assert second.state == CourtOrderState.APPLYING, "what is frozen is the first order's"
-    chain.freeze_units(wallet, 200)
-    reconciliation.confirm_order(desk.session, second.id)
+    third = court.frozen_for(chain, court.on_amount(desk, chain, 200))
 
-    assert (first.state, second.state) == (CourtOrderState.IN_FORCE, CourtOrderState.IN_FORCE)
+    assert (first.state, third.state) == (CourtOrderState.IN_FORCE, CourtOrderState.IN_FORCE)
 
 
 def test_lift__while_another_order_is_in_force__is_refused(desk: Desk) -> None:

@@ -46,9 +46,7 @@ def of_recoveries(told: list[str]) -> int:
 
 def on_amount(desk: Desk, chain: Ledger) -> CourtOrder:
     """Have an order on ten fractions in force."""
-    order = court.apply(desk, court.on_amount(desk, chain, 10))
-    chain.freeze_units(chain.holders[0].wallet.address, 10)
-    return reconciliation.confirm_order(desk.session, order.id)
+    return court.frozen_for(chain, court.on_amount(desk, chain, 10))
 
 
 def on_wallet_and_party(desk: Desk, chain: Ledger) -> None:
