@@ -114,7 +114,7 @@ def _everything(
         yield from screenings.passed_over(session, made.vault)
     say("the alerts")
     with made.database.reading() as session:
-        yield from unraised(session)
+        yield from unraised(session, made.vault)
     say("the reviews")
     with made.database.reading() as session:
         yield from reviews.altered(session, made.vault)

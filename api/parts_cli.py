@@ -131,7 +131,8 @@ def run_screening_alone() -> None:
 def run_alerts_alone() -> None:
     """Run the alerts alone: rules about holdings, payments and names; and reconciliation."""
     with started() as (settings, base):
-        run_alerts(base.database, settings.chain_id, wait_for_signal())
+        vault = services(settings, base.database).vault
+        run_alerts(base.database, vault, settings.chain_id, wait_for_signal())
 
 
 def run_notices_alone() -> None:

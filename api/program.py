@@ -289,7 +289,7 @@ def running_loops(base: Base, chain: Chain) -> Iterator[None]:
         ),
         threading.Thread(
             target=run_alerts,
-            args=(base.database, base.settings.chain_id, stop),
+            args=(base.database, made.vault, base.settings.chain_id, stop),
             name="alerts",
             daemon=True,
         ),

@@ -220,7 +220,7 @@ def run_screening(database: Database, vault: Vault, stop: threading.Event) -> No
     _repeat("screening", turn, stop.wait, stop)
 
 
-def run_alerts(database: Database, chain_id: int, stop: threading.Event) -> None:
+def run_alerts(database: Database, vault: Vault, chain_id: int, stop: threading.Event) -> None:
     """Ask the rules of alerts about what is new, and reconcile what moved, until `stop` is set."""
     reconciling = Rounds(database, chain_id)
     due_at = 0.0
@@ -230,7 +230,7 @@ def run_alerts(database: Database, chain_id: int, stop: threading.Event) -> None
         if time.monotonic() >= due_at:
             reconciling.turn()
             due_at = time.monotonic() + RECONCILE_SECONDS
-        return POLL_SECONDS if take_round(database, chain_id) else ALERTS_POLL_SECONDS
+        return POLL_SECONDS if take_round(database, vault, chain_id) else ALERTS_POLL_SECONDS
 
     _repeat("alerts", turn, stop.wait, stop)
 

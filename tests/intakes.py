@@ -51,9 +51,9 @@ MONTH = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
 def alert(desk: Desk) -> Alert:
     """Have somebody hold everything of a token, which a rule finds."""
     chain = ledger.live(desk, 1000)
-    seen = rounds.look_at_chain(desk.session, chain.chain_id)
+    seen = rounds.look_at_chain(desk.session, desk.vault, chain.chain_id)
     assert seen is not None
-    rounds.note_chain(desk.session, seen)
+    rounds.note_chain(desk.session, desk.vault, seen)
     return desk.session.exec(
         select(Alert).where(col(Alert.tokenization_id) == chain.tokenization.id)
     ).one()

@@ -1,9 +1,11 @@
 """Holding the rounds of the rules against what they had to find, of hits and of payments.
 
+Or, of the chain and of wallets, against how far they said that they have looked.
+
 How far they have looked is a row that every round writes, and whoever moves it on has what lies
 between never looked at. Of hits and payments the rules can be asked again: a cursor is of the
 thresholds with which it looked, and with others there is another one. What those of the chain say
-hangs on whose a wallet is by now (ADR 0071).
+hangs on whose a wallet is by now, so that their cursors are sealed (ADR 0071).
 """
 
 from __future__ import annotations
@@ -14,17 +16,23 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from registry.alert import listed, structuring
-from registry.alert.models import Alert, AlertCursor, AlertRule
+from registry.alert import cursors, listed, structuring
+from registry.alert.cursors import NO_ID
+from registry.alert.models import Alert, AlertRule
 from registry.alert.policy import alert_policies
-from registry.alert.rounds import NO_ID, hits_source, payments_source
+from registry.alert.rounds import hits_source, payments_source
 from registry.kernel.rows import among
+from registry.kernel.vault import Vault
 
 R = TypeVar("R")
 
 
-def unraised(session: Session) -> Iterator[str]:
-    """Find hits and payments that the rounds have passed, and of which no alert was raised."""
+def unraised(session: Session, vault: Vault) -> Iterator[str]:
+    """Find hits and payments that the rounds have passed, and of which no alert was raised.
+
+    And cursors of the chain and of wallets that do not stand where the rounds have left them.
+    """
+    yield from cursors.moved(session, vault)
     yield from _unraised_hits(session)
     yield from _unraised_payments(session)
 
@@ -75,8 +83,7 @@ def _entry(row: tuple[UUID, UUID]) -> UUID:
 
 
 def _passed(session: Session, source: str) -> UUID:
-    cursor = session.get(AlertCursor, source)
-    return NO_ID if cursor is None or cursor.last_id is None else cursor.last_id
+    return cursors.reached(session, None, source).last_id
 
 
 def _pages(

@@ -91,6 +91,8 @@ class AlertCursor(SQLModel, table=True):
         Of a chain: the last block.
     last_id
         Of rows: none that was made before it is looked at again.
+    sealed
+        The same of a chain and of wallets, see `registry.alert.cursors`.
     """
 
     __tablename__ = "alert_cursor"
@@ -99,3 +101,4 @@ class AlertCursor(SQLModel, table=True):
     block_number: int | None = bigint(default=None)
     block_hash: bytes | None = binary(nullable=True, default=None)
     last_id: UUID | None = None
+    sealed: bytes | None = binary(nullable=True, default=None)

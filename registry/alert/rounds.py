@@ -18,9 +18,10 @@ from uuid import UUID
 from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
-from registry.alert import holdings, listed, proven, structuring
+from registry.alert import cursors, holdings, listed, proven, structuring
+from registry.alert.cursors import NOWHERE, WALLETS, Reached
 from registry.alert.finding import Found
-from registry.alert.models import Alert, AlertCursor, AlertRule, AlertState
+from registry.alert.models import Alert, AlertRule, AlertState
 from registry.alert.policy import AlertPolicies, alert_policies
 from registry.alert.service import raise_alert, take_back
 from registry.alert.steps import Span
@@ -32,15 +33,14 @@ from registry.kernel.clock import now
 from registry.kernel.db import Database
 from registry.kernel.errors import Invalid
 from registry.kernel.ids import first_id_of
+from registry.kernel.vault import Vault
 from registry.tokenization.models import Tokenization
 
 BLOCKS_AT_ONCE = 50_000
 """From the first to the last block of a round."""
 LONGEST_LEAD = timedelta(seconds=60)
 """So long before its transaction begins to write, at most, the id of a row is made."""
-PAYMENTS, HITS, WALLETS = "payments", "hits", "wallets"
-NOWHERE = Place(-1, b"")
-NO_ID = UUID(int=0)
+PAYMENTS, HITS = "payments", "hits"
 _OLDEST_WRITER = """
 SELECT min(xact_start) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_xid IS NOT NULL
@@ -50,16 +50,16 @@ _LOCK = 0x616C6572
 """Of PostgreSQL's advisory locks: one at a time writes what it found."""
 
 
-def take_round(database: Database, chain_id: int) -> bool:
+def take_round(database: Database, vault: Vault, chain_id: int) -> bool:
     """Look at what is new of the chain, payments, hits, wallets; tell whether there was anything.
 
     A fault of one is raised once the others had their turn.
     """
     turns: tuple[Callable[[], bool], ...] = (
-        lambda: _follow(database, chain_id),
+        lambda: _follow(database, vault, chain_id),
         lambda: bool(_write(database, look_at_payments)),
         lambda: bool(_write(database, look_at_hits)),
-        lambda: bool(_write(database, lambda session: look_at_wallets(session, chain_id))),
+        lambda: bool(_write(database, lambda session: look_at_wallets(session, vault, chain_id))),
     )
     news, faults = False, []
     for turn in turns:
@@ -72,13 +72,13 @@ def take_round(database: Database, chain_id: int) -> bool:
     return news
 
 
-def _follow(database: Database, chain_id: int) -> bool:
+def _follow(database: Database, vault: Vault, chain_id: int) -> bool:
     """Read the chain in a transaction of its own, so that nobody who writes it waits for us."""
     with database.reading() as session:
-        seen = look_at_chain(session, chain_id)
+        seen = look_at_chain(session, vault, chain_id)
     if seen is None:
         return False
-    return _write(database, lambda session: note_chain(session, seen)) is not None
+    return _write(database, lambda session: note_chain(session, vault, seen)) is not None
 
 
 def _write(database: Database, note: Callable[[Session], int]) -> int | None:
@@ -113,12 +113,13 @@ class ChainRound:
 
 def look_at_chain(
     session: Session,
+    vault: Vault,
     chain_id: int,
     *,
     blocks: int = BLOCKS_AT_ONCE,
 ) -> ChainRound | None:
     """Ask the rules about the next blocks; None where there are none, and none was taken back."""
-    begun = _place_of(session.get(AlertCursor, f"chain:{chain_id}"))
+    begun = cursors.reached(session, vault, cursors.chain_source(chain_id)).place
     kept = _kept(session, chain_id, begun)
     ended = _end(session, chain_id, kept, blocks)
     if ended == begun:
@@ -128,28 +129,18 @@ def look_at_chain(
     return ChainRound(chain_id, begun, kept, ended, found)
 
 
-def note_chain(session: Session, seen: ChainRound) -> int:
+def note_chain(session: Session, vault: Vault, seen: ChainRound) -> int:
     """Raise what a round found, if nobody else has gone on meanwhile; return how many are new."""
-    key = f"chain:{seen.chain_id}"
-    cursor = session.get(AlertCursor, key, with_for_update=True, populate_existing=True)
-    if _place_of(cursor) != seen.begun:
+    source = cursors.chain_source(seen.chain_id)
+    if cursors.reached(session, vault, source, lock=True).place != seen.begun:
         return 0
     raised = 0
     if seen.kept != seen.begun:
         taken = _take_back_above(session, seen)
         raised = _ask_again(session, seen, {alert.party_id for alert in taken if alert.party_id})
     raised += sum(raise_alert(session, found) for found in seen.found)
-    cursor = cursor or AlertCursor(source=key)
-    cursor.block_number, cursor.block_hash = seen.ended.number, seen.ended.hash
-    session.add(cursor)
-    session.flush()
+    cursors.move(session, vault, source, Reached(seen.ended))
     return raised
-
-
-def _place_of(cursor: AlertCursor | None) -> Place:
-    if cursor is None or cursor.block_number is None or cursor.block_hash is None:
-        return NOWHERE
-    return Place(cursor.block_number, cursor.block_hash)
 
 
 def _kept(session: Session, chain_id: int, begun: Place) -> Place:
@@ -265,21 +256,22 @@ def look_at_hits(session: Session) -> int:
     return raised
 
 
-def look_at_wallets(session: Session, chain_id: int) -> int:
+def look_at_wallets(session: Session, vault: Vault, chain_id: int) -> int:
     """Ask about the wallets that were proven since; return how many alerts are new.
 
     None is passed over while a token of ours is being read again below the last block at which the
     rules of the chain looked: what its wallets had there is not known. They never ask of it again.
     Nor is one while that block is lost, until they have gone back.
     """
-    looked = _place_of(session.get(AlertCursor, f"chain:{chain_id}"))
+    looked = cursors.reached(session, vault, cursors.chain_source(chain_id)).place
     behind = _read_apart_to(session, chain_id)
     is_behind = behind is not None and behind < looked.number
     if is_behind or _kept(session, chain_id, looked) != looked:
         return 0
     policies, raised = alert_policies(session), 0
+    read = proven.wallets_since
     for wallets in _pages(
-        session, WALLETS, proven.wallets_since, proven.WALLETS_AT_ONCE, lambda row: row
+        session, WALLETS, read, proven.WALLETS_AT_ONCE, lambda row: row, vault=vault
     ):
         found = proven.find_in(
             session, wallets, policies, chain_id=chain_id, block_number=looked.number
@@ -294,16 +286,16 @@ def _pages(
     read: Callable[[Session, UUID], Sequence[R]],
     at_once: int,
     id_of: Callable[[R], UUID],
+    *,
+    vault: Vault | None = None,
 ) -> Iterator[Sequence[R]]:
     """Give what was added since the last round, then move to where no row can appear any more.
 
     One page in each round, and all pages that reach into what others may still be writing: from
     there everything is read again.
     """
-    cursor = session.get(AlertCursor, source, with_for_update=True, populate_existing=True)
-    cursor = cursor or AlertCursor(source=source)
     settled = first_id_of(settled_until(session))
-    since = before = cursor.last_id or NO_ID
+    since = before = cursors.reached(session, vault, source, lock=True).last_id
     while True:
         page = read(session, since)
         if page:
@@ -313,9 +305,7 @@ def _pages(
             since = settled
         if since <= settled:
             break
-    cursor.last_id = max(before, since)
-    session.add(cursor)
-    session.flush()
+    cursors.move(session, vault, source, Reached(last_id=max(before, since)))
 
 
 def settled_until(session: Session) -> datetime:

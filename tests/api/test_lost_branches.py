@@ -124,11 +124,13 @@ def test_place__chain_was_reset_twice__leads_to_the_newest_first_block(chain: Mo
 def test_rounds__chain_was_reset_twice_since__go_on_with_the_newest(
     chain: Moves, is_kept: bool
 ) -> None:
+    vault = chain.house.services.vault
+
     def look() -> tuple[int | None, bytes | None]:
         with chain.house.database.transaction() as session:
-            seen = rounds.look_at_chain(session, chain.chain_id)
+            seen = rounds.look_at_chain(session, vault, chain.chain_id)
             assert seen is not None
-            rounds.note_chain(session, seen)
+            rounds.note_chain(session, vault, seen)
         with chain.house.database.reading() as session:
             cursor = session.get_one(AlertCursor, f"chain:{chain.chain_id}")
             return cursor.block_number, cursor.block_hash

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from registry.alert import rounds
+from registry.alert.cursors import WALLETS
 from registry.alert.models import AlertCursor, AlertRule
 from registry.captable.catching_up import apply_part, begin_again
 from registry.captable.events import ProjectedEvent, ProjectedRange
@@ -56,7 +56,7 @@ def test_prove__while_the_token_is_read_again__is_told_once_it_is_read(desk: Des
 
     prove(desk, who, PROVEN)
     assert look_at_wallets(desk, chain) == 0
-    assert desk.session.get(AlertCursor, rounds.WALLETS) is None, "nobody is passed over"
+    assert desk.session.get(AlertCursor, WALLETS) is None, "nobody is passed over"
 
     read_last_again(chain, last, event)
     assert look_at_wallets(desk, chain) == 1

@@ -105,10 +105,11 @@ def mine(chain: Branching, block: Block, name: str) -> None:
 
 def look(chain: Branching, blocks: int = rounds.BLOCKS_AT_ONCE) -> None:
     while True:
-        seen = rounds.look_at_chain(chain.desk.session, chain.chain_id, blocks=blocks)
+        desk = chain.desk
+        seen = rounds.look_at_chain(desk.session, desk.vault, chain.chain_id, blocks=blocks)
         if seen is None:
             return
-        rounds.note_chain(chain.desk.session, seen)
+        rounds.note_chain(desk.session, desk.vault, seen)
 
 
 def standing(chain: Branching) -> set[tuple[str, int | None, bytes | None]]:

@@ -41,13 +41,13 @@ def test_round__one_source_that_cannot_go_on__stops_no_other(
         intakes.listed_party(desk)
 
     with pytest.raises(KeyError):
-        rounds.take_round(fresh_database, chain_id=1)
+        rounds.take_round(fresh_database, vault, chain_id=1)
 
     with fresh_database.transaction() as session:
         of_names = select(Alert).where(col(Alert.rule) == AlertRule.SANCTIONED_NAME)
         assert len(session.exec(of_names).all()) == 1
         session.delete(session.get_one(Alert, broken.id))
-    assert rounds.take_round(fresh_database, chain_id=1)
+    assert rounds.take_round(fresh_database, vault, chain_id=1)
 
 
 def test_round__while_somebody_writes__goes_on_from_before_they_began(
@@ -77,5 +77,5 @@ def test_round__while_another_program_writes__is_not_repeated_at_once(
 
     with fresh_database.transaction() as other:
         other.execute(text(f"SELECT pg_advisory_xact_lock({rounds._LOCK})"))
-        assert not rounds.take_round(fresh_database, chain_id)
-    assert rounds.take_round(fresh_database, chain_id)
+        assert not rounds.take_round(fresh_database, vault, chain_id)
+    assert rounds.take_round(fresh_database, vault, chain_id)

@@ -41,8 +41,8 @@ WHY = "Sold a house; the deed is on file."
 
 def look(desk: Desk, chain: Ledger) -> int:
     """Take a round of the rules on the chain."""
-    seen = rounds.look_at_chain(desk.session, chain.chain_id)
-    return rounds.note_chain(desk.session, seen) if seen else 0
+    seen = rounds.look_at_chain(desk.session, desk.vault, chain.chain_id)
+    return rounds.note_chain(desk.session, desk.vault, seen) if seen else 0
 
 
 def raised(desk: Desk, rule: AlertRule) -> list[Alert]:
@@ -157,7 +157,7 @@ def prove(desk: Desk, who: Buyer, address: bytes) -> None:
 
 
 def look_at_wallets(desk: Desk, chain: Ledger) -> int:
-    return rounds.look_at_wallets(desk.session, chain.chain_id)
+    return rounds.look_at_wallets(desk.session, desk.vault, chain.chain_id)
 
 
 def test_large_holder__proves_a_wallet_that_holds__is_told_once(desk: Desk) -> None:
@@ -431,11 +431,11 @@ def test_reorg__transaction_comes_again_in_a_later_block__is_the_same_alert(desk
 
 def test_round__that_another_one_overtook__notes_nothing(desk: Desk) -> None:
     chain = ledger.live(desk, 1000)
-    late = rounds.look_at_chain(desk.session, chain.chain_id)
+    late = rounds.look_at_chain(desk.session, desk.vault, chain.chain_id)
     assert late is not None
     assert look(desk, chain) == 1
 
-    assert rounds.note_chain(desk.session, late) == 0
+    assert rounds.note_chain(desk.session, desk.vault, late) == 0
 
 
 # Names
