@@ -33,6 +33,12 @@ class JournalEntry(Record, table=True):
     __table_args__ = (
         Index("ix_journal_entry_reading", "id", postgresql_where=text(READING)),
         Index("ix_journal_entry_read", "subject_id", "id", postgresql_where=text(READING)),
+        # Of a redemption there are as many as it has holders.
+        Index(
+            "ix_journal_entry_payout",
+            text("(facts ->> 'payout')"),
+            postgresql_where=text("act = 'redemption_payout_paid'"),
+        ),
         # Of whom it told.
         Index(
             "ix_journal_entry_parties",

@@ -139,6 +139,7 @@ class RedemptionPayout(Record, table=True):
             postgresql_include=["amount_paisa", "recorded_at"],
             postgresql_where=text("state <> 'PAID'"),
         ),
+        Index("ix_redemption_payout_paid", "party_id", postgresql_where=text("state = 'PAID'")),
     )
 
     redemption_id: UUID = Field(foreign_key="redemption.id")

@@ -334,4 +334,3 @@ def test_adopted_before_its_chain_is_read_so_far__leaves_the_role_to_who_reads_i
         assert adopted.result(60).exit_code == 0
 
     other.assert_exact()
-

@@ -203,7 +203,7 @@ def test_dry_run__buyers_and_countries__says_who_is_refused_and_what_is_left(
         Proposed(units=10, wallet=stranger),
     ]
 
-    found = dry_run(desk.session, tokenization.id, plan)
+    found = dry_run(desk.session, COMPLIANCE, tokenization.id, plan)
 
     assert [names(outcome) for outcome in found.outcomes] == [
         [],
@@ -222,7 +222,9 @@ def test_dry_run__buyers_and_countries__says_who_is_refused_and_what_is_left(
 def test_dry_run__everything_allotted__leaves_no_rest(desk: Desk, wrapped: Wrapped) -> None:
     tokenization = sales.structured(desk, wrapped)
 
-    found = dry_run(desk.session, tokenization.id, [Proposed(units=FRACTIONS, country="PK")])
+    found = dry_run(
+        desk.session, COMPLIANCE, tokenization.id, [Proposed(units=FRACTIONS, country="PK")]
+    )
 
     assert (found.rest_units, found.rest) == (0, None)
     assert [names(outcome) for outcome in found.outcomes] == [[]]
@@ -232,14 +234,16 @@ def test_dry_run__more_than_is_declared__is_refused(desk: Desk, wrapped: Wrapped
     tokenization = sales.structured(desk, wrapped)
 
     with pytest.raises(Invalid, match="allotments_exceed_declared"):
-        dry_run(desk.session, tokenization.id, [Proposed(units=FRACTIONS + 1, country="PK")])
+        dry_run(
+            desk.session, COMPLIANCE, tokenization.id, [Proposed(units=FRACTIONS + 1, country="PK")]
+        )
 
 
 def test_dry_run__token_on_chain__is_refused(desk: Desk, wrapped: Wrapped) -> None:
     tokenization = sales.deployed(desk, wrapped)
 
     with pytest.raises(Conflict, match="token_on_chain"):
-        dry_run(desk.session, tokenization.id, [])
+        dry_run(desk.session, COMPLIANCE, tokenization.id, [])
 
 
 # -- who may ask ---------------------------------------------------------------------------------
