@@ -25,7 +25,8 @@ OF_THE_BUYER = (Account.ORDER, Account.REFUND_DUE, Account.RECEIVABLE)
 _PAID = text("""
 SELECT p.redemption_id, j.recorded_at, p.amount_paisa
 FROM redemption_payout p
-JOIN journal_entry j ON j.act = 'redemption_payout_paid' AND j.facts ->> 'payout' = CAST(p.id AS text)
+JOIN journal_entry j
+  ON j.act = 'redemption_payout_paid' AND j.facts ->> 'payout' = CAST(p.id AS text)
 WHERE p.party_id = :party AND p.state = 'PAID'
   AND j.recorded_at >= :begins AND j.recorded_at < :ends
 ORDER BY j.recorded_at, p.id
