@@ -154,35 +154,34 @@ def run_sync(
     heads = Heads(announced_at, stop, client.hint)
 
     def turn() -> float:
-        try:
-            if not writer.hold():
-                proving.leave_head()
-                return STANDBY_SECONDS
-            if (wrong := guard.check_due()) is not None:
-                indexer.take_back_wrong(wrong)
-            if indexer.advance():
-                proving.leave_head()
-                heads.found()
-                return 0.0
-            # What one token has yet to tell holds up neither finality nor proofs of the others.
-            is_behind = behind.advance()
-            if is_ours and platform.advance():
-                return 0.0
-            guard.note_final()
-            if is_ours:
-                untold.turn()
-                watch.look()
-            compacting.turn()
-            labels.turn()
-            proving.reach_head()
-        except BaseException:
-            # Whether it still is the head, or our chain at all, is not known.
+        if not writer.hold():
             proving.leave_head()
-            raise
-        else:
-            if is_behind:
-                return 0.0
-            return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
+            return STANDBY_SECONDS
+        if (wrong := guard.check_due()) is not None:
+            indexer.take_back_wrong(wrong)
+        if indexer.advance():
+            proving.leave_head()
+            heads.found()
+            return 0.0
+        # What one token has yet to tell holds up neither finality nor proofs of the others.
+        is_behind = behind.advance()
+        if is_ours and platform.advance():
+            return 0.0
+        guard.note_final()
+        if is_ours:
+            untold.turn()
+            watch.look()
+        compacting.turn()
+        labels.turn()
+        proving.reach_head()
+        if is_behind:
+            return 0.0
+        return LIVE_POLL_SECONDS if heads.is_live else POLL_SECONDS
+
+    def watched_turn() -> float:
+        try:
+            with proving.in_doubt():
+                return turn()
         finally:
             nodes.record()
 
@@ -192,7 +191,7 @@ def run_sync(
     )
     beside.start()
     try:
-        _repeat("sync", turn, heads.wait, stop)
+        _repeat("sync", watched_turn, heads.wait, stop)
     finally:
         beside.join()
     heads.close()

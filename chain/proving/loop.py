@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chain.bell import Bell
+from chain.errors import RpcRefused
 from chain.proving.reconciler import Reconciler
 
 SWEEP_SECONDS = 0.05
@@ -50,6 +53,21 @@ class Proving:
         if not self._is_at_head:
             self._is_at_head = True
             self._bell.ring()
+
+    @contextmanager
+    def in_doubt(self) -> Iterator[None]:
+        """Leave the head where a turn of the sync fails: it may be no head, or not of our chain.
+
+        What the node refuses leaves it: one contract may be refused for long, and all others are
+        proven meanwhile.
+        """
+        try:
+            yield
+        except RpcRefused:
+            raise
+        except BaseException:
+            self.leave_head()
+            raise
 
     def turn(self) -> float:
         """Prove what is due, and give the seconds to wait before the next turn."""

@@ -10,9 +10,11 @@ import time
 
 import structlog
 
+from chain.errors import NoQuorum, RpcRefused
 from chain.node.client import ChainClient, hex_of
 from chain.sync.adoption import AdoptionRefused, examine
 from registry.captable import catching_up
+from registry.captable.service import find_token
 from registry.captable.untold import list_untold
 from registry.kernel.actor import THE_SYSTEM
 from registry.kernel.db import Database
@@ -34,19 +36,21 @@ class Untold:
         """Look for them, if it is time to; each is followed from its first block on."""
         if time.monotonic() < self._look_at:
             return
+        self._look_at = time.monotonic() + EVERY_SECONDS
         with self._database.reading() as session:
             addresses = list_untold(session, self._client.chain_id)
         for address in addresses:
             self._follow(address)
-        self._look_at = time.monotonic() + EVERY_SECONDS
 
     def _follow(self, address: bytes) -> None:
         log.error("deployment_untold", token=hex_of(address))
         try:
             found = examine(self._client, address)
-        except AdoptionRefused as refused:
-            # No other token is kept waiting by it.
+        except (AdoptionRefused, RpcRefused, NoQuorum) as refused:
+            # No other token is kept waiting by it, and nothing else that a turn does.
             log.warning("token_not_adopted", token=hex_of(address), reason=str(refused))
             return
         with self._database.transaction() as session:
+            if find_token(session, address, chain_id=self._client.chain_id) is not None:
+                return  # by `tokens adopt`, meanwhile
             catching_up.adopt(session, THE_SYSTEM, self._client.chain_id, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from chain.node.client import ChainClient
 from chain.worker import run_sync
 from registry.captable import rounds
 from registry.captable.degraded import degrade, lift
-from registry.captable.models import ProofRound, Token
+from registry.captable.models import ProofRound, SyncCursor, Token
+from registry.kernel.clock import now
 from tests.chain.nodes import CHAIN_ID
 from tests.chain.suite import Suite, count, cursor_of
 from tests.chain.test_adoption import adopt, forget, read_all
@@ -89,6 +91,18 @@ def test_lift__no_token_at_all__waits_until_the_chain_was_looked_at_since(suite:
     assert not is_lifted(suite)
     assert cursor_of(suite.world.database).chain_doubt is not None
 
+    next_block(suite)
+
+    assert is_lifted(suite)
+    assert cursor_of(suite.world.database).chain_doubt is None
+
+
+def test_lift__no_token__alarm_of_a_clock_that_was_ahead__ends(suite: Suite) -> None:
+    forget(suite)
+    alarm(suite)
+    with suite.world.database.transaction() as session:
+        cursor = session.exec(select(SyncCursor)).one()
+        cursor.degraded_since = cursor.chain_doubted_since = now() + timedelta(hours=6)
     next_block(suite)
 
     assert is_lifted(suite)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import structlog
 from sqlalchemy import text
 from sqlmodel import select
 
+from chain.errors import RpcRefused
+from chain.node.client import ChainClient
 from chain.sync.catch_up import CatchUp
 from chain.sync.indexer import Indexer
 from chain.sync.untold import Untold
@@ -68,6 +72,31 @@ def test_deployment_that_is_not_read_yet__is_waited_for(minted: Market) -> None:
     """The sync stands where it was opened, before the first token."""
     look(minted)
 
+    assert followed(minted) == []
+
+
+class Refusing(ChainClient):
+    """Calls no contract: each takes all gas that the node gives."""
+
+    asked = 0
+
+    def call(self, *_: Any, **__: Any) -> bytes:
+        self.asked += 1
+        raise RpcRefused("eth_call", -32000, "out of gas", None)
+
+
+def test_untold_token_that_the_node_does_not_call__stops_no_turn_and_is_asked_again_later(
+    minted: Market,
+) -> None:
+    world = minted.world
+    catch_up(Indexer(world.database, Forgetful(world.node.url, CHAIN_ID)))
+    node = Refusing(world.node.url, CHAIN_ID)
+    untold = Untold(world.database, node)
+
+    untold.turn()
+    untold.turn()
+
+    assert node.asked == 1
     assert followed(minted) == []
 
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from chain.errors import ChainError, RpcRefused, RpcUnavailable
 from chain.proving import loop
 from chain.proving.loop import (
     LONGEST_REST_SECONDS,
@@ -72,6 +73,22 @@ def test_turn__after_a_proof__rests_in_proportion_whatever_is_announced(
     clock.now += rest / 2
     found.turn()
     assert proofs.made == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "made"),
+    [(RpcRefused("eth_call", -32000, "out of gas", None), 1), (RpcUnavailable("away"), 0)],
+)
+def test_turn__the_sync_has_failed__proves_where_only_a_contract_was_refused(
+    clock: Clock, fault: ChainError, made: int
+) -> None:
+    found, proofs = proving(clock, 0.5)
+
+    with pytest.raises(type(fault)), found.in_doubt():
+        raise fault
+    found.turn()
+
+    assert proofs.made == made
 
 
 def test_turn__nothing_due__looks_again_and_is_not_held_back(clock: Clock) -> None:
