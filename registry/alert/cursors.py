@@ -83,6 +83,12 @@ def move(session: Session, vault: Vault | None, source: str, to: Reached) -> Non
     session.flush()
 
 
+def is_moved(session: Session, vault: Vault, source: str) -> bool:
+    """Tell whether somebody else moved a cursor that has a seal."""
+    cursor = _find(session, source, lock=False)
+    return cursor is not None and not _is_ours(vault, cursor)
+
+
 def moved(session: Session, vault: Vault) -> Iterator[str]:
     """Find cursors that do not stand where the rounds have left them."""
     sealed = col(AlertCursor.source) == WALLETS

@@ -123,7 +123,9 @@ def look_at_chain(
     kept = _kept(session, chain_id, begun)
     ended = _end(session, chain_id, kept, blocks)
     if ended == begun:
-        return None
+        # Nothing is new; but one that was moved is put back, however long no block comes.
+        is_moved = cursors.is_moved(session, vault, cursors.chain_source(chain_id))
+        return ChainRound(chain_id, begun, kept, ended, ()) if is_moved else None
     span = Span(chain_id, kept.number, ended.number)
     found = list(holdings.find_in(session, span, alert_policies(session)))
     return ChainRound(chain_id, begun, kept, ended, found)

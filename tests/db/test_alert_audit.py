@@ -139,6 +139,20 @@ def test_cursors__of_chain_and_wallets_moved_on__are_named_and_nothing_is_passed
     assert sorted(desk.session.exec(acts)) == [f"chain:{chain.chain_id}", WALLETS]
 
 
+def test_cursor__of_a_chain_without_a_new_block__is_put_back(desk: Desk) -> None:
+    chain = ledger.live(desk, 940, 60)
+    look(desk, chain)
+    desk.session.connection().execute(
+        text("UPDATE alert_cursor SET block_number = block_number + 1 WHERE source <> 'wallets'")
+    )
+    desk.session.expire_all()
+    assert len(list(unraised(desk.session, desk.vault))) == 1
+
+    look(desk, chain)
+
+    assert list(unraised(desk.session, desk.vault)) == []
+
+
 def test_cursors__with_the_seal_of_another_chain__are_named_and_not_believed(desk: Desk) -> None:
     ours, other = ledger.live(desk, 940, 60), ledger.live(desk, 500)
     look(desk, other)

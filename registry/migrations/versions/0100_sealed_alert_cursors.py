@@ -1,7 +1,8 @@
 """How far the alerts of the chain and of wallets have looked is sealed, with a key that is not here.
 
-What stands has no seal, and would not be believed. So all of it is looked at once more, which
-raises nothing twice.
+What stands has no seal, and would not be believed. So all of it is looked at once more. Nothing is
+raised twice under one key; but by today's thresholds, and of a wallet that was proven since by its
+party, so that old crossings may be told anew.
 """
 
 from __future__ import annotations
