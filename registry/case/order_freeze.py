@@ -69,6 +69,7 @@ def vacate_order(
     Invalid, Forbidden, Conflict
         As `court_order.lifting.vacate_order`.
     """
+    await_turn(session)
     order = lifting.vacate_order(
         session, actor, order_id, role=role,
         vacating_sha256=vacating_sha256, vacating_document_id=vacating_document_id,
