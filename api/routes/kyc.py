@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -34,9 +35,13 @@ router = resource_router("kyc")
 Kind = Annotated[str, Form(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")]
 
 
+def _reader(session: Session, actor: Actor, vault: Vault) -> Callable[[KycReview], KycReviewRead]:
+    tells_all = kyc.assessments_told_to(session, actor)
+    return lambda review: KycReviewRead.of(vault, review, tells_all=tells_all(review))
+
+
 def _read(session: Session, actor: Actor, vault: Vault, review: KycReview) -> KycReviewRead:
-    tells_all = kyc.may_read_assessment(session, actor, review)
-    return KycReviewRead.of(vault, review, tells_all=tells_all)
+    return _reader(session, actor, vault)(review)
 
 
 @router.post("/investors/{investor_id}/kyc_reviews", status_code=201, dependencies=IDEMPOTENT)
@@ -67,7 +72,7 @@ def list_investor_kyc_reviews(
     if not actor.has(*kyc.OVERSEERS) and not actor.is_person_of(investor.subject):
         raise NotFound("investor", investor_id)
     rows = repository.list_reviews_of(session, investor_id)
-    return reading.of([_read(session, actor, vault, row) for row in rows])
+    return reading.of([*map(_reader(session, actor, vault), rows)])
 
 
 @router.get("/kyc_reviews")
@@ -81,7 +86,7 @@ def list_kyc_reviews(
 ) -> Page[KycReviewRead]:
     """List reviews, for instance those that wait for a recommendation or a decision."""
     rows = repository.list_reviews(session, state=state, after=paging.after_id, limit=paging.fetch)
-    page = paging.page(rows, lambda row: str(row.id), lambda row: _read(session, actor, vault, row))
+    page = paging.page(rows, lambda row: str(row.id), _reader(session, actor, vault))
     return reading.of(page)
 
 

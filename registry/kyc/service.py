@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -109,10 +110,15 @@ def require_readable(session: Session, actor: Actor, review: KycReview) -> None:
         raise NotFound("kyc_review", review.id)
 
 
-def may_read_assessment(session: Session, actor: Actor, review: KycReview) -> bool:
-    """Tell whether somebody oversees, and is not whom the officers judge (AMLA 2010, s. 7)."""
-    investor = investors.get_investor(session, review.investor_id)
-    return actor.has(*OVERSEERS) and not actor.is_person_of(investor.subject)
+def assessments_told_to(session: Session, actor: Actor) -> Callable[[KycReview], bool]:
+    """Give what tells of which reviews somebody may read what the officers make of them.
+
+    Of all, for who oversees, but not as whom the officers judge (AMLA 2010, s. 7).
+    """
+    if not actor.has(*OVERSEERS):
+        return lambda _: False
+    own = investors.find_investor_of(session, actor.person)
+    return lambda review: own is None or review.investor_id != own.id
 
 
 def draft(session: Session, actor: Actor, review_id: UUID) -> KycReview:

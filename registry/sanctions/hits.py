@@ -119,7 +119,7 @@ def _open(hit: SanctionsHit) -> None:
 
 def _lock(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
     """Return a hit of somebody else, locked."""
-    hit = get_row(session, SanctionsHit, hit_id, kind="sanctions_hit", lock=True)
+    hit = get_hit(session, actor, hit_id, lock=True)
     party = [hit.party_id]
     concerned = parties_behind(session, party) | parties_in_front(session, party)
     told = "Nobody judges a hit that is about them or about whom they act for (rule APR-01)."
@@ -157,14 +157,14 @@ def _record(
     )  # fmt: skip
 
 
-def get_hit(session: Session, actor: Actor, hit_id: UUID) -> SanctionsHit:
+def get_hit(session: Session, actor: Actor, hit_id: UUID, *, lock: bool = False) -> SanctionsHit:
     """Return the hit, save to whom it is about.
 
     Raises
     ------
     NotFound
     """
-    hit = get_row(session, SanctionsHit, hit_id, kind="sanctions_hit")
+    hit = get_row(session, SanctionsHit, hit_id, kind="sanctions_hit", lock=lock)
     if investors.find_own_party(session, actor.person) == hit.party_id:
         raise NotFound("sanctions_hit", hit_id)
     return hit

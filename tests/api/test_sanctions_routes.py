@@ -129,6 +129,10 @@ def test_hit__of_somebody_who_is_an_officer__is_told_nothing_of_themselves(house
     assert regulator.get(f"/v1/sanctions_hits/{hit}", **WHY).status_code == 200
     problem_of(officer.get(f"/v1/sanctions_hits/{hit}", **WHY), 404, "not_found")
     verdict = {"verdict": "FALSE_POSITIVE", "reason": "Another name."}
+    judge = house.caller(Actor(who.subject, frozenset({Role.COMPLIANCE})))
+    for act in ("recommend", "return", "confirm", "reopen"):
+        said = verdict if act == "recommend" else {"reason": "Mine"}
+        problem_of(judge.post(f"/v1/sanctions_hits/{hit}/{act}", said), 404, "not_found")
     path = f"/v1/sanctions_hits/{hit}/recommend"
     assert house.caller(FIRST_OFFICER).post(path, verdict).status_code == 200
 
