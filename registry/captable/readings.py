@@ -130,9 +130,10 @@ def times_read_again_below(session: Session, token: Token, block: int) -> int:
     return count
 
 
-def is_read_again_since(session: Session, token: Token, moment: datetime, *, block: int) -> bool:
-    """Tell whether something that was known of a token up to a block was thrown away since.
+def is_read_again_since(session: Session, token: Token, moment: datetime) -> bool:
+    """Tell whether a token was repaired since, so that its figures of before may be wrong.
 
+    From whichever block: a repair that keeps every event still makes balances and supply anew.
     Told by when it had been read, since a repair that was under way at that moment counts, and
     one that had ended does not: nothing is told of a token in between.
 
@@ -145,7 +146,6 @@ def is_read_again_since(session: Session, token: Token, moment: datetime, *, blo
     query = select(TokenReading.number).where(
         col(TokenReading.token_no) == token.token_no,
         col(TokenReading.kind) == ReadingKind.READ_AGAIN,
-        col(TokenReading.after_block) < block,
         joined.is_(None) | (joined > moment),
     )
     return session.exec(query.limit(1)).first() is not None

@@ -137,11 +137,11 @@ def _spoilt(session: Session, token: Token | None, job: CapTableExport) -> str |
     if token is None or job.sha256 is None:
         return None
     assert job.started_at is not None, "an export that is written was begun"
-    if not is_read_again_since(session, token, job.started_at, block=job.block_number):
+    if not is_read_again_since(session, token, job.started_at):
         return None
     return (
-        f"The token was repaired and read again up to block {job.block_number} since this export "
-        "was written: its figures may be wrong."
+        "The token was repaired and read again since this export was written: its figures may be "
+        "wrong."
     )
 
 

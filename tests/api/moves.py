@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from registry.captable.catching_up import apply_part, begin_again, set_apart
+from registry.captable.catching_up import apply_part, begin_again, join, set_apart
 from registry.captable.events import (
     ProjectedBlock,
     ProjectedContractEvent,
@@ -152,6 +152,11 @@ class Moves:
         )
         with self.house.database.transaction() as session:
             apply_part(session, self._token(session), found, joins=joins)
+
+    def join(self) -> None:
+        """Let the token go on with its chain, with nothing read of it."""
+        with self.house.database.transaction() as session:
+            join(session, self._token(session))
 
     def _token(self, session: Session) -> Token:
         token = find_token(session, self.token, chain_id=self.chain_id)
