@@ -24,6 +24,7 @@ from chain.proving.due import claim_of, facts_of
 from chain.proving.many_calls import ManyCalls
 from chain.proving.proof import prove
 from chain.sync.adoption import AdoptionRefused, examine
+from chain.sync.asked import SETTLED_BLOCKS
 from chain.sync.watched import Watched, read_watched
 from registry.captable import believed, catching_up, entries, rounds, soundness
 from registry.captable.degraded import doubt
@@ -31,6 +32,7 @@ from registry.captable.events import ProjectedEvent, ProjectedRange, ProjectedTo
 from registry.captable.models import Holder, SyncCursor, Token, TokenEvent
 from registry.captable.projection import next_generation
 from registry.captable.readings import list_foreign
+from registry.captable.registered import is_registered_otherwise
 from registry.kernel.db import Database
 
 Say = Callable[[str], None]
@@ -172,7 +174,7 @@ class Repair:
             self._client,
             number,
             kept=lambda first, last: self._kept(token, first, last),
-            told=_told,
+            told=self._told,
         )
 
     def first_wrong_log(self) -> int | None:
@@ -184,7 +186,7 @@ class Repair:
             self._client,
             range(token.block_number, end + 1),
             kept=lambda first, last: self._kept(token, first, last),
-            told=_told,
+            told=self._told,
             on_right=lambda last: self._say(f"logs are right up to block {last} of {end}"),
         )
 
@@ -192,6 +194,45 @@ class Repair:
         with self._database.reading() as session:
             watched = read_watched(session, self._client.chain_id, only=token, after=first - 1)
             return watched, _stored(session, self._token_no, first, last)
+
+    def _told(self, found: ProjectedRange, kept: AbstractSet[_Said]) -> set[_Said]:
+        extras = {(said.block_number, said.log_index): said.extra for said in kept}
+        return {
+            _Said(
+                each.block_number,
+                each.log_index,
+                int(each.kind),
+                each.tx_hash,
+                each.source,
+                each.target,
+                each.units,
+                _written(self._as_kept(each, extras.get((each.block_number, each.log_index)))),
+            )
+            for each in found.everything()
+        }
+
+    def _as_kept(self, told: ProjectedEvent, kept: str | None) -> dict[str, Any] | None:
+        """Let the country stand that is kept, where the node told what may be another since."""
+        if not told.has_newer_country or told.extra is None or kept is None:
+            return told.extra
+        as_kept = told.extra | {"country": json.loads(kept).get("country")}
+        return told.extra if as_kept == told.extra or self._is_unchanged(told) else as_kept
+
+    def _is_unchanged(self, told: ProjectedEvent) -> bool:
+        """Tell whether the country of a later block is the one that was registered.
+
+        It is where all is read up to that block, and nothing of it is about the wallet.
+        """
+        assert told.target is not None
+        with self._database.reading() as session:
+            token = session.get_one(Token, self._token_no)
+            place = token.caught_up_to
+            if place is None:
+                place = session.get_one(SyncCursor, self._client.chain_id).number
+            if place < self._client.block_number() - SETTLED_BLOCKS:
+                return False
+            after = (told.block_number, told.log_index)
+            return not is_registered_otherwise(session, token, told.target, after=after)
 
     def read_again(self, first_bad: int | None) -> None:
         """Throw away what is known from `first_bad` on; whoever writes reads it again.
@@ -239,30 +280,6 @@ class Repair:
         except AdoptionRefused as refusal:
             self._say(f"it is read as it was adopted: {refusal}")
             return None
-
-
-def _told(found: ProjectedRange, kept: AbstractSet[_Said]) -> set[_Said]:
-    extras = {(said.block_number, said.log_index): said.extra for said in kept}
-    return {
-        _Said(
-            each.block_number,
-            each.log_index,
-            int(each.kind),
-            each.tx_hash,
-            each.source,
-            each.target,
-            each.units,
-            _written(_as_kept(each, extras.get((each.block_number, each.log_index)))),
-        )
-        for each in found.everything()
-    }
-
-
-def _as_kept(told: ProjectedEvent, kept: str | None) -> dict[str, Any] | None:
-    """Let the country stand that is kept, where the node told that of a later block only."""
-    if not told.has_newer_country or told.extra is None or kept is None:
-        return told.extra
-    return told.extra | {"country": json.loads(kept).get("country")}
 
 
 def _stored(session: Session, token_no: int, first: int, last: int) -> set[_Said]:

@@ -56,6 +56,38 @@ SELECT kind, target, extra FROM (
 ORDER BY block_number, log_index
 """  # noqa: S608 - numbers of our own
 
+# A new identity leaves the country as it was; another storage has whatever it has.
+_COUNTRY_KINDS = ", ".join(
+    str(int(kind)) for kind in sorted(OF_WALLETS - {EventKind.IDENTITY_UPDATED})
+)
+_SINCE = f"""
+SELECT EXISTS (
+  SELECT FROM token_event e JOIN holder h ON h.holder_no = e.target
+  WHERE e.token_no = %(token)s AND h.address = %(address)s AND e.kind IN ({_COUNTRY_KINDS})
+    AND (e.block_number, e.log_index) > (%(block)s, %(index)s)
+) OR EXISTS (
+  SELECT FROM token_event WHERE token_no = %(token)s AND kind = {EventKind.CONTROL:d}
+    AND extra ? '{WAS}' AND (block_number, log_index) > (%(block)s, %(index)s))
+"""  # noqa: S608 - numbers of our own
+
+
+def is_registered_otherwise(
+    session: Session, token: Token, address: bytes, *, after: tuple[int, int]
+) -> bool:
+    """Tell whether a wallet may have another country since a place, or is gone since.
+
+    Parameters
+    ----------
+    after
+        Number of a block, index of a log in it.
+    """
+    block, index = after
+    where = {"token": token.token_no, "address": address, "block": block, "index": index}
+    with cursor_of(session) as cursor:
+        found = cursor.execute(_SINCE, where).fetchone()
+    assert found is not None
+    return bool(found[0])
+
 
 def registered_at(
     session: Session, token: Token, block: AsOfBlock, addresses: Collection[bytes]

@@ -200,3 +200,35 @@ def test_countries__told_of_a_later_block__are_held_against_nothing(registered: 
     found = milkiyat(registered, "reconcile", "--logs", client=node)
     assert found.exit_code == 1
     assert "differs since block" in found.output
+
+
+def test_countries__altered_where_nothing_was_said_of_the_wallet_since__differ(
+    registered: Suite,
+) -> None:
+    """Of a later block, and yet exact: what nobody changed since is what was registered."""
+    registered.mint(0, 5)
+    registered.index()
+    node = Pruned(registered, indirect=True)
+    registered.world.node.mine(SETTLED_BLOCKS)
+    registered.index()
+    alter = "UPDATE token_event SET extra = jsonb_set(extra, '{country}', '32') WHERE "
+    edit(registered, alter + OF_REGISTRATION)
+
+    found = milkiyat(registered, "reconcile", "--logs", client=node)
+
+    assert found.exit_code == 1
+    assert "differs since block" in found.output
+
+
+def test_countries__changed_in_a_block_that_is_not_read_yet__are_held_against_nothing(
+    registered: Suite,
+) -> None:
+    registered.mint(0, 5)
+    registered.index()
+    node = Pruned(registered, indirect=True)
+    update(registered, 32)
+    registered.world.node.mine(SETTLED_BLOCKS)
+
+    found = milkiyat(registered, "reconcile", "--logs", client=node)
+
+    assert "differs since block" not in found.output
