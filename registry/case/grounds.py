@@ -17,6 +17,7 @@ from registry.case.repository import (
     list_own_acts,
     read_recoveries,
     successor_of,
+    units_being_lifted,
     units_by_order,
 )
 from registry.case.soundness import deployed, find_holder, require_act, require_at_rest
@@ -96,14 +97,22 @@ def _wants_frozen(
 def _would_lack(
     session: Session, case: Case, order: CourtOrder, act: PlannedAct, recoveries: Recoveries
 ) -> bool:
-    """Tell whether an order on units of the wallet has less of its own than it wants.
+    """Tell whether a lift leaves an order on units of the wallet less than it wants.
 
-    Until then it rests on what others froze, and not all of them may end that at once.
+    What else is being lifted is as good as gone, or others could end at once what it rests on;
+    and of its own units an order that has no more than it wants lets nothing go.
     """
     if act.units is None or not wants_units(order, act, recoveries):
         return False
-    own = units_by_order(session, act.tokenization_id, recoveries)[order.id, act.wallet]
-    return own - (act.units if case.order_id == order.id else 0) < int(order.amount_units or 0)
+    if case.order_id == order.id:
+        own = units_by_order(session, act.tokenization_id, recoveries)[order.id, act.wallet]
+        if own - act.units < int(order.amount_units or 0):
+            return True
+    leaving = units_being_lifted(
+        session, act.tokenization_id, act.wallet, recoveries, besides=case.id
+    )
+    left = frozen_in(session, act.tokenization_id, act.wallet) - act.units - leaving
+    return left < _wanted_units(session, act, recoveries)
 
 
 def wanted_wallets(session: Session, order: CourtOrder, recoveries: Recoveries) -> set[bytes]:

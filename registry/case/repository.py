@@ -226,6 +226,37 @@ def units_on_their_way(
     )
 
 
+def units_being_lifted(
+    session: Session, tokenization_id: UUID, wallet: bytes, recoveries: Recoveries, *, besides: UUID
+) -> int:
+    """Return how many units of a wallet lifts are to free that the projection shows frozen.
+
+    They count from when a lift is opened, approved or not.
+
+    Parameters
+    ----------
+    besides
+        A case whose own lift is left out.
+    """
+    found = session.exec(
+        select(CaseAct)
+        .join(Case, col(Case.id) == col(CaseAct.case_id))
+        .join(CaseLift, col(CaseLift.id) == col(CaseAct.lift_id))
+        .where(
+            col(Case.kind) == CaseKind.FREEZE_UNITS,
+            col(Case.state).in_(IN_FORCE),
+            col(Case.id) != besides,
+            ~col(CaseLift.dropped),
+            col(CaseAct.tokenization_id) == tokenization_id,
+        )
+    )
+    return sum(
+        int(act.units or 0)
+        for act in found
+        if recoveries.successor_of(act.wallet) == wallet and not is_projected(session, act)
+    )
+
+
 def find_other_recovery(session: Session, case: Case) -> Case | None:
     """Return another recovery of the same wallet that is in force."""
     return session.exec(

@@ -63,15 +63,54 @@ def test_confirm__all_units_frozen_by_people__is_not_in_force_and_theirs_stay(
     assert make_case.code_of(lambda: make_case.open_lift(chain, theirs)) == "order_in_force"
 
 
-def test_lift__order_has_less_than_it_wants__is_refused_though_others_freeze_as_much(
+def test_lift__order_has_less_than_it_wants__is_refused_while_another_lift_is_open(
     desk: Desk, chain: Ledger
 ) -> None:
     """Both could be lifted at once else: each leaves what the other one has frozen."""
     first, second = (frozen_by_people(chain, 300) for _ in range(2))
     apply(desk, court.on_amount(desk, chain, 100))
 
-    assert make_case.code_of(lambda: make_case.open_lift(chain, first)) == "order_in_force"
+    make_case.open_lift(chain, first)
     assert make_case.code_of(lambda: make_case.open_lift(chain, second)) == "order_in_force"
+    make_case.approve(desk, first)
+    assert make_case.code_of(lambda: make_case.open_lift(chain, second)) == "order_in_force"
+    make_case.execute(desk, first)
+    assert make_case.code_of(lambda: make_case.open_lift(chain, second)) == "order_in_force"
+
+
+def test_lift__all_frozen_by_two_cases_of_people__are_lifted_one_after_the_other(
+    desk: Desk, chain: Ledger
+) -> None:
+    wallet = chain.holders[0].wallet.address
+    first, second = (frozen_by_people(chain, 300) for _ in range(2))
+    order = apply(desk, court.on_amount(desk, chain, 100))
+    assert cases_of(desk, order) == []
+
+    lift(chain, first)
+    assert make_case.code_of(lambda: make_case.open_lift(chain, second)) == "order_in_force"
+    assert order_freeze.list_unfrozen(desk.session) == [order.id]
+    order_freeze.impose(desk.session, order.id)
+    assert make_case.code_of(lambda: make_case.open_lift(chain, second)) == "order_in_force"
+    assert confirmed(desk, chain, order).state == CourtOrderState.IN_FORCE
+
+    lift(chain, second)
+    assert frozen_units(desk.session, chain.token) == {wallet: 100}
+    assert ord_01(desk, chain) == []
+
+
+def test_lift__case_of_people_under_the_order__is_refused_though_others_freeze_as_much(
+    desk: Desk, chain: Ledger
+) -> None:
+    first, second = (holder.wallet.address for holder in chain.holders)
+    frozen_by_people(chain, 500)
+    order = apply(desk, court.on_amount(desk, chain, 300))
+    make_case.carry_out(chain, cases_of(desk, order)[0])
+    chain.move(second, first, 50)
+    tokens = (TokenUnits(chain.tokenization.id, 50),)
+    case = make_case.executing(chain, CaseKind.FREEZE_UNITS, tokens=tokens, order_id=order.id)
+    make_case.carry_out(chain, case)
+
+    assert make_case.code_of(lambda: make_case.open_lift(chain, case)) == "order_in_force"
 
 
 def test_ord_01__own_units_and_those_of_people_of_which_some_were_taken__obeys_still(
