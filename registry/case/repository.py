@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from registry.captable.models import EventKind, TokenEvent
+from registry.captable.models import EventKind, SyncCursor, Token, TokenEvent
 from registry.case.models import (
     IN_FORCE,
     Case,
@@ -119,7 +120,8 @@ def happened(session: Session, act: CaseAct) -> bool:
     """Tell whether the chain shows the act: its operation is final, or its event is projected."""
     if act.operation_id is not None:
         operation = operations.get_operation(session, act.operation_id)
-        if operation.state == OperationState.FINAL:
+        # What was taken over was final by then, whatever becomes of an operation that failed.
+        if operation.state == OperationState.FINAL or is_taken_over(session, act):
             return True
         if not operation.has_failed:
             return False
@@ -139,16 +141,25 @@ def is_projected(session: Session, act: CaseAct) -> bool:
 
     Units that changed their case are frozen, or freed of it, by no log.
     """
-    return (
-        is_taken_over(session, act)
-        or session.exec(
-            select(TokenEvent.token_no).where(
-                col(TokenEvent.kind) == EventKind.CASE_ACT,
-                col(TokenEvent.extra)["case_id"].as_string() == chain_id_of(act.case_id).hex(),
-                col(TokenEvent.extra)["number"].as_string() == str(act.number),
-            )
-        ).first()
-        is not None
+    return is_taken_over(session, act) or session.exec(_logs_of(act)).first() is not None
+
+
+def is_projected_finally(session: Session, act: CaseAct) -> bool:
+    """Tell whether the agent's own log of an act is projected, in a block that stays."""
+    final = (
+        _logs_of(act)
+        .join(Token, col(Token.token_no) == col(TokenEvent.token_no))
+        .join(SyncCursor, col(SyncCursor.chain_id) == col(Token.chain_id))
+        .where(col(TokenEvent.block_number) <= col(SyncCursor.finalized_number))
+    )
+    return session.exec(final).first() is not None
+
+
+def _logs_of(act: CaseAct) -> SelectOfScalar[int]:
+    return select(TokenEvent.token_no).where(
+        col(TokenEvent.kind) == EventKind.CASE_ACT,
+        col(TokenEvent.extra)["case_id"].as_string() == chain_id_of(act.case_id).hex(),
+        col(TokenEvent.extra)["number"].as_string() == str(act.number),
     )
 
 

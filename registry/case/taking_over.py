@@ -15,7 +15,7 @@ from sqlmodel import Session
 from registry.case.grounds import lacked_units, wants_units
 from registry.case.layout import PlannedAct, is_over
 from registry.case.models import CaseAct
-from registry.case.repository import read_recoveries
+from registry.case.repository import is_projected_finally, is_taken_over, read_recoveries
 from registry.court_order import service as orders
 from registry.court_order.models import COMMANDING, CourtOrder
 from registry.operation import service as operations
@@ -53,6 +53,12 @@ def find_takeovers(session: Session, freeze: CaseAct, freed: PlannedAct) -> Iter
 
 
 def _is_final(session: Session, act: CaseAct) -> bool:
+    """Tell whether no reorg can take a freeze back, whichever attempt it was that did it."""
     if act.operation_id is None:
         return False
-    return operations.get_operation(session, act.operation_id).state == OperationState.FINAL
+    operation = operations.get_operation(session, act.operation_id)
+    return (
+        operation.state == OperationState.FINAL
+        or is_taken_over(session, act)
+        or is_projected_finally(session, act)
+    )

@@ -11,6 +11,7 @@ from registry.case.repository import list_acts
 from registry.court_order import lifting
 from registry.court_order.models import CourtOrder, CourtOrderState
 from registry.kernel.clock import today
+from registry.operation.models import OperationKind, OperationState
 from registry.reconciliation import service as reconciliation
 from registry.reconciliation.freezes import frozen_units
 from registry.reconciliation.models import ReconciliationBreak
@@ -118,6 +119,33 @@ def test_vacate__frozen_by_several_cases__leaves_no_more_than_is_lacked(
     assert lifted(desk, chain, order).state == CourtOrderState.VACATED
     assert frozen_units(desk.session, chain.token) == {first: lacked}
     assert confirmed(desk, chain, later).state == CourtOrderState.IN_FORCE
+    assert differences(desk, chain) == []
+
+
+def test_vacate__frozen_by_another_attempt_than_the_operation__is_taken_over_once_final(
+    desk: Desk, chain: Ledger
+) -> None:
+    wallet = chain.holders[0].wallet.address
+    first, second, third = all_taken(desk, chain, 100, 50)
+    [operation] = make_case.planned(desk, OperationKind.CASE_ACT)
+    make_case.end(desk, operation, OperationState.REPLACED)
+    vacate(desk, first)
+    assert cases_of(desk, second) == [], "a reorg could still take the block"
+
+    chain.finalize()
+    [case] = cases_of(desk, first)
+    assert order_freeze.list_releasable(desk.session) == [case.id]
+    order_freeze.release(desk.session, case.id)
+    assert [item.state for item in cases_of(desk, second)] == [CaseState.EXECUTED]
+    assert ord_01(desk, chain) == []
+    assert lifted(desk, chain, first).state == CourtOrderState.VACATED
+    assert confirmed(desk, chain, second).state == CourtOrderState.IN_FORCE
+
+    make_case.end(desk, operation, OperationState.BROADCAST)
+    vacate(desk, second)
+    assert lifted(desk, chain, second).state == CourtOrderState.VACATED
+    assert frozen_units(desk.session, chain.token) == {wallet: 50}
+    assert confirmed(desk, chain, third).state == CourtOrderState.IN_FORCE
     assert differences(desk, chain) == []
 
 
