@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from registry.api_key.models import MACHINE_ROLES
-from registry.kernel.actor import Role
+from registry.kernel.actor import OVERSIGHT, Role
 from registry.report.catalogue import CATALOGUE
-from registry.report.report import OVERSIGHT
 
 R = Role
 PUBLIC: frozenset[Role] = frozenset()

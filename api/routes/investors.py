@@ -26,7 +26,7 @@ from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import KycState
 from registry.investor.wallets import CHALLENGE_LIFETIME
-from registry.kernel.actor import Role
+from registry.kernel.actor import OVERSIGHT
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.party.models import PartyKind
@@ -75,7 +75,7 @@ def get_investor(
 ) -> InvestorRead:
     """Read an investor; investors see only themselves."""
     investor = investors.get_investor(session, investor_id)
-    overseer = actor.has(Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
+    overseer = actor.has(*OVERSIGHT)
     if not overseer and investor.subject != actor.subject:
         raise NotFound("investor", investor_id)
     return reading.of(InvestorRead.of(session, investor))

@@ -22,7 +22,7 @@ from api.schemas.investors import InvestorRead, KycDecision
 from api.schemas.kyc import AssessmentFields, KycDocumentRead, KycReviewRead, ProfileFields
 from api.schemas.operations import OperationRead
 from registry.investor import service as investors
-from registry.kernel.actor import Actor
+from registry.kernel.actor import OVERSIGHT, Actor
 from registry.kernel.errors import Invalid, NotFound
 from registry.kernel.vault import Vault
 from registry.kyc import decision, papers, repository
@@ -69,7 +69,7 @@ def list_investor_kyc_reviews(
 ) -> list[KycReviewRead]:
     """List every review of an investor, oldest first; investors see only their own."""
     investor = investors.get_investor(session, investor_id)
-    if not actor.has(*kyc.OVERSEERS) and not actor.is_person_of(investor.subject):
+    if not actor.has(*OVERSIGHT) and not actor.is_person_of(investor.subject):
         raise NotFound("investor", investor_id)
     rows = repository.list_reviews_of(session, investor_id)
     return reading.of([*map(_reader(session, actor, vault), rows)])

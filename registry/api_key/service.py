@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from registry.api_key.models import MACHINE_ROLES, ApiKey, KeyState
 from registry.api_key.secret import NewSecret, hash_of, prefix_of
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import OVERSIGHT, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.kernel.masking import mask_fields
@@ -22,7 +22,7 @@ from registry.lifecycle.reasons import check_other_person
 
 LONGEST = timedelta(days=365)
 USE_NOTED_EVERY = timedelta(minutes=1)
-SEE_ALL = (Role.REGISTRAR_CHECKER, Role.COMPLIANCE, Role.AUDITOR, Role.REGULATOR)
+SEE_ALL = OVERSIGHT | {Role.REGISTRAR_CHECKER}
 REVOKE_ALL = (Role.REGISTRAR_CHECKER, Role.COMPLIANCE)
 _NO_HASH = bytes(32)
 

@@ -25,7 +25,7 @@ from registry.eligibility import repository
 from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Wallet, WalletState
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import OVERSIGHT, Actor
 from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.rows import among
 from registry.offering import orders
@@ -33,9 +33,6 @@ from registry.rulebook.service import RuleResult
 from registry.tokenization import compliance
 from registry.tokenization import service as tokenizations
 from registry.tokenization.models import Tokenization
-
-OVERSEERS = (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
-"""Who may read investors; anybody else asks about movements of their own alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +116,11 @@ def pose(
 
 
 def sees_everybody(actor: Actor) -> bool:
-    """Tell whether the caller may know what is true of wallets that are not theirs."""
-    return actor.has(*OVERSEERS)
+    """Tell whether the caller may know what is true of wallets that are not theirs.
+
+    Anybody else asks about movements of their own alone.
+    """
+    return actor.has(*OVERSIGHT)
 
 
 def own_wallets(session: Session, actor: Actor) -> set[bytes]:

@@ -34,6 +34,10 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+OVERSIGHT = frozenset({Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR})
+"""Who may read of people that are not themselves, whose reading is noted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """One principal, as the access token names it.

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from registry.investor import service as investors
 from registry.investor.models import Investor, KycState
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import OVERSIGHT, Actor, Role
 from registry.kernel.clock import now
 from registry.kernel.errors import Conflict, Invalid, NotFound
 from registry.kernel.vault import Vault
@@ -23,8 +23,6 @@ from registry.kyc.repository import find_approved, find_open, get_review
 from registry.lifecycle import service as lifecycle
 from registry.party import service as parties
 from registry.sanctions.screening import screen_party
-
-OVERSEERS = (Role.COMPLIANCE, Role.REGULATOR, Role.AUDITOR)
 
 
 def open_review(
@@ -106,7 +104,7 @@ def require_readable(session: Session, actor: Actor, review: KycReview) -> None:
     NotFound
     """
     investor = investors.get_investor(session, review.investor_id)
-    if not actor.has(*OVERSEERS) and not actor.is_person_of(investor.subject):
+    if not actor.has(*OVERSIGHT) and not actor.is_person_of(investor.subject):
         raise NotFound("kyc_review", review.id)
 
 
@@ -115,7 +113,7 @@ def assessments_told_to(session: Session, actor: Actor) -> Callable[[KycReview],
 
     Of all, for who oversees, but not as whom the officers judge (AMLA 2010, s. 7).
     """
-    if not actor.has(*OVERSEERS):
+    if not actor.has(*OVERSIGHT):
         return lambda _: False
     own = investors.find_investor_of(session, actor.person)
     return lambda review: own is None or review.investor_id != own.id

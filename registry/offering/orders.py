@@ -16,7 +16,7 @@ from registry.investor import service as investors
 from registry.investor import wallets
 from registry.investor.models import Investor
 from registry.journal import service as journal
-from registry.kernel.actor import Actor, Role
+from registry.kernel.actor import OVERSIGHT, Actor, Role
 from registry.kernel.errors import NotFound
 from registry.kernel.reading import Composed
 from registry.kernel.rows import among, get_row, page_after
@@ -24,7 +24,7 @@ from registry.offering import money
 from registry.offering.models import Offering, OfferingKind, Order, OrderState, WaitingEntry
 
 Owned = TypeVar("Owned", Order, WaitingEntry)
-BOOKKEEPERS = (Role.TREASURY, Role.AUDITOR, Role.REGULATOR, Role.COMPLIANCE)
+BOOKKEEPERS = OVERSIGHT | {Role.TREASURY}
 
 
 def release_orders(

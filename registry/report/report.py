@@ -13,10 +13,8 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
-from registry.kernel.actor import Role
+from registry.kernel.actor import OVERSIGHT, Role
 from registry.kernel.vault import Vault
-
-OVERSIGHT = frozenset({Role.REGULATOR, Role.AUDITOR, Role.COMPLIANCE})
 
 
 class Kind(StrEnum):
