@@ -112,7 +112,7 @@ def make_large_token(
         "part": max(holders // 2, 1),
         "per_block": PER_BLOCK,
         "head": head,
-        "final": head - NOT_FINAL,
+        "final": max(head - NOT_FINAL, head // 2),  # a small token has final blocks too
         "least": LEAST,
         "span": SPAN,
     }

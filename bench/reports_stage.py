@@ -25,7 +25,7 @@ from registry.document.store import DocumentStore
 from registry.journal.sealer import seal_all
 from registry.kernel.db import Database
 from registry.kernel.vault import Vault
-from registry.party.details import Details, keep, known_of
+from registry.party.details import Details, cnic_of, keep, keep_cnic, known_of
 from registry.party.models import Party, PartyKind
 from registry.policy.models import PolicyName
 from registry.policy.service import policy_on
@@ -100,32 +100,38 @@ def _price(session: Session, token_id: UUID) -> None:
 
 
 def _seal_parties(session: Session, vault: Vault) -> None:
-    """Seal the details of everybody who was copied: another's do not open."""
+    """Seal what is known of everybody who was copied: another's does not open."""
     copied = text(
-        "SELECT p.id, p.kind FROM party p JOIN investor i ON i.party_id = p.id"
+        "SELECT p.id, p.kind, p.cnic_sealed IS NOT NULL FROM party p JOIN investor i ON i.party_id = p.id"
         " WHERE i.subject LIKE 'holder-%'"
     )
-    details = _details(session, vault)
+    details, cnic = _details(session, vault)
     clones = session.connection().execute(copied).all()
     # One object for all of them: making one takes longer than sealing.
     party = Party(kind=PartyKind.NATURAL, created_by="bench")
     with cursor_of(session) as cursor:
-        cursor.execute("CREATE TEMP TABLE sealed (id uuid, details bytea) ON COMMIT DROP")
-        with cursor.copy("COPY sealed FROM STDIN (FORMAT binary)") as copy:
-            copy.set_types(["uuid", "bytea"])
-            for party.id, party.kind in clones:
-                keep(vault, party, details)
-                copy.write_row((party.id, party.details_sealed))
         cursor.execute(
-            "UPDATE party SET details_sealed = sealed.details FROM sealed"
-            " WHERE sealed.id = party.id"
+            "CREATE TEMP TABLE sealed (id uuid, details bytea, cnic bytea) ON COMMIT DROP"
+        )
+        with cursor.copy("COPY sealed FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(["uuid", "bytea", "bytea"])
+            for party.id, party.kind, has_cnic in clones:
+                keep(vault, party, details)
+                keep_cnic(vault, party, cnic)
+                sealed_cnic = party.cnic_sealed if has_cnic else None
+                copy.write_row((party.id, party.details_sealed, sealed_cnic))
+        cursor.execute(
+            "UPDATE party SET details_sealed = sealed.details, cnic_sealed = sealed.cnic"
+            " FROM sealed WHERE sealed.id = party.id"
         )
 
 
-def _details(session: Session, vault: Vault) -> Details:
+def _details(session: Session, vault: Vault) -> tuple[Details, str]:
     of_people = text("SELECT party_id FROM investor WHERE subject LIKE 'person-%' LIMIT 1")
     party = session.get_one(Party, session.connection().execute(of_people).scalar_one())
-    return known_of(vault, party)
+    cnic = cnic_of(vault, party)
+    assert cnic is not None
+    return known_of(vault, party), cnic
 
 
 def _queue(session: Session) -> None:
