@@ -21,6 +21,7 @@ from api.auth.errors import Unauthenticated
 from api.auth.keys import KeyVerifier
 from api.auth.session_tokens import SessionIssuer
 from api.auth.tokens import TokenVerifier
+from api.handlers import RequestReading
 from api.rate_limits import RateLimits
 from chain.node.client import ChainClient
 from chain.node.finality import confirmations_needed
@@ -167,6 +168,7 @@ async def get_turn(request: Request) -> AsyncIterator[None]:
     threads stop each other until the pool gives up.
     """
     async with request.app.state.turns:
+        request.state.has_turn = True
         yield
 
 
@@ -192,22 +194,13 @@ def get_session(request: Request, _turn: TurnDep) -> Iterator[Session]:
         raise refusal
 
 
-async def get_read_session(request: Request, _turn: TurnDep) -> AsyncIterator[ReadSession]:
-    """Give one read-only, repeatable transaction.
-
-    It begins in the thread of whoever asks first, and a handler's own thread ends it
-    (`api.handlers`); what is still open after a refusal is ended here.
-    """
-    session = services_of(request).database.open_reading()
-    try:
-        yield session
-    finally:
-        if session.in_transaction():
-            await run_in_threadpool(session.close)
+async def get_read_session(request: Request) -> ReadSession:
+    """Give one read-only, repeatable transaction, which the handler begins and ends."""
+    return RequestReading(services_of(request).database.engine, request)
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
-ReadSessionDep = Annotated[ReadSession, Depends(get_read_session, scope="function")]
+ReadSessionDep = Annotated[ReadSession, Depends(get_read_session)]
 
 
 async def get_vault(services: ServicesDep) -> Vault:

@@ -14,14 +14,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from api.deps import ActorDep, SessionDep
-from api.handlers import in_one_thread
+from api.handlers import PlainRoute
 from registry.idempotency import service as idempotency
 from registry.idempotency.models import StoredAnswer
 from registry.kernel.messages import spoken
@@ -128,11 +127,8 @@ def claim_key(
     request.state.claimed = (actor.subject, idempotency_key, request_hash)
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(PlainRoute):
     """Stores the answer of a mutation under its key, inside its own transaction."""
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, in_one_thread(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()

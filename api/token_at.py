@@ -72,7 +72,7 @@ async def get_token_at(
         require_known(session, token, when.known_at, block=block.number)
         return TokenAt(token, block, AsOfBlockRead.of(block, needed), tokenization)
 
-    return Later(find)
+    return Later(session, find)
 
 
 ChainIdParam = Annotated[
@@ -145,10 +145,8 @@ def find_named(session: Session, which: Which) -> Token:
     if isinstance(which.token_id, UUID):
         if not which.is_our_chain:
             raise NotFound("token", which.token_id)
-        address = tokenizations.get_deployed(session, which.token_id).token_address
-        assert address is not None
-    else:
-        address = bytes.fromhex(which.token_id[2:])
+        return captable.get_token_of(session, which.token_id, chain_id=which.chain_id)
+    address = bytes.fromhex(which.token_id[2:])
     return captable.get_token(session, address, chain_id=which.chain_id)
 
 
@@ -183,7 +181,7 @@ async def get_projected_at(
     NotFound
         The chain has no such token here.
     """
-    return Later(lambda: _look(session, services, which, needed, when))
+    return Later(session, lambda: _look(session, services, which, needed, when))
 
 
 async def get_paged_at(
@@ -213,7 +211,7 @@ async def get_paged_at(
         block = partial(_page_block, session, at, first)
         return PagedAt(at.token, at.block, at.block_read, replace(placed, block=block))
 
-    return Later(find)
+    return Later(session, find)
 
 
 def _page_block(session: Session, at: ProjectedAt, first: PageBlock | None) -> PageBlock:

@@ -10,6 +10,7 @@ from fastapi.params import Depends as DependsOn
 from fastapi.routing import APIRoute
 
 from api.deps import ADMITTED, admit
+from api.handlers import PlainRoute
 from api.idempotency import IdempotentRoute
 from api.schemas.common import PROBLEMS
 
@@ -56,6 +57,7 @@ def open_router(
     return APIRouter(
         prefix=prefix,
         tags=[tag],
+        route_class=PlainRoute,
         responses=responses,
         dependencies=dependencies,
         generate_unique_id_function=_name_of,

@@ -193,6 +193,8 @@ class AsOfBlock:
         Then the branch up to it, where the answer is what we knew of it.
     degraded : str or None
         Why what we tell of it is not to be relied on; None where it is.
+    is_newest : bool
+        Nothing was projected above it, in the transaction that has found it.
     """
 
     number: int
@@ -202,6 +204,7 @@ class AsOfBlock:
     is_orphaned: bool = False
     lost: LostBranch | None = None
     degraded: str | None = None
+    is_newest: bool = False
 
     @property
     def kept(self) -> int:

@@ -25,6 +25,7 @@ from registry.captable.events import FORCED, ProjectedBlock, ProjectedEvent
 from registry.captable.ledger import Changes, Numbered
 from registry.captable.models import EventKind
 from registry.captable.spans import Spans
+from registry.kernel.reading import ReadSession
 
 ROWS_AT_ONCE = 8_000
 """So many are written while the server stores those before."""
@@ -41,6 +42,8 @@ _SPAN_COLUMNS = (
 
 def cursor_of(session: Session) -> Cursor[Any]:
     """Give the driver's own cursor in the session's transaction, having written what is pending."""
+    if isinstance(session, ReadSession):
+        return session.cursor()
     session.flush()
     cursor: Cursor[Any] = session.connection().connection.cursor()  # type: ignore[assignment]
     return cursor

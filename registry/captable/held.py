@@ -30,6 +30,9 @@ WHERE b.token_no = {token}
   AND CASE WHEN b.block_number <= {block} THEN b.balance_units ELSE s.balance_units END > 0
 """
 
+_TOLD = {"token": "%(token)s::int4", "block": "%(block)s::int8"}
+HELD_TOLD = HELD.format(**_TOLD)
+"""The same of a token and a block that are told with the statement, which is planned once."""
 
 # What the holder of a balance `b` had at a block (units, frozen); no row for who had nothing yet.
 HELD_BY_ONE = """

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import HELD, held_by
+from registry.captable.held import HELD_TOLD, held_by
 from registry.captable.models import Token
 from registry.captable.times import LAST_AT
 
@@ -33,7 +33,7 @@ def list_held(
 ) -> list[HeldUnits]:
     """List a page of the cap table at `block`, by address: how much, and not who they are."""
     values = {"token": token.token_no, "block": block.number, "after": after or b""}
-    held = _HELD if block.lost is None else held_by(token, block)
+    held = HELD_TOLD if block.lost is None else held_by(token, block)
     # The limit is written, not told: else no plan but one made for each page seems cheap enough.
     query = _PAGE.format(held=held, limit=int(limit)).encode()
     with cursor_of(session) as cursor:
@@ -47,8 +47,6 @@ SELECT h.address, x.balance_units::text, x.frozen_units::text
 FROM ({held}) x JOIN holder h USING (holder_no)
 WHERE h.address > %(after)s ORDER BY h.address LIMIT {limit}
 """
-_AS_TOLD = {"block": "%(block)s", "token": "%(token)s"}
-_HELD = HELD.format(**_AS_TOLD)
 
 
 def find_block(

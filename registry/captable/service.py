@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -27,6 +28,7 @@ from registry.captable.readings import IS_OURS
 from registry.captable.times import first_since
 from registry.kernel.errors import Conflict, NotFound, Unavailable
 from registry.kernel.reading import Composed
+from registry.tokenization.models import Tokenization
 
 
 def get_token(session: Session, address: bytes, *, chain_id: int | None = None) -> Token:
@@ -41,7 +43,29 @@ def get_token(session: Session, address: bytes, *, chain_id: int | None = None) 
     Conflict
         ``token_refused``.
     """
-    token = find_token(session, address, chain_id=chain_id)
+    return _followed(find_token(session, address, chain_id=chain_id), address)
+
+
+def get_token_of(session: Session, tokenization_id: UUID, *, chain_id: int) -> Token:
+    """Return the projected token of a tokenization.
+
+    Raises
+    ------
+    NotFound
+        There is no such tokenization, or it has no token, or the chain has not told of it yet.
+    Unavailable, Conflict
+        As `get_token`.
+    """
+    found = _TOKEN_OF.all(session, tokenization_id=tokenization_id, chain_id=chain_id)
+    if not found:
+        raise NotFound("tokenization", tokenization_id)
+    [(address, token)] = found
+    if address is None:
+        raise NotFound("token", tokenization_id)
+    return _followed(token, address)
+
+
+def _followed(token: Token | None, address: bytes) -> Token:
     if token is None:
         raise NotFound("token", f"0x{address.hex()}")
     require_followed(token.refusal, token.caught_up_to)
@@ -99,6 +123,15 @@ _TOKENS = Composed(
 )
 _TOKEN = Composed(_BY_ADDRESS)
 _TOKEN_OF_CHAIN = Composed(_BY_ADDRESS.where(col(Token.chain_id) == bindparam("chain_id")))
+_TOKEN_OF = Composed(
+    sql_select(col(Tokenization.token_address), Token)
+    .outerjoin(
+        Token,
+        (col(Token.address) == col(Tokenization.token_address))
+        & (col(Token.chain_id) == bindparam("chain_id")),
+    )
+    .where(col(Tokenization.id) == bindparam("tokenization_id"))
+)
 
 
 def confirmations_of_final(session: Session, chain_id: int) -> int:
@@ -168,7 +201,8 @@ def find_block_at(
         raise Conflict("block_not_synced", f"Block {as_of} is not projected; the last is {last}.")
     if number is None:
         raise NotFound("block", f"at or before {as_of}")
-    return AsOfBlock(number, digest, mined_at, max(head - number, 0), degraded=degraded)
+    above = max(head - number, 0)
+    return AsOfBlock(number, digest, mined_at, above, degraded=degraded, is_newest=number == last)
 
 
 def first_block_since(session: Session, chain_id: int, since: int | datetime | None) -> int | None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
 
 import psycopg
 from sqlalchemy import Engine, create_engine, event, text
@@ -16,11 +15,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlmodel import Session
 
+from registry.kernel.lending import DriverConnection, borrow, driver_of, give_back
 from registry.kernel.reading import ReadSession
 
 __all__ = ["Database", "DatabaseUnreachable", "DriverConnection", "ReadSession"]
-
-DriverConnection = psycopg.Connection[tuple[Any, ...]]
 
 
 class DatabaseUnreachable(Exception):
@@ -70,9 +68,6 @@ class Database:
             if statement_seconds:
                 event.listen(self.engine, "connect", partial(_limit_statements, statement_seconds))
             event.listen(self.engine, "checkout", _require_open)
-            self._reader = self.engine.execution_options(
-                postgresql_readonly=True, isolation_level="REPEATABLE READ"
-            )
         except ArgumentError as error:
             raise DatabaseUnreachable(
                 "DATABASE_URL is not a database URL. Write it as "
@@ -148,28 +143,19 @@ class Database:
 
         Until then it waits for nothing: no connection, no question to the server.
         """
-        return ReadSession(self._reader, expire_on_commit=False)
+        return ReadSession(self.engine)
 
     @contextmanager
     def autocommit(self) -> Iterator[DriverConnection]:
         """Give the driver's own connection, on which each statement commits by itself.
 
-        For what is asked before every request: half of the time of a session is its own.
+        For what is asked before every request.
         """
-        pooled = self.engine.raw_connection()
+        lent = borrow(self.engine)
         try:
-            driver = cast("DriverConnection", pooled.driver_connection)
-            driver.autocommit = True
-            try:
-                yield driver
-            finally:
-                if driver.closed:
-                    # The pool would try to roll back, and log that it cannot.
-                    pooled.invalidate()
-                else:
-                    driver.autocommit = False
+            yield driver_of(lent)
         finally:
-            pooled.close()
+            give_back(lent)
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import bindparam, inspect, select, text
-from sqlalchemy.exc import DataError, InternalError
+from sqlalchemy.exc import DataError, InternalError, OperationalError
 from sqlalchemy.orm.exc import UnmappedInstanceError
 from sqlmodel import SQLModel, col
 
@@ -27,6 +29,7 @@ from tests.factories import COMPLIANCE, Desk
 pytestmark = pytest.mark.db
 
 ASKED = "SELECT count(*) FROM holder WHERE holder_no = :number"
+ASKED_BYTES = b"SELECT count(*) FROM holder WHERE address = %(address)s"
 # The driver prepares what it was given five times.
 OFTEN = 8
 
@@ -59,6 +62,58 @@ def test_reading__that_writes__is_refused(one_connection: Database) -> None:
         one_connection.reading() as session,
     ):
         session.connection().execute(insert)
+
+
+def test_reading__by_driver_and_by_sqlalchemy__is_of_one_snapshot(
+    one_connection: Database,
+) -> None:
+    with one_connection.reading() as session:
+        [(asked,)] = session.ask(b"SELECT pg_backend_pid()::text || txid_current_snapshot()", {})
+        told = session.scalar(text("SELECT pg_backend_pid()::text || txid_current_snapshot()"))
+
+        assert asked == told
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+@pytest.mark.parametrize("by_sqlalchemy", [True, False])
+def test_reading__ended__leaves_a_connection_as_it_was(
+    one_connection: Database, *, ends_well: bool, by_sqlalchemy: bool
+) -> None:
+    query = "SELECT count(*) FROM holder" if ends_well else "SELECT 1 / 0"
+    with contextlib.suppress(DataError), one_connection.reading() as session:
+        if by_sqlalchemy:
+            session.execute(text(query))
+        else:
+            session.ask(query.encode(), {})
+
+    # The only one there is.
+    with one_connection.transaction() as session:
+        driver = session.connection().connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        assert not driver.autocommit
+        session.execute(
+            text("INSERT INTO holder (address) VALUES (decode(repeat('01', 20), 'hex'))")
+        )
+        session.rollback()
+    with one_connection.reading() as session:
+        assert session.ask(ASKED_BYTES, {"address": b"\1" * 20}) == [(0,)]
+
+
+@pytest.mark.parametrize("by_sqlalchemy", [True, False])
+def test_reading__whose_server_has_gone__says_so_and_the_next_one_reads(
+    one_connection: Database, *, by_sqlalchemy: bool
+) -> None:
+    with one_connection.reading() as session:
+        [(server,)] = session.ask(b"SELECT pg_backend_pid()", {})
+        with psycopg.connect(one_connection.driver_url) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [server])
+        with pytest.raises(OperationalError):
+            session.execute(text("SELECT 1")) if by_sqlalchemy else session.ask(b"SELECT 1", {})
+        session.close()
+
+    assert one_connection.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    with one_connection.reading() as session:
+        assert session.ask(b"SELECT 1", {}) == [(1,)]
 
 
 @pytest.fixture(scope="module")
