@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam, func, true
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -17,7 +17,7 @@ from registry.captable.models import Token
 from registry.captable.portfolio import Holding, list_holdings, list_read_again
 from registry.captable.service import find_block_at
 from registry.kernel.reading import Composed
-from registry.kernel.rows import among, among_named
+from registry.kernel.rows import among, among_named, among_words
 from registry.offering.models import RESERVING, Offering, Order, OrderState
 from registry.tokenization.models import Tokenization
 from registry.valuation.models import Valuation, ValuationState
@@ -173,7 +173,7 @@ def read_portfolio(session: Session, investor_id: UUID, chain_id: int) -> Portfo
 
 
 def _add_orders(session: Session, investor_id: UUID, positions: dict[UUID, Position]) -> None:
-    rows = _ORDERED.all(session, investor_id=investor_id, states=list(RESERVING))
+    rows = _ORDERED.all(session, investor_id=investor_id)
     missing = {row[0] for row in rows} - positions.keys()
     if missing:
         query = (
@@ -205,42 +205,38 @@ _ORDERED = Composed(
     .join(Offering, col(Offering.id) == col(Order.offering_id))
     .where(
         col(Order.investor_id) == bindparam("investor_id"),
-        among_named(col(Order.state), "states"),
+        among_words(col(Order.state), sorted(RESERVING)),
     )
     .group_by(col(Offering.tokenization_id), col(Order.state))
 )
-_VALUATIONS = Composed(
-    sql_select(Valuation).where(
-        among_named(col(Valuation.asset_id), "asset_ids"),
-        among_named(col(Valuation.state), "states"),
+_LAST_SALE = (
+    sql_select(col(Offering.price_paisa), col(Offering.last_sold_at))
+    .where(
+        col(Offering.tokenization_id) == col(Tokenization.id),
+        col(Offering.last_sold_at).is_not(None),
     )
+    .order_by(col(Offering.last_sold_at).desc())
+    .limit(1)
+    .correlate(Tokenization)
+    .lateral("last_sale")
 )
-_LAST_SALES = Composed(
-    sql_select(col(Offering.tokenization_id), col(Offering.price_paisa), col(Offering.last_sold_at))
-    .where(among_named(col(Offering.tokenization_id), "token_ids"))
-    .order_by(col(Offering.last_sold_at).asc().nulls_first())
+_WORTH = Composed(
+    sql_select(col(Tokenization.id), Valuation, _LAST_SALE.c.price_paisa, _LAST_SALE.c.last_sold_at)
+    .select_from(Tokenization)
+    .outerjoin(
+        Valuation,
+        (col(Valuation.asset_id) == col(Tokenization.asset_id))
+        & among_words(col(Valuation.state), (ValuationState.ACCEPTED, ValuationState.STALE)),
+    )
+    .outerjoin(_LAST_SALE, true())
+    .where(among_named(col(Tokenization.id), "token_ids"))
 )
 
 
 def _add_worth(session: Session, positions: Mapping[UUID, Position]) -> None:
     if not positions:
         return
-    valuations = _valuations(session, {p.tokenization.asset_id for p in positions.values()})
-    sales = last_sales(session, positions)
-    for token_id, position in positions.items():
-        position.valuation = valuations.get(position.tokenization.asset_id)
-        position.last_sale = sales.get(token_id)
-
-
-def _valuations(session: Session, asset_ids: Iterable[UUID]) -> Mapping[UUID, Valuation]:
-    states = [ValuationState.ACCEPTED, ValuationState.STALE]
-    rows = _VALUATIONS.scalars(session, asset_ids=sorted(asset_ids), states=states)
-    return {row.asset_id: row for row in rows}
-
-
-def last_sales(session: Session, token_ids: Iterable[UUID]) -> Mapping[UUID, LastSale]:
-    """Return the last completed sale of each token, at the one price of its orders."""
-    rows = _LAST_SALES.all(session, token_ids=sorted(token_ids))
-    return {
-        token_id: LastSale(paisa, moment) for token_id, paisa, moment in rows if moment is not None
-    }
+    for token_id, valuation, paisa, moment in _WORTH.all(session, token_ids=list(positions)):
+        positions[token_id].valuation = valuation
+        if moment is not None:
+            positions[token_id].last_sale = LastSale(paisa, moment)
