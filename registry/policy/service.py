@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.journal import service as journal
 from registry.kernel.actor import Actor
 from registry.kernel.errors import Conflict, Invalid
+from registry.kernel.reading import Composed
 from registry.kernel.rows import get_row, page_after
 from registry.lifecycle.reasons import check_other_person
 from registry.policy.models import Bound, PolicyName, PolicyRow, PolicyUnit
@@ -105,11 +108,7 @@ class PolicyHistory:
 def history_of(session: Session, name: PolicyName) -> PolicyHistory:
     """Read all that a threshold ever was, as far as the session knows: a few rows."""
     original = original_policies()[name]
-    rows = session.exec(
-        select(PolicyRow)
-        .where(col(PolicyRow.name) == name, col(PolicyRow.confirmed_by).is_not(None))
-        .order_by(col(PolicyRow.valid_from), col(PolicyRow.id))
-    )
+    rows = _CONFIRMED.scalars(session, name=name)
     changes = [
         replace(
             original,
@@ -121,6 +120,13 @@ def history_of(session: Session, name: PolicyName) -> PolicyHistory:
         for row in rows
     ]
     return PolicyHistory(original, changes)
+
+
+_CONFIRMED = Composed(
+    sql_select(PolicyRow)
+    .where(col(PolicyRow.name) == bindparam("name"), col(PolicyRow.confirmed_by).is_not(None))
+    .order_by(col(PolicyRow.valid_from), col(PolicyRow.id))
+)
 
 
 def policy_on(session: Session, name: PolicyName, day: date) -> Policy:

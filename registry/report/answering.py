@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.branches import known_block_at
+from registry.captable.bulk import cursor_of
 from registry.captable.models import ChainBlock
 from registry.captable.readings import require_all_known
 from registry.captable.service import sync_state
@@ -36,7 +36,10 @@ from registry.tokenization.models import Tokenization
 
 MAX_CSV_ROWS = 200_000
 MAX_PDF_ROWS = 2_000
-_NO_WORKERS = text("SET LOCAL max_parallel_workers_per_gather = 0")
+_PLANNING = (
+    b"SELECT set_config('max_parallel_workers_per_gather', '0', true),"
+    b" set_config('jit', 'off', true), set_config('plan_cache_mode', %s, true)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,10 @@ class Desk:
         """Answer with a page; one row beyond it tells that there is more."""
         limit = self.question.limit
         assert limit is not None
-        # Workers that the planner would start for it take longer than a page of few rows.
-        self._session.connection().execute(_NO_WORKERS)
+        # Workers that the planner would start, and what it would compile, take longer than a page.
+        mode = "force_generic_plan" if self.report.planned_once else "auto"
+        with cursor_of(self._session) as cursor:
+            cursor.execute(_PLANNING, (mode,))
         rows = self.report.rows(self._session, self.question)
         found = list(islice(rows, limit))
         # Whom the row beyond tells of nobody reads.

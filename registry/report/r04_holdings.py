@@ -70,8 +70,29 @@ class Holder:
     wallets: Sequence[bytes]
 
 
-Source = Callable[[Session, Question[OfPerson], Holder, Sequence[Any]], Iterator[Row]]
-"""Yields the rows of one kind behind the rest of a key, which begins with the kind's place."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row before it is known what it is worth.
+
+    Parameters
+    ----------
+    key
+        The rest of one, which begins with the place of the row's kind.
+    values
+        Those of `COLUMNS`, without the value.
+    asset_id, part
+        Of which asset's worth, and what part of it.
+    """
+
+    key: tuple[Any, ...]
+    values: tuple[Any, ...]
+    asset_id: UUID | None
+    part: Fraction | None
+
+
+Source = Callable[[Session, Question[OfPerson], Holder, Sequence[Any]], Iterator[Held]]
+"""Yields what is held of one kind, behind the rest of a key."""
+_VALUE = [column.name for column in COLUMNS].index("value")
 
 # A member of a group holds their part of what the group holds.
 _TITLES = f"""
@@ -81,17 +102,25 @@ WITH mine AS MATERIALIZED (
   SELECT g.id, (m ->> 'hissa')::numeric,
     (SELECT sum((x ->> 'hissa')::numeric) FROM jsonb_array_elements(g.members) x)
   FROM party g CROSS JOIN jsonb_array_elements(g.members) m
-  WHERE g.members @> %(member)s::jsonb AND (m ->> 'party_id')::uuid = %(party)s::uuid)
-SELECT a.id, a.code, t.id, mine.party_id, s.hissa, v.kul_hissay, part, whole,
+  WHERE g.members @> %(member)s::jsonb AND (m ->> 'party_id')::uuid = %(party)s::uuid),
+-- Step by step, each by an index: a plan for anybody would begin with all titles there are.
+had AS MATERIALIZED (
+  SELECT t.asset_id, t.id AS title_id, mine.party_id, s.hissa, v.kul_hissay, part, whole
+  FROM mine
+  CROSS JOIN LATERAL (SELECT * FROM title_share WHERE party_id = mine.party_id OFFSET 0) s
+  CROSS JOIN LATERAL (SELECT * FROM title_version WHERE id = s.version_id OFFSET 0) v
+  CROSS JOIN LATERAL (SELECT * FROM title WHERE id = v.title_id OFFSET 0) t
+  WHERE NOT t.state = ANY(%(claimed)s)
+    AND v.valid_from <= %(moment)s AND (v.valid_to IS NULL OR v.valid_to > %(moment)s)
+    AND v.recorded_at <= %(known)s AND (v.superseded_at IS NULL OR v.superseded_at > %(known)s)
+    AND (t.id, mine.party_id) > (%(title)s, %(holder)s)),
+page AS MATERIALIZED (SELECT * FROM had ORDER BY title_id, party_id LIMIT %(limit)s)
+SELECT a.id, a.code, t.id, mine.party_id, mine.hissa, mine.kul_hissay, part, whole,
   ({TITLE_SINCE}) AS since
-FROM mine JOIN title_share s ON s.party_id = mine.party_id
-JOIN title_version v ON v.id = s.version_id
-JOIN title t ON t.id = v.title_id JOIN asset a ON a.id = t.asset_id
-WHERE NOT t.state = ANY(%(claimed)s)
-  AND v.valid_from <= %(moment)s AND (v.valid_to IS NULL OR v.valid_to > %(moment)s)
-  AND v.recorded_at <= %(known)s AND (v.superseded_at IS NULL OR v.superseded_at > %(known)s)
-  AND (t.id, mine.party_id) > (%(title)s, %(holder)s)
-ORDER BY t.id, mine.party_id LIMIT %(limit)s
+FROM page mine
+CROSS JOIN LATERAL (SELECT id FROM title WHERE id = mine.title_id OFFSET 0) t
+CROSS JOIN LATERAL (SELECT id, code FROM asset WHERE id = mine.asset_id OFFSET 0) a
+ORDER BY t.id, mine.party_id
 """  # noqa: S608 - no value in it
 _CLAIMED = [state.value for state in CLAIMED]
 
@@ -124,12 +153,31 @@ def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
     holder = _holder_of(session, question)
     if question.block is not None:
         require_followed(session, question, holder.wallets)
+    held = _held(session, question, holder)
+    assets = {each.asset_id for _, each in held if each.asset_id is not None}
+    worth = worth_of(session, question, assets)
+    for place, each in held:
+        value = part_of(worth.get(each.asset_id) if each.asset_id else None, each.part)
+        yield Row((place, *each.key), (*each.values[:_VALUE], value, *each.values[_VALUE:]))
     first, *rest = question.after or (0,)
+    if holder.party_id is not None and question.parameters.beneficial:
+        after = rest if first == BEHIND else ()
+        for key, values in rows_behind(session, question, holder.party_id, after):
+            yield Row((BEHIND, *key), values)
+
+
+def _held(
+    session: Session, question: Question[OfPerson], holder: Holder
+) -> Sequence[tuple[int, Held]]:
+    """List what is held in their own name on this page, with the place of its kind."""
+    first, *rest = question.after or (0,)
+    found: list[tuple[int, Held]] = []
     for place, source in enumerate(SOURCES):
-        if place >= int(first):
+        is_full = question.fetch is not None and len(found) >= question.fetch
+        if place >= int(first) and not is_full:
             after = rest if place == first else ()
-            for key, values in source(session, question, holder, after):
-                yield Row((place, *key), values)
+            found += [(place, each) for each in source(session, question, holder, after)]
+    return found
 
 
 def _holder_of(session: Session, question: Question[OfPerson]) -> Holder:
@@ -197,7 +245,7 @@ def _wallets_of(session: Session, party_id: UUID) -> Sequence[bytes]:
 
 def _titles(
     session: Session, question: Question[OfPerson], holder: Holder, after: Sequence[Any]
-) -> Iterator[Row]:
+) -> Iterator[Held]:
     if holder.party_id is None:
         return
     title, of = after or (UUID(int=0), UUID(int=0))
@@ -207,21 +255,20 @@ def _titles(
         "title": title, "holder": of, "limit": question.fetch,
     }  # fmt: skip
     with cursor_of(session) as cursor:
-        # Planned for this person: a plan for anybody walks all titles in the order of their ids.
-        found = cursor.execute(_TITLES.encode(), asked, prepare=False).fetchall()
-    worth = worth_of(session, question, {row[0] for row in found})
+        found = cursor.execute(_TITLES.encode(), asked).fetchall()
     for asset_id, code, title_id, party_id, hissa, kul_hissay, part, whole, since in found:
         share = Fraction(hissa, kul_hissay) * Fraction(int(part), int(whole))
-        yield Row(
+        yield Held(
             (str(title_id), str(party_id)),
             ("DIRECT_TITLE", code, title_id, party_id, None, None, None, share, None, None, None,
-             part_of(worth.get(asset_id), share), since),
+             since),
+            asset_id, share,
         )  # fmt: skip
 
 
 def _tokens(
     session: Session, question: Question[OfPerson], holder: Holder, after: Sequence[Any]
-) -> Iterator[Row]:
+) -> Iterator[Held]:
     block = question.block
     if block is None or not holder.wallets:
         return
@@ -232,8 +279,7 @@ def _tokens(
     }  # fmt: skip
     query = _TOKENS.format(held=ever_held(block)).encode()
     with cursor_of(session) as cursor:
-        found = cursor.execute(query, asked, prepare=False).fetchall()
-    worth = worth_of(session, question, {row[8] for row in found if row[8] is not None})
+        found = cursor.execute(query, asked).fetchall()
     for token_no, holder_no, address, *token, units, frozen, stopped, supply, kept in found:
         had, locked, whole = int(units), int(frozen), int(supply)
         is_frozen, since = stopped, kept
@@ -249,22 +295,17 @@ def _tokens(
         of_asset = None
         if token_id is not None:
             of_asset = Fraction(had, declared) * Fraction(economic_num, economic_den)
-        yield Row(
+        yield Held(
             (token_no, address.hex()),
             ("TOKEN", code, None, holder.party_id, token_id, symbol, address,
-             Fraction(had, whole), had, locked, is_frozen,
-             part_of(worth.get(asset_id), of_asset), since),
+             Fraction(had, whole), had, locked, is_frozen, since),
+            asset_id, of_asset,
         )  # fmt: skip
 
 
-def _behind(
-    session: Session, question: Question[OfPerson], holder: Holder, after: Sequence[Any]
-) -> Iterator[Row]:
-    if holder.party_id is not None and question.parameters.beneficial:
-        yield from rows_behind(session, question, holder.party_id, after)
-
-
-SOURCES: tuple[Source, ...] = (_titles, _tokens, _behind)
+SOURCES: tuple[Source, ...] = (_titles, _tokens)
+BEHIND = len(SOURCES)
+"""The place of what others hold, after what the person does."""
 
 HOLDINGS = Report(
     code="R-04",
@@ -275,4 +316,5 @@ HOLDINGS = Report(
     rows=_rows,
     speaks_of_chain=True,
     counts_holders=True,
+    planned_once=True,
 )

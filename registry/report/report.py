@@ -170,6 +170,9 @@ class Report(Generic[P]):
     of_one_moment
         What its rows tell gives them their order, or they add up to one whole: every page is of the
         moment of the first.
+    planned_once
+        What it asks is of one person, whom one plan serves as well as another: the server makes it
+        once for everybody, since to plan for each takes it longer than to answer.
     restricted_to
         Who may read it.
     """
@@ -183,6 +186,7 @@ class Report(Generic[P]):
     speaks_of_chain: bool = False
     counts_holders: bool = False
     of_one_moment: bool = False
+    planned_once: bool = False
     restricted_to: frozenset[Role] = OVERSIGHT
 
     @property

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from registry.asset.models import Asset
 from registry.captable import service as captable
+from registry.captable.bulk import cursor_of
 from registry.captable.models import Token
 from registry.kernel.errors import Invalid, NotFound
 from registry.report.report import Parameters, Question
@@ -114,12 +115,14 @@ def token_of(session: Session, question: Question[T]) -> tuple[Tokenization, Tok
     return tokenization, token
 
 
-_PATH = text(
-    "SELECT set_config('search_path', :path, true), set_config('milkiyat.known_at', :known, true)"
-)
-_NOW = text(
-    "SELECT current_setting('search_path'), coalesce(current_setting('milkiyat.known_at', true),'')"
-)
+_PATH = b"SELECT set_config('search_path', %s, true), set_config('milkiyat.known_at', %s, true)"
+# The settings of before are read first: OFFSET keeps the two apart.
+_PATH_INSTEAD = b"""
+SELECT was.path, was.known,
+  set_config('search_path', 'past, public', true), set_config('milkiyat.known_at', %s, true)
+FROM (SELECT current_setting('search_path') AS path,
+  coalesce(current_setting('milkiyat.known_at', true), '') AS known OFFSET 0) was
+"""
 
 
 @contextmanager
@@ -135,7 +138,7 @@ def as_recorded(session: Session, question: Question[Any]) -> Iterator[datetime]
         # The session reads that already, and, where that is now, from the tables themselves.
         yield moment
         return
-    path, known = session.execute(_NOW).one()
-    session.execute(_PATH, {"path": "past, public", "known": moment.isoformat()})
-    yield moment
-    session.execute(_PATH, {"path": path, "known": known})
+    with cursor_of(session) as cursor:
+        [(path, known, *_)] = cursor.execute(_PATH_INSTEAD, (moment.isoformat(),))
+        yield moment
+        cursor.execute(_PATH, (path, known))

@@ -11,19 +11,19 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlmodel import Session
 
+from registry.captable.bulk import cursor_of
 from registry.report.report import Question
 from registry.report.subjects import as_recorded
 
 STANDING = "('ACCEPTED', 'STALE')"
 """The states of the opinion that stands for an asset; there is one at most."""
 
-_WORTH = text(f"""
+_WORTH = f"""
 SELECT asset_id, amount_paisa, basis_date FROM valuation
-WHERE asset_id = ANY(CAST(:assets AS uuid[])) AND state IN {STANDING}
-""")  # noqa: S608 - states of our own
+WHERE asset_id = ANY(%(assets)s) AND state IN {STANDING}
+""".encode()  # noqa: S608 - states of our own
 
 
 class Worth(NamedTuple):
@@ -40,9 +40,9 @@ def worth_of(
     """Return the worth of assets at the moment; whatever was never valued is left out."""
     if not asset_ids:
         return {}
-    with as_recorded(session, question):
-        found = session.execute(_WORTH, {"assets": sorted(asset_ids)}).all()
-    return {row.asset_id: Worth(*row) for row in found}
+    with as_recorded(session, question), cursor_of(session) as cursor:
+        found = map(Worth._make, cursor.execute(_WORTH, {"assets": sorted(asset_ids)}))
+        return {worth.asset_id: worth for worth in found}
 
 
 def part_of(worth: Worth | None, share: Fraction | None) -> int | None:
