@@ -12,12 +12,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, or_, select
 
 from registry.captable.blocks import AsOfBlock
 from registry.interest.models import OWNING, InterestNature
 from registry.interest.service import stated_in_force
-from registry.kernel.rows import among
+from registry.kernel.reading import Composed
+from registry.kernel.rows import among, among_named
 from registry.ownership.holders import entities_of, supplies_of, supply_of
 from registry.party.models import Party, PartyKind
 from registry.title.models import Title, TitleShare, TitleState, TitleVersion
@@ -145,16 +147,11 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
     """Add who owns these parties, and who rules over them."""
     companies: list[UUID] = []
     lands: dict[UUID, UUID] = {}
-    # Only a group's members are read: nearly all are people, who have none.
-    members_of_group = case((col(Party.kind) == PartyKind.GROUP, col(Party.members)))
-    query = select(Party.id, Party.kind, members_of_group, Party.asset_id).where(
-        among(col(Party.id), party_ids)
-    )
-    for party_id, kind, members, asset_id in session.exec(query):
+    people = set(party_ids)
+    for party_id, kind, members, asset_id in _OTHERS.all(session, party_ids=list(party_ids)):
         node = party_node(party_id)
-        if kind == PartyKind.NATURAL:
-            graph.people.add(node)
-        elif kind == PartyKind.GROUP:
+        people.remove(party_id)
+        if kind == PartyKind.GROUP:
             graph.groups.add(node)
             whole = sum(int(row["hissa"]) for row in members)
             graph.owners[node] = {
@@ -165,6 +162,7 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
             lands[asset_id] = party_id
         else:
             companies.append(party_id)
+    graph.people |= {party_node(party_id) for party_id in people}
     for asset_id, shares in title_shares(session, lands, when.as_of).items():
         graph.owners[party_node(lands[asset_id])] = {
             party_node(owner): share for owner, share in shares.items()
@@ -175,6 +173,16 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
             graph.gaps[party_node(party_id)] = Reason.NO_TITLE
     _load_companies(session, graph, when, companies)
 
+
+# Nearly all are people, of whom nothing is to be read. Members has who is a group alone.
+_OTHERS = Composed(
+    sql_select(
+        col(Party.id),
+        col(Party.kind),
+        case((col(Party.kind) == PartyKind.GROUP, col(Party.members))),
+        col(Party.asset_id),
+    ).where(among_named(col(Party.id), "party_ids"), col(Party.kind) != PartyKind.NATURAL)
+)
 
 CLAIMED = (TitleState.PROPOSED, TitleState.VERIFIED, TitleState.REFUSED)
 """States in which somebody only says that the title is theirs, or said so in vain."""

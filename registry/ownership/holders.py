@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import ever_large, held_by
+from registry.captable.held import HELD_TOLD, ever_large, held_by
 from registry.captable.models import Token
 from registry.captable.service import find_token, find_tokens, require_followed
 from registry.captable.supply import supplies_at
@@ -118,7 +118,12 @@ def entities_of(
     session: Session, tokenization: Tokenization, block: AsOfBlock | None
 ) -> Mapping[UUID, int]:
     """Return what each company, group and trust holds in all its wallets, by party."""
-    return _units(session, tokenization, block, _ENTITIES, {})
+    token = _token(session, tokenization)
+    if token is None or block is None:
+        return {}
+    query = _ENTITIES.format(held=held_by(token, block)).encode()
+    with cursor_of(session) as cursor:
+        return {party_id: int(units) for party_id, units in cursor.execute(query)}
 
 
 def units_of(
@@ -128,22 +133,14 @@ def units_of(
     party_ids: Collection[UUID],
 ) -> Mapping[UUID, int]:
     """Return what each of these parties holds in all its wallets; who holds nothing is left out."""
-    return _units(session, tokenization, block, _OF_PEOPLE, {"people": list(party_ids)})
-
-
-def _units(
-    session: Session,
-    tokenization: Tokenization,
-    block: AsOfBlock | None,
-    query: str,
-    values: Mapping[str, object],
-) -> Mapping[UUID, int]:
     token = _token(session, tokenization)
     if token is None or block is None:
         return {}
-    statement = query.format(held=held_by(token, block)).encode()
+    held = HELD_TOLD if block.lost is None else held_by(token, block)
+    asked = {"people": list(party_ids), "token": token.token_no, "block": block.number}
     with cursor_of(session) as cursor:
-        return {party_id: int(units) for party_id, units in cursor.execute(statement, values)}
+        found = cursor.execute(_OF_PEOPLE.format(held=held).encode(), asked)
+        return {party_id: int(units) for party_id, units in found}
 
 
 def large_holders(

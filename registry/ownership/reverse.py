@@ -13,12 +13,14 @@ from fractions import Fraction
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from registry.captable.bulk import cursor_of
 from registry.captable.held import ever_held
 from registry.interest.models import OWNING
-from registry.kernel.rows import among
+from registry.kernel.reading import Composed
+from registry.kernel.rows import among, among_named
 from registry.ownership.graph import (
     CLAIMED,
     Graph,
@@ -176,14 +178,20 @@ def _holdings(
     session: Session, token_ids: Collection[UUID], party_ids: Collection[UUID], when: When
 ) -> Iterator[HeldToken]:
     """Give what these parties held of each of these tokens."""
-    query = select(Tokenization).where(among(col(Tokenization.id), token_ids))
-    tokens = session.exec(query.order_by(col(Tokenization.id))).all()
+    tokens = _TOKENS.scalars(session, token_ids=list(token_ids))
     supplies = supplies_of(session, tokens, when.block)
     for token in tokens:
         supply = supplies[token.id]
         held = units_of(session, token, when.block, party_ids) if supply else {}
         for party_id, units in sorted(held.items()):
             yield HeldToken(token, party_id, units, Fraction(units, supply))
+
+
+_TOKENS = Composed(
+    sql_select(Tokenization)
+    .where(among_named(col(Tokenization.id), "token_ids"))
+    .order_by(col(Tokenization.id))
+)
 
 
 def held_titles(

@@ -106,6 +106,9 @@ class Unknown:
 
 
 Part = TypeVar("Part", Owner, Unknown)
+Whose = TypeVar("Whose")
+_Parts = Mapping[Node, Mapping[Whose, Fraction]]
+"""To each token, parts of it by whose they are."""
 
 
 @dataclass(slots=True)
@@ -153,12 +156,19 @@ def who_is_behind(
         Whoever rules over these is told too, as over all of it: the vehicle of a token.
     """
     graph = load_graph(session, {*start, *ruled}, when)
-    most = _most_passing(graph, start, ruled, threshold)
-    unproven = _add_people(session, graph, most, when, threshold)
     flow = flow_from(start, graph.owners)
+    direct, unproven = _add_people(
+        session, graph, _most(graph, flow, ruled, threshold), when, threshold
+    )
+    # What people hold themselves comes to nobody else: it is added to what comes to them.
+    shares = dict(flow.ends)
+    for token, held in direct.items():
+        for person, part in held.items():
+            came = part * flow.passing.get(token, NOTHING)
+            shares[person] = shares.get(person, NOTHING) + came
     reached = [
         Owner(node.id, share, paths_to(node, start, graph.owners, most=MOST_PATHS))
-        for node, share in flow.ends.items()
+        for node, share in shares.items()
         if share >= threshold
     ]
     unknown = list(_unknown(graph, flow, unproven))
@@ -182,51 +192,72 @@ def _ranked(parts: Sequence[Part], then: Callable[[Part], Any]) -> list[Part]:
 
 
 def _add_people(
-    session: Session, graph: Graph, most: Mapping[Node, Fraction], when: When, threshold: Fraction
-) -> Mapping[Node, Mapping[bytes, Fraction]]:
-    """Add the natural persons among the holders who may reach the threshold.
+    session: Session, graph: Graph, most: _Most, when: When, threshold: Fraction
+) -> tuple[_Parts[Node], _Parts[bytes]]:
+    """Add the natural persons among the holders who may reach the threshold, with what they hold.
 
-    Whoever is behind a company too is added with all that they hold. Of anybody else it takes a
-    large part of one token: of several, one of them gives at least an equal part of the
-    threshold.
+    Whoever does has half of it over others, or holds half of it themselves; and of several tokens
+    one of them then gives at least an equal part of that half.
 
     Returns
     -------
-    dict
-        To each token, of each large holding at an address that nobody has proven: its share.
+    dict, dict
+        To each token, the share of each of these people; and that of each large holding at an
+        address that nobody has proven.
     """
     tokens = [(node, session.get_one(Tokenization, node.id)) for node in graph.tokens]
     found = supplies_of(session, [token for _, token in tokens], when.block)
     supplies = {node: found[node.id] for node, _ in tokens}
-    people = {node.id for node in graph.people}
+    people = {
+        node.id
+        for node, share in most.coming.items()
+        if node in graph.people and 2 * share >= threshold
+    }
     unproven: dict[Node, Mapping[bytes, Fraction]] = {}
     for node, token in tokens:
-        least = ceil(threshold * supplies[node] / (len(tokens) * most.get(node, ALL)))
-        large = large_holders(session, token, when.block, least)
+        least = threshold * supplies[node] / (len(tokens) * most.passing.get(node, ALL))
+        large = large_holders(session, token, when.block, ceil(least / 2))
         people |= large.people
         unproven[node] = {
-            address: Fraction(units, supplies[node]) for address, units in large.unproven.items()
+            address: Fraction(units, supplies[node])
+            for address, units in large.unproven.items()
+            if units >= least
         }
     people -= {node.id for node in graph.owners}
     graph.people |= {party_node(each) for each in people}
+    direct: dict[Node, Mapping[Node, Fraction]] = {}
     for node, token in tokens:
-        for party_id, units in units_of(session, token, when.block, people).items():
-            graph.owners[node][party_node(party_id)] = Fraction(units, supplies[node])
-    return unproven
+        direct[node] = {
+            party_node(party_id): Fraction(units, supplies[node])
+            for party_id, units in units_of(session, token, when.block, people).items()
+        }
+        graph.owners[node] |= direct[node]
+    return direct, unproven
 
 
-def _most_passing(
-    graph: Graph, start: Mapping[Node, Fraction], ruled: Collection[Node], threshold: Fraction
-) -> dict[Node, Fraction]:
-    """Return the most that comes to each node, from the beginning or from whoever rules there.
+@dataclass(frozen=True, slots=True)
+class _Most:
+    """The most of the beginning, or of whoever rules there, that is passed on, or comes to an end.
 
-    Nothing where no token comes after anybody: then none has more than all of the beginning.
+    Parameters
+    ----------
+    passing
+        By who passes it on; nothing where no token comes after anybody, so that none has more than
+        all of the beginning.
+    coming
+        By whom it comes to over others.
     """
+
+    passing: Mapping[Node, Fraction]
+    coming: Mapping[Node, Fraction]
+
+
+def _most(graph: Graph, flow: Flow[Node], ruled: Collection[Node], threshold: Fraction) -> _Most:
     after = {owner for parts in graph.owners.values() for owner in parts}
     if after.isdisjoint(graph.tokens):
-        return {}
-    found = flow_from(start, graph.owners).passing
-    ahead = [node for node in graph.rulers if node in ruled or _may_have(node, found, threshold)]
+        return _Most({}, flow.ends)
+    passing, coming = dict(flow.passing), dict(flow.ends)
+    ahead = [node for node in graph.rulers if node in ruled or _may_have(node, passing, threshold)]
     seen: set[Node] = set()
     while ahead:
         for ruler in graph.rulers.get(ahead.pop(), ()):
@@ -235,9 +266,11 @@ def _most_passing(
                 continue
             seen.add(node)
             ahead.append(node)
-            for each, share in flow_from({node: ALL}, graph.owners).passing.items():
-                found[each] = max(found.get(each, NOTHING), share)
-    return found
+            theirs = flow_from({node: ALL}, graph.owners)
+            for known, found in ((passing, theirs.passing), (coming, theirs.ends)):
+                for each, share in found.items():
+                    known[each] = max(known.get(each, NOTHING), share)
+    return _Most(passing, coming)
 
 
 def _may_have(node: Node, passing: Mapping[Node, Fraction], threshold: Fraction) -> bool:

@@ -115,6 +115,32 @@ def test_owner__over_a_company_and_by_a_wallet_of_their_own__has_the_sum(asked: 
     assert found.below == 0
 
 
+def test_owner__almost_over_a_company__reaches_it_by_a_few_units_of_their_own(
+    asked: Question,
+) -> None:
+    desk = asked.desk
+    [buyer] = asked.chain.holders
+    person = desk.session.get_one(Party, buyer.investor.party_id)
+    company = make.company(desk)
+    owning.declare(desk, company, shares(999, (person, 249)))
+    asked.give(company, 9_990)
+
+    # 2,490 of 10,000 over the company, and 10, which nobody would look at alone.
+    assert shares_of(asked.behind()) == {person.id: QUARTER}
+    assert shares_of(asked.behind(Fraction(2_501, 10_000))) == {}
+
+
+def test_owner__half_over_a_company_and_half_by_their_own__is_told(asked: Question) -> None:
+    desk = asked.desk
+    [buyer] = asked.chain.holders
+    person = desk.session.get_one(Party, buyer.investor.party_id)
+    company = make.company(desk)
+    owning.declare(desk, company, shares(7, (person, 1)))
+    asked.give(company, 70)
+
+    assert shares_of(asked.behind()) == {person.id: QUARTER}
+
+
 def test_owner__of_several_small_wallets__is_found_by_their_sum(asked: Question) -> None:
     desk = asked.desk
     [buyer] = asked.chain.holders
