@@ -7,6 +7,7 @@ their support of it unfinished; what the API says has a form in 3.0 throughout (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 VERSION = "3.0.3"
@@ -93,10 +94,11 @@ def _constant(schema: Schema) -> Schema:
     return _without(schema, "const") | {"enum": [schema["const"]]}
 
 
-def _above(schema: Schema) -> Schema:
-    if schema["exclusiveMinimum"] is True:
+def _exclusive(bound: str, mark: str, schema: Schema) -> Schema:
+    """Write a bound that is not reached itself as a bound and a mark."""
+    if schema[mark] is True:
         return schema  # of what may be null besides: it is written already
-    return schema | {"minimum": schema["exclusiveMinimum"], "exclusiveMinimum": True}
+    return schema | {bound: schema[mark], mark: True}
 
 
 def _example(schema: Schema) -> Schema:
@@ -124,7 +126,8 @@ _WORDS: Mapping[str, Callable[[Schema], Schema]] = {
     "anyOf": _nullable,
     "$ref": _beside,
     "const": _constant,
-    "exclusiveMinimum": _above,
+    "exclusiveMinimum": partial(_exclusive, "minimum", "exclusiveMinimum"),
+    "exclusiveMaximum": partial(_exclusive, "maximum", "exclusiveMaximum"),
     "examples": _example,
     "prefixItems": _row,
     "contentMediaType": _binary,

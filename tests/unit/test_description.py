@@ -45,6 +45,10 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
             {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
         ),
         (
+            {"type": "integer", "minimum": 0, "exclusiveMaximum": 9},
+            {"type": "integer", "minimum": 0, "maximum": 9, "exclusiveMaximum": True},
+        ),
+        (
             {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, NULL]},
             {"type": "integer", "minimum": 0, "exclusiveMinimum": True, "nullable": True},
         ),
