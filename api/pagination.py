@@ -138,11 +138,15 @@ class Paging:
         return self.limit + 1
 
 
+LimitParam = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+CursorParam = Annotated[str | None, Query(max_length=400)]
+
+
 async def get_paging(
     request: Request,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(max_length=400)] = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    cursor: CursorParam = None,
 ) -> Paging:
     """Read `limit` and `cursor`.
 

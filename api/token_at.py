@@ -11,13 +11,20 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request, Response
 from sqlmodel import Session
 
-from api.as_of import ChainTime, ChainTimeDep
-from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep
+from api.as_of import AsOfParam, ChainTime, ChainTimeDep, KnownAtParam, get_chain_time
+from api.deps import FinalityDep, ReadSessionDep, Services, ServicesDep, services_of
 from api.handlers import Later
-from api.pagination import PageBlock, Paging, PagingDep
+from api.pagination import (
+    DEFAULT_LIMIT,
+    CursorParam,
+    LimitParam,
+    PageBlock,
+    Paging,
+    get_paging,
+)
 from api.schemas.common import Address, AsOfBlockRead
 from registry.captable import service as captable
 from registry.captable.blocks import AsOfBlock
@@ -185,15 +192,22 @@ async def get_projected_at(
 
 
 async def get_paged_at(
-    which: WhichDep,
+    *,
+    request: Request,
+    response: Response,
+    token_id: UUID | Address,
     needed: FinalityDep,
     session: ReadSessionDep,
-    services: ServicesDep,
-    when: ChainTimeDep,
-    *,
-    paging: PagingDep,
+    chain_id: ChainIdParam = None,
+    as_of: AsOfParam = None,
+    known_at: KnownAtParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    cursor: CursorParam = None,
 ) -> Later[PagedAt]:
     """Find the same for a page: from the second one on, at the block of the first.
+
+    It takes its parameters itself: FastAPI needs longer for four dependencies more than the server
+    for a page.
 
     Raises
     ------
@@ -202,9 +216,12 @@ async def get_paged_at(
     Conflict
         ``page_block_lost``, ``page_read_anew``.
     Invalid
-        ``cursor_invalid``.
+        ``cursor_invalid``, ``chain_not_followed``, ``as_of_malformed``, ``known_at_in_future``.
     """
-    placed, first = paging.of_first()
+    services = services_of(request)
+    which = await get_which(token_id, services, chain_id)
+    when = await get_chain_time(as_of, known_at)
+    placed, first = (await get_paging(request, response, limit, cursor)).of_first()
 
     def find() -> PagedAt:
         at = _look(session, services, which, needed, when, first=first)

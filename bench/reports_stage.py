@@ -102,8 +102,8 @@ def _price(session: Session, token_id: UUID) -> None:
 def _seal_parties(session: Session, vault: Vault) -> None:
     """Seal what is known of everybody who was copied: another's does not open."""
     copied = text(
-        "SELECT p.id, p.kind, p.cnic_sealed IS NOT NULL FROM party p JOIN investor i ON i.party_id = p.id"
-        " WHERE i.subject LIKE 'holder-%'"
+        "SELECT p.id, p.kind, p.cnic_sealed IS NOT NULL FROM party p"
+        " JOIN investor i ON i.party_id = p.id WHERE i.subject LIKE 'holder-%'"
     )
     details, cnic = _details(session, vault)
     clones = session.connection().execute(copied).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from fractions import Fraction
+from math import gcd
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from api.schemas.common import (
     Read,
     WithAddresses,
     address_of,
-    exact,
     hash_of,
 )
 from registry.captable.claims import KnownWallet
@@ -109,13 +108,14 @@ class CapTableRow(Read):
     @classmethod
     def of(cls, entry: HeldUnits, *, chain_id: int, supply: int) -> Self:
         wallet = address_of(entry.address)
-        part = Fraction(entry.balance_units, supply) if supply else Fraction(0)
+        # In lowest terms without a Fraction of each of a page's rows.
+        common = gcd(entry.balance_units, supply)
         return cls(
             wallet=wallet,
             account=f"eip155:{chain_id}:{wallet}",
             balance_units=entry.balance_units,
             frozen_units=entry.frozen_units,
-            share=exact(part),
+            share=(entry.balance_units // common, supply // common) if supply else (0, 1),
         )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlmodel import Session
 
-from registry.kernel.lending import DriverConnection, borrow, driver_of, give_back
+from registry.kernel.lending import DriverConnection, borrow, give_back
 from registry.kernel.reading import ReadSession
 
 __all__ = ["Database", "DatabaseUnreachable", "DriverConnection", "ReadSession"]
@@ -153,7 +153,7 @@ class Database:
         """
         lent = borrow(self.engine)
         try:
-            yield driver_of(lent)
+            yield lent.driver
         finally:
             give_back(lent)
 

@@ -6,7 +6,7 @@ only reads, asks the driver.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,7 +15,14 @@ from sqlalchemy import Engine, PoolProxiedConnection
 DriverConnection = psycopg.Connection[tuple[Any, ...]]
 
 
-def borrow(engine: Engine) -> PoolProxiedConnection:
+class Lent(NamedTuple):
+    """A connection out of the pool, and the driver's own of it."""
+
+    pooled: PoolProxiedConnection
+    driver: DriverConnection
+
+
+def borrow(engine: Engine) -> Lent:
     """Take a connection on which each statement commits by itself; `give_back` is to follow.
 
     Raises
@@ -23,30 +30,27 @@ def borrow(engine: Engine) -> PoolProxiedConnection:
     psycopg.OperationalError
         The server does not let anybody in.
     """
-    lent = engine.raw_connection()
-    driver_of(lent).autocommit = True
-    return lent
+    pooled = engine.raw_connection()
+    driver = cast("DriverConnection", pooled.driver_connection)
+    driver.autocommit = True
+    return Lent(pooled, driver)
 
 
-def driver_of(lent: PoolProxiedConnection) -> DriverConnection:
-    return cast("DriverConnection", lent.driver_connection)
-
-
-def give_back(lent: PoolProxiedConnection) -> None:
+def give_back(lent: Lent) -> None:
     """Put a connection back as it was; one that has broken is thrown away.
 
     What is not committed is taken back, and every statement that was prepared on it forgotten.
     """
-    if not lent.is_valid:
-        lent.close()  # SQLAlchemy has thrown it away already
+    pooled, driver = lent
+    if not pooled.is_valid:
+        pooled.close()  # SQLAlchemy has thrown it away already
         return
-    driver = driver_of(lent)
     try:
-        if driver.info.transaction_status != TransactionStatus.IDLE:
+        if driver.pgconn.transaction_status != TransactionStatus.IDLE:
             driver.rollback()
         driver.autocommit = False
     except psycopg.Error as error:
         # The pool would try to roll back, and log that it cannot.
-        lent.invalidate(error)
+        pooled.invalidate(error)
     else:
-        lent.close()
+        pooled.close()

@@ -14,7 +14,6 @@ import psycopg
 from sqlalchemy import (
     Connection,
     Engine,
-    PoolProxiedConnection,
     Select,
     bindparam,
     inspect,
@@ -24,7 +23,7 @@ from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from registry.kernel.lending import borrow, driver_of, give_back
+from registry.kernel.lending import Lent, borrow, give_back
 
 Columns = TypeVarTuple("Columns")
 Entity = TypeVar("Entity")
@@ -46,7 +45,7 @@ class ReadSession(Session):
     def __init__(self, engine: Engine) -> None:
         super().__init__(expire_on_commit=False)
         self._engine = engine
-        self._lent: PoolProxiedConnection | None = None
+        self._lent: Lent | None = None
         self._cursor: psycopg.Cursor[tuple[Any, ...]] | None = None
         self._shared: Connection | None = None
 
@@ -67,16 +66,17 @@ class ReadSession(Session):
             try:
                 self._lent = borrow(self._engine)
                 # Said in one statement, where the driver would have to be told, and told back.
-                driver_of(self._lent).execute(_BEGIN, prepare=False)
+                self._lent.driver.execute(_BEGIN, prepare=False)
             except psycopg.Error as error:
                 raise _as_of_sqlalchemy(_BEGIN, error) from error
-        return driver_of(self._lent).cursor()
+        return self._lent.driver.cursor()
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
         """Let SQLAlchemy ask on the same connection, in the same transaction."""
         if self._shared is None:
             self.cursor()
-            self._shared = Connection(self._engine, self._lent)
+            assert self._lent is not None
+            self._shared = Connection(self._engine, self._lent.pooled)
         return self._shared
 
     def ask(self, query: bytes, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -110,8 +110,8 @@ class ReadSession(Session):
         The driver forgets every statement that it has prepared at a ROLLBACK, and the server would
         plan each anew in the next transaction: longer than many an answer takes.
         """
-        if self._lent is not None and self._lent.is_valid:
-            driver_of(self._lent).commit()
+        if self._lent is not None and self._lent.pooled.is_valid:
+            self._lent.driver.commit()
         self.close()
 
     def close(self) -> None:
