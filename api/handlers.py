@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -90,7 +91,9 @@ def _readings_in(values: Mapping[str, Any]) -> Iterable[ReadSession]:
 def _run(
     endpoint: Callable[..., Any], values: dict[str, Any], readings: Iterable[ReadSession]
 ) -> Any:
-    try:
+    with ExitStack() as ends:
+        for reading in readings:
+            ends.callback(reading.close)  # what is open still after a refusal
         found = {
             name: value.find() if isinstance(value, Later) else value
             for name, value in values.items()
@@ -98,8 +101,4 @@ def _run(
         answer = endpoint(**found)
         for reading in readings:
             reading.finish()
-    finally:
-        # What is open still after a refusal.
-        for reading in readings:
-            reading.close()
-    return answer
+        return answer

@@ -125,7 +125,7 @@ def replaced(session: Session) -> Iterator[str]:
     for table, trigger in differing_triggers(connection):
         yield f"The trigger {trigger} of {table} is gone, idle, or not what the register put up"
     # What it writes, a view at a time, is taken back.
-    with connection.engine.connect().execution_options(postgresql_readonly=False) as scratch:
+    with connection.engine.connect() as scratch:
         for name in differing_views(scratch):
             yield f"The view {name} of the past is not what the register put up"
         scratch.rollback()

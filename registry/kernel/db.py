@@ -199,6 +199,9 @@ def _require_open(connection: psycopg.Connection, *_: object) -> None:
     """
     if connection.closed:
         raise InvalidatePoolError("the connection is closed")
+    if connection.autocommit:
+        # Whoever borrowed it was forgotten, not given back: a transaction would commit by pieces.
+        connection.autocommit = False
     said = select.poll()
     said.register(connection.fileno(), select.POLLIN)
     if said.poll(0):

@@ -49,11 +49,6 @@ class ReadSession(Session):
         self._cursor: psycopg.Cursor[tuple[Any, ...]] | None = None
         self._shared: Connection | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """A connection is kept, as from the first question on."""
-        return self._lent is not None
-
     def cursor(self) -> psycopg.Cursor[tuple[Any, ...]]:
         """Give a new cursor of the driver's, in the transaction.
 
@@ -111,16 +106,31 @@ class ReadSession(Session):
         plan each anew in the next transaction: longer than many an answer takes.
         """
         if self._lent is not None and self._lent.pooled.is_valid:
-            self._lent.driver.commit()
+            try:
+                self._lent.driver.commit()
+            except psycopg.Error as error:
+                raise _as_of_sqlalchemy(b"COMMIT", error) from error
+        self.close()
+
+    def commit(self) -> None:
+        """End the transaction as `finish` does; what is asked after it is of another one."""
+        self.finish()
+
+    def rollback(self) -> None:
+        """End the transaction; what is asked after it is of another one."""
         self.close()
 
     def close(self) -> None:
         """Give the connection back."""
-        if self._shared is not None:
-            super().close()
-        lent, self._lent, self._cursor, self._shared = self._lent, None, None, None
-        if lent is not None:
-            give_back(lent)
+        lent, self._lent, self._cursor, shared, self._shared = (
+            self._lent, None, None, self._shared, None,
+        )  # fmt: skip
+        try:
+            if shared is not None:
+                super().close()
+        finally:
+            if lent is not None:
+                give_back(lent)
 
 
 def _as_of_sqlalchemy(query: bytes, error: psycopg.Error) -> Exception:

@@ -174,7 +174,8 @@ def load_parties(session: Session, graph: Graph, when: When, party_ids: Sequence
     _load_companies(session, graph, when, companies)
 
 
-# Nearly all are people, of whom nothing is to be read. Members has who is a group alone.
+# Nearly all are people, of whom nothing is to be read: what refers to a party finds one (a key of
+# the database, and members are checked), so whoever is not among these is a natural person.
 _OTHERS = Composed(
     sql_select(
         col(Party.id),

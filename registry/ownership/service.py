@@ -351,7 +351,13 @@ def _ruling(
 
 
 def _owning(graph: Graph, node: Node, threshold: Fraction) -> Iterable[UUID]:
-    """List the people who own at least the threshold of a party; of a group, everybody in it."""
-    least = NOTHING if node in graph.groups else threshold
+    """List the people who own at least the threshold of a party; of a group, everybody in it.
+
+    Whoever holds a little of a token of one of these is not in the group by that.
+    """
     ends = flow_from({node: ALL}, graph.owners).ends
-    return sorted(each.id for each, share in ends.items() if share >= least)
+    owning = {each for each, share in ends.items() if share >= threshold}
+    if node in graph.groups:
+        parties = {each: of for each, of in graph.owners.items() if each.kind != NodeKind.TOKEN}
+        owning |= graph.people & flow_from({node: ALL}, parties).ends.keys()
+    return sorted(each.id for each in owning)

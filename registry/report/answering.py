@@ -36,10 +36,11 @@ from registry.tokenization.models import Tokenization
 
 MAX_CSV_ROWS = 200_000
 MAX_PDF_ROWS = 2_000
-_PLANNING = (
+_OF_FEW_ROWS = (
     b"SELECT set_config('max_parallel_workers_per_gather', '0', true),"
-    b" set_config('jit', 'off', true), set_config('plan_cache_mode', %s, true)"
+    b" set_config('jit', 'off', true)"
 )
+_PLANNED_ONCE = _OF_FEW_ROWS + b", set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,8 @@ class Desk:
         limit = self.question.limit
         assert limit is not None
         # Workers that the planner would start, and what it would compile, take longer than a page.
-        mode = "force_generic_plan" if self.report.planned_once else "auto"
         with cursor_of(self._session) as cursor:
-            cursor.execute(_PLANNING, (mode,))
+            cursor.execute(_PLANNED_ONCE if self.report.planned_once else _OF_FEW_ROWS)
         rows = self.report.rows(self._session, self.question)
         found = list(islice(rows, limit))
         # Whom the row beyond tells of nobody reads.

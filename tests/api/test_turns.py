@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from api.deps import get_read_session
 from api.handlers import RequestReading
 from registry.kernel.actor import Role
 from registry.kernel.reading import ReadSession
-from tests.api.house import House, problem_of
+from tests.api.house import House, at_once, problem_of
 
 pytestmark = pytest.mark.db
 
@@ -31,6 +33,15 @@ def lent(house: House) -> int:
     return int(house.database.engine.pool.checkedout())  # type: ignore[attr-defined]
 
 
+@pytest.fixture
+def one_turn(house: House) -> Iterator[asyncio.Semaphore]:
+    """Let one request after the other ask the database."""
+    before = house.app.state.turns
+    house.app.state.turns = turns = asyncio.Semaphore(1)
+    yield turns
+    house.app.state.turns = before
+
+
 def test_route__that_reads__ends_its_reading_in_the_handlers_thread(house: House) -> None:
     routes = [context.original_route for context in iter_route_contexts(house.app.routes)]
     reading = [
@@ -41,9 +52,11 @@ def test_route__that_reads__ends_its_reading_in_the_handlers_thread(house: House
 
     assert len(reading) > 50
     for route in reading:
-        # Wrapped by `in_one_thread`, and told of the reading, or of what is to be found by it.
         assert inspect.iscoroutinefunction(route.endpoint), route.name
         assert hasattr(route.endpoint, "__wrapped__"), route.name
+        # Who is given it ends it; nobody else may ask for it alone.
+        given = {each.call for each in route.dependant.dependencies}
+        assert get_read_session in given, route.name
 
 
 @pytest.mark.parametrize(
@@ -82,22 +95,40 @@ def test_reading__that_fails_of_a_fault__gives_the_connection_back(
 
 
 def test_requests__more_than_there_are_turns__wait_and_are_all_answered(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, one_turn: asyncio.Semaphore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = asyncio.Semaphore(1)
-    monkeypatch.setattr(house.app.state, "turns", turns)
-    asked: list[int] = []
-    begin = ReadSession.cursor
+    inside: list[int] = []
+    seen: list[int] = []
+    begin, finish = ReadSession.cursor, ReadSession.finish
 
     def counted(self: ReadSession) -> Any:
-        if isinstance(self, RequestReading):
-            asked.append(turns._value)
+        if isinstance(self, RequestReading) and self._lent is None:
+            inside.append(1)
+            seen.append(len(inside))
+            time.sleep(0.05)  # long enough for the others to come
         return begin(self)
 
-    monkeypatch.setattr(ReadSession, "cursor", counted)
-    for _ in range(3):
-        assert house.caller(Role.AUDITOR).get("/v1/offerings").status_code == 200
+    def ended(self: ReadSession) -> None:
+        finish(self)
+        inside.pop()
 
-    # Whoever asks has the one turn; afterwards it is free again.
-    assert set(asked) == {0}
-    assert turns._value == 1
+    monkeypatch.setattr(ReadSession, "cursor", counted)
+    monkeypatch.setattr(ReadSession, "finish", ended)
+    callers = [house.caller(Role.AUDITOR) for _ in range(4)]
+    answers = at_once(*(partial(caller.get, "/v1/offerings") for caller in callers))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert seen == [1] * 4
+    assert one_turn._value == 1
+
+
+def test_request__that_reads_and_writes__takes_one_turn(
+    house: House, one_turn: asyncio.Semaphore
+) -> None:
+    # The register of holders writes down who read it: with a turn of each it would wait for ever.
+    answer = house.caller(Role.REGULATOR).get(
+        f"/v1/tokens/{uuid4()}/holders", purpose="inspection 1/2026", legal_basis="section 123A"
+    )
+
+    problem_of(answer, 404, "not_found")
+    assert one_turn._value == 1

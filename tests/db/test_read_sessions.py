@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DataError, InternalError, OperationalError
 from sqlalchemy.orm.exc import UnmappedInstanceError
 from sqlmodel import SQLModel, col
 
-from registry.kernel.db import Database
+from registry.kernel.db import Database, ReadSession
 from registry.kernel.reading import Composed
 from registry.offering import service as offerings
 from registry.offering.models import Offering
@@ -114,6 +115,49 @@ def test_reading__whose_server_has_gone__says_so_and_the_next_one_reads(
     assert one_connection.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     with one_connection.reading() as session:
         assert session.ask(b"SELECT 1", {}) == [(1,)]
+
+
+def test_reading__forgotten_by_whoever_began_it__makes_no_writer_commit_by_pieces(
+    one_connection: Database,
+) -> None:
+    forgotten = one_connection.open_reading()
+    forgotten.ask(b"SELECT 1", {})
+    del forgotten
+    gc.collect()
+
+    with contextlib.suppress(ZeroDivisionError), one_connection.transaction() as session:
+        session.execute(
+            text("INSERT INTO holder (address) VALUES (decode(repeat('02', 20), 'hex'))")
+        )
+        _ = 1 / 0
+    with one_connection.reading() as reading:
+        assert reading.ask(ASKED_BYTES, {"address": b"\2" * 20}) == [(0,)]
+
+
+@pytest.mark.parametrize("end", [ReadSession.commit, ReadSession.rollback, ReadSession.finish])
+def test_reading__asked_after_its_end__only_reads_again(
+    one_connection: Database, end: Callable[[ReadSession], None]
+) -> None:
+    with one_connection.reading() as session:
+        session.execute(text("SELECT 1"))
+        end(session)
+
+        [(kind,)] = session.ask(b"SHOW transaction_read_only", {})
+        [(level,)] = session.ask(b"SHOW transaction_isolation", {})
+
+    assert (kind, level) == ("on", "repeatable read")
+
+
+def test_reading__whose_server_goes_before_its_end__says_so(one_connection: Database) -> None:
+    session = one_connection.open_reading()
+    [(server,)] = session.ask(b"SELECT pg_backend_pid()", {})
+    with psycopg.connect(one_connection.driver_url) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [server])
+
+    with pytest.raises(OperationalError):
+        session.finish()
+    session.close()
+    assert one_connection.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
