@@ -3,7 +3,8 @@
 BENCH_HOLDERS (1,000,000) investors hold a token with BENCH_TRANSFERS (10,000,000) transfers,
 beside BENCH_ASSETS (100,000) assets with title, value, papers and a lien. One caller asks a report
 again as soon as it is answered, of another subject each time, for BENCH_SECONDS (3): through HTTP,
-with token, quota, purpose, journal and signature.
+with token, quota, purpose, journal and signature. A process that has just begun has composed no
+statement yet: the first WARM_UP_SECONDS are told apart, by the slowest answer of all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.factories import ACTORS
 HOLDERS = int(os.environ.get("BENCH_HOLDERS", "1000000"))
 TRANSFERS = int(os.environ.get("BENCH_TRANSFERS", "10000000"))
 ASSETS = int(os.environ.get("BENCH_ASSETS", "100000"))
+WARM_UP_SECONDS = 0.5
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 PAGE_LIMIT_MS = 300.0
 HOLDINGS_LIMIT_MS = 20.0
@@ -45,14 +47,19 @@ def main() -> None:
 
 def measure(settings: Settings, stage: ReportStage) -> None:
     """Print the figure of each report, and the worst of them."""
-    worst = 0.0
+    worst = worst_at_first = 0.0
     for report in CATALOGUE:
-        seen = _ask(settings, report.code, stage.questions.get(report.code, [{}]))
+        questions = stage.questions.get(report.code, [{}])
+        first = _ask(settings, report.code, questions, WARM_UP_SECONDS)
+        worst_at_first = max(worst_at_first, first.p99_ms)
+        seen = _ask(settings, report.code, questions)
         worst = max(worst, seen.p99_ms)
         _print(f"reports.{report.code}.p99_ms", seen.p99_ms, PAGE_LIMIT_MS)
     _print("reports.first_page.worst_p99_ms", worst, PAGE_LIMIT_MS)
+    _print("reports.first_page.after_start.worst_ms", worst_at_first, PAGE_LIMIT_MS)
     then = {"as_of": f"{MIDDLE:%Y-%m-%dT%H:%M:%SZ}"}
     past = [{"party": str(party)} | then for party in stage.parties]
+    _ask(settings, "R-04", past, WARM_UP_SECONDS)
     holdings = _ask(settings, "R-04", past)
     _print("reports.holdings_as_of.p99_ms", holdings.p99_ms, HOLDINGS_LIMIT_MS)
 
@@ -61,7 +68,9 @@ def _print(figure: str, value: float, limit: float) -> None:
     print_figure(figure, value, "ms", against=f"the limit of {limit:.0f} ms", other=limit)
 
 
-def _ask(settings: Settings, code: str, questions: Sequence[Query]) -> Answered:
+def _ask(
+    settings: Settings, code: str, questions: Sequence[Query], seconds: float = SECONDS
+) -> Answered:
     """Ask a report by one caller, and make sure that every question was answered."""
     issuer = DevelopmentIssuer(settings)
     token = issuer.issue(ACTORS[Role.REGULATOR].subject, [Role.REGULATOR], timedelta(hours=2))
@@ -70,7 +79,7 @@ def _ask(settings: Settings, code: str, questions: Sequence[Query]) -> Answered:
     requests = [
         (f"GET /v1/reports/{code}?{urlencode(question | why)}{head}", "") for question in questions
     ]
-    seen = apply_load(Load(settings.port, requests, SECONDS, connections=1))
+    seen = apply_load(Load(settings.port, requests, seconds, connections=1))
     assert set(seen.statuses) == {"200"}, f"{code} answered {seen.statuses}"
     return seen
 
