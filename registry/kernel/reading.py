@@ -11,14 +11,7 @@ from functools import cache, cached_property
 from typing import Any, Generic, TypeVar, TypeVarTuple, cast
 
 import psycopg
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Select,
-    bindparam,
-    inspect,
-    select,
-)
+from sqlalchemy import Connection, Engine, Select, bindparam, inspect, select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
@@ -59,9 +52,7 @@ class ReadSession(Session):
         """
         if self._lent is None:
             try:
-                self._lent = borrow(self._engine)
-                # Said in one statement, where the driver would have to be told, and told back.
-                self._lent.driver.execute(_BEGIN, prepare=False)
+                self._lent = _begun(borrow(self._engine))
             except psycopg.Error as error:
                 raise _as_of_sqlalchemy(_BEGIN, error) from error
         return self._lent.driver.cursor()
@@ -131,6 +122,17 @@ class ReadSession(Session):
         finally:
             if lent is not None:
                 give_back(lent)
+
+
+def _begun(lent: Lent) -> Lent:
+    """Begin the transaction, or give the connection back."""
+    try:
+        # Said in one statement, where the driver would have to be told, and told back, in four.
+        lent.driver.execute(_BEGIN, prepare=False)
+    except psycopg.Error:
+        give_back(lent)
+        raise
+    return lent
 
 
 def _as_of_sqlalchemy(query: bytes, error: psycopg.Error) -> Exception:

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sqlalchemy import bindparam, inspect, select, text
-from sqlalchemy.exc import DataError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm.exc import UnmappedInstanceError
 from sqlmodel import SQLModel, col
 
+from registry.kernel import reading
 from registry.kernel.db import Database, ReadSession
 from registry.kernel.reading import Composed
 from registry.offering import service as offerings
@@ -146,6 +147,20 @@ def test_reading__asked_after_its_end__only_reads_again(
         [(level,)] = session.ask(b"SHOW transaction_isolation", {})
 
     assert (kind, level) == ("on", "repeatable read")
+
+
+def test_reading__that_could_not_begin__keeps_no_connection(
+    one_connection: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = one_connection.open_reading()
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_BEGIN", b"BEGIN ISOLATION LEVEL NONE OF THESE")
+        with pytest.raises(ProgrammingError):
+            session.ask(b"SELECT 1", {})
+        assert one_connection.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+    assert session.ask(b"SHOW transaction_read_only", {}) == [("on",)]
+    session.close()
 
 
 def test_reading__whose_server_goes_before_its_end__says_so(one_connection: Database) -> None:
