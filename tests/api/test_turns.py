@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from fastapi.dependencies.models import Dependant
@@ -21,6 +20,8 @@ from registry.kernel.reading import ReadSession
 from tests.api.house import House, at_once, problem_of
 
 pytestmark = pytest.mark.db
+
+NOBODYS = "00000000-0000-7000-8000-000000000000"
 
 
 def calls_of(dependant: Dependant) -> Iterator[Any]:
@@ -63,8 +64,8 @@ def test_route__that_reads__ends_its_reading_in_the_handlers_thread(house: House
     ("path", "query", "status"),
     [
         ("/v1/offerings", {}, 200),
-        (f"/v1/offerings/{uuid4()}", {}, 404),
-        (f"/v1/tokens/{uuid4()}/cap_table", {}, 404),
+        (f"/v1/offerings/{NOBODYS}", {}, 404),
+        (f"/v1/tokens/{NOBODYS}/cap_table", {}, 404),
         ("/v1/offerings", {"limit": 0}, 422),
         ("/v1/offerings", {"cursor": "forged"}, 422),
     ],
@@ -127,7 +128,7 @@ def test_request__that_reads_and_writes__takes_one_turn(
 ) -> None:
     # The register of holders writes down who read it: with a turn of each it would wait for ever.
     answer = house.caller(Role.REGULATOR).get(
-        f"/v1/tokens/{uuid4()}/holders", purpose="inspection 1/2026", legal_basis="section 123A"
+        f"/v1/tokens/{NOBODYS}/holders", purpose="inspection 1/2026", legal_basis="section 123A"
     )
 
     problem_of(answer, 404, "not_found")
