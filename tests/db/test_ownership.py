@@ -339,6 +339,37 @@ def test_address__that_nobody_proved__is_unknown(asked: Question) -> None:
     assert found.below == Fraction(1, 10)
 
 
+def test_group__that_rules__is_its_members_and_who_holds_the_threshold_of_it(
+    asked: Question,
+) -> None:
+    desk = asked.desk
+    [small] = asked.chain.holders
+    large = make.buyer(desk)
+    asked.chain.register(large.wallet.address)
+    asked.chain.mint(large.wallet.address, 90)
+    member = make.person(desk)
+    vehicle = asked.chain.wrapped.issuer.investor.party_id
+    group = create_party(
+        desk.session,
+        desk.vault,
+        MAKER,
+        NewParty(
+            kind=PartyKind.GROUP,
+            name="Who rules together",
+            members=[Member(member.id, 1), Member(vehicle, 1)],
+        ),
+    )
+    ruled = make.company(desk)
+    lines = [Interest(group.id, InterestNature.CONTROL)]
+    owning.declare(desk, ruled, shares(1, interests=lines))
+
+    found = asked.behind(start={party_node(ruled.id): ALL})
+
+    # A twentieth of a group, by a token of one of its members, makes nobody rule with it.
+    assert {each.party_id for each in found.controllers} == {member.id, large.investor.party_id}
+    assert small.investor.party_id not in {each.party_id for each in found.controllers}
+
+
 def test_answer__as_of_a_block__is_of_the_holders_of_then(asked: Question) -> None:
     desk = asked.desk
     [buyer] = asked.chain.holders
