@@ -70,7 +70,7 @@ def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(endpoint)
     async def handle(**values: Any) -> Any:
-        readings = {id(reading): reading for reading in _readings_in(values)}.values()
+        readings = {*_readings_in(values)}
         turns = next((each.turns for each in readings if isinstance(each, RequestReading)), None)
         if turns is None:
             return await run_in_threadpool(_run, endpoint, values, readings)

@@ -155,7 +155,7 @@ def _causes(
     causes: defaultdict[int, list[CaseEffectRead]] = defaultdict(list)
     if not rows:
         return causes
-    until = replace(at.block, number=rows[-1].block_number, is_newest=False)
+    until = replace(at.block, number=rows[-1].block_number)
     found = transfers.list_cases_of(
         session, at.token, wallet, since=rows[0].block_number, until=until
     )

@@ -193,8 +193,9 @@ class AsOfBlock:
         Then the branch up to it, where the answer is what we knew of it.
     degraded : str or None
         Why what we tell of it is not to be relied on; None where it is.
-    is_newest : bool
-        Nothing was projected above it, in the transaction that has found it.
+    projected : int or None
+        Up to which block all was projected, in the transaction that has found it; None where that
+        was not looked at.
     """
 
     number: int
@@ -204,7 +205,12 @@ class AsOfBlock:
     is_orphaned: bool = False
     lost: LostBranch | None = None
     degraded: str | None = None
-    is_newest: bool = False
+    projected: int | None = None
+
+    @property
+    def is_newest(self) -> bool:
+        """Nothing is projected above it."""
+        return self.number == self.projected
 
     @property
     def kept(self) -> int:

@@ -31,8 +31,7 @@ WHERE b.token_no = {token}
 """
 
 _TOLD = {"token": "%(token)s::int4", "block": "%(block)s::int8"}
-HELD_TOLD = HELD.format(**_TOLD)
-"""The same of a token and a block that are told with the statement, which is planned once."""
+_HELD_TOLD = HELD.format(**_TOLD)
 
 # What the holder of a balance `b` had at a block (units, frozen); no row for who had nothing yet.
 HELD_BY_ONE = """
@@ -122,6 +121,14 @@ def held_by(token: Token, block: AsOfBlock) -> str:
         balances=_array(balance for balance, _ in changes.values()),
         frozen=_array(frozen for _, frozen in changes.values()),
     )
+
+
+def held_told(token: Token, block: AsOfBlock) -> str:
+    """Give the same for a statement that is told ``%(token)s`` and ``%(block)s``.
+
+    It is planned once for all tokens and blocks: for a few holders, or a page of them.
+    """
+    return _HELD_TOLD if block.lost is None else held_by(token, block)
 
 
 def _array(values: Iterable[int]) -> str:

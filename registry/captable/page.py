@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import HELD_TOLD, held_by
+from registry.captable.held import held_told
 from registry.captable.models import Token
 from registry.captable.times import LAST_AT
 
@@ -33,9 +33,8 @@ def list_held(
 ) -> list[HeldUnits]:
     """List a page of the cap table at `block`, by address: how much, and not who they are."""
     values = {"token": token.token_no, "block": block.number, "after": after or b""}
-    held = HELD_TOLD if block.lost is None else held_by(token, block)
     # The limit is written, not told: else no plan but one made for each page seems cheap enough.
-    query = _PAGE.format(held=held, limit=int(limit)).encode()
+    query = _PAGE.format(held=held_told(token, block), limit=int(limit)).encode()
     with cursor_of(session) as cursor:
         # Python reads a text of digits several times as fast as the driver its decimals.
         rows = cursor.execute(query, values, binary=True).fetchall()

@@ -202,7 +202,7 @@ def find_block_at(
     if number is None:
         raise NotFound("block", f"at or before {as_of}")
     above = max(head - number, 0)
-    return AsOfBlock(number, digest, mined_at, above, degraded=degraded, is_newest=number == last)
+    return AsOfBlock(number, digest, mined_at, above, degraded=degraded, projected=last)
 
 
 def first_block_since(session: Session, chain_id: int, since: int | datetime | None) -> int | None:

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from registry.captable.blocks import AsOfBlock
 from registry.captable.bulk import cursor_of
-from registry.captable.held import HELD_TOLD, ever_large, held_by
+from registry.captable.held import ever_large, held_by, held_told
 from registry.captable.models import Token
 from registry.captable.service import find_token, find_tokens, require_followed
 from registry.captable.supply import supplies_at
@@ -121,9 +121,8 @@ def entities_of(
     token = _token(session, tokenization)
     if token is None or block is None:
         return {}
-    query = _ENTITIES.format(held=held_by(token, block)).encode()
-    with cursor_of(session) as cursor:
-        return {party_id: int(units) for party_id, units in cursor.execute(query)}
+    # Planned for this token: of a large one all holders are read, of a small one each is looked up.
+    return _units(session, _ENTITIES.format(held=held_by(token, block)), {})
 
 
 def units_of(
@@ -136,10 +135,13 @@ def units_of(
     token = _token(session, tokenization)
     if token is None or block is None:
         return {}
-    held = HELD_TOLD if block.lost is None else held_by(token, block)
     asked = {"people": list(party_ids), "token": token.token_no, "block": block.number}
+    return _units(session, _OF_PEOPLE.format(held=held_told(token, block)), asked)
+
+
+def _units(session: Session, query: str, values: Mapping[str, object]) -> Mapping[UUID, int]:
     with cursor_of(session) as cursor:
-        found = cursor.execute(_OF_PEOPLE.format(held=held).encode(), asked)
+        found = cursor.execute(query.encode(), values)
         return {party_id: int(units) for party_id, units in found}
 
 

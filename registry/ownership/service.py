@@ -208,10 +208,9 @@ def _add_people(
     tokens = [(node, session.get_one(Tokenization, node.id)) for node in graph.tokens]
     found = supplies_of(session, [token for _, token in tokens], when.block)
     supplies = {node: found[node.id] for node, _ in tokens}
+    half = threshold / 2
     people = {
-        node.id
-        for node, share in most.coming.items()
-        if node in graph.people and 2 * share >= threshold
+        node.id for node, share in most.coming.items() if share >= half and node in graph.people
     }
     unproven: dict[Node, Mapping[bytes, Fraction]] = {}
     for node, token in tokens:

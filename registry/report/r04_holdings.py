@@ -118,7 +118,7 @@ page AS MATERIALIZED (SELECT * FROM had ORDER BY title_id, party_id LIMIT %(limi
 SELECT a.id, a.code, t.id, mine.party_id, mine.hissa, mine.kul_hissay, part, whole,
   ({TITLE_SINCE}) AS since
 FROM page mine
-CROSS JOIN LATERAL (SELECT id FROM title WHERE id = mine.title_id OFFSET 0) t
+CROSS JOIN LATERAL (SELECT mine.title_id) t (id)
 CROSS JOIN LATERAL (SELECT id, code FROM asset WHERE id = mine.asset_id OFFSET 0) a
 ORDER BY t.id, mine.party_id
 """  # noqa: S608 - no value in it
@@ -153,13 +153,13 @@ def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
     holder = _holder_of(session, question)
     if question.block is not None:
         require_followed(session, question, holder.wallets)
-    held = _held(session, question, holder)
+    first, *rest = question.after or (0,)
+    held = _held(session, question, holder, int(first), rest)
     assets = {each.asset_id for _, each in held if each.asset_id is not None}
     worth = worth_of(session, question, assets)
     for place, each in held:
         value = part_of(worth.get(each.asset_id) if each.asset_id else None, each.part)
         yield Row((place, *each.key), (*each.values[:_VALUE], value, *each.values[_VALUE:]))
-    first, *rest = question.after or (0,)
     if holder.party_id is not None and question.parameters.beneficial:
         after = rest if first == BEHIND else ()
         for key, values in rows_behind(session, question, holder.party_id, after):
@@ -167,14 +167,19 @@ def _rows(session: Session, question: Question[OfPerson]) -> Iterator[Row]:
 
 
 def _held(
-    session: Session, question: Question[OfPerson], holder: Holder
+    session: Session, question: Question[OfPerson], holder: Holder, first: int, rest: Sequence[Any]
 ) -> Sequence[tuple[int, Held]]:
-    """List what is held in their own name on this page, with the place of its kind."""
-    first, *rest = question.after or (0,)
+    """List what is held in their own name on this page, with the place of its kind.
+
+    Parameters
+    ----------
+    first, rest
+        The kind with which the page begins, and behind which key of it.
+    """
     found: list[tuple[int, Held]] = []
     for place, source in enumerate(SOURCES):
         is_full = question.fetch is not None and len(found) >= question.fetch
-        if place >= int(first) and not is_full:
+        if place >= first and not is_full:
             after = rest if place == first else ()
             found += [(place, each) for each in source(session, question, holder, after)]
     return found

@@ -53,6 +53,11 @@ class Question:
         return When(now(), block_at(self.desk.session, self.chain.chain_id, None))
 
     @property
+    def person(self) -> Party:
+        """The first buyer."""
+        return self.desk.session.get_one(Party, self.chain.holders[0].investor.party_id)
+
+    @property
     def node(self) -> Node:
         return token_node(self.chain.tokenization.id)
 
@@ -90,8 +95,7 @@ def shares_of(found: Ownership) -> dict[UUID, Fraction]:
 
 def test_owner__over_a_company_and_by_a_wallet_of_their_own__has_the_sum(asked: Question) -> None:
     desk = asked.desk
-    [buyer] = asked.chain.holders
-    person = desk.session.get_one(Party, buyer.investor.party_id)
+    person = asked.person
     company = make.company(desk)
     owning.declare(desk, company, shares(100, (person, 20)))
     asked.give(company, 90)
@@ -119,8 +123,7 @@ def test_owner__almost_over_a_company__reaches_it_by_a_few_units_of_their_own(
     asked: Question,
 ) -> None:
     desk = asked.desk
-    [buyer] = asked.chain.holders
-    person = desk.session.get_one(Party, buyer.investor.party_id)
+    person = asked.person
     company = make.company(desk)
     owning.declare(desk, company, shares(999, (person, 249)))
     asked.give(company, 9_990)
@@ -132,8 +135,7 @@ def test_owner__almost_over_a_company__reaches_it_by_a_few_units_of_their_own(
 
 def test_owner__half_over_a_company_and_half_by_their_own__is_told(asked: Question) -> None:
     desk = asked.desk
-    [buyer] = asked.chain.holders
-    person = desk.session.get_one(Party, buyer.investor.party_id)
+    person = asked.person
     company = make.company(desk)
     owning.declare(desk, company, shares(7, (person, 1)))
     asked.give(company, 70)
@@ -349,16 +351,7 @@ def test_group__that_rules__is_its_members_and_who_holds_the_threshold_of_it(
     asked.chain.mint(large.wallet.address, 90)
     member = make.person(desk)
     vehicle = asked.chain.wrapped.issuer.investor.party_id
-    group = create_party(
-        desk.session,
-        desk.vault,
-        MAKER,
-        NewParty(
-            kind=PartyKind.GROUP,
-            name="Who rules together",
-            members=[Member(member.id, 1), Member(vehicle, 1)],
-        ),
-    )
+    group = owning.group_of(desk, member, desk.session.get_one(Party, vehicle))
     ruled = make.company(desk)
     lines = [Interest(group.id, InterestNature.CONTROL)]
     owning.declare(desk, ruled, shares(1, interests=lines))
@@ -403,8 +396,7 @@ def test_reverse__everything_behind_which_somebody_is__agrees_with_the_question_
     asked: Question,
 ) -> None:
     desk = asked.desk
-    [buyer] = asked.chain.holders
-    person = desk.session.get_one(Party, buyer.investor.party_id)
+    person = asked.person
     one, two, stranger = make.company(desk), make.company(desk), make.company(desk)
     owning.declare(desk, one, shares(10, (two, 2), (person, 3)))
     owning.declare(desk, two, shares(10, (one, 5), (stranger, 1)))
